@@ -1,0 +1,45 @@
+"""bayesinf: a probabilistic inference workflow in which every fit is a posterior.
+
+    data.py        a file -> labelled xarray.Dataset with units
+    systems/       the physics: simulate, features, priors, which model
+    models/        likelihood and prior, defined once in PyMC, and this family's own fast routes
+    inference/     routes that need a log density and nothing else
+    posterior.py   InferenceData: groups, provenance, save and load
+    checks.py      may this posterior be believed?
+    calibration.py does the whole machine give honest intervals?
+    figures.py     InferenceData in, matplotlib Figure out
+    report.py      one page a physicist can show
+    workflow.py    the frame that every script in workflows/ shares
+
+Data flow down this list and never up. What passes is xarray.
+"""
+
+from importlib import import_module
+
+_HOMES = {
+    "load": "posterior",
+    "save": "posterior",
+    "check": "checks",
+    "Verdict": "checks",
+    "calibrate": "calibration",
+    "Settings": "settings",
+    "DEFAULT": "settings",
+    "QUICK": "settings",
+    "BayesinfError": "errors",
+    "DataError": "errors",
+    "FitError": "errors",
+    "CheckFailed": "errors",
+}
+
+__all__ = sorted(_HOMES)
+
+
+def __getattr__(name):
+    # Names are looked up when they are used, so that importing bayesinf costs nothing.
+    if name in _HOMES:
+        return getattr(import_module(f"bayesinf.{_HOMES[name]}"), name)
+    raise AttributeError(f"module 'bayesinf' has no attribute {name!r}")
+
+
+def __dir__():
+    return __all__

@@ -1,0 +1,71 @@
+"""What can go wrong, said once.
+
+Every error a user can cause is one of these. Each is a single line that names what was expected,
+what came, where, and the remedy, and each carries its evidence as attributes, so that a caller can
+decide rather than parse. A workflow script turns them into one line on stderr and exit status 2.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+class BayesinfError(Exception):
+    """The root of every error that bayesinf raises on purpose."""
+
+
+class DataError(BayesinfError):
+    """The input cannot be used as it is.
+
+    The message reads ``source, where: problem; expected ..., found ...; remedy``, leaving out the
+    parts that are not given.
+
+    Parameters
+    ----------
+    problem : what is wrong, in a few words.
+    source : the file or object that holds it.
+    where : row, column or variable.
+    expected, found : what should stand there, and what does.
+    remedy : what the reader can do about it.
+    """
+
+    def __init__(
+        self,
+        problem: str,
+        *,
+        source: object = None,
+        where: str | None = None,
+        expected: str | None = None,
+        found: object = None,
+        remedy: str | None = None,
+    ):
+        self.problem, self.source, self.where = problem, source, where
+        self.expected, self.found, self.remedy = expected, found, remedy
+        place = ", ".join(str(part) for part in (source, where) if part is not None)
+        contrast = ", ".join(
+            f"{word} {part}"
+            for word, part in (("expected", expected), ("found", found))
+            if part is not None
+        )
+        message = f"{place}: {problem}" if place else problem
+        super().__init__("; ".join(part for part in (message, contrast, remedy) if part))
+
+
+class FitError(BayesinfError):
+    """The fit could not be carried out on data that are valid in themselves.
+
+    ``evidence`` holds what the method knew when it gave up (an optimiser's message, an
+    autocorrelation time, a condition number).
+    """
+
+    def __init__(self, message: str, **evidence: Any):
+        self.evidence = evidence
+        super().__init__(message)
+
+
+class CheckFailed(BayesinfError):
+    """A posterior did not pass its checks; ``verdict`` says which, and what to do."""
+
+    def __init__(self, verdict: Any):
+        self.verdict = verdict
+        super().__init__(verdict.words)

@@ -1,0 +1,1 @@
+"""The routes to a posterior that need a log density and nothing else."""

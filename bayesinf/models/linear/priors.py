@@ -1,0 +1,248 @@
+"""Priors of regression coefficients, one class each: its density, its forward draws, its PyMC form.
+
+Every hyperparameter is a number, which fixes it, a prior from ``bayesinf.models.priors``, or None,
+which takes the default: a half-Cauchy whose scale is the natural unit of a coefficient,
+sd(y) / rms(X). ``resolve`` fills the defaults in, so that what a fit reports is a stated prior.
+
+==================  =====================================================================
+``Normal``          β_j ~ N(0, scale²); its mode is ridge regression
+``Laplace``         β_j ~ Laplace(0, scale); its mode is the lasso
+``SpikeAndSlab``    β_j = included_j · N(0, slab_width²), included_j ~ Bernoulli(inclusion_rate)
+``Horseshoe``       β_j ~ N(0, c² τ²λ_j² / (c² + τ²λ_j²)), λ_j ~ half-Cauchy(1)
+==================  =====================================================================
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+
+import numpy as np
+
+from bayesinf.models.priors import Beta, HalfCauchy, InverseChi, Prior
+
+Hyper = float | Prior | None
+
+
+def log_normal(beta, sd):
+    """Log density of N(0, sd²)."""
+    return -0.5 * (beta / sd) ** 2 - np.log(sd) - 0.5 * np.log(2 * np.pi)
+
+
+@dataclass(frozen=True)
+class CoefficientPrior:
+    """What the priors of coefficients share: their hyperparameters are their fields."""
+
+    @property
+    def hyperparameters(self) -> dict[str, float | Prior]:
+        """Name to number or prior."""
+        return {f.name: getattr(self, f.name) for f in fields(self) if f.name != "relative"}
+
+    @property
+    def inferred(self) -> dict[str, Prior]:
+        """Those hyperparameters that are inferred."""
+        return {k: v for k, v in self.hyperparameters.items() if not isinstance(v, int | float)}
+
+    @property
+    def fixed(self) -> dict[str, float]:
+        """Those hyperparameters that the caller has fixed."""
+        return {k: float(v) for k, v in self.hyperparameters.items() if k not in self.inferred}
+
+    def resolve(self, unit: float) -> CoefficientPrior:
+        """Return the prior with its defaults filled in, ``unit`` being a coefficient's scale."""
+        given = self.hyperparameters
+        return replace(self, **{k: self._default(k, unit) for k, v in given.items() if v is None})
+
+    def _default(self, name: str, unit: float) -> Prior:
+        return HalfCauchy(unit)
+
+    def sample(self, rng, size: int, features: int, sigma: np.ndarray) -> dict[str, np.ndarray]:
+        """Draw hyperparameters, (size,), and coefficients, (size, features), from the prior.
+
+        ``sigma``, (size,), is the noise drawn beside them; only a relative scale looks at it.
+        """
+        draws = {k: v.sample(rng, size) for k, v in self.inferred.items()}
+        return draws | self._sample(rng, self.fixed | draws, (size, features), sigma)
+
+    def log_factors(self, draws: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """Log density of each factor of the prior, for draws in the posterior's layout.
+
+        Parameters
+        ----------
+        draws : hyperparameters and ``sigma`` (chain, draw), ``beta`` and other variables of
+            features (chain, draw, feature).
+
+        Returns
+        -------
+        one (chain, draw) array for each hyperparameter inferred, and those of the coefficients.
+        """
+        factors = {k: v.log_density(draws[k]) for k, v in self.inferred.items()}
+        hyper = {
+            k: np.asarray(v)[..., np.newaxis]
+            for k, v in (self.fixed | {k: draws[k] for k in self.inferred}).items()
+        }
+        elements = self._log_elements(hyper, draws)
+        return factors | {k: np.sum(v, axis=-1) for k, v in elements.items()}
+
+    def pymc_hyperparameters(self) -> dict[str, object]:
+        """Add the hyperparameters that are inferred to the open PyMC model; return all of them."""
+        return self.fixed | {k: v.pymc(k) for k, v in self.inferred.items()}
+
+    def sentences(self) -> list[str]:
+        """Say the prior, one line a hyperparameter."""
+        return [f"{k} {'=' if k in self.fixed else '~'} {v}" for k, v in
+                self.hyperparameters.items()]  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Normal(CoefficientPrior):
+    """β_j ~ N(0, scale²).
+
+    Its mode at given scale and σ is ridge regression with λ = (σ / scale)².
+    """
+
+    scale: Hyper = None
+
+    def _sample(self, rng, hyper, shape, sigma):
+        return {"beta": np.reshape(hyper["scale"], (-1, 1)) * rng.standard_normal(shape)}
+
+    def _log_elements(self, hyper, draws):
+        return {"beta": log_normal(draws["beta"], hyper["scale"])}
+
+    def pymc(self, sigma, dim, centred=True):
+        """Add the coefficients to the open PyMC model."""
+        import pymc as pm
+
+        scale = self.pymc_hyperparameters()["scale"]
+        if centred:
+            return pm.Normal("beta", 0.0, scale, dims=dim)
+        return pm.Deterministic("beta", scale * pm.Normal("beta_raw", dims=dim), dims=dim)
+
+
+@dataclass(frozen=True)
+class Laplace(CoefficientPrior):
+    """β_j ~ Laplace(0, scale), or Laplace(0, scale · σ) where ``relative``.
+
+    Its mode at given scale b and σ is the lasso, ½|y - Xβ|² + (σ²/b) |β|₁; the relative form is
+    that of Park & Casella, JASA 103, 681 (2008), doi:10.1198/016214508000000337.
+    """
+
+    scale: Hyper = None
+    relative: bool = False
+
+    def _default(self, name, unit):
+        # In units of the noise a coefficient may be of any size: a hundred leaves it that freedom.
+        return HalfCauchy(100.0 if self.relative else unit)
+
+    def width(self, scale, sigma):
+        """The Laplace scale in the units of β."""
+        return scale * sigma if self.relative else scale
+
+    def _sample(self, rng, hyper, shape, sigma):
+        width = self.width(np.reshape(hyper["scale"], (-1, 1)), np.reshape(sigma, (-1, 1)))
+        return {"beta": width * rng.laplace(size=shape)}
+
+    def _log_elements(self, hyper, draws):
+        width = self.width(hyper["scale"], np.asarray(draws["sigma"])[..., np.newaxis])
+        return {"beta": -np.abs(draws["beta"]) / width - np.log(2 * width)}
+
+    def pymc(self, sigma, dim, centred=True):
+        """Add the coefficients to the open PyMC model."""
+        import pymc as pm
+
+        width = self.width(self.pymc_hyperparameters()["scale"], sigma)
+        if centred:
+            return pm.Laplace("beta", 0.0, width, dims=dim)
+        return pm.Deterministic("beta", width * pm.Laplace("beta_raw", 0.0, 1.0, dims=dim), dims=dim)
+
+
+@dataclass(frozen=True)
+class SpikeAndSlab(CoefficientPrior):
+    """β_j = included_j · slab_j: a point mass at zero, and a normal slab.
+
+        included_j ~ Bernoulli(inclusion_rate),   slab_j ~ N(0, slab_width²)
+
+    Mitchell & Beauchamp, JASA 83, 1023 (1988), doi:10.1080/01621459.1988.10478694.
+    """
+
+    inclusion_rate: Hyper = Beta(1.0, 1.0)
+    slab_width: Hyper = None
+
+    def _default(self, name, unit):
+        return Beta(1.0, 1.0) if name == "inclusion_rate" else HalfCauchy(unit)
+
+    def _sample(self, rng, hyper, shape, sigma):
+        included = rng.random(shape) < np.reshape(hyper["inclusion_rate"], (-1, 1))
+        slab = np.reshape(hyper["slab_width"], (-1, 1)) * rng.standard_normal(shape)
+        return {"beta": np.where(included, slab, 0.0), "included": included.astype(np.int8)}
+
+    def _log_elements(self, hyper, draws):
+        # The density of β is with respect to a point mass at zero plus Lebesgue measure.
+        included, rate = np.asarray(draws["included"], dtype=bool), hyper["inclusion_rate"]
+        return {
+            "included": np.where(included, np.log(rate), np.log1p(-rate)),
+            "beta": np.where(included, log_normal(draws["beta"], hyper["slab_width"]), 0.0),
+        }
+
+    def pymc(self, sigma, dim, centred=True):
+        """Add the coefficients to the open PyMC model; ``slab`` is free where included is 0."""
+        import pymc as pm
+
+        hyper = self.pymc_hyperparameters()
+        included = pm.Bernoulli("included", hyper["inclusion_rate"], dims=dim)
+        slab = pm.Normal("slab", 0.0, hyper["slab_width"], dims=dim)
+        return pm.Deterministic("beta", included * slab, dims=dim)
+
+
+@dataclass(frozen=True)
+class Horseshoe(CoefficientPrior):
+    """β_j ~ N(0, v_j) with 1 / v_j = 1 / (τ λ_j)² + 1 / c²: the regularised horseshoe.
+
+        λ_j ~ half-Cauchy(1),   τ = scale,   c = slab_width ~ inverse-χ(4, unit)
+
+    Piironen & Vehtari, Electron. J. Stat. 11, 5018 (2017), doi:10.1214/17-EJS1337SI.
+    """
+
+    scale: Hyper = None
+    slab_width: Hyper = None
+
+    def _default(self, name, unit):
+        return HalfCauchy(unit) if name == "scale" else InverseChi(4.0, unit)
+
+    @staticmethod
+    def sd(local, scale, slab_width):
+        """Standard deviation of β_j given the scales."""
+        wide = scale * local
+        return wide / np.sqrt(1 + (wide / slab_width) ** 2)
+
+    def _sample(self, rng, hyper, shape, sigma):
+        local = HalfCauchy(1.0).sample(rng, shape)
+        sd = self.sd(local, *(np.reshape(hyper[k], (-1, 1)) for k in ("scale", "slab_width")))
+        return {"beta": sd * rng.standard_normal(shape), "local": local}
+
+    def _log_elements(self, hyper, draws):
+        sd = self.sd(draws["local"], hyper["scale"], hyper["slab_width"])
+        return {
+            "local": HalfCauchy(1.0).log_density(draws["local"]),
+            "beta": log_normal(draws["beta"], sd),
+        }
+
+    def pymc(self, sigma, dim, centred=True):
+        """Add the coefficients to the open PyMC model."""
+        import pymc as pm
+
+        hyper = self.pymc_hyperparameters()
+        local = pm.HalfCauchy("local", 1.0, dims=dim)
+        wide = hyper["scale"] * local
+        sd = wide / pm.math.sqrt(1 + (wide / hyper["slab_width"]) ** 2)
+        if centred:
+            return pm.Normal("beta", 0.0, sd, dims=dim)
+        return pm.Deterministic("beta", sd * pm.Normal("beta_raw", dims=dim), dims=dim)
+
+
+PRIORS: dict[str, type[CoefficientPrior]] = {
+    "normal": Normal,
+    "laplace": Laplace,
+    "spike_and_slab": SpikeAndSlab,
+    "horseshoe": Horseshoe,
+}

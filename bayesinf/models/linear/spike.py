@@ -1,0 +1,142 @@
+"""Gibbs sampling for spike and slab, in compiled code.
+
+Each coefficient is drawn with its inclusion in one step, its slab integrated out of the odds. With
+the Gram matrix XᵀX and the running correlation c = Xᵀ(y - Xβ) at hand that takes a scalar a
+coefficient, and one row of the Gram matrix only for a coefficient that changes: a sweep costs
+p + p · (changes), whatever the number of observations.
+
+    log odds(included_j) = log π/(1-π) + ½ log(v/τ²) + ½ m²/v,
+    1/v = G_jj/σ² + 1/τ²,   m = v (c_j + G_jj β_j)/σ²
+
+Columns that are nearly copies of each other would trap such steps, since one must leave before the
+other can come. They are listed once, and each listed pair is drawn jointly over its four states.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+
+import numpy as np
+
+from bayesinf.errors import FitError
+from bayesinf.models.linear.definition import Regression
+from bayesinf.models.priors import Beta, HalfCauchy, InverseChi
+
+ALIKE = 0.7  # columns whose cosine exceeds this are drawn in pairs too
+PARTNERS = 8  # pairs a column at the most
+
+
+def alike(gram: np.ndarray) -> np.ndarray:
+    """List the pairs of columns that are nearly parallel, (pair, 2)."""
+    norm = np.sqrt(np.diag(gram))
+    pairs = []
+    for j in range(len(gram)):
+        cosine = np.abs(gram[j, j + 1 :]) / (norm[j] * norm[j + 1 :])
+        near = np.flatnonzero(cosine > ALIKE)
+        if len(near) > PARTNERS:
+            near = near[np.argsort(cosine[near])[-PARTNERS:]]
+        pairs += [(j, j + 1 + k) for k in near]
+    return np.array(pairs, dtype=np.int64).reshape(-1, 2)
+
+
+class Design:
+    """Gram matrix, correlation and the pairs that need joint moves, shared by all chains."""
+
+    def __init__(self, problem: Regression):
+        X, self.offset = problem.X, problem.intercept.mean if problem.intercept else 0.0
+        y = problem.y - self.offset
+        if problem.intercept:
+            X = np.hstack([np.ones((len(X), 1)), X])
+        self.gram = gram(X)
+        self.correlation, self.square = X.T @ y, float(y @ y)
+        if not np.all(np.diag(self.gram) > 0):
+            raise FitError("a feature is zero throughout", column=int(np.argmin(np.diag(self.gram))))
+        self.pairs = alike(self.gram)
+        if problem.intercept:
+            self.pairs = self.pairs[self.pairs[:, 0] > 0]
+
+
+def gram(X: np.ndarray) -> np.ndarray:
+    """XᵀX; in single precision where that is exact, as for products of spins."""
+    n = len(X)
+    whole = n < 2**24 and np.all(np.abs(X[0]) == 1.0) and np.all(np.abs(X) == 1.0)
+    X = X.astype(np.float32) if whole else X
+    return X.T @ X
+
+
+def chain(
+    problem: Regression, design: Design, rng: np.random.Generator, draws: int, tune: int, thin: int
+) -> dict[str, np.ndarray]:
+    """Run one chain.
+
+    Parameters
+    ----------
+    problem : a regression whose prior is ``SpikeAndSlab``.
+    design : its ``Design``.
+    rng : generator of this chain.
+    draws, tune : draws kept, and draws before those.
+    thin : sweeps for each draw.
+
+    Returns
+    -------
+    variable to draws, (draw, ...).
+    """
+    prior, alpha = problem.prior, problem.intercept
+    spread = np.sqrt(design.square / len(problem.y))
+    unit = spread / np.sqrt(np.mean(np.diag(design.gram)) / len(problem.y))
+    sigma = float(problem.noise) if problem.noise_fixed else spread * rng.uniform(0.5, 1.0)
+    width = prior.fixed.get("slab_width", unit * rng.uniform(0.1, 1.0))
+    rate = prior.fixed.get("inclusion_rate", rng.uniform(0.2, 2.0) / problem.shape[1])
+    kept = compiled()(
+        rng,
+        design.gram,
+        design.correlation,
+        design.square,
+        design.pairs,
+        len(problem.y),
+        draws,
+        tune,
+        thin,
+        np.array([sigma, width, min(rate, 0.5)]),
+        _inverse_gamma(problem.noise),
+        _inverse_gamma(prior.slab_width),
+        _beta(prior.inclusion_rate),
+        alpha.sd**2 if alpha else 0.0,
+    )
+    coefficients, scales = kept
+    beta = coefficients[:, 1:] if alpha else coefficients
+    record = {"beta": beta, "included": (beta != 0).astype(np.int8)}
+    record |= {} if problem.noise_fixed else {"sigma": scales[:, 0]}
+    record |= {"intercept": coefficients[:, 0] + design.offset} if alpha else {}
+    hyper = {"slab_width": scales[:, 1], "inclusion_rate": scales[:, 2]}
+    return record | {name: hyper[name] for name in prior.inferred}
+
+
+# How the compiled chain reads the prior of a scale: (shape, rate, size) of the inverse gamma on its
+# square. A half-Cauchy is one with shape ½ and a rate that is itself drawn (Makalic & Schmidt, IEEE
+# Signal Process. Lett. 23, 179 (2016), doi:10.1109/LSP.2015.2503725); its size is positive then. A
+# negative shape says that the scale is fixed.
+def _inverse_gamma(prior) -> np.ndarray:
+    if isinstance(prior, int | float):
+        return np.array([-1.0, 0.0, 0.0])
+    if isinstance(prior, InverseChi):
+        return np.array([prior.dof / 2, prior.dof * prior.scale**2 / 2, 0.0])
+    if isinstance(prior, HalfCauchy):
+        return np.array([0.5, 0.0, prior.scale])
+    raise FitError(f"spike and slab takes half-Cauchy or inverse-χ priors of scales, not {prior}")
+
+
+def _beta(prior) -> np.ndarray:
+    if isinstance(prior, int | float):
+        return np.array([-1.0, 0.0])
+    if isinstance(prior, Beta):
+        return np.array([prior.a, prior.b])
+    raise FitError(f"spike and slab takes a Beta prior of the inclusion rate, not {prior}")
+
+
+@cache
+def compiled():
+    """Compile the chain, or load it from numba's cache on disk."""
+    from bayesinf.models.linear import spike_kernel
+
+    return spike_kernel.run

@@ -1,0 +1,116 @@
+"""The compiled inner loop of ``spike``; importing this module imports numba."""
+
+from math import exp, log, log1p, sqrt
+
+import numba
+import numpy as np
+
+
+@numba.njit(nogil=True, cache=True)
+def _log1p_exp(x):
+    return x + log1p(exp(-x)) if x > 0 else log1p(exp(x))
+
+
+@numba.njit(nogil=True, cache=True)
+def _shift(gram, correlation, beta, j, value):
+    """Set β_j and carry the running correlation along."""
+    change = value - beta[j]
+    if change != 0.0:
+        for k in range(len(beta)):
+            correlation[k] -= gram[j, k] * change
+        beta[j] = value
+
+
+@numba.njit(nogil=True, cache=True)
+def _single(rng, gram, correlation, beta, j, sigma2, tau2, log_odds):
+    """Draw (included_j, β_j) given the rest."""
+    g = gram[j, j]
+    v = 1.0 / (g / sigma2 + 1.0 / tau2)
+    m = v * (correlation[j] + g * beta[j]) / sigma2
+    log_in = log_odds + 0.5 * log(v / tau2) + 0.5 * m * m / v
+    # rng.random() is in [0, 1); its complement never has an infinite logarithm.
+    included = log(1.0 - rng.random()) < -_log1p_exp(-log_in)
+    value = m + sqrt(v) * rng.standard_normal() if included else 0.0
+    _shift(gram, correlation, beta, j, value)
+
+
+@numba.njit(nogil=True, cache=True)
+def _pair(rng, gram, correlation, beta, j, k, sigma2, tau2, log_odds):
+    """Draw (included, β) of two columns jointly given the rest."""
+    gj, gk, g = float(gram[j, j]), float(gram[k, k]), float(gram[j, k])
+    cj = (correlation[j] + gj * beta[j] + g * beta[k]) / sigma2
+    ck = (correlation[k] + gk * beta[k] + g * beta[j]) / sigma2
+    aj, ak, a = gj / sigma2 + 1.0 / tau2, gk / sigma2 + 1.0 / tau2, g / sigma2
+    # Cholesky of the 2 x 2 precision; the second pivot written so that copies do not cancel it.
+    pivot = 1.0 / tau2 + (gk / tau2 / sigma2 + (gj * gk - g * g) / sigma2**2) / aj
+    rest = ck - a * cj / aj
+    log_j = log_odds - 0.5 * log(aj * tau2) + 0.5 * cj * cj / aj
+    log_k = log_odds - 0.5 * log(ak * tau2) + 0.5 * ck * ck / ak
+    log_both = log_j + log_odds - 0.5 * log(pivot * tau2) + 0.5 * rest * rest / pivot
+    top = max(0.0, log_j, log_k, log_both)
+    none, only_j, only_k = exp(-top), exp(log_j - top), exp(log_k - top)
+    u = rng.random() * (none + only_j + only_k + exp(log_both - top))
+    new_j, new_k = 0.0, 0.0
+    if u < none:
+        pass
+    elif u < none + only_j:
+        new_j = cj / aj + rng.standard_normal() / sqrt(aj)
+    elif u < none + only_j + only_k:
+        new_k = ck / ak + rng.standard_normal() / sqrt(ak)
+    else:
+        new_k = rest / pivot + rng.standard_normal() / sqrt(pivot)
+        new_j = (cj - a * new_k) / aj + rng.standard_normal() / sqrt(aj)
+    _shift(gram, correlation, beta, j, new_j)
+    _shift(gram, correlation, beta, k, new_k)
+
+
+@numba.njit(nogil=True, cache=True)
+def _scale2(rng, prior, current, count, square):
+    """Draw a squared scale given ``count`` normal values of summed square ``square``."""
+    shape, rate, size = prior
+    if shape < 0.0:
+        return current
+    if size > 0.0:
+        rate = (1.0 / current + 1.0 / size**2) / rng.standard_gamma(1.0)
+        rate = 1.0 / rate
+    return (0.5 * square + rate) / rng.standard_gamma(0.5 * count + shape)
+
+
+@numba.njit(nogil=True, cache=True)
+def run(
+    rng, gram, start, square, pairs, n, draws, tune, thin, scales, noise, slab, rate, alpha_variance
+):
+    """Run the chain; the arguments are those that ``spike.chain`` prepares."""
+    p = len(start)
+    first = 1 if alpha_variance > 0.0 else 0
+    beta, correlation = np.zeros(p), start.copy()
+    coefficients, kept = np.empty((draws, p)), np.empty((draws, 3))
+    sigma2, tau2, pi = scales[0] ** 2, scales[1] ** 2, scales[2]
+    for draw in range(-tune, draws):
+        for _ in range(thin):
+            log_odds = log(pi) - log1p(-pi)
+            if first:
+                v = 1.0 / (gram[0, 0] / sigma2 + 1.0 / alpha_variance)
+                m = v * (correlation[0] + gram[0, 0] * beta[0]) / sigma2
+                _shift(gram, correlation, beta, 0, m + sqrt(v) * rng.standard_normal())
+            for j in range(first, p):
+                _single(rng, gram, correlation, beta, j, sigma2, tau2, log_odds)
+            for i in range(len(pairs)):
+                _pair(rng, gram, correlation, beta, pairs[i, 0], pairs[i, 1], sigma2, tau2, log_odds)
+            count, size, fitted = 0, 0.0, 0.0
+            for j in range(p):
+                if beta[j] != 0.0:
+                    fitted += beta[j] * (start[j] + correlation[j])
+                    if j >= first:
+                        count += 1
+                        size += beta[j] ** 2
+            sigma2 = _scale2(rng, noise, sigma2, n, max(square - fitted, 0.0))
+            tau2 = _scale2(rng, slab, tau2, count, size)
+            if rate[0] > 0.0:
+                yes = rng.standard_gamma(rate[0] + count)
+                no = rng.standard_gamma(rate[1] + p - first - count)
+                pi = min(max(yes / (yes + no), 1e-300), 1.0 - 1e-16)
+        if draw >= 0:
+            coefficients[draw] = beta
+            kept[draw, 0], kept[draw, 1], kept[draw, 2] = sqrt(sigma2), sqrt(tau2), pi
+    return coefficients, kept
