@@ -174,25 +174,36 @@ def summary(fits: Mapping[str, xr.DataTree]) -> pd.DataFrame:
 
     Returns
     -------
-    one row a scalar: fit, variable, mean, sd, the 95 % equal-tailed interval, bulk and tail ESS and
-    R-hat (for walkers, which are no chains, and for independent draws these are left empty), unit.
+    one row a scalar: fit, variable, mean, sd, the 95 % equal-tailed interval, R-hat, bulk and tail
+    ESS (empty for walkers, which are no chains, and for independent draws), unit.
     """
-    import arviz as az
     import numpy as np
     import pandas as pd
 
+    from bayesinf.diagnostics import mixing
+    from bayesinf.figures import elements
+
     tables = []
     for name, fit in fits.items():
+        scalars = elements(fit)
+        draws = np.stack([array.values for array in scalars.values()])
+        low, high = np.quantile(draws, [0.025, 0.975], axis=(1, 2))
         chains = fit.attrs["inference"] in ("gibbs", "nuts", "mle+mcmc")
-        table = az.summary(
-            fit, kind="all" if chains else "stats", ci_prob=0.95, ci_kind="eti", round_to="none"
-        )
-        table = table.rename_axis("variable").reset_index()
-        table.insert(0, "fit", name)
-        variables = table["variable"].str.split("[", n=1).str[0]
-        table["units"] = [fit["posterior"][variable].attrs["units"] for variable in variables]
-        tables.append(table)
-    return pd.concat(tables, ignore_index=True).replace([np.inf, -np.inf], np.nan)
+        rhat, bulk, tail = mixing(draws) if chains else np.full((3, len(draws)), np.nan)
+        columns = {
+            "fit": name,
+            "variable": list(scalars),
+            "mean": draws.mean((1, 2)),
+            "sd": draws.std((1, 2)),
+            "q2.5": low,
+            "q97.5": high,
+            "r_hat": rhat,
+            "ess_bulk": bulk,
+            "ess_tail": tail,
+            "units": [array.attrs["units"] for array in scalars.values()],
+        }
+        tables.append(pd.DataFrame(columns))
+    return pd.concat(tables, ignore_index=True)
 
 
 def cli(main: Callable) -> None:

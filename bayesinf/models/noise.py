@@ -23,7 +23,8 @@ def largest_residual(y, mean, noise):
 
 def residual_skewness(y, mean, noise):
     """Third moment of the standardised residuals: lopsided noise shows here."""
-    return np.mean(((y - mean) / noise) ** 3, axis=-1)
+    z = (y - mean) / noise
+    return np.mean(z * z * z, axis=-1)
 
 
 def residual_memory(y, mean, noise):

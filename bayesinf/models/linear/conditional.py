@@ -16,7 +16,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.linalg import solve_triangular
+from scipy.linalg import lapack, solve_triangular
 
 from bayesinf.errors import FitError
 
@@ -117,8 +117,8 @@ class Conditional:
         """
         design, sigma = self.design, self.sigma
         if design.dual:
-            half = _solve(self.factor, np.eye(len(design.y)))
-            diagonal = np.sum(half**2, axis=0) / sigma**2
+            half = lapack.dtrtri(self.factor, lower=1)[0]
+            diagonal = np.einsum("ki,ki->i", half, half) / sigma**2
             weighted = half.T @ (half @ design.y) / sigma**2
         else:
             half = _solve(self.factor, (design.X * np.sqrt(self.variances)).T) / sigma

@@ -1,0 +1,1090 @@
+"""Peaks in a spectrum: how many counts, where and how wide, on what background?
+
+    y_i = background(x_i) + Σ_k height_k · shape((x_i − center_k) / sigma_k) + ε_i
+
+The line shapes are lmfit's, so ``sigma`` is what lmfit means by it (standard deviation of a Gaussian,
+half width at half maximum of a Lorentzian). Free are height, centre and sigma of each peak; area
+(``amplitude``) and full width (``fwhm``) follow. Peaks are numbered by their centres: centres ascend
+in the prior, so peaks cannot change places within a posterior.
+
+The question beyond the numbers: may the errors be read from the curvature at the optimum, as every
+fitting program does, or does the posterior have another shape? ``story`` lays both side by side.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from bayesinf.errors import DataError, FitError
+from bayesinf.models import curve
+from bayesinf.models.priors import LogUniform, Prior, Uniform
+from bayesinf.settings import DEFAULT, Settings
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import xarray as xr
+    from matplotlib.figure import Figure
+
+    from bayesinf.calibration import Problem
+    from bayesinf.report import Story
+
+
+@dataclass(frozen=True)
+class Shape:
+    """A line shape of lmfit.
+
+    Parameters
+    ----------
+    model : its class in ``lmfit.models``.
+    area : area of a peak of height 1, in the peak's parameters.
+    fwhm : full width at half maximum.
+    extra : parameters besides height, centre and sigma.
+    """
+
+    model: str
+    area: str
+    fwhm: str
+    extra: tuple[str, ...] = ()
+
+
+SHAPES = {
+    "gaussian": Shape("GaussianModel", "sqrt(2*pi)*{p}sigma", "2*sqrt(2*log(2))*{p}sigma"),
+    "lorentzian": Shape("LorentzianModel", "pi*{p}sigma", "2*{p}sigma"),
+    "voigt": Shape(
+        "VoigtModel",
+        "sqrt(2*pi)*{p}sigma/real(wofz(1j*{p}gamma/(sqrt(2)*{p}sigma)))",
+        # Kielkopf's form of the width, right to 0.02 %: doi:10.1364/JOSA.63.000987
+        "1.0692*{p}gamma+sqrt(0.8664*{p}gamma**2+8*log(2)*{p}sigma**2)",
+        ("gamma",),
+    ),
+    "pseudo-voigt": Shape(
+        "PseudoVoigtModel",
+        "{p}sigma/((1-{p}fraction)*sqrt(log(2)/pi)+{p}fraction/pi)",
+        "2*{p}sigma",
+        ("fraction",),
+    ),
+}
+
+
+def _constant(x, level):
+    return level + np.zeros(len(x))
+
+
+def _linear(x, level, slope, origin):
+    return level + slope * (x - origin)
+
+
+def _exponential(x, level, decay, origin):
+    return level * np.exp(-(x - origin) / decay)
+
+
+BACKGROUNDS = {
+    "constant": (_constant, ("level",)),
+    "linear": (_linear, ("level", "slope")),
+    "exponential": (_exponential, ("level", "decay")),
+    "none": (None, ()),
+}
+
+
+def fit(
+    x: np.ndarray,
+    y: np.ndarray,
+    error: np.ndarray | None = None,
+    *,
+    peaks: int = 1,
+    background: str = "constant",
+    shape: str = "gaussian",
+    method: str = "laplace",
+    starts: Sequence[Mapping[str, object]] | None = None,
+    priors: Mapping[str, Prior] | None = None,
+    origin: float | None = None,
+    reference: xr.Dataset | None = None,
+    case: str = "",
+    settings: Settings = DEFAULT,
+) -> xr.DataTree:
+    """Infer the peaks of a spectrum.
+
+    Parameters
+    ----------
+    x, y : (point,), arrays, or DataArrays that carry units.
+    error : (point,), sd of the noise where it is known; else ``noise`` is inferred.
+    peaks : how many.
+    background : "constant" (``background_level``), "linear" (with ``background_slope``),
+        "exponential" (with ``background_decay``) or "none".
+    shape : "gaussian", "lorentzian", "voigt" (with ``gamma``) or "pseudo-voigt" (``fraction``).
+    method : "laplace" or "emcee".
+    starts : each from posterior variable (free ones, or amplitude in place of height) to a number,
+        or one for each peak; None guesses.
+    priors : free posterior variable to its prior, the same for all peaks; else ``default_priors``.
+    origin : x at which the background has its ``level``; None takes the smallest x.
+    reference : known values, NAME_truth or NAME_certified; joins ``constant_data``.
+    case : what the data are called in a report.
+    settings : length and seed.
+
+    Returns
+    -------
+    InferenceData with ``height``, ``center``, ``sigma``, ``amplitude`` (area), ``fwhm`` (peak,),
+    the background's parameters, and ``noise`` where it is inferred.
+
+    Raises
+    ------
+    DataError : data that cannot be used. FitError : peaks that the data do not determine.
+    """
+    from bayesinf.data import curve_from_arrays
+
+    _choice("shape", shape, SHAPES)
+    _choice("background", background, BACKGROUNDS)
+    if not 1 <= peaks == int(peaks):
+        raise FitError(f"the number of peaks must be a positive integer, not {peaks}")
+    data = curve_from_arrays(x, y, error)
+    origin = float(data["x"].min()) if origin is None else float(origin)
+    model, params = lmfit_model(peaks, background, shape, origin)
+    of_kind = default_priors(data, background, shape)
+    unknown = set(priors or {}) - set(of_kind)
+    if unknown:
+        raise FitError(f"no free parameter {', '.join(sorted(unknown))}: a prior can be given for "
+                       f"{', '.join(of_kind)}")  # fmt: skip
+    of_kind |= priors or {}
+    components = [
+        tuple(f"p{k}_{name}" for name in ("center", "height", "sigma", *SHAPES[shape].extra))
+        for k in range(1, peaks + 1)
+    ]
+    flat = {
+        name: of_kind[name if name in of_kind else name.split("_", 1)[1]]
+        for name in (*(n for n, p in params.items() if p.vary and p.expr is None), curve.NOISE)
+        if name != curve.NOISE or error is None
+    }
+    if starts is None:
+        starts = guesses(data, peaks, background, shape, origin, of_kind)
+    return curve.fit(
+        model,
+        params,
+        data["x"],
+        data["y"],
+        data.get("error"),
+        method,
+        priors=flat,
+        starts=[_flat_start(start, peaks, shape) for start in starts],
+        ordered=components,
+        stacked={
+            name: ("peak", [f"p{k}_{name}" for k in range(1, peaks + 1)])
+            for name in ("height", "center", "sigma", *SHAPES[shape].extra, "amplitude", "fwhm")
+        },
+        units=_units(data["x"].units, data["y"].units),
+        reference=reference,
+        system="peaks",
+        settings=settings,
+        attrs={"case": case, "peaks": peaks, "background": background, "shape": shape,
+               "origin": origin},
+    )  # fmt: skip
+
+
+def lmfit_model(peaks: int, background: str, shape: str, origin: float = 0.0):
+    """Return the lmfit Model, and its Parameters with heights free and areas tied to them."""
+    import lmfit
+
+    form = SHAPES[shape]
+    function, names = BACKGROUNDS[background]
+    params, model = lmfit.Parameters(), None
+    if function is not None:
+        model = lmfit.Model(function, prefix="background_")
+        for name in names:
+            params.add(f"background_{name}", value=1.0)
+        if background != "constant":
+            params.add("background_origin", value=origin, vary=False)
+        if background == "exponential":
+            params["background_decay"].set(min=0)
+    for k in range(1, peaks + 1):
+        p = f"p{k}_"
+        peak = getattr(lmfit.models, form.model)(prefix=p)
+        model = peak if model is None else model + peak
+        params.add(f"{p}height", value=1.0)
+        params.add(f"{p}center", value=float(k))
+        params.add(f"{p}sigma", value=1.0, min=0)
+        for name in form.extra:
+            params.add(f"{p}{name}", value=0.5, min=0, max=1 if name == "fraction" else np.inf)
+        params.add(f"{p}amplitude", expr=f"{p}height*{form.area.format(p=p)}")
+        params.add(f"{p}fwhm", expr=form.fwhm.format(p=p))
+    return model, params
+
+
+def default_priors(data: xr.Dataset, background: str, shape: str) -> dict[str, Prior]:
+    """State the priors: flat over all that a spectrum of this extent could show.
+
+    Heights up to twice the range of y, upwards; centres within x; sigma from half the mean distance
+    of the points (a narrower peak would stand on one point alone) to half the range of x; background levels within the range of y beyond its ends; the noise log-uniform over seven decades.
+    """
+    low, high = float(data["y"].min()), float(data["y"].max())
+    left, right = float(data["x"].min()), float(data["x"].max())
+    extent, width = high - low, right - left
+    narrowest = 0.5 * width / (data.sizes["point"] - 1)
+    priors = {
+        "height": Uniform(0.0, 2 * extent),
+        "center": Uniform(left, right),
+        "sigma": Uniform(narrowest, width / 2),
+        "gamma": Uniform(0.0, width / 2),
+        "fraction": Uniform(0.0, 1.0),
+        "background_level": Uniform(low - extent, high + extent),
+        "background_slope": Uniform(-4 * extent / width, 4 * extent / width),
+        "background_decay": Uniform(0.0, 10 * width),
+        curve.NOISE: LogUniform(1e-6 * extent, 10 * extent),
+    }
+    used = {"height", "center", "sigma", *SHAPES[shape].extra}
+    used |= {f"background_{name}" for name in BACKGROUNDS[background][1]}
+    used |= set() if "error" in data else {curve.NOISE}
+    return {name: prior for name, prior in priors.items() if name in used}
+
+
+def guesses(data, peaks, background, shape, origin, priors) -> list[dict[str, object]]:
+    """Guess where lmfit should start, in a few ways.
+
+    A background is laid under the data; then the highest of what stands above it, smoothed, is taken
+    for a peak as wide as its steeper side, subtracted, and so on. The ways differ in the smoothing,
+    and in splitting the broadest peak into two.
+    """
+    x, y = data["x"].values, data["y"].values
+    sign = -1.0 if getattr(priors["height"], "upper", 1.0) <= 0 else 1.0
+    found = []
+    for share in (1 / 80, 1 / 25):
+        window = max(1, int(share * len(x)))
+        smooth = np.convolve(np.pad(y, window, "edge"), np.ones(2 * window + 1), "valid")
+        smooth = sign * smooth / (2 * window + 1)
+        floor, start = _floor(x, smooth, background, origin, sign)
+        lines = _peel(x, smooth - floor, peaks)
+        found.append(_start(lines, sign, start))
+        if peaks > 1:
+            lines = sorted(_peel(x, smooth - floor, peaks - 1), key=lambda line: line[2])
+            height, center, sigma = lines.pop()
+            halves = [(0.7 * height, center + side * 0.7 * sigma, 0.7 * sigma) for side in (-1, 1)]
+            found.append(_start([*lines, *halves], sign, start))
+    return found
+
+
+def _start(lines, sign, background):
+    height, center, sigma = np.array(sorted(lines, key=lambda line: line[1])).T
+    return {"height": sign * height, "center": center, "sigma": sigma} | background
+
+
+def _peel(x, y, count):
+    """Take the highest peaks off one by one, as (height, centre, sigma) of Gaussians."""
+    rest, lines = y.copy(), []
+    for _ in range(count):
+        top = int(np.argmax(rest))
+        height = max(rest[top], 1e-3 * np.ptp(y), 1e-300)
+        below = np.flatnonzero(rest < height / 2)
+        sides = [
+            abs(x[top] - x[i]) for i in (below[below < top][-1:], below[below > top][:1]) if len(i)
+        ]
+        half_width = min((float(side[0]) for side in sides), default=np.ptp(x) / 10)
+        sigma = max(half_width / np.sqrt(2 * np.log(2)), np.ptp(x) / len(x) / 2)
+        lines.append((height, x[top], sigma))
+        rest = rest - height * np.exp(-0.5 * ((x - x[top]) / sigma) ** 2)
+    return lines
+
+
+def _floor(x, smooth, background, origin, sign):
+    """Lay a background under smoothed data that point upwards; also as starting values."""
+    if background == "none":
+        return np.zeros(len(x)), {}
+    blocks = np.array_split(np.arange(len(x)), min(12, len(x)))
+    low = np.array([block[np.argmin(smooth[block])] for block in blocks])
+    if background == "constant":
+        level = float(np.quantile(smooth[low], 0.25))
+        return np.full(len(x), level), {"background_level": sign * level}
+    # A line through the lowest points, dropping again and again those that stand above it: of the
+    # logarithm for an exponential.
+    exponential = background == "exponential"
+    value = np.log(np.maximum(smooth, 1e-3 * np.ptp(smooth))) if exponential else smooth
+    for _ in range(4):
+        slope, level = np.polyfit(x[low] - origin, value[low], 1)
+        above = value[low] - level - slope * (x[low] - origin)
+        if len(low) <= 4:
+            break
+        low = low[above < np.quantile(above, 0.8)]
+    line = level + slope * (x - origin)
+    if not exponential:
+        return line, {"background_level": sign * level, "background_slope": sign * slope}
+    decay = float(np.clip(-1 / min(slope, -1e-300), np.ptp(x) / len(x), 3 * np.ptp(x)))
+    return np.exp(line), {"background_level": sign * np.exp(level), "background_decay": decay}
+
+
+def _flat_start(start, peaks, shape):
+    """From variables over peaks to lmfit's parameters; amplitudes become heights."""
+    start, result = dict(start), {}
+    if "amplitude" in start and "height" not in start:
+        if shape in ("voigt", "pseudo-voigt"):
+            raise FitError(f"a start for a {shape} takes height, not amplitude")
+        area = {"gaussian": np.sqrt(2 * np.pi), "lorentzian": np.pi}[shape]
+        start["height"] = np.divide(start.pop("amplitude"), area * np.asarray(start["sigma"]))
+    for name, value in start.items():
+        if name.startswith("background_"):
+            result[name] = float(value)
+            continue
+        values = np.broadcast_to(value, (peaks,)) if np.size(value) in (1, peaks) else None
+        if values is None:
+            raise FitError(f"a start for {name} needs one number or {peaks}, not {np.size(value)}")
+        result |= {f"p{k}_{name}": float(v) for k, v in enumerate(values, 1)}
+    return result
+
+
+def _units(of_x, of_y):
+    of_x, of_y = ("" if unit == "1" else unit for unit in (of_x, of_y))
+    ratio = f"{of_y or 1}/{of_x}" if of_x else of_y
+    units = {name: of_x for name in ("center", "sigma", "fwhm", "gamma", "background_decay")}
+    units |= {"height": of_y, "background_level": of_y, "background_slope": ratio}
+    units["amplitude"] = " ".join(unit for unit in (of_y, of_x) if unit)
+    return {name: unit or "1" for name, unit in units.items()}
+
+
+def _choice(what, given, known):
+    if given not in known:
+        raise FitError(f"unknown {what} {given!r}: use one of {', '.join(known)}")
+
+
+# Data: simulated, and certified
+
+
+def simulate(
+    x: np.ndarray | None = None,
+    *,
+    height: Sequence[float] = (10.0,),
+    center: Sequence[float] = (4.0,),
+    sigma: Sequence[float] = (0.8,),
+    background: str = "constant",
+    shape: str = "gaussian",
+    noise: float = 0.5,
+    rng: np.random.Generator | None = None,
+    **parameters,
+) -> xr.Dataset:
+    """Make a spectrum whose parameters are known.
+
+    Parameters
+    ----------
+    x : (point,); by default 0 to 10 in 101 steps.
+    height, center, sigma : (peak,), centres ascending.
+    background, shape : as for ``fit``; the background has its level at the smallest x.
+    noise : sd of the noise.
+    rng : generator of the noise; by default the stream "simulate" of the default settings.
+    **parameters : the other parameters by name, as ``background_level`` or ``gamma``.
+
+    Returns
+    -------
+    a Dataset with ``x``, ``y`` (point,) and NAME_truth for every parameter.
+    """
+    import xarray as xr
+
+    x = np.linspace(0, 10, 101) if x is None else np.asarray(x, dtype=float)
+    rng = DEFAULT.generator("simulate") if rng is None else rng
+    needed = [f"background_{name}" for name in BACKGROUNDS[background][1]] + [*SHAPES[shape].extra]
+    if sorted(parameters) != sorted(needed):
+        raise FitError(f"a {background} background and {shape} peaks need {needed or 'nothing'} "
+                       f"besides height, center and sigma, not {sorted(parameters)}")  # fmt: skip
+    truth = {"height": height, "center": center, "sigma": sigma} | parameters
+    truth = {k: np.asarray(v, float) for k, v in truth.items()}
+    peaks = len(truth["height"])
+    model, params = lmfit_model(peaks, background, shape, float(x.min()))
+    for name, value in _flat_start(truth, peaks, shape).items():
+        params[name].value = value
+    y = model.eval(params, x=x) + noise * rng.standard_normal(len(x))
+    truth["noise"] = np.asarray(noise, float)
+    for name in ("amplitude", "fwhm"):
+        truth[name] = np.array([params[f"p{k}_{name}"].value for k in range(1, peaks + 1)])
+    variables = {
+        f"{name}_truth": (("peak",) if value.ndim else (), value, {"units": "1"})
+        for name, value in truth.items()
+    }
+    variables |= {"x": ("point", x, {"units": "1"}), "y": ("point", y, {"units": "1"})}
+    return xr.Dataset(variables, {"peak": np.arange(1, peaks + 1)})
+
+
+def overlap(rng: np.random.Generator | None = None) -> xr.Dataset:
+    """Simulate two peaks two widths apart: too close for the quadratic approximation."""
+    return simulate(
+        np.linspace(0, 10, 101), height=(5.0, 4.0), center=(4.1, 5.9), sigma=(0.9, 0.9),
+        background_level=1.0, noise=0.3, rng=rng,
+    )  # fmt: skip
+
+
+def nist(path: str | Path) -> xr.Dataset:
+    """Read a data set of the NIST StRD for non-linear regression.
+
+    Parameters
+    ----------
+    path : one of the files in ``data/nist``, as NIST distributes them.
+
+    Returns
+    -------
+    a Dataset with ``x``, ``y`` (point,), ``start`` (start, parameter), ``certified`` and
+    ``certified_sd`` (parameter,) in NIST's b1, b2, ..., the certified ``residual_sum_of_squares`` and
+    ``degrees_of_freedom``; attribute ``name``.
+
+    Raises
+    ------
+    DataError : the file is missing, or is not of this form.
+    """
+    import xarray as xr
+
+    path = Path(path)
+    if not path.is_file():
+        raise DataError("no such file", source=path, expected="a .dat file of the NIST StRD")
+    text = path.read_text()
+    number = r"([-+.\dEe]+)"
+    table = re.findall(rf"^ *b\d+ *= +{number} +{number} +{number} +{number} *$", text, re.M)
+    name = re.search(r"Dataset Name: +(\S+)", text)
+    rss = re.search(rf"Residual Sum of Squares: +{number}", text)
+    dof = re.search(r"Degrees of Freedom: +(\d+)", text)
+    rows = re.split(r"^Data: +y +x *$", text, flags=re.M)
+    try:
+        values = np.array([line.split() for line in rows[1].strip().splitlines()], dtype=float)
+        parameters = np.array(table, dtype=float)
+        name, rss, dof = name[1], float(rss[1]), int(dof[1])
+        if len(values) != dof + len(parameters) or values.shape[1] != 2:
+            raise ValueError("rows are missing")
+    except (IndexError, TypeError, ValueError) as error:
+        raise DataError(
+            "not a complete file of the NIST StRD", source=path, found=error,
+            expected="starting and certified values, sum of squares and the data as y, x",
+        ) from error  # fmt: skip
+    units = {"units": "nm" if name == "Eckerle4" else "1"}
+    return xr.Dataset(
+        {
+            "x": ("point", values[:, 1], units),
+            "y": ("point", values[:, 0], {"units": "1"}),
+            "start": (("start", "parameter"), parameters[:, :2].T),
+            "certified": ("parameter", parameters[:, 2]),
+            "certified_sd": ("parameter", parameters[:, 3]),
+            "residual_sum_of_squares": rss,
+            "degrees_of_freedom": dof,
+        },
+        {"parameter": [f"b{i}" for i in range(1, len(parameters) + 1)]},
+        {"name": name},
+    )
+
+
+def nist_options(data: xr.Dataset) -> dict[str, object]:
+    """What ``fit`` needs to be told about a data set that ``nist`` read.
+
+    Returns
+    -------
+    ``peaks``, ``background``, ``origin``, ``case``; ``starts``, the two published ones; ``reference``
+    with the certified values and their sds in our parameters, NAME_certified and NAME_certified_sd.
+    """
+    import xarray as xr
+
+    if data.name.startswith("Gauss"):
+        # Ours from NIST's b, with the derivative by which the sd is carried over.
+        convert = lambda b: {
+            "background_level": b[0], "background_decay": 1 / b[1], "height": b[[2, 5]],
+            "center": b[[3, 6]], "sigma": b[[4, 7]] / np.sqrt(2),
+        }  # fmt: skip
+        model = {"peaks": 2, "background": "exponential"}
+    else:
+        convert = lambda b: {
+            "amplitude": b[[0]] * np.sqrt(2 * np.pi), "sigma": b[[1]], "center": b[[2]]
+        }  # fmt: skip
+        model = {"peaks": 1, "background": "none"}
+    certified, sd = data["certified"].values, data["certified_sd"].values
+    values, errors = convert(certified), convert(sd)
+    if "background_decay" in values:
+        errors["background_decay"] = sd[1] / certified[1] ** 2
+    units = _units(data["x"].units, data["y"].units)
+    coords = {"peak": np.arange(1, model["peaks"] + 1)}
+    reference = {
+        f"{name}_{suffix}": (("peak",) if np.ndim(value) else (), value, {"units": units[name]})
+        for suffix, group in (("certified", values), ("certified_sd", errors))
+        for name, value in group.items()
+    }
+    dimensionless = {"units": "1"}
+    for name in ("residual_sum_of_squares", "degrees_of_freedom"):
+        reference[f"{name}_certified"] = ((), data[name].values, dimensionless)
+    return model | {
+        "origin": 0.0,
+        "case": f"NIST {data.name}",
+        "starts": [convert(start) for start in data["start"].values],
+        "reference": xr.Dataset(reference, coords),
+    }
+
+
+# Calibration: a problem that is small, and whose prior does not look at the data
+
+_CALIBRATION_X = np.linspace(0, 10, 40)
+_CALIBRATION_PRIORS = {
+    "height": Uniform(4.0, 12.0),
+    "center": Uniform(3.0, 7.0),
+    "sigma": Uniform(0.5, 1.5),
+    "background_level": Uniform(0.0, 2.0),
+    "noise": LogUniform(0.3, 1.5),
+}
+
+
+def calibration_problem() -> Problem:
+    """One Gaussian on a constant background, by emcee, with priors that know nothing of the data."""
+    from bayesinf.calibration import Problem
+
+    return Problem(
+        name="peaks",
+        simulate=_calibration_simulate,
+        fit=_calibration_fit,
+        settings=Settings(draws=100, chains=4, prior_draws=20),
+    )
+
+
+def _calibration_simulate(rng):
+    drawn = {name: float(prior.sample(rng)) for name, prior in _CALIBRATION_PRIORS.items()}
+    level, noise = drawn.pop("background_level"), drawn.pop("noise")
+    peak = {name: (value,) for name, value in drawn.items()}
+    data = simulate(_CALIBRATION_X, **peak, background_level=level, noise=noise, rng=rng)
+    truth = {name: data[f"{name}_truth"].values for name in _CALIBRATION_PRIORS}
+    return truth, data[["x", "y"]]
+
+
+def _calibration_fit(data, settings):
+    return fit(data["x"], data["y"], method="emcee", priors=_CALIBRATION_PRIORS, settings=settings)
+
+
+# Reading a fit: the curve, and the quadratic approximation held against the posterior
+
+
+def curves(fit: xr.DataTree, x: np.ndarray, most: int = 400) -> tuple[np.ndarray, np.ndarray]:
+    """Evaluate a posterior's background and peaks.
+
+    Parameters
+    ----------
+    fit : what ``fit`` returned.
+    x : (point,).
+    most : draws, evenly taken from all of them.
+
+    Returns
+    -------
+    background (draw, point) and peaks (draw, peak, point).
+    """
+    attrs, posterior = fit.attrs, fit["posterior"]
+    peaks, shape = int(attrs["peaks"]), attrs["shape"]
+    model, params = lmfit_model(peaks, attrs["background"], shape, attrs["origin"])
+    draws = posterior.to_dataset().stack(sample=("chain", "draw")).transpose(..., "sample")
+    draws = draws.isel(sample=np.linspace(0, draws.sizes["sample"] - 1, most).astype(int))
+    names = [f"background_{name}" for name in BACKGROUNDS[attrs["background"]][1]]
+    values = {name: draws[name].values for name in names}
+    for name in ("height", "center", "sigma", *SHAPES[shape].extra):
+        values |= {f"p{k}_{name}": draws[name].values[k - 1] for k in range(1, peaks + 1)}
+    # Each component is a model of its own, but the parameters' ties name those of all.
+    parts = [curve.evaluate(component, params, x, values) for component in model.components]
+    background = parts.pop(0) if names else np.zeros((most, len(x)))
+    return background, np.stack(parts, axis=1)
+
+
+SHIFT, RATIO, CORRELATION = 0.1, 0.1, 0.1
+
+
+def comparison(fit: xr.DataTree) -> pd.DataFrame:
+    """Hold the posterior that emcee sampled against the quadratic approximation at the optimum.
+
+    Parameters
+    ----------
+    fit : made with ``method="emcee"``.
+
+    Returns
+    -------
+    one row a fitted parameter: mean and sd of the approximation (for inferred noise the standard
+    error times √(ν/(ν−2)), the sd of Student's t) and of the posterior, the ``shift`` of the mean in
+    posterior sds, the ``ratio`` of the sds, Laplace / emcee.
+    """
+    import pandas as pd
+
+    from bayesinf.figures import elements
+
+    statistics = fit["sample_stats"]
+    dof = float(statistics["degrees_of_freedom"])
+    widen = np.sqrt(dof / (dof - 2)) if "noise" in fit["posterior"] and dof > 2 else 1.0
+    rows = {}
+    for label, array in elements(fit, _fitted(fit)).items():
+        name, index = label.split("[")[0], {k: array[k] for k in array.coords if k == "peak"}
+        best = float(statistics[f"{name}_optimum"].sel(index))
+        error = widen * float(statistics[f"{name}_standard_error"].sel(index))
+        mean, sd = float(array.mean()), float(array.std())
+        rows[label] = {"Laplace mean": best, "emcee mean": mean, "Laplace sd": error, "emcee sd": sd,
+                       "shift": (mean - best) / sd, "ratio": error / sd}  # fmt: skip
+    return pd.DataFrame.from_dict(rows, orient="index").rename_axis("parameter")
+
+
+def correlations(fit: xr.DataTree) -> pd.DataFrame:
+    """Correlations of the quadratic approximation and of the posterior, a row for each pair."""
+    import pandas as pd
+
+    from bayesinf.figures import elements
+
+    draws = elements(fit, _fitted(fit))
+    labels = list(draws)
+    sampled = np.corrcoef([draws[label].values.ravel() for label in labels])
+    flat = [_flat_name(label) for label in labels]
+    classical = fit["sample_stats"]["correlation"].sel(fitted=flat, fitted_other=flat).values
+    rows, columns = np.triu_indices(len(labels), 1)
+    frame = pd.DataFrame(
+        {"Laplace": classical[rows, columns], "emcee": sampled[rows, columns]},
+        [f"{labels[i]}, {labels[j]}" for i, j in zip(rows, columns, strict=True)],
+    ).rename_axis("pair")
+    frame["difference"] = frame["Laplace"] - frame["emcee"]
+    frame["ratio"] = frame["Laplace"] / frame["emcee"]
+    return frame.iloc[np.argsort(-np.abs(frame["emcee"].to_numpy()))]
+
+
+def quadratic_verdict(fit: xr.DataTree) -> tuple[bool, str]:
+    """Say whether the quadratic approximation may stand in for a posterior that emcee sampled.
+
+    It may where no mean is off by more than 0.1 posterior sd, no sd by more than 10 %, and no
+    correlation by more than 0.1: what a physicist would not see in a quoted result.
+    """
+    table, pairs = comparison(fit), correlations(fit)
+    shift, ratio = table["shift"].abs(), table["ratio"]
+    off = (ratio - 1).abs()
+    gap = pairs["difference"].abs()
+    good = bool(
+        shift.max() <= SHIFT
+        and off.max() <= RATIO
+        and (gap.max() if len(gap) else 0) <= CORRELATION
+    )
+    sd = f"sd of {off.idxmax()} {abs(1 - ratio[off.idxmax()]):.0%} too " + (
+        "small" if ratio[off.idxmax()] < 1 else "large"
+    )
+    found = f"largest shift of a mean {shift.max():.2f} posterior sd ({shift.idxmax()}), {sd}" + (
+        f", correlation off by {gap.max():.2f} ({gap.idxmax()})" if len(gap) else ""
+    )
+    words = "may be used" if good else "may not be used; take the sampled posterior"
+    return good, f"The quadratic approximation {words}: {found}."
+
+
+def _fitted(fit):
+    """Posterior variables that lmfit fitted, the noise aside."""
+    extra = SHAPES[fit.attrs["shape"]].extra
+    background = [f"background_{name}" for name in BACKGROUNDS[fit.attrs["background"]][1]]
+    return ["height", "center", "sigma", *extra, *background]
+
+
+def _flat_name(label):
+    name, _, index = label.partition("[")
+    return f"p{index[:-1]}_{name}" if index else name
+
+
+def _known(fit, suffixes=("truth", "certified")):
+    """Label to true or certified value."""
+    constants, found = fit["constant_data"], {}
+    for name in fit["posterior"].data_vars:
+        for suffix in suffixes:
+            if f"{name}_{suffix}" in constants:
+                value = np.atleast_1d(constants[f"{name}_{suffix}"].values)
+                labels = [name] if "peak" not in constants[f"{name}_{suffix}"].dims else [
+                    f"{name}[{k}]" for k in range(1, len(value) + 1)
+                ]  # fmt: skip
+                found |= dict(zip(labels, map(float, value), strict=True))
+    return found
+
+
+def certified_table(fit: xr.DataTree) -> pd.DataFrame:
+    """Certified values against optimum, standard error and posterior, a row each."""
+    import pandas as pd
+
+    from bayesinf.figures import elements
+
+    statistics, rows = fit["sample_stats"], {}
+    dof = float(statistics["degrees_of_freedom"])
+    values, errors = _known(fit, ("certified",)), _known(fit, ("certified_sd",))
+    for label, array in elements(fit).items():
+        if label not in values:
+            continue
+        name, index = label.split("[")[0], {k: array[k] for k in array.coords if k == "peak"}
+        best = float(statistics[f"{name}_optimum"].sel(index))
+        error = float(statistics[f"{name}_standard_error"].sel(index))
+        value, sd = values[label], errors[label]
+        rows[label] = {
+            "certified": f"{value:.8g}", "certified sd": f"{sd:.6g}",
+            "optimum, relative error": f"{best / value - 1:.0e}",
+            "standard error, relative error": f"{error / sd - 1:.0e}",
+            "posterior mean, shift in sd": f"{(float(array.mean()) - value) / float(array.std()):+.3f}",
+            "posterior sd / (certified sd · √(ν/(ν−2)))":
+                f"{float(array.std()) / sd / np.sqrt(dof / (dof - 2)):.3f}",
+        }  # fmt: skip
+    found = float(statistics["residual_sum_of_squares"])
+    rss = float(fit["constant_data"]["residual_sum_of_squares_certified"])
+    frame = pd.DataFrame.from_dict(rows, orient="index").rename_axis("parameter")
+    frame.loc["residual sum of squares"] = [f"{rss:.10g}", "", f"{found / rss - 1:.0e}", "", "", ""]
+    return frame
+
+
+# Story and figures
+
+
+def story(fits: Mapping[str, xr.DataTree]) -> Story:
+    """Tell what the spectra say, from the fits alone.
+
+    Parameters
+    ----------
+    fits : ``laplace`` and ``emcee`` of the main spectrum; of further ones ``NAME_laplace`` and
+        ``NAME_emcee``. At least one of each pair.
+    """
+    from bayesinf import figures
+    from bayesinf.report import Picture, Section, Story, Table, estimates
+
+    cases: dict[str, dict[str, xr.DataTree]] = {}
+    for name, fit in fits.items():
+        case, _, method = name.rpartition("_")
+        cases.setdefault(case, {})[method] = fit
+    main = cases.pop("") if "" in cases else cases.pop(next(iter(cases)))
+    best = main.get("emcee", next(iter(main.values())))
+    title = best.attrs["case"] or "the spectrum"
+    names = _fitted(best) + (["noise"] if "noise" in best["posterior"] else [])
+    truth = _known(best)
+
+    def pictures(case, of, corner=True):
+        fit = of.get("emcee", next(iter(of.values())))
+        stem, called = f"{case}_" if case else "", fit.attrs["case"] or "the spectrum"
+        yield Picture(
+            f"{stem}spectrum", spectrum(fit),
+            f"{called}. Points: data. Line: posterior mean; band: where 95 % of new data would lie; "
+            "dashed: each peak on the background. Below: residuals in units of the noise, which "
+            "should scatter evenly, 95 % of them within the band.",
+            f"{called}: data with the fitted curve, its predictive band and components, and below "
+            "the residuals, which scatter around zero.",
+        )  # fmt: skip
+        if corner and len(of) > 1:
+            shown = _corner_names(fit)
+            yield Picture(
+                f"{stem}corner",
+                figures.pair(
+                    {"emcee": of["emcee"], "Laplace": of["laplace"]}, shown,
+                    {k: v for k, v in _known(fit).items() if k in _labels(fit, shown)},
+                ),
+                f"{called}: regions of highest density with 50 and 90 %, sampled (filled) and in "
+                "the quadratic approximation (lines). Where the two coincide, errors may be read "
+                "from the curvature; banana shapes are what it cannot follow.",
+                f"{called}: corner plot of the peak parameters with emcee and Laplace overlaid.",
+            )  # fmt: skip
+        if "emcee" in of:
+            yield Picture(
+                f"{stem}marginals", marginals(of["emcee"]),
+                f"{called}: the posterior of each parameter (filled) and the quadratic "
+                "approximation at the optimum (line)"
+                + (", with the known value (dashed)." if _known(fit) else "."),
+                f"{called}: densities of each fitted parameter, sampled and approximated. "
+                + quadratic_verdict(of["emcee"])[1],
+            )  # fmt: skip
+
+    def side_by_side(of):
+        if "emcee" not in of:
+            return
+        yield Table(
+            _printed(comparison(of["emcee"])),
+            "Laplace (optimum and curvature) and emcee side by side; shift of the mean in posterior "
+            "sd, ratio of the sds.",
+        )
+        pairs = correlations(of["emcee"])
+        yield Table(
+            pairs.head(8).round(3),
+            f"Correlations, the strongest {min(8, len(pairs))} of {len(pairs)} pairs.",
+        )
+
+    def known(of):
+        fit = of.get("emcee", next(iter(of.values())))
+        if "residual_sum_of_squares_certified" in fit["constant_data"]:
+            yield Table(
+                certified_table(fit),
+                "Against NIST's certified values, in our parameters. Under flat priors the "
+                "posterior's sd is the certified one times √(ν/(ν−2)), as far as the model is "
+                "linear over that distance.",
+            )
+
+    verdict = quadratic_verdict(main["emcee"])[1] if "emcee" in main else ""
+    pages = list(pictures("", main))
+    extra = []
+    for case, of in cases.items():
+        fit = of.get("emcee", next(iter(of.values())))
+        extra.append(
+            Section(
+                fit.attrs["case"] or case,
+                tuple(
+                    text
+                    for text in (
+                        _answer(fit), quadratic_verdict(of["emcee"])[1] if "emcee" in of else "",
+                    )
+                    if text
+                ),
+                tuple(pictures(case, of)),
+                (
+                    Table(estimates(fit, names_of(fit), _known(fit) or None), "Parameters."),
+                    *side_by_side(of),
+                    *known(of),
+                ),
+            )
+        )  # fmt: skip
+    priors = dict(zip(("prior",), (_prior_table(best),), strict=True))["prior"]
+    return Story(
+        title="Peaks in a spectrum",
+        question=f"Which peaks does {title} hold, and may their errors be read from the curvature at "
+        "the optimum?",
+        answer=Section("Answer", (_answer(best), verdict), tuple(pages[:1])),
+        numbers=Section(
+            "Numbers",
+            ("Amplitude is the area under a peak, sigma the width as lmfit defines it. " + verdict,),
+            tuple(pages[1:]),
+            (
+                Table(estimates(best, names_of(best), truth or None), f"Posterior of {title}."),
+                *side_by_side(main),
+            ),
+        ),
+        predictive=Section(
+            "Data under the posterior",
+            ("Statistics of the data, among those of data replicated from the posterior.",),
+            (
+                Picture(
+                    "predictive", figures.predictive_statistics(best),
+                    "Largest residual, skewness and memory (correlation of neighbouring residuals): "
+                    "a line shape that does not fit, or a missed peak, shows as memory.",
+                    "Observed and replicated statistics of the residuals.",
+                ),
+            ),
+        ),
+        classical=Section(
+            "The classical answer",
+            (
+                "The classical answer is lmfit's optimum with its standard errors, "
+                "√diag(s²(JᵀJ)⁻¹)" + (" with s² = RSS/ν." if "noise" in best["posterior"] else
+                " with s = 1, as the error bars are given."),
+            ),
+            (),
+            (Table(_classical_table(best), f"Least squares and posterior of {title}."), *known(main)),
+        ),
+        priors=Section(
+            "Priors",
+            ("All priors are proper and flat over far more than the data leave open, the noise's "
+             "flat in its logarithm. Peaks are ordered by their centres.",),
+            (
+                Picture(
+                    "prior_predictive", prior_predictive(best),
+                    "Spectra that the priors expect before the data: median and regions of 50 and "
+                    "90 % at each x. The data lie well inside.",
+                    "Prior predictive bands around the data.",
+                ),
+                Picture(
+                    "prior_posterior", figures.prior_posterior(best, names, truth or None),
+                    "What the data add: prior and posterior of each parameter.",
+                    "Densities of prior and posterior for each fitted parameter.",
+                ),
+            ),
+            (Table(priors, "Prior of each free parameter."),),
+        ),
+        extra=tuple(extra),
+    )  # fmt: skip
+
+
+def names_of(fit: xr.DataTree) -> list[str]:
+    """Posterior variables in the order in which a reader wants them."""
+    order = ["center", "height", "amplitude", "sigma", "fwhm"]
+    return order + [name for name in fit["posterior"].data_vars if name not in order]
+
+
+def _labels(fit, names):
+    from bayesinf.figures import elements
+
+    return list(elements(fit, names))
+
+
+def _corner_names(fit):
+    """At most six: all of one peak, or of the two peaks that are closest for their widths."""
+    peaks = int(fit.attrs["peaks"])
+    if peaks == 1:
+        return ["height[1]", "center[1]", "sigma[1]"] + [
+            name for name in _fitted(fit)[3:] if "peak" not in fit["posterior"][name].dims
+        ] + (["noise"] if "noise" in fit["posterior"] else [])  # fmt: skip
+    mean = fit["posterior"].to_dataset().mean(("chain", "draw"))
+    center, sigma = mean["center"].values, mean["sigma"].values
+    first = int(np.argmin(np.diff(center) / (sigma[1:] + sigma[:-1]))) + 1
+    return [f"{name}[{k}]" for k in (first, first + 1) for name in ("height", "center", "sigma")]
+
+
+def _answer(fit):
+    """The peaks in a sentence each."""
+    from bayesinf.report import number
+
+    posterior = fit["posterior"]
+    unit = lambda name: "" if posterior[name].units == "1" else f" {posterior[name].units}"
+    said = []
+    for k in posterior["peak"].values:
+        quoted = {
+            name: number(float(draws.mean()), float(draws.std())) + unit(name)
+            for name in ("center", "fwhm", "amplitude")
+            for draws in [posterior[name].sel(peak=k)]
+        }
+        said.append(
+            f"peak {k} at {quoted['center']}, {quoted['fwhm']} wide (FWHM), of area "
+            f"{quoted['amplitude']}"
+        )
+    text = "; ".join(said)
+    return f"{text[0].upper()}{text[1:]} (posterior mean ± sd)."
+
+
+def _printed(frame):
+    """The comparison with the digits that the errors leave."""
+    from bayesinf.report import number
+
+    return frame.assign(
+        Laplace=[
+            number(m, s) for m, s in zip(frame["Laplace mean"], frame["Laplace sd"], strict=True)
+        ],
+        emcee=[number(m, s) for m, s in zip(frame["emcee mean"], frame["emcee sd"], strict=True)],
+        shift=[f"{value:+.2f}" for value in frame["shift"]],
+        ratio=[f"{value:.3f}" for value in frame["ratio"]],
+    )[["Laplace", "emcee", "shift", "ratio"]]
+
+
+def _classical_table(fit):
+    import pandas as pd
+
+    from bayesinf.figures import elements
+    from bayesinf.report import number
+
+    statistics, rows = fit["sample_stats"], {}
+    for label, array in elements(fit, names_of(fit)).items():
+        name, index = label.split("[")[0], {k: array[k] for k in array.coords if k == "peak"}
+        best, error = (
+            float(statistics[f"{name}_{what}"].sel(index)) for what in ("optimum", "standard_error")
+        )
+        rows[label] = {
+            "lmfit": number(best, error),
+            "posterior": number(float(array.mean()), float(array.std())),
+            "unit": "" if array.units == "1" else array.units,
+        }
+    return pd.DataFrame.from_dict(rows, orient="index").rename_axis("parameter")
+
+
+def _prior_table(fit):
+    import json
+
+    import pandas as pd
+
+    priors = json.loads(fit.attrs["priors"])
+    return pd.DataFrame({"prior": priors}).rename_axis("parameter")
+
+
+def _curve_and_noise(fit):
+    """Posterior mean of the curve and of the noise at the data's x."""
+    x = fit["constant_data"]["x"].values
+    background, peaks = curves(fit, x)
+    mean = (background + peaks.sum(axis=1)).mean(axis=0)
+    if "error" in fit["constant_data"]:
+        return mean, fit["constant_data"]["error"].values
+    return mean, np.full(len(x), float(fit["posterior"]["noise"].mean()))
+
+
+def spectrum(fit: xr.DataTree) -> Figure:
+    """Draw the data with predictive band, curve and components, and the residuals below."""
+    from bayesinf.figures import COLORS, canvas, styled, with_units
+
+    @styled
+    def draw():
+        x, y = fit["constant_data"]["x"], fit["observed_data"]["y"]
+        fig, (above, below) = canvas(2, 1, height=4.6, sharex=True, height_ratios=[3, 1])
+        grid = np.linspace(float(x.min()), float(x.max()), 600)
+        background, peaks = curves(fit, grid)
+        replicas = fit["posterior_predictive"]["y"]
+        low, high = replicas.quantile([0.025, 0.975], ("chain", "draw")).values
+        above.fill_between(x, low, high, color=COLORS["posterior"], alpha=0.18, lw=0)
+        floor = background.mean(axis=0)
+        if fit.attrs["background"] != "none":
+            above.plot(grid, floor, color=COLORS["posterior"], lw=1, ls=(0, (1, 1.5)))
+            place = int(0.97 * len(grid))
+            above.annotate("background", (grid[place], floor[place]), (0, -4), ha="right", va="top",
+                           textcoords="offset points", color=COLORS["posterior"])  # fmt: skip
+        for k, line in enumerate(peaks.mean(axis=0), 1):
+            above.plot(grid, floor + line, color=COLORS["posterior"], lw=1, ls=(0, (4, 2)))
+            if len(peaks[0]) > 1:
+                top = int(np.argmax(line))
+                above.annotate(f"peak {k}", (grid[top], (floor + line)[top]), (0, -6), ha="center",
+                               va="top", textcoords="offset points", color=COLORS["posterior"])  # fmt: skip
+        above.plot(grid, (background + peaks.sum(axis=1)).mean(axis=0), color=COLORS["posterior"])
+        known = "error" in fit["constant_data"]
+        bars = fit["constant_data"]["error"].values if known else None
+        above.errorbar(x, y, bars, fmt="o", ms=2.5, lw=0.7, color=COLORS["data"], zorder=1.9)
+        above.set_ylabel(with_units("y", y.units))
+        mean, noise = _curve_and_noise(fit)
+        below.axhspan(-1.96, 1.96, color=COLORS["posterior"], alpha=0.18, lw=0)
+        below.axhline(0, color=COLORS["posterior"], lw=1)
+        below.plot(x, (y.values - mean) / noise, "o", ms=2.5, color=COLORS["data"])
+        below.set_ylabel("residual / noise")
+        below.set_xlabel(with_units("x", x.units))
+        fig.align_ylabels()
+        return fig
+
+    return draw()
+
+
+def marginals(fit: xr.DataTree) -> Figure:
+    """Draw the posterior of each fitted parameter with its quadratic approximation."""
+    from bayesinf.figures import COLORS, canvas, density, elements, styled, with_units
+
+    @styled
+    def draw():
+        draws, table, truth = elements(fit, _fitted(fit)), comparison(fit), _known(fit)
+        columns = min(4, len(draws))
+        rows = -(-len(draws) // columns)
+        fig, axes = canvas(rows, columns, height=0.4 + 1.7 * rows, squeeze=False)
+        for axis in axes.flat[len(draws) :]:
+            axis.set_axis_off()
+        for axis, (label, array) in zip(axes.flat, draws.items(), strict=False):
+            mean, sd = table.loc[label, ["Laplace mean", "Laplace sd"]]
+            low, high = np.quantile(array.values, [0.0005, 0.9995])
+            grid = np.linspace(min(low, mean - 3.5 * sd), max(high, mean + 3.5 * sd), 300)
+            sampled = density(array.values.ravel(), grid)
+            axis.fill_between(grid, sampled, color=COLORS["posterior"], alpha=0.3, lw=0)
+            normal = np.exp(-0.5 * ((grid - mean) / sd) ** 2) / (sd * np.sqrt(2 * np.pi))
+            axis.plot(grid, normal, color=COLORS["second"])
+            if label in truth:
+                axis.axvline(truth[label], color=COLORS["truth"], lw=1, ls=(0, (4, 2)))
+            axis.set_ylim(0, 1.12 * max(sampled.max(), normal.max()))
+            axis.set_yticks([])
+            axis.spines["left"].set_visible(False)
+            axis.xaxis.set_major_locator(_three_ticks())
+            axis.set_xlabel(with_units(label, array.units))
+        words = [("emcee", "posterior"), ("Laplace", "second")] + (
+            [("certified" if _known(fit, ("certified",)) else "truth", "truth")] if truth else []
+        )
+        for k, (word, role) in enumerate(words):
+            axes[0, 0].annotate(word, (0, 1), (0, -12 * k), color=COLORS[role], va="top",
+                                xycoords="axes fraction", textcoords="offset points")  # fmt: skip
+        return fig
+
+    return draw()
+
+
+def _three_ticks():
+    from matplotlib.ticker import MaxNLocator
+
+    return MaxNLocator(3)
+
+
+def prior_predictive(fit: xr.DataTree) -> Figure:
+    """Draw the spectra that the priors expect, with the data."""
+    from bayesinf.figures import COLORS, canvas, styled, with_units
+
+    @styled
+    def draw():
+        x, y = fit["constant_data"]["x"], fit["observed_data"]["y"]
+        values = fit["prior_predictive"]["y"].values.reshape(-1, len(x))
+        values = values[np.isfinite(values).all(axis=1)]
+        fig, axis = canvas(height=3.2)
+        for share, alpha in ((0.9, 0.2), (0.5, 0.35)):
+            low, high = np.quantile(values, [(1 - share) / 2, (1 + share) / 2], axis=0)
+            axis.fill_between(x, low, high, color=COLORS["prior"], alpha=alpha, lw=0)
+            axis.annotate(f"{share:.0%}", (x.values[-1], high[-1]), (3, 0), color=COLORS["prior"],
+                          textcoords="offset points", va="center", annotation_clip=False)  # fmt: skip
+        axis.plot(x, np.median(values, axis=0), color=COLORS["prior"])
+        axis.plot(x, y, "o", ms=2.5, color=COLORS["data"])
+        axis.set_xlabel(with_units("x", x.units))
+        axis.set_ylabel(with_units("y", y.units))
+        return fig
+
+    return draw()
