@@ -62,7 +62,7 @@ def fit(
 
         y_i ~ N(f(x_i; θ), error_i² or noise²),   θ ~ priors
 
-    Laplace: θ | noise ~ N(θ̂, noise² (JᵀJ)⁻¹) and noise ~ inverse-χ(ν, s) with s² = RSS/ν, ν = n − k;
+    Laplace: θ | noise ~ N(θ̂, noise² (JᵀJ)⁻¹) and noise ~ inverse-χ(ν, s), s² = RSS/ν, ν = n − k;
     with error bars θ ~ N(θ̂, (JᵀWJ)⁻¹). For a linear f and flat priors this is the posterior.
 
     Parameters
@@ -71,9 +71,9 @@ def fit(
     x, y : (point,), arrays or DataArrays; they are sorted by x.
     error : (point,) or one number, sd of the noise where it is known; else ``noise`` is inferred.
     method : "laplace" or "emcee".
-    priors : name of a free parameter, or "noise", to its prior. Default: flat between lmfit's bounds,
-        an open side being closed 100 standard errors from the optimum; noise flat in its logarithm
-        from 1e-6 to 10 times the range of y.
+    priors : name of a free parameter, or "noise", to its prior. Default: flat between lmfit's
+        bounds, an open side being closed 100 standard errors from the optimum; noise flat in its
+        logarithm from 1e-6 to 10 times the range of y.
     starts : where lmfit begins, each on top of the values in ``params``; the best end is used.
     ordered : components that could change places, each as the names of its parameters; the first
         of these, whose priors must be equal, are kept ascending.
@@ -322,7 +322,7 @@ class Problem:
         return [component[0] for component in self.ordered]
 
     def log_order(self, theta: np.ndarray) -> np.ndarray:
-        """log N! where the N keys ascend, by which ordering raises their joint density; else -inf."""
+        """log N! where the N keys ascend, by which order raises their joint density; else -inf."""
         values = theta[..., [self.free.index(name) for name in self.keys]]
         ascending = np.all(np.diff(values) > 0, axis=-1)
         return np.where(ascending, np.sum(np.log(np.arange(1, len(self.keys) + 1))), -np.inf)
@@ -541,7 +541,7 @@ class Problem:
 
     @cached_property
     def covariance(self) -> np.ndarray:
-        """(JᵀWJ)⁻¹ at the optimum; to be multiplied by the noise's variance where it is inferred."""
+        """(JᵀWJ)⁻¹ at the optimum; times the noise's variance where that is inferred."""
         return self._covariance(self.optimum)
 
     @property
@@ -566,8 +566,8 @@ class Problem:
             blind = [
                 n for n, v in zip(self.free, lengths, strict=True) if not (np.isfinite(v) and v > 0)
             ]
-            raise FitError(f"the curve does not depend on {', '.join(blind)} at the optimum: fix it, "
-                           "or start elsewhere", optimum=theta)  # fmt: skip
+            raise FitError(f"the curve does not depend on {', '.join(blind)} at the optimum: "
+                           "fix it, or start elsewhere", optimum=theta)  # fmt: skip
         _, values, rows = np.linalg.svd(jacobian / lengths, full_matrices=False)
         if values[-1] < 1e-10 * values[0]:
             worst = [n for n, v in zip(self.free, rows[-1], strict=True) if abs(v) > 0.3]
@@ -584,7 +584,7 @@ class Problem:
         return slope if self.error is None else slope / self.error[:, None]
 
     def classical(self) -> dict[str, dict[str, np.ndarray]]:
-        """The classical answer: optimum and standard error, those of tied parameters by propagation."""
+        """Optimum and standard error, those of tied parameters by propagation."""
         best, root = self.optimum, np.linalg.cholesky(self.covariance)
         root = root * (self.s if self.error is None else 1.0)
         shifts = 1e-3 * np.vstack([root.T, -root.T])

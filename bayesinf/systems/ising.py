@@ -572,9 +572,9 @@ def story(fits: Mapping[str, xr.DataTree]) -> Story:
     priors = report.Section(
         "What was believed beforehand",
         (*sentences,
-         "Widths take the half-Cauchy default on the scale sd(E)/rms(s_i s_j), the noise an inverse-χ "
-         "worth one observation of a hundredth of sd(E), which keeps σ above zero where the data "
-         "show no noise."),
+         "Widths are half-Cauchy on the scale sd(E)/√p, at which a prior predicts energies about as "
+         "large as those measured, but not sure of it. The noise is inverse-χ, worth one observation "
+         "of a hundredth of sd(E), which keeps σ above zero where the data show no noise."),
         (
             *(
                 report.Picture(
@@ -623,6 +623,18 @@ def mean_score(fit: xr.DataTree) -> float:
     half = len(observed) // 2
     mean = fit["predictions"]["mean"].mean(("chain", "draw")).values[half:]
     return float(r_squared(observed[half:], mean))
+
+
+def true_score(fit: xr.DataTree) -> float:
+    """R² of the posterior mean's prediction against the energies that the true couplings give.
+
+    Against measured energies no prediction exceeds 1 - σ² / var(E); this one has no such ceiling.
+    """
+    X = features(fit["predictions_constant_data"]["states"], fit.attrs["gauge"]).values
+    exact = X @ fit["constant_data"]["J_true"].values
+    half = len(exact) // 2
+    mean = fit["predictions"]["mean"].mean(("chain", "draw")).values
+    return float(r_squared(exact[half:], mean[half:]))
 
 
 def equivalent_penalty(fit: xr.DataTree) -> np.ndarray | None:
@@ -727,6 +739,7 @@ def _summary(fits, unit):
             row[label.replace(" (1)", "")] = number(float(values.mean()), float(values.std()))
         bonds = _bonds(fit)
         if bonds is not None:
+            row["R² against true energies"] = f"{true_score(fit):.6f}"
             J = posterior["J"].values
             error = J.mean((0, 1)) - fit["constant_data"]["J_true"].values
             row[f"rms error of bonds ({unit})"] = f"{np.sqrt(np.mean(error[bonds] ** 2)):.4f}"
@@ -766,7 +779,7 @@ def couplings_figure(fits: Mapping[str, xr.DataTree], textbook: Mapping) -> obje
             axis.set_axis_off()
         for axis, (title, values), role in zip(row, entries.items(), colors, strict=False):
             image = axis.imshow(
-                matrix(values, i, j, sites), cmap="RdBu", vmin=-limit, vmax=limit,
+                matrix(values, i, j, sites), cmap="RdBu_r", vmin=-limit, vmax=limit,
                 interpolation="nearest",
             )  # fmt: skip
             axis.set_title(title, color=COLORS[role], fontsize=9)
@@ -833,9 +846,10 @@ def held_out_figure(fits: Mapping[str, xr.DataTree]) -> object:
         axis.plot(observed, centre, ".", color=COLORS["posterior"], ms=3)
         unit = f" ({observed.attrs['units']})".replace(" (1)", "")
         axis.set_xlabel(f"measured energy{unit}")
-        axis.set_title(WORDS[_prior_of(fit)], color=COLORS["posterior"])
-        axis.annotate(f"R² {mean_score(fit):.4f}\n{inside:.1%} in the 95 % band", (0.04, 0.97),
-                      xycoords="axes fraction", va="top", fontsize=9)  # fmt: skip
+        axis.set_title(
+            f"{WORDS[_prior_of(fit)]}: R² {mean_score(fit):.4f}\n{100 * inside:.1f} % in the 95 % band",
+            color=COLORS["posterior"],
+        )
     axes[0, 0].set_ylabel(f"predicted energy{unit}")
     return fig
 
@@ -874,16 +888,23 @@ def penalty_figure(fits: Mapping[str, xr.DataTree], textbook: Mapping) -> object
         lower.set_xlabel("λ")
     axes[0, 0].set_ylabel("R², one split")
     axes[1, 0].set_ylabel("R², 5-fold")
-    last = axes[0, -1]
-    for height, text, color in (
-        (0.62, "solid: test", "classical"),
-        (0.52, "dashed: training", "classical"),
-        (0.42, "dotted: least squares, test", "prior"),
-        (0.32, "band: posterior of λ", "posterior"),
-        (0.22, "dash-dot: posterior mean, test", "posterior"),
-    ):
-        last.annotate(text, (0.98, height), xycoords="axes fraction", ha="right", fontsize=8.5,
-                      color=COLORS[color])  # fmt: skip
+    from matplotlib.lines import Line2D
+    from matplotlib.patches import Patch
+
+    classical_, posterior_ = COLORS["classical"], COLORS["posterior"]
+    fig.legend(
+        [
+            Line2D([], [], color=classical_),
+            Line2D([], [], color=classical_, ls="--"),
+            Line2D([], [], color=COLORS["prior"], ls=":"),
+            Patch(color=posterior_, alpha=0.2),
+            Line2D([], [], color=posterior_, lw=0.8, ls="-."),
+        ],
+        ["test", "training", "least squares, test", "posterior of λ, 95 %", "posterior mean, test"],
+        loc="outside lower center",
+        ncols=5,
+        fontsize=8.5,
+    )
     return fig
 
 

@@ -130,14 +130,14 @@ def regression(
     if intercept is True:
         intercept = Normal(float(np.mean(y)), INTERCEPT_WIDTH * spread)
     noise = InverseChi(NOISE_WEIGHT, NOISE_FRACTION * spread) if noise is None else noise
-    prior = prior.resolve(spread / size)
+    prior = prior.resolve(spread / size, X.shape[1])
     for name, value in {"noise": noise, **prior.fixed}.items():
         if isinstance(value, int | float) and not value > 0:
             raise DataError(f"{name} is fixed at {value}", expected="a number above zero")
     return Regression(X, y, prior, noise, intercept or None)
 
 
-def definition(problem: Regression, *, centred: bool = True, dim: str | None = None):
+def definition(problem: Regression, *, centred: bool = True):
     """Write the model in PyMC.
 
     Parameters

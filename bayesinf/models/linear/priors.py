@@ -1,8 +1,9 @@
 """Priors of regression coefficients, one class each: its density, its forward draws, its PyMC form.
 
 Every hyperparameter is a number, which fixes it, a prior from ``bayesinf.models.priors``, or None,
-which takes the default: a half-Cauchy whose scale is the natural unit of a coefficient,
-sd(y) / rms(X). ``resolve`` fills the defaults in, so that what a fit reports is a stated prior.
+which takes the default: a half-Cauchy whose scale is the share of one of p coefficients in the data,
+sd(y) / (rms(X) √p), at which the prior predicts data about as large as those seen. ``resolve`` fills
+the defaults in, so that what a fit reports is a stated prior.
 
 ==================  =====================================================================
 ``Normal``          β_j ~ N(0, scale²); its mode is ridge regression
@@ -48,13 +49,17 @@ class CoefficientPrior:
         """Those hyperparameters that the caller has fixed."""
         return {k: float(v) for k, v in self.hyperparameters.items() if k not in self.inferred}
 
-    def resolve(self, unit: float) -> CoefficientPrior:
-        """Return the prior with its defaults filled in, ``unit`` being a coefficient's scale."""
-        given = self.hyperparameters
-        return replace(self, **{k: self._default(k, unit) for k, v in given.items() if v is None})
+    def resolve(self, reach: float, count: int) -> CoefficientPrior:
+        """Return the prior with its defaults filled in.
 
-    def _default(self, name: str, unit: float) -> Prior:
-        return HalfCauchy(unit)
+        ``reach`` is the size at which one coefficient alone explains the data, sd(y) / rms(X), and
+        ``count`` how many share them.
+        """
+        missing = [k for k, v in self.hyperparameters.items() if v is None]
+        return replace(self, **{k: self._default(k, reach, reach / count**0.5) for k in missing})
+
+    def _default(self, name: str, reach: float, share: float) -> Prior:
+        return HalfCauchy(share)
 
     def sample(self, rng, size: int, features: int, sigma: np.ndarray) -> dict[str, np.ndarray]:
         """Draw hyperparameters, (size,), and coefficients, (size, features), from the prior.
@@ -130,9 +135,9 @@ class Laplace(CoefficientPrior):
     scale: Hyper = None
     relative: bool = False
 
-    def _default(self, name, unit):
+    def _default(self, name, reach, share):
         # In units of the noise a coefficient may be of any size: a hundred leaves it that freedom.
-        return HalfCauchy(100.0 if self.relative else unit)
+        return HalfCauchy(100.0 if self.relative else share)
 
     def width(self, scale, sigma):
         """The Laplace scale in the units of β."""
@@ -168,8 +173,8 @@ class SpikeAndSlab(CoefficientPrior):
     inclusion_rate: Hyper = Beta(1.0, 1.0)
     slab_width: Hyper = None
 
-    def _default(self, name, unit):
-        return Beta(1.0, 1.0) if name == "inclusion_rate" else HalfCauchy(unit)
+    def _default(self, name, reach, share):
+        return Beta(1.0, 1.0) if name == "inclusion_rate" else HalfCauchy(share)
 
     def _sample(self, rng, hyper, shape, sigma):
         included = rng.random(shape) < np.reshape(hyper["inclusion_rate"], (-1, 1))
@@ -198,7 +203,7 @@ class SpikeAndSlab(CoefficientPrior):
 class Horseshoe(CoefficientPrior):
     """β_j ~ N(0, v_j) with 1 / v_j = 1 / (τ λ_j)² + 1 / c²: the regularised horseshoe.
 
-        λ_j ~ half-Cauchy(1),   τ = scale,   c = slab_width ~ inverse-χ(4, unit)
+        λ_j ~ half-Cauchy(1),   τ = scale,   c = slab_width ~ inverse-χ(4, sd(y) / rms(X))
 
     Piironen & Vehtari, Electron. J. Stat. 11, 5018 (2017), doi:10.1214/17-EJS1337SI.
     """
@@ -206,8 +211,8 @@ class Horseshoe(CoefficientPrior):
     scale: Hyper = None
     slab_width: Hyper = None
 
-    def _default(self, name, unit):
-        return HalfCauchy(unit) if name == "scale" else InverseChi(4.0, unit)
+    def _default(self, name, reach, share):
+        return HalfCauchy(share) if name == "scale" else InverseChi(4.0, reach)
 
     @staticmethod
     def sd(local, scale, slab_width):

@@ -1,0 +1,289 @@
+"""The report as a reader meets it: what stands where, and that nothing else is needed."""
+
+import json
+import re
+from dataclasses import replace
+from html.parser import HTMLParser
+
+import numpy as np
+import pandas as pd
+import pytest
+from straight_line import TRUTH, fit
+
+from bayesinf import figures, report
+from bayesinf.checks import Check, Verdict, check
+from bayesinf.posterior import save
+
+FITS = {"gibbs": fit(), "exact": fit("exact")}
+COMMAND = "python workflows/straight_line.py --seed 1"
+BAD = Verdict(
+    "gibbs",
+    (Check("R-hat", 1.2, "≤ 1.01", False, True, "the chains disagree about slope", "run longer"),),
+)
+
+
+@figures.styled
+def line(fits, name="line"):
+    fig, axis = figures.canvas()
+    axis.plot([0, 1], [0, 1], color=figures.COLORS["posterior"])
+    return report.Picture(name, fig, "The line's slope is 95 % certain.", f"A line <{name}>.")
+
+
+def story(fits):
+    section = report.Section
+    table = report.Table(report.estimates(fits["gibbs"], truth=TRUTH), "Mean and interval.")
+    return report.Story(
+        "A wire & its resistance",
+        "What is the wire's resistance?",
+        section("It is 47 V/A", ("Said <b>plainly</b>.",), (line(fits),)),
+        section("Slope and offset", tables=(table,)),
+        section("Replicas look like data", pictures=(line(fits, "replicas"),)),
+        section("Least squares agrees"),
+        section("Priors are wide"),
+        (section("One more thing"),),
+    )
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("wire")
+    verdicts = {name: check(tree) for name, tree in FITS.items()}
+    page = report.write(folder, story(FITS), FITS, verdicts, command=COMMAND)
+    for name, tree in FITS.items():
+        save(tree, folder / f"{name}.nc")
+    return folder, page.read_text(encoding="utf-8"), verdicts
+
+
+class Reader(HTMLParser):
+    """Checks that tags close in order, and keeps texts and images."""
+
+    VOID = ("meta", "img", "link", "br")
+
+    def __init__(self, page):
+        super().__init__()
+        self.open, self.texts, self.images, self.tags = [], [], [], set()
+        self.feed(page)
+        self.close()
+        assert not self.open
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.add(tag)
+        if tag == "img":
+            self.images.append(dict(attrs))
+        if tag not in self.VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        if data.strip() and not {"style", "title"} & set(self.open):
+            self.texts.append(" ".join(data.split()))
+
+
+def test_page_is_read_from_the_top(written):
+    _, page, verdicts = written
+    texts = Reader(page).texts
+    required = sum(one.required for verdict in verdicts.values() for one in verdict.checks)
+    order = ["A wire & its resistance", "What is the wire’s resistance?",
+             f"Believed: all 2 fits passed every one of the {required} required checks.",
+             "It is 47 V/A", "Slope and offset", "Replicas look like data", "Least squares agrees",
+             "Priors are wide", "One more thing", "Diagnostics", "Take it further",
+             "Provenance"]  # fmt: skip
+    places = [texts.index(text) for text in order]
+    assert places == sorted(places)
+    assert places[0] == 0
+
+
+def test_page_needs_nothing_else(written):
+    _, page, _ = written
+    reader = Reader(page)
+    assert "script" not in reader.tags and "link" not in reader.tags
+    assert not re.search(r"https?:|url\(|@import", page)
+    assert all(image["src"].startswith("data:image/png;base64,") for image in reader.images)
+    assert len(page.encode()) < report.MOST_BYTES
+    assert "prefers-color-scheme: dark" in page and "@media print" in page
+
+
+def test_every_picture_has_alt_text_and_a_file(written):
+    folder, page, _ = written
+    images = Reader(page).images
+    assert all(image["alt"] for image in images)
+    files = {path.stem for path in (folder / "figures").glob("*.png")}
+    assert files == {"line", "replicas", "diagnostics_gibbs", "diagnostics_exact"}
+    assert len(images) == len(files)
+    assert (folder / "figures" / "line.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_what_a_system_says_is_text_not_markup(written):
+    _, page, _ = written
+    assert "Said &lt;b&gt;plainly&lt;/b&gt;." in page
+    assert "A wire &amp; its resistance" in page
+    assert "A line <line>." in [image["alt"] for image in Reader(page).images]
+
+
+def test_every_check_stands_in_a_table(written):
+    _, page, verdicts = written
+    texts = Reader(page).texts
+    for verdict in verdicts.values():
+        for one in verdict.checks:
+            assert one.name in texts and one.threshold in texts
+    assert texts.count("passed") == sum(c.passed for v in verdicts.values() for c in v.checks)
+
+
+def test_reload_lines_run_as_they_stand(written, monkeypatch, capsys):
+    folder, page, _ = written
+    texts = re.findall(r"<pre><code>(.*?)</code></pre>", page, re.S)
+    code, command = (text.replace("&#34;", '"') for text in texts)
+    assert len(code.splitlines()) == 3
+    monkeypatch.chdir(folder)
+    exec(code, {})
+    shown = capsys.readouterr().out
+    assert f"{float(FITS['gibbs']['posterior']['slope'].mean()):.2f}" in shown
+    assert command == COMMAND
+
+
+def test_provenance_is_complete_and_says_equal_things_once(written):
+    _, page, _ = written
+    texts = Reader(page).texts
+    place = texts.index("Provenance")
+    rest = texts[place:]
+    for key in FITS["gibbs"].attrs:
+        assert key.replace("_", " ") in rest
+    assert rest.count(FITS["gibbs"].attrs["data_sha256"]) == 1
+    assert "seed 1, draws 500, tune 500, chains 4, prior_draws 500" in rest
+    assert rest[rest.index("inference") + 1 :][:2] == ["gibbs", "exact"]
+
+
+def test_verdict_file_says_what_the_page_says(written):
+    folder, _, verdicts = written
+    verdict = json.loads((folder / "verdict.json").read_text(encoding="utf-8"))
+    assert verdict["title"] == "A wire & its resistance"
+    assert verdict["question"] == "What is the wire's resistance?"
+    assert verdict["believed"] is True
+    assert verdict["words"].startswith("Believed")
+    assert verdict["picture"] == "figures/line.png" and verdict["alt"] == "A line <line>."
+    assert verdict["command"] == COMMAND
+    assert list(verdict["fits"]) == ["gibbs", "exact"]
+    assert len(verdict["fits"]["exact"]["checks"]) == len(verdicts["exact"].checks)
+
+
+def test_a_failed_check_is_the_first_line(tmp_path):
+    verdicts = {"gibbs": BAD, "exact": check(FITS["exact"])}
+    page = report.write(tmp_path, story(FITS), FITS, verdicts, command=COMMAND)
+    texts = Reader(page.read_text(encoding="utf-8")).texts
+    assert texts[0] == ("Not to be believed as it stands: a check failed in gibbs; exact passed.")
+    assert BAD.words in texts
+    assert "FAILED" in texts
+    explained = texts.index("R-hat:")
+    assert texts[explained + 1] == "the chains disagree about slope; run longer."
+    assert json.loads((tmp_path / "verdict.json").read_text())["believed"] is False
+
+
+def test_two_pictures_of_one_name_are_refused(tmp_path):
+    same = replace(story(FITS), priors=report.Section("Again", pictures=(line(FITS),)))
+    with pytest.raises(ValueError, match="share a name"):
+        report.write(tmp_path, same, {}, {}, command=COMMAND)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_heavy_page_is_drawn_coarser(tmp_path, written, monkeypatch):
+    _, page, verdicts = written
+    monkeypatch.setattr(report, "MOST_BYTES", int(0.8 * len(page.encode())))
+    lighter = report.write(tmp_path, story(FITS), FITS, verdicts, command=COMMAND)
+    assert lighter.stat().st_size < report.MOST_BYTES
+
+
+@pytest.mark.parametrize(
+    ("mean", "sd", "text"),
+    [
+        (67.48132, 0.10517, "67.481 ± 0.105"),
+        (67.48132, 0.42, "67.48 ± 0.42"),
+        (-1.00004, 0.0032, "−1.0000 ± 0.0032"),
+        (0.0, 0.25, "0.00 ± 0.25"),
+        (-0.0004, 0.25, "0.00 ± 0.25"),
+        (12345.678, 1234.0, "12350 ± 1230"),
+        (3.0, 99.6, "3 ± 100"),
+        (1.23456e-9, 1.2e-11, "(1.2346 ± 0.0120) × 10⁻⁹"),
+        (-4.2e12, 3e11, "(−4.20 ± 0.30) × 10¹²"),
+        (98.7784, 0.0, "98.7784"),
+        (-1.0, 1.234e-11, "−1.0000000000000 ± 1.2 × 10⁻¹¹"),
+        (1.5, None, "1.5"),
+        (1.5, float("nan"), "1.5"),
+        (float("nan"), 1.0, "–"),
+    ],
+)
+def test_number_stops_where_its_uncertainty_begins(mean, sd, text):
+    assert report.number(mean, sd) == text
+
+
+def test_number_is_right_to_a_twentieth_of_its_uncertainty():
+    rng = np.random.default_rng(3)
+    for _ in range(300):
+        sd = 10 ** rng.uniform(-12, 12)
+        mean = sd * rng.normal() * 10 ** rng.uniform(0, 3)
+        text = report.number(mean, sd).replace("−", "-")
+        body, _, power = text.replace("(", "").replace(")", "").partition(" × 10")
+        power = power.translate(str.maketrans("⁻⁰¹²³⁴⁵⁶⁷⁸⁹", "-0123456789"))
+        read = [float(part) * 10.0 ** int(power or 0) for part in body.split(" ± ")]
+        assert read[0] == pytest.approx(mean, abs=0.051 * sd)
+        assert read[1] == pytest.approx(sd, rel=0.051)
+
+
+def test_interval_shares_the_digits_of_the_uncertainty():
+    assert report.interval(67.2761, 67.6862, 0.105) == "67.276 to 67.686"
+    assert report.interval(-1.2e-9, 3.4e-9, 1e-9) == "(−1.20 to 3.40) × 10⁻⁹"
+    assert report.interval(2.0, 2.0, 0.0) == "2 to 2"
+
+
+def test_estimates_are_the_moments_of_the_draws():
+    table = report.estimates(FITS["gibbs"], ["slope", "offset"], {"slope": 47.0})
+    slope = FITS["gibbs"]["posterior"]["slope"]
+    assert table.loc["slope", "mean ± sd"] == report.number(float(slope.mean()), float(slope.std()))
+    low, high = map(float, table.loc["slope", "95 % interval"].split(" to "))
+    assert np.mean((slope > low) & (slope < high)) == pytest.approx(0.95, abs=0.01)
+    assert list(table["unit"]) == ["V/A", "V"]
+    assert list(table["truth"]) == ["47", ""]
+
+
+def test_table_cells_are_written_for_people():
+    frame = pd.DataFrame(
+        {"name": ["a", "b"], "x": [1.23456e-9, np.nan], "n": [3, -4], "sure": [True, False],
+         "value": ["1.0 ± 0.1", "(2 ± 1) × 10⁹"]}
+    )  # fmt: skip
+    content = report._table(frame)
+    assert [[cell for cell, _ in row] for row in content["rows"]] == [
+        ["a", "1.235 × 10⁻⁹", "3", "yes", "1.0 ± 0.1"],
+        ["b", "–", "−4", "no", "(2 ± 1) × 10⁹"],
+    ]
+    assert [numeric for _, numeric in content["head"]] == [False, True, True, False, True]
+    assert not content["labelled"]
+    named = report._table(frame.set_index("name"))
+    assert named["labelled"] and named["head"][0] == ("name", False)
+
+
+def test_gallery_shows_each_report_and_says_what_it_left_out(written, tmp_path):
+    folder, _, _ = written
+    good = (folder / "verdict.json").read_text(encoding="utf-8")
+    bad = json.dumps(json.loads(good) | {"believed": False, "words": "Not to be believed."})
+    for name, text in (("wire", good), ("second", bad), ("torn", good[:50]), ("old", "{}"),
+                       (".hidden.partial", good)):  # fmt: skip
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "verdict.json").write_text(text, encoding="utf-8")
+    (tmp_path / "silent").mkdir()
+    (tmp_path / "silent" / "index.html").write_text("")
+    (tmp_path / "pictures").mkdir()
+    page = report.gallery(tmp_path).read_text(encoding="utf-8")
+    reader = Reader(page)
+    assert [image["src"] for image in reader.images] == [
+        "second/figures/line.png", "wire/figures/line.png"]  # fmt: skip
+    assert all(image["alt"] for image in reader.images)
+    assert "Not to be believed." in reader.texts
+    (note,) = (text for text in reader.texts if text.startswith("Left out"))
+    assert all(name in note for name in ("torn", "old", "silent"))
+    assert "pictures" not in note and "hidden" not in page
+    assert 'href="wire/index.html"' in page
+
+
+def test_gallery_of_nothing_says_so(tmp_path):
+    assert "no report here yet" in report.gallery(tmp_path).read_text(encoding="utf-8")
