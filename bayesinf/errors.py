@@ -69,3 +69,7 @@ class CheckFailed(BayesinfError):
     def __init__(self, verdict: Any):
         self.verdict = verdict
         super().__init__(verdict.words)
+
+    def __reduce__(self):
+        # An exception is pickled by its message; this one is made from its verdict.
+        return type(self), (self.verdict,)

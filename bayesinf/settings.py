@@ -34,7 +34,7 @@ class Settings:
 
     seed: int = 1
     draws: int = 1000
-    tune: int = 500
+    tune: int = 300
     chains: int = 4
     prior_draws: int = 500
     workers: int | None = None

@@ -1,8 +1,8 @@
 """The frame that every script in ``workflows/`` shares: options, errors, files and exit status.
 
 A script reads its data, fits, and hands the fits to ``run.finish``, which checks each of them,
-writes everything into a hidden folder beside the output and moves it into place at the end. So a bad
-input, a failed fit or a killed run leaves the output folder as it was. Exit status: 0 done and
+writes everything into a hidden folder beside the output and moves it into place at the end. So a
+bad input, a failed fit or a killed run leaves the output folder as it was. Exit status: 0 done and
 believed; 2 bad usage or bad input, one line on stderr, nothing written; 3 done, but a check failed.
 """
 
@@ -106,7 +106,7 @@ class Run:
         )
 
     def say(self, words: Mapping[str, str], believed: bool) -> None:
-        """Print the verdict, where the results are and where the time went; exit 3 if not believed."""
+        """Print verdict, place of the results and where the time went; exit 3 if not believed."""
         print("Believed." if believed else "NOT BELIEVED: a check failed.")
         for name, text in words.items():
             print(f"  {name}: {text}")
@@ -124,7 +124,8 @@ class Run:
         Files of the run before that this one did not write are removed; anything else in the output
         folder is left alone.
         """
-        folder = self.output.with_name(f".{self.output.name}.{os.getpid()}.partial")
+        home = self.output.resolve()
+        folder = home.with_name(f".{home.name}.{os.getpid()}.partial")
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
         try:
@@ -133,13 +134,13 @@ class Run:
                 str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()
             )
             manifest = folder / "files.json"
-            manifest.write_text(json.dumps(written, indent=1))
-            stale = set(_previous(self.output)) - set(written)
+            manifest.write_text(json.dumps({"written_by": "bayesinf", "files": written}, indent=1))
+            stale = set(_previous(home)) - set(written)
             for name in (*written, manifest.name):
-                (self.output / name).parent.mkdir(parents=True, exist_ok=True)
-                os.replace(folder / name, self.output / name)
+                (home / name).parent.mkdir(parents=True, exist_ok=True)
+                os.replace(folder / name, home / name)
             for name in stale:
-                (self.output / name).unlink(missing_ok=True)
+                (home / name).unlink()
         finally:
             shutil.rmtree(folder, ignore_errors=True)
 
@@ -158,9 +159,13 @@ def run(
 ):
     """Open a run of the workflow ``name``; the options are those of the command line."""
     output = (REPORTS / name) if output is None else Path(output)
-    if output.exists() and not output.is_dir():
+    there = next(folder for folder in (output, *output.absolute().parents) if folder.exists())
+    if not there.is_dir() or not os.access(there, os.W_OK):
         raise DataError(
-            "the output is a file", source=output, expected="a folder, or a name that is free"
+            "the output cannot be written",
+            source=output,
+            expected="a folder, or a name that is free",
+            found=f"{there}, {'which is read-only' if there.is_dir() else 'a file'}",
         )
     given = {"seed": seed, "draws": draws, "tune": tune, "chains": chains}
     settings = (QUICK if quick else DEFAULT).replace(
@@ -225,7 +230,11 @@ def cli(main: Callable) -> None:
 
 
 def _previous(output: Path) -> list[str]:
+    """What the run before wrote and is still there; nothing where the list is not ours."""
     try:
-        return json.loads((output / "files.json").read_text())
-    except (OSError, ValueError):
+        listed = json.loads((output / "files.json").read_text())
+        names = listed["files"] if listed["written_by"] == "bayesinf" else []
+        paths = {name: (output / name).resolve() for name in names}
+    except (OSError, ValueError, LookupError, TypeError):
         return []
+    return [name for name, path in paths.items() if path.is_file() and output in path.parents]

@@ -41,24 +41,18 @@ def sample(
         "draws": settings.draws,
         "tune": settings.tune,
         "chains": settings.chains,
-        "progressbar": False,
+        "cores": settings.workers,
+        "target_accept": target_accept,
     }
     with model:
         if find_spec("nutpie"):
             import nutpie
 
             compiled = nutpie.compile_pymc_model(model)
-            tree = nutpie.sample(
-                compiled, seed=seed, target_accept=target_accept, cores=settings.workers, **common
-            )
+            tree = nutpie.sample(compiled, seed=seed, progress_bar=False, **common)
         else:
-            tree = pm.sample(
-                random_seed=seed,
-                target_accept=target_accept,
-                cores=settings.workers,
-                compute_convergence_checks=False,
-                **common,
-            )
+            quiet = {"progressbar": False, "compute_convergence_checks": False}
+            tree = pm.sample(random_seed=seed, **quiet, **common)
     draws = {name: tree["posterior"][name].values for name in names}
     stats = tree["sample_stats"]
     values = {}

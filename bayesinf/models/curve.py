@@ -19,6 +19,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
+from inspect import signature
 from types import FunctionType, SimpleNamespace
 from typing import TYPE_CHECKING
 
@@ -607,15 +608,17 @@ class Problem:
     def _approximation(self, settings):
         from bayesinf.inference import laplace
 
-        scale = InverseChi(self.dof, self.s) if self.error is None else None
-        if scale is not None and not np.isfinite(self.priors[NOISE].log_density(self.s)):
-            raise FitError(
-                f"the residuals' standard deviation, {self.s:.3g}, lies outside the prior of the "
-                f"noise, {self.priors[NOISE]}: state a wider prior, or error bars",
-                residual_sd=self.s,
-            )
+        scale, rng = None, settings.generator("laplace")
+        if self.error is None:
+            scale = InverseChi(self.dof, self.s)
+            if not np.isfinite(self.priors[NOISE].log_density(scale.sample(rng, 1000))).any():
+                raise FitError(
+                    f"the residuals' standard deviation, {self.s:.3g}, lies outside the prior of the "
+                    f"noise, {self.priors[NOISE]}: state a wider prior, or error bars",
+                    residual_sd=self.s,
+                )
         return laplace.sample(
-            self.log_density, self.optimum, self.covariance, settings.generator("laplace"),
+            self.log_density, self.optimum, self.covariance, rng,
             (settings.chains, settings.draws), scale,
         )  # fmt: skip
 
@@ -679,7 +682,7 @@ class Problem:
 
 def _numpy_words(scope):
     """What scalar built-ins become on arrays."""
-    return {"max": np.maximum, "min": np.minimum}
+    return {"max": np.maximum, "min": np.minimum, "float": np.asarray}
 
 
 def _pytensor_words(scope):
@@ -705,8 +708,10 @@ def _pytensor_words(scope):
         if value is np
     }
     return words | {
-        "max": either(np.maximum, pt.maximum), "min": either(np.minimum, pt.minimum)
-    }  # fmt: skip
+        "max": either(np.maximum, pt.maximum),
+        "min": either(np.minimum, pt.minimum),
+        "float": either(float, pt.as_tensor),
+    }
 
 
 def _rebound(function, words):
@@ -760,15 +765,23 @@ class _Evaluator:
 
     def __init__(self, model, params, words):
         self.fixed = {n: p.value for n, p in params.items() if not p.vary and p.expr is None}
-        self.tied = _Expressions(params, model.param_names, words)
-        self.curve = self._compile(model, words)
+        self.needed = []
+        self.curve = self._compile(model, params, words)
+        self.tied = _Expressions(params, self.needed, words)
 
-    def _compile(self, model, words):
+    def _compile(self, model, params, words):
         if hasattr(model, "left"):
-            left, right = self._compile(model.left, words), self._compile(model.right, words)
+            left, right = (self._compile(m, params, words) for m in (model.left, model.right))
             return lambda x, values: model.op(left(x, values), right(x, values))
         function, independent = _rebound(model.func, words), model.independent_vars[0]
-        arguments = {name.removeprefix(model.prefix): name for name in model.param_names}
+        # model.param_names counts what lmfit reports besides (fwhm), and leaves out what has no
+        # number for a default (a Voigt profile's gamma): the function knows better what it takes.
+        known = signature(model.func).parameters.values()
+        takes = [p.name for p in known if p.kind is not p.VAR_KEYWORD]
+        if len(takes) < len(known):
+            takes += [name.removeprefix(model.prefix) for name in model.param_names]
+        arguments = {k: model.prefix + k for k in takes if model.prefix + k in params}
+        self.needed += arguments.values()
         return lambda x, values: function(
             **model.opts, **{independent: x}, **{k: values[n] for k, n in arguments.items()}
         )

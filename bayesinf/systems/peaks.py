@@ -13,6 +13,7 @@ fitting program does, or does the posterior have another shape? ``story`` lays b
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -114,14 +115,13 @@ def fit(
     Parameters
     ----------
     x, y : (point,), arrays, or DataArrays that carry units.
-    error : (point,), sd of the noise where it is known; else ``noise`` is inferred.
+    error : (point,) or one number, sd of the noise where it is known; else ``noise`` is inferred.
     peaks : how many.
     background : "constant" (``background_level``), "linear" (with ``background_slope``),
         "exponential" (with ``background_decay``) or "none".
     shape : "gaussian", "lorentzian", "voigt" (with ``gamma``) or "pseudo-voigt" (``fraction``).
     method : "laplace" or "emcee".
-    starts : each from posterior variable (free ones, or amplitude in place of height) to a number,
-        or one for each peak; None guesses.
+    starts : each from free posterior variable to a number, or one for each peak; None guesses.
     priors : free posterior variable to its prior, the same for all peaks; else ``default_priors``.
     origin : x at which the background has its ``level``; None takes the smallest x.
     reference : known values, NAME_truth or NAME_certified; joins ``constant_data``.
@@ -143,6 +143,7 @@ def fit(
     _choice("background", background, BACKGROUNDS)
     if not 1 <= peaks == int(peaks):
         raise FitError(f"the number of peaks must be a positive integer, not {peaks}")
+    error = np.full(np.shape(y), float(error)) if np.size(error) == 1 and error else error
     data = curve_from_arrays(x, y, error)
     origin = float(data["x"].min()) if origin is None else float(origin)
     model, params = lmfit_model(peaks, background, shape, origin)
@@ -171,7 +172,7 @@ def fit(
         data.get("error"),
         method,
         priors=flat,
-        starts=[_flat_start(start, peaks, shape) for start in starts],
+        starts=[_flat_start(start, peaks) for start in starts],
         ordered=components,
         stacked={
             name: ("peak", [f"p{k}_{name}" for k in range(1, peaks + 1)])
@@ -219,7 +220,8 @@ def default_priors(data: xr.Dataset, background: str, shape: str) -> dict[str, P
     """State the priors: flat over all that a spectrum of this extent could show.
 
     Heights up to twice the range of y, upwards; centres within x; sigma from half the mean distance
-    of the points (a narrower peak would stand on one point alone) to half the range of x; background levels within the range of y beyond its ends; the noise log-uniform over seven decades.
+    of the points (a narrower peak would stand on one point alone) to half the range of x; levels
+    within the range of y beyond its ends; the noise log-uniform over seven decades.
     """
     low, high = float(data["y"].min()), float(data["y"].max())
     left, right = float(data["x"].min()), float(data["x"].max())
@@ -245,9 +247,9 @@ def default_priors(data: xr.Dataset, background: str, shape: str) -> dict[str, P
 def guesses(data, peaks, background, shape, origin, priors) -> list[dict[str, object]]:
     """Guess where lmfit should start, in a few ways.
 
-    A background is laid under the data; then the highest of what stands above it, smoothed, is taken
-    for a peak as wide as its steeper side, subtracted, and so on. The ways differ in the smoothing,
-    and in splitting the broadest peak into two.
+    A background is laid under the data; then the highest of what stands above it, smoothed, is
+    taken for a peak as wide as its steeper side, subtracted, and so on. The ways differ in the
+    smoothing, and in splitting the broadest peak into two.
     """
     x, y = data["x"].to_numpy(), data["y"].to_numpy()
     sign = -1.0 if getattr(priors["height"], "upper", 1.0) <= 0 else 1.0
@@ -315,22 +317,17 @@ def _floor(x, smooth, background, origin, sign):
     return np.exp(line), {"background_level": sign * np.exp(level), "background_decay": decay}
 
 
-def _flat_start(start, peaks, shape):
-    """From variables over peaks to lmfit's parameters; amplitudes become heights."""
-    start, result = dict(start), {}
-    if "amplitude" in start and "height" not in start:
-        if shape in ("voigt", "pseudo-voigt"):
-            raise FitError(f"a start for a {shape} takes height, not amplitude")
-        area = {"gaussian": np.sqrt(2 * np.pi), "lorentzian": np.pi}[shape]
-        start["height"] = np.divide(start.pop("amplitude"), area * np.asarray(start["sigma"]))
+def _flat_start(start, peaks):
+    """From variables over peaks to lmfit's parameters."""
+    result = {}
     for name, value in start.items():
         if name.startswith("background_"):
             result[name] = float(value)
-            continue
-        values = np.broadcast_to(value, (peaks,)) if np.size(value) in (1, peaks) else None
-        if values is None:
+        elif np.size(value) in (1, peaks):
+            values = np.broadcast_to(value, (peaks,))
+            result |= {f"p{k}_{name}": float(v) for k, v in enumerate(values, 1)}
+        else:
             raise FitError(f"a start for {name} needs one number or {peaks}, not {np.size(value)}")
-        result |= {f"p{k}_{name}": float(v) for k, v in enumerate(values, 1)}
     return result
 
 
@@ -390,7 +387,7 @@ def simulate(
     truth = {k: np.asarray(v, float) for k, v in truth.items()}
     peaks = len(truth["height"])
     model, params = lmfit_model(peaks, background, shape, float(x.min()))
-    for name, value in _flat_start(truth, peaks, shape).items():
+    for name, value in _flat_start(truth, peaks).items():
         params[name].value = value
     y = model.eval(params, x=x) + noise * rng.standard_normal(len(x))
     truth["noise"] = np.asarray(noise, float)
@@ -422,8 +419,8 @@ def nist(path: str | Path) -> xr.Dataset:
     Returns
     -------
     a Dataset with ``x``, ``y`` (point,), ``start`` (start, parameter), ``certified`` and
-    ``certified_sd`` (parameter,) in NIST's b1, b2, ..., the certified ``residual_sum_of_squares`` and
-    ``degrees_of_freedom``; attribute ``name``.
+    ``certified_sd`` (parameter,) in NIST's b1, b2, ..., the certified ``residual_sum_of_squares``
+    and ``degrees_of_freedom``; attribute ``name``.
 
     Raises
     ------
@@ -473,8 +470,9 @@ def nist_options(data: xr.Dataset) -> dict[str, object]:
 
     Returns
     -------
-    ``peaks``, ``background``, ``origin``, ``case``; ``starts``, the two published ones; ``reference``
-    with the certified values and their sds in our parameters, NAME_certified and NAME_certified_sd.
+    ``peaks``, ``background``, ``origin``, ``case``; ``starts``, the two published ones;
+    ``reference`` with the certified values and their sds in our parameters, NAME_certified and
+    NAME_certified_sd.
     """
     import xarray as xr
 
@@ -494,6 +492,10 @@ def nist_options(data: xr.Dataset) -> dict[str, object]:
     values, errors = convert(certified), convert(sd)
     if "background_decay" in values:
         errors["background_decay"] = sd[1] / certified[1] ** 2
+    starts = [convert(start) for start in data["start"].to_numpy()]
+    for start in starts:
+        if "amplitude" in start:
+            start["height"] = start.pop("amplitude") / (np.sqrt(2 * np.pi) * start["sigma"])
     units = _units(data["x"].units, data["y"].units)
     coords = {"peak": np.arange(1, model["peaks"] + 1)}
     reference = {
@@ -507,7 +509,7 @@ def nist_options(data: xr.Dataset) -> dict[str, object]:
     return model | {
         "origin": 0.0,
         "case": f"NIST {data.name}",
-        "starts": [convert(start) for start in data["start"].to_numpy()],
+        "starts": starts,
         "reference": xr.Dataset(reference, coords),
     }
 
@@ -525,7 +527,7 @@ _CALIBRATION_PRIORS = {
 
 
 def calibration_problem() -> Problem:
-    """One Gaussian on a constant background, by emcee, with priors that know nothing of the data."""
+    """One Gaussian on a constant background, by emcee, with priors that know no data."""
     from bayesinf.calibration import Problem
 
     return Problem(
@@ -551,36 +553,28 @@ def _calibration_fit(data, settings):
 
 # Reading a fit: the curve, and the quadratic approximation held against the posterior
 
+SHIFT, RATIO, CORRELATION = 0.1, 0.1, 0.1  # what nobody would see in a quoted result
+
 
 def curves(fit: xr.DataTree, x: np.ndarray, most: int = 400) -> tuple[np.ndarray, np.ndarray]:
-    """Evaluate a posterior's background and peaks.
+    """Evaluate a posterior's background, (draw, point), and peaks, (draw, peak, point).
 
     Parameters
     ----------
     fit : what ``fit`` returned.
     x : (point,).
-    most : draws, evenly taken from all of them.
-
-    Returns
-    -------
-    background (draw, point) and peaks (draw, peak, point).
+    most : draws, taken evenly from all of them.
     """
-    attrs, posterior = fit.attrs, fit["posterior"]
-    peaks, shape = int(attrs["peaks"]), attrs["shape"]
-    model, params = lmfit_model(peaks, attrs["background"], shape, attrs["origin"])
-    draws = posterior.to_dataset().stack(sample=("chain", "draw")).transpose(..., "sample")
-    draws = draws.isel(sample=np.linspace(0, draws.sizes["sample"] - 1, most).astype(int))
-    names = [f"background_{name}" for name in BACKGROUNDS[attrs["background"]][1]]
-    values = {name: draws[name].to_numpy() for name in names}
-    for name in ("height", "center", "sigma", *SHAPES[shape].extra):
-        values |= {f"p{k}_{name}": draws[name].to_numpy()[k - 1] for k in range(1, peaks + 1)}
-    # Each component is a model of its own, but the parameters' ties name those of all.
+    attrs = fit.attrs
+    model, params = lmfit_model(
+        int(attrs["peaks"]), attrs["background"], attrs["shape"], attrs["origin"]
+    )
+    values = {_flat_name(label): array.ravel() for label, array, *_ in _scalars(fit, _fitted(fit))}
+    chosen = np.linspace(0, len(values["p1_center"]) - 1, most).astype(int)
+    values = {name: array[chosen] for name, array in values.items()}
     parts = [curve.evaluate(component, params, x, values) for component in model.components]
-    background = parts.pop(0) if names else np.zeros((most, len(x)))
+    background = np.zeros((most, len(x))) if attrs["background"] == "none" else parts.pop(0)
     return background, np.stack(parts, axis=1)
-
-
-SHIFT, RATIO, CORRELATION = 0.1, 0.1, 0.1
 
 
 def comparison(fit: xr.DataTree) -> pd.DataFrame:
@@ -593,78 +587,121 @@ def comparison(fit: xr.DataTree) -> pd.DataFrame:
     Returns
     -------
     one row a fitted parameter: mean and sd of the approximation (for inferred noise the standard
-    error times √(ν/(ν−2)), the sd of Student's t) and of the posterior, the ``shift`` of the mean in
-    posterior sds, the ``ratio`` of the sds, Laplace / emcee.
+    error times √(ν/(ν−2)), the sd of Student's t) and of the posterior, the ``shift`` of the mean
+    in posterior sds, the ``ratio`` of the sds, Laplace / emcee.
     """
     import pandas as pd
 
-    from bayesinf.figures import elements
-
-    statistics = fit["sample_stats"]
-    dof = float(statistics["degrees_of_freedom"])
-    widen = np.sqrt(dof / (dof - 2)) if "noise" in fit["posterior"] and dof > 2 else 1.0
+    columns = ["Laplace mean", "Laplace sd", "emcee mean", "emcee sd", "shift", "ratio"]
     rows = {}
-    for label, array in elements(fit, _fitted(fit)).items():
-        name, index = label.split("[")[0], {k: array[k] for k in array.coords if k == "peak"}
-        best = float(statistics[f"{name}_optimum"].sel(index))
-        error = widen * float(statistics[f"{name}_standard_error"].sel(index))
-        mean, sd = float(array.mean()), float(array.std())
-        rows[label] = {"Laplace mean": best, "emcee mean": mean, "Laplace sd": error, "emcee sd": sd,
-                       "shift": (mean - best) / sd, "ratio": error / sd}  # fmt: skip
-    return pd.DataFrame.from_dict(rows, orient="index").rename_axis("parameter")
+    for label, draws, best, error, _ in _scalars(fit, _fitted(fit)):
+        mean, sd, error = draws.mean(), draws.std(), error * _widening(fit)
+        rows[label] = best, error, mean, sd, (mean - best) / sd, error / sd
+    frame = pd.DataFrame.from_dict(rows, orient="index", columns=columns)
+    return frame.rename_axis("parameter")
 
 
 def correlations(fit: xr.DataTree) -> pd.DataFrame:
-    """Correlations of the quadratic approximation and of the posterior, a row for each pair."""
+    """Correlations of the quadratic approximation and of the posterior, the strongest first."""
     import pandas as pd
 
-    from bayesinf.figures import elements
-
-    draws = elements(fit, _fitted(fit))
-    labels = list(draws)
-    sampled = np.corrcoef([draws[label].to_numpy().ravel() for label in labels])
+    labels, draws = zip(*[(label, d.ravel()) for label, d, *_ in _scalars(fit, _fitted(fit))],
+                        strict=True)  # fmt: skip
     flat = [_flat_name(label) for label in labels]
     classical = fit["sample_stats"]["correlation"].sel(fitted=flat, fitted_other=flat).to_numpy()
-    rows, columns = np.triu_indices(len(labels), 1)
-    frame = pd.DataFrame(
-        {"Laplace": classical[rows, columns], "emcee": sampled[rows, columns]},
-        [f"{labels[i]}, {labels[j]}" for i, j in zip(rows, columns, strict=True)],
-    ).rename_axis("pair")
-    frame["difference"] = frame["Laplace"] - frame["emcee"]
-    frame["ratio"] = frame["Laplace"] / frame["emcee"]
-    return frame.iloc[np.argsort(-np.abs(frame["emcee"].to_numpy()))]
+    i, j = np.triu_indices(len(labels), 1)
+    laplace, emcee = classical[i, j], np.corrcoef(draws)[i, j]
+    return pd.DataFrame(
+        {
+            "Laplace": laplace,
+            "emcee": emcee,
+            "difference": laplace - emcee,
+            "ratio": laplace / emcee,
+        },
+        pd.Index([f"{labels[a]}, {labels[b]}" for a, b in zip(i, j, strict=True)], name="pair"),
+    ).iloc[np.argsort(-np.abs(emcee))]
 
 
 def quadratic_verdict(fit: xr.DataTree) -> tuple[bool, str]:
     """Say whether the quadratic approximation may stand in for a posterior that emcee sampled.
 
     It may where no mean is off by more than 0.1 posterior sd, no sd by more than 10 %, and no
-    correlation by more than 0.1: what a physicist would not see in a quoted result.
+    correlation by more than 0.1.
     """
     table, pairs = comparison(fit), correlations(fit)
-    shift, ratio = table["shift"].abs(), table["ratio"]
-    off = (ratio - 1).abs()
-    gap = pairs["difference"].abs()
-    good = bool(
-        shift.max() <= SHIFT
-        and off.max() <= RATIO
-        and (gap.max() if len(gap) else 0) <= CORRELATION
-    )
-    sd = f"sd of {off.idxmax()} {abs(1 - ratio[off.idxmax()]):.0%} too " + (
-        "small" if ratio[off.idxmax()] < 1 else "large"
-    )
-    found = f"largest shift of a mean {shift.max():.2f} posterior sd ({shift.idxmax()}), {sd}" + (
-        f", correlation off by {gap.max():.2f} ({gap.idxmax()})" if len(gap) else ""
-    )
+    shift, off, gap = table["shift"].abs(), table["ratio"] - 1, pairs["difference"].abs()
+    worst = off.abs().idxmax()
+    good = shift.max() <= SHIFT and abs(off[worst]) <= RATIO and gap.max() <= CORRELATION
     words = "may be used" if good else "may not be used; take the sampled posterior"
-    return good, f"The quadratic approximation {words}: {found}."
+    size = "small" if off[worst] < 0 else "large"
+    return bool(good), (
+        f"The quadratic approximation {words}: largest shift of a mean {shift.max():.2f} posterior "
+        f"sd ({shift.idxmax()}), sd of {worst} {abs(off[worst]):.0%} too {size}, correlation off "
+        f"by {gap.max():.2f} ({gap.idxmax()})."
+    )
+
+
+def certified_table(fit: xr.DataTree) -> pd.DataFrame:
+    """Certified values against optimum, standard error and posterior, a row each."""
+    import pandas as pd
+
+    values, sds, rows = _known(fit, "certified"), _known(fit, "certified_sd"), {}
+    for label, draws, best, error, _ in _scalars(fit):
+        if label in values:
+            value, sd = values[label], sds[label]
+            rows[label] = {
+                "certified": f"{value:.8g}",
+                "certified sd": f"{sd:.6g}",
+                "optimum, relative error": f"{best / value - 1:.0e}",
+                "standard error, relative error": f"{error / sd - 1:.0e}",
+                "posterior mean, shift in sd": f"{(draws.mean() - value) / draws.std():+.3f}",
+                "posterior sd / (certified sd · √(ν/(ν−2)))":
+                    f"{draws.std() / sd / _widening(fit):.3f}",
+            }  # fmt: skip
+    found, known = (
+        float(fit[group][f"residual_sum_of_squares{suffix}"])
+        for group, suffix in (("sample_stats", ""), ("constant_data", "_certified"))
+    )
+    frame = pd.DataFrame.from_dict(rows, orient="index").rename_axis("parameter")
+    frame.loc["residual sum of squares"] = [
+        f"{known:.10g}",
+        "",
+        f"{found / known - 1:.0e}",
+        *[""] * 3,
+    ]
+    return frame
+
+
+def _scalars(fit, names=None):
+    """Each scalar's label, draws, optimum, standard error and unit."""
+    from bayesinf.figures import elements
+
+    statistics = fit["sample_stats"]
+    for label, array in elements(fit, names).items():
+        at = {dim: array[dim] for dim in ("peak",) if dim in array.coords}
+        name = label.partition("[")[0]
+        best, error = (
+            float(statistics[f"{name}_{what}"].sel(at)) for what in ("optimum", "standard_error")
+        )
+        yield label, array.to_numpy(), best, error, array.units
+
+
+def _widening(fit):
+    """Sd of the posterior over the standard error: Student's t where the noise is inferred."""
+    dof = float(fit["sample_stats"]["degrees_of_freedom"])
+    return np.sqrt(dof / (dof - 2)) if "noise" in fit["posterior"] and dof > 2 else 1.0
 
 
 def _fitted(fit):
     """Posterior variables that lmfit fitted, the noise aside."""
-    extra = SHAPES[fit.attrs["shape"]].extra
     background = [f"background_{name}" for name in BACKGROUNDS[fit.attrs["background"]][1]]
-    return ["height", "center", "sigma", *extra, *background]
+    return ["height", "center", "sigma", *SHAPES[fit.attrs["shape"]].extra, *background]
+
+
+def _ordered(fit):
+    """Posterior variables in the order in which a reader wants them."""
+    first = ["center", "height", "amplitude", "sigma", "fwhm"]
+    return first + [name for name in fit["posterior"].data_vars if name not in first]
 
 
 def _flat_name(label):
@@ -672,52 +709,20 @@ def _flat_name(label):
     return f"p{index[:-1]}_{name}" if index else name
 
 
-def _known(fit, suffixes=("truth", "certified")):
+def _known(fit, *suffixes):
     """Label to true or certified value."""
-    constants, found = fit["constant_data"], {}
-    for name in fit["posterior"].data_vars:
-        for suffix in suffixes:
-            if f"{name}_{suffix}" in constants:
-                value = np.atleast_1d(constants[f"{name}_{suffix}"].to_numpy())
-                labels = [name] if "peak" not in constants[f"{name}_{suffix}"].dims else [
-                    f"{name}[{k}]" for k in range(1, len(value) + 1)
-                ]  # fmt: skip
-                found |= dict(zip(labels, map(float, value), strict=True))
+    found = {}
+    for suffix in suffixes or ("truth", "certified"):
+        for name in fit["posterior"].data_vars:
+            values = fit["constant_data"].get(f"{name}_{suffix}")
+            if values is not None and values.ndim:
+                found |= {f"{name}[{k}]": float(v) for k, v in enumerate(values, 1)}
+            elif values is not None:
+                found[name] = float(values)
     return found
 
 
-def certified_table(fit: xr.DataTree) -> pd.DataFrame:
-    """Certified values against optimum, standard error and posterior, a row each."""
-    import pandas as pd
-
-    from bayesinf.figures import elements
-
-    statistics, rows = fit["sample_stats"], {}
-    dof = float(statistics["degrees_of_freedom"])
-    values, errors = _known(fit, ("certified",)), _known(fit, ("certified_sd",))
-    for label, array in elements(fit).items():
-        if label not in values:
-            continue
-        name, index = label.split("[")[0], {k: array[k] for k in array.coords if k == "peak"}
-        best = float(statistics[f"{name}_optimum"].sel(index))
-        error = float(statistics[f"{name}_standard_error"].sel(index))
-        value, sd = values[label], errors[label]
-        rows[label] = {
-            "certified": f"{value:.8g}", "certified sd": f"{sd:.6g}",
-            "optimum, relative error": f"{best / value - 1:.0e}",
-            "standard error, relative error": f"{error / sd - 1:.0e}",
-            "posterior mean, shift in sd": f"{(float(array.mean()) - value) / float(array.std()):+.3f}",
-            "posterior sd / (certified sd · √(ν/(ν−2)))":
-                f"{float(array.std()) / sd / np.sqrt(dof / (dof - 2)):.3f}",
-        }  # fmt: skip
-    found = float(statistics["residual_sum_of_squares"])
-    rss = float(fit["constant_data"]["residual_sum_of_squares_certified"])
-    frame = pd.DataFrame.from_dict(rows, orient="index").rename_axis("parameter")
-    frame.loc["residual sum of squares"] = [f"{rss:.10g}", "", f"{found / rss - 1:.0e}", "", "", ""]
-    return frame
-
-
-# Story and figures
+# Story
 
 
 def story(fits: Mapping[str, xr.DataTree]) -> Story:
@@ -726,124 +731,41 @@ def story(fits: Mapping[str, xr.DataTree]) -> Story:
     Parameters
     ----------
     fits : ``laplace`` and ``emcee`` of the main spectrum; of further ones ``NAME_laplace`` and
-        ``NAME_emcee``. At least one of each pair.
+        ``NAME_emcee``. Of each pair one will do.
     """
     from bayesinf import figures
-    from bayesinf.report import Picture, Section, Story, Table, estimates
+    from bayesinf.report import Picture, Section, Story, Table
 
-    cases: dict[str, dict[str, xr.DataTree]] = {}
+    spectra: dict[str, dict[str, xr.DataTree]] = {}
     for name, fit in fits.items():
-        case, _, method = name.rpartition("_")
-        cases.setdefault(case, {})[method] = fit
-    main = cases.pop("") if "" in cases else cases.pop(next(iter(cases)))
-    best = main.get("emcee", next(iter(main.values())))
-    title = best.attrs["case"] or "the spectrum"
-    names = _fitted(best) + (["noise"] if "noise" in best["posterior"] else [])
-    truth = _known(best)
-
-    def pictures(case, of, corner=True):
-        fit = of.get("emcee", next(iter(of.values())))
-        stem, called = f"{case}_" if case else "", fit.attrs["case"] or "the spectrum"
-        yield Picture(
-            f"{stem}spectrum", spectrum(fit),
-            f"{called}. Points: data. Line: posterior mean; band: where 95 % of new data would lie; "
-            "dashed: each peak on the background. Below: residuals in units of the noise, which "
-            "should scatter evenly, 95 % of them within the band.",
-            f"{called}: data with the fitted curve, its predictive band and components, and below "
-            "the residuals, which scatter around zero.",
-        )  # fmt: skip
-        if corner and len(of) > 1:
-            shown = _corner_names(fit)
-            yield Picture(
-                f"{stem}corner",
-                figures.pair(
-                    {"emcee": of["emcee"], "Laplace": of["laplace"]}, shown,
-                    {k: v for k, v in _known(fit).items() if k in _labels(fit, shown)},
-                ),
-                f"{called}: regions of highest density with 50 and 90 %, sampled (filled) and in "
-                "the quadratic approximation (lines). Where the two coincide, errors may be read "
-                "from the curvature; banana shapes are what it cannot follow.",
-                f"{called}: corner plot of the peak parameters with emcee and Laplace overlaid.",
-            )  # fmt: skip
-        if "emcee" in of:
-            yield Picture(
-                f"{stem}marginals", marginals(of["emcee"]),
-                f"{called}: the posterior of each parameter (filled) and the quadratic "
-                "approximation at the optimum (line)"
-                + (", with the known value (dashed)." if _known(fit) else "."),
-                f"{called}: densities of each fitted parameter, sampled and approximated. "
-                + quadratic_verdict(of["emcee"])[1],
-            )  # fmt: skip
-
-    def side_by_side(of):
-        if "emcee" not in of:
-            return
-        yield Table(
-            _printed(comparison(of["emcee"])),
-            "Laplace (optimum and curvature) and emcee side by side; shift of the mean in posterior "
-            "sd, ratio of the sds.",
-        )
-        pairs = correlations(of["emcee"])
-        yield Table(
-            pairs.head(8).round(3),
-            f"Correlations, the strongest {min(8, len(pairs))} of {len(pairs)} pairs.",
-        )
-
-    def known(of):
-        fit = of.get("emcee", next(iter(of.values())))
-        if "residual_sum_of_squares_certified" in fit["constant_data"]:
-            yield Table(
-                certified_table(fit),
-                "Against NIST's certified values, in our parameters. Under flat priors the "
-                "posterior's sd is the certified one times √(ν/(ν−2)), as far as the model is "
-                "linear over that distance.",
-            )
-
-    verdict = quadratic_verdict(main["emcee"])[1] if "emcee" in main else ""
-    pages = list(pictures("", main))
-    extra = []
-    for case, of in cases.items():
-        fit = of.get("emcee", next(iter(of.values())))
-        extra.append(
-            Section(
-                fit.attrs["case"] or case,
-                tuple(
-                    text
-                    for text in (
-                        _answer(fit), quadratic_verdict(of["emcee"])[1] if "emcee" in of else "",
-                    )
-                    if text
-                ),
-                tuple(pictures(case, of)),
-                (
-                    Table(estimates(fit, names_of(fit), _known(fit) or None), "Parameters."),
-                    *side_by_side(of),
-                    *known(of),
-                ),
-            )
-        )  # fmt: skip
+        spectra.setdefault(name.rpartition("_")[0], {})[name.rpartition("_")[2]] = fit
+    (_, main), *others = spectra.items()
+    best = _best(main)
+    title, noisy = _called(best), "noise" in best["posterior"]
+    first, *more = _pictures("", main)
     return Story(
         title="Peaks in a spectrum",
-        question=f"Which peaks does {title} hold, and may their errors be read from the curvature at "
-        "the optimum?",
-        answer=Section("Answer", (_answer(best), verdict), tuple(pages[:1])),
+        question=f"Which peaks does {title} hold, and may their errors be read from the curvature "
+        "at the optimum?",
+        answer=Section("Answer", _answer(main), (first,)),
         numbers=Section(
             "Numbers",
-            ("Amplitude is the area under a peak, sigma the width as lmfit defines it. " + verdict,),
-            tuple(pages[1:]),
+            ("Amplitude is the area under a peak, sigma its width as lmfit defines it.",),
+            tuple(more),
             (
-                Table(estimates(best, names_of(best), truth or None), f"Posterior of {title}."),
-                *side_by_side(main),
+                _estimates(best),
+                *_side_by_side(main),
             ),
         ),
         predictive=Section(
             "Data under the posterior",
-            ("Statistics of the data, among those of data replicated from the posterior.",),
+            ("Statistics of the residuals, among those of data replicated from the posterior.",),
             (
                 Picture(
-                    "predictive", figures.predictive_statistics(best),
-                    "Largest residual, skewness and memory (correlation of neighbouring residuals): "
-                    "a line shape that does not fit, or a missed peak, shows as memory.",
+                    "predictive",
+                    figures.predictive_statistics(best),
+                    "Largest residual, skewness, and memory, the correlation of neighbouring "
+                    "residuals: a missed peak or a line shape that does not fit shows as memory.",
                     "Observed and replicated statistics of the residuals.",
                 ),
             ),
@@ -851,133 +773,185 @@ def story(fits: Mapping[str, xr.DataTree]) -> Story:
         classical=Section(
             "The classical answer",
             (
-                "The classical answer is lmfit's optimum with its standard errors, "
-                "√diag(s²(JᵀJ)⁻¹)" + (" with s² = RSS/ν." if "noise" in best["posterior"] else
-                " with s = 1, as the error bars are given."),
+                "The classical answer: lmfit's optimum and its standard errors, √diag(s²(JᵀJ)⁻¹), "
+                + ("s² = RSS/ν." if noisy else "residuals in units of the error bars and s = 1."),
             ),
             (),
-            (Table(_classical_table(best), f"Least squares and posterior of {title}."), *known(main)),
+            (Table(_classical_table(best), f"Least squares and posterior: {title}."),
+             *_certified(best)),
         ),
         priors=Section(
             "Priors",
-            ("All priors are proper and flat over far more than the data leave open, the noise's "
-             "flat in its logarithm. Peaks are ordered by their centres.",),
+            ("All priors are proper. By default they are flat over far more than the data leave "
+             "open, the noise's is flat in its logarithm. Peaks are ordered by their centres.",),
             (
                 Picture(
-                    "prior_predictive", prior_predictive(best),
-                    "Spectra that the priors expect before the data: median and regions of 50 and "
-                    "90 % at each x. The data lie well inside.",
-                    "Prior predictive bands around the data.",
+                    "prior_predictive",
+                    prior_predictive(best),
+                    "What the priors expect before any data: median and regions of 50 and 90 % at "
+                    "each x. The data should lie well inside.",
+                    "Prior predictive bands, with the data inside them.",
                 ),
                 Picture(
-                    "prior_posterior", figures.prior_posterior(best, names, truth or None),
+                    "prior_posterior",
+                    figures.prior_posterior(
+                        best, _fitted(best) + ["noise"] * noisy, _known(best, "truth") or None
+                    ),
                     "What the data add: prior and posterior of each parameter.",
-                    "Densities of prior and posterior for each fitted parameter.",
+                    "Densities of prior and posterior of each fitted parameter.",
                 ),
             ),
             (Table(_prior_table(best), "Prior of each free parameter."),),
         ),
-        extra=tuple(extra),
+        extra=tuple(
+            Section(
+                _called(_best(of)),
+                _answer(of),
+                tuple(_pictures(f"{name}_", of)),
+                (
+                    _estimates(_best(of)),
+                    *_side_by_side(of),
+                    *_certified(_best(of)),
+                ),
+            )
+            for name, of in others
+        ),
     )  # fmt: skip
 
 
-def names_of(fit: xr.DataTree) -> list[str]:
-    """Posterior variables in the order in which a reader wants them."""
-    order = ["center", "height", "amplitude", "sigma", "fwhm"]
-    return order + [name for name in fit["posterior"].data_vars if name not in order]
+def _best(of):
+    return of.get("emcee", next(iter(of.values())))
 
 
-def _labels(fit, names):
-    from bayesinf.figures import elements
+def _called(fit):
+    return fit.attrs["case"] or "the spectrum"
 
-    return list(elements(fit, names))
+
+def _answer(of):
+    """The peaks, and whether the curvature would have told them, in a sentence each."""
+    from bayesinf.report import number
+
+    posterior, said = _best(of)["posterior"], []
+    for k in posterior["peak"].to_numpy():
+        center, width, area = (
+            f"{number(float(draws.mean()), float(draws.std()))} {draws.units}".removesuffix(" 1")
+            for draws in (posterior[name].sel(peak=k) for name in ("center", "fwhm", "amplitude"))
+        )
+        said.append(f"peak {k} at {center}, {width} wide (FWHM), of area {area}")
+    text = "; ".join(said)
+    answer = f"{text[0].upper()}{text[1:]} (posterior mean ± sd)."
+    return (answer, quadratic_verdict(of["emcee"])[1]) if "emcee" in of else (answer,)
+
+
+def _pictures(stem, of):
+    from bayesinf.figures import elements, pair
+    from bayesinf.report import Picture
+
+    fit = _best(of)
+    known, truth = _known(fit), _known(fit, "truth")
+    called = _called(fit)
+    yield Picture(
+        f"{stem}spectrum",
+        spectrum(fit),
+        f"{called}. Points: data; line: posterior mean; band: where 95 % of new data would lie; "
+        "dashed: each peak on the background. Below, residuals in units of the noise: they should "
+        "scatter evenly, 95 % of them within the band.",
+        f"{called}: data with fitted curve, predictive band and components; residuals below.",
+    )
+    if len(of) > 1:
+        shown = _corner_names(fit)
+        truth = {label: truth[label] for label in elements(fit, shown) if label in truth}
+        yield Picture(
+            f"{stem}corner",
+            pair({"emcee": of["emcee"], "Laplace": of["laplace"]}, shown, truth),
+            f"{called}: regions of highest density with 50 and 90 %, sampled (filled) and in the "
+            "quadratic approximation (lines). Where both coincide, errors may be read from the "
+            "curvature; bent regions are what it cannot follow.",
+            f"{called}: corner plot of peak parameters with emcee and Laplace overlaid.",
+        )
+    if "emcee" in of:
+        yield Picture(
+            f"{stem}marginals",
+            marginals(of["emcee"]),
+            f"{called}: posterior of each fitted parameter (filled) and its quadratic "
+            "approximation (line)" + ("; dashed, the known value." if known else "."),
+            f"{called}: densities of each parameter. {quadratic_verdict(of['emcee'])[1]}",
+        )
 
 
 def _corner_names(fit):
     """At most six: all of one peak, or of the two peaks that are closest for their widths."""
-    peaks = int(fit.attrs["peaks"])
-    if peaks == 1:
-        return ["height[1]", "center[1]", "sigma[1]"] + [
-            name for name in _fitted(fit)[3:] if "peak" not in fit["posterior"][name].dims
-        ] + (["noise"] if "noise" in fit["posterior"] else [])  # fmt: skip
     mean = fit["posterior"].to_dataset().mean(("chain", "draw"))
     center, sigma = mean["center"].to_numpy(), mean["sigma"].to_numpy()
+    if len(center) == 1:
+        return [*_fitted(fit), *(["noise"] if "noise" in fit["posterior"] else [])][:6]
     first = int(np.argmin(np.diff(center) / (sigma[1:] + sigma[:-1]))) + 1
     return [f"{name}[{k}]" for k in (first, first + 1) for name in ("height", "center", "sigma")]
 
 
-def _answer(fit):
-    """The peaks in a sentence each."""
-    from bayesinf.report import number
+def _estimates(fit):
+    from bayesinf.report import Table, estimates
 
-    posterior = fit["posterior"]
-    unit = lambda name: "" if posterior[name].units == "1" else f" {posterior[name].units}"
-    said = []
-    for k in posterior["peak"].to_numpy():
-        quoted = {
-            name: number(float(draws.mean()), float(draws.std())) + unit(name)
-            for name in ("center", "fwhm", "amplitude")
-            for draws in [posterior[name].sel(peak=k)]
-        }
-        said.append(
-            f"peak {k} at {quoted['center']}, {quoted['fwhm']} wide (FWHM), of area "
-            f"{quoted['amplitude']}"
+    table = estimates(fit, _ordered(fit), _known(fit, "truth") or None)
+    return Table(table, f"Posterior: {_called(fit)}.")
+
+
+def _side_by_side(of):
+    from bayesinf.report import Table, number
+
+    if "emcee" not in of:
+        return
+    table, pairs = comparison(of["emcee"]), correlations(of["emcee"])
+    printed = {
+        method: [number(*row) for row in table[[f"{method} mean", f"{method} sd"]].to_numpy()]
+        for method in ("Laplace", "emcee")
+    }
+    yield Table(
+        table.assign(**printed, shift=table["shift"].map("{:+.2f}".format),
+                     ratio=table["ratio"].map("{:.3f}".format))[[*printed, "shift", "ratio"]],
+        "Laplace (optimum and curvature) and emcee side by side, mean ± sd; shift of the mean in "
+        "posterior sd, and ratio of the sds.",
+    )  # fmt: skip
+    yield Table(
+        pairs.head(8).map("{:.3f}".format),
+        f"Correlations: the strongest {min(8, len(pairs))} of {len(pairs)} pairs.",
+    )
+
+
+def _certified(fit):
+    from bayesinf.report import Table
+
+    if "residual_sum_of_squares_certified" in fit["constant_data"]:
+        yield Table(
+            certified_table(fit),
+            "Against NIST's certified values, in our parameters. Under flat priors the posterior's "
+            "sd is the certified one times √(ν/(ν−2)), as far as the model is linear over it.",
         )
-    text = "; ".join(said)
-    return f"{text[0].upper()}{text[1:]} (posterior mean ± sd)."
-
-
-def _printed(frame):
-    """The comparison with the digits that the errors leave."""
-    from bayesinf.report import number
-
-    return frame.assign(
-        Laplace=[
-            number(m, s) for m, s in zip(frame["Laplace mean"], frame["Laplace sd"], strict=True)
-        ],
-        emcee=[number(m, s) for m, s in zip(frame["emcee mean"], frame["emcee sd"], strict=True)],
-        shift=[f"{value:+.2f}" for value in frame["shift"]],
-        ratio=[f"{value:.3f}" for value in frame["ratio"]],
-    )[["Laplace", "emcee", "shift", "ratio"]]
 
 
 def _classical_table(fit):
     import pandas as pd
 
-    from bayesinf.figures import elements
     from bayesinf.report import number
 
-    statistics, rows = fit["sample_stats"], {}
-    for label, array in elements(fit, names_of(fit)).items():
-        name, index = label.split("[")[0], {k: array[k] for k in array.coords if k == "peak"}
-        best, error = (
-            float(statistics[f"{name}_{what}"].sel(index)) for what in ("optimum", "standard_error")
-        )
-        rows[label] = {
+    rows = {
+        label: {
             "lmfit": number(best, error),
-            "posterior": number(float(array.mean()), float(array.std())),
-            "unit": "" if array.units == "1" else array.units,
+            "posterior": number(draws.mean(), draws.std()),
+            "unit": "" if unit == "1" else unit,
         }
+        for label, draws, best, error, unit in _scalars(fit, _ordered(fit))
+    }
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis("parameter")
 
 
 def _prior_table(fit):
-    import json
-
     import pandas as pd
 
-    priors = json.loads(fit.attrs["priors"])
-    return pd.DataFrame({"prior": priors}).rename_axis("parameter")
+    return pd.DataFrame({"prior": json.loads(fit.attrs["priors"])}).rename_axis("parameter")
 
 
-def _curve_and_noise(fit):
-    """Posterior mean of the curve and of the noise at the data's x."""
-    x = fit["constant_data"]["x"].to_numpy()
-    background, peaks = curves(fit, x)
-    mean = (background + peaks.sum(axis=1)).mean(axis=0)
-    if "error" in fit["constant_data"]:
-        return mean, fit["constant_data"]["error"].to_numpy()
-    return mean, np.full(len(x), float(fit["posterior"]["noise"].mean()))
+# Figures
 
 
 def spectrum(fit: xr.DataTree) -> Figure:
@@ -987,32 +961,33 @@ def spectrum(fit: xr.DataTree) -> Figure:
     @styled
     def draw():
         x, y = fit["constant_data"]["x"], fit["observed_data"]["y"]
+        color, constants = COLORS["posterior"], fit["constant_data"]
         fig, (above, below) = canvas(2, 1, height=4.6, sharex=True, height_ratios=[3, 1])
         grid = np.linspace(float(x.min()), float(x.max()), 600)
         background, peaks = curves(fit, grid)
-        replicas = fit["posterior_predictive"]["y"]
-        low, high = replicas.quantile([0.025, 0.975], ("chain", "draw")).to_numpy()
-        above.fill_between(x, low, high, color=COLORS["posterior"], alpha=0.18, lw=0)
         floor, lines = background.mean(axis=0), peaks.mean(axis=0)
-        label = partial(above.annotate, textcoords="offset points", color=COLORS["posterior"],
-                        ha="center", va="top")  # fmt: skip
+        replicas = fit["posterior_predictive"]["y"].to_numpy().reshape(-1, len(x))
+        low, high = np.quantile(replicas, [0.025, 0.975], axis=0)
+        above.fill_between(x, low, high, color=color, alpha=0.18, lw=0)
+        label = partial(above.annotate, textcoords="offset points", color=color, va="top")
         if fit.attrs["background"] != "none":
             # Under the highest peak the data are far away.
-            above.plot(grid, floor, color=COLORS["posterior"], lw=1, ls=(0, (1, 1.5)))
+            above.plot(grid, floor, color=color, lw=1, ls=(0, (1, 1.5)))
             top = int(np.argmax(lines.sum(axis=0)))
-            label("background", (grid[top], floor[top]), (0, -6))
+            label("background", (grid[top], floor[top]), (-4, -4), ha="right")
         for k, line in enumerate(lines, 1):
             top = int(np.argmax(line))
-            above.plot(grid, floor + line, color=COLORS["posterior"], lw=1, ls=(0, (4, 2)))
-            label(f"peak {k}", (grid[top], floor[top] + 0.5 * line[top]), (0, 5))
-        above.plot(grid, (background + peaks.sum(axis=1)).mean(axis=0), color=COLORS["posterior"])
-        known = "error" in fit["constant_data"]
-        bars = fit["constant_data"]["error"].to_numpy() if known else None
+            above.plot(grid, floor + line, color=color, lw=1, ls=(0, (4, 2)))
+            label(f"peak {k}", (grid[top], floor[top] + 0.5 * line[top]), (0, 5), ha="center")
+        above.plot(grid, floor + lines.sum(axis=0), color=color)
+        bars = constants["error"].to_numpy() if "error" in constants else None
         above.errorbar(x, y, bars, fmt="o", ms=2.5, lw=0.7, color=COLORS["data"], zorder=1.9)
         above.set_ylabel(with_units("y", y.units))
-        mean, noise = _curve_and_noise(fit)
-        below.axhspan(-1.96, 1.96, color=COLORS["posterior"], alpha=0.18, lw=0)
-        below.axhline(0, color=COLORS["posterior"], lw=1)
+        background, peaks = curves(fit, x.to_numpy())
+        mean = (background + peaks.sum(axis=1)).mean(axis=0)
+        noise = float(fit["posterior"]["noise"].mean()) if bars is None else bars
+        below.axhspan(-1.96, 1.96, color=color, alpha=0.18, lw=0)
+        below.axhline(0, color=color, lw=1)
         below.plot(x, (y.to_numpy() - mean) / noise, "o", ms=2.5, color=COLORS["data"])
         below.set_ylabel("residual / noise")
         below.set_xlabel(with_units("x", x.units))
@@ -1024,46 +999,41 @@ def spectrum(fit: xr.DataTree) -> Figure:
 
 def marginals(fit: xr.DataTree) -> Figure:
     """Draw the posterior of each fitted parameter with its quadratic approximation."""
-    from bayesinf.figures import COLORS, canvas, density, elements, styled, with_units
+    from matplotlib.ticker import MaxNLocator
+
+    from bayesinf.figures import COLORS, canvas, density, styled, with_units
 
     @styled
     def draw():
-        draws, table, truth = elements(fit, _fitted(fit)), comparison(fit), _known(fit)
-        columns = min(4, len(draws))
-        rows = -(-len(draws) // columns)
+        scalars, truth = list(_scalars(fit, _fitted(fit))), _known(fit)
+        columns = min(4, len(scalars))
+        rows = -(-len(scalars) // columns)
         fig, axes = canvas(rows, columns, height=0.4 + 1.7 * rows, squeeze=False)
-        for axis in axes.flat[len(draws) :]:
+        for axis in axes.flat[len(scalars) :]:
             axis.set_axis_off()
-        for axis, (label, array) in zip(axes.flat, draws.items(), strict=False):
-            mean, sd = table.loc[label, ["Laplace mean", "Laplace sd"]]
-            low, high = np.quantile(array.to_numpy(), [0.0005, 0.9995])
-            grid = np.linspace(min(low, mean - 3.5 * sd), max(high, mean + 3.5 * sd), 300)
-            sampled = density(array.to_numpy().ravel(), grid)
+        for axis, (label, draws, best, error, unit) in zip(axes.flat, scalars, strict=False):
+            sd = error * _widening(fit)
+            low, high = np.quantile(draws, [0.001, 0.999])
+            grid = np.linspace(min(low, best - 3.3 * sd), max(high, best + 3.3 * sd), 300)
+            sampled = density(draws.ravel(), grid)
+            normal = np.exp(-0.5 * ((grid - best) / sd) ** 2) / (sd * np.sqrt(2 * np.pi))
             axis.fill_between(grid, sampled, color=COLORS["posterior"], alpha=0.3, lw=0)
-            normal = np.exp(-0.5 * ((grid - mean) / sd) ** 2) / (sd * np.sqrt(2 * np.pi))
             axis.plot(grid, normal, color=COLORS["second"])
             if label in truth:
                 axis.axvline(truth[label], color=COLORS["truth"], lw=1, ls=(0, (4, 2)))
             axis.set_ylim(0, 1.12 * max(sampled.max(), normal.max()))
             axis.set_yticks([])
             axis.spines["left"].set_visible(False)
-            axis.xaxis.set_major_locator(_three_ticks())
-            axis.set_xlabel(with_units(label, array.units))
-        words = [("emcee", "posterior"), ("Laplace", "second")] + (
-            [("certified" if _known(fit, ("certified",)) else "truth", "truth")] if truth else []
-        )
+            axis.xaxis.set_major_locator(MaxNLocator(3))
+            axis.set_xlabel(with_units(label.replace("background_", "background "), unit))
+        known = "certified" if _known(fit, "certified") else "truth"
+        words = [("emcee", "posterior"), ("Laplace", "second")] + [(known, "truth")] * bool(truth)
         for k, (word, role) in enumerate(words):
             axes[0, 0].annotate(word, (0, 1), (0, -12 * k), color=COLORS[role], va="top",
                                 xycoords="axes fraction", textcoords="offset points")  # fmt: skip
         return fig
 
     return draw()
-
-
-def _three_ticks():
-    from matplotlib.ticker import MaxNLocator
-
-    return MaxNLocator(3)
 
 
 def prior_predictive(fit: xr.DataTree) -> Figure:
@@ -1079,8 +1049,9 @@ def prior_predictive(fit: xr.DataTree) -> Figure:
         for share, alpha in ((0.9, 0.2), (0.5, 0.35)):
             low, high = np.quantile(values, [(1 - share) / 2, (1 + share) / 2], axis=0)
             axis.fill_between(x, low, high, color=COLORS["prior"], alpha=alpha, lw=0)
-            axis.annotate(f"{share:.0%}", (x.to_numpy()[-1], high[-1]), (3, 0), color=COLORS["prior"],
-                          textcoords="offset points", va="center", annotation_clip=False)  # fmt: skip
+            axis.annotate(f"{share:.0%}", (float(x[-1]), high[-1]), (3, 0), va="center",
+                          color=COLORS["prior"], textcoords="offset points",
+                          annotation_clip=False)  # fmt: skip
         axis.plot(x, np.median(values, axis=0), color=COLORS["prior"])
         axis.plot(x, y, "o", ms=2, color=COLORS["data"])
         axis.set_xlabel(with_units("x", x.units))

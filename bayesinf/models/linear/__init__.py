@@ -202,11 +202,7 @@ def predict(posterior, X, *, name: str = "beta", settings: Settings = DEFAULT):
 
 def _sample(problem: Regression, sampler: str | None, settings: Settings):
     """Run a route; draws (chain, draw, ...), statistics, marginal log likelihood, its name."""
-    from functools import partial
-
     from threadpoolctl import threadpool_limits
-
-    from bayesinf import parallel
 
     own = OWN[type(problem.prior)]
     sampler = sampler or own
@@ -217,33 +213,40 @@ def _sample(problem: Regression, sampler: str | None, settings: Settings):
             f"the {type(problem.prior).__name__} prior has the samplers {own} and nuts,"
             f" not {sampler}"
         )
-    if sampler == "exact":
-        from bayesinf.models.linear import exact
-
-        size = settings.chains * settings.draws
-        flat, evidence = exact.draw(problem, settings.generator("exact"), size)
-        shape = (settings.chains, settings.draws)
-        marginal = evidence.pop("log_marginal").reshape(*shape, -1)
-        return {k: v.reshape(*shape, *v.shape[1:]) for k, v in flat.items()}, evidence, marginal, own
     if isinstance(problem.prior, SpikeAndSlab):
         from bayesinf.models.linear import spike
 
-        spike.compiled()
-        run = partial(spike.chain, problem, spike.Design(problem))
-        arguments = (settings.draws, settings.tune, SPIKE_THIN)
-    else:
+        design = spike.Design(problem)
+        run = lambda rng: spike.chain(problem, design, rng, settings.draws, settings.tune, SPIKE_THIN)
+        return *_chains(run, problem, settings), own
+    # One BLAS thread each: the chains run side by side, and on matrices of this size threads that
+    # wait for each other cost more than they bring.
+    with threadpool_limits(1):
+        if sampler == "exact":
+            return *_exact(problem, settings), own
         from bayesinf.models.linear import gibbs
 
-        run, arguments = partial(gibbs.chain, problem), (settings.draws, settings.tune)
+        run = lambda rng: gibbs.chain(problem, rng, settings.draws, settings.tune)
+        return *_chains(run, problem, settings), own
+
+
+def _exact(problem, settings):
+    from bayesinf.models.linear import exact
+
+    shape = (settings.chains, settings.draws)
+    flat, evidence = exact.draw(problem, settings.generator("exact"), shape[0] * shape[1])
+    marginal = evidence.pop("log_marginal").reshape(*shape, -1)
+    return {k: v.reshape(*shape, *v.shape[1:]) for k, v in flat.items()}, evidence, marginal
+
+
+def _chains(run, problem, settings):
+    from bayesinf import parallel
+
     generators = [settings.generator("chain", i) for i in range(settings.chains)]
-    # One BLAS thread a chain: the chains are what runs side by side.
-    with threadpool_limits(1):
-        chains = parallel.map(
-            lambda rng: run(rng, *arguments), generators, workers=settings.workers, threads=True,
-            label=f"{type(problem.prior).__name__} chains",
-        )  # fmt: skip
+    label = f"{type(problem.prior).__name__} chains"
+    chains = parallel.map(run, generators, workers=settings.workers, threads=True, label=label)
     draws = {k: np.stack([chain[k] for chain in chains]) for k in chains[0]}
-    return draws, {}, draws.pop("log_marginal", None), own
+    return draws, {}, draws.pop("log_marginal", None)
 
 
 def _nuts(problem, settings):

@@ -14,8 +14,6 @@ other can come. They are listed once, and each listed pair is drawn jointly over
 
 from __future__ import annotations
 
-from functools import cache
-
 import numpy as np
 
 from bayesinf.errors import FitError
@@ -81,13 +79,16 @@ def chain(
     -------
     variable to draws, (draw, ...).
     """
+    # Here, because it imports numba.
+    from bayesinf.models.linear.spike_kernel import run
+
     prior, alpha = problem.prior, problem.intercept
     spread = np.sqrt(design.square / len(problem.y))
     unit = spread / np.sqrt(np.mean(np.diag(design.gram)) / len(problem.y))
     sigma = float(problem.noise) if problem.noise_fixed else spread * rng.uniform(0.5, 1.0)
     width = prior.fixed.get("slab_width", unit * rng.uniform(0.1, 1.0))
     rate = prior.fixed.get("inclusion_rate", rng.uniform(0.2, 2.0) / problem.shape[1])
-    kept = compiled()(
+    coefficients, scales = run(
         rng,
         design.gram,
         design.correlation,
@@ -103,7 +104,6 @@ def chain(
         _beta(prior.inclusion_rate),
         alpha.sd**2 if alpha else 0.0,
     )
-    coefficients, scales = kept
     beta = coefficients[:, 1:] if alpha else coefficients
     record = {"beta": beta, "included": (beta != 0).astype(np.int8)}
     record |= {} if problem.noise_fixed else {"sigma": scales[:, 0]}
@@ -134,9 +134,3 @@ def _beta(prior) -> np.ndarray:
     raise FitError(f"spike and slab takes a Beta prior of the inclusion rate, not {prior}")
 
 
-@cache
-def compiled():
-    """Compile the chain, or load it from numba's cache on disk."""
-    from bayesinf.models.linear import spike_kernel
-
-    return spike_kernel.run

@@ -1,0 +1,523 @@
+"""May this posterior be believed? One verdict, read from the InferenceData alone.
+
+What there is to check depends on how the posterior was made: chains must agree, an ensemble must be
+long against its memory, a Laplace approximation must sit on the optimum and resemble the posterior,
+a closed form must be well conditioned and its draws must follow it. Every posterior must moreover
+predict data like those that it was fitted to. How far single observations and the prior decide the
+answer is advice: it qualifies the words, and does not make a posterior unbelieved.
+
+The thresholds are the constants below. A question is a function from the InferenceData to
+``Check`` objects; one table at the end says which questions a kind of inference is asked.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from bayesinf import diagnostics
+from bayesinf.errors import CheckFailed, DataError
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+RHAT = 1.01  # largest rank-normalised split R-hat
+ESS_PER_CHAIN = 100  # smallest bulk and tail effective sample size, in each chain
+EBFMI = 0.3  # smallest energy fraction of missing information
+STEPS_PER_TAU = 50  # shortest run of an ensemble, in autocorrelation times
+ACCEPTANCE = (0.1, 0.9)  # of each walker
+GRADIENT = 0.01  # largest slope at an optimum, in log density per posterior sd
+START_AGREES = 0.01  # log density that may part two starts that found the same optimum
+START_RIVALS = 3.0  # log density below the best at which another optimum still counts (5 % of it)
+PARETO_K = 0.7  # largest Pareto k̂; less where the draws are few
+CONDITION = 1e12  # largest condition number
+MOMENTS_P = 1e-3  # chance that right draws miss their closed form, all elements taken together
+PREDICTIVE_P = 0.01  # smallest predictive p-value, times the number of statistics
+PRIOR_SENSITIVITY = 0.05  # power-scaling sensitivity from which a prior matters
+SMALL = 32  # elements up to which a variable's prior sensitivity is looked at
+
+
+@dataclass(frozen=True)
+class Check:
+    """One question to a posterior, and its answer.
+
+    Parameters
+    ----------
+    name : what is checked.
+    value : the number looked at, the worst where there are many.
+    threshold : what the number should be, in words.
+    passed : whether it is.
+    required : whether the posterior cannot be believed without.
+    message : the finding, as a clause.
+    remedy : what to do where it failed.
+    """
+
+    name: str
+    value: float
+    threshold: str
+    passed: bool
+    required: bool
+    message: str
+    remedy: str
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """All checks of one posterior.
+
+    Parameters
+    ----------
+    inference : the kind of inference that made it.
+    checks : what was looked at.
+    """
+
+    inference: str
+    checks: tuple[Check, ...]
+
+    @property
+    def believed(self) -> bool:
+        """Whether every required check passed."""
+        return all(check.passed for check in self.checks if check.required)
+
+    @property
+    def words(self) -> str:
+        """The verdict for people: believed, or what to distrust and what to do."""
+        failed = [check for check in self.checks if not check.passed]
+        if not failed:
+            return f"Believed. All {len(self.checks)} checks pass: {_listed(self.checks)}."
+        if self.believed:
+            opening = "Believed: all required checks pass. Keep in mind that "
+        else:
+            opening, failed = "Do not believe yet: ", [check for check in failed if check.required]
+        remedies = dict.fromkeys(check.remedy for check in failed)
+        return f"{opening}{_listed(failed)}; {'; '.join(remedies)}."
+
+    def to_dict(self) -> dict:
+        """Return the verdict as plain values that JSON can hold."""
+        finite = lambda check: check.value if math.isfinite(check.value) else None
+        return {
+            "inference": self.inference,
+            "believed": self.believed,
+            "words": self.words,
+            "checks": [asdict(check) | {"value": finite(check)} for check in self.checks],
+        }
+
+    def require(self) -> Verdict:
+        """Return the verdict itself where the posterior is believed.
+
+        Raises
+        ------
+        CheckFailed : it is not.
+        """
+        if not self.believed:
+            raise CheckFailed(self)
+        return self
+
+
+def _listed(checks) -> str:
+    return ", ".join(check.message for check in checks)
+
+
+def check(posterior: xr.DataTree) -> Verdict:
+    """Ask a posterior every question that its kind of inference calls for.
+
+    Parameters
+    ----------
+    posterior : an InferenceData; its root attribute ``inference`` says how it was made.
+
+    Returns
+    -------
+    the verdict; evidence that is missing is a check that failed.
+
+    Raises
+    ------
+    DataError : the kind of inference is unknown.
+    """
+    kind = posterior.attrs.get("inference")
+    if kind not in QUESTIONS:
+        raise DataError(
+            "nothing is known about how to check this posterior",
+            where="root attribute 'inference'",
+            expected=f"one of {', '.join(QUESTIONS)}",
+            found=kind,
+        )
+    checks = []
+    for question in (*QUESTIONS[kind], *EVERY_FIT):
+        try:
+            checks.extend(question(posterior))
+        except _MissingEvidence as missing:
+            finding = f"the posterior carries no {missing}, which its checks need"
+            checks.append(_answer(str(missing), math.nan, "present", False, "", finding, "refit"))
+    return Verdict(kind, tuple(checks))
+
+
+class _MissingEvidence(Exception):
+    """A fit has not stored what its checks need."""
+
+
+def _evidence(posterior, name) -> xr.DataArray:
+    if name not in posterior["sample_stats"]:
+        raise _MissingEvidence(name)
+    return posterior["sample_stats"][name]
+
+
+def _answer(name, value, threshold, passed, good, bad, remedy, required=True) -> Check:
+    passed = bool(passed)
+    return Check(name, float(value), threshold, passed, required, good if passed else bad, remedy)
+
+
+# --- chains ---------------------------------------------------------------------------------------
+
+
+def _mixing(posterior) -> Iterator[Check]:
+    """R-hat and effective sample sizes, the worst over all elements of all variables."""
+    variables = list(posterior["posterior"].data_vars.values())
+    found = [diagnostics.mixing(elements(variable)) for variable in variables]
+    owners = [
+        (v, i) for v, part in zip(variables, found, strict=True) for i in range(part.shape[1])
+    ]
+    rhat, bulk, tail = np.concatenate(found, axis=1)
+    chains = posterior["posterior"].sizes["chain"]
+    needed, worst = ESS_PER_CHAIN * chains, int(np.argmax(rhat))
+    name = element_name(*owners[worst])
+    fewest = np.min([bulk, tail], initial=needed, where=np.isfinite([bulk, tail]))
+    longer = _longer(posterior, max(needed / max(fewest, 1), 2 if rhat[worst] > RHAT else 1))
+    longer = "start the chains elsewhere" if math.isinf(rhat[worst]) else longer
+
+    if chains < 2:
+        finding, remedy = "one chain alone cannot show that it has mixed", "use --chains 4"
+    elif math.isinf(rhat[worst]):
+        finding, remedy = f"{name} is stuck at different values, or not finite", longer
+    else:
+        finding, remedy = f"R-hat of {name} is {rhat[worst]:.3f} (limit {RHAT})", longer
+    agreed = f"the chains agree (R-hat at most {rhat[worst]:.4f})"
+    passed = chains >= 2 and rhat[worst] <= RHAT
+    yield _answer("R-hat", rhat[worst], f"≤ {RHAT}", passed, agreed, finding, remedy)
+
+    for name, sizes in (("bulk ESS", bulk), ("tail ESS", tail)):
+        known = np.isfinite(sizes)
+        if known.any():
+            worst = int(np.nanargmin(sizes))
+            size, where = sizes[worst], element_name(*owners[worst])
+            aside = f" (undefined for {np.sum(~known)} elements)" * bool(not known.all())
+            good = f"{name} at least {size:.0f}{aside}"
+            bad = f"{name} of {where} is {size:.0f} (limit {needed}){aside}"
+            yield _answer(name, size, f"≥ {needed}", size >= needed, good, bad, longer)
+
+
+def _divergences(posterior) -> Iterator[Check]:
+    if "diverging" in posterior["sample_stats"]:
+        count = int(posterior["sample_stats"]["diverging"].sum())
+        good, bad = "no divergences", f"{count} transitions diverged"
+        remedy = "reparametrise the model or raise the target acceptance"
+        yield _answer("divergences", count, "none", count == 0, good, bad, remedy)
+
+
+def _energy(posterior) -> Iterator[Check]:
+    if "energy" in posterior["sample_stats"]:
+        energy = posterior["sample_stats"]["energy"].transpose("chain", "draw").values
+        steps = np.mean(np.diff(energy, axis=1) ** 2, axis=1)
+        lowest = np.min(steps / np.var(energy, axis=1))
+        good, bad = f"E-BFMI at least {lowest:.2f}", f"E-BFMI is {lowest:.2f} (limit {EBFMI})"
+        remedy = "reparametrise what has heavy tails"
+        yield _answer("E-BFMI", lowest, f"≥ {EBFMI}", lowest >= EBFMI, good, bad, remedy)
+
+
+def _longer(posterior, shortfall) -> str:
+    """The remedy for draws that are too few by a factor, with a margin."""
+    draws = json.loads(posterior.attrs["settings"])["draws"]
+    factor = 2 ** math.ceil(math.log2(max(2, 1.3 * shortfall)))
+    return f"run longer (--draws {factor * draws})"
+
+
+# --- ensembles ------------------------------------------------------------------------------------
+
+
+def _length(posterior) -> Iterator[Check]:
+    times = _evidence(posterior, "autocorrelation_time")
+    slowest = int(np.argmax(times.values))
+    ratio = float(_evidence(posterior, "steps").item() / times.values[slowest])
+    good = f"the walkers ran for {ratio:.0f} autocorrelation times"
+    where = element_name(times, slowest, bare=True)
+    bad = f"{good} of {where} only (limit {STEPS_PER_TAU})"
+    remedy = _longer(posterior, STEPS_PER_TAU / max(ratio, 1))
+    limit = f"≥ {STEPS_PER_TAU}"
+    yield _answer("length / τ", ratio, limit, ratio >= STEPS_PER_TAU, good, bad, remedy)
+
+
+def _acceptance(posterior) -> Iterator[Check]:
+    rates = _evidence(posterior, "acceptance_rate").values
+    (low, high), lowest, highest = ACCEPTANCE, np.min(rates), np.max(rates)
+    passed = low <= lowest and highest <= high
+    good = f"walkers accept {lowest:.0%} to {highest:.0%} of their moves"
+    bad = f"{good} (limits {low:.0%} and {high:.0%})"
+    value = lowest if lowest - low < high - highest else highest
+    remedy = "start the walkers nearer to the optimum"
+    yield _answer("acceptance", value, f"{low} to {high}", passed, good, bad, remedy)
+
+
+# --- Laplace approximations -----------------------------------------------------------------------
+
+
+def _gradient(posterior) -> Iterator[Check]:
+    slopes = np.abs(_evidence(posterior, "gradient"))
+    steepest = int(np.argmax(slopes.values))
+    slope, along = slopes.values[steepest], element_name(slopes, steepest, bare=True)
+    good = f"the optimum is flat (slope at most {slope:.1g} a standard deviation)"
+    bad = f"the optimum slopes by {slope:.2g} a standard deviation along {along}"
+    remedy = "let the optimiser run on, or start elsewhere"
+    yield _answer("gradient", slope, f"≤ {GRADIENT}", slope <= GRADIENT, good, bad, remedy)
+
+
+def _hessian(posterior) -> Iterator[Check]:
+    smallest = np.min(_evidence(posterior, "hessian_eigenvalue").values)
+    good = "the Hessian is positive definite"
+    bad = f"the Hessian has an eigenvalue of {smallest:.2g}, so this is no maximum"
+    remedy = "fix or drop a parameter that the data do not determine"
+    yield _answer("Hessian", smallest, "> 0", smallest > 0, good, bad, remedy)
+
+
+def _starts(posterior) -> Iterator[Check]:
+    # A start that ends far below was caught in a side valley, which does no harm. What does is a
+    # best optimum that was found only once, or another nearly as good, which is then left out.
+    excess = np.abs(_evidence(posterior, "start_excess").values.ravel())
+    agree = np.sum(excess <= START_AGREES)
+    rivals = np.sum((excess > START_AGREES) & (excess <= START_RIVALS))
+    good = f"{agree} of {excess.size} starts found the best optimum"
+    bad = f"{good}, and {rivals} one that is nearly as good" if rivals else f"only {good}"
+    limit = f"≥ 2 within {START_AGREES}, no others within {START_RIVALS:g}"
+    passed = agree >= 2 and rivals == 0
+    yield _answer("starts", agree, limit, passed, good, bad, "use more starts")
+
+
+def _importance_weights(posterior) -> Iterator[Check]:
+    weights = _evidence(posterior, "log_weight").values.ravel()
+    shape, limit = float(diagnostics.smoothed_weights(weights)[1]), _pareto_limit(weights.size)
+    good = f"the approximation covers the posterior (Pareto k̂ {shape:.2f})"
+    bad = f"the quadratic approximation misses the posterior (Pareto k̂ {shape:.2f})"
+    limit_said = f"≤ {limit:.2f}"
+    yield _answer("Pareto k̂", shape, limit_said, shape <= limit, good, bad, "sample it instead")
+
+
+def _pareto_limit(draws) -> float:
+    """The k̂ up to which so many draws can be trusted (Vehtari et al. 2024)."""
+    return min(1 - 1 / math.log10(draws), PARETO_K)
+
+
+# --- closed forms ---------------------------------------------------------------------------------
+
+
+def _conditioning(posterior) -> Iterator[Check]:
+    number = np.max(_evidence(posterior, "condition_number").values)
+    finding, limit = f"condition number {number:.1g}", f"≤ {CONDITION:.0e}"
+    remedy = "rescale the features, or drop those that repeat others"
+    yield _answer("condition", number, limit, number <= CONDITION, finding, finding, remedy)
+
+
+def _moments(posterior) -> Iterator[Check]:
+    """Means and variances of independent draws against the closed form, as z-scores."""
+    from scipy.special import ndtri
+
+    statistics, scores, owners = posterior["sample_stats"], [], []
+    for name, variable in posterior["posterior"].data_vars.items():
+        if f"{name}_closed_form_mean" not in statistics:
+            continue
+        draws = elements(variable)
+        draws = draws.reshape(len(draws), -1)
+        inner = [dim for dim in variable.dims if dim not in ("chain", "draw")]
+        mean, sd = (
+            statistics[f"{name}_closed_form_{moment}"].transpose(*inner).values.reshape(-1, 1)
+            for moment in ("mean", "sd")
+        )
+        with np.errstate(invalid="ignore", divide="ignore"):
+            z = np.where((draws == mean) & (sd == 0), 0.0, (draws - mean) / sd)
+            variance = np.mean(z**2, axis=1)
+            noise = np.sqrt((np.mean(z**4, axis=1) / variance**2 - 1) / z.shape[1])
+            # The cube root makes a sample variance nearly normal (Wilson & Hilferty 1931).
+            pair = np.sqrt(z.shape[1]) * z.mean(axis=1), 3 * (np.cbrt(variance) - 1) / noise
+        scores.append(np.where((z == 0).all(axis=1), 0.0, pair))
+        owners += [(variable, i) for i in range(len(draws))]
+    if not scores:
+        raise _MissingEvidence("closed-form moments")
+    scores = np.abs(np.nan_to_num(np.concatenate(scores, axis=1), nan=np.inf))
+    worst, limit = scores.max(), -ndtri(MOMENTS_P / (2 * scores.size))
+    moment, element = np.unravel_index(np.argmax(scores), scores.shape)
+    good = f"the draws follow the closed form (|z| at most {worst:.1f} of {scores.size})"
+    bad = (
+        f"the {('mean', 'variance')[moment]} of {element_name(*owners[element])} is {worst:.1f} "
+        f"standard errors off its closed form (limit {limit:.1f})"
+    )
+    remedy = "report this, since either the draws or the formula are wrong"
+    yield _answer("moments", worst, f"|z| ≤ {limit:.1f}", worst <= limit, good, bad, remedy)
+
+
+# --- every fit ------------------------------------------------------------------------------------
+
+
+def _predictive(posterior) -> Iterator[Check]:
+    """Posterior predictive p-values of the stored statistics, two-sided (Gelman et al. 1996)."""
+    replica, data = (
+        _evidence(posterior, name).transpose("statistic", "chain", "draw")
+        for name in ("discrepancy", "discrepancy_observed")
+    )
+    names, replica, data = replica["statistic"].values, replica.values, data.values
+    above = np.mean((replica > data) + 0.5 * (replica == data), axis=(1, 2))
+    two_sided = 2 * np.minimum(above, 1 - above)
+    two_sided[~np.isfinite(replica + data).all(axis=(1, 2))] = 0.0
+    worst = int(np.argmin(two_sided))
+    value, limit = two_sided[worst], PREDICTIVE_P / two_sided.size
+    said = f"= {value:.2g}" if value else f"< {2 / data[0].size:.1g}"
+    good = f"the data look like their replicas (predictive p-values from {value:.2g})"
+    bad = f"the data's {names[worst]} is not what the model predicts (p {said}, limit {limit:.2g})"
+    remedy = "see in the predictive figures what the model leaves out"
+    yield _answer("predictive p", value, f"≥ {limit:.2g}", value >= limit, good, bad, remedy)
+
+
+def _leave_one_out(posterior) -> Iterator[Check]:
+    result = loo(posterior)
+    shape, limit = result["pareto_k"], _pareto_limit(result["draws"])
+    worst, count = np.max(shape), np.sum(shape > limit)
+    good = f"no single observation decides (LOO k̂ at most {worst:.2f})"
+    bad = (
+        f"{count} of {shape.size} observations are too influential for LOO "
+        f"(k̂ {worst:.2f} at {result['names'][int(np.argmax(shape))]})"
+    )
+    remedy = "look at these observations"
+    limit = f"≤ {limit:.2f}"
+    yield _answer("LOO k̂", worst, limit, count == 0, good, bad, remedy, required=False)
+
+
+def loo(posterior: xr.DataTree) -> dict:
+    """Leave-one-out cross-validation by Pareto-smoothed importance sampling.
+
+        elpd = Σ_i log p(y_i | y_{-i})
+
+    Where coefficients can be integrated out the fit stores NAME_marginal beside NAME in
+    ``log_likelihood``, and that is used: its importance ratios have far lighter tails.
+
+    Parameters
+    ----------
+    posterior : an InferenceData.
+
+    Returns
+    -------
+    ``elpd`` and its standard error ``se``, ``p`` (effective number of parameters), the arrays
+    ``pointwise`` and ``pareto_k`` (observation), the observations' ``names`` and the number of
+    ``draws``.
+
+    References
+    ----------
+    Vehtari, Gelman & Gabry, Statistics and Computing 27, 1413 (2017),
+    doi:10.1007/s11222-016-9696-4.
+    """
+    from scipy.special import logsumexp
+
+    group = posterior["log_likelihood"].data_vars
+    chosen = [group[name] for name in group if f"{name}_marginal" not in group]
+    names = [element_name(v, i) for v in chosen for i in range(v[0, 0].size)]
+    values = np.concatenate([elements(variable) for variable in chosen])
+    values = values.reshape(len(values), -1)
+    weights, shape = diagnostics.smoothed_weights(-values)
+    pointwise = logsumexp(weights + values, axis=1)
+    within = logsumexp(values, axis=1) - math.log(values.shape[1])
+    return {
+        "elpd": float(pointwise.sum()),
+        "se": float(np.sqrt(pointwise.size) * np.std(pointwise)),
+        "p": float(np.sum(within - pointwise)),
+        "pointwise": pointwise,
+        "pareto_k": shape,
+        "names": names,
+        "draws": values.shape[1],
+    }
+
+
+def _prior_sensitivity(posterior) -> Iterator[Check]:
+    """Power-scaling sensitivity of the small variables, to the prior and to the likelihood.
+
+    Kallioinen, Paananen, Bürkner & Vehtari, Statistics and Computing 34, 57 (2024),
+    doi:10.1007/s11222-023-10366-5.
+    """
+    likelihood = posterior["log_likelihood"].data_vars
+    own = [name for name in likelihood if not name.endswith("_marginal")]
+    factors = posterior["log_prior"].data_vars
+    top = json.loads(posterior.attrs.get("hyperparameters", "null")) or list(factors)
+    to_data = _power_scaling(sum(elements(likelihood[name]).sum(axis=0) for name in own))
+    to_prior = _power_scaling(sum(elements(factors[name]).sum(axis=0) for name in top))
+    found = [
+        (to_prior(draws), to_data(draws), element_name(variable, i))
+        for variable in posterior["posterior"].data_vars.values()
+        if variable[0, 0].size <= SMALL
+        for i, draws in enumerate(elements(variable))
+        if np.ptp(draws) > 0
+    ]
+    if found:
+        worst, data, name = max(found)
+        why = "pulls against the data" if data >= PRIOR_SENSITIVITY else "outweighs the data"
+        more = sum(prior >= PRIOR_SENSITIVITY for prior, _, _ in found) - 1
+        others = f" and of {more} more" if more > 0 else ""
+        good = f"the priors hardly matter (sensitivity at most {worst:.2g})"
+        bad = f"the prior of {name}{others} {why} (sensitivity {worst:.2g})"
+        limit, passed = f"< {PRIOR_SENSITIVITY}", worst < PRIOR_SENSITIVITY
+        remedy = "be ready to defend the prior"
+        yield _answer("prior", worst, limit, passed, good, bad, remedy, required=False)
+
+
+def _power_scaling(log_factor, step=0.01):
+    """A function from draws to how much a power of one factor moves their distribution."""
+    from arviz_stats.base import array_stats
+
+    if np.ptp(log_factor) < 1e-9:  # raising a flat factor to a power changes nothing
+        return lambda draws: 0.0
+    powers = 1 / (1 + step), 1 + step
+    weights = [
+        np.exp(diagnostics.smoothed_weights((power - 1) * log_factor.ravel())[0])
+        for power in powers
+    ]
+    weights = [weight.reshape(log_factor.shape) for weight in weights]
+    return lambda draws: float(array_stats.power_scale_sense(draws, *weights, *powers))
+
+
+_CHAINS = (_mixing, _divergences, _energy)
+QUESTIONS = {
+    "nuts": _CHAINS,
+    "gibbs": _CHAINS,
+    "mle+mcmc": _CHAINS,
+    "ensemble": (_length, _acceptance),
+    "laplace": (_gradient, _hessian, _starts, _importance_weights),
+    "exact": (_conditioning, _moments),
+}
+EVERY_FIT = (_predictive, _leave_one_out, _prior_sensitivity)
+
+
+# --- labelled arrays ------------------------------------------------------------------------------
+
+
+def elements(variable: xr.DataArray) -> np.ndarray:
+    """Return draws as a plain array, (element, chain, draw), elements in C order."""
+    array = variable.transpose("chain", "draw", ...).values.astype(float, copy=False)
+    return np.moveaxis(array.reshape(*array.shape[:2], -1), 2, 0)
+
+
+def element_name(variable: xr.DataArray, element: int, bare: bool = False) -> str:
+    """Return what people call one element, such as ``J[3, 7]``.
+
+    Parameters
+    ----------
+    variable : of a group; chain and draw are not counted.
+    element : its number, in C order.
+    bare : leave out the variable's own name.
+    """
+    dims = [dim for dim in variable.dims if dim not in ("chain", "draw")]
+    where = np.unravel_index(element, [variable.sizes[dim] for dim in dims]) if dims else ()
+    parts = []
+    for dim, index in zip(dims, where, strict=True):
+        # A pair is named by its sites i and j rather than by its number.
+        along = [c for name, c in variable.coords.items() if c.dims == (dim,) and name != dim]
+        parts += [str(label.values[index]) for label in along or [variable[dim]]]
+    label = ", ".join(parts)
+    return label if bare else f"{variable.name}[{label}]" if label else str(variable.name)

@@ -1,0 +1,167 @@
+"""One function over many items: on the local cores, or on a Dask cluster.
+
+``map`` is the only way in which bayesinf runs things at once. The items carry their own seeds, and
+numerical libraries are held to one thread inside, so the results do not depend on where or on how
+many workers they were made. A map inside a map runs serially: the outer one has the cores already.
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+
+from bayesinf.errors import DataError, FitError
+
+PATIENCE = 2.0  # seconds that pass before a progress bar appears
+CONNECT = 5.0  # seconds that a Dask scheduler has to answer
+
+_here = threading.local()  # .inside: this thread is already working for a map
+
+
+def map[Item, Result](
+    function: Callable[[Item], Result],
+    items: Iterable[Item],
+    *,
+    workers: int | None = None,
+    scheduler: str | None = None,
+    threads: bool = False,
+    label: str | None = None,
+) -> list[Result]:
+    """Apply a function to each item, several at a time.
+
+    Parameters
+    ----------
+    function : of one item; picklable unless ``threads``.
+    items : what it is applied to.
+    workers : how many at a time; None for one per core, 1 for none beside this process.
+    scheduler : address of a Dask scheduler, "host:port", that takes the place of the local cores.
+    threads : use threads instead of processes, for code that releases the GIL.
+    label : what the progress bar says.
+
+    Returns
+    -------
+    the results, in the order of the items.
+
+    Raises
+    ------
+    DataError : the scheduler cannot be used.
+    FitError : a worker died.
+    whatever ``function`` raised, as it was raised.
+    """
+    items = list(items)
+    call = _Inside(function)
+    if getattr(_here, "inside", False):
+        return [function(item) for item in items]
+    with _progress(label, len(items)) as advance:
+        if scheduler is not None:
+            results = _on_cluster(call, items, scheduler, advance)
+        else:
+            results = _on_cores(call, items, workers, threads)
+        collected = []
+        for result in results:
+            collected.append(result)
+            if scheduler is None:
+                advance()
+        return collected
+
+
+class _Inside:
+    """A function that tells the maps it calls that they are inside one already."""
+
+    def __init__(self, function):
+        self.function = function
+
+    def __call__(self, item):
+        before, _here.inside = getattr(_here, "inside", False), True
+        try:
+            return self.function(item)
+        finally:
+            _here.inside = before
+
+
+def _on_cores(call, items, workers, threads) -> Iterator:
+    import joblib
+    from joblib.externals.loky.process_executor import TerminatedWorkerError
+    from threadpoolctl import threadpool_limits
+
+    workers = min(workers or joblib.cpu_count(), len(items))
+    if workers <= 1 or threads:
+        with threadpool_limits(1):
+            if workers <= 1:
+                yield from (call(item) for item in items)
+            else:
+                pool = joblib.Parallel(workers, backend="threading", return_as="generator")
+                yield from pool(joblib.delayed(call)(item) for item in items)
+        return
+    try:
+        with joblib.parallel_config("loky", inner_max_num_threads=1):
+            pool = joblib.Parallel(workers, return_as="generator")
+            yield from pool(joblib.delayed(call)(item) for item in items)
+    except TerminatedWorkerError as error:
+        raise FitError(
+            f"one of {workers} worker processes died, most often for lack of memory; "
+            "run with fewer workers, or with fewer draws"
+        ) from error
+
+
+def _on_cluster(call, items, address, advance) -> list:
+    try:
+        from distributed import Client, as_completed
+        from distributed.scheduler import KilledWorker
+    except ImportError as error:
+        raise DataError(
+            "a Dask scheduler was given, but dask is not installed",
+            source=address,
+            remedy="pip install 'bayesinf[dask]'",
+        ) from error
+    try:
+        client = Client(address, timeout=CONNECT, set_as_default=False)
+    except Exception as error:  # whatever else may be listening there, it fails in its own way
+        raise DataError(
+            f"no Dask scheduler answers within {CONNECT:g} s",
+            source=address,
+            expected="host:port of a running scheduler",
+            remedy="start one with `dask scheduler`, or leave --scheduler away for the local cores",
+        ) from error
+    with client:
+        try:
+            client.wait_for_workers(1, timeout=CONNECT)
+        except TimeoutError as error:
+            raise DataError(
+                "the Dask scheduler has no workers",
+                source=address,
+                remedy=f"start some with `dask worker {address}`",
+            ) from error
+        futures = client.map(call, items, pure=False)
+        try:
+            for future in as_completed(futures, loop=client.loop):
+                future.result()
+                advance()
+            return client.gather(futures)
+        except KilledWorker as error:
+            raise FitError(f"a worker of {address} died, most often for lack of memory") from error
+        finally:
+            client.cancel(futures)
+
+
+@contextmanager
+def _progress(label, total) -> Iterator[Callable[[], None]]:
+    """A progress bar on stderr that appears only when the work outlasts our patience."""
+    from rich.console import Console
+    from rich.progress import MofNCompleteColumn, Progress, TimeRemainingColumn
+
+    columns = (*Progress.get_default_columns()[:2], MofNCompleteColumn(), TimeRemainingColumn())
+    progress = Progress(*columns, console=Console(file=sys.stderr))
+    task = progress.add_task(label or "working", total=total)
+    timer = threading.Timer(PATIENCE, progress.start)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield lambda: progress.advance(task)
+    finally:
+        timer.cancel()
+        timer.join()
+        if progress.live.is_started:
+            progress.stop()

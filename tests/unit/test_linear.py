@@ -1,0 +1,431 @@
+"""The linear family: every fast route against closed forms, enumeration, and the PyMC definition."""
+
+import itertools
+import json
+
+import numpy as np
+import pytest
+from scipy import integrate, stats
+
+from bayesinf.errors import DataError, FitError
+from bayesinf.models import linear
+from bayesinf.models.linear import exact, gibbs
+from bayesinf.models.linear.conditional import Design
+from bayesinf.models.linear.definition import definition, regression
+from bayesinf.models.priors import Beta, HalfCauchy, InverseChi
+from bayesinf.settings import Settings
+
+SHORT = Settings(draws=50, tune=50, chains=2, prior_draws=20, workers=1)
+
+PRIORS = {
+    "normal": linear.Normal(HalfCauchy(1.0)),
+    "laplace": linear.Laplace(HalfCauchy(0.5)),
+    "relative laplace": linear.Laplace(HalfCauchy(2.0), relative=True),
+    "spike_and_slab": linear.SpikeAndSlab(Beta(1.0, 2.0), HalfCauchy(1.0)),
+    "horseshoe": linear.Horseshoe(HalfCauchy(0.5), InverseChi(4.0, 1.0)),
+}
+
+
+def toy(n=12, p=4, seed=0, noise=0.3, intercept=0.0):
+    rng = np.random.default_rng(seed)
+    X = rng.normal(size=(n, p))
+    beta = np.where(np.arange(p) % 2, 0.0, 1.0 - 0.3 * np.arange(p))
+    return X, X @ beta + intercept + noise * rng.normal(size=n)
+
+
+def flat(fit, name):
+    values = fit["posterior"][name].values
+    return values.reshape(-1, *values.shape[2:])
+
+
+# ── The definition ───────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("intercept", [False, True])
+@pytest.mark.parametrize("name", PRIORS)
+def test_stored_log_densities_add_up_to_the_definition(name, intercept):
+    X, y = toy(intercept=0.7)
+    fit = linear.fit(X, y, PRIORS[name], intercept=intercept, settings=SHORT)
+    problem = regression(X, y, PRIORS[name], intercept=intercept)
+    model = definition(problem)
+    log_density = model.compile_logp(jacobian=False, mode="FAST_COMPILE")
+    stored = sum(v for v in fit["log_prior"].to_dataset().data_vars.values())
+    stored = stored + fit["log_likelihood"]["y"].sum("observation")
+    posterior = fit["posterior"]
+    for chain, draw in [(0, 0), (1, 20), (0, 49)]:
+        point, extra = {}, 0.0
+        values = {k: np.asarray(v[chain, draw].values) for k, v in posterior.data_vars.items()}
+        if "included" in values:
+            # The definition's slab is free where nothing is included: take its density off again.
+            out = values["included"] == 0
+            values["slab"] = values.pop("beta")
+            extra = np.sum(stats.norm.logpdf(values["slab"][out], 0, values["slab_width"]))
+        for variable in model.free_RVs:
+            value, transform = values[variable.name], model.rvs_to_transforms[variable]
+            if transform is not None:
+                value = transform.forward(value, *variable.owner.inputs).eval()
+            point[model.rvs_to_values[variable].name] = value
+        assert log_density(point) - extra == pytest.approx(float(stored[chain, draw]), rel=1e-9)
+
+
+@pytest.mark.parametrize("name", PRIORS)
+def test_prior_draws_follow_the_definition(name):
+    import pymc as pm
+
+    X, y = toy()
+    problem = regression(X, y, PRIORS[name])
+    ours = problem.sample_prior(np.random.default_rng(1), 4000)
+    with definition(problem):
+        theirs = pm.sample_prior_predictive(
+            4000, random_seed=2, compile_kwargs={"mode": "FAST_COMPILE"}
+        )["prior"]
+    for variable, draws in ours.items():
+        first = draws.reshape(len(draws), -1)[:, 0].astype(float)
+        other = theirs[variable].values.reshape(4000, -1)[:, 0].astype(float)
+        assert stats.ks_2samp(first, other).pvalue > 1e-3, variable
+
+
+# ── The coefficients given the scales ────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("shape", [(6, 9), (9, 6), (5, 5)])
+def test_conditional_against_the_dense_normal(shape):
+    rng = np.random.default_rng(3)
+    X, y = rng.normal(size=shape), rng.normal(size=shape[0])
+    variances, sigma = rng.gamma(1.0, size=shape[1]), 0.4
+    variances[0] = 0.0  # a coefficient that a prior has switched off
+    design = Design(X, y)
+    given = design.condition(design.kernel(variances), variances, sigma)
+    K = X @ np.diag(variances) @ X.T + sigma**2 * np.eye(len(y))
+    assert given.log_marginal() == pytest.approx(
+        stats.multivariate_normal(cov=K).logpdf(y), rel=1e-10
+    )
+    gain = np.diag(variances) @ X.T @ np.linalg.inv(K)
+    np.testing.assert_allclose(given.mean(), gain @ y, atol=1e-11)
+    draws = np.stack([given.draw(rng) for _ in range(20_000)])
+    covariance = np.diag(variances) - gain @ X @ np.diag(variances)
+    np.testing.assert_allclose(draws.mean(0), gain @ y, atol=5 * np.sqrt(variances.max() / 20_000))
+    np.testing.assert_allclose(np.cov(draws.T), covariance, atol=0.04 * variances.max())
+    mean, variance = given.leave_one_out()
+    for i in range(len(y)):
+        rest = np.arange(len(y)) != i
+        weights = np.linalg.solve(K[np.ix_(rest, rest)], K[rest, i])
+        assert mean[i] == pytest.approx(weights @ y[rest], abs=1e-9)
+        assert variance[i] == pytest.approx(K[i, i] - weights @ K[rest, i], rel=1e-9)
+
+
+# ── Exact ────────────────────────────────────────────────────────────────────────────────────────
+
+
+def dense_log_density(problem, scale, sigma):
+    """log p(y, scale, σ) by the dense covariance: the slow twin of ``exact.Scales``."""
+    X, y = problem.X, problem.y
+    K = scale**2 * X @ X.T + sigma**2 * np.eye(len(y))
+    mean = 0.0
+    if problem.intercept:
+        K, mean = K + problem.intercept.sd**2, problem.intercept.mean
+    value = stats.multivariate_normal(np.full(len(y), mean), K).logpdf(y)
+    if "scale" in problem.prior.inferred:
+        value += problem.prior.scale.log_density(scale)
+    return value if problem.noise_fixed else value + problem.noise.log_density(sigma)
+
+
+@pytest.mark.parametrize("shape", [(7, 3), (4, 9)])
+@pytest.mark.parametrize("intercept", [False, True])
+def test_exact_scales_against_the_dense_covariance(shape, intercept):
+    X, y = toy(*shape, intercept=1.0)
+    problem = regression(X, y, linear.Normal(HalfCauchy(1.0)), intercept=intercept)
+    scales = exact.Scales(problem, exact.Spectrum.of(problem))
+    points = [(0.3, 0.2), (2.0, 0.01), (0.05, 1.5)]
+    ours, slow = [], []
+    for scale, sigma in points:
+        log_rho = np.array([[2 * np.log(scale / sigma)]])
+        b = np.log(sigma) - scales._profile(log_rho)
+        jacobian = np.log(scale / 2) + np.log(sigma)
+        ours.append(float(scales.log_density(log_rho, b)[0, 0]) - jacobian)
+        slow.append(dense_log_density(problem, scale, sigma))
+    np.testing.assert_allclose(ours, slow, rtol=1e-8)
+
+
+@pytest.mark.parametrize(
+    "fixed", [{}, {"scale": 0.7}, {"noise": 0.4}, {"scale": 0.7, "noise": 0.4}]
+)
+@pytest.mark.parametrize("intercept", [False, True])
+def test_exact_moments_against_two_dimensional_quadrature(fixed, intercept):
+    X, y = toy(9, 3, intercept=0.5)
+    prior = linear.Normal(fixed.get("scale", HalfCauchy(1.0)))
+    problem = regression(X, y, prior, noise=fixed.get("noise"), intercept=intercept)
+    if intercept:
+        X = np.hstack([np.ones((len(X), 1)), X])
+
+    def moments(scale, sigma):
+        variances = np.full(X.shape[1], scale**2)
+        shift = problem.intercept.mean if intercept else 0.0
+        if intercept:
+            variances[0] = problem.intercept.sd**2
+        design = Design(X, y - shift)
+        given = design.condition(design.kernel(variances), variances, sigma)
+        gain = np.linalg.inv(np.diag(1 / variances) + X.T @ X / sigma**2)
+        mean = given.mean()[-1]
+        return np.array([1.0, mean, mean**2 + gain[-1, -1]])
+
+    def grid(name, low, high):
+        return (
+            [fixed[name]] if name in fixed else np.exp(np.linspace(np.log(low), np.log(high), 80))
+        )
+
+    values, parts = [], []
+    for scale, sigma in itertools.product(grid("scale", 1e-2, 1e2), grid("noise", 0.02, 30.0)):
+        value = dense_log_density(problem, scale, sigma)
+        value += 0 if "scale" in fixed else np.log(scale)
+        values.append(value + (0 if "noise" in fixed else np.log(sigma)))
+        parts.append(moments(scale, sigma))
+    total = np.exp(np.array(values) - max(values)) @ np.array(parts)
+    mean, square = total[1:] / total[0]
+    settings = Settings(draws=5000, chains=4, prior_draws=4)
+    fit = linear.fit(problem.X, y, prior, noise=fixed.get("noise"), intercept=intercept,
+                     settings=settings)  # fmt: skip
+    stored = fit["sample_stats"]
+    assert float(stored["beta_closed_form_mean"][-1]) == pytest.approx(mean, abs=2e-3)
+    assert float(stored["beta_closed_form_sd"][-1]) == pytest.approx(
+        np.sqrt(square - mean**2), rel=5e-3
+    )
+    draws = flat(fit, "beta")[:, -1]
+    assert draws.mean() == pytest.approx(mean, abs=4 * draws.std() / np.sqrt(len(draws)))
+    assert draws.std() == pytest.approx(np.sqrt(square - mean**2), rel=0.03)
+
+
+def test_marginal_log_likelihood_is_that_of_the_left_out_point():
+    X, y = toy(8, 3)
+    fit = linear.fit(X, y, linear.Normal(0.6), noise=0.4, settings=SHORT)
+    K = 0.36 * X @ X.T + 0.16 * np.eye(len(y))
+    for i in range(len(y)):
+        rest = np.arange(len(y)) != i
+        weights = np.linalg.solve(K[np.ix_(rest, rest)], K[rest, i])
+        sd = np.sqrt(K[i, i] - weights @ K[rest, i])
+        expected = stats.norm.logpdf(y[i], weights @ y[rest], sd)
+        np.testing.assert_allclose(fit["log_likelihood"]["y_marginal"][..., i], expected, rtol=1e-8)
+
+
+# ── Gibbs ────────────────────────────────────────────────────────────────────────────────────────
+
+
+def posterior_of_one(X, y, log_prior, sigma):
+    """Mean and sd of a single coefficient by quadrature."""
+    X = X[:, 0]
+    grid = np.linspace(-4, 4, 40_001)
+    log_density = log_prior(grid) - (X @ X * grid**2 - 2 * grid * (X @ y)) / (2 * sigma**2)
+    density = np.exp(log_density - log_density.max())
+    mean = np.sum(grid * density) / np.sum(density)
+    return mean, np.sqrt(np.sum((grid - mean) ** 2 * density) / np.sum(density))
+
+
+@pytest.mark.parametrize("name", ["laplace", "relative laplace", "horseshoe"])
+def test_gibbs_finds_the_posterior_of_one_coefficient_and_not_another(name):
+    X, y = toy(5, 1, noise=1.0)
+    sigma = 1.0
+    if name == "horseshoe":
+        prior = linear.Horseshoe(scale=0.4, slab_width=2.0)
+        sds = lambda local: prior.sd(local, 0.4, 2.0)
+
+        def log_prior(beta):
+            local = np.tan(np.pi / 2 * (np.arange(2000) + 0.5) / 2000)
+            return np.log(np.mean(stats.norm.pdf(beta[:, None], 0, sds(local)), axis=1))
+    else:
+        prior = linear.Laplace(scale=0.3, relative=name.startswith("relative"))
+        log_prior = lambda beta: -np.abs(beta) / 0.3
+    settings = Settings(draws=2500, tune=100, chains=4, prior_draws=4, workers=1)
+    draws = flat(linear.fit(X, y, prior, noise=sigma, settings=settings), "beta")[:, 0]
+
+    def agrees(mean, sd):
+        return abs(draws.mean() - mean) < 0.06 * sd and abs(draws.std() / sd - 1) < 0.05
+
+    assert agrees(*posterior_of_one(X, y, log_prior, sigma))
+    assert not agrees(*posterior_of_one(X, y, lambda beta: 2 * log_prior(beta), sigma))
+
+
+def enumerate_models(X, y, rate, width, sigma):
+    """Inclusion probabilities and means by the sum over all models, and the evidence."""
+    p = X.shape[1]
+    weights, means, members = [], [], []
+    for model in itertools.product([0, 1], repeat=p):
+        on = np.array(model, dtype=bool)
+        K = sigma**2 * np.eye(len(y)) + width**2 * X[:, on] @ X[:, on].T
+        prior = on.sum() * np.log(rate) + (p - on.sum()) * np.log1p(-rate)
+        weights.append(stats.multivariate_normal(cov=K).logpdf(y) + prior)
+        mean = np.zeros(p)
+        mean[on] = width**2 * X[:, on].T @ np.linalg.solve(K, y)
+        means.append(mean)
+        members.append(on)
+    weights = np.exp(np.array(weights) - np.max(weights))
+    weights /= weights.sum()
+    return weights @ np.array(members), weights @ np.array(means)
+
+
+@pytest.mark.parametrize("copies", [False, True])
+def test_spike_and_slab_against_enumeration(copies):
+    X, y = toy(10, 5, noise=0.8)
+    if copies:  # two identical columns and one nearly so, among which single steps would stick
+        X = np.column_stack([X, X[:, 0], X[:, 0] + 0.05 * X[:, 1]])
+    rate, width, sigma = 0.3, 1.0, 0.8
+    prior = linear.SpikeAndSlab(rate, width)
+    settings = Settings(draws=10_000, tune=200, chains=4, prior_draws=4)
+    fit = linear.fit(X, y, prior, noise=sigma, settings=settings)
+    probability, mean = enumerate_models(X, y, rate, width, sigma)
+    found = flat(fit, "included").mean(0)
+    np.testing.assert_allclose(found, probability, atol=0.015)
+    np.testing.assert_allclose(flat(fit, "beta").mean(0), mean, atol=0.02)
+    wrong, _ = enumerate_models(X, y, 0.5, width, sigma)
+    assert np.max(np.abs(found - wrong)) > 0.05
+
+
+def test_spike_and_slab_scales_against_quadrature():
+    X, y = toy(10, 3, noise=0.6)
+    prior = linear.SpikeAndSlab(Beta(2.0, 3.0), HalfCauchy(1.0))
+    noise = InverseChi(3.0, 0.5)
+    axes = [np.exp(np.linspace(np.log(0.02), np.log(50), 40)), np.exp(np.linspace(-2.5, 2.0, 40))]
+    total = np.zeros(4)
+    for width, sigma in itertools.product(*axes):
+        for model in itertools.product([0, 1], repeat=3):
+            on = np.array(model, dtype=bool)
+            k = on.sum()
+            K = sigma**2 * np.eye(10) + width**2 * X[:, on] @ X[:, on].T
+            value = stats.multivariate_normal(cov=K).logpdf(y)
+            value += prior.slab_width.log_density(width) + np.log(width)
+            value += noise.log_density(sigma) + np.log(sigma)
+            # The inclusion rate integrates to a ratio of Beta functions.
+            value += np.log(stats.betabinom(3, 2.0, 3.0).pmf(k)) - np.log(
+                len(list(itertools.combinations(range(3), k)))
+            )
+            total += np.exp(value + 20) * np.array([1.0, np.log(width), np.log(sigma), on[0]])
+    expected = total[1:] / total[0]
+    settings = Settings(draws=10_000, tune=200, chains=4, prior_draws=4)
+    fit = linear.fit(X, y, prior, noise=noise, settings=settings)
+    found = [
+        np.mean(np.log(flat(fit, "slab_width"))),
+        np.mean(np.log(flat(fit, "sigma"))),
+        flat(fit, "included")[:, 0].mean(),
+    ]
+    assert np.all(np.abs(np.array(found) - expected) < [0.05, 0.01, 0.015])
+
+
+@pytest.mark.parametrize("name", ["normal", "laplace", "horseshoe"])
+def test_fast_route_and_nuts_draw_from_the_same_posterior(name):
+    X, y = toy(12, 3)
+    settings = Settings(draws=1500, tune=500, chains=2, prior_draws=4)
+    own = linear.fit(X, y, PRIORS[name], settings=settings)
+    nuts = linear.fit(X, y, PRIORS[name], sampler="nuts", settings=settings)
+    assert nuts.attrs["inference"] == "nuts"
+    assert "energy" in nuts["sample_stats"] and "diverging" in nuts["sample_stats"]
+    for variable in own["posterior"].data_vars:
+        a, b = (np.log(np.abs(flat(f, variable)) + 1e-3) for f in (own, nuts))
+        a, b = a.reshape(len(a), -1), b.reshape(len(b), -1)
+        # About 1000 effective draws each: six standard errors of a difference.
+        assert np.all(np.abs(a.mean(0) - b.mean(0)) < 0.25 * a.std(0)), variable
+        assert np.all(np.abs(np.log(a.std(0) / b.std(0))) < 0.25), variable
+
+
+def test_slice_sampling_keeps_its_target_and_not_another():
+    rng = np.random.default_rng(0)
+    x = np.zeros(4000)
+    for _ in range(60):
+        x = gibbs.slice_sample(rng, lambda v: stats.gamma.logpdf(np.exp(v), 2.0) + v, x)
+    assert stats.kstest(np.exp(x), stats.gamma(2.0).cdf).pvalue > 1e-3
+    assert stats.kstest(np.exp(x), stats.gamma(2.3).cdf).pvalue < 1e-3
+
+
+# ── As a user meets it ───────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("name", PRIORS)
+def test_same_seed_same_draws_whatever_the_workers(name):
+    X, y = toy()
+    one = linear.fit(X, y, PRIORS[name], settings=SHORT)
+    two = linear.fit(X, y, PRIORS[name], settings=SHORT.replace(workers=2))
+    other = linear.fit(X, y, PRIORS[name], settings=SHORT.replace(seed=2))
+    for variable in one["posterior"].data_vars:
+        np.testing.assert_array_equal(one["posterior"][variable], two["posterior"][variable])
+    assert not np.array_equal(one["posterior"]["beta"], other["posterior"]["beta"])
+
+
+@pytest.mark.parametrize("name", PRIORS)
+@pytest.mark.parametrize("shape", [(20, 5), (8, 12)])
+def test_noise_free_data_neither_crash_nor_stick(name, shape):
+    X, y = toy(*shape, noise=0.0)
+    settings = Settings(draws=200, tune=300, chains=2, prior_draws=4)
+    fit = linear.fit(X, y, PRIORS[name], settings=settings)
+    sigma, beta = fit["posterior"]["sigma"].values, flat(fit, "beta")
+    assert np.all(np.isfinite(beta)) and np.all(sigma > 0)
+    assert len(np.unique(sigma)) > 50
+    if shape[0] > shape[1]:
+        truth = np.linalg.lstsq(X, y, rcond=None)[0]
+        np.testing.assert_allclose(beta.mean(0), truth, atol=0.02)
+
+
+def test_intercept_and_fixed_scales_are_told_apart():
+    X, y = toy(30, 2, intercept=100.0)
+    fit = linear.fit(X, y, linear.Normal(5.0), noise=0.3, intercept=True, settings=SHORT)
+    assert float(fit["posterior"]["intercept"].mean()) == pytest.approx(100.0, abs=0.3)
+    assert "scale" not in fit["posterior"] and "sigma" not in fit["posterior"]
+    assert float(fit["constant_data"]["scale"]) == 5.0
+    assert float(fit["constant_data"]["sigma"]) == 0.3
+    assert json.loads(fit.attrs["hyperparameters"]) == ["intercept"]
+
+
+def test_labels_and_units_come_from_the_arrays():
+    import xarray as xr
+
+    X, y = toy()
+    X = xr.DataArray(X, dims=("time", "mode"), coords={"mode": list("abcd")})
+    y = xr.DataArray(y, dims="time", name="height", attrs={"units": "mm"})
+    fit = linear.fit(X, y, "laplace", settings=SHORT, name="weight")
+    assert fit["posterior"]["weight"].dims == ("chain", "draw", "mode")
+    assert fit["posterior"]["weight"].attrs["units"] == "mm"
+    assert fit["observed_data"]["height"].attrs["units"] == "mm"
+    assert list(fit["posterior"]["mode"].values) == list("abcd")
+
+
+def test_prediction_uses_the_noise_and_the_intercept():
+    X, y = toy(200, 2, intercept=3.0)
+    settings = Settings(draws=2000, chains=2, prior_draws=4)
+    fit = linear.fit(X, y, "normal", intercept=True, settings=settings)
+    new = np.array([[0.0, 0.0], [1.0, 0.0]])
+    predicted = linear.predict(fit, new)
+    assert predicted["mean"].dims == ("chain", "draw", "held_out")
+    assert float(predicted["mean"].mean(("chain", "draw"))[0]) == pytest.approx(3.0, abs=0.1)
+    extra = predicted["y"].values.var((0, 1)) - predicted["mean"].values.var((0, 1))
+    assert extra[1] == pytest.approx(float((fit["posterior"]["sigma"] ** 2).mean()), rel=0.1)
+
+
+@pytest.mark.parametrize(
+    ("X", "y", "keywords", "words"),
+    [
+        (np.ones((3, 2)), np.ones(4), {}, "do not fit together"),
+        (np.array([[1.0], [np.nan], [2.0]]), np.arange(3.0), {}, "row 1"),
+        (np.ones((3, 2)), np.zeros(3), {}, "y all equal"),
+        (np.zeros((3, 2)), np.arange(3.0), {}, "X all zero"),
+        (np.ones((3, 2)), np.arange(3.0), {"prior": "lasso"}, "unknown prior"),
+        (np.ones((3, 2)), np.arange(3.0), {"noise": -1.0}, "above zero"),
+        (np.ones((3, 2)), np.arange(3.0), {"prior": linear.Normal(0.0)}, "above zero"),
+    ],
+)
+def test_bad_input_is_named(X, y, keywords, words):
+    with pytest.raises(DataError, match=words):
+        linear.fit(X, y, **keywords)
+
+
+def test_samplers_that_do_not_go_with_a_prior_are_refused():
+    X, y = toy()
+    with pytest.raises(FitError, match="not exact"):
+        linear.fit(X, y, "laplace", sampler="exact")
+    with pytest.raises(FitError, match="Gibbs"):
+        linear.fit(X, y, "spike_and_slab", sampler="nuts")
+
+
+def test_priors_are_normalised():
+    """Each continuous prior's coefficient density integrates to one at given hyperparameters."""
+    for prior in (linear.Normal(0.7), linear.Laplace(0.7)):
+        density = lambda b, prior=prior: np.exp(
+            prior.log_factors({"beta": np.array([b]), "sigma": np.array(1.0)})["beta"]
+        )
+        assert integrate.quad(density, -30, 30, points=[0])[0] == pytest.approx(1.0, abs=1e-6)
