@@ -613,8 +613,8 @@ class Problem:
             scale = InverseChi(self.dof, self.s)
             if not np.isfinite(self.priors[NOISE].log_density(scale.sample(rng, 1000))).any():
                 raise FitError(
-                    f"the residuals' standard deviation, {self.s:.3g}, lies outside the prior of the "
-                    f"noise, {self.priors[NOISE]}: state a wider prior, or error bars",
+                    f"the residuals' standard deviation, {self.s:.3g}, lies outside the prior of "
+                    f"the noise, {self.priors[NOISE]}: state a wider prior, or error bars",
                     residual_sd=self.s,
                 )
         return laplace.sample(

@@ -858,7 +858,7 @@ def _pictures(stem, of):
         "scatter evenly, 95 % of them within the band.",
         f"{called}: data with fitted curve, predictive band and components; residuals below.",
     )
-    if len(of) > 1:
+    if len(of) > 1 and not stem:  # one corner plot to a page: of the others, marginals
         shown = _corner_names(fit)
         truth = {label: truth[label] for label in elements(fit, shown) if label in truth}
         yield Picture(

@@ -1,0 +1,72 @@
+# make report   environment, every workflow on the shipped data, the gallery reports/index.html
+# make test     environment, all tests
+# make env      the environment .venv alone
+# make calibrate | bench | lint | clean
+#
+# OPTIONS goes to the scripts or to pytest, as in `make report OPTIONS=--quick`.
+
+VENV := .venv
+PYTHON := $(VENV)/bin/python
+COMPLETE := $(VENV)/.complete
+INSTALL := $(PYTHON) -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+WORKFLOWS := $(filter-out workflows/calibrate.py,$(sort $(wildcard workflows/[a-z]*.py)))
+NAMES := python3 python3.13 python3.12 python3.14
+
+# Each of these names is tried wherever PATH and pyenv keep it, and passed over if it does not run (a
+# shim without its version), is too old, or cannot make environments.
+FIND := IFS=:; for name in $(NAMES); do \
+	for folder in $$PATH $${PYENV_ROOT:-$$HOME/.pyenv}/versions/*/bin; do \
+		"$$folder/$$name" -c 'import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 12))' \
+			2>/dev/null && echo "$$folder/$$name" && exit; \
+	done; done
+
+# Runs each script in turn, prints how long each took, and keeps the worst exit status: 3 says that
+# results are there but a check failed, anything else that they are not.
+define run
+	@status=0; times=; for script in $(1); do \
+		echo "== $$script $(OPTIONS)"; start=$$(date +%s); code=0; \
+		$(PYTHON) $$script $(OPTIONS) || code=$$?; \
+		times="$$times$$(printf '%6d s  exit status %d  %s' $$(($$(date +%s) - start)) $$code $$script)\n"; \
+		case $$code in 0) ;; 3) [ $$status -ne 0 ] || status=3 ;; *) status=$$code ;; esac; \
+	done; $(2) printf "$$times"; exit $$status
+endef
+
+.PHONY: help env report test calibrate bench lint clean
+
+help:
+	@sed -n 's/^# \{0,1\}//p; /^$$/q' Makefile
+
+env: $(COMPLETE)
+
+# An environment without its stamp is half made, and one older than its recipe is out of date: both
+# are made anew. A failure or an interrupt leaves none.
+$(COMPLETE): pyproject.toml constraints.txt
+	$(eval BASE := $(shell $(FIND)))
+	$(if $(BASE),,$(error Python 3.12 or newer, with venv and pip, is needed, and none of $(NAMES) is one: install it and run make again))
+	@echo "Making $(VENV) with $(BASE)"; start=$$(date +%s); \
+	trap 'rm -rf $(VENV)' EXIT; trap 'exit 1' HUP INT TERM; rm -rf $(VENV); \
+	"$(BASE)" -m venv $(VENV) && $(INSTALL) --editable ".[test]" || exit 1; \
+	touch $@; trap - EXIT; echo "Made $(VENV) in $$(($$(date +%s) - start)) s"
+
+report: $(COMPLETE)
+	$(call run,$(WORKFLOWS),\
+		$(PYTHON) -c "from bayesinf.report import gallery; print('Gallery:', gallery('reports'))" || status=1;)
+
+test: $(COMPLETE)
+	@$(PYTHON) -m pytest $(OPTIONS)
+
+calibrate: $(COMPLETE)
+	$(call run,workflows/calibrate.py)
+
+bench: $(COMPLETE)
+	$(call run,$(sort $(wildcard benchmarks/[a-z]*.py)))
+
+lint: $(COMPLETE)
+	@$(PYTHON) -m ruff --version >/dev/null 2>&1 || $(INSTALL) --editable ".[dev]"
+	@$(PYTHON) -m ruff check . && $(PYTHON) -m ruff format --check .
+
+# Everything that is generated, the environment and the reports included.
+clean:
+	@rm -rf $(VENV) build *.egg-info .pytest_cache .hypothesis .ruff_cache
+	@find reports -mindepth 1 -maxdepth 1 ! -name README.md ! -name pictures -exec rm -rf {} +
+	@find bayesinf benchmarks tests workflows -name __pycache__ -prune -exec rm -rf {} + 2>/dev/null || true

@@ -1,0 +1,26 @@
+"""What all tests share: one thread for linear algebra, hypothesis without a clock or a die, and the
+way to reference data that a checkout may or may not have beside it."""
+
+import os
+from pathlib import Path
+
+# Read when the libraries load, so they stand before any import of NumPy.
+for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+    os.environ.setdefault(variable, "1")
+
+import pytest  # noqa: E402
+from hypothesis import settings  # noqa: E402
+
+settings.register_profile("bayesinf", deadline=None, derandomize=True)
+settings.load_profile("bayesinf")
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="session")
+def reference_data():
+    """The folder of optional reference data beside the checkout."""
+    folder = ROOT.parent / "shared" / "data"
+    if not folder.is_dir():
+        pytest.skip("no reference data in ../shared/data beside this checkout")
+    return folder

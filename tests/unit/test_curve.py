@@ -1,0 +1,226 @@
+import lmfit
+import numpy as np
+import pytest
+from scipy import stats
+
+from bayesinf.checks import check
+from bayesinf.errors import DataError, FitError
+from bayesinf.models import curve
+from bayesinf.models.priors import LogUniform, Normal, Uniform
+from bayesinf.posterior import REQUIRED_GROUPS, load, save
+from bayesinf.settings import Settings
+
+SHORT = Settings(draws=250, chains=4, prior_draws=50)
+X = np.linspace(0, 10, 40)
+
+
+def rng(*key):
+    return np.random.default_rng(key)
+
+
+def line(noise=0.3):
+    model = lmfit.models.LinearModel()
+    return (
+        model,
+        model.make_params(slope=1.0, intercept=0.0),
+        2 + 0.7 * X + noise * rng(1).normal(size=40),
+    )
+
+
+def shapes():
+    """Models of every kind, with parameters: composite, tied, fixed, sums of unlike things."""
+    m = lmfit.models
+    two = m.GaussianModel(prefix="a_") + m.GaussianModel(prefix="b_") + m.LinearModel()
+    params = two.make_params(a_amplitude=5, a_center=3, a_sigma=0.8, b_amplitude=3, b_center=6,
+                             b_sigma=1.1, slope=0.1, intercept=1)  # fmt: skip
+    params["b_sigma"].set(expr="a_sigma * max(1.2, sqrt(2))")
+    params["slope"].set(vary=False)
+    yield "composite", two, params
+    voigt = m.VoigtModel(prefix="v_")
+    params = voigt.make_params(v_amplitude=3, v_center=5, v_sigma=0.8)
+    params["v_gamma"].set(expr="", value=0.4, vary=True)
+    yield "Voigt with its own gamma", voigt, params
+    for name in ("Lorentzian", "Voigt", "PseudoVoigt", "Moffat", "Pearson7", "StudentsT",
+                 "SkewedGaussian", "BreitWigner", "Sine", "Step", "Exponential", "Quadratic",
+                 "PowerLaw"):  # fmt: skip
+        model = getattr(m, f"{name}Model")()
+        params = model.make_params()
+        for i, parameter in enumerate(p for p in params.values() if p.expr is None):
+            parameter.set(value=np.clip(0.7 + 0.2 * i, parameter.min, 0.9 * parameter.max))
+        yield name, model, params
+    product = m.GaussianModel(prefix="g_") * m.ExponentialModel(prefix="e_")
+    params = product.make_params(g_amplitude=4, g_center=5, g_sigma=2, e_amplitude=2, e_decay=3)
+    yield "product", product, params
+    yield "own", lmfit.Model(own), lmfit.Model(own).make_params(height=2.0, rate=0.4)
+
+
+def own(x, height, rate):
+    return height * np.exp(-rate * x) + np.sqrt(height)
+
+
+def stubborn(x, height, rate):
+    return height * np.exp(-rate * x) if float(rate) > -5 else 0 * x
+
+
+@pytest.mark.parametrize(
+    ("name", "model", "params"), list(shapes()), ids=lambda v: v if isinstance(v, str) else ""
+)
+def test_a_model_on_arrays_is_lmfits_own_point_by_point(name, model, params):
+    x = X + 0.05
+    free = [n for n, p in params.items() if p.vary and p.expr is None]
+    theta = np.array([params[n].value for n in free]) * rng(2).uniform(0.9, 1.1, (7, len(free)))
+    problem = curve._problem(model, params, x, np.cos(x), None, {}, [{}], [], SHORT)
+    assert problem._evaluator is not None
+    np.testing.assert_allclose(problem.mean(theta), problem._pointwise(theta), rtol=1e-12)
+    derived = problem.derived(theta)
+    for i, point in enumerate(theta):
+        for n, value in zip(free, point, strict=True):
+            params[n].value = value
+        for n, values in derived.items():
+            assert values[i] == pytest.approx(params[n].value, rel=1e-12)
+
+
+def test_a_function_that_takes_only_numbers_is_called_point_by_point():
+    model = lmfit.Model(stubborn)
+    params, y = (
+        model.make_params(height=2.0, rate=0.4),
+        2 * np.exp(-0.4 * X) + 0.05 * rng(3).normal(size=40),
+    )
+    problem = curve._problem(model, params, X, y, None, {}, [{}], [], SHORT)
+    assert problem._evaluator is None
+    smooth = lmfit.Model(lambda x, height, rate: height * np.exp(-rate * x))
+    slow, fast = (curve.fit(m, params, X, y, settings=SHORT) for m in (model, smooth))
+    for name in ("height", "rate", "noise"):
+        np.testing.assert_allclose(slow["posterior"][name], fast["posterior"][name], rtol=1e-6)
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_the_pymc_definition_is_the_density_of_the_fast_route(known):
+    m = lmfit.models
+    model = m.GaussianModel(prefix="a_") + m.GaussianModel(prefix="b_") + m.ConstantModel()
+    params = model.make_params(a_amplitude=6, a_center=3, a_sigma=0.8, b_amplitude=4, b_center=6,
+                               b_sigma=0.9, c=1)  # fmt: skip
+    params["b_sigma"].set(expr="1.1 * a_sigma * sqrt(log(2) / log(2))")
+    y = model.eval(params, x=X) + 0.2 * rng(4).normal(size=40)
+    error = np.full(40, 0.2) if known else None
+    priors = {"a_amplitude": Normal(5, 3), "b_amplitude": Uniform(0, 20), "c": Normal(0, 5),
+              "a_center": Uniform(0, 10), "b_center": Uniform(0, 10),
+              "a_sigma": LogUniform(0.1, 5)}  # fmt: skip
+    ordered = [("a_center", "a_amplitude"), ("b_center", "b_amplitude")]
+    fit = curve.fit(model, params, X, y, error, priors=priors, ordered=ordered, settings=SHORT)
+    definition = curve.definition(model, params, X, y, error, priors=priors, ordered=ordered)
+    log_density = definition.compile_logp(jacobian=False)
+    total = sum(v.sum(v.dims[2:]) for v in fit["log_prior"].data_vars.values())
+    total = total + fit["log_likelihood"]["y"].sum("point")
+    for draw in (0, 77, 201):
+        point = {}
+        for rv in definition.free_RVs:
+            transform, value = definition.rvs_to_transforms[rv], definition.rvs_to_values[rv]
+            drawn = np.float64(fit["posterior"][rv.name][1, draw])
+            point[value.name] = (
+                drawn if transform is None else transform.forward(drawn, *rv.owner.inputs).eval()
+            )
+        assert log_density(point) == pytest.approx(float(total[1, draw]), rel=1e-9)
+
+
+@pytest.mark.filterwarnings("ignore:Numba will use object mode")  # there is no other for a profile
+def test_a_lineshape_without_symbols_is_defined_all_the_same():
+    model = lmfit.models.VoigtModel()
+    params = model.make_params(amplitude=5, center=4, sigma=0.7)
+    y = model.eval(params, x=X) + 0.1 * rng(5).normal(size=40)
+    prior = {"amplitude": Normal(5, 3), "center": Normal(4, 3), "sigma": Normal(1, 3)}
+    definition = curve.definition(model, params, X, y, 0.1, priors=prior)
+    theta = np.array([5.2, 4.1, 0.75])
+    problem = curve._problem(model, params, X, y, 0.1, prior, [{}], [], SHORT)
+    point = dict(zip(problem.free, theta, strict=True))
+    assert definition.compile_logp()(point) == pytest.approx(problem.log_density(theta), rel=1e-12)
+
+
+@pytest.mark.parametrize("known", [True, False])
+@pytest.mark.parametrize("method", ["laplace", "emcee"])
+def test_a_straight_line_has_its_closed_form(known, method):
+    model, params, y = line()
+    design = np.stack([X, np.ones(40)], axis=1)
+    best, rss = np.linalg.lstsq(design, y, rcond=None)[:2]
+    s2 = 0.3**2 if known else float(rss[0]) / 38
+    sd = np.sqrt(np.diag(np.linalg.inv(design.T @ design)) * s2)
+    widening = 1.0 if known else np.sqrt(38 / 36)
+    settings = Settings(draws=1500 if method == "laplace" else 3000, chains=4, prior_draws=20)
+    fit = curve.fit(model, params, X, y, 0.3 if known else None, method, settings=settings)
+    for name, mean, spread in zip(("slope", "intercept"), best, sd, strict=True):
+        assert float(fit["sample_stats"][f"{name}_optimum"]) == pytest.approx(mean, rel=1e-8)
+        assert float(fit["sample_stats"][f"{name}_standard_error"]) == pytest.approx(
+            spread, rel=1e-7
+        )
+        draws = fit["posterior"][name].values.ravel()
+        assert draws.mean() == pytest.approx(mean, abs=0.08 * spread)
+        assert draws.std() == pytest.approx(spread * widening, rel=0.05)
+    if not known:
+        noise = fit["posterior"]["noise"].values.ravel()
+        exact = 1 / np.sqrt(stats.chi2(38).rvs(200_000, random_state=1) / (38 * s2))
+        np.testing.assert_allclose(np.quantile(noise, [0.05, 0.5, 0.95]),
+                                   np.quantile(exact, [0.05, 0.5, 0.95]), rtol=0.02)  # fmt: skip
+    if (
+        method == "laplace"
+    ):  # the approximation is the posterior, so no draw weighs more than another
+        assert np.ptp(fit["sample_stats"]["log_weight"].values) < 1e-6
+        np.testing.assert_allclose(fit["sample_stats"]["hessian_eigenvalue"], 1, rtol=1e-6)
+    assert check(fit).believed
+
+
+def test_standard_errors_are_lmfits():
+    model = lmfit.models.GaussianModel()
+    params = model.make_params(amplitude=5, center=4, sigma=0.7)
+    y = model.eval(params, x=X) + 0.1 * rng(6).normal(size=40)
+    theirs = model.fit(y, params, x=X).params
+    ours = curve.fit(model, params, X, y, settings=SHORT)["sample_stats"]
+    for name in ("amplitude", "center", "sigma", "fwhm", "height"):
+        assert float(ours[f"{name}_optimum"]) == pytest.approx(theirs[name].value, rel=1e-5)
+        assert float(ours[f"{name}_standard_error"]) == pytest.approx(theirs[name].stderr, rel=2e-3)
+
+
+def test_every_group_and_unit_survives_the_file(tmp_path):
+    model, params, y = line()
+    fit = curve.fit(model, params, X, y, method="emcee", units={"slope": "V/s"}, settings=SHORT)
+    back = load(save(fit, tmp_path / "fit.nc"))
+    assert set(REQUIRED_GROUPS) <= set(back.children)
+    assert back["posterior"]["slope"].units == "V/s"
+    assert back.attrs["inference"] == "ensemble"
+    assert (
+        set(back["log_prior"].data_vars)
+        == set(back["prior"].data_vars)
+        == {"slope", "intercept", "noise"}
+    )
+    again = curve.fit(model, params, X, y, method="emcee", settings=SHORT)
+    np.testing.assert_array_equal(again["posterior"]["slope"], fit["posterior"]["slope"])
+
+
+def test_an_optimum_beyond_the_prior_is_not_believed():
+    model, params, y = line()
+    priors = {"slope": Uniform(-1, 0.6), "intercept": Uniform(-50, 50)}
+    fit = curve.fit(model, params, X, y, priors=priors, settings=SHORT)
+    assert float(fit["posterior"]["slope"].max()) <= 0.6
+    assert not check(fit).believed
+
+
+def test_mistakes_are_said_in_one_line():
+    model, params, y = line()
+    fit = lambda **changes: curve.fit(
+        **({"model": model, "params": params, "x": X, "y": y} | changes)
+    )
+    for changes, kind, words in (
+        ({"method": "magic"}, FitError, "laplace, emcee"),
+        ({"priors": {"slop": Normal()}}, FitError, "slope, intercept"),
+        ({"starts": [{"noise": 1.0}]}, FitError, "not a free parameter"),
+        ({"x": X[:3], "y": y[:2]}, DataError, "length"),
+        ({"x": X[:2], "y": y[:2]}, DataError, "rows"),
+        ({"y": np.ones(40)}, DataError, "vary"),
+        ({"y": 1 + X}, FitError, "prior of the noise"),
+        ({"error": np.zeros(40)}, DataError, "error bar"),
+    ):
+        with pytest.raises(kind, match=words) as caught:
+            fit(**changes)
+        assert "\n" not in str(caught.value)
+    twice = lmfit.models.ConstantModel(prefix="a_") + lmfit.models.ConstantModel(prefix="b_")
+    with pytest.raises(FitError, match="a_c from b_c"):
+        curve.fit(twice, twice.make_params(a_c=1, b_c=2), X, y)

@@ -1,0 +1,256 @@
+"""The one result: what is stored comes back, by us and by ArviZ old and new, or is refused."""
+
+import json
+import subprocess
+import sys
+import time
+
+import arviz
+import h5netcdf
+import numpy as np
+import pytest
+import xarray as xr
+from straight_line import fit
+
+import bayesinf
+from bayesinf import posterior
+from bayesinf.errors import DataError
+from bayesinf.posterior import assemble, data_sha256, dataset, load, save
+from bayesinf.settings import Settings
+
+# The groups that ArviZ 0.23 knows; any other makes it warn.
+KNOWN_TO_ARVIZ_0 = {
+    "posterior", "posterior_predictive", "predictions", "log_likelihood", "log_prior",
+    "sample_stats", "prior", "prior_predictive", "sample_stats_prior", "observed_data",
+    "constant_data", "predictions_constant_data", "unconstrained_posterior", "unconstrained_prior",
+}  # fmt: skip
+
+
+@pytest.fixture
+def stored(tmp_path):
+    return save(fit(), tmp_path / "gibbs.nc")
+
+
+def small(**changes):
+    """The arguments of a smallest possible assembly."""
+    one = dataset({"mu": np.zeros((2, 5))}, units={"mu": "m"})
+    data = dataset({"y": np.arange(3.0)}, {"y": ("point",)}, sampled=False)
+    arguments = {
+        "groups": dict.fromkeys(posterior.REQUIRED_GROUPS, one),
+        "system": "none", "model": "none", "inference": "exact", "settings": Settings(seed=3),
+        "data": data, "started": time.perf_counter(),
+    }  # fmt: skip
+    return arguments | changes
+
+
+# --- what comes back ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("inference", ["gibbs", "exact", "laplace", "ensemble"])
+def test_a_file_holds_all_of_the_posterior(inference, tmp_path):
+    tree = fit(inference)
+    back = load(save(tree, tmp_path / "new" / "folder" / "fit.nc"))
+    xr.testing.assert_identical(back, tree)  # groups, dimensions, coordinates, values, attributes
+    for name, group in tree.children.items():
+        for variable in group.data_vars:
+            assert back[name][variable].dtype == group[variable].dtype
+            assert back[name][variable].attrs["units"] == group[variable].attrs["units"]
+    assert back["posterior"]["slope"].attrs["units"] == "V/A"
+
+
+def test_every_element_kind_survives(tmp_path):
+    groups = small()["groups"] | {
+        "posterior": dataset(
+            {"flag": np.ones((2, 5, 3), bool), "count": np.ones((2, 5), np.int8)},
+            {"flag": ("pair",)},
+            {"pair": [10, 20, 30], "i": ("pair", [0, 0, 1]), "name": ("pair", ["a", "b", "ü"])},
+        ),
+        "predictions": dataset({"y": np.full((2, 5), np.nan)}),
+    }
+    tree = assemble(**small(groups=groups))
+    xr.testing.assert_identical(load(save(tree, tmp_path / "a.nc")), tree)
+
+
+def test_a_loaded_file_is_closed(stored):
+    tree = load(stored)
+    stored.unlink()
+    assert np.isfinite(tree["posterior"]["slope"].values).all()
+
+
+def test_provenance_says_what_was_done():
+    before = Settings(seed=3, draws=50, workers=2)
+    attrs = assemble(**small(settings=before, attrs={"note": "ours"})).attrs
+    assert set(posterior.PROVENANCE) <= set(attrs)
+    assert attrs["seed"] == 3 and attrs["note"] == "ours"
+    assert json.loads(attrs["settings"])["draws"] == 50
+    assert "workers" not in json.loads(attrs["settings"])
+    assert json.loads(attrs["library_versions"])["numpy"] == np.__version__
+    assert 0 <= attrs["elapsed_seconds"] < 60
+    assert attrs["created_at"].endswith("+00:00")
+
+
+def test_the_package_offers_them():
+    assert bayesinf.load is load and bayesinf.save is save
+    assert "load" in dir(bayesinf)
+    with pytest.raises(AttributeError, match="no attribute 'lode'"):
+        bayesinf.lode  # noqa: B018
+
+
+def test_a_group_missing_or_unknown_or_without_units_is_refused():
+    groups = small()["groups"]
+    with pytest.raises(ValueError, match="log_prior"):
+        assemble(**small(groups={k: v for k, v in groups.items() if k != "log_prior"}))
+    with pytest.raises(ValueError, match="postrior"):
+        assemble(**small(groups=groups | {"postrior": groups["prior"]}))
+    with pytest.raises(ValueError, match=r"prior\.mu"):
+        assemble(**small(groups=groups | {"prior": groups["prior"].drop_attrs()}))
+
+
+def test_dataset_labels_only_what_it_holds():
+    made = dataset(
+        {"J": np.zeros((2, 5, 3)), "sigma": np.zeros((2, 5))},
+        {"J": ("pair",)},
+        {"pair": [4, 5, 6], "i": ("pair", [0, 0, 1]), "time": [1, 2]},
+        {"sigma": "K"},
+    )
+    assert made["J"].dims == ("chain", "draw", "pair") and made["J"].attrs["units"] == "1"
+    assert made["sigma"].attrs["units"] == "K"
+    assert set(made.coords) == {"chain", "draw", "pair", "i"}
+    assert list(made["draw"].values) == [0, 1, 2, 3, 4]
+
+
+# --- ArviZ ----------------------------------------------------------------------------------------
+
+
+def test_arviz_1_opens_it(stored):
+    opened = arviz.from_netcdf(stored)
+    assert set(posterior.REQUIRED_GROUPS) <= set(opened.children)
+    table = arviz.summary(opened, var_names=["slope"], round_to="none")
+    assert table.loc["slope", "mean"] == pytest.approx(float(fit()["posterior"]["slope"].mean()))
+    assert arviz.loo(opened, var_name="y").elpd == pytest.approx(-32, abs=1)
+    opened.close()
+
+
+def test_arviz_0_opens_it(stored):
+    """ArviZ 0.23 lists the file's groups and opens each one alone; so does this test."""
+    with h5netcdf.File(stored) as file:
+        groups = list(file.groups)
+        assert not file.variables
+    assert set(posterior.GROUPS) <= KNOWN_TO_ARVIZ_0
+    assert groups and set(groups) <= KNOWN_TO_ARVIZ_0
+    for group in groups:
+        with xr.open_dataset(stored, group=f"//{group}", engine="h5netcdf") as alone:
+            xr.testing.assert_identical(alone.load(), fit()[group].to_dataset())
+
+
+# --- all of it or nothing -------------------------------------------------------------------------
+
+
+def test_an_error_while_writing_leaves_the_old_file(stored, monkeypatch):
+    before = stored.read_bytes()
+
+    def half(tree, path, **options):
+        path.write_bytes(b"half")
+        raise OSError("disk full")
+
+    monkeypatch.setattr(xr.DataTree, "to_netcdf", half)
+    with pytest.raises(OSError, match="disk full"):
+        save(fit(), stored)
+    assert stored.read_bytes() == before
+    assert list(stored.parent.iterdir()) == [stored]
+
+
+def test_a_process_killed_while_writing_leaves_the_old_file(stored):
+    before = stored.read_bytes()
+    script = f"""
+import os, signal, xarray as xr
+from bayesinf.posterior import load, save
+tree = load({str(stored)!r})
+whole = xr.DataTree.to_netcdf
+def killed(self, path, **options):
+    whole(self, path, **options)
+    path.write_bytes(path.read_bytes()[:1000])
+    os.kill(os.getpid(), signal.SIGKILL)
+xr.DataTree.to_netcdf = killed
+save(tree, {str(stored)!r})
+"""
+    assert subprocess.run([sys.executable, "-c", script]).returncode == -9
+    assert stored.read_bytes() == before
+    load(stored)
+
+
+def test_a_truncated_file_is_refused_at_any_length(stored, tmp_path):
+    whole = stored.read_bytes()
+    lengths = {0, 1, 7, 8, 100, len(whole) - 1, *np.geomspace(500, len(whole) - 2, 25).astype(int)}
+    cut = tmp_path / "cut.nc"
+    for length in lengths:
+        cut.write_bytes(whole[:length])
+        with pytest.raises(DataError, match=r"cut\.nc: .*run its workflow again"):
+            load(cut)
+
+
+@pytest.mark.parametrize("content", [b"", b"hello\n", b"\x89HDF\r\n\x1a\n" + bytes(5000)])
+def test_a_foreign_file_is_refused(content, tmp_path):
+    path = tmp_path / "foreign.nc"
+    path.write_bytes(content)
+    with pytest.raises(DataError, match=r"foreign\.nc"):
+        load(path)
+
+
+def test_a_file_of_another_schema_is_refused(stored, tmp_path):
+    table = tmp_path / "table.nc"
+    xr.Dataset({"a": ("x", [1.0])}).to_netcdf(table, engine="h5netcdf")
+    with pytest.raises(DataError, match="not a bayesinf posterior"):
+        load(table)
+    tree = load(stored)
+    del tree["log_prior"]
+    del tree.attrs["seed"]
+    tree.to_netcdf(table, engine="h5netcdf")
+    with pytest.raises(DataError, match=r"log_prior, seed.*arviz\.from_netcdf"):
+        load(table)
+
+
+def test_a_missing_file_is_refused(tmp_path):
+    with pytest.raises(DataError, match="no such file"):
+        load(tmp_path / "none.nc")
+    with pytest.raises(DataError, match="no such file"):
+        load(tmp_path)
+
+
+# --- the fingerprint of the data ------------------------------------------------------------------
+
+
+def test_the_fingerprint_is_that_of_the_content():
+    data = xr.Dataset({"x": ("p", np.arange(4.0)), "y": ("p", np.ones(4))}, {"p": list("abcd")})
+    same = xr.Dataset(
+        {"y": ("p", np.ones(8)[::2]), "x": ("p", np.arange(4.0))}, {"p": list("abcd")}
+    )
+    assert data_sha256(data) == data_sha256(same) == data_sha256(data.copy(deep=True))
+    assert data_sha256(data) == data_sha256(data.assign_attrs(source="elsewhere"))
+    others = [
+        data.assign(x=data["x"] + np.eye(4)[0] * 1e-12),
+        data.rename(x="z"),
+        data.rename(p="q"),
+        data.astype(np.float32),
+        data.isel(p=slice(3)),
+        data.isel(p=[1, 0, 2, 3]),
+        data.drop_vars("y"),
+        data.assign_coords(p=list("abce")),
+        data.rename(x="y", y="x"),
+    ]
+    assert len({data_sha256(other) for other in (data, *others)}) == len(others) + 1
+
+
+def test_the_fingerprint_of_objects_is_that_of_their_text():
+    words = xr.Dataset({"word": ("p", np.array(["ab", "c"], dtype=object))})
+    other = xr.Dataset({"word": ("p", np.array(["a", "bc"], dtype=object))})
+    assert data_sha256(words) == data_sha256(words.copy(deep=True)) != data_sha256(other)
+
+
+def test_commit_is_ours_or_none(monkeypatch, tmp_path):
+    commit = posterior._git_commit()
+    assert commit is None or len(commit) == 40
+    monkeypatch.setattr(posterior, "__file__", str(tmp_path / "bayesinf" / "posterior.py"))
+    assert posterior._git_commit.__wrapped__() is None
+    monkeypatch.setenv("PATH", str(tmp_path))  # no git at all
+    assert posterior._git_commit.__wrapped__() is None

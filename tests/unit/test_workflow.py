@@ -1,0 +1,277 @@
+"""The frame of a script, around a toy: what is written, what is said, which exit status."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+import pandas as pd
+import pytest
+import typer
+from straight_line import fit
+
+from bayesinf import data as reading
+from bayesinf import figures, report, workflow
+from bayesinf.errors import FitError
+from bayesinf.posterior import load
+
+HERE = Path(__file__).resolve().parent
+WRITTEN = {"files.json", "index.html", "summary.csv", "verdict.json", "figures"}
+
+
+@figures.styled
+def picture(name="line"):
+    fig, axis = figures.canvas()
+    axis.plot([0, 1], [0, 1])
+    return report.Picture(name, fig, "A line.", "A rising line.")
+
+
+def story(fits, pictures=("line",)):
+    plain = report.Section("Plainly")
+    answer = report.Section("47 V/A", pictures=tuple(map(picture, pictures)))
+    return report.Story("A wire", "What is its resistance?", answer, *[plain] * 4)
+
+
+def stuck():
+    """A posterior whose chains disagree."""
+    tree = fit().copy(deep=True)
+    tree["posterior"]["slope"][0] += 100.0
+    return tree
+
+
+def main(
+    data: workflow.DataFile = None,
+    output: workflow.Output = None,
+    seed: workflow.Seed = 1,
+    draws: workflow.Draws = None,
+    tune: workflow.Tune = None,
+    chains: workflow.Chains = None,
+    quick: workflow.Quick = False,
+    scheduler: workflow.Scheduler = None,
+    fail: Annotated[str, typer.Option()] = "",
+    extra: Annotated[bool, typer.Option()] = False,
+):
+    """What is a wire's resistance?"""
+    with workflow.run(
+        "wire", output, seed=seed, draws=draws, tune=tune, chains=chains, quick=quick,
+        scheduler=scheduler,
+    ) as run:  # fmt: skip
+        with run.step("read"):
+            if data is not None:
+                reading.curve(data)
+        with run.step("fit"):
+            if fail == "fit":
+                raise FitError("the line\nis a circle")
+            fits = {"gibbs": fit()} | ({"exact": fit("exact")} if extra else {})
+            if fail == "check":
+                fits["gibbs"] = stuck()
+
+        def tell(fits):
+            if fail == "interrupt":
+                raise KeyboardInterrupt
+            if fail == "kill":
+                os.kill(os.getpid(), signal.SIGKILL)
+            if fail == "bug":
+                raise ZeroDivisionError("a bug")
+            return story(fits, ("line", "second") if extra else ("line",))
+
+        run.finish(tell, fits)
+
+
+@pytest.fixture
+def wire(tmp_path, monkeypatch, capsys):
+    """Run the script in an empty folder: exit status, stdout, stderr."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(*arguments):
+        monkeypatch.setattr(sys, "argv", ["wire.py", *map(str, arguments)])
+        with pytest.raises(SystemExit) as exit:
+            workflow.cli(main)
+        captured = capsys.readouterr()
+        return exit.value.code, captured.out, captured.err
+
+    return run
+
+
+def contents(folder):
+    return {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in sorted(Path(folder).rglob("*"))
+        if path.is_file()
+    }
+
+
+def refused(result):
+    status, out, err = result
+    assert status == 2 and out == ""
+    assert err.startswith("error: ") and err.count("\n") == 1 and err.endswith("\n")
+    return err
+
+
+# --- what is written ------------------------------------------------------------------------------
+
+
+def test_a_good_run_writes_everything_and_says_so(wire):
+    status, out, err = wire()
+    assert status == 0 and err == ""
+    assert out.splitlines()[0] == "Believed."
+    assert "reports/wire/index.html" in out and "Time:" in out and "fit" in out
+    folder = Path("reports/wire")
+    assert {path.name for path in folder.iterdir()} == WRITTEN | {"gibbs.nc"}
+    assert [path.name for path in Path("reports").iterdir()] == ["wire"]
+    assert load(folder / "gibbs.nc")["posterior"].equals(fit()["posterior"])
+    verdict = json.loads((folder / "verdict.json").read_text())
+    assert verdict["believed"] and verdict["command"] == "python wire.py"
+    listed = json.loads((folder / "files.json").read_text())["files"]
+    assert sorted([*listed, "files.json"]) == sorted(contents(folder))
+
+
+def test_a_failed_check_is_status_3_and_the_first_words_of_everything(wire):
+    status, out, err = wire("--output", "here", "--fail", "check")
+    assert status == 3 and err == ""
+    assert out.startswith("NOT BELIEVED")
+    verdict = json.loads(Path("here/verdict.json").read_text())
+    assert not verdict["believed"] and "Not to be believed" in verdict["words"]
+    assert "Not to be believed" in Path("here/index.html").read_text()
+    assert load("here/gibbs.nc")
+
+
+def test_a_second_run_removes_what_the_first_one_left_and_nothing_else(wire):
+    wire("--output", "here", "--extra")
+    assert {"exact.nc", "figures/second.png"} <= set(contents("here"))
+    Path("here/notes.txt").write_text("mine")
+    Path("here/figures/own.png").write_text("mine")
+    assert wire("--output", "here")[0] == 0
+    after = contents("here")
+    assert not {"exact.nc", "figures/second.png"} & set(after)
+    assert after["notes.txt"] == after["figures/own.png"] == b"mine"
+
+
+@pytest.mark.parametrize(
+    "foreign",
+    [
+        '["keep.txt"]',
+        '{"files": ["keep.txt"]}',
+        "7",
+        "not json",
+        '{"written_by": "bayesinf", "files": ["../keep.txt", "figures"]}',
+        '{"written_by": "bayesinf", "files": ["keep.txt", 3]}',
+    ],
+)
+def test_a_list_that_is_not_ours_deletes_nothing(wire, foreign):
+    for folder in (Path("here"), Path()):
+        folder.mkdir(exist_ok=True)
+        (folder / "keep.txt").write_text("mine")
+    Path("here/files.json").write_text(foreign)
+    assert wire("--output", "here")[0] == 0
+    assert Path("here/keep.txt").read_text() == Path("keep.txt").read_text() == "mine"
+
+
+def test_the_folder_may_be_the_one_we_stand_in(wire, monkeypatch):
+    Path("here").mkdir()
+    monkeypatch.chdir("here")
+    assert wire("--output", ".")[0] == 0
+    assert set(os.listdir()) == WRITTEN | {"gibbs.nc"}
+    assert os.listdir("..") == ["here"]
+
+
+# --- what is not written --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("earlier", [False, True])
+@pytest.mark.parametrize("fail", ["data", "fit", "interrupt", "bug"])
+def test_a_run_that_fails_leaves_everything_as_it_was(wire, earlier, fail, monkeypatch):
+    if earlier:
+        wire("--output", "here", "--extra")
+    Path("bad.csv").write_text("x,y\n1,2\n2,nan\n3,4\n")
+    before = contents(".")
+    arguments = ["--data", "bad.csv"] if fail == "data" else ["--fail", fail]
+    if fail == "bug":  # ours, not the user's: it is shown in full
+        with pytest.raises(ZeroDivisionError):
+            wire("--output", "here", *arguments)
+    elif fail == "interrupt":
+        assert wire("--output", "here", *arguments)[0] == 130
+    else:
+        message = refused(wire("--output", "here", *arguments))
+        assert ("bad.csv, row 3" if fail == "data" else "the line is a circle") in message
+    assert contents(".") == before
+    assert Path("here").exists() == earlier and not list(Path().glob(".here*"))
+
+
+def test_a_killed_run_leaves_the_output_as_it_was(tmp_path):
+    script = f"import sys; sys.path.insert(0, {str(HERE)!r})\nimport test_workflow as t\n"
+    script += "t.workflow.cli(t.main)"
+    run = lambda *arguments: subprocess.run(
+        [sys.executable, "-c", script, "--output", "here", *arguments],
+        cwd=tmp_path, capture_output=True, text=True,
+    )  # fmt: skip
+    assert run().returncode == 0
+    before = contents(tmp_path / "here")
+    assert run("--extra", "--fail", "kill").returncode == -9
+    assert contents(tmp_path / "here") == before
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--draws", "many"],
+        ["--draws", "3"],
+        ["--seed", "-1"],
+        ["--chains", "0"],
+        ["--colour", "red"],
+        ["stray"],
+        ["--data"],
+        ["--data", "missing.csv"],
+    ],
+)
+def test_bad_usage_is_one_line(wire, arguments):
+    message = refused(wire(*arguments))
+    assert any(word in message for word in (arguments[0], arguments[-1]))
+    assert not list(Path().iterdir())
+
+
+@pytest.mark.parametrize("output", ["file", "file/below"])
+def test_an_output_that_cannot_be_is_refused_before_any_work(wire, output, monkeypatch):
+    Path("file").write_text("mine")
+    monkeypatch.setattr(sys.modules[__name__], "fit", None)
+    assert output in refused(wire("--output", output))
+    assert contents(".") == {"file": b"mine"}
+
+
+# --- the parts ------------------------------------------------------------------------------------
+
+
+def test_options_become_settings():
+    with workflow.run("wire", None, seed=5, tune=0, quick=True, scheduler="a:1") as run:
+        assert run.settings == workflow.QUICK.replace(seed=5, tune=0)
+        assert run.output == Path("reports/wire") and run.scheduler == "a:1"
+    with workflow.run("wire", "there", draws=7, chains=2) as run:
+        assert run.settings == workflow.DEFAULT.replace(draws=7, chains=2)
+
+
+def test_the_summary_has_a_row_for_each_scalar():
+    table = workflow.summary({"gibbs": fit(), "ensemble": fit("ensemble")})
+    assert list(table["fit"]) == ["gibbs"] * 3 + ["ensemble"] * 3
+    assert list(table["variable"]) == ["slope", "offset", "noise"] * 2
+    row = table.iloc[0]
+    slope = fit()["posterior"]["slope"].to_numpy()
+    assert row["mean"] == pytest.approx(slope.mean()) and row["sd"] == pytest.approx(slope.std())
+    assert row["q2.5"] == pytest.approx(np.quantile(slope, 0.025))
+    assert row["units"] == "V/A" and row["r_hat"] < 1.01 and row["ess_bulk"] > 400
+    # Walkers are no chains: nothing is said about their agreement.
+    assert table.loc[3:, ["r_hat", "ess_bulk", "ess_tail"]].isna().to_numpy().all()
+
+
+def test_the_summary_is_read_back_as_it_was(wire):
+    wire("--output", "here")
+    table = pd.read_csv("here/summary.csv")
+    pd.testing.assert_frame_equal(table, workflow.summary({"gibbs": fit()}))
+
+
+def test_help_is_not_an_error(wire):
+    status, out, err = wire("--help")
+    assert status == 0 and err == "" and "resistance" in out

@@ -1,0 +1,257 @@
+"""Every script in workflows/, run as a user runs it: what it leaves, and what it refuses.
+
+Nothing here names a script but the contract of file and variable names at the end, so a new one is
+tested by being there. The runs start together, two at a time, and each test waits for its own.
+"""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import xarray as xr
+from matplotlib.image import imread
+
+import bayesinf
+from bayesinf import report
+from bayesinf.posterior import PROVENANCE, REQUIRED_GROUPS
+
+ROOT = Path(__file__).resolve().parents[2]
+SCRIPTS = {path.stem: path for path in sorted((ROOT / "workflows").glob("*.py"))}
+READERS = [name for name, path in SCRIPTS.items() if "workflow.DataFile" in path.read_text()]
+MOST_BYTES = 5_000_000
+
+every = pytest.mark.parametrize("name", SCRIPTS)
+
+
+def start(name, *arguments, cwd):
+    """Run a script in a folder of its own."""
+    command = [sys.executable, str(SCRIPTS[name]), *map(str, arguments)]
+    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=600)
+
+
+@pytest.fixture(scope="session")
+def runs(tmp_path_factory):
+    """Name to what its script returned with --quick, and to the reports that it wrote."""
+
+    def run(name):
+        folder = tmp_path_factory.mktemp(name)
+        done = start(name, "--quick", "--seed", 3, cwd=folder)
+        assert done.returncode in (0, 3), done.stderr
+        found = sorted((folder / "reports").iterdir())
+        assert found and not [path.name for path in found if path.name.startswith(".")]
+        return done, found
+
+    with ThreadPoolExecutor(2) as pool:
+        jobs = {name: pool.submit(run, name) for name in SCRIPTS}
+        yield lambda name: jobs[name].result()
+
+
+@every
+@pytest.mark.timeout(900)
+def test_it_ends_well_and_says_where_and_how_long(runs, name):
+    done, reports = runs(name)
+    assert "Warning" not in done.stderr and "Traceback" not in done.stderr
+    for folder in reports:
+        assert str(Path("reports", folder.name, "index.html")) in done.stdout
+    assert "Time: " in done.stdout
+    believed = [json.loads((folder / "verdict.json").read_text())["believed"] for folder in reports]
+    assert done.returncode == (0 if all(believed) else 3)
+    assert ("NOT BELIEVED" in done.stdout) == (not all(believed))
+
+
+@every
+def test_each_posterior_is_whole(runs, name):
+    """The groups and the provenance are there, and the checks need nothing but the file."""
+    for folder in runs(name)[1]:
+        verdict = json.loads((folder / "verdict.json").read_text())
+        fits = sorted(verdict.get("fits", {}))
+        files = {path.stem for path in folder.glob("*.nc")}
+        assert set(fits) <= files and files
+        for fit in fits:
+            tree = bayesinf.load(folder / f"{fit}.nc")
+            assert set(REQUIRED_GROUPS) <= set(tree.children)
+            assert set(PROVENANCE) <= set(tree.attrs) and tree.attrs["seed"] == 3
+            for group, node in tree.children.items():
+                for variable, values in node.data_vars.items():
+                    assert values.attrs.get("units"), f"{fit}: {group}.{variable} has no units"
+                    assert values.size, f"{fit}: {group}.{variable} is empty"
+            for values in tree["posterior"].data_vars.values():
+                assert values.dims[:2] == ("chain", "draw") and np.isfinite(values).all()
+            again = bayesinf.check(tree)
+            assert again.to_dict() == verdict["fits"][fit]
+
+
+@every
+def test_each_table_and_verdict_can_be_read(runs, name):
+    for folder in runs(name)[1]:
+        table = pd.read_csv(folder / "summary.csv")
+        assert len(table) and not table.isna().all(axis=None)
+        verdict = json.loads((folder / "verdict.json").read_text())
+        for key in ("title", "question", "words", "alt", "command"):
+            assert verdict[key].strip(), key
+        assert f"workflows/{name}.py --quick --seed 3" in verdict["command"]
+        assert (folder / verdict["picture"]).is_file()
+        written = json.loads((folder / "files.json").read_text())["files"]
+        there = {str(p.relative_to(folder)) for p in folder.rglob("*") if p.is_file()}
+        assert there == {*written, "files.json"}
+        if "fits" in verdict:
+            assert set(table["fit"]) == set(verdict["fits"])
+            assert table["units"].notna().all() and np.isfinite(table[["mean", "sd"]]).all(
+                axis=None
+            )
+
+
+@every
+def test_each_picture_shows_something(runs, name):
+    for folder in runs(name)[1]:
+        pictures = list(folder.rglob("*.png"))
+        assert pictures
+        for path in pictures:
+            pixels = imread(path)
+            assert pixels.shape[0] >= 200 and pixels.shape[1] >= 600, path.name
+            assert np.ptp(pixels[..., :3]) > 0.5, f"{path.name} is blank"
+
+
+class Page(HTMLParser):
+    """Attributes of every element that could fetch something, and the text."""
+
+    def __init__(self, path):
+        super().__init__()
+        self.images, self.tags, self.addresses, self.text = [], set(), [], []
+        self.feed(path.read_text(encoding="utf-8"))
+
+    def handle_starttag(self, tag, attrs):
+        attrs = dict(attrs)
+        self.tags.add(tag)
+        self.addresses += [attrs[key] for key in ("src", "href", "srcset", "data") if key in attrs]
+        if tag == "img":
+            self.images.append(attrs)
+
+    def handle_data(self, data):
+        self.text.append(data)
+
+
+@every
+def test_each_page_stands_alone(runs, name):
+    for folder in runs(name)[1]:
+        path = folder / "index.html"
+        assert path.stat().st_size < MOST_BYTES
+        page = Page(path)
+        assert page.images and not {"script", "link", "iframe"} & page.tags
+        for image in page.images:
+            assert image["alt"].strip() and image["src"].startswith("data:image/png;base64,")
+        for address in page.addresses:
+            assert address.startswith(("data:", "#")), address[:80]
+        text = " ".join(" ".join(page.text).split())
+        assert json.loads((folder / "verdict.json").read_text())["question"] in text
+        assert "nan" not in text.lower().split()
+
+
+@every
+def test_the_gallery_links_each_report(runs, name):
+    reports = runs(name)[1]
+    page = Page(report.gallery(reports[0].parent))
+    for folder in reports:
+        assert any(address.startswith(f"{folder.name}/index.html") for address in page.addresses)
+    for image in page.images:
+        assert image["alt"].strip() and (reports[0].parent / image["src"]).is_file()
+
+
+def test_the_readme_tells_the_truth(runs, monkeypatch):
+    """Its lines of Python run as they stand, on the files that its commands make."""
+    (folder,) = runs("ising_couplings")[1]
+    monkeypatch.chdir(folder.parents[1])
+    blocks = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    assert len(blocks) >= 3
+    for block in blocks:
+        exec(block, {})
+
+
+# --- what is refused ------------------------------------------------------------------------------
+
+
+def cut(path, share=0.5):
+    whole = path.read_bytes()
+    path.write_bytes(whole[: int(share * len(whole))])
+
+
+def truncated_npz(path):
+    np.savez(path, states=np.ones((50, 4)), energies=np.zeros(50), x=np.arange(50.0))
+    cut(path)
+
+
+def truncated_netcdf(path):
+    xr.Dataset({"x": ("row", np.arange(500.0)), "y": ("row", np.ones(500))}).to_netcdf(path)
+    cut(path)
+
+
+BAD = {
+    "missing.csv": lambda path: None,
+    "folder.csv": lambda path: path.mkdir(),
+    "empty.csv": lambda path: path.write_text(""),
+    "header.csv": lambda path: path.write_text("x,y\n"),
+    "holes.csv": lambda path: path.write_text("a,b,energy\n1,-1,0.5\n1,nan,inf\n-1,1,0.5\n" * 9),
+    "words.tsv": lambda path: path.write_text("one\ttwo\nthree\tfour\n"),
+    "ragged.txt": lambda path: path.write_text("1 2 3\n4 5\n6 7 8\n"),
+    "binary.dat": lambda path: path.write_bytes(bytes(range(256))),
+    "unknown.xyz": lambda path: path.write_text("1,2\n3,4\n"),
+    "truncated.npz": truncated_npz,
+    "foreign.npy": lambda path: path.write_bytes(b"PK\x03\x04 not numpy"),
+    "foreign.mat": lambda path: path.write_text("not MATLAB"),
+    "truncated.nc": truncated_netcdf,
+}
+
+
+@pytest.mark.parametrize("name", READERS)
+def test_a_bad_file_is_one_line_and_nothing_written(name, tmp_path):
+    for file, make in BAD.items():
+        make(tmp_path / file)
+    with ThreadPoolExecutor(2) as pool:
+        call = lambda file: start(name, "--quick", "--data", file, "--output", "out", cwd=tmp_path)
+        answers = dict(zip(BAD, pool.map(call, BAD), strict=True))
+    for file, done in answers.items():
+        assert done.returncode == 2, (file, done.stderr)
+        assert done.stdout == "" and done.stderr.startswith("error: "), (file, done.stderr)
+        assert done.stderr.count("\n") == 1 and file in done.stderr, done.stderr
+    assert set(os.listdir(tmp_path)) == set(BAD) - {"missing.csv"}
+
+
+@every
+def test_bad_usage_is_one_line_and_nothing_written(name, tmp_path):
+    for arguments in (["--no-such-option"], ["--seed", "minus one"]):
+        done = start(name, *arguments, cwd=tmp_path)
+        assert done.returncode == 2 and done.stdout == ""
+        assert done.stderr.startswith("error: ") and done.stderr.count("\n") == 1
+    assert not os.listdir(tmp_path)
+
+
+# --- names that others rely on --------------------------------------------------------------------
+
+PEAK = {name: ("peak",) for name in ("amplitude", "height", "center", "sigma", "fwhm")}
+CONTRACT = {
+    "ising_couplings": {
+        "laplace": {"J": ("pair",), "sigma": ()},
+        "normal": {"J": ("pair",), "sigma": ()},
+        "spike_and_slab": {"J": ("pair",), "sigma": (), "included": ("pair",)},
+    },
+    "gaussian_peaks": {"laplace": PEAK | {"noise": ()}, "emcee": PEAK | {"noise": ()}},
+}
+
+
+@pytest.mark.parametrize("name", CONTRACT)
+def test_files_and_variables_have_the_names_that_were_promised(runs, name):
+    (folder,) = runs(name)[1]
+    for stem, variables in CONTRACT[name].items():
+        fit = bayesinf.load(folder / f"{stem}.nc")["posterior"]
+        for variable, dims in variables.items():
+            assert fit[variable].dims == ("chain", "draw", *dims)
+    if name == "ising_couplings":
+        assert {"i", "j"} <= set(fit["J"].coords) and set(np.unique(fit["included"])) <= {0, 1}

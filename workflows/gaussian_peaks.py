@@ -1,0 +1,108 @@
+"""Which peaks does a spectrum hold, and may their errors be read from the curvature at the optimum?
+
+Without --data: the certified sets Gauss1, Gauss2 and Eckerle4 of NIST, and a simulated pair of
+peaks so close that the quadratic approximation fails.
+"""
+
+from functools import partial
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from bayesinf import workflow
+
+NIST = Path(__file__).parents[1] / "data" / "nist"
+CASES = ("gauss1", "gauss2", "eckerle4", "overlap")
+
+
+def main(
+    data: workflow.DataFile = None,
+    output: workflow.Output = None,
+    seed: workflow.Seed = 1,
+    draws: workflow.Draws = None,
+    tune: workflow.Tune = None,
+    chains: workflow.Chains = None,
+    quick: workflow.Quick = False,
+    scheduler: workflow.Scheduler = None,
+    x: Annotated[str | None, typer.Option(help="Column of x: name, or position from 1.")] = None,
+    y: Annotated[str | None, typer.Option(help="Column of y.")] = None,
+    error: Annotated[str | None, typer.Option(help="Column of error bars, or 'none'.")] = None,
+    peaks: Annotated[int, typer.Option(min=1, help="How many peaks; for --data.")] = 1,
+    background: Annotated[
+        str, typer.Option(help="constant, linear, exponential or none; for --data.")
+    ] = "constant",
+    shape: Annotated[
+        str, typer.Option(help="gaussian, lorentzian, voigt or pseudo-voigt; for --data.")
+    ] = "gaussian",
+    case: Annotated[
+        str, typer.Option(help=f"Without --data: all, or one of {', '.join(CASES)}.")
+    ] = "all",
+):
+    """Find the peaks of a spectrum, with their errors by curvature and by sampling side by side."""
+    with workflow.run(
+        "gaussian_peaks", output, seed=seed, draws=draws, tune=tune, chains=chains, quick=quick,
+        scheduler=scheduler,
+    ) as run:  # fmt: skip
+        from bayesinf import parallel
+        from bayesinf.systems.peaks import story
+
+        with run.step("load"):
+            if data is not None:
+                model = {"peaks": peaks, "background": background, "shape": shape}
+                spectra = {"": own_spectrum(data, x, y, error) | model}
+            else:
+                spectra = shipped_spectra(case)
+        jobs = {
+            f"{name}_{method}".lstrip("_"): (options, method)
+            for name, options in spectra.items()
+            for method in ("laplace", "emcee")
+            # That the approximation fails here is the point: it is shown, but is no result to keep.
+            if (name, method) != ("overlap", "laplace")
+        }
+        with run.step("fit"):
+            call = partial(fit_one, settings=run.settings)
+            fits = parallel.map(call, list(jobs.values()), scheduler=scheduler, label="Fitting")
+        run.finish(story, dict(zip(jobs, fits, strict=True)))
+
+
+def own_spectrum(path, x, y, error):
+    """Read a file of the user's."""
+    from bayesinf.data import curve
+
+    position = lambda name: int(name) if name is not None and name.isdecimal() else name
+    read = curve(path, position(x), position(y), position(error))
+    return {"x": read["x"], "y": read["y"], "error": read.get("error"), "case": path.name}
+
+
+def shipped_spectra(case):
+    """Read the certified sets and simulate the overlapping pair; the first one is the main one."""
+    from bayesinf.errors import DataError
+    from bayesinf.systems import peaks
+
+    if case not in ("all", *CASES):
+        raise DataError("unknown --case", expected=f"all, {', '.join(CASES)}", found=case)
+    spectra = {}
+    for name in CASES if case == "all" else (case,):
+        if name == "overlap":
+            read = peaks.overlap()
+            truth = read[[variable for variable in read.data_vars if variable.endswith("_truth")]]
+            options = {"peaks": 2, "case": "Two overlapping peaks (simulated)", "reference": truth}
+        else:
+            read = peaks.nist(NIST / f"{name.capitalize()}.dat")
+            options = peaks.nist_options(read)
+            del options["starts"]  # our own guess has to find them
+        spectra[name if spectra else ""] = {"x": read["x"], "y": read["y"]} | options
+    return spectra
+
+
+def fit_one(job, settings):
+    """Fit one spectrum by one method."""
+    from bayesinf.systems.peaks import fit
+
+    options, method = job
+    return fit(**options, method=method, settings=settings)
+
+
+if __name__ == "__main__":
+    workflow.cli(main)
