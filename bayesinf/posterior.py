@@ -80,13 +80,13 @@ def dataset(
 
     dims, units, lead = dims or {}, units or {}, SAMPLE_DIMS if sampled else ()
     variables = {
-        name: xr.Variable(
-            (*lead, *dims.get(name, ())), array, {"units": units.get(name, "1")}
-        )
+        name: xr.Variable((*lead, *dims.get(name, ())), array, {"units": units.get(name, "1")})
         for name, array in arrays.items()
     }
     result = xr.Dataset(variables)
-    labels = {dim: np.arange(result.sizes[dim]) for dim in lead if dim in result.sizes} | dict(coords or {})
+    labels = {dim: np.arange(result.sizes[dim]) for dim in lead if dim in result.sizes} | dict(
+        coords or {}
+    )
     labels = xr.Dataset(coords=labels).coords
     used = [name for name, label in labels.items() if set(label.dims) <= set(result.dims)]
     return result.assign_coords({name: labels[name] for name in used})
@@ -243,7 +243,9 @@ def data_sha256(data: xr.Dataset) -> str:
         variable = data[name]
         values = np.ascontiguousarray(variable.values)
         digest.update(repr((name, variable.dims, values.dtype.str, values.shape)).encode())
-        digest.update(repr(values.tolist()).encode() if values.dtype.hasobject else values.tobytes())
+        digest.update(
+            repr(values.tolist()).encode() if values.dtype.hasobject else values.tobytes()
+        )
     return digest.hexdigest()
 
 

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from bayesinf.checks import Verdict
 
 MOST_BYTES = 5_000_000
+DPI = 150
 
 
 @dataclass(frozen=True)
@@ -153,12 +154,14 @@ def write(
         "reload": _reload(fits),
         "command": command,
     }
-    # A page of many busy pictures is drawn coarser rather than sent heavier.
-    for dpi in (200, 150, 110, 80):
+    images = {picture.name: _png(picture.figure, DPI) for picture in pictures}
+    # A page of many busy pictures is drawn coarser rather than sent heavier: bytes go about with
+    # the area, and a third is added by base64.
+    weight = sum(map(len, images.values())) * 4 / 3
+    if weight > 0.9 * MOST_BYTES:
+        dpi = DPI * math.sqrt(0.8 * MOST_BYTES / weight)
         images = {picture.name: _png(picture.figure, dpi) for picture in pictures}
-        page = _render("report.html", **content, images=images)
-        if len(page.encode()) < MOST_BYTES:
-            break
+    page = _render("report.html", **content, images=images)
     (folder / "figures").mkdir(parents=True, exist_ok=True)
     for name, image in images.items():
         (folder / "figures" / f"{name}.png").write_bytes(image)

@@ -61,7 +61,9 @@ class Settings:
         import numpy as np
 
         key = [name if isinstance(name, int) else crc32(name.encode()) for name in names]
-        return np.random.Generator(np.random.PCG64(np.random.SeedSequence(self.seed, spawn_key=key)))
+        return np.random.Generator(
+            np.random.PCG64(np.random.SeedSequence(self.seed, spawn_key=key))
+        )
 
     def replace(self, **changes) -> Settings:
         """Return a copy with some fields changed."""

@@ -18,7 +18,6 @@ import lmfit
 import numpy as np
 
 from bayesinf.models import curve
-from bayesinf.settings import DEFAULT
 from bayesinf.systems import peaks
 
 WALKERS, STEPS, TURNS = 64, 300, 5
@@ -37,8 +36,8 @@ def main():
     lines |= {"b_center": 178, "b_sigma": 12}
     params = model.make_params(bg_amplitude=97, bg_decay=100, **lines)
     best = model.fit(y, params, x=x).params
-    problem = curve._problem(model, best, x, y, None, {}, [{}], [], DEFAULT)
-    theta = np.array([*(best[name].value for name in problem.free), problem.s])
+    problem = curve.Problem(model, best, x, y)
+    theta = np.append(problem.optimum.theta, problem.optimum.scale)
     start = theta * (1 + 1e-4 * np.random.default_rng(1).standard_normal((WALKERS, len(theta))))
 
     def ours():
@@ -47,7 +46,7 @@ def main():
 
     def theirs():
         guess = best.copy()
-        guess.add("__lnsigma", value=np.log(problem.s), min=-10, max=10)
+        guess.add("__lnsigma", value=np.log(theta[-1]), min=-10, max=10)
         log_start = np.column_stack([start[:, :-1], np.log(start[:, -1])])
         lmfit.minimize(
             lambda p: model.eval(p, x=x) - y, guess, method="emcee", nwalkers=WALKERS, steps=STEPS,

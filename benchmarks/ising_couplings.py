@@ -21,8 +21,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 CASES = ("ess", "lasso", "growth", "start")
 
-# Prior of ours, prior of NUTS, its draws and tuning, the ratio aimed at. NUTS takes minutes for what
-# takes us a second, so it runs two chains of a few hundred draws.
+# Prior of ours, prior of NUTS, its draws and tuning, the ratio aimed at. NUTS takes minutes for
+# what takes us a second, so it runs two chains of a few hundred draws.
 RACES = (
     ("normal", "normal", 300, 300, 1000),
     ("laplace", "laplace", 300, 300, 20),
@@ -56,13 +56,14 @@ def effective_sample_size(priors):
         if prior not in priors:
             continue
         rates = {}
-        for name, run in (
-            ("nuts", lambda: couplings(peer, "nuts", draws=draws, tune=tune, chains=2)),
-            ("own", lambda: couplings(prior, None, draws=OWN_DRAWS[prior], chains=4)),
-            ("own, again", lambda: couplings(prior, None, draws=OWN_DRAWS[prior], chains=4)),
+        own = {"draws": OWN_DRAWS[prior], "tune": 100}
+        for name, length in (
+            ("nuts", {"draws": draws, "tune": tune, "chains": 2}),
+            ("own", own),
+            ("own, again", own),
         ):
             started = time.perf_counter()
-            J = run()
+            J = couplings(*((peer, "nuts") if name == "nuts" else (prior, None)), **length)
             seconds = time.perf_counter() - started
             ess = smallest_ess(J)
             rates[name] = ess / seconds
@@ -125,7 +126,7 @@ def lasso():
 def growth():
     from bayesinf.systems import ising
 
-    print("Spike and slab, n = 20 L: four chains of 300 draws and 200 before them")
+    print("Spike and slab, n = 20 L: four chains of 350 draws and 100 before them")
     print(f"{'L':>4} {'pairs':>6} {'n':>5} {'seconds':>8} {'ESS of bonds':>13} {'GiB so far':>11}"
           f" {'found':>6}")  # fmt: skip
     rows = []
@@ -134,7 +135,8 @@ def growth():
         seconds, ess, found = posterior_of(ising.simulate(sites, 20 * sites, 0.1, 1))
         memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
         rows.append({"L": sites, "seconds": seconds, "ess": ess, "GiB": memory})
-        print(f"{sites:>4} {sites * (sites - 1) // 2:>6} {20 * sites:>5} {seconds:>8.1f} {ess:>13.0f}"
+        pairs = sites * (sites - 1) // 2
+        print(f"{sites:>4} {pairs:>6} {20 * sites:>5} {seconds:>8.1f} {ess:>13.0f}"
               f" {memory:>11.2f} {found:>6}", flush=True)  # fmt: skip
     return rows
 
@@ -148,8 +150,9 @@ def posterior_of(spins):
     from bayesinf.systems import ising
 
     started = time.perf_counter()
+    settings = Settings(draws=350, tune=100)
     fit = ising.fit(spins["states"], spins["energies"], "spike_and_slab",
-                    couplings=spins["couplings"], settings=Settings(draws=300, tune=200))  # fmt: skip
+                    couplings=spins["couplings"], settings=settings)  # fmt: skip
     seconds = time.perf_counter() - started
     bond = fit["constant_data"]["J_true"].values != 0
     J = fit["posterior"]["J"].values[..., bond]

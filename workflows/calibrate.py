@@ -22,6 +22,9 @@ def main(
     seed: workflow.Seed = 1,
     quick: workflow.Quick = False,
     scheduler: workflow.Scheduler = None,
+    variant: Annotated[
+        str | None, typer.Option(help="Where NAME has several: for ising a prior.")
+    ] = None,
 ):
     """Does a system's whole machine give honest intervals?
 
@@ -29,14 +32,16 @@ def main(
     the truth must rank evenly among the draws, and intervals must cover it as often as they say.
     """
     replications = replications or (QUICK_REPLICATIONS if quick else REPLICATIONS)
-    problems = systems(name)
+    if variant is not None and name is None:
+        raise DataError("a variant of which system?", expected="NAME before --variant")
     status = 0
-    for system, make in problems.items():
-        title = f"calibrate_{system}"
+    for system, make in systems(name).items():
+        title = f"calibrate_{system}" + (f"_{variant}" if variant else "")
+        problem = make(variant) if variant else make()
         folder = output / title if output and name is None else output
         with workflow.run(title, folder, seed=seed, quick=quick, scheduler=scheduler) as run:
             try:
-                calibrate(run, make(), replications)
+                calibrate(run, problem, replications)
             except typer.Exit as verdict:  # the other systems still have their turn
                 status = max(status, verdict.exit_code)
     raise typer.Exit(status)

@@ -89,14 +89,13 @@ def sample(
             optimum=optimum,
             covariance=covariance,
         )
-    typical = 1.0 if scale is None else scale.scale
-    last = () if scale is None else (typical,)
-    gradient, hessian = _derivatives(
-        lambda z: log_density(
-            np.column_stack([optimum + typical * (z @ root.T), np.tile(last, (len(z), 1))])
-        ),
-        len(optimum),
-    )
+    typical, last = (1.0, ()) if scale is None else (scale.scale, (scale.scale,))
+
+    def around(z):
+        theta = optimum + typical * (z @ root.T)
+        return log_density(np.column_stack([theta, np.tile(last, (len(z), 1))]))
+
+    gradient, hessian = _derivatives(around, len(optimum))
     finite = np.isfinite(hessian).all()
     eigenvalue = np.linalg.eigvalsh(-hessian) if finite else np.full(len(optimum), np.nan)
     return Laplace(draws.reshape(*shape, -1), (log_p - log_q).reshape(shape), gradient, eigenvalue)
@@ -109,9 +108,7 @@ def _derivatives(log_density, size: int, step: float = 0.02):
     plus, minus = unit[rows] + unit[columns], unit[rows] - unit[columns]
     values = log_density(np.vstack([np.zeros((1, size)), unit, -unit, plus, -plus, minus, -minus]))
     splits = 1 + np.cumsum([0, size, size, *[len(rows)] * 3])
-    with np.errstate(
-        invalid="ignore"
-    ):  # -inf beside the edge of the support: not a number, rightly
+    with np.errstate(invalid="ignore"):  # -inf beside the support's edge: not a number, rightly
         centre, up, down, pp, mm, pm, mp = np.split(values, splits)
         hessian = np.diag((up - 2 * centre + down) / step**2)
         mixed = (pp + mm - pm - mp) / (4 * step**2)

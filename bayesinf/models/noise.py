@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
-# A discrepancy takes y, the mean and the noise, broadcast to (..., observation), and drops the last.
+# Takes y, the mean and the noise, broadcast to (..., observation), and drops the last axis.
 Discrepancy = Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]
 
 

@@ -9,8 +9,8 @@ without a minus sign, so the ring reads J = -1 on 40 of 780 pairs. It is linear 
 decides is the prior: a normal prior is ridge regression with error bars, a Laplace prior the lasso
 with error bars, and spike and slab asks of each pair whether it is coupled at all.
 
-In the full gauge all L² products are features. Then s_i s_j stands there twice and the data see only
-J_ij + J_ji; on the diagonal s_i² = 1 they see only a constant.
+In the full gauge all L² products are features. Then s_i s_j stands there twice and the data see
+only J_ij + J_ji; on the diagonal s_i² = 1 they see only a constant.
 
 Mehta et al., Phys. Rep. 810, 1 (2019), doi:10.1016/j.physrep.2019.03.001, treat the same data by
 least squares, ridge and lasso.
@@ -27,7 +27,7 @@ import numpy as np
 
 from bayesinf import data as reading
 from bayesinf.errors import DataError
-from bayesinf.figures import COLORS, canvas, styled
+from bayesinf.figures import COLORS, canvas, styled, with_units
 from bayesinf.models import linear
 from bayesinf.models.priors import Beta, HalfCauchy, InverseChi
 from bayesinf.settings import DEFAULT, Settings
@@ -80,9 +80,7 @@ def simulate(
     ring = np.zeros((sites, sites))
     ring[np.arange(sites), (np.arange(sites) + 1) % sites] = -1.0
     dataset = reading.spins_from_arrays(states, energies)
-    return dataset.assign(
-        couplings=(("site", "partner"), np.triu(ring + ring.T), {"units": "1"})
-    )
+    return dataset.assign(couplings=(("site", "partner"), np.triu(ring + ring.T), {"units": "1"}))
 
 
 def read(path) -> xr.Dataset:
@@ -144,7 +142,9 @@ def features(states, gauge: str = "pairs") -> xr.DataArray:
     if gauge not in GAUGES:
         raise DataError("unknown gauge", expected=" or ".join(GAUGES), found=gauge)
     sites = states.shape[1]
-    i, j = np.triu_indices(sites, 1) if gauge == "pairs" else np.indices((sites, sites)).reshape(2, -1)
+    i, j = (
+        np.triu_indices(sites, 1) if gauge == "pairs" else np.indices((sites, sites)).reshape(2, -1)
+    )
     return xr.DataArray(
         (states[:, i] * states[:, j]).astype(float),
         dims=("sample", "pair"),
@@ -384,8 +384,8 @@ def modes(states, energies, sigma: float) -> pd.DataFrame:
     """Hold the priors' modes against their classical counterparts, at the same λ.
 
     At noise σ the normal prior of a given scale has its mode at ridge regression with
-    λ = (σ / scale)², and the Laplace prior at the lasso with λ = σ² / (n scale). The modes are those
-    of the log posterior: the normal's in closed form, the Laplace's by a bound-constrained
+    λ = (σ / scale)², and the Laplace prior at the lasso with λ = σ² / (n scale). The modes are
+    those of the log posterior: the normal's in closed form, the Laplace's by a bound-constrained
     optimiser on the positive and the negative part of J. For the lasso λ is a hundredth of the one
     that switches every coupling off.
 
@@ -450,162 +450,190 @@ def story(fits: Mapping[str, xr.DataTree]) -> Story:
 
     Parameters
     ----------
-    fits : prior to InferenceData, all of the same data and with ``predictions``.
+    fits : name to InferenceData, all of the same data and with ``predictions``.
     """
-    from bayesinf import figures, report
+    from bayesinf.report import Story
 
     main = fits.get("spike_and_slab", next(iter(fits.values())))
     states, energies = main["constant_data"]["states"], main["observed_data"]["energies"]
-    gauge, unit = main.attrs["gauge"], energies.attrs["units"]
-    sites, (n, p) = states.sizes["site"], (len(energies), main["posterior"].sizes["pair"])
-    truth = main["constant_data"].get("J_true")
     held_out = main["predictions_constant_data"].to_dataset()
-    textbook = classical(states, energies, held_out, gauge)
-    sigma = float(main["posterior"]["sigma"].mean()) if "sigma" in main["posterior"] else float(
-        main["constant_data"]["sigma"]
-    )  # fmt: skip
-    scores = score_table(fits, textbook)
-    best = scores.index[0]
+    textbook = classical(states, energies, held_out, main.attrs["gauge"])
+    return Story(
+        "Ising couplings from states and energies",
+        "Given spin states and their energies alone, which spins are coupled, how strongly, and "
+        "how sure is that?",
+        _answer(main, fits, textbook),
+        _numbers(main, fits),
+        _predictive(main, fits),
+        _classical(main, fits, textbook),
+        _priors(fits),
+        (gauge_section(fits, textbook),) if main.attrs["gauge"] == "full" else (),
+    )
 
-    answer = report.Section(
+
+def _answer(main, fits, textbook):
+    from bayesinf.report import Picture, Section
+
+    states, truth = main["constant_data"]["states"], main["constant_data"].get("J_true")
+    (n, sites), p = states.shape, main["posterior"].sizes["pair"]
+    more = "there are more couplings than data" if p > n else "data outnumber couplings"
+    return Section(
         f"Which of {p} pairs of {sites} spins are coupled?",
-        (_answer_in_words(main, truth), f"The model knows all pairs alike; {n} states were shown to "
-         f"it, so {'there are more couplings than data' if p > n else 'data outnumber couplings'} "
-         "and the prior has a say."),
         (
-            report.Picture(
+            _answer_in_words(main, truth),
+            f"The model knows all pairs alike; {n} states were shown to it, so {more} and the "
+            "prior has a say.",
+        ),
+        (
+            Picture(
                 "couplings",
                 couplings_figure(fits, textbook),
                 "Coupling matrices: blue is negative, as on the ring, and white is none. Top: "
-                f"{'truth and ' if truth is not None else ''}posterior means under each prior. "
-                "Bottom: classical fits, λ chosen on validation data. A prior that selects leaves "
-                "the ring and nothing else; a prior that only shrinks smears it over all pairs.",
+                + ("truth and " if truth is not None else "")
+                + "posterior means under each prior. Bottom: classical fits, λ chosen on "
+                "validation data. A prior that selects leaves the bonds and nothing else; one that "
+                "only shrinks smears them over all pairs.",
                 f"Heat maps of the {sites} by {sites} coupling matrix for each prior and each "
                 "classical method.",
             ),
-            report.Picture(
+            Picture(
                 "intervals",
                 intervals_figure(fits),
                 "The couplings of largest posterior mean, with 95 % intervals, and under spike and "
                 "slab the probability that each pair is coupled at all. "
                 + ("Green marks the true value. " if truth is not None else "")
-                + "Intervals that reach far past their neighbours say that data and prior leave "
-                "the coupling open.",
+                + "A wide interval says that data and prior leave the coupling open.",
                 "Intervals of the strongest couplings under each prior, and inclusion probability "
                 "of every pair.",
             ),
         ),
-    )  # fmt: skip
-    numbers = report.Section(
+    )
+
+
+def _numbers(main, fits):
+    from bayesinf.report import Section, Table, estimates
+
+    return Section(
         "Noise, couplings, and how well held-out energies are predicted",
-        (
-            f"R² is measured on the test half of the held-out states; {best} predicts best.",
-        ),
+        ("R² is measured on the test half of the held-out states.",),
         tables=(
-            report.Table(_summary(fits, unit), "What each prior makes of the same data."),
-            report.Table(
-                report.estimates(main, _strongest(main, 12)),
-                f"The twelve strongest couplings under the {WORDS[_prior_of(main)]} prior.",
+            Table(_summary(fits), "What each prior makes of the same data."),
+            Table(
+                estimates(main, _strongest(main, 12)),
+                f"The twelve strongest couplings under the {_words(main)} prior.",
             ),
         ),
     )
-    predictive = report.Section(
+
+
+def _predictive(main, fits):
+    from bayesinf.figures import predictive_statistics
+    from bayesinf.report import Picture, Section
+
+    return Section(
         "Held-out energies, and replicas of the training data",
         (
-            "Left alone by the fit, the held-out states are predicted by each posterior; a share of "
-            "95 % should lie in the 95 % band. Replicas of the training data should look like the "
+            "The held-out states are predicted by each posterior without having been seen: 95 % of "
+            "them should lie in the 95 % band. Replicas of the training data should look like the "
             "data in every statistic.",
         ),
         (
-            report.Picture(
+            Picture(
                 "held_out",
                 held_out_figure(fits),
-                "Measured energies of held-out states against their prediction, with 95 % intervals. "
-                "Points should straddle the diagonal and most bars should touch it; the share that "
-                "does is printed. Long bars are honest where the prior cannot tell couplings apart.",
+                "Measured energies of held-out states against their prediction, with 95 % "
+                "intervals. Points should straddle the diagonal and most bars touch it; the share "
+                "that does is printed. Long bars are honest where the prior cannot tell couplings "
+                "apart.",
                 "Scatter of measured against predicted energies for each prior.",
             ),
-            report.Picture(
+            Picture(
                 "statistics",
-                figures.predictive_statistics(main),
-                f"Statistics of the data against replicas, {WORDS[_prior_of(main)]} prior. p-values "
-                "near 0 or 1 would say that the model cannot make such data.",
+                predictive_statistics(main),
+                f"Statistics of the data against replicas, {_words(main)} prior. A p-value near 0 "
+                "or 1 would say that the model cannot make such data.",
                 "Posterior predictive distributions of four statistics with the data's values.",
             ),
         ),
     )
-    same = modes(states, energies, sigma)
+
+
+def _classical(main, fits, textbook):
+    from bayesinf.report import Picture, Section, Table
+
+    posterior, known = main["posterior"], main["constant_data"]
+    sigma = float((posterior if "sigma" in posterior else known)["sigma"].mean())
+    same = modes(known["states"], main["observed_data"]["energies"], sigma)
     worst = float(same["largest difference in J"].max())
-    folds = report.Section(
+    return Section(
         "Least squares, ridge, lasso and elastic net",
         (
             "The mode of the normal prior is ridge regression with λ = (σ/scale)², and the mode of "
             "the Laplace prior is the lasso with λ = σ²/(n scale); the table shows both equalities "
-            f"on these data, to {worst:.0e}. A mode is one point of a posterior: ridge and lasso say "
-            "where it is highest, the posterior says where it is.",
+            f"on these data, to {worst:.0e}. A mode is one point of a posterior: ridge and lasso "
+            "say where it is highest, the posterior says where it is.",
         ),
         (
-            report.Picture(
+            Picture(
                 "penalty",
                 penalty_figure(fits, textbook),
-                "R² against λ: training (dashed) and test (solid) of each classical method, and "
-                "5-fold cross-validation below with its standard error. The shaded band is the "
-                "posterior of the λ that corresponds to the inferred scale: what cross-validation "
-                "searches for on a grid, the posterior infers, with its uncertainty.",
-                "R squared against the penalty for four classical methods, with the posterior of "
+                "R² against λ on one split, and by 5-fold cross-validation with its standard "
+                "error. The shaded band is the posterior of the λ that the inferred scale stands "
+                "for: what cross-validation searches for on a grid, the posterior infers, with "
+                "its uncertainty.",
+                "R squared against the penalty for three classical methods, with the posterior of "
                 "the equivalent penalty.",
             ),
         ),
         (
-            report.Table(same, "Mode of the prior against scikit-learn's fit at the same λ."),
-            report.Table(
-                scores.reset_index(),
+            Table(same, "Mode of the prior against scikit-learn's fit at the same λ."),
+            Table(
+                score_table(fits, textbook).reset_index(),
                 "R² on the test half of the held-out states. Classical methods chose λ on the "
                 "validation half; the posteriors have not seen it.",
             ),
         ),
     )
-    sentences = tuple(
-        f"{WORDS[_prior_of(fit)].capitalize()}: {'; '.join(_sentences(fit))}."
+
+
+def _priors(fits):
+    import json
+
+    from bayesinf.figures import prior_posterior
+    from bayesinf.report import Picture, Section
+
+    stated = tuple(
+        f"{_words(fit).capitalize()}: {'; '.join(json.loads(fit.attrs['prior']))}."
         for fit in fits.values()
     )
-    priors = report.Section(
+    hyperparameters = tuple(
+        Picture(
+            f"prior_{name}",
+            prior_posterior(fit, _scalars(fit)),
+            f"Scales under the {_words(fit)} prior: where the posterior is much narrower than the "
+            "prior, the data have spoken.",
+            f"Prior and posterior densities of the hyperparameters of {name}.",
+        )
+        for name, fit in fits.items()
+        if _scalars(fit)
+    )
+    predictive = Picture(
+        "prior_predictive",
+        prior_predictive_figure(fits),
+        "Energies that each prior expects before any data (one curve a prior draw), against those "
+        "measured: the priors allow the data and much else.",
+        "Cumulative distributions of prior predictive energies with the measured energies.",
+    )
+    return Section(
         "What was believed beforehand",
-        (*sentences,
-         "Widths are half-Cauchy on the scale sd(E)/√p, at which a prior predicts energies about as "
-         "large as those measured, but not sure of it. The noise is inverse-χ, worth one observation "
-         "of a hundredth of sd(E), which keeps σ above zero where the data show no noise."),
         (
-            *(
-                report.Picture(
-                    f"prior_{name}",
-                    figures.prior_posterior(fit, _scalars(fit)),
-                    f"Hyperparameters under the {WORDS[_prior_of(fit)]} prior: where the posterior "
-                    "is much narrower than the prior, the data have spoken.",
-                    f"Prior and posterior densities of the hyperparameters of {name}.",
-                )
-                for name, fit in fits.items()
-            ),
-            report.Picture(
-                "prior_predictive",
-                prior_predictive_figure(fits),
-                "Energies that each prior expects before any data (one curve a prior draw), against "
-                "those measured: the priors allow the data and much else.",
-                "Densities of prior predictive energies with the measured energies.",
-            ),
+            *stated,
+            "By default widths are half-Cauchy on the scale sd(E)/√p, at which a prior predicts "
+            "energies about as large as those measured, without being sure of it. The noise is "
+            "inverse-χ, worth one observation of a hundredth of sd(E), which keeps σ above zero "
+            "where the data show no noise.",
         ),
-    )  # fmt: skip
-    extra = (gauge_section(fits, textbook),) if gauge == "full" else ()
-    return report.Story(
-        "Ising couplings from states and energies",
-        "Given spin states and their energies alone, which spins are coupled, how strongly, and how "
-        "sure is that?",
-        answer,
-        numbers,
-        predictive,
-        folds,
-        priors,
-        extra,
+        (*hyperparameters, predictive),
     )
 
 
@@ -638,7 +666,7 @@ def true_score(fit: xr.DataTree) -> float:
 
 
 def equivalent_penalty(fit: xr.DataTree) -> np.ndarray | None:
-    """The λ of ridge or lasso that each draw of (scale, σ) corresponds to; None for other priors."""
+    """The λ of ridge or lasso that each draw of (scale, σ) stands for; None for other priors."""
     posterior, fixed = fit["posterior"], fit["constant_data"]
     if _prior_of(fit) not in ("normal", "laplace"):
         return None
@@ -656,7 +684,7 @@ def score_table(fits, textbook) -> pd.DataFrame:
     """Tabulate test R² of posterior means and of classical fits, the best first."""
     import pandas as pd
 
-    rows = {f"posterior mean, {WORDS[_prior_of(fit)]} prior": (mean_score(fit), "")
+    rows = {f"posterior mean, {_words(fit)} prior": (mean_score(fit), "")
             for fit in fits.values()}  # fmt: skip
     rows |= {
         method: (found["test"], f"{found['penalty']:.0e}" if method != "least squares" else "")
@@ -668,15 +696,13 @@ def score_table(fits, textbook) -> pd.DataFrame:
     return table.assign(**{"R²": [f"{value:.6f}" for value in table["R²"]]})
 
 
+def _words(fit):
+    return WORDS[_prior_of(fit)]
+
+
 def _prior_of(fit):
     names = {cls.__name__: name for name, cls in linear.PRIORS.items()}
     return names[fit.attrs["model"]]
-
-
-def _sentences(fit):
-    import json
-
-    return json.loads(fit.attrs["prior"])
 
 
 def _scalars(fit):
@@ -710,15 +736,15 @@ def _answer_in_words(fit, truth):
     if truth is not None:
         bonds = truth.values != 0
         words += (
-            f" Of the {int(bonds.sum())} true bonds {int(np.sum(found & bonds))} are among them, and"
-            f" {int(np.sum(found & ~bonds))} pairs that are none; the least certain bond has"
+            f" Of the {int(bonds.sum())} true bonds {int(np.sum(found & bonds))} are among them,"
+            f" and {int(np.sum(found & ~bonds))} pairs that are none; the least certain bond has"
             f" probability {probability[bonds].min():.3f}, the most suspect other pair"
             f" {probability[~bonds].max():.3f}."
         )
     return words
 
 
-def _summary(fits, unit):
+def _summary(fits):
     import pandas as pd
 
     from bayesinf.report import number
@@ -726,6 +752,7 @@ def _summary(fits, unit):
     rows = {}
     for fit in fits.values():
         posterior = fit["posterior"]
+        unit = posterior["J"].attrs["units"]
         score = test_scores(fit)
         row = {
             "test R², posterior mean": f"{mean_score(fit):.6f}",
@@ -734,17 +761,21 @@ def _summary(fits, unit):
             ),
         }
         for name in _scalars(fit):
-            label = f"{name} ({posterior[name].attrs['units']})"
+            label = with_units(name, posterior[name].attrs["units"])
             values = posterior[name].values
-            row[label.replace(" (1)", "")] = number(float(values.mean()), float(values.std()))
+            row[label] = number(float(values.mean()), float(values.std()))
         bonds = _bonds(fit)
         if bonds is not None:
             row["R² against true energies"] = f"{true_score(fit):.6f}"
             J = posterior["J"].values
             error = J.mean((0, 1)) - fit["constant_data"]["J_true"].values
-            row[f"rms error of bonds ({unit})"] = f"{np.sqrt(np.mean(error[bonds] ** 2)):.4f}"
-            row[f"rms error of other pairs ({unit})"] = f"{np.sqrt(np.mean(error[~bonds] ** 2)):.4f}"
-        rows[WORDS[_prior_of(fit)]] = row
+            row[with_units("rms error of bonds", unit)] = (
+                f"{np.sqrt(np.mean(error[bonds] ** 2)):.4f}"
+            )
+            row[with_units("rms error of other pairs", unit)] = (
+                f"{np.sqrt(np.mean(error[~bonds] ** 2)):.4f}"
+            )
+        rows[_words(fit)] = row
     return pd.DataFrame(rows).fillna("").rename_axis("quantity")
 
 
@@ -761,7 +792,7 @@ def couplings_figure(fits: Mapping[str, xr.DataTree], textbook: Mapping) -> obje
     if "J_true" in some["constant_data"]:
         top["truth"] = some["constant_data"]["J_true"].values
     for fit in fits.values():
-        top[f"{WORDS[_prior_of(fit)]}, R² {mean_score(fit):.4f}"] = (
+        top[f"{_words(fit)}, R² {mean_score(fit):.4f}"] = (
             fit["posterior"]["J"].mean(("chain", "draw")).values
         )
     bottom = {
@@ -789,7 +820,7 @@ def couplings_figure(fits: Mapping[str, xr.DataTree], textbook: Mapping) -> obje
     for axis in axes[:, 0]:
         axis.set_ylabel("site i")
     unit = some["posterior"]["J"].attrs["units"]
-    fig.colorbar(image, ax=axes, label=f"coupling J ({unit})".replace(" (1)", ""), shrink=0.7)
+    fig.colorbar(image, ax=axes, label=with_units("coupling J", unit), shrink=0.7)
     return fig
 
 
@@ -811,8 +842,8 @@ def intervals_figure(fits: Mapping[str, xr.DataTree], count: int = 60) -> object
         axis.vlines(x, low, high, color=COLORS["posterior"], lw=2)
         axis.plot(x, mean[order], ".", color=COLORS["posterior"], ms=4)
         axis.axhline(0, color=COLORS["prior"], lw=0.6)
-        axis.set_title(f"{WORDS[_prior_of(fit)]} prior", color=COLORS["posterior"])
-        axis.set_ylabel("J" + f" ({J.attrs['units']})".replace(" (1)", ""))
+        axis.set_title(f"{_words(fit)} prior", color=COLORS["posterior"])
+        axis.set_ylabel(with_units("J", J.attrs["units"]))
         axis.set_xlim(-1, len(order))
         axis.set_xlabel(f"the {len(order)} strongest of {len(mean)} couplings, in order")
     if spiked:
@@ -844,13 +875,13 @@ def held_out_figure(fits: Mapping[str, xr.DataTree]) -> object:
         axis.axline((0, 0), slope=1, color=COLORS["prior"], lw=0.8)
         axis.vlines(observed, low, high, color=COLORS["posterior"], lw=0.5, alpha=0.5)
         axis.plot(observed, centre, ".", color=COLORS["posterior"], ms=3)
-        unit = f" ({observed.attrs['units']})".replace(" (1)", "")
-        axis.set_xlabel(f"measured energy{unit}")
+        unit = observed.attrs["units"]
+        axis.set_xlabel(with_units("measured energy", unit))
         axis.set_title(
-            f"{WORDS[_prior_of(fit)]}: R² {mean_score(fit):.4f}\n{100 * inside:.1f} % in the 95 % band",
+            f"{_words(fit)}: R² {mean_score(fit):.4f}\n{100 * inside:.1f} % in the 95 % band",
             color=COLORS["posterior"],
         )
-    axes[0, 0].set_ylabel(f"predicted energy{unit}")
+    axes[0, 0].set_ylabel(with_units("predicted energy", unit))
     return fig
 
 
@@ -923,8 +954,8 @@ def prior_predictive_figure(fits: Mapping[str, xr.DataTree]) -> object:
         axis.plot(observed, level, color=COLORS["data"], lw=2)
         axis.set_xlim(-limit, limit)
         unit = fit["observed_data"]["energies"].attrs["units"]
-        axis.set_xlabel(f"energy ({unit})".replace(" (1)", ""))
-        axis.set_title(f"{WORDS[_prior_of(fit)]} prior")
+        axis.set_xlabel(with_units("energy", unit))
+        axis.set_title(f"{_words(fit)} prior")
         axis.annotate("data", (0.97, 0.08), xycoords="axes fraction", ha="right", fontsize=9,
                       color=COLORS["data"])  # fmt: skip
         axis.annotate("prior draws", (0.97, 0.2), xycoords="axes fraction", ha="right", fontsize=9,
@@ -996,7 +1027,7 @@ def gauge_figure(fit: xr.DataTree) -> object:
                         lw=1.8 if role == "posterior" else 1.2)  # fmt: skip
         axis.set_yscale("log")
         unit = fit["posterior"]["J"].attrs["units"]
-        axis.set_xlabel(f"$J_{{ij}} {'-' if name == '−' else '+'} J_{{ji}}$ ({unit})")
+        axis.set_xlabel(with_units(f"J_ij {name} J_ji", unit))
         axis.set_ylabel("density")
     for height, role in ((0.94, "posterior"), (0.84, "prior")):
         axes[0].annotate(role, (0.03, height), xycoords="axes fraction", color=COLORS[role])
@@ -1020,12 +1051,23 @@ def calibration_problem(prior: str = "spike_and_slab"):
     """State the problem for simulation-based calibration: five spins, ten couplings, 24 states."""
     from bayesinf.calibration import Problem
 
+    if prior not in CALIBRATION_PRIORS:
+        raise DataError("no such variant", expected=f"one of {', '.join(CALIBRATION_PRIORS)}",
+                        found=prior)  # fmt: skip
     return Problem(
         f"ising ({WORDS[prior]})",
         partial(_simulate_from_prior, CALIBRATION_PRIORS[prior]),
         partial(_fit_simulated, CALIBRATION_PRIORS[prior]),
         Settings(draws=500, tune=300, chains=2, prior_draws=4, workers=1),
+        _log_likelihood,
     )
+
+
+def _log_likelihood(truth, data):
+    from bayesinf.models.noise import log_density
+
+    mean = features(data["states"]).values @ truth["J"]
+    return float(np.sum(log_density(data["energies"].values, mean, truth["sigma"])))
 
 
 def _simulate_from_prior(prior, rng):
@@ -1036,9 +1078,7 @@ def _simulate_from_prior(prior, rng):
     problem = linear.regression(X, X[:, 0], prior, noise=CALIBRATION_NOISE)
     truth = {k: v[0] for k, v in problem.sample_prior(rng, 1).items()}
     energies = X @ truth["beta"] + truth["sigma"] * rng.standard_normal(len(X))
-    data = xr.Dataset(
-        {"states": (("sample", "site"), states), "energies": ("sample", energies)}
-    )
+    data = xr.Dataset({"states": (("sample", "site"), states), "energies": ("sample", energies)})
     return {"J" if k == "beta" else k: v for k, v in truth.items()}, data
 
 

@@ -72,7 +72,9 @@ def test_laplace_and_normal_shrink_on_the_shipped_ring():
     assert ising.mean_score(laplace) >= 0.98
     assert 0.4 < ising.mean_score(normal) < 0.7
     # A chain of 100 draws is for a look; what it must not be is wrong about the couplings.
-    error = np.abs(laplace["posterior"]["J"].mean(("chain", "draw")) - laplace["constant_data"]["J_true"])
+    error = np.abs(
+        laplace["posterior"]["J"].mean(("chain", "draw")) - laplace["constant_data"]["J_true"]
+    )
     spread = laplace["posterior"]["J"].std(("chain", "draw"))
     assert np.mean((error / spread).values < 1.96) > 0.9
 

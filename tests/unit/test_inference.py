@@ -51,9 +51,8 @@ def test_an_ensemble_finds_a_known_normal_and_its_own_length():
 
 
 def test_an_ensemble_on_a_wrong_target_is_found_out():
-    found = walk(
-        lambda theta: normal(theta, MEAN + 0.1 * np.sqrt(np.diag(covariance()))), length=200
-    )
+    shifted = MEAN + 0.1 * np.sqrt(np.diag(covariance()))
+    found = walk(lambda theta: normal(theta, shifted), length=200)
     assert distance(found.draws) > 0.08
 
 
@@ -87,11 +86,8 @@ def test_laplace_with_a_scale_is_students_t():
 
     def log_density(theta):
         z = np.linalg.solve(root, (theta[:, :-1] - MEAN).T) / theta[:, -1]
-        return (
-            -0.5 * np.sum(z**2, axis=0)
-            - SIZE * np.log(theta[:, -1])
-            + scale.log_density(theta[:, -1])
-        )
+        log_prior = scale.log_density(theta[:, -1])
+        return -0.5 * np.sum(z**2, axis=0) - SIZE * np.log(theta[:, -1]) + log_prior
 
     found = laplace.sample(log_density, MEAN, covariance(), rng(5), (4, 20_000), scale)
     assert np.ptp(found.log_weight) < 1e-8

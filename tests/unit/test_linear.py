@@ -1,4 +1,4 @@
-"""The linear family: every fast route against closed forms, enumeration, and the PyMC definition."""
+"""The linear family: each fast route against closed forms, enumeration and the definition."""
 
 import itertools
 import json

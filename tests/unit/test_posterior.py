@@ -1,6 +1,8 @@
 """The one result: what is stored comes back, by us and by ArviZ old and new, or is refused."""
 
 import json
+import re
+import shutil
 import subprocess
 import sys
 import time
@@ -237,20 +239,34 @@ def test_the_fingerprint_is_that_of_the_content():
         data.drop_vars("y"),
         data.assign_coords(p=list("abce")),
         data.rename(x="y", y="x"),
+        xr.Dataset({"x": ("p", [1.0])}),
+        xr.Dataset({"x": ("q", [1.0])}),
     ]
     assert len({data_sha256(other) for other in (data, *others)}) == len(others) + 1
 
 
 def test_the_fingerprint_of_objects_is_that_of_their_text():
-    words = xr.Dataset({"word": ("p", np.array(["ab", "c"], dtype=object))})
-    other = xr.Dataset({"word": ("p", np.array(["a", "bc"], dtype=object))})
-    assert data_sha256(words) == data_sha256(words.copy(deep=True)) != data_sha256(other)
+    make = lambda *words: xr.Dataset({"word": ("p", np.array(words, dtype=object))})
+    words, again = make("ab", "c"), make("".join(["a", "b"]), "c")
+    assert words["word"].values[0] is not again["word"].values[0]
+    assert data_sha256(words) == data_sha256(again) != data_sha256(make("a", "bc"))
 
 
-def test_commit_is_ours_or_none(monkeypatch, tmp_path):
+@pytest.mark.skipif(shutil.which("git") is None, reason="git is not installed")
+def test_the_commit_is_ours_or_none(monkeypatch, tmp_path):
     commit = posterior._git_commit()
-    assert commit is None or len(commit) == 40
-    monkeypatch.setattr(posterior, "__file__", str(tmp_path / "bayesinf" / "posterior.py"))
-    assert posterior._git_commit.__wrapped__() is None
+    assert commit is None or re.fullmatch("[0-9a-f]{40}", commit)
+    # Installed below somebody else's repository: that has a commit, but not ours.
+    git = ["git", "-C", str(tmp_path), "-c", "user.name=a", "-c", "user.email=a@b"]
+    for command in (["init", "-q"], ["commit", "-q", "--allow-empty", "-m", "theirs"]):
+        subprocess.run([*git, *command], check=True)
+
+    def asked(folder):
+        monkeypatch.setattr(posterior, "__file__", str(folder / "bayesinf" / "posterior.py"))
+        return posterior._git_commit.__wrapped__()
+
+    (tmp_path / "lib").mkdir()
+    assert len(asked(tmp_path)) == 40
+    assert asked(tmp_path / "lib") is None
     monkeypatch.setenv("PATH", str(tmp_path))  # no git at all
-    assert posterior._git_commit.__wrapped__() is None
+    assert asked(tmp_path) is None

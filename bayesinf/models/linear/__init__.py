@@ -217,7 +217,9 @@ def _sample(problem: Regression, sampler: str | None, settings: Settings):
         from bayesinf.models.linear import spike
 
         design = spike.Design(problem)
-        run = lambda rng: spike.chain(problem, design, rng, settings.draws, settings.tune, SPIKE_THIN)
+        run = lambda rng: spike.chain(
+            problem, design, rng, settings.draws, settings.tune, SPIKE_THIN
+        )
         return *_chains(run, problem, settings), own
     # One BLAS thread each: the chains run side by side, and on matrices of this size threads that
     # wait for each other cost more than they bring.

@@ -113,7 +113,7 @@ class Conditional:
     def leave_one_out(self) -> tuple[np.ndarray, np.ndarray]:
         """Mean and variance of each y_i given the others and the scales, each (observation,).
 
-            mean_i = y_i - [K⁻¹y]_i / [K⁻¹]_ii,    variance_i = 1 / [K⁻¹]_ii
+        mean_i = y_i - [K⁻¹y]_i / [K⁻¹]_ii,    variance_i = 1 / [K⁻¹]_ii
         """
         design, sigma = self.design, self.sigma
         if design.dual:

@@ -56,7 +56,9 @@ class Regression:
 
     def sample_prior(self, rng, size: int) -> dict[str, np.ndarray]:
         """Draw all parameters from the prior, (size, ...)."""
-        sigma = np.full(size, float(self.noise)) if self.noise_fixed else self.noise.sample(rng, size)
+        sigma = (
+            np.full(size, float(self.noise)) if self.noise_fixed else self.noise.sample(rng, size)
+        )
         draws = self.prior.sample(rng, size, self.shape[1], sigma)
         if self.intercept is not None:
             draws["intercept"] = self.intercept.sample(rng, size)

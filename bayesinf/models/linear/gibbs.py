@@ -165,7 +165,9 @@ def chain(
         own = scales.variances(sigma)
         return np.concatenate([[alpha.sd**2], own]) if alpha else own
 
-    log_sigma = np.log(float(problem.noise) if problem.noise_fixed else spread * rng.uniform(0.05, 1))
+    log_sigma = np.log(
+        float(problem.noise) if problem.noise_fixed else spread * rng.uniform(0.05, 1)
+    )
     step, kept = 0.5, None
     for sweep in range(-tune, draws):
         sigma = np.exp(log_sigma)

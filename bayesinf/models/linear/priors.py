@@ -1,9 +1,9 @@
 """Priors of regression coefficients, one class each: its density, its forward draws, its PyMC form.
 
 Every hyperparameter is a number, which fixes it, a prior from ``bayesinf.models.priors``, or None,
-which takes the default: a half-Cauchy whose scale is the share of one of p coefficients in the data,
-sd(y) / (rms(X) √p), at which the prior predicts data about as large as those seen. ``resolve`` fills
-the defaults in, so that what a fit reports is a stated prior.
+which takes the default: a half-Cauchy whose scale is one coefficient's share of the data,
+sd(y) / (rms(X) √p), at which the prior predicts data about as large as those seen. ``resolve``
+fills the defaults in, so that what a fit reports is a stated prior.
 
 ==================  =====================================================================
 ``Normal``          β_j ~ N(0, scale²); its mode is ridge regression
@@ -158,7 +158,9 @@ class Laplace(CoefficientPrior):
         width = self.width(self.pymc_hyperparameters()["scale"], sigma)
         if centred:
             return pm.Laplace("beta", 0.0, width, dims=dim)
-        return pm.Deterministic("beta", width * pm.Laplace("beta_raw", 0.0, 1.0, dims=dim), dims=dim)
+        return pm.Deterministic(
+            "beta", width * pm.Laplace("beta_raw", 0.0, 1.0, dims=dim), dims=dim
+        )
 
 
 @dataclass(frozen=True)
@@ -170,7 +172,7 @@ class SpikeAndSlab(CoefficientPrior):
     Mitchell & Beauchamp, JASA 83, 1023 (1988), doi:10.1080/01621459.1988.10478694.
     """
 
-    inclusion_rate: Hyper = Beta(1.0, 1.0)
+    inclusion_rate: Hyper = None
     slab_width: Hyper = None
 
     def _default(self, name, reach, share):

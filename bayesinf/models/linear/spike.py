@@ -48,7 +48,9 @@ class Design:
         self.gram = gram(X)
         self.correlation, self.square = X.T @ y, float(y @ y)
         if not np.all(np.diag(self.gram) > 0):
-            raise FitError("a feature is zero throughout", column=int(np.argmin(np.diag(self.gram))))
+            raise FitError(
+                "a feature is zero throughout", column=int(np.argmin(np.diag(self.gram)))
+            )
         self.pairs = alike(self.gram)
         if problem.intercept:
             self.pairs = self.pairs[self.pairs[:, 0] > 0]
@@ -132,5 +134,3 @@ def _beta(prior) -> np.ndarray:
     if isinstance(prior, Beta):
         return np.array([prior.a, prior.b])
     raise FitError(f"spike and slab takes a Beta prior of the inclusion rate, not {prior}")
-
-

@@ -7,30 +7,26 @@ import numpy as np
 
 
 @numba.njit(nogil=True, cache=True)
-def _log1p_exp(x):
-    return x + log1p(exp(-x)) if x > 0 else log1p(exp(x))
-
-
-@numba.njit(nogil=True, cache=True)
 def _shift(gram, correlation, beta, j, value):
     """Set β_j and carry the running correlation along."""
     change = value - beta[j]
     if change != 0.0:
-        for k in range(len(beta)):
-            correlation[k] -= gram[j, k] * change
+        row = gram[j]
+        for k in range(row.size):
+            correlation[k] -= row[k] * change
         beta[j] = value
 
 
 @numba.njit(nogil=True, cache=True)
-def _single(rng, gram, correlation, beta, j, sigma2, tau2, log_odds):
-    """Draw (included_j, β_j) given the rest."""
-    g = gram[j, j]
-    v = 1.0 / (g / sigma2 + 1.0 / tau2)
-    m = v * (correlation[j] + g * beta[j]) / sigma2
-    log_in = log_odds + 0.5 * log(v / tau2) + 0.5 * m * m / v
-    # rng.random() is in [0, 1); its complement never has an infinite logarithm.
-    included = log(1.0 - rng.random()) < -_log1p_exp(-log_in)
-    value = m + sqrt(v) * rng.standard_normal() if included else 0.0
+def _single(rng, gram, correlation, beta, j, g, v, sigma2, log_empty):
+    """Draw (included_j, β_j) given the rest; ``log_empty`` is log π/(1-π) + ½ log(v/τ²)."""
+    pull = (correlation[j] + g * beta[j]) / sigma2
+    log_in = log_empty + 0.5 * v * pull * pull
+    # With e ~ Exponential(1), P(e > log(1 + exp(-x))) is the logistic function of x. Most
+    # coefficients are far from inclusion and are settled without the logarithm.
+    e = rng.standard_exponential()
+    included = e > -log_in and e > log1p(exp(-log_in)) if log_in > -700.0 else False
+    value = v * pull + sqrt(v) * rng.standard_normal() if included else 0.0
     _shift(gram, correlation, beta, j, value)
 
 
@@ -84,6 +80,10 @@ def run(
     p = len(start)
     first = 1 if alpha_variance > 0.0 else 0
     beta, correlation = np.zeros(p), start.copy()
+    # A copy, because walking down the diagonal of a large matrix misses the cache at every step.
+    diagonal = np.empty(p)
+    for j in range(p):
+        diagonal[j] = gram[j, j]
     coefficients, kept = np.empty((draws, p)), np.empty((draws, 3))
     sigma2, tau2, pi = scales[0] ** 2, scales[1] ** 2, scales[2]
     for draw in range(-tune, draws):
@@ -93,10 +93,17 @@ def run(
                 v = 1.0 / (gram[0, 0] / sigma2 + 1.0 / alpha_variance)
                 m = v * (correlation[0] + gram[0, 0] * beta[0]) / sigma2
                 _shift(gram, correlation, beta, 0, m + sqrt(v) * rng.standard_normal())
+            g, v, log_empty = -1.0, 0.0, 0.0
             for j in range(first, p):
-                _single(rng, gram, correlation, beta, j, sigma2, tau2, log_odds)
+                if diagonal[j] != g:
+                    g = diagonal[j]
+                    v = 1.0 / (g / sigma2 + 1.0 / tau2)
+                    log_empty = log_odds - 0.5 * log1p(g * tau2 / sigma2)
+                _single(rng, gram, correlation, beta, j, g, v, sigma2, log_empty)
             for i in range(len(pairs)):
-                _pair(rng, gram, correlation, beta, pairs[i, 0], pairs[i, 1], sigma2, tau2, log_odds)
+                _pair(
+                    rng, gram, correlation, beta, pairs[i, 0], pairs[i, 1], sigma2, tau2, log_odds
+                )
             count, size, fitted = 0, 0.0, 0.0
             for j in range(p):
                 if beta[j] != 0.0:
