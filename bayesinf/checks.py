@@ -22,6 +22,7 @@ import numpy as np
 
 from bayesinf import diagnostics
 from bayesinf.errors import CheckFailed, DataError
+from bayesinf.posterior import element_names
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -504,20 +505,6 @@ def elements(variable: xr.DataArray) -> np.ndarray:
 
 
 def element_name(variable: xr.DataArray, element: int, bare: bool = False) -> str:
-    """Return what people call one element, such as ``J[3, 7]``.
-
-    Parameters
-    ----------
-    variable : of a group; chain and draw are not counted.
-    element : its number, in C order.
-    bare : leave out the variable's own name.
-    """
-    dims = [dim for dim in variable.dims if dim not in ("chain", "draw")]
-    where = np.unravel_index(element, [variable.sizes[dim] for dim in dims]) if dims else ()
-    parts = []
-    for dim, index in zip(dims, where, strict=True):
-        # A pair is named by its sites i and j rather than by its number.
-        along = [c for name, c in variable.coords.items() if c.dims == (dim,) and name != dim]
-        parts += [str(label.values[index]) for label in along or [variable[dim]]]
-    label = ", ".join(parts)
-    return label if bare else f"{variable.name}[{label}]" if label else str(variable.name)
+    """Return what people call one element, ``J[3, 7]``, or ``3, 7`` where ``bare``."""
+    name = list(element_names(variable))[element]
+    return name.removeprefix(f"{variable.name}[").removesuffix("]") if bare else name

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bayesinf.errors import DataError
+from bayesinf.posterior import element_names
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -102,7 +103,7 @@ def elements(
             raise DataError(
                 f"no variable {stem!r}", source=group, expected=f"one of {list(content.data_vars)}"
             )
-        parts = _parts(content[stem])
+        parts = element_names(content[stem])
         if name != stem and name not in parts:
             raise DataError(
                 f"no element {name!r}",
@@ -146,7 +147,7 @@ def representative(fit: xr.DataTree, most: int = 6) -> list[str]:
         else:
             rankings = (np.argsort(-np.abs(draws.mean((1, 2))) / draws.std((1, 2))),)
         order = dict.fromkeys(k for turn in zip(*rankings, strict=True) for k in turn)
-        labels = list(_parts(array))
+        labels = list(element_names(array))
         vectors.append([labels[moving[k]] for k in list(order)[:most]])
     # Round robin, so that each vector shows its worst before any shows its second worst.
     turns = [ranked[k] for k in range(most) for ranked in vectors if k < len(ranked)]
@@ -424,26 +425,6 @@ def predictive_statistics(fit: xr.DataTree) -> Figure:
     return fig
 
 
-def _parts(array):
-    """Label to index, for each element; the labels are those of ``checks.element_name``."""
-    dims = [dim for dim in array.dims if dim not in ("chain", "draw")]
-    words = []
-    for dim in dims:
-        # A pair is known by its sites, the coordinates beside its number.
-        along = [c for name, c in array.coords.items() if c.dims == (dim,) and name != dim]
-        columns = [coordinate.values for coordinate in along or [array[dim]]]
-        words.append([", ".join(map(str, entry)) for entry in zip(*columns, strict=True)])
-    if not dims:
-        return {array.name: {}}
-    places = np.ndindex(*(array.sizes[dim] for dim in dims))
-    return {
-        f"{array.name}[{', '.join(word[k] for word, k in zip(words, place, strict=True))}]": dict(
-            zip(dims, place, strict=True)
-        )
-        for place in places
-    }
-
-
 def _span(draws, tail):
     return np.quantile(draws, [tail, 1 - tail])
 
@@ -603,7 +584,7 @@ def _closed_form(axis, fit, label, array):
     axis.fill_between(grid, curve, color=COLORS["posterior"], alpha=0.3)
     stem = array.name
     if f"{stem}_closed_form_mean" in fit["sample_stats"]:
-        index = _parts(fit["posterior"][stem])[label]
+        index = element_names(fit["posterior"][stem])[label]
         mean, sd = (
             float(fit["sample_stats"][f"{stem}_closed_form_{moment}"][index])
             for moment in ("mean", "sd")

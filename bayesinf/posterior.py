@@ -234,6 +234,35 @@ def load(path: str | os.PathLike) -> xr.DataTree:
     return tree
 
 
+def element_names(variable: xr.DataArray) -> dict[str, dict[str, int]]:
+    """Name each element of a variable as people call it, such as ``J[3, 7]``.
+
+    Parameters
+    ----------
+    variable : of a group; chain and draw are not counted.
+
+    Returns
+    -------
+    name to index, ``{dimension: number}``, in C order; a scalar has its own name and no index.
+    """
+    import numpy as np
+
+    dims = [dim for dim in variable.dims if dim not in SAMPLE_DIMS]
+    words = []
+    for dim in dims:
+        # A pair is named by its sites, the coordinates beside its number.
+        along = [c for name, c in variable.coords.items() if c.dims == (dim,) and name != dim]
+        columns = [coordinate.values for coordinate in along or [variable[dim]]]
+        words.append([", ".join(map(str, entry)) for entry in zip(*columns, strict=True)])
+    if not dims:
+        return {str(variable.name): {}}
+    names = {}
+    for place in np.ndindex(*(variable.sizes[dim] for dim in dims)):
+        label = ", ".join(word[k] for word, k in zip(words, place, strict=True))
+        names[f"{variable.name}[{label}]"] = dict(zip(dims, place, strict=True))
+    return names
+
+
 def data_sha256(data: xr.Dataset) -> str:
     """Return the SHA-256 of a Dataset's names, dimensions, types and values, as hex digits."""
     import numpy as np

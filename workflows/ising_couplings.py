@@ -6,12 +6,13 @@ and elastic net.
 """
 
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
 
-from bayesinf import workflow
+from bayesinf import parallel, workflow
 
 SHIPPED = Path(__file__).resolve().parent.parent / "data" / "ising" / "ring.npz"
 Prior = StrEnum("Prior", ["laplace", "spike_and_slab", "normal", "horseshoe"])
@@ -56,19 +57,13 @@ def main(
             else:
                 spins = ising.read(data or SHIPPED)
             known, unseen = ising.split(spins, train, held_out, seed)
-        fits = {}
-        for name in map(str, prior or ising.PRIORS):
-            with run.step(f"fit {name}"):
-                fits[name] = ising.fit(
-                    known["states"],
-                    known["energies"],
-                    name,
-                    gauge=gauge,
-                    sampler=sampler,
-                    settings=run.settings,
-                    held_out=unseen,
-                    couplings=spins.get("couplings"),
-                )
+        names = [str(name) for name in prior or ising.PRIORS]
+        fit = partial(ising.fit, known, gauge=gauge, sampler=sampler, settings=run.settings,
+                      held_out=unseen)  # fmt: skip
+        # Here a fit's chains run side by side, one fit after the other; a cluster gets a fit each.
+        each = partial(parallel.map, scheduler=scheduler) if scheduler else map
+        with run.step(f"fit {', '.join(names)}"):
+            fits = dict(zip(names, each(lambda name: fit(prior=name), names), strict=True))
         run.finish(ising.story, fits)
 
 

@@ -160,7 +160,7 @@ def features(states, gauge: str = "pairs") -> xr.DataArray:
 
 def fit(
     states,
-    energies,
+    energies=None,
     prior: str | linear.priors.CoefficientPrior = "laplace",
     *,
     gauge: str = "pairs",
@@ -174,8 +174,8 @@ def fit(
 
     Parameters
     ----------
-    states : ±1 or 0/1, (sample, site).
-    energies : (sample,).
+    states : ±1 or 0/1, (sample, site); or a Dataset of ``states`` and ``energies``.
+    energies : (sample,); None where they are in the Dataset.
     prior : ``laplace``, ``spike_and_slab``, ``normal``, ``horseshoe``, or an instance from
         ``bayesinf.models.linear`` with scales of the caller's.
     gauge : ``pairs`` or ``full``.
@@ -199,7 +199,12 @@ def fit(
     from bayesinf.posterior import dataset
 
     started = time.perf_counter()
+    if isinstance(states, xr.Dataset):
+        couplings = states.get("couplings") if couplings is None else couplings
+        states, energies = states["states"], states["energies"]
     spins = reading.spins_from_arrays(states, energies)
+    if "energies" not in spins:
+        raise DataError("the states have no energies", expected="one energy for each state")
     X = features(spins["states"], gauge)
     unit = spins["energies"].attrs.get("units", "1")
     constant = {"states": spins["states"].values}
@@ -1027,7 +1032,7 @@ def gauge_figure(fit: xr.DataTree) -> object:
                         lw=1.8 if role == "posterior" else 1.2)  # fmt: skip
         axis.set_yscale("log")
         unit = fit["posterior"]["J"].attrs["units"]
-        axis.set_xlabel(with_units(f"J_ij {name} J_ji", unit))
+        axis.set_xlabel(with_units(rf"$J_{{ij}} {name} J_{{ji}}$", unit))
         axis.set_ylabel("density")
     for height, role in ((0.94, "posterior"), (0.84, "prior")):
         axes[0].annotate(role, (0.03, height), xycoords="axes fraction", color=COLORS[role])

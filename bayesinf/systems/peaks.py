@@ -24,8 +24,20 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bayesinf.errors import DataError, FitError
+from bayesinf.figures import (
+    COLORS,
+    canvas,
+    density,
+    elements,
+    pair,
+    predictive_statistics,
+    prior_posterior,
+    styled,
+    with_units,
+)
 from bayesinf.models import curve
 from bayesinf.models.priors import LogUniform, Prior, Uniform
+from bayesinf.report import Picture, Section, Story, Table, estimates, number
 from bayesinf.settings import DEFAULT, Settings
 
 if TYPE_CHECKING:
@@ -34,7 +46,6 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from bayesinf.calibration import Problem
-    from bayesinf.report import Story
 
 
 @dataclass(frozen=True)
@@ -143,7 +154,8 @@ def fit(
     _choice("background", background, BACKGROUNDS)
     if not 1 <= peaks == int(peaks):
         raise FitError(f"the number of peaks must be a positive integer, not {peaks}")
-    error = np.full(np.shape(y), float(error)) if np.size(error) == 1 and error else error
+    if error is not None and np.size(error) == 1:
+        error = np.full(np.shape(y), float(error))
     data = curve_from_arrays(x, y, error)
     origin = float(data["x"].min()) if origin is None else float(origin)
     model, params = lmfit_model(peaks, background, shape, origin)
@@ -153,15 +165,7 @@ def fit(
         raise FitError(f"no free parameter {', '.join(sorted(unknown))}: a prior can be given for "
                        f"{', '.join(of_kind)}")  # fmt: skip
     of_kind |= priors or {}
-    components = [
-        tuple(f"p{k}_{name}" for name in ("center", "height", "sigma", *SHAPES[shape].extra))
-        for k in range(1, peaks + 1)
-    ]
-    flat = {
-        name: of_kind[name if name in of_kind else name.split("_", 1)[1]]
-        for name in (*(n for n, p in params.items() if p.vary and p.expr is None), curve.NOISE)
-        if name != curve.NOISE or error is None
-    }
+    kinds = ("center", "height", "sigma", *SHAPES[shape].extra)  # the first orders the peaks
     if starts is None:
         starts = guesses(data, peaks, background, shape, origin, of_kind)
     return curve.fit(
@@ -171,13 +175,10 @@ def fit(
         data["y"],
         data.get("error"),
         method,
-        priors=flat,
+        priors={flat: prior for name, prior in of_kind.items() for flat in _names(name, peaks)},
         starts=[_flat_start(start, peaks) for start in starts],
-        ordered=components,
-        stacked={
-            name: ("peak", [f"p{k}_{name}" for k in range(1, peaks + 1)])
-            for name in ("height", "center", "sigma", *SHAPES[shape].extra, "amplitude", "fwhm")
-        },
+        ordered=list(zip(*(_names(name, peaks) for name in kinds), strict=True)),
+        stacked={name: ("peak", _names(name, peaks)) for name in (*kinds, "amplitude", "fwhm")},
         units=_units(data["x"].units, data["y"].units),
         reference=reference,
         system="peaks",
@@ -317,17 +318,23 @@ def _floor(x, smooth, background, origin, sign):
     return np.exp(line), {"background_level": sign * np.exp(level), "background_decay": decay}
 
 
+def _names(variable, peaks):
+    """What lmfit calls a posterior variable, or the elements of one over peaks."""
+    if variable.startswith("background_") or variable == curve.NOISE:
+        return [variable]
+    return [f"p{k}_{variable}" for k in range(1, peaks + 1)]
+
+
 def _flat_start(start, peaks):
-    """From variables over peaks to lmfit's parameters."""
+    """From posterior variables to lmfit's parameters."""
     result = {}
-    for name, value in start.items():
-        if name.startswith("background_"):
-            result[name] = float(value)
-        elif np.size(value) in (1, peaks):
-            values = np.broadcast_to(value, (peaks,))
-            result |= {f"p{k}_{name}": float(v) for k, v in enumerate(values, 1)}
-        else:
-            raise FitError(f"a start for {name} needs one number or {peaks}, not {np.size(value)}")
+    for variable, value in start.items():
+        names = _names(variable, peaks)
+        if np.size(value) not in (1, len(names)):
+            raise FitError(
+                f"a start for {variable} needs one number or {len(names)}, not {np.size(value)}"
+            )
+        result |= zip(names, np.broadcast_to(value, len(names)).tolist(), strict=True)
     return result
 
 
@@ -392,7 +399,7 @@ def simulate(
     y = model.eval(params, x=x) + noise * rng.standard_normal(len(x))
     truth["noise"] = np.asarray(noise, float)
     for name in ("amplitude", "fwhm"):
-        truth[name] = np.array([params[f"p{k}_{name}"].value for k in range(1, peaks + 1)])
+        truth[name] = np.array([params[flat].value for flat in _names(name, peaks)])
     variables = {
         f"{name}_truth": (("peak",) if value.ndim else (), value, {"units": "1"})
         for name, value in truth.items()
@@ -674,8 +681,6 @@ def certified_table(fit: xr.DataTree) -> pd.DataFrame:
 
 def _scalars(fit, names=None):
     """Each scalar's label, draws, optimum, standard error and unit."""
-    from bayesinf.figures import elements
-
     statistics = fit["sample_stats"]
     for label, array in elements(fit, names).items():
         at = {dim: array[dim] for dim in ("peak",) if dim in array.coords}
@@ -713,12 +718,10 @@ def _known(fit, *suffixes):
     """Label to true or certified value."""
     found = {}
     for suffix in suffixes or ("truth", "certified"):
-        for name in fit["posterior"].data_vars:
-            values = fit["constant_data"].get(f"{name}_{suffix}")
-            if values is not None and values.ndim:
-                found |= {f"{name}[{k}]": float(v) for k, v in enumerate(values, 1)}
-            elif values is not None:
-                found[name] = float(values)
+        names = [f"{name}_{suffix}" for name in fit["posterior"].data_vars]
+        names = [name for name in names if name in fit["constant_data"]]
+        for label, value in elements(fit, names, "constant_data").items():
+            found[label.replace(f"_{suffix}", "")] = float(value)
     return found
 
 
@@ -733,9 +736,6 @@ def story(fits: Mapping[str, xr.DataTree]) -> Story:
     fits : ``laplace`` and ``emcee`` of the main spectrum; of further ones ``NAME_laplace`` and
         ``NAME_emcee``. Of each pair one will do.
     """
-    from bayesinf import figures
-    from bayesinf.report import Picture, Section, Story, Table
-
     spectra: dict[str, dict[str, xr.DataTree]] = {}
     for name, fit in fits.items():
         spectra.setdefault(name.rpartition("_")[0], {})[name.rpartition("_")[2]] = fit
@@ -763,7 +763,7 @@ def story(fits: Mapping[str, xr.DataTree]) -> Story:
             (
                 Picture(
                     "predictive",
-                    figures.predictive_statistics(best),
+                    predictive_statistics(best),
                     "Largest residual, skewness, and memory, the correlation of neighbouring "
                     "residuals: a missed peak or a line shape that does not fit shows as memory.",
                     "Observed and replicated statistics of the residuals.",
@@ -794,7 +794,7 @@ def story(fits: Mapping[str, xr.DataTree]) -> Story:
                 ),
                 Picture(
                     "prior_posterior",
-                    figures.prior_posterior(
+                    prior_posterior(
                         best, _fitted(best) + ["noise"] * noisy, _known(best, "truth") or None
                     ),
                     "What the data add: prior and posterior of each parameter.",
@@ -829,8 +829,6 @@ def _called(fit):
 
 def _answer(of):
     """The peaks, and whether the curvature would have told them, in a sentence each."""
-    from bayesinf.report import number
-
     posterior, said = _best(of)["posterior"], []
     for k in posterior["peak"].to_numpy():
         center, width, area = (
@@ -844,9 +842,6 @@ def _answer(of):
 
 
 def _pictures(stem, of):
-    from bayesinf.figures import elements, pair
-    from bayesinf.report import Picture
-
     fit = _best(of)
     known, truth = _known(fit), _known(fit, "truth")
     called = _called(fit)
@@ -890,15 +885,11 @@ def _corner_names(fit):
 
 
 def _estimates(fit):
-    from bayesinf.report import Table, estimates
-
     table = estimates(fit, _ordered(fit), _known(fit, "truth") or None)
     return Table(table, f"Posterior: {_called(fit)}.")
 
 
 def _side_by_side(of):
-    from bayesinf.report import Table, number
-
     if "emcee" not in of:
         return
     table, pairs = comparison(of["emcee"]), correlations(of["emcee"])
@@ -919,8 +910,6 @@ def _side_by_side(of):
 
 
 def _certified(fit):
-    from bayesinf.report import Table
-
     if "residual_sum_of_squares_certified" in fit["constant_data"]:
         yield Table(
             certified_table(fit),
@@ -931,8 +920,6 @@ def _certified(fit):
 
 def _classical_table(fit):
     import pandas as pd
-
-    from bayesinf.report import number
 
     rows = {
         label: {
@@ -954,108 +941,93 @@ def _prior_table(fit):
 # Figures
 
 
+@styled
 def spectrum(fit: xr.DataTree) -> Figure:
     """Draw the data with predictive band, curve and components, and the residuals below."""
-    from bayesinf.figures import COLORS, canvas, styled, with_units
-
-    @styled
-    def draw():
-        x, y = fit["constant_data"]["x"], fit["observed_data"]["y"]
-        color, constants = COLORS["posterior"], fit["constant_data"]
-        fig, (above, below) = canvas(2, 1, height=4.6, sharex=True, height_ratios=[3, 1])
-        grid = np.linspace(float(x.min()), float(x.max()), 600)
-        background, peaks = curves(fit, grid)
-        floor, lines = background.mean(axis=0), peaks.mean(axis=0)
-        replicas = fit["posterior_predictive"]["y"].to_numpy().reshape(-1, len(x))
-        low, high = np.quantile(replicas, [0.025, 0.975], axis=0)
-        above.fill_between(x, low, high, color=color, alpha=0.18, lw=0)
-        label = partial(above.annotate, textcoords="offset points", color=color, va="top")
-        if fit.attrs["background"] != "none":
-            # Under the highest peak the data are far away.
-            above.plot(grid, floor, color=color, lw=1, ls=(0, (1, 1.5)))
-            top = int(np.argmax(lines.sum(axis=0)))
-            label("background", (grid[top], floor[top]), (-4, -4), ha="right")
-        for k, line in enumerate(lines, 1):
-            top = int(np.argmax(line))
-            above.plot(grid, floor + line, color=color, lw=1, ls=(0, (4, 2)))
-            label(f"peak {k}", (grid[top], floor[top] + 0.5 * line[top]), (0, 5), ha="center")
-        above.plot(grid, floor + lines.sum(axis=0), color=color)
-        bars = constants["error"].to_numpy() if "error" in constants else None
-        above.errorbar(x, y, bars, fmt="o", ms=2.5, lw=0.7, color=COLORS["data"], zorder=1.9)
-        above.set_ylabel(with_units("y", y.units))
-        background, peaks = curves(fit, x.to_numpy())
-        mean = (background + peaks.sum(axis=1)).mean(axis=0)
-        noise = float(fit["posterior"]["noise"].mean()) if bars is None else bars
-        below.axhspan(-1.96, 1.96, color=color, alpha=0.18, lw=0)
-        below.axhline(0, color=color, lw=1)
-        below.plot(x, (y.to_numpy() - mean) / noise, "o", ms=2.5, color=COLORS["data"])
-        below.set_ylabel("residual / noise")
-        below.set_xlabel(with_units("x", x.units))
-        fig.align_ylabels()
-        return fig
-
-    return draw()
+    x, y = fit["constant_data"]["x"], fit["observed_data"]["y"]
+    color, constants = COLORS["posterior"], fit["constant_data"]
+    fig, (above, below) = canvas(2, 1, height=4.6, sharex=True, height_ratios=[3, 1])
+    grid = np.linspace(float(x.min()), float(x.max()), 600)
+    background, peaks = curves(fit, grid)
+    floor, lines = background.mean(axis=0), peaks.mean(axis=0)
+    replicas = fit["posterior_predictive"]["y"].to_numpy().reshape(-1, len(x))
+    low, high = np.quantile(replicas, [0.025, 0.975], axis=0)
+    above.fill_between(x, low, high, color=color, alpha=0.18, lw=0)
+    label = partial(above.annotate, textcoords="offset points", color=color, va="top")
+    if fit.attrs["background"] != "none":
+        # Under the highest peak the data are far away.
+        above.plot(grid, floor, color=color, lw=1, ls=(0, (1, 1.5)))
+        top = int(np.argmax(lines.sum(axis=0)))
+        label("background", (grid[top], floor[top]), (-4, -4), ha="right")
+    for k, line in enumerate(lines, 1):
+        top = int(np.argmax(line))
+        above.plot(grid, floor + line, color=color, lw=1, ls=(0, (4, 2)))
+        label(f"peak {k}", (grid[top], floor[top] + 0.5 * line[top]), (0, 5), ha="center")
+    above.plot(grid, floor + lines.sum(axis=0), color=color)
+    bars = constants["error"].to_numpy() if "error" in constants else None
+    above.errorbar(x, y, bars, fmt="o", ms=2.5, lw=0.7, color=COLORS["data"], zorder=1.9)
+    above.set_ylabel(with_units("y", y.units))
+    background, peaks = curves(fit, x.to_numpy())
+    mean = (background + peaks.sum(axis=1)).mean(axis=0)
+    noise = float(fit["posterior"]["noise"].mean()) if bars is None else bars
+    below.axhspan(-1.96, 1.96, color=color, alpha=0.18, lw=0)
+    below.axhline(0, color=color, lw=1)
+    below.plot(x, (y.to_numpy() - mean) / noise, "o", ms=2.5, color=COLORS["data"])
+    below.set_ylabel("residual / noise")
+    below.set_xlabel(with_units("x", x.units))
+    fig.align_ylabels()
+    return fig
 
 
+@styled
 def marginals(fit: xr.DataTree) -> Figure:
     """Draw the posterior of each fitted parameter with its quadratic approximation."""
     from matplotlib.ticker import MaxNLocator
 
-    from bayesinf.figures import COLORS, canvas, density, styled, with_units
-
-    @styled
-    def draw():
-        scalars, truth = list(_scalars(fit, _fitted(fit))), _known(fit)
-        columns = min(4, len(scalars))
-        rows = -(-len(scalars) // columns)
-        fig, axes = canvas(rows, columns, height=0.4 + 1.7 * rows, squeeze=False)
-        for axis in axes.flat[len(scalars) :]:
-            axis.set_axis_off()
-        for axis, (label, draws, best, error, unit) in zip(axes.flat, scalars, strict=False):
-            sd = error * _widening(fit)
-            low, high = np.quantile(draws, [0.001, 0.999])
-            grid = np.linspace(min(low, best - 3.3 * sd), max(high, best + 3.3 * sd), 300)
-            sampled = density(draws.ravel(), grid)
-            normal = np.exp(-0.5 * ((grid - best) / sd) ** 2) / (sd * np.sqrt(2 * np.pi))
-            axis.fill_between(grid, sampled, color=COLORS["posterior"], alpha=0.3, lw=0)
-            axis.plot(grid, normal, color=COLORS["second"])
-            if label in truth:
-                axis.axvline(truth[label], color=COLORS["truth"], lw=1, ls=(0, (4, 2)))
-            axis.set_ylim(0, 1.12 * max(sampled.max(), normal.max()))
-            axis.set_yticks([])
-            axis.spines["left"].set_visible(False)
-            axis.xaxis.set_major_locator(MaxNLocator(3))
-            axis.set_xlabel(with_units(label.replace("background_", "background "), unit))
-        known = "certified" if _known(fit, "certified") else "truth"
-        words = [("emcee", "posterior"), ("Laplace", "second")] + [(known, "truth")] * bool(truth)
-        for k, (word, role) in enumerate(words):
-            axes[0, 0].annotate(word, (0, 1), (0, -12 * k), color=COLORS[role], va="top",
-                                xycoords="axes fraction", textcoords="offset points")  # fmt: skip
-        return fig
-
-    return draw()
+    scalars, truth = list(_scalars(fit, _fitted(fit))), _known(fit)
+    columns = min(4, len(scalars))
+    rows = -(-len(scalars) // columns)
+    fig, axes = canvas(rows, columns, height=0.4 + 1.7 * rows, squeeze=False)
+    for axis in axes.flat[len(scalars) :]:
+        axis.set_axis_off()
+    for axis, (label, draws, best, error, unit) in zip(axes.flat, scalars, strict=False):
+        sd = error * _widening(fit)
+        low, high = np.quantile(draws, [0.001, 0.999])
+        grid = np.linspace(min(low, best - 3.3 * sd), max(high, best + 3.3 * sd), 300)
+        sampled = density(draws.ravel(), grid)
+        normal = np.exp(-0.5 * ((grid - best) / sd) ** 2) / (sd * np.sqrt(2 * np.pi))
+        axis.fill_between(grid, sampled, color=COLORS["posterior"], alpha=0.3, lw=0)
+        axis.plot(grid, normal, color=COLORS["second"])
+        if label in truth:
+            axis.axvline(truth[label], color=COLORS["truth"], lw=1, ls=(0, (4, 2)))
+        axis.set_ylim(0, 1.12 * max(sampled.max(), normal.max()))
+        axis.set_yticks([])
+        axis.spines["left"].set_visible(False)
+        axis.xaxis.set_major_locator(MaxNLocator(3))
+        axis.set_xlabel(with_units(label.replace("background_", "background "), unit))
+    known = "certified" if _known(fit, "certified") else "truth"
+    words = [("emcee", "posterior"), ("Laplace", "second")] + [(known, "truth")] * bool(truth)
+    for k, (word, role) in enumerate(words):
+        axes[0, 0].annotate(word, (0, 1), (0, -12 * k), color=COLORS[role], va="top",
+                            xycoords="axes fraction", textcoords="offset points")  # fmt: skip
+    return fig
 
 
+@styled
 def prior_predictive(fit: xr.DataTree) -> Figure:
     """Draw the spectra that the priors expect, with the data."""
-    from bayesinf.figures import COLORS, canvas, styled, with_units
-
-    @styled
-    def draw():
-        x, y = fit["constant_data"]["x"], fit["observed_data"]["y"]
-        values = fit["prior_predictive"]["y"].to_numpy().reshape(-1, len(x))
-        values = values[np.isfinite(values).all(axis=1)]
-        fig, axis = canvas(height=3.2)
-        for share, alpha in ((0.9, 0.2), (0.5, 0.35)):
-            low, high = np.quantile(values, [(1 - share) / 2, (1 + share) / 2], axis=0)
-            axis.fill_between(x, low, high, color=COLORS["prior"], alpha=alpha, lw=0)
-            axis.annotate(f"{share:.0%}", (float(x[-1]), high[-1]), (3, 0), va="center",
-                          color=COLORS["prior"], textcoords="offset points",
-                          annotation_clip=False)  # fmt: skip
-        axis.plot(x, np.median(values, axis=0), color=COLORS["prior"])
-        axis.plot(x, y, "o", ms=2, color=COLORS["data"])
-        axis.set_xlabel(with_units("x", x.units))
-        axis.set_ylabel(with_units("y", y.units))
-        return fig
-
-    return draw()
+    x, y = fit["constant_data"]["x"], fit["observed_data"]["y"]
+    values = fit["prior_predictive"]["y"].to_numpy().reshape(-1, len(x))
+    values = values[np.isfinite(values).all(axis=1)]
+    fig, axis = canvas(height=3.2)
+    for share, alpha in ((0.9, 0.2), (0.5, 0.35)):
+        low, high = np.quantile(values, [(1 - share) / 2, (1 + share) / 2], axis=0)
+        axis.fill_between(x, low, high, color=COLORS["prior"], alpha=alpha, lw=0)
+        axis.annotate(f"{share:.0%}", (float(x[-1]), high[-1]), (3, 0), va="center",
+                      color=COLORS["prior"], textcoords="offset points",
+                      annotation_clip=False)  # fmt: skip
+    axis.plot(x, np.median(values, axis=0), color=COLORS["prior"])
+    axis.plot(x, y, "o", ms=2, color=COLORS["data"])
+    axis.set_xlabel(with_units("x", x.units))
+    axis.set_ylabel(with_units("y", y.units))
+    return fig

@@ -151,7 +151,7 @@ def test_provenance_is_complete_and_says_equal_things_once(written):
     for key in FITS["gibbs"].attrs:
         assert key.replace("_", " ") in rest
     assert rest.count(FITS["gibbs"].attrs["data_sha256"]) == 1
-    assert "seed 1, draws 500, tune 500, chains 4, prior_draws 500" in rest
+    assert "seed 1, draws 500, tune 300, chains 4, prior_draws 500" in rest
     assert rest[rest.index("inference") + 1 :][:2] == ["gibbs", "exact"]
 
 

@@ -42,7 +42,7 @@ def definition(
         except Exception:  # whatever a function does that was never meant for symbols
             from pytensor.compile.ops import wrap_py
 
-            pointwise = wrap_py([pt.dvector], [pt.dvector])(problem.curve)
+            pointwise = wrap_py([pt.dvector], [pt.dvector])(problem.curve.__call__)
             mean = pointwise(pt.stack(list(theta.values())))
         pm.Normal("y", mean, variables.get(NOISE, problem.error), observed=problem.y)
         if len(problem.keys) > 1:

@@ -144,9 +144,10 @@ class Problem:
     def sorted(self, theta: np.ndarray) -> np.ndarray:
         """Exchange whole components of a point so that their keys ascend."""
         places = [[self.free.index(name) for name in component] for component in self.ordered]
-        sources = sorted(places, key=lambda place: theta[place[0]])
         result = theta.copy()
-        result[sum(places, [])] = theta[sum(sources, [])]
+        by_key = sorted(places, key=lambda place: theta[place[0]])
+        for place, source in zip(places, by_key, strict=True):
+            result[place] = theta[source]
         return result
 
     def sample_prior(self, rng: np.random.Generator, size: int) -> np.ndarray:
