@@ -165,7 +165,7 @@ def fit(
         raise FitError(f"no free parameter {', '.join(sorted(unknown))}: a prior can be given for "
                        f"{', '.join(of_kind)}")  # fmt: skip
     of_kind |= priors or {}
-    kinds = ("center", "height", "sigma", *SHAPES[shape].extra)  # the first orders the peaks
+    extra = SHAPES[shape].extra
     if starts is None:
         starts = guesses(data, peaks, background, shape, origin, of_kind)
     return curve.fit(
@@ -177,8 +177,13 @@ def fit(
         method,
         priors={flat: prior for name, prior in of_kind.items() for flat in _names(name, peaks)},
         starts=[_flat_start(start, peaks) for start in starts],
-        ordered=list(zip(*(_names(name, peaks) for name in kinds), strict=True)),
-        stacked={name: ("peak", _names(name, peaks)) for name in (*kinds, "amplitude", "fwhm")},
+        ordered=list(
+            zip(*(_names(v, peaks) for v in ("center", "height", "sigma", *extra)), strict=True)
+        ),
+        stacked={
+            name: ("peak", _names(name, peaks))
+            for name in ("height", "center", "sigma", *extra, "amplitude", "fwhm")
+        },
         units=_units(data["x"].units, data["y"].units),
         reference=reference,
         system="peaks",
@@ -382,8 +387,6 @@ def simulate(
     -------
     a Dataset with ``x``, ``y`` (point,) and NAME_truth for every parameter.
     """
-    import xarray as xr
-
     x = np.linspace(0, 10, 101) if x is None else np.asarray(x, dtype=float)
     rng = DEFAULT.generator("simulate") if rng is None else rng
     needed = [f"background_{name}" for name in BACKGROUNDS[background][1]] + [*SHAPES[shape].extra]
@@ -400,12 +403,18 @@ def simulate(
     truth["noise"] = np.asarray(noise, float)
     for name in ("amplitude", "fwhm"):
         truth[name] = np.array([params[flat].value for flat in _names(name, peaks)])
-    variables = {
-        f"{name}_truth": (("peak",) if value.ndim else (), value, {"units": "1"})
-        for name, value in truth.items()
-    }
-    variables |= {"x": ("point", x, {"units": "1"}), "y": ("point", y, {"units": "1"})}
-    return xr.Dataset(variables, {"peak": np.arange(1, peaks + 1)})
+    known = _reference(truth, "truth", peaks)
+    return known.assign(x=("point", x, {"units": "1"}), y=("point", y, {"units": "1"}))
+
+
+def _reference(values, suffix, peaks, units=None):
+    """Known values as NAME_suffix, (peak,) or scalars."""
+    from bayesinf.posterior import dataset
+
+    arrays = {f"{name}_{suffix}": np.asarray(value) for name, value in values.items()}
+    dims = {name: ("peak",) for name, array in arrays.items() if array.ndim}
+    units = {f"{name}_{suffix}": unit for name, unit in (units or {}).items()}
+    return dataset(arrays, dims, {"peak": np.arange(1, peaks + 1)}, units, sampled=False)
 
 
 def overlap(rng: np.random.Generator | None = None) -> xr.Dataset:
@@ -481,8 +490,6 @@ def nist_options(data: xr.Dataset) -> dict[str, object]:
     ``reference`` with the certified values and their sds in our parameters, NAME_certified and
     NAME_certified_sd.
     """
-    import xarray as xr
-
     if data.name.startswith("Gauss"):
         # Ours from NIST's b, with the derivative by which the sd is carried over.
         convert = lambda b: {
@@ -504,20 +511,13 @@ def nist_options(data: xr.Dataset) -> dict[str, object]:
         if "amplitude" in start:
             start["height"] = start.pop("amplitude") / (np.sqrt(2 * np.pi) * start["sigma"])
     units = _units(data["x"].units, data["y"].units)
-    coords = {"peak": np.arange(1, model["peaks"] + 1)}
-    reference = {
-        f"{name}_{suffix}": (("peak",) if np.ndim(value) else (), value, {"units": units[name]})
-        for suffix, group in (("certified", values), ("certified_sd", errors))
-        for name, value in group.items()
-    }
-    dimensionless = {"units": "1"}
-    for name in ("residual_sum_of_squares", "degrees_of_freedom"):
-        reference[f"{name}_certified"] = ((), data[name].to_numpy(), dimensionless)
+    whole = {n: data[n].item() for n in ("residual_sum_of_squares", "degrees_of_freedom")}
+    reference = _reference(values | whole, "certified", model["peaks"], units)
     return model | {
         "origin": 0.0,
         "case": f"NIST {data.name}",
         "starts": starts,
-        "reference": xr.Dataset(reference, coords),
+        "reference": reference.merge(_reference(errors, "certified_sd", model["peaks"], units)),
     }
 
 
@@ -619,14 +619,10 @@ def correlations(fit: xr.DataTree) -> pd.DataFrame:
     i, j = np.triu_indices(len(labels), 1)
     laplace, emcee = classical[i, j], np.corrcoef(draws)[i, j]
     return pd.DataFrame(
-        {
-            "Laplace": laplace,
-            "emcee": emcee,
-            "difference": laplace - emcee,
-            "ratio": laplace / emcee,
-        },
+        {"Laplace": laplace, "emcee": emcee, "difference": laplace - emcee,
+         "ratio": laplace / emcee},
         pd.Index([f"{labels[a]}, {labels[b]}" for a, b in zip(i, j, strict=True)], name="pair"),
-    ).iloc[np.argsort(-np.abs(emcee))]
+    ).iloc[np.argsort(-np.abs(emcee))]  # fmt: skip
 
 
 def quadratic_verdict(fit: xr.DataTree) -> tuple[bool, str]:
@@ -670,12 +666,8 @@ def certified_table(fit: xr.DataTree) -> pd.DataFrame:
         for group, suffix in (("sample_stats", ""), ("constant_data", "_certified"))
     )
     frame = pd.DataFrame.from_dict(rows, orient="index").rename_axis("parameter")
-    frame.loc["residual sum of squares"] = [
-        f"{known:.10g}",
-        "",
-        f"{found / known - 1:.0e}",
-        *[""] * 3,
-    ]
+    row = [f"{known:.10g}", "", f"{found / known - 1:.0e}", "", "", ""]
+    frame.loc["residual sum of squares"] = row
     return frame
 
 
@@ -683,10 +675,10 @@ def _scalars(fit, names=None):
     """Each scalar's label, draws, optimum, standard error and unit."""
     statistics = fit["sample_stats"]
     for label, array in elements(fit, names).items():
-        at = {dim: array[dim] for dim in ("peak",) if dim in array.coords}
-        name = label.partition("[")[0]
+        at = {"peak": array["peak"]} if "peak" in array.coords else {}
         best, error = (
-            float(statistics[f"{name}_{what}"].sel(at)) for what in ("optimum", "standard_error")
+            float(statistics[f"{array.name}_{what}"].sel(at))
+            for what in ("optimum", "standard_error")
         )
         yield label, array.to_numpy(), best, error, array.units
 
@@ -752,10 +744,7 @@ def story(fits: Mapping[str, xr.DataTree]) -> Story:
             "Numbers",
             ("Amplitude is the area under a peak, sigma its width as lmfit defines it.",),
             tuple(more),
-            (
-                _estimates(best),
-                *_side_by_side(main),
-            ),
+            (_estimates(best), *_side_by_side(main)),
         ),
         predictive=Section(
             "Data under the posterior",
@@ -808,11 +797,7 @@ def story(fits: Mapping[str, xr.DataTree]) -> Story:
                 _called(_best(of)),
                 _answer(of),
                 tuple(_pictures(f"{name}_", of)),
-                (
-                    _estimates(_best(of)),
-                    *_side_by_side(of),
-                    *_certified(_best(of)),
-                ),
+                (_estimates(_best(of)), *_side_by_side(of), *_certified(_best(of))),
             )
             for name, of in others
         ),

@@ -155,11 +155,8 @@ def test_a_dip_is_a_matter_of_the_prior():
 def test_units_groups_and_names(tmp_path):
     data = peaks.simulate(background="linear", background_level=1.0, background_slope=0.2)
     data["x"].attrs["units"], data["y"].attrs["units"] = "nm", "V"
-    fit = load(
-        save(
-            peaks.fit(data["x"], data["y"], background="linear", settings=SHORT), tmp_path / "a.nc"
-        )
-    )
+    fit = peaks.fit(data["x"], data["y"], background="linear", settings=SHORT)
+    fit = load(save(fit, tmp_path / "a.nc"))
     assert set(REQUIRED_GROUPS) <= set(fit.children)
     units = {name: variable.units for name, variable in fit["posterior"].data_vars.items()}
     assert units == {"height": "V", "center": "nm", "sigma": "nm", "amplitude": "V nm",
@@ -171,23 +168,14 @@ def test_units_groups_and_names(tmp_path):
 
 
 def test_the_story_is_told_from_files_alone(tmp_path):
-    fits = {
-        "laplace": eckerle("laplace"),
-        "emcee": eckerle("emcee"),
-        "overlap_emcee": overlap("emcee"),
-    }
+    fits = {"laplace": eckerle("laplace"), "emcee": eckerle("emcee"),
+            "overlap_emcee": overlap("emcee")}  # fmt: skip
     fits = {name: load(save(fit, tmp_path / f"{name}.nc")) for name, fit in fits.items()}
     story = peaks.story(fits)
     assert "may be used" in story.answer.paragraphs[1]
     assert "may not be used" in story.extra[0].paragraphs[1]
-    sections = (
-        story.answer,
-        story.numbers,
-        story.predictive,
-        story.classical,
-        story.priors,
-        *story.extra,
-    )
+    sections = (story.answer, story.numbers, story.predictive, story.classical, story.priors,
+                *story.extra)  # fmt: skip
     pictures = [picture for section in sections for picture in section.pictures]
     assert len({picture.name for picture in pictures}) == len(pictures) >= 8
     assert all(picture.alt and picture.caption for picture in pictures)

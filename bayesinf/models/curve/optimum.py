@@ -92,13 +92,21 @@ def _descend(problem, start):
     free, params = problem.free, copy.deepcopy(problem.curve.params)
     at = lambda params: np.array([params[name].value for name in free])
 
+    limit = 1000 * (1 + len(free))
+
     def run():
-        return at(
-            lmfit.minimize(
-                lambda p: _residual(problem, at(p)), params, method="leastsq", calc_covar=False,
-                xtol=1e-14, ftol=1e-14, max_nfev=1000 * (1 + len(free)),
-            ).params
+        tried = []
+
+        def residual(p):
+            tried.append(at(p))
+            return _residual(problem, tried[-1])
+
+        result = lmfit.minimize(
+            residual, params, method="leastsq", calc_covar=False, xtol=1e-14, ftol=1e-14,
+            max_nfev=limit,
         )  # fmt: skip
+        # Of a run cut short lmfit returns MINPACK's working array, whose memory is free by then.
+        return tried[limit - 1] if result.aborted else at(result.params)
 
     for name, value in zip(free, start, strict=True):
         params[name].value = value

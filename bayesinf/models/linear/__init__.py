@@ -32,6 +32,9 @@ __all__ = ["PRIORS", "Horseshoe", "Laplace", "Normal", "SpikeAndSlab", "definiti
 # Sweeps of the spike-and-slab sampler for each draw kept: they cost less than storing the draw.
 SPIKE_THIN = 3
 
+# Prior factors of the coefficients; the others are those of hyperparameters.
+OF_COEFFICIENTS = ("beta", "included", "local")
+
 # The sampler that a prior has of its own.
 OWN = {Normal: "exact", Laplace: "gibbs", Horseshoe: "gibbs", SpikeAndSlab: "gibbs"}
 
@@ -90,15 +93,13 @@ def fit(
     started = time.perf_counter()
     labels = _Labels.of(X, y, name, units or {})
     problem = regression(labels.X, labels.y, prior, noise=noise, intercept=intercept)
-    draws, stats, extra_loglik, inference = _sample(problem, sampler, settings)
+    draws, stats, marginal, inference = _sample(problem, sampler, settings)
 
-    noise_draws = (
-        np.full(problem.shape[0], float(problem.noise)) if problem.noise_fixed else draws["sigma"]
-    )
+    known_noise = np.full(problem.shape[0], problem.noise) if problem.noise_fixed else None
     groups = predictive_groups(
         problem.y,
         problem.mean(draws),
-        noise_draws,
+        draws.get("sigma", known_noise),
         settings.generator("posterior predictive"),
         dim=labels.row,
         coords=labels.row_coords,
@@ -106,66 +107,53 @@ def fit(
         name=labels.y_name,
         discrepancies=discrepancies,
     )
-    if extra_loglik is not None:
-        marginal = f"{labels.y_name}_marginal"
+    if marginal is not None:
         groups["log_likelihood"] = groups["log_likelihood"].merge(
-            dataset({marginal: extra_loglik}, {marginal: (labels.row,)})
+            labels.data({f"{labels.y_name}_marginal": marginal}, units="1")
         )
     groups["sample_stats"] = groups["sample_stats"].merge(labels.evidence(stats))
-
-    prior_draws = problem.sample_prior(settings.generator("prior"), settings.prior_draws)
-    prior_mean = problem.mean(prior_draws)
-    prior_noise = prior_draws.get("sigma", np.full(len(prior_mean), float(0)))[:, np.newaxis]
-    if problem.noise_fixed:
-        prior_noise = np.float64(problem.noise)
-    replica = prior_mean + prior_noise * settings.generator("prior predictive").standard_normal(
-        prior_mean.shape
-    )
-    one_chain = {k: v[np.newaxis] for k, v in prior_draws.items()}
-    fixed = problem.prior.fixed | ({"sigma": problem.noise} if problem.noise_fixed else {})
     if constant is None:
         constant = dataset(
             {"X": problem.X}, {"X": (labels.row, labels.column)}, labels.coords, sampled=False
         )
-    sentences = problem.prior.sentences() + [
-        f"sigma {'=' if problem.noise_fixed else '~'} {problem.noise}"
-    ] + ([f"intercept ~ {problem.intercept}"] if problem.intercept else [])  # fmt: skip
+    fixed = problem.prior.fixed | ({"sigma": problem.noise} if problem.noise_fixed else {})
+    factors = problem.log_factors(draws)
     groups |= {
-        "posterior": labels.dataset(draws),
-        "log_prior": labels.dataset(problem.log_factors(draws), scalar=True),
-        "prior": labels.dataset(one_chain),
-        "prior_predictive": dataset(
-            {labels.y_name: replica[np.newaxis]},
-            {labels.y_name: (labels.row,)},
-            labels.row_coords,
-            {labels.y_name: labels.y_units},
-        ),
-        "observed_data": dataset(
-            {labels.y_name: problem.y},
-            {labels.y_name: (labels.row,)},
-            labels.row_coords,
-            {labels.y_name: labels.y_units},
-            sampled=False,
-        ),
+        "posterior": labels.parameters(draws),
+        "log_prior": dataset(labels.rename(factors)),
+        "observed_data": labels.data({labels.y_name: problem.y}, sampled=False),
         "constant_data": constant.merge(
             dataset({k: np.float64(v) for k, v in fixed.items()}, sampled=False)
         ),
+        **_prior_groups(problem, labels, settings),
     }
-    data = xr.Dataset(
-        {"X": ((labels.row, labels.column), problem.X), "y": ((labels.row,), problem.y)}
-    )
-    hyperparameters = [k for k in groups["log_prior"].data_vars if k not in
-                       (name, "included", "local")]  # fmt: skip
     return assemble(
         groups,
         system=system,
         model=type(problem.prior).__name__,
         inference=inference,
         settings=settings,
-        data=data,
+        data=xr.Dataset(
+            {"X": ((labels.row, labels.column), problem.X), "y": (labels.row, problem.y)}
+        ),
         started=started,
-        attrs={"hyperparameters": json.dumps(hyperparameters), "prior": json.dumps(sentences)},
+        attrs={
+            "hyperparameters": json.dumps([k for k in factors if k not in OF_COEFFICIENTS]),
+            "prior": json.dumps(problem.sentences()),
+        },
     )
+
+
+def _prior_groups(problem, labels, settings):
+    """Draws from the prior, and the data that they would make."""
+    draws = problem.sample_prior(settings.generator("prior"), settings.prior_draws)
+    mean = problem.mean(draws)
+    sigma = draws["sigma"][:, np.newaxis] if "sigma" in draws else problem.noise
+    replicas = mean + sigma * settings.generator("prior predictive").standard_normal(mean.shape)
+    return {
+        "prior": labels.parameters({k: v[np.newaxis] for k, v in draws.items()}),
+        "prior_predictive": labels.data({labels.y_name: replicas[np.newaxis]}),
+    }
 
 
 def predict(posterior, X, *, name: str = "beta", settings: Settings = DEFAULT):
@@ -291,14 +279,22 @@ class _Labels:
         return self
 
     def rename(self, arrays):
+        """Call the coefficients what the caller calls them."""
         return {self.name if k == "beta" else k: v for k, v in arrays.items()}
 
-    def dataset(self, arrays, scalar=False):
+    def parameters(self, arrays):
+        """A group of parameters."""
         from bayesinf.posterior import dataset
 
-        wide = {} if scalar else {k: (self.column,) for k in (self.name, "included", "local")}
-        units = {} if scalar else self.units
-        return dataset(self.rename(arrays), wide, self.coords, units)
+        dims = {k: (self.column,) for k in (self.name, "included", "local")}
+        return dataset(self.rename(arrays), dims, self.coords, self.units)
+
+    def data(self, arrays, sampled=True, units=None):
+        """A group of values for each observation."""
+        from bayesinf.posterior import dataset
+
+        dims, units = dict.fromkeys(arrays, (self.row,)), units or self.y_units
+        return dataset(arrays, dims, self.row_coords, dict.fromkeys(arrays, units), sampled=sampled)
 
     def evidence(self, stats):
         """What a method leaves for the checks; sampled statistics lead with chain and draw."""
@@ -308,4 +304,5 @@ class _Labels:
         sampled = {k: v for k, v in stats.items() if np.ndim(v) == 2}
         rest = {k: v for k, v in stats.items() if k not in sampled}
         dims = {k: (self.column,) for k, v in rest.items() if np.ndim(v) == 1}
-        return dataset(sampled).merge(dataset(rest, dims, self.coords, self.units, sampled=False))
+        units = {k: self.units[self.name] for k in dims}
+        return dataset(sampled).merge(dataset(rest, dims, self.coords, units, sampled=False))

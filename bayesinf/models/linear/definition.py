@@ -69,6 +69,12 @@ class Regression:
         mean = draws["beta"] @ self.X.T
         return mean + draws["intercept"][..., np.newaxis] if "intercept" in draws else mean
 
+    def sentences(self) -> list[str]:
+        """Say every prior, one line a parameter."""
+        noise = f"sigma {'=' if self.noise_fixed else '~'} {self.noise}"
+        alpha = [f"intercept ~ {self.intercept}"] if self.intercept else []
+        return [*self.prior.sentences(), noise, *alpha]
+
     def log_factors(self, draws: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """Log density of each factor of the prior at each draw."""
         draws = {"sigma": np.float64(self.noise), **draws} if self.noise_fixed else draws
