@@ -31,7 +31,10 @@ class Design:
     def __init__(self, X: np.ndarray, y: np.ndarray):
         self.X, self.y = np.ascontiguousarray(X), y
         self.dual = X.shape[0] < X.shape[1]
-        if not self.dual:
+        if self.dual:
+            # Fresh megabytes at every sweep cost page faults, which chains side by side queue for.
+            self._scaled = np.empty_like(self.X)
+        else:
             self.gram, self.correlation = X.T @ X, X.T @ y
             # |y - Xβ|² = |Qᵀy - Rβ|² + floor: no cancellation, and a cost that forgets n.
             Q, self.R = np.linalg.qr(X)
@@ -48,8 +51,8 @@ class Design:
         """Return X diag(v) Xᵀ in the dual form, diag(√v) XᵀX diag(√v) in the primal."""
         root = np.sqrt(variances)
         if self.dual:
-            scaled = self.X * root
-            return scaled @ scaled.T
+            np.multiply(self.X, root, out=self._scaled)
+            return self._scaled @ self._scaled.T
         return self.gram * root * root[:, np.newaxis]
 
     def condition(self, kernel: np.ndarray, variances: np.ndarray, sigma: float) -> Conditional:
@@ -117,9 +120,10 @@ class Conditional:
         """
         design, sigma = self.design, self.sigma
         if design.dual:
-            half = lapack.dtrtri(self.factor, lower=1)[0]
-            diagonal = np.einsum("ki,ki->i", half, half) / sigma**2
-            weighted = half.T @ (half @ design.y) / sigma**2
+            # The transpose is in LAPACK's order: no copy on the way in.
+            half = lapack.dtrtri(self.factor.T, lower=0)[0]
+            diagonal = np.einsum("ik,ik->i", half, half) / sigma**2
+            weighted = _solve(self.factor, _solve(self.factor, design.y), trans=1) / sigma**2
         else:
             half = _solve(self.factor, (design.X * np.sqrt(self.variances)).T) / sigma
             diagonal = (1 - np.sum(half**2, axis=0)) / sigma**2
