@@ -762,7 +762,7 @@ def _summary(fits):
         row = {
             "test R², posterior mean": f"{mean_score(fit):.6f}",
             "test R² of a draw, 95 %": " to ".join(
-                f"{q:.5f}" for q in np.quantile(score, [0.025, 0.975])
+                f"{q:.5f}".replace("-", "−") for q in np.quantile(score, [0.025, 0.975])
             ),
         }
         for name in _scalars(fit):

@@ -309,7 +309,7 @@ def test_spike_and_slab_scales_against_quadrature():
     assert np.all(np.abs(np.array(found) - expected) < [0.05, 0.01, 0.015])
 
 
-@pytest.mark.parametrize("name", ["normal", "laplace", "horseshoe"])
+@pytest.mark.parametrize("name", ["normal", "laplace", "relative laplace", "horseshoe"])
 def test_fast_route_and_nuts_draw_from_the_same_posterior(name):
     X, y = toy(12, 3)
     settings = Settings(draws=1500, tune=500, chains=2, prior_draws=4)

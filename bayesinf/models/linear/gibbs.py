@@ -1,8 +1,9 @@
 """Gibbs sampling for the shrinking priors, Laplace and horseshoe.
 
 Both are normal given one local scale for each coefficient, so a sweep is: the noise with all
-coefficients integrated out, the coefficients in one block, then the scales given them. Integrating
-out matters: with more coefficients than data the noise given the coefficients hardly moves. The
+coefficients integrated out, the coefficients in one block, the noise once more given them, then
+the scales. Integrating out matters with more coefficients than data, where the noise given the
+coefficients hardly moves; the second step, which costs nothing, matters where data abound. The
 work is in BLAS and LAPACK (one product and a few Cholesky factors of the smaller side of X a
 sweep), so the loop around it is plain Python.
 """
@@ -69,6 +70,10 @@ class LaplaceScales:
         """Whether the variances depend on the noise."""
         return self.prior.relative
 
+    def standardised(self, beta):
+        """Coefficients in units of σ that are standard normal but for it; none if absolute."""
+        return beta / (self.scale * np.sqrt(self.omega)) if self.prior.relative else beta[:0]
+
     def update(self, rng, beta, sigma):
         """Draw scale given β with ω integrated out, then ω given both."""
         size = np.abs(beta) / (sigma if self.prior.relative else 1.0)
@@ -100,6 +105,10 @@ class HorseshoeScales:
     def variances(self, sigma):
         """Prior variances of the coefficients."""
         return self.prior.sd(self.local, self.scale, self.slab_width) ** 2
+
+    def standardised(self, beta):
+        """No coefficient is in units of σ."""
+        return beta[:0]
 
     def update(self, rng, beta, sigma):
         """Draw local scales, scale and slab width given β, in turn."""
@@ -192,17 +201,33 @@ def chain(
         if sweep >= 0:
             # The marginal belongs to the scales that made this β, before they move on.
             record = {"beta": beta, "log_marginal": log_density(y - offset, *_loo(current))}
-        scales.update(rng, beta, current.sigma)
+        if not problem.noise_fixed:
+            square = design.residual_square(coefficients)
+            log_sigma = _noise_given(rng, problem.noise, log_sigma, n, square,
+                                     scales.standardised(beta))  # fmt: skip
+        sigma = np.exp(log_sigma)
+        scales.update(rng, beta, sigma)
         if sweep < 0:
             continue
         record |= scales.record()
-        record |= {} if problem.noise_fixed else {"sigma": current.sigma}
+        record |= {} if problem.noise_fixed else {"sigma": sigma}
         record |= {"intercept": coefficients[0] + offset} if alpha else {}
         if kept is None:
             kept = {k: np.empty((draws, *np.shape(v))) for k, v in record.items()}
         for name, value in record.items():
             kept[name][sweep] = value
     return kept
+
+
+def _noise_given(rng, prior, log_sigma, count, square, standardised):
+    """Draw log σ given residuals of summed square and the coefficients that are in units of σ."""
+    count, square = count + len(standardised), square + np.sum(standardised**2)
+
+    def log_density(x):
+        sigma = np.exp(x)
+        return prior.log_density(sigma) + x - count * x - 0.5 * square / sigma**2
+
+    return slice_sample(rng, log_density, np.array([log_sigma]), 1.0)[0]
 
 
 def _loo(conditional):
