@@ -186,10 +186,10 @@ class SpikeAndSlab(CoefficientPrior):
     def _log_elements(self, hyper, draws):
         # The density of β is with respect to a point mass at zero plus Lebesgue measure.
         included, rate = np.asarray(draws["included"], dtype=bool), hyper["inclusion_rate"]
-        return {
-            "included": np.where(included, np.log(rate), np.log1p(-rate)),
-            "beta": np.where(included, log_normal(draws["beta"], hyper["slab_width"]), 0.0),
-        }
+        width = np.broadcast_to(hyper["slab_width"], included.shape)[included]
+        slab = np.zeros(included.shape)
+        slab[included] = log_normal(np.asarray(draws["beta"])[included], width)
+        return {"included": np.where(included, np.log(rate), np.log1p(-rate)), "beta": slab}
 
     def pymc(self, sigma, dim, centred=True):
         """Add the coefficients to the open PyMC model; ``slab`` is free where included is 0."""
