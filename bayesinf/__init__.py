@@ -5,11 +5,13 @@
     models/        likelihood and prior, defined once in PyMC, and this family's own fast routes
     inference/     routes that need a log density and nothing else
     posterior.py   InferenceData: groups, provenance, save and load
+    diagnostics.py R-hat, effective sample sizes and tails of weights, for thousands at once
     checks.py      may this posterior be believed?
     calibration.py does the whole machine give honest intervals?
     figures.py     InferenceData in, matplotlib Figure out
     report.py      one page a physicist can show
     workflow.py    the frame that every script in workflows/ shares
+    parallel.py    one function over many items, on local cores or a Dask cluster
 
 Data flow down this list and never up. What passes is xarray.
 """
