@@ -133,7 +133,7 @@ def lasso():
 def growth():
     from bayesinf.systems import ising
 
-    print("Spike and slab, n = 20 L: four chains of 400 draws and 100 before them")
+    print("Spike and slab, n = 20 L: four chains of 400 draws, 8 starts of 50 sweeps")
     print(f"{'L':>4} {'pairs':>6} {'n':>5} {'seconds':>8} {'ESS of bonds':>13} {'GiB so far':>11}"
           f" {'found':>6}")  # fmt: skip
     rows = []
@@ -157,7 +157,7 @@ def posterior_of(spins):
     from bayesinf.systems import ising
 
     started = time.perf_counter()
-    settings = Settings(draws=400, tune=100)
+    settings = Settings(draws=400, tune=50)
     fit = ising.fit(spins["states"], spins["energies"], "spike_and_slab",
                     couplings=spins["couplings"], settings=settings)  # fmt: skip
     seconds = time.perf_counter() - started

@@ -16,19 +16,30 @@ import numpy as np
 Discrepancy = Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]
 
 
+def _in_units_of_their_spread(y, mean, noise):
+    """Residuals over the noise, divided by their own rms.
+
+    So the shape of the residuals is judged and not their size, which an inferred noise follows
+    anyway; with stated error bars ``chi_square`` judges the size.
+    """
+    z = (y - mean) / noise
+    rms = np.sqrt(np.mean(z * z, axis=-1, keepdims=True))
+    return z / np.maximum(rms, np.finfo(float).tiny)
+
+
 def largest_residual(y, mean, noise):
-    """Largest absolute residual, in standard deviations of the noise: outliers show here."""
-    return np.max(np.abs((y - mean) / noise), axis=-1)
+    """Largest absolute residual, in units of their rms: outliers show here."""
+    return np.max(np.abs(_in_units_of_their_spread(y, mean, noise)), axis=-1)
 
 
 def residual_skewness(y, mean, noise):
-    """Third moment of the standardised residuals: lopsided noise shows here."""
-    z = (y - mean) / noise
+    """Third moment of the residuals, in units of their rms: lopsided noise shows here."""
+    z = _in_units_of_their_spread(y, mean, noise)
     return np.mean(z * z * z, axis=-1)
 
 
 def residual_memory(y, mean, noise):
-    """Correlation of neighbouring residuals: a trend that the mean has missed shows here."""
+    """Mean product of neighbouring residuals over the noise: a trend that the mean has missed shows here."""
     z = (y - mean) / noise
     return np.mean(z[..., 1:] * z[..., :-1], axis=-1)
 

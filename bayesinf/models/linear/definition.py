@@ -66,7 +66,11 @@ class Regression:
 
     def mean(self, draws: Mapping[str, np.ndarray]) -> np.ndarray:
         """Mean of y, (..., observation), for draws of ``beta`` (..., feature) and intercept."""
-        mean = draws["beta"] @ self.X.T
+        beta, X = draws["beta"], self.X
+        if "included" in draws:  # most columns are in no draw at all
+            used = np.any(draws["included"], axis=tuple(range(beta.ndim - 1)))
+            beta, X = beta[..., used], X[:, used]
+        mean = beta @ X.T
         return mean + draws["intercept"][..., np.newaxis] if "intercept" in draws else mean
 
     def sentences(self) -> list[str]:

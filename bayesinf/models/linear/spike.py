@@ -10,6 +10,11 @@ p + p · (changes), whatever the number of observations.
 
 Columns that are nearly copies of each other would trap such steps, since one must leave before the
 other can come. They are listed once, and each listed pair is drawn jointly over its four states.
+
+With few data a run may fall into a state of many small coefficients that explain anything, which
+single steps leave too rarely. Each chain therefore makes its tuning from several starts and goes on
+from the one of largest evidence, as any search over many optima does. Chains choose on their own,
+so where starts differ beyond what the choice can mend they disagree, and R-hat says so.
 """
 
 from __future__ import annotations
@@ -17,11 +22,13 @@ from __future__ import annotations
 import numpy as np
 
 from bayesinf.errors import FitError
+from bayesinf.models.linear import conditional
 from bayesinf.models.linear.definition import Regression
 from bayesinf.models.priors import Beta, HalfCauchy, InverseChi
 
 ALIKE = 0.7  # columns whose cosine exceeds this are drawn in pairs too
 PARTNERS = 8  # pairs a column at the most
+STARTS = 8  # short runs from different starts, of which a chain continues the best
 
 
 def alike(gram: np.ndarray) -> np.ndarray:
@@ -74,7 +81,7 @@ def chain(
     problem : a regression whose prior is ``SpikeAndSlab``.
     design : its ``Design``.
     rng : generator of this chain.
-    draws, tune : draws kept, and draws before those.
+    draws, tune : draws kept, and sweeps before those from each of ``STARTS`` starts.
     thin : sweeps for each draw.
 
     Returns
@@ -85,33 +92,62 @@ def chain(
     from bayesinf.models.linear.spike_kernel import run
 
     prior, alpha = problem.prior, problem.intercept
-    spread = np.sqrt(design.square / len(problem.y))
-    unit = spread / np.sqrt(np.mean(np.diag(design.gram)) / len(problem.y))
-    sigma = float(problem.noise) if problem.noise_fixed else spread * rng.uniform(0.5, 1.0)
-    width = prior.fixed.get("slab_width", unit * rng.uniform(0.1, 1.0))
-    rate = prior.fixed.get("inclusion_rate", rng.uniform(0.2, 2.0) / problem.shape[1])
-    coefficients, scales = run(
-        rng,
+    fixed = (
         design.gram,
         design.correlation,
         design.square,
         design.pairs,
         len(problem.y),
-        draws,
-        tune,
-        thin,
-        np.array([sigma, width, min(rate, 0.5)]),
         _inverse_gamma(problem.noise),
         _inverse_gamma(prior.slab_width),
         _beta(prior.inclusion_rate),
         alpha.sd**2 if alpha else 0.0,
     )
+    empty, best = np.zeros(len(design.correlation)), None
+    for _ in range(STARTS):
+        state = empty, _start(problem, design, rng)
+        if tune:
+            coefficients, scales = run(rng, *fixed, tune, 1, *state)
+            state = coefficients[-1], scales[-1]
+        evidence = _log_evidence(problem, design, *state)
+        if best is None or evidence > best[0]:
+            best = evidence, state
+    coefficients, scales = run(rng, *fixed, draws, thin, *best[1])
     beta = coefficients[:, 1:] if alpha else coefficients
     record = {"beta": beta, "included": (beta != 0).astype(np.int8)}
     record |= {} if problem.noise_fixed else {"sigma": scales[:, 0]}
     record |= {"intercept": coefficients[:, 0] + design.offset} if alpha else {}
     hyper = {"slab_width": scales[:, 1], "inclusion_rate": scales[:, 2]}
     return record | {name: hyper[name] for name in prior.inferred}
+
+
+def _start(problem, design, rng):
+    """Draw noise, slab width and inclusion rate to start from: all noise, a few wide slabs."""
+    prior, count = problem.prior, len(problem.y)
+    spread = np.sqrt(design.square / count)
+    unit = spread / np.sqrt(np.mean(np.diag(design.gram)) / count)
+    sigma = float(problem.noise) if problem.noise_fixed else spread * rng.uniform(0.5, 1.0)
+    width = prior.fixed.get("slab_width", unit * rng.uniform(0.1, 1.0))
+    rate = prior.fixed.get("inclusion_rate", min(0.5, rng.uniform(0.2, 2.0) / problem.shape[1]))
+    return np.array([sigma, width, rate])
+
+
+def _log_evidence(problem, design, coefficients, scales):
+    """log p(y, included, scales): which coefficients are in, their values integrated out."""
+    prior, alpha, (sigma, width, rate) = problem.prior, problem.intercept, scales
+    beta = coefficients[1:] if alpha else coefficients
+    inside = beta != 0
+    X, variances = problem.X[:, inside], np.full(int(inside.sum()), width**2)
+    if alpha:
+        X, variances = np.column_stack([np.ones(len(X)), X]), np.append(alpha.sd**2, variances)
+    if not len(variances):
+        X, variances = np.zeros((len(X), 1)), np.ones(1)
+    active = conditional.Design(X, problem.y - design.offset)
+    given = active.condition(active.kernel(variances), variances, sigma)
+    value = given.log_marginal() + inside.sum() * np.log(rate) + np.sum(~inside) * np.log1p(-rate)
+    for name, scale in (("slab_width", width), ("inclusion_rate", rate)):
+        value += prior.inferred[name].log_density(scale) if name in prior.inferred else 0.0
+    return value if problem.noise_fixed else value + problem.noise.log_density(sigma)
 
 
 # How the compiled chain reads the prior of a scale: (shape, rate, size) of the inverse gamma on its

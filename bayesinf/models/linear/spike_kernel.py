@@ -74,19 +74,23 @@ def _scale2(rng, prior, current, count, square):
 
 @numba.njit(nogil=True, cache=True)
 def run(
-    rng, gram, start, square, pairs, n, draws, tune, thin, scales, noise, slab, rate, alpha_variance
+    rng, gram, start, square, pairs, n, noise, slab, rate, alpha_variance, draws, thin, beta, scales
 ):
-    """Run the chain; the arguments are those that ``spike.chain`` prepares."""
+    """Run the chain from (beta, scales); the arguments are those that ``spike.chain`` prepares."""
     p = len(start)
     first = 1 if alpha_variance > 0.0 else 0
-    beta, correlation = np.zeros(p), start.copy()
+    beta, correlation = beta.copy(), start.copy()
+    for j in range(p):
+        if beta[j] != 0.0:
+            for k in range(p):
+                correlation[k] -= gram[j, k] * beta[j]
     # A copy, because walking down the diagonal of a large matrix misses the cache at every step.
     diagonal = np.empty(p)
     for j in range(p):
         diagonal[j] = gram[j, j]
     coefficients, kept = np.empty((draws, p)), np.empty((draws, 3))
     sigma2, tau2, pi = scales[0] ** 2, scales[1] ** 2, scales[2]
-    for draw in range(-tune, draws):
+    for draw in range(draws):
         for _ in range(thin):
             log_odds = log(pi) - log1p(-pi)
             if first:
@@ -117,7 +121,6 @@ def run(
                 yes = rng.standard_gamma(rate[0] + count)
                 no = rng.standard_gamma(rate[1] + p - first - count)
                 pi = min(max(yes / (yes + no), 1e-300), 1.0 - 1e-16)
-        if draw >= 0:
-            coefficients[draw] = beta
-            kept[draw, 0], kept[draw, 1], kept[draw, 2] = sqrt(sigma2), sqrt(tau2), pi
+        coefficients[draw] = beta
+        kept[draw, 0], kept[draw, 1], kept[draw, 2] = sqrt(sigma2), sqrt(tau2), pi
     return coefficients, kept
