@@ -39,7 +39,7 @@ def residual_skewness(y, mean, noise):
 
 
 def residual_memory(y, mean, noise):
-    """Mean product of neighbouring residuals over the noise: a trend that the mean has missed shows here."""
+    """Mean product of neighbouring residuals over the noise: a trend left over shows here."""
     z = (y - mean) / noise
     return np.mean(z[..., 1:] * z[..., :-1], axis=-1)
 
