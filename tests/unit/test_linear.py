@@ -9,7 +9,7 @@ from scipy import integrate, stats
 
 from bayesinf.errors import DataError, FitError
 from bayesinf.models import linear
-from bayesinf.models.linear import exact, gibbs
+from bayesinf.models.linear import exact, gibbs, spike
 from bayesinf.models.linear.conditional import Design
 from bayesinf.models.linear.definition import definition, regression
 from bayesinf.models.priors import Beta, HalfCauchy, InverseChi
@@ -279,6 +279,28 @@ def test_spike_and_slab_against_enumeration(copies):
     assert np.max(np.abs(found - wrong)) > 0.05
 
 
+@pytest.mark.parametrize("intercept", [False, True])
+@pytest.mark.parametrize("inside", [(0, 2), ()])
+def test_evidence_that_chooses_a_start_against_the_dense_normal(intercept, inside):
+    X, y = toy(8, 4, intercept=0.6)
+    prior = linear.SpikeAndSlab(Beta(1.0, 2.0), HalfCauchy(1.0))
+    problem = regression(X, y, prior, intercept=intercept)
+    sigma, width, rate = 0.4, 0.9, 0.3
+    beta = np.zeros(4)
+    beta[list(inside)] = 1.0
+    K = sigma**2 * np.eye(8) + width**2 * X[:, list(inside)] @ X[:, list(inside)].T
+    offset = 0.0
+    if intercept:
+        K, offset = K + problem.intercept.sd**2, problem.intercept.mean
+        beta = np.append(0.7, beta)
+    expected = stats.multivariate_normal(cov=K).logpdf(y - offset)
+    expected += len(inside) * np.log(rate) + (4 - len(inside)) * np.log1p(-rate)
+    expected += prior.slab_width.log_density(width) + prior.inclusion_rate.log_density(rate)
+    expected += problem.noise.log_density(sigma)
+    found = spike._log_evidence(problem, spike.Design(problem), beta, (sigma, width, rate))
+    assert found == pytest.approx(expected, rel=1e-9)
+
+
 def test_spike_and_slab_scales_against_quadrature():
     X, y = toy(10, 3, noise=0.6)
     prior = linear.SpikeAndSlab(Beta(2.0, 3.0), HalfCauchy(1.0))
@@ -332,6 +354,24 @@ def test_slice_sampling_keeps_its_target_and_not_another():
         x = gibbs.slice_sample(rng, lambda v: stats.gamma.logpdf(np.exp(v), 2.0) + v, x)
     assert stats.kstest(np.exp(x), stats.gamma(2.0).cdf).pvalue > 1e-3
     assert stats.kstest(np.exp(x), stats.gamma(2.3).cdf).pvalue < 1e-3
+
+
+@pytest.mark.parametrize("relative", [False, True])
+def test_noise_given_coefficients_is_scaled_inverse_chi_and_no_other(relative):
+    rng = np.random.default_rng(0)
+    scales = gibbs.LaplaceScales(linear.Laplace(0.8, relative=relative), 4, 1.0, rng)
+    beta, square, count, prior = np.array([0.3, -1.0, 0.2, 0.9]), 5.0, 12, InverseChi(3.0, 0.5)
+    z = scales.standardised(beta)
+    if relative:  # β_j ~ N(0, v_j(σ)) with v_j in units of σ²
+        np.testing.assert_allclose(z, 0.7 * beta / np.sqrt(scales.variances(0.7)))
+    x, kept = 0.0, []
+    for step in range(6000):
+        x = gibbs._noise_given(rng, prior, x, count, square, z)
+        kept += [np.exp(2 * x)] if step % 3 == 0 else []
+    dof = prior.dof + count + 4 * relative
+    total = prior.dof * prior.scale**2 + square + relative * np.sum(z**2)
+    assert stats.kstest(total / np.array(kept), stats.chi2(dof).cdf).pvalue > 1e-3
+    assert stats.kstest(total / np.array(kept), stats.chi2(dof + 2).cdf).pvalue < 1e-3
 
 
 # ── As a user meets it ───────────────────────────────────────────────────────────────────────────
