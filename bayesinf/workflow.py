@@ -215,6 +215,11 @@ def summary(fits: Mapping[str, xr.DataTree]) -> pd.DataFrame:
     return pd.concat(tables, ignore_index=True)
 
 
+def column(given: str | None) -> str | int | None:
+    """Read a column that the command line names, by its name or by its position from 1."""
+    return int(given) if given is not None and given.isdecimal() else given
+
+
 def cli(main: Callable) -> None:
     """Run a script's ``main`` with its options from the command line.
 

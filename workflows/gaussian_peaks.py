@@ -70,8 +70,7 @@ def own_spectrum(path, x, y, error):
     """Read a file of the user's."""
     from bayesinf.data import curve
 
-    position = lambda name: int(name) if name is not None and name.isdecimal() else name
-    read = curve(path, position(x), position(y), position(error))
+    read = curve(path, *map(workflow.column, (x, y, error)))
     return {"x": read["x"], "y": read["y"], "error": read.get("error"), "case": path.name}
 
 

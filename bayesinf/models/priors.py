@@ -1,9 +1,10 @@
-"""Proper priors of single parameters, each stated once and read three ways.
+"""Proper priors of single parameters, each stated once and read four ways.
 
 Each is a frozen dataclass that can draw itself with NumPy (``sample``), give its normalised log
-density (``log_density``), put itself into a PyMC model (``pymc``) and say itself in words
-(``str``). The PyMC variable is the definition; a test holds the other two to it. Fast routes use
-those two, so that no fit pays for PyMC's start-up unless it samples with PyMC.
+density (``log_density``), map a standard normal onto itself (``from_normal``), put itself into a
+PyMC model (``pymc``) and say itself in words (``str``). The PyMC variable is the definition; a test
+holds the others to it. Fast routes use those, so that no fit pays for PyMC's start-up unless it
+samples with PyMC.
 """
 
 from __future__ import annotations
@@ -34,6 +35,10 @@ class Normal:
         """Normalised log density at x."""
         return -0.5 * ((x - self.mean) / self.sd) ** 2 - np.log(self.sd) - 0.5 * np.log(2 * np.pi)
 
+    def from_normal(self, u):
+        """Return the value that stands in this prior where u stands in N(0, 1)."""
+        return self.mean + self.sd * np.asarray(u)
+
     def pymc(self, name, **kwargs):
         """Add the variable ``name`` to the open PyMC model."""
         import pymc as pm
@@ -42,6 +47,36 @@ class Normal:
 
     def __str__(self):
         return f"Normal({self.mean:.4g}, {self.sd:.4g}²)"
+
+
+@dataclass(frozen=True)
+class LogNormal:
+    """Normal in the logarithm: log x ~ N(log median, spread²), the default for positive scales."""
+
+    median: float = 1.0
+    spread: float = 1.0
+
+    def sample(self, rng, size=None):
+        """Draw from the prior."""
+        return self.median * np.exp(self.spread * rng.standard_normal(size))
+
+    def log_density(self, x):
+        """Normalised log density at x."""
+        z = np.log(np.asarray(x) / self.median) / self.spread
+        return -0.5 * z**2 - np.log(x) - np.log(self.spread) - 0.5 * np.log(2 * np.pi)
+
+    def from_normal(self, u):
+        """Return the value that stands in this prior where u stands in N(0, 1)."""
+        return self.median * np.exp(self.spread * np.asarray(u))
+
+    def pymc(self, name, **kwargs):
+        """Add the variable ``name`` to the open PyMC model."""
+        import pymc as pm
+
+        return pm.LogNormal(name, *_doubles(np.log(self.median), self.spread), **kwargs)
+
+    def __str__(self):
+        return f"log-normal({self.median:.4g}, ×/÷ {np.exp(self.spread):.3g})"
 
 
 @dataclass(frozen=True)
@@ -59,6 +94,10 @@ class Uniform:
         """Normalised log density at x; -inf outside the bounds."""
         inside = (x >= self.lower) & (x <= self.upper)
         return np.where(inside, -np.log(self.upper - self.lower), -np.inf)
+
+    def from_normal(self, u):
+        """Return the value that stands in this prior where u stands in N(0, 1)."""
+        return self.lower + (self.upper - self.lower) * special.ndtr(u)
 
     def pymc(self, name, **kwargs):
         """Add the variable ``name`` to the open PyMC model."""
@@ -87,6 +126,10 @@ class LogUniform:
         inside = (x >= self.lower) & (x <= self.upper)
         log_x = np.log(np.where(inside, x, 1.0))
         return np.where(inside, -log_x - np.log(np.log(self.upper / self.lower)), -np.inf)
+
+    def from_normal(self, u):
+        """Return the value that stands in this prior where u stands in N(0, 1)."""
+        return self.lower * (self.upper / self.lower) ** special.ndtr(u)
 
     def pymc(self, name, **kwargs):
         """Add the variable ``name`` to the open PyMC model."""
@@ -123,6 +166,10 @@ class Beta:
             - special.betaln(self.a, self.b)
         )
 
+    def from_normal(self, u):
+        """Return the value that stands in this prior where u stands in N(0, 1)."""
+        return special.betaincinv(self.a, self.b, special.ndtr(u))
+
     def pymc(self, name, **kwargs):
         """Add the variable ``name`` to the open PyMC model."""
         import pymc as pm
@@ -150,6 +197,10 @@ class HalfCauchy:
     def log_density(self, x):
         """Normalised log density at x."""
         return np.log(2 / (np.pi * self.scale)) - np.log1p((x / self.scale) ** 2)
+
+    def from_normal(self, u):
+        """Return the value that stands in this prior where u stands in N(0, 1)."""
+        return self.scale * np.tan(0.5 * np.pi * special.ndtr(u))
 
     def pymc(self, name, **kwargs):
         """Add the variable ``name`` to the open PyMC model."""
@@ -189,6 +240,10 @@ class InverseChi:
             - rate / np.square(x)
         )
 
+    def from_normal(self, u):
+        """Return the value that stands in this prior where u stands in N(0, 1)."""
+        return self.scale * np.sqrt(self.dof / special.chdtri(self.dof, special.ndtr(u)))
+
     def pymc(self, name, **kwargs):
         """Add the variable ``name`` to the open PyMC model."""
         import pymc as pm
@@ -205,4 +260,4 @@ class InverseChi:
         return f"inverse-χ({self.dof:.4g}, {self.scale:.4g})"
 
 
-Prior = Normal | Uniform | LogUniform | Beta | HalfCauchy | InverseChi
+Prior = Normal | LogNormal | Uniform | LogUniform | Beta | HalfCauchy | InverseChi

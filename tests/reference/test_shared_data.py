@@ -7,8 +7,12 @@ import pytest
 
 from bayesinf import data
 from bayesinf.errors import DataError
+from bayesinf.settings import Settings
+from bayesinf.systems import lennard_jones
 
-NIST = Path(__file__).resolve().parents[2] / "data" / "nist"
+SHIPPED = Path(__file__).resolve().parents[2] / "data"
+NIST = SHIPPED / "nist"
+SHORT = Settings(draws=250, chains=4, prior_draws=50, workers=1)
 
 
 @pytest.mark.parametrize("name", ["Gauss1.dat", "Gauss2.dat", "Eckerle4.dat"])
@@ -43,3 +47,39 @@ def test_spikes_of_the_retina_are_read_whole(reference_data):
 def test_a_header_that_does_not_fit_its_columns_is_named(reference_data):
     with pytest.raises(DataError, match=r"row 2.*expected 2"):
         data.read(reference_data / "pendulum" / "real_pend_h_1.txt")
+
+
+@pytest.fixture(scope="module")
+def tang_toennies(reference_data):
+    """Eighteen energies of two argon atoms by the curve of Tang and Toennies (2003)."""
+    path = reference_data / "argon" / "argon_dimer.csv"
+    columns = {"distance": "r_angstrom", "energy": "E_K", "error": "none"}
+    return lennard_jones.read(path, **columns, distance_unit="Å", energy_unit="K")
+
+
+def argon_fit(found):
+    return lennard_jones.fit(found["distances"], found["energies"], mean="lennard_jones",
+                             settings=SHORT)  # fmt: skip
+
+
+def test_eighteen_energies_of_argon_give_its_virial_coefficients(tang_toennies):
+    assert tang_toennies.sizes["point"] == 18
+    temperatures = (150.0, 200.0, 300.0, 500.0)
+    found = lennard_jones.virial(argon_fit(tang_toennies), temperatures)["B2"].values
+    draws = found.reshape(-1, 4)
+    # The curve's own, classical, from the table beside the data.
+    exact = np.array([-84.28, -46.30, -13.80, 8.28])
+    np.testing.assert_allclose(draws.mean(axis=0), exact, atol=0.5)
+    low, high = np.quantile(draws, [0.025, 0.975], axis=0)
+    assert np.all((low < exact) & (exact < high))
+    assert 1 < high[0] - low[0] < 30  # sparse points know it less well than the shipped ones
+
+
+def test_two_published_curves_of_argon_agree_about_its_well(tang_toennies):
+    fit = argon_fit(lennard_jones.argon(SHIPPED / "argon" / "argon.csv"))
+    outside = tang_toennies.isel(point=tang_toennies["distances"].values > 3.5)
+    assert outside.sizes["point"] == 16
+    drawn = lennard_jones.predict(fit, outside["distances"].values)["curve"]
+    off = drawn.mean(("chain", "draw")).values - outside["energies"].values
+    # On the wall they differ by 80 K, in the well by 2 K, and nowhere are they the same curve.
+    assert 0.5 < np.abs(off).max() < 3

@@ -1,4 +1,4 @@
-"""Each prior's three readings agree: draws, log density, and the PyMC variable that defines it."""
+"""Each prior's readings agree: draws, log density, map, and the PyMC variable that defines it."""
 
 import numpy as np
 import pytest
@@ -10,6 +10,8 @@ from bayesinf.models import priors
 CASES = {
     "normal": (priors.Normal(2.0, 0.5), (-np.inf, np.inf)),
     "normal far": (priors.Normal(-3e4, 1e-3), (-np.inf, np.inf)),
+    "log-normal": (priors.LogNormal(2.0, 0.7), (0.0, np.inf)),
+    "log-normal far": (priors.LogNormal(3e-7, 2.0), (0.0, np.inf)),
     "uniform": (priors.Uniform(-1.0, 3.0), (-1.0, 3.0)),
     "uniform tiny": (priors.Uniform(0.0, 1e-9), (0.0, 1e-9)),
     "log-uniform": (priors.LogUniform(1e-3, 1e2), (1e-3, 1e2)),
@@ -88,6 +90,31 @@ def test_pymc_draws_the_same(prior, support):
     assert stats.kstest(draws, cumulative(prior, support)[0]).pvalue > 1e-3
 
 
+@case
+def test_a_standard_normal_is_mapped_onto_the_prior(prior, support):
+    z = np.random.default_rng(5).standard_normal(20_000)
+    draws = prior.from_normal(z)
+    assert draws.min() >= support[0] and draws.max() <= support[1]
+    assert stats.kstest(draws, cumulative(prior, support)[0]).pvalue > 1e-3
+    wider = prior.from_normal(1.05 * z)
+    assert stats.kstest(wider, cumulative(prior, support)[0]).pvalue < 1e-3
+
+
+@case
+def test_the_map_from_a_normal_rises_and_takes_one_density_to_the_other(prior, support):
+    u = np.linspace(-3.5, 3.5, 101)
+    values, step = prior.from_normal(u), 1e-4
+    # One array in one call, or one number after the other: the same values, in rising order.
+    np.testing.assert_allclose([prior.from_normal(v) for v in u], values, rtol=1e-13)
+    centred = prior.from_normal(u + step) - prior.from_normal(u - step)
+    if isinstance(prior, priors.Normal):
+        # Far from zero the values have few digits to differ in, but the map is linear.
+        centred, step = prior.from_normal(u + 1) - prior.from_normal(u - 1), 1.0
+    assert np.all(np.diff(values) > 0)
+    expected = np.exp(stats.norm.logpdf(u) - prior.log_density(values))
+    np.testing.assert_allclose(centred / (2 * step), expected, rtol=2e-6)
+
+
 @pytest.mark.parametrize("prior", [priors.Uniform(-1.0, 3.0), priors.LogUniform(0.1, 3.0)])
 def test_nothing_lies_outside_the_bounds(prior):
     outside = [prior.lower - 0.01, prior.upper + 0.01, -5.0, 0.0 if prior.lower > 0 else 9.0]
@@ -98,6 +125,10 @@ def test_nothing_lies_outside_the_bounds(prior):
 def test_known_values():
     assert priors.Normal(1, 2).log_density(3.0) == pytest.approx(stats.norm.logpdf(3, 1, 2))
     assert priors.Beta(2, 3).log_density(0.3) == pytest.approx(stats.beta.logpdf(0.3, 2, 3))
+    # SciPy's log-normal takes the spread as its shape and the median as its scale.
+    scipys = stats.lognorm.logpdf(3, 0.4, scale=2)
+    assert priors.LogNormal(2, 0.4).log_density(3.0) == pytest.approx(scipys)
+    assert priors.LogNormal(2, 0.4).from_normal(0.0) == 2
     assert priors.HalfCauchy(2).log_density(3.0) == pytest.approx(stats.halfcauchy.logpdf(3, 0, 2))
     # σ² ~ Inv-Gamma(ν/2, ν s²/2), and |dσ²/dσ| = 2σ.
     sigma = 0.7
@@ -109,6 +140,7 @@ def test_known_values():
 def test_words_say_the_parameters():
     words = {
         "normal": "Normal(2, 0.5²)",
+        "log-normal": "log-normal(2, ×/÷ 2.01)",
         "uniform": "Uniform(-1, 3)",
         "log-uniform": "log-uniform(0.001, 100)",
         "beta": "Beta(2.5, 4)",

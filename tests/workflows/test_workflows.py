@@ -236,6 +236,7 @@ def test_bad_usage_is_one_line_and_nothing_written(name, tmp_path):
 # --- names that others rely on --------------------------------------------------------------------
 
 PEAK = {name: ("peak",) for name in ("amplitude", "height", "center", "sigma", "fwhm")}
+CURVE = {name: () for name in ("length_scale", "amplitude", "noise")}
 CONTRACT = {
     "ising_couplings": {
         "laplace": {"J": ("pair",), "sigma": ()},
@@ -243,6 +244,11 @@ CONTRACT = {
         "spike_and_slab": {"J": ("pair",), "sigma": (), "included": ("pair",)},
     },
     "gaussian_peaks": {"laplace": PEAK | {"noise": ()}, "emcee": PEAK | {"noise": ()}},
+    "lennard_jones": {
+        "zero_mean": CURVE,
+        "repulsive_mean": CURVE | {"gamma": (), "r0": ()},
+        "learning_curve": {"beta": ("wall",), "nu": ("wall",), "noise": ()},
+    },
 }
 
 

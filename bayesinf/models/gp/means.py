@@ -1,0 +1,174 @@
+"""Prior means: what a curve is taken to be before the data, and where the process stands far off.
+
+A mean has parameters like a kernel's (a prior, a number, or None for the default), a value at x,
+the derivatives of that in its parameters, and its slope in x.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from inspect import Parameter as Argument
+from inspect import signature
+from typing import ClassVar
+
+import numpy as np
+
+from bayesinf.errors import FitError
+from bayesinf.models.gp.kernels import Parameter, Theta
+from bayesinf.models.priors import Prior
+
+STEP = 1e-5  # of central differences, relative: errors of both kinds are near 1e-10
+
+
+@dataclass(frozen=True)
+class Zero:
+    """m(x) = 0."""
+
+    name: ClassVar[str] = "zero"
+
+    def parameters(self) -> dict[str, Parameter]:
+        """None."""
+        return {}
+
+    def value(self, x: np.ndarray, theta: Theta):
+        """Mean at x, (..., n), for parameters of shape (...)."""
+        return np.zeros_like(x)
+
+    def slopes(self, x: np.ndarray, theta: Theta) -> dict[str, np.ndarray]:
+        """Derivatives in each parameter."""
+        return {}
+
+    def slope(self, x: np.ndarray, theta: Theta):
+        """Derivative in x."""
+        return np.zeros_like(x)
+
+    def pymc(self, x: np.ndarray, theta):
+        """Mean at x in PyMC, for parameters by name."""
+        return np.zeros_like(x)
+
+
+@dataclass(frozen=True)
+class Repulsive:
+    """m(r) = −γ (r − r₀) θ(r₀ − r): a wall that rises linearly inside r₀.
+
+    Parameters
+    ----------
+    gamma : γ, its steepness, in units of y per unit of x.
+    r0 : r₀, where it begins.
+    """
+
+    gamma: Parameter = None
+    r0: Parameter = None
+    name: ClassVar[str] = "repulsive"
+
+    def parameters(self) -> dict[str, Parameter]:
+        """``gamma`` and ``r0``."""
+        return {"gamma": self.gamma, "r0": self.r0}
+
+    def value(self, x, theta):
+        """Mean at x."""
+        return _column(theta["gamma"]) * np.maximum(_column(theta["r0"]) - x, 0)
+
+    def slopes(self, x, theta):
+        """Derivatives in γ and r₀."""
+        gamma, inside = _column(theta["gamma"]), _column(theta["r0"]) - x
+        return {"gamma": np.maximum(inside, 0), "r0": gamma * (inside > 0)}
+
+    def slope(self, x, theta):
+        """Derivative in x."""
+        return -_column(theta["gamma"]) * (_column(theta["r0"]) > x)
+
+    def pymc(self, x, theta):
+        """Mean at x in PyMC."""
+        import pytensor.tensor as pt
+
+        return theta["gamma"] * pt.maximum(theta["r0"] - x, 0)
+
+
+@dataclass(frozen=True)
+class Function:
+    """m(x) = f(x, ...) for a function of the user's, whose further arguments are parameters.
+
+    The default of an argument is its prior or its value:
+    ``def wall(r, height=LogNormal(50, 1), power=12.0): return height * r**-power``. It is called
+    with arrays that broadcast. Derivatives are taken by central differences.
+    """
+
+    function: Callable
+
+    @property
+    def name(self) -> str:
+        """What the function is called."""
+        called = getattr(self.function, "__name__", type(self.function).__name__)
+        return f"{called}()" if called in MEANS else called  # not to be taken for one of these
+
+    @cached_property
+    def _arguments(self):
+        _, *others = signature(self.function).parameters.values()
+        return [a for a in others if a.kind in (Argument.POSITIONAL_OR_KEYWORD,
+                                                Argument.KEYWORD_ONLY)]  # fmt: skip
+
+    def parameters(self) -> dict[str, Parameter]:
+        """Those of the function."""
+        for argument in self._arguments:
+            if not isinstance(argument.default, Prior | int | float):
+                raise FitError(
+                    f"the argument {argument.name!r} of the mean {self.name!r} needs a prior or a "
+                    f"number as its default, as in {argument.name}=Normal(0, 1)"
+                )
+        return {argument.name: argument.default for argument in self._arguments}
+
+    def value(self, x, theta):
+        """Mean at x."""
+        values = {argument.name: _column(theta[argument.name]) for argument in self._arguments}
+        found = np.asarray(self.function(x, **values), dtype=float)
+        shapes = (np.shape(x), *(value.shape[:-1] + np.shape(x)[-1:] for value in values.values()))
+        return np.broadcast_to(found, np.broadcast_shapes(*shapes))
+
+    def slopes(self, x, theta):
+        """Derivatives in each parameter."""
+        found = {}
+        for name in (argument.name for argument in self._arguments):
+            at = np.asarray(theta[name], dtype=float)
+            step = STEP * np.maximum(np.abs(at), 1e-3)
+            up, down = (self.value(x, {**theta, name: at + side * step}) for side in (1, -1))
+            found[name] = (up - down) / (2 * step[..., None])
+        return found
+
+    def slope(self, x, theta):
+        """Derivative in x."""
+        step = STEP * np.maximum(np.abs(x), 1e-3)
+        return (self.value(x + step, theta) - self.value(x - step, theta)) / (2 * step)
+
+    def pymc(self, x, theta):
+        """Mean at x in PyMC."""
+        values = {argument.name: theta[argument.name] for argument in self._arguments}
+        return self.function(x, **values)
+
+
+Mean = Zero | Repulsive | Function
+
+MEANS = {"zero": Zero, "repulsive": Repulsive}
+
+
+def mean(given: str | Callable | Mean) -> Mean:
+    """Return the mean of a name, of a function, or the one given.
+
+    Raises
+    ------
+    FitError : no such mean.
+    """
+    if isinstance(given, str) and given in MEANS:
+        return MEANS[given]()
+    if isinstance(given, Mean):
+        return given
+    if callable(given):
+        return Function(given)
+    raise FitError(f"unknown mean {given!r}: use one of {', '.join(MEANS)}, or a function of x")
+
+
+def _column(value):
+    """A parameter, shaped to meet x."""
+    return np.asarray(value, dtype=float)[..., None]

@@ -1,0 +1,178 @@
+"""From a ``Regression`` to draws of its hyperparameters, by three routes, with their evidence."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from bayesinf.errors import FitError
+from bayesinf.inference import laplace as quadratic
+from bayesinf.inference import nuts as no_u_turn
+from bayesinf.inference import population
+from bayesinf.models.gp.regression import Regression
+from bayesinf.settings import Settings
+
+FROM_PRIOR = 64  # prior draws for each parameter, among which descents begin
+STARTS, SCANS = 6, 10  # descents from the best of those, and from ridges seen from the optimum
+MODES = 8  # optima that the proposal begins with
+RIVAL = 10.0  # log density below the best at which an optimum still counts as one
+STEP = 1e-3  # of the differences that make the Hessian from gradients
+FLATTEST = 1.0  # least curvature: that of the standardised prior
+
+
+@dataclass(frozen=True)
+class Optima:
+    """Where the posterior density is highest, in standardised parameters.
+
+    Parameters
+    ----------
+    points : (mode, parameter), the best first; no two of them alike.
+    covariances : (mode, parameter, parameter), inverse of the curvature there.
+    ends : (start,), log density where each descent ended.
+    """
+
+    points: np.ndarray
+    covariances: np.ndarray
+    ends: np.ndarray
+
+
+def optima(problem: Regression, rng: np.random.Generator) -> Optima:
+    """Find the optima: from prior draws, then along each coordinate through the best of them.
+
+    A wall or a period makes likelihoods with several optima, most often apart in that one
+    parameter: what a scan of each coordinate shows as a ridge is where further descents begin.
+    """
+    size = len(problem.names)
+    starts = rng.standard_normal((FROM_PRIOR * size, size))
+    height = problem.log_density(starts)
+    if not np.isfinite(height.max()):
+        raise FitError("no draw of the priors gives the data a density: state other priors")
+    found = [descend(problem, starts[k]) for k in np.argsort(-height)[:STARTS]]
+    best = max(found, key=lambda end: end[0])[1]
+    found += [descend(problem, point) for point in _ridges(problem, best)]
+    found.sort(key=lambda end: -end[0])
+    ends = np.array([value for value, _ in found])
+    points, covariances = [], []
+    for value, point in found:
+        if len(points) == MODES or value < ends[0] - RIVAL:
+            break
+        away = [
+            (point - other) @ np.linalg.solve(spread, point - other)
+            for other, spread in zip(points, covariances, strict=True)
+        ]
+        if all(distance > 1 for distance in away):
+            points.append(point)
+            covariances.append(curvature(problem, point))
+    return Optima(np.array(points), np.array(covariances), ends)
+
+
+def descend(problem, start):
+    """Climb from a point to an optimum: log density and place."""
+    from scipy.optimize import minimize
+
+    def downhill(u):
+        value, gradient = problem.gradient(u)
+        # A number, where the covariance has none: L-BFGS turns back from it.
+        return (-value, -gradient) if np.isfinite(value) else (1e10, gradient)
+
+    end = minimize(downhill, start, jac=True, method="L-BFGS-B", options={"maxiter": 300})
+    return -float(end.fun), end.x
+
+
+def _ridges(problem, point, reach=3.0, steps=61):
+    """Local maxima on lines through a point along each coordinate, the highest first."""
+    grid = np.linspace(-reach, reach, steps)
+    size = len(point)
+    lines = np.tile(point, (size, steps, 1))
+    lines[np.arange(size), :, np.arange(size)] = grid
+    height = problem.log_density(lines)
+    inner = height[:, 1:-1]
+    axis, place = np.nonzero((inner >= height[:, :-2]) & (inner >= height[:, 2:]))
+    order = np.argsort(-inner[axis, place])[:SCANS]
+    return lines[axis[order], place[order] + 1]
+
+
+def curvature(problem, point):
+    """Invert minus the Hessian, its eigenvalues kept between those of prior and precision."""
+    unit = STEP * np.eye(len(point))
+    up, down = (np.array([problem.gradient(point + side * e)[1] for e in unit]) for side in (1, -1))
+    hessian = (down - up) / (2 * STEP)
+    values, vectors = np.linalg.eigh((hessian + hessian.T) / 2)
+    return (vectors / np.clip(np.abs(values), FLATTEST, 1 / STEP**2)) @ vectors.T
+
+
+def mcmc(problem: Regression, settings: Settings):
+    """Draws of θ by name, (chain, draw), through population Monte Carlo, and their evidence."""
+    from bayesinf.posterior import dataset
+
+    found = optima(problem, settings.generator("optima"))
+    rngs = [settings.generator("proposal")]
+    rngs += [settings.generator("chain", chain) for chain in range(settings.chains)]
+    chains = population.sample(
+        problem.log_density, found.points, found.covariances, rngs, settings.draws
+    )
+    evidence = dataset(
+        {"acceptance_rate": chains.acceptance_rate, "efficiency": chains.efficiency,
+         "evaluations": chains.evaluations},
+        {"acceptance_rate": ("chain",)},
+        {"chain": np.arange(settings.chains)},
+        sampled=False,
+    )  # fmt: skip
+    evidence = evidence.merge(dataset({"log_weight": chains.log_weight}))
+    return problem.theta(chains.draws), evidence.merge(_summit(problem, found))
+
+
+def laplace(problem: Regression, settings: Settings):
+    """Draws of θ by the normal around the optimum in u, and their evidence."""
+    from bayesinf.posterior import dataset
+
+    found = optima(problem, settings.generator("optima"))
+    normal = quadratic.sample(
+        problem.log_density, found.points[0], found.covariances[0], settings.generator("laplace"),
+        (settings.chains, settings.draws),
+    )  # fmt: skip
+    evidence = dataset(
+        {"gradient": normal.gradient, "hessian_eigenvalue": normal.hessian_eigenvalue,
+         "start_excess": found.ends[0] - found.ends},
+        {"gradient": ("parameter",), "hessian_eigenvalue": ("parameter",),
+         "start_excess": ("start",)},
+        {"parameter": problem.names},
+        sampled=False,
+    )  # fmt: skip
+    evidence = evidence.merge(dataset({"log_weight": normal.log_weight}))
+    return problem.theta(normal.draws), evidence.merge(_summit(problem, found))
+
+
+def nuts(problem: Regression, settings: Settings):
+    """Draws of θ by NUTS on the PyMC model, the reference route."""
+    from bayesinf.models.gp.definition import definition
+    from bayesinf.posterior import dataset
+
+    draws, stats = no_u_turn.sample(definition(problem), problem.names, settings)
+    shape = next(iter(draws.values())).shape
+    fixed = {name: np.full(shape, value) for name, value in problem.fixed.items()}
+    return draws | fixed, dataset(stats)
+
+
+def _summit(problem, found):
+    """The best optimum, by name, and the condition number of the covariance there."""
+    from bayesinf.posterior import dataset
+
+    theta = problem.theta(found.points[0])
+    matrix = problem.covariance(theta)
+    values = np.linalg.eigvalsh(matrix / np.sqrt(np.outer(np.diag(matrix), np.diag(matrix))))
+    numbers: Mapping[str, object] = {f"{n}_optimum": theta[n] for n in problem.names}
+    return dataset(
+        {**numbers, "condition_number": values[-1] / max(values[0], 1e-300),
+         "log_density_optimum": found.ends[0]},
+        sampled=False,
+    )  # fmt: skip
+
+
+ROUTES = {
+    "mcmc": (mcmc, "mle+mcmc"),
+    "laplace": (laplace, "laplace"),
+    "nuts": (nuts, "nuts"),
+}

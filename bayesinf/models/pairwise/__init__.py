@@ -1,0 +1,282 @@
+"""Pairwise models of binary data: P(s) = exp(Σ h_i s_i + Σ_{i<j} J_ij s_i s_j) / Z, Z enumerated.
+
+The model of largest entropy among those with given means and pair moments, for up to 20 sites.
+``fit`` is the entry, ``maximum_likelihood`` the classical answer. ``encoding`` knows ±1 and 0/1 and
+what leads from one to the other; ``enumeration`` sums over all states; ``likelihood`` is the
+exponential family that those sums make, ``priors`` and ``definition`` state the model, ``optimum``
+climbs to its top, ``routes`` draw from it, and ``predictive`` says what data it expects.
+
+Schneidman, Berry, Segev & Bialek, Nature 440, 1007 (2006), doi:10.1038/nature04701.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from bayesinf.errors import DataError, FitError
+from bayesinf.models.pairwise import encoding as coding
+from bayesinf.models.pairwise import enumeration, predictive
+from bayesinf.models.pairwise.definition import definition
+from bayesinf.models.pairwise.encoding import ENCODINGS, Moments, convert, moments
+from bayesinf.models.pairwise.enumeration import entropy, log_partition, probabilities
+from bayesinf.models.pairwise.likelihood import Pairwise
+from bayesinf.models.pairwise.optimum import Optimum, maximum
+from bayesinf.models.pairwise.priors import Prior, default
+from bayesinf.models.pairwise.routes import ROUTES
+from bayesinf.settings import DEFAULT, Settings
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+__all__ = ["ENCODINGS", "Moments", "Optimum", "Pairwise", "Prior", "convert", "default",
+           "definition", "entropy", "fit", "log_partition", "maximum_likelihood", "moments",
+           "probabilities"]  # fmt: skip
+
+BLOCKS = 500  # parts of the data whose log likelihoods are stored one by one
+TOGETHER = 25  # draws whose replicas one worker makes from one stream
+
+
+def fit(
+    states: np.ndarray | xr.DataArray | Moments,
+    *,
+    encoding: str,
+    prior: str | Prior = "normal",
+    method: str = "mcmc",
+    system: str = "pairwise",
+    attrs: Mapping[str, object] | None = None,
+    settings: Settings = DEFAULT,
+) -> xr.DataTree:
+    """Infer fields and couplings from independent states.
+
+        P(s) = exp(Σ_i h_i s_i + Σ_{i<j} J_ij s_i s_j) / Z,   h ~ prior,  J ~ prior
+
+    Parameters
+    ----------
+    states : (sample, site), at most 20 sites: an array, or a DataArray with dimensions ``sample``
+        and ``site``, whose labels of sites are kept; or ``Moments``, which the likelihood needs no
+        more than, though fewer statistics can then be checked.
+    encoding : "±1" or "0/1", of states, prior, fields and couplings.
+    prior : ``normal`` (of fixed widths), ``inferred`` (the couplings' width has a half-Cauchy
+        prior), or a ``Prior``.
+    method : ``mcmc`` (Hamiltonian Monte Carlo around the optimum), ``laplace``, or ``nuts`` (PyMC,
+        for few sites).
+    system, attrs : for the provenance.
+    settings : length and seed.
+
+    Returns
+    -------
+    InferenceData with ``h`` (site), ``J`` (pair, with coordinates i and j) and, where it is
+    inferred, ``scale``; the root attribute ``encoding`` says how to read them. ``log_likelihood``
+    holds log p of consecutive blocks of the data, a state each where there are at most 500, so that
+    they add up to the log likelihood and leave-one-out leaves a block out. ``observed_data`` holds
+    each distinct state with its ``count``, and like ``posterior_predictive`` the means, pair and
+    triple moments and the distribution ``population`` of the number of sites that are on.
+
+    Raises
+    ------
+    DataError : states of another encoding or form, too many sites, an improper prior.
+    FitError : an unknown prior or method; too many sites for PyMC.
+
+    References
+    ----------
+    Roudi, Aurell & Hertz, Front. Comput. Neurosci. 3, 22 (2009), doi:10.3389/neuro.10.022.2009.
+    """
+    from threadpoolctl import threadpool_limits
+
+    from bayesinf.posterior import assemble, dataset
+
+    started = time.perf_counter()
+    if method not in ROUTES:
+        raise FitError(f"unknown method {method!r}: use one of {', '.join(ROUTES)}")
+    data = _Data(states, encoding)
+    problem = Pairwise(data.moments, _prior(prior, encoding), settings.workers)
+    route, inference = ROUTES[method]
+    # One BLAS thread: the matrices are small, and states are spread over the cores instead.
+    with threadpool_limits(1):
+        theta, scale, evidence = route(problem, settings)
+        log_z, expected = enumeration.expectations(theta, encoding, settings.workers)
+        replica = _replicas(problem, theta, settings, "posterior predictive")
+        prior_theta, prior_scale = problem.prior.sample(
+            settings.generator("prior"), problem.sites, settings.prior_draws
+        )
+        prior_replica = _replicas(problem, prior_theta[None], settings, "prior predictive")
+
+    seen = predictive.OF_MOMENTS + (predictive.OF_STATES if data.summary else ())
+    population = data.summary and data.summary.population
+    judge = lambda phi, counts: predictive.discrepancies(problem, phi, expected, counts)
+    rep_phi = enumeration.pack(replica["mean"], replica["pair_mean"])
+    stats = dataset(
+        {"discrepancy": judge(rep_phi, replica["population"] if data.summary else None),
+         "discrepancy_observed": judge(problem.statistics, population),
+         "log_partition": log_z},
+        dict.fromkeys(("discrepancy", "discrepancy_observed"), ("statistic",)),
+        {"statistic": list(seen)},
+    ).merge(evidence)  # fmt: skip
+    inferred = problem.prior.inferred
+    log_likelihood = data.block_size * (theta @ data.block_phi.T - log_z[..., None])
+    groups = {
+        "posterior": data.parameters(theta, scale, inferred),
+        "sample_stats": stats,
+        "posterior_predictive": data.labelled(replica),
+        "log_likelihood": dataset({"states": log_likelihood}, {"states": ("block",)}),
+        "log_prior": dataset(problem.prior.log_factors(theta, scale)),
+        "prior": data.parameters(prior_theta[None], prior_scale[None], inferred),
+        "prior_predictive": data.labelled(prior_replica),
+        "observed_data": data.observed(),
+        "constant_data": dataset(
+            {"samples": np.int64(problem.samples), "block_size": data.block_size},
+            {"block_size": ("block",)}, sampled=False,
+        ),
+    }  # fmt: skip
+    return assemble(
+        groups,
+        system=system,
+        model="pairwise",
+        inference=inference,
+        settings=settings,
+        data=data.observed(),
+        started=started,
+        attrs={
+            "encoding": encoding,
+            "prior": json.dumps(problem.prior.sentences()),
+            "hyperparameters": json.dumps(["h", "scale"] if inferred else ["h", "J"]),
+        }
+        | dict(attrs or {}),
+    )
+
+
+def maximum_likelihood(
+    states: np.ndarray | xr.DataArray | Moments, *, encoding: str, prior: Prior | None = None
+) -> Optimum:
+    """Match the moments of the model to those of the data, or find the optimum under a prior.
+
+        ⟨s_i⟩_θ = ⟨s_i⟩_data,   ⟨s_i s_j⟩_θ = ⟨s_i s_j⟩_data
+
+    Parameters
+    ----------
+    states, encoding : as for ``fit``.
+    prior : one with fixed widths makes it maximum a posteriori.
+
+    Returns
+    -------
+    the optimum, whose ``h`` (site) and ``J`` (pair) are in the encoding of the data.
+
+    Raises
+    ------
+    DataError : as of ``fit``.
+    FitError : no prior, and sites or pairs that the data do not determine; a width to be inferred.
+    """
+    from threadpoolctl import threadpool_limits
+
+    if prior is not None and prior.inferred:
+        raise FitError("couplings and their width have no common optimum: state the width, or fit")
+    # One BLAS thread: on matrices of this size threads wait for each other.
+    with threadpool_limits(1):
+        return maximum(Pairwise(_moments(states, encoding), prior))
+
+
+def _prior(prior, encoding):
+    if isinstance(prior, Prior):
+        return prior
+    if prior not in ("normal", "inferred"):
+        raise FitError(f"unknown prior {prior!r}: use normal, inferred, or a Prior")
+    return default(encoding, inferred=prior == "inferred")
+
+
+def _moments(states, encoding):
+    if not isinstance(states, Moments):
+        return moments(states, encoding)
+    if states.encoding != coding.known(encoding):
+        raise DataError("the moments are of another encoding", expected=encoding,
+                        found=states.encoding, remedy=f"pass .encoded({encoding!r})")  # fmt: skip
+    return states
+
+
+def _replicas(problem, theta, settings, stream):
+    """Statistics of replicated data at each draw, name to (chain, draw, ...)."""
+    from bayesinf import parallel
+
+    flat = theta.reshape(-1, problem.size)
+    starts = range(0, len(flat), TOGETHER)
+
+    def run(start):
+        rng = settings.generator(stream, start)
+        return predictive.replicas(problem, flat[start : start + TOGETHER], rng)
+
+    workers = settings.workers if problem.sites > 8 else 1  # threads cost more than few states
+    parts = parallel.map(run, starts, workers=workers, threads=True, label=stream)
+    found = [summary for part in parts for summary in part]
+    by_draw = lambda values: np.reshape(values, (*theta.shape[:2], -1))
+    mean, pair = enumeration.unpack(by_draw([summary.phi for summary in found]))
+    return {"mean": mean, "pair_mean": pair,
+            "triple_mean": by_draw([summary.triple for summary in found]),
+            "population": by_draw([summary.population for summary in found])}  # fmt: skip
+
+
+class _Data:
+    """What was observed, with its labels."""
+
+    def __init__(self, states, encoding):
+        self.moments = _moments(states, encoding)
+        sites, self.encoding = self.moments.sites, encoding
+        label = getattr(states, "coords", {}).get("site", np.arange(sites))
+        label = np.asarray(getattr(label, "values", label))
+        i, j = coding.pairs(sites)
+        triples = enumeration.triples(sites)
+        self.coords = {
+            "site": label, "i": ("pair", label[i]), "j": ("pair", label[j]),
+            "active": np.arange(sites + 1),
+            **{name: ("triple", label[triples[:, k]]) for k, name in enumerate(("i3", "j3", "k3"))},
+        }  # fmt: skip
+        self.summary = self.counts = None
+        if isinstance(states, Moments):
+            self.block_size = np.array([self.moments.samples])
+            self.block_phi = self.moments.statistics[None]
+            return
+        checked = coding.validated(states, encoding)
+        blocks = np.array_split(checked, min(len(checked), BLOCKS))
+        self.block_size = np.array([len(block) for block in blocks])
+        self.block_phi = np.array([coding.of_states(b, encoding).statistics for b in blocks])
+        self.counts = np.bincount(coding.codes(checked), minlength=1 << sites)
+        self.summary = predictive.Summary.of(self.counts / len(checked), encoding)
+
+    def labelled(self, arrays, sampled=True):
+        """A group of statistics of data."""
+        from bayesinf.posterior import dataset
+
+        dims = {"mean": "site", "pair_mean": "pair", "triple_mean": "triple",
+                "population": "active"}  # fmt: skip
+        dims = {name: (dim,) for name, dim in dims.items()}
+        return dataset(arrays, dims, self.coords, sampled=sampled)
+
+    def parameters(self, theta, scale, inferred):
+        """A group of fields and couplings."""
+        from bayesinf.posterior import dataset
+
+        h, J = enumeration.unpack(theta)
+        arrays = {"h": h, "J": J} | ({"scale": scale} if inferred else {})
+        return dataset(arrays, {"h": ("site",), "J": ("pair",)}, self.coords)
+
+    def observed(self):
+        """The data: distinct states and how often each came, and their statistics."""
+        from bayesinf.posterior import dataset
+
+        seen = self.moments
+        arrays = {"mean": seen.mean, "pair_mean": seen.pair}
+        if self.summary is None:
+            return self.labelled(arrays, sampled=False)
+        arrays |= {"triple_mean": self.summary.triple, "population": self.summary.population}
+        distinct = np.flatnonzero(self.counts)
+        states = coding.decoded(distinct, seen.sites, self.encoding)
+        table = dataset(
+            {"states": states, "count": self.counts[distinct]},
+            {"states": ("state", "site"), "count": ("state",)},
+            {"state": np.arange(distinct.size), "site": self.coords["site"]},
+            sampled=False,
+        )
+        return self.labelled(arrays, sampled=False).merge(table)

@@ -1,0 +1,303 @@
+"""Binary data in two encodings, and how to go from one to the other.
+
+A site that is on or off is written +1 and −1 by whoever thinks of spins, 1 and 0 by whoever counts
+spikes. The distributions are the same, the parameters and the moments are not, and a coupling of
+one encoding compared to one of the other is the classical mistake. So every function takes its
+encoding as an argument, moments carry theirs with them, and a comparison across encodings is
+refused.
+
+All pairs are in the order (0, 1), (0, 2), ..., (1, 2), ..., that of ``numpy.triu_indices``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from bayesinf.errors import DataError
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+# What a site shows when it is off; when it is on it shows 1.
+ENCODINGS = {"±1": -1, "0/1": 0}
+
+LARGEST = 20  # sites whose states can be enumerated
+
+
+def known(encoding: str) -> str:
+    """Return the encoding itself; DataError where there is none of that name."""
+    if encoding not in ENCODINGS:
+        raise DataError("unknown encoding", expected=" or ".join(map(repr, ENCODINGS)),
+                        found=repr(encoding))  # fmt: skip
+    return encoding
+
+
+def pairs(sites: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return the sites i and j of each pair i < j, both (pair,)."""
+    return np.triu_indices(sites, 1)
+
+
+def sites_of(parameters: int) -> int:
+    """Return the number of sites that so many fields and couplings belong to."""
+    return (int(np.sqrt(8 * parameters + 1)) - 1) // 2
+
+
+def matrix(J: np.ndarray, sites: int) -> np.ndarray:
+    """Write couplings (..., pair) as symmetric matrices (..., site, site) of zero diagonal."""
+    i, j = pairs(sites)
+    J = np.asarray(J, dtype=float)
+    result = np.zeros((*J.shape[:-1], sites, sites))
+    result[..., i, j] = result[..., j, i] = J
+    return result
+
+
+def convert(
+    h: np.ndarray, J: np.ndarray, source: str, target: str
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Rewrite fields and couplings in another encoding, for the same distribution.
+
+    With s = 2n − 1 the exponent Σ h_i s_i + Σ_{i<j} J_ij s_i s_j is that of n with
+
+        J' = 4 J,   h'_i = 2 h_i − 2 Σ_j J_ij,   log Z' = log Z + Σ_i h_i − Σ_{i<j} J_ij
+
+    Parameters
+    ----------
+    h, J : (..., site) and (..., pair), in the source encoding.
+    source, target : "±1" or "0/1".
+
+    Returns
+    -------
+    h and J in the target encoding, and log Z of the target − log Z of the source, (...).
+
+    Raises
+    ------
+    DataError : an unknown encoding; as many couplings as no number of sites has.
+    """
+    h, J = np.asarray(h, dtype=float), np.asarray(J, dtype=float)
+    sites = h.shape[-1] if h.ndim else 0
+    if not sites or J.ndim == 0 or J.shape[-1] != sites * (sites - 1) // 2:
+        raise DataError("fields and couplings do not fit together",
+                        expected="h (..., N) and J (..., N (N − 1) / 2)",
+                        found=f"shapes {h.shape} and {J.shape}")  # fmt: skip
+    total = lambda h, J: h.sum(axis=-1) - J.sum(axis=-1)
+    if known(source) == known(target):
+        return h.copy(), J.copy(), np.zeros_like(total(h, J))
+    if target == "0/1":
+        return 2 * h - 2 * matrix(J, sites).sum(axis=-1), 4 * J, total(h, J)
+    spin_J = J / 4
+    spin_h = h / 2 + matrix(spin_J, sites).sum(axis=-1)
+    return spin_h, spin_J, -total(spin_h, spin_J)
+
+
+@dataclass(frozen=True)
+class Moments:
+    """Means and pair moments of data: all that the likelihood of a pairwise model needs.
+
+    Parameters
+    ----------
+    encoding : "±1" or "0/1".
+    samples : number of states M that they are averages over.
+    mean : ⟨s_i⟩, (site,).
+    pair : ⟨s_i s_j⟩, (pair,).
+
+    Raises
+    ------
+    DataError : shapes that do not fit, values that no data have.
+    """
+
+    encoding: str
+    samples: int
+    mean: np.ndarray
+    pair: np.ndarray
+
+    def __post_init__(self):
+        low = ENCODINGS[known(self.encoding)]
+        mean, pair = (np.asarray(values, dtype=float) for values in (self.mean, self.pair))
+        object.__setattr__(self, "mean", mean)
+        object.__setattr__(self, "pair", pair)
+        sites = mean.size
+        if mean.ndim != 1 or sites == 0 or pair.shape != (sites * (sites - 1) // 2,):
+            raise DataError("means and pair moments do not fit together",
+                            expected="means (N,) and pair moments (N (N − 1) / 2,)",
+                            found=f"shapes {mean.shape} and {pair.shape}")  # fmt: skip
+        _few(sites)
+        if not self.samples >= 1:
+            raise DataError("moments of no data", expected="samples ≥ 1", found=self.samples)
+        slack = 1e-9
+        for name, values in (("mean", mean), ("pair moment", pair)):
+            bad = ~((values >= low - slack) & (values <= 1 + slack))
+            if bad.any():
+                place = int(np.argmax(bad))
+                raise DataError(f"a {name} is impossible in the encoding {self.encoding}",
+                                where=f"{name} {place}", expected=f"{low} to 1",
+                                found=values[place])  # fmt: skip
+        smallest = self.tables.min(initial=0.0)
+        if smallest < -slack:
+            i, j = (site[np.argmin(self.tables.min(axis=0))] for site in pairs(sites))
+            raise DataError("means and pair moment contradict each other", where=f"pair {i}, {j}",
+                            expected="no negative probability", found=smallest)  # fmt: skip
+
+    @property
+    def sites(self) -> int:
+        """Number of sites."""
+        return self.mean.size
+
+    @property
+    def statistics(self) -> np.ndarray:
+        """Means, then pair moments, (parameter,)."""
+        return np.concatenate([self.mean, self.pair])
+
+    @property
+    def mean_error(self) -> np.ndarray:
+        """Standard errors of the means for independent samples, (site,)."""
+        return self._error(self.mean)
+
+    @property
+    def pair_error(self) -> np.ndarray:
+        """Standard errors of the pair moments for independent samples, (pair,)."""
+        return self._error(self.pair)
+
+    def _error(self, moment):
+        # Both s and s_i s_j take two values only: s² is 1, or s itself.
+        square = 1.0 if self.encoding == "±1" else moment
+        return np.sqrt(np.maximum(square - moment**2, 0.0) / self.samples)
+
+    @property
+    def tables(self) -> np.ndarray:
+        """Share of the samples in which a pair is on-on, on-off, off-on, off-off, (4, pair)."""
+        i, j = pairs(self.sites)
+        if self.encoding == "±1":
+            on, both = (1 + self.mean) / 2, (1 + self.mean[i] + self.mean[j] + self.pair) / 4
+        else:
+            on, both = self.mean, self.pair
+        return np.stack([both, on[i] - both, on[j] - both, 1 - on[i] - on[j] + both])
+
+    def encoded(self, target: str) -> Moments:
+        """Return the same moments in an encoding, exactly."""
+        if known(target) == self.encoding:
+            return self
+        i, j = pairs(self.sites)
+        if target == "0/1":
+            mean, pair = (1 + self.mean) / 2, self.tables[0]
+        else:
+            mean = 2 * self.mean - 1
+            pair = 4 * self.pair - 2 * self.mean[i] - 2 * self.mean[j] + 1
+        return Moments(target, self.samples, mean, pair)
+
+    def differences(self, other: Moments) -> tuple[np.ndarray, np.ndarray]:
+        """Differences to other moments in their joint standard errors: means, pairs.
+
+        Raises
+        ------
+        DataError : the other moments are of another encoding or of other sites.
+        """
+        if other.encoding != self.encoding:
+            raise DataError("moments of different encodings cannot be compared",
+                            expected=f"moments in {self.encoding}",
+                            found=f"moments in {other.encoding}",
+                            remedy=f"compare with .encoded({self.encoding!r})")  # fmt: skip
+        if other.sites != self.sites:
+            raise DataError("moments of different sites cannot be compared",
+                            expected=f"{self.sites} sites", found=other.sites)  # fmt: skip
+        found = []
+        for name in ("mean", "pair"):
+            away = getattr(self, name) - getattr(other, name)
+            error = np.hypot(getattr(self, f"{name}_error"), getattr(other, f"{name}_error"))
+            with np.errstate(divide="ignore", invalid="ignore"):
+                found.append(np.where(away == 0, 0.0, away / error))
+        return found[0], found[1]
+
+
+def validated(states: np.ndarray | xr.DataArray, encoding: str) -> np.ndarray:
+    """Check binary data and return them as int8, (sample, site).
+
+    Parameters
+    ----------
+    states : (sample, site); a DataArray with a dimension ``site`` may have its axes in any order.
+    encoding : "±1" or "0/1".
+
+    Raises
+    ------
+    DataError : wrong shape, values of another encoding, NaN, more sites than can be enumerated,
+        fewer samples than sites in an array whose axes have no names.
+    """
+    low = ENCODINGS[known(encoding)]
+    labelled = "site" in getattr(states, "dims", ())
+    values = states.transpose(..., "site") if labelled else states
+    values = np.asarray(getattr(values, "values", values))
+    if values.ndim != 2 or min(values.shape) == 0 or values.dtype.kind not in "biuf":
+        raise DataError("states have the wrong form", expected="numbers (sample, site)",
+                        found=f"{values.dtype} of shape {values.shape}")  # fmt: skip
+    wrong = ~((values == low) | (values == 1))
+    if wrong.any():
+        row, site = (int(k) for k in np.argwhere(wrong)[0])
+        other = next(name for name in ENCODINGS if name != encoding)
+        fits = np.isin(values, (ENCODINGS[other], 1)).all()
+        raise DataError(
+            f"a state is not of the encoding {encoding}",
+            where=f"row {row}, site {site}",
+            expected=f"{low} or 1",
+            found=f"{values[row, site]:g}" if values.dtype.kind == "f" else values[row, site],
+            remedy=f"say encoding={other!r}" if fits else None,
+        )
+    samples, sites = values.shape
+    if not labelled and samples < sites:
+        raise DataError(
+            "fewer samples than sites",
+            expected="axes (sample, site)",
+            found=f"shape {values.shape}",
+            remedy="transpose states, or where samples are so few indeed, pass a DataArray with "
+            "dimensions sample and site",
+        )
+    _few(sites)
+    return values.astype(np.int8)
+
+
+def _few(sites):
+    if sites > LARGEST:
+        raise DataError("too many sites for enumeration", expected=f"at most {LARGEST}",
+                        found=sites, remedy="choose some of the sites")  # fmt: skip
+
+
+def moments(states: np.ndarray | xr.DataArray, encoding: str) -> Moments:
+    """Average states and products of their pairs.
+
+        ⟨s_i⟩ = Σ_m s_im / M,   ⟨s_i s_j⟩ = Σ_m s_im s_jm / M
+
+    Parameters
+    ----------
+    states : (sample, site), as for ``validated``.
+    encoding : "±1" or "0/1".
+
+    Returns
+    -------
+    the moments, with standard errors as properties.
+
+    Raises
+    ------
+    DataError : as of ``validated``.
+    """
+    return of_states(validated(states, encoding), encoding)
+
+
+def of_states(states: np.ndarray, encoding: str) -> Moments:
+    """Return the moments of states that have been checked."""
+    values = states.astype(float)
+    count, sites = values.shape
+    # Sums of ±1 and 0/1 are whole numbers, so these are exact.
+    pair = (values.T @ values)[pairs(sites)] / count
+    return Moments(encoding, count, values.sum(axis=0) / count, pair)
+
+
+def codes(states: np.ndarray) -> np.ndarray:
+    """Number states (..., site) by their sites that are on: Σ_i 2^i [s_i = 1]."""
+    return np.sum((np.asarray(states) == 1) * (1 << np.arange(states.shape[-1])), axis=-1)
+
+
+def decoded(numbers: np.ndarray, sites: int, encoding: str) -> np.ndarray:
+    """Return the states of these numbers, int8 (..., site)."""
+    on = (np.asarray(numbers)[..., None] >> np.arange(sites)) & 1
+    return np.where(on, 1, ENCODINGS[known(encoding)]).astype(np.int8)

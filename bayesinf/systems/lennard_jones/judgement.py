@@ -1,0 +1,235 @@
+"""Which mean and which kernel: by energies left out, and by the wall from the outside."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from bayesinf import parallel
+from bayesinf.checks import loo
+from bayesinf.errors import DataError
+from bayesinf.models import gp
+from bayesinf.models.gp import splits
+from bayesinf.settings import DEFAULT, Settings
+from bayesinf.systems.lennard_jones.data import scales
+from bayesinf.systems.lennard_jones.process import (
+    MEANS,
+    classical_numbers,
+    default_priors,
+    fit,
+    named_mean,
+    prior_mean,
+)
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+KERNELS = ("squared_exponential", "matern52", "matern32", "exponential")
+WALL = 0.955  # in units of σ: what lies inside is held out to see what a mean makes of the wall
+
+
+def compare(
+    data: xr.Dataset,
+    *,
+    means: Sequence[str] = MEANS,
+    kernels: Sequence[str] = KERNELS,
+    settings: Settings = DEFAULT,
+    scheduler: str | None = None,
+) -> xr.Dataset:
+    """Judge means and kernels by how they predict each observation from all others.
+
+    Parameters
+    ----------
+    data : as of ``simulate``; its training points are used.
+    means, kernels : to be compared, each with each.
+    settings : length and seed.
+    scheduler : as in ``parallel.map``.
+
+    Returns
+    -------
+    a Dataset over ``model_mean`` and ``model_kernel``. Expected log predictive densities, summed
+    over the observations: ``elpd_psis`` from the posterior's draws by importance sampling, with
+    the largest ``pareto_k``; ``elpd_refitted`` with hyperparameters integrated over the posterior
+    without the observation, and its standard error ``se``; ``elpd_optimum`` in closed form at the
+    optimum of all data. ``weight`` is the model's weight in the stack that predicts best.
+
+    References
+    ----------
+    Yao, Vehtari, Simpson & Gelman, Bayesian Analysis 13, 917 (2018), doi:10.1214/17-BA1091.
+    """
+    import xarray as xr
+
+    pairs = [(mean, kernel) for mean in means for kernel in kernels]
+    call = partial(_compared, data=data, settings=settings)
+    found = parallel.map(call, pairs, scheduler=scheduler, workers=settings.workers,
+                         label="Comparing")  # fmt: skip
+    pointwise = np.array([row.pop("pointwise") for row in found])
+    weight = stacking(pointwise)
+    shape = len(means), len(kernels)
+    arrays = {name: [row[name] for row in found] for name in found[0]} | {"weight": weight}
+    return xr.Dataset(
+        {name: (("model_mean", "model_kernel"), np.reshape(values, shape), {"units": "1"})
+         for name, values in arrays.items()},
+        {"model_mean": list(means), "model_kernel": list(kernels)},
+    )  # fmt: skip
+
+
+def _compared(pair, data, settings):
+    mean, kernel = pair
+    training = data.isel(point=data["training"].values)
+    columns = [training[name] for name in ("distances", "energies")]
+    one = fit(*columns, training.get("error"), mean=mean, kernel=kernel,
+              settings=settings.replace(workers=1))  # fmt: skip
+    units = [column.units for column in columns]
+    problem = gp.Regression(
+        *columns, kernel, prior_mean(mean), training.get("error"), workers=1,
+        priors=default_priors(mean, *scales(*(c.values for c in columns), units)),
+    )  # fmt: skip
+    total = len(problem.x)
+    order = np.array([np.append(np.delete(np.arange(total), i), i) for i in range(total)])
+    rng = settings.generator("left out", mean, kernel)
+    refitted = splits.integrated(problem, {total - 1: order}, rng, None)[total - 1]["log_density"]
+    theta = {name: one["sample_stats"][f"{name}_optimum"].values.reshape(1)
+             for name in problem.names}  # fmt: skip
+    theta |= {name: np.full(1, value) for name, value in problem.fixed.items()}
+    closed = problem.left_out(theta, rng).log_density
+    psis = loo(one)
+    return {
+        "elpd_psis": psis["elpd"],
+        "pareto_k": psis["pareto_k"].max(),
+        "elpd_refitted": refitted.sum(),
+        "se": np.sqrt(total) * refitted.std(),
+        "elpd_optimum": closed.sum(),
+        "pointwise": refitted,
+    }
+
+
+def stacking(log_density: np.ndarray, steps: int = 20_000) -> np.ndarray:
+    """Weigh models so that their mixture predicts best: max Σ_i log Σ_k w_k p_k(y_i | y_{−i}).
+
+    Parameters
+    ----------
+    log_density : (model, observation).
+    steps : of expectation maximisation, which climbs from equal weights to the only maximum.
+    """
+    ratio = np.exp(log_density - log_density.max(axis=0))
+    weight = np.full(len(ratio), 1 / len(ratio))
+    for _ in range(steps):
+        before, weight = weight, weight * np.mean(ratio / (weight @ ratio), axis=1)
+        if np.abs(weight - before).max() < 1e-10:
+            break
+    return weight / weight.sum()
+
+
+def from_the_wall_inward(
+    data: xr.Dataset,
+    *,
+    start: float | None = None,
+    kernels: Sequence[str] = ("exponential", "squared_exponential"),
+    settings: Settings = DEFAULT,
+    scheduler: str | None = None,
+) -> xr.Dataset:
+    """Train outside a distance and predict the wall inside it.
+
+    The classical recipe, with its fixed numbers and with and without its wall, comes first; then
+    every mean with each of the kernels, hyperparameters inferred.
+
+    Parameters
+    ----------
+    data : as of ``simulate``; all points are used.
+    start : least distance to train on; by default 0.955 σ.
+    kernels : of the inferred processes.
+    settings : length and seed.
+    scheduler : as in ``parallel.map``.
+
+    Returns
+    -------
+    a Dataset over ``model`` (coordinates ``model_mean``, ``model_kernel``, ``numbers``) and
+    ``inside``, the points held out: ``energy``; ``predicted`` and its 95 % interval ``low`` to
+    ``high``; ``error``, the mean of |energy − predicted|; ``log_density``, the mean over the points
+    of their log predictive densities, and ``log_density_joint``, that of all of them together.
+
+    Raises
+    ------
+    DataError : nothing lies inside, or fewer than three points outside.
+    """
+    import xarray as xr
+
+    r, u = data["distances"].values, data["energies"].values
+    units = data["distances"].units, data["energies"].units
+    start = WALL * scales(r, u, units)[0] if start is None else start
+    outside = r >= start
+    if outside.all() or outside.sum() < 3:
+        raise DataError("the wall cannot be held out", expected="points on both sides of it",
+                        found=f"{outside.sum()} of {len(r)} points at r ≥ {start:.4g}")  # fmt: skip
+    beyond, inside = data.isel(point=outside), data.isel(point=~outside)
+    at, held_out = r[~outside], u[~outside]
+    known = inside["error"].values ** 2 if "error" in data else 0 * held_out
+    judge = partial(_held_out, at=at, energies=held_out, known=known)
+    columns = [beyond[name] for name in ("distances", "energies")]
+    sigma, epsilon = scales(r[outside], u[outside], units)  # nothing is known of the wall
+    labels, rows = [], []
+    for mean in ("zero", "repulsive"):
+        theta = classical_numbers(sigma, epsilon, wall=mean == "repulsive")
+        problem = gp.Regression(*columns, "exponential", "repulsive", beyond.get("error"))
+        labels.append((mean, "exponential", "fixed"))
+        rows.append(judge(problem, {n: np.full(1, v) for n, v in theta.items()}))
+    pairs = [(mean, kernel) for kernel in kernels for mean in MEANS]
+    labels += [(*pair, "inferred") for pair in pairs]
+    call = partial(_from_outside, columns=columns, error=beyond.get("error"), judge=judge,
+                   settings=settings.replace(workers=1))  # fmt: skip
+    rows += parallel.map(call, pairs, scheduler=scheduler, workers=settings.workers,
+                         label="From the wall inward")  # fmt: skip
+    of_u, names = {"units": data["energies"].units}, list(rows[0])
+    arrays = {n: np.array([row[n] for row in rows]) for n in names}
+    dims = {n: ("model", "inside")[: a.ndim] for n, a in arrays.items()}
+    units = {n: {"units": "1"} if n.startswith("log") else of_u for n in names}
+    columns = zip(("model_mean", "model_kernel", "numbers"), zip(*labels, strict=True), strict=True)
+    coords = {name: ("model", list(values)) for name, values in columns}
+    found = {name: (dims[name], array, units[name]) for name, array in arrays.items()}
+    return xr.Dataset(
+        found
+        | {"energy": ("inside", held_out, of_u), "start": ((), start, data["distances"].attrs)},
+        coords | {"inside": ("inside", at, data["distances"].attrs)},
+    )
+
+
+def _from_outside(pair, columns, error, judge, settings):
+    """Fit what lies outside, and judge its predictions of the wall."""
+    mean, kernel = pair
+    one = fit(*columns, error, mean=mean, kernel=kernel, settings=settings)
+    chosen = gp.thinned(one, 400)
+    theta = {n: v.values.ravel() for n, v in chosen.broadcast_like(chosen["noise"]).items()}
+    return judge(gp.rebuild(one, named_mean(one)), theta)
+
+
+def _held_out(problem, theta, at, energies, known):
+    """How some hyperparameters, equally weighted, predict energies of known error variance."""
+    from scipy.special import logsumexp, ndtr
+
+    centre, root, _ = problem.conditional(theta, at)
+    covariance = root @ np.swapaxes(root, 1, 2)
+    covariance += (theta["noise"][:, None, None] ** 2 + known) * np.eye(len(at))
+    sd = np.sqrt(np.diagonal(covariance, axis1=1, axis2=2))
+    lower = np.linalg.cholesky(covariance + 1e-13 * np.eye(len(at)) * sd.max(1)[:, None, None] ** 2)
+    z = np.linalg.solve(lower, (energies - centre)[..., None])[..., 0]
+    volume = np.sum(np.log(np.diagonal(lower, axis1=1, axis2=2)), axis=1)
+    joint = -0.5 * np.sum(z**2 + np.log(2 * np.pi), axis=1) - volume
+    each = -0.5 * ((energies - centre) / sd) ** 2 - np.log(sd) - 0.5 * np.log(2 * np.pi)
+    mean = centre.mean(axis=0)
+    # Quantiles of the mixture, by bisection of its distribution function.
+    edges = {}
+    for name, share in (("low", 0.025), ("high", 0.975)):
+        below, above = (centre - 8 * sd).min(axis=0), (centre + 8 * sd).max(axis=0)
+        for _ in range(60):
+            middle = 0.5 * (below + above)
+            less = ndtr((middle - centre) / sd).mean(axis=0) < share
+            below, above = np.where(less, middle, below), np.where(less, above, middle)
+        edges[name] = middle
+    count = np.log(len(centre))
+    return {"predicted": mean, **edges, "error": np.abs(mean - energies).mean(),
+            "log_density": float(np.mean(logsumexp(each, axis=0) - count)),
+            "log_density_joint": float(logsumexp(joint) - count)}  # fmt: skip

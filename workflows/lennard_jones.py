@@ -1,0 +1,124 @@
+"""What do a few energies say about a pair potential, and is a wall worth having as prior mean?
+
+Without --data: 25 of 50 Lennard-Jones energies in reduced units, with learning curves over random
+splits of all 50, and the energies of two argon atoms.
+"""
+
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from bayesinf import workflow
+
+ARGON = Path(__file__).parents[1] / "data" / "argon" / "argon.csv"
+
+
+def main(
+    data: workflow.DataFile = None,
+    output: workflow.Output = None,
+    seed: workflow.Seed = 1,
+    draws: workflow.Draws = None,
+    tune: workflow.Tune = None,
+    chains: workflow.Chains = None,
+    quick: workflow.Quick = False,
+    scheduler: workflow.Scheduler = None,
+    r: Annotated[str | None, typer.Option(help="Column of distances: name, or position.")] = None,
+    energy: Annotated[str | None, typer.Option(help="Column of energies.")] = None,
+    error: Annotated[str | None, typer.Option(help="Column of error bars, or 'none'.")] = None,
+    distance_unit: Annotated[
+        str | None, typer.Option(help="Where the header does not say, as in 'r (Å)'.")
+    ] = None,
+    energy_unit: Annotated[str | None, typer.Option(help="Likewise: K, meV, kJ/mol, ...")] = None,
+    kernel: Annotated[
+        str,
+        typer.Option(help="squared_exponential, matern52, matern32, exponential, ..."),
+    ] = "squared_exponential",
+    splits: Annotated[int, typer.Option(min=2, help="Random splits of each size.")] = 500,
+):
+    """Learn a pair potential with a wall as prior mean, and say how sure it is everywhere."""
+    with workflow.run(
+        "lennard_jones", output, seed=seed, draws=draws, tune=tune, chains=chains, quick=quick,
+        scheduler=scheduler,
+    ) as run:  # fmt: skip
+        from bayesinf import parallel
+        from bayesinf.systems import lennard_jones as system
+
+        with run.step("load"):
+            if data is not None:
+                columns = [workflow.column(name) for name in (r, energy, error)]
+                units = {"distance_unit": distance_unit, "energy_unit": energy_unit}
+                potentials = {"": system.read(data, *columns, **units)}
+            else:
+                rng = run.settings.generator("simulate")
+                potentials = {"": system.simulate(rng=rng), "argon": system.argon(ARGON)}
+        # Without a wall argon's energies, from 2000 K to −143 K, are no draw of one process, and
+        # the checks say so: it is shown among the comparisons, but is no result to keep.
+        jobs = {
+            f"{name}_{mean}_mean".lstrip("_"): (found, mean)
+            for name, found in potentials.items()
+            for mean in system.MEANS
+            if (name, mean) != ("argon", "zero")
+        }
+        with run.step("fit"):
+            call = partial(fit_one, kernel=kernel, settings=run.settings)
+            found = parallel.map(call, list(jobs.values()), scheduler=scheduler, label="Fitting")
+            fits = dict(zip(jobs, found, strict=True))
+        with run.step("compare"):
+            for name, found in potentials.items():
+                stem = f"{name}_repulsive_mean".lstrip("_")
+                fits[stem] = system.annotated(fits[stem], **side_results(found, name, run))
+        with run.step("learning curves"):
+            curve = learning_curve(potentials[""], splits, quick, run)
+        run.finish(system.story, fits | ({} if curve is None else {"learning_curve": curve}))
+
+
+def fit_one(job, kernel, settings):
+    """Fit the training points of one set of energies with one prior mean."""
+    from bayesinf.systems.lennard_jones import fit
+
+    data, mean = job
+    training = data.isel(point=data["training"].values)
+    return fit(
+        training["distances"], training["energies"], training.get("error"), mean=mean,
+        kernel=kernel, case=data.attrs["case"], truth=data.attrs["truth"],
+        settings=settings.replace(workers=1),
+    )  # fmt: skip
+
+
+def side_results(data, name, run):
+    """Compare means and kernels, and hold out the wall, where there is one to hold out."""
+    from bayesinf.errors import DataError
+    from bayesinf.systems import lennard_jones as system
+
+    short = run.settings.replace(draws=min(run.settings.draws, 500))
+    results = {}
+    if not name:
+        results["comparison"] = system.compare(data, settings=short, scheduler=run.scheduler)
+    with suppress(DataError):  # the data do not reach inside the wall
+        start = 3.2 if name == "argon" else None
+        results["wall"] = system.from_the_wall_inward(
+            data, start=start, settings=short, scheduler=run.scheduler
+        )
+    return results
+
+
+def learning_curve(data, count, quick, run):
+    """Score random splits and fit the power laws; None where the data are too few for that."""
+    from bayesinf.errors import FitError
+    from bayesinf.systems import lennard_jones as system
+
+    inferred = min(count, 20 if quick else 100)
+    try:
+        scores = system.learning_curves(
+            data, count=count, inferred=inferred, settings=run.settings, scheduler=run.scheduler
+        )
+        return system.learning_rates(scores, run.settings)
+    except FitError:  # fewer than three sizes of training sets
+        return None
+
+
+if __name__ == "__main__":
+    workflow.cli(main)
