@@ -1,9 +1,10 @@
 """From a file of the user's to labelled, validated data.
 
-``read`` opens a file and labels whatever it holds. ``curve`` and ``spins`` take from it what a fit
-needs, y(x) with error bars or spins with energies, and refuse what no fit should see: each refusal
-is a DataError that names the file, the row and the remedy. ``curve_from_arrays`` and
-``spins_from_arrays`` are the same gate for arrays in memory.
+``read`` opens a file and labels whatever it holds. ``curve``, ``spins`` and ``raster`` take from it
+what a fit needs, y(x) with error bars, spins with energies, or who was on and who off at which
+time, and refuse what no fit should see: each refusal is a DataError that names the file, the row
+and the remedy. ``curve_from_arrays``, ``spins_from_arrays`` and ``raster_from_arrays`` are the same
+gate for arrays in memory.
 
 What is only unusual is read right: a byte-order mark, Windows line ends, comments after ``#``,
 blank rows, columns set apart by commas, semicolons, tabs or spaces, decimal commas beside
@@ -41,6 +42,16 @@ ERROR_WORDS = {"error", "errors", "err", "stderr", "uncertainty", "unc", "sigma"
                "yerr", "yerror", "dx", "xerr"}  # fmt: skip
 STATES_NAMES = ("states", "state", "spins")
 ENERGIES_NAMES = ("energies", "energy")
+RASTER_NAMES = (*STATES_NAMES, "raster", "spikes", "bint", "votes")
+REPEAT_NAMES = ("repeat", "trial", "sweep")
+# Axes of a raster, by the names that files give them; without names an array of three axes is taken
+# to be (repeat, site, time), as multi-electrode recordings are published, and one of two to be
+# (time, site).
+AXES = {
+    "repeat": (*REPEAT_NAMES, "repeats", "trials"),
+    "time": ("time", "bin", "bins", "sample", "samples", "row"),
+    "site": ("site", "sites", "cell", "cells", "neuron", "neurons", "spin", "unit"),
+}
 
 _NAME_AND_UNITS = re.compile(r"\s*(.*?\S)\s*(?:\(([^()]*)\)|\[([^\[\]]*)\])\s*")
 # A word of a header that spaces set apart, with the unit in brackets that may follow it.
@@ -326,6 +337,214 @@ def spins_from_arrays(
     if energies is not None:
         variables["energies"] = ("sample", _finite(energies, source), _labels(energies))
     return xr.Dataset(variables)
+
+
+def raster(
+    path: str | os.PathLike,
+    *,
+    sites: str | None = None,
+    repeats: str | None = None,
+    encoding: str | None = None,
+    axes: str | None = None,
+    least: int = 2,
+) -> xr.Dataset:
+    """Read who is on and who is off: spins, spikes or votes over time, in one repeat or several.
+
+    A file of arrays names it ``states`` (or ``raster``, ``spikes``, ``bint``), else it is the one
+    array of two or three axes. In a table each column is a site and each row a time; a column
+    ``repeat`` or ``trial`` says which rows belong together.
+
+    Parameters
+    ----------
+    path : a file that ``read`` reads.
+    sites, repeats : which to keep, counted from 0: "40" the first forty, "0-9,12" these.
+    encoding : "±1" or "0/1", to which the states are brought; by default the one they are in.
+    axes : names of the axes in their order, such as "repeat,time,site", where the file has none.
+    least : fewest times that will do.
+
+    Returns
+    -------
+    a Dataset with ``states`` (repeat, time, site), int8, whose attribute ``encoding`` says how to
+    read it and ``encoding_read`` how the file was written; ``site`` and ``repeat`` hold the numbers
+    in the file.
+
+    Raises
+    ------
+    DataError : the file cannot be read, holds no such array, or the numbers will not do.
+    """
+    data = read(path)
+    name = _known(data.variables, RASTER_NAMES)
+    if name is None:
+        large = [str(n) for n, v in data.data_vars.items() if v.ndim >= 2]
+        name = large[0] if len(large) == 1 else None
+    if name is None and (large or any(v.ndim != 1 for v in data.data_vars.values())):
+        raise DataError(
+            "there is no array of states",
+            source=path,
+            expected="an array states, or one array of two or three axes",
+            found=_listing(data.data_vars),
+            remedy="give the array of states that name",
+        )
+    array, group = data.get(name) if name else None, None
+    if array is None or array.ndim == 1:
+        columns = _columns(data)
+        grouped = _known(columns, REPEAT_NAMES)
+        group = columns.pop(grouped).to_numpy() if grouped else None
+        columns = {n: c for n, c in columns.items() if n not in AXES["time"]}
+        if not columns:
+            raise DataError("the table has no columns of sites", source=path,
+                            expected="a column for each site")  # fmt: skip
+        array, axes = _stack(list(columns.values()), path), "time,site"
+    result = raster_from_arrays(
+        array, group=group, sites=sites, repeats=repeats, encoding=encoding, axes=axes,
+        least=least, source=path,
+    )  # fmt: skip
+    return result.assign_attrs(source=data.source)
+
+
+def raster_from_arrays(
+    states: ArrayLike,
+    *,
+    group: ArrayLike | None = None,
+    sites: str | None = None,
+    repeats: str | None = None,
+    encoding: str | None = None,
+    axes: str | None = None,
+    least: int = 2,
+    source: object = None,
+) -> xr.Dataset:
+    """Validate and label binary data held in memory.
+
+    Parameters
+    ----------
+    states : two or three axes, (time, site) or (repeat, site, time), or as ``axes`` or the
+        dimensions of a DataArray say.
+    group : (time,), equal in rows of the same repeat, where ``states`` has two axes.
+    sites, repeats, encoding, axes, least : as for ``raster``.
+    source : what an error message calls the origin of the arrays.
+
+    Returns
+    -------
+    a Dataset as of ``raster``.
+
+    Raises
+    ------
+    DataError : values other than −1 and 1 or 0 and 1, NaN, axes in another order, repeats of
+        unequal length, too few times, sites or repeats that the data do not have.
+    """
+    import xarray as xr
+
+    array = _labelled(states, "states", source)
+    named = _axes(array, axes, source)
+    order = [named.index(axis) for axis in ("repeat", "time", "site") if axis in named]
+    values = array.to_numpy().transpose(order)
+    if "repeat" not in named:
+        values = _grouped(values, group, source) if group is not None else values[np.newaxis]
+    count, times, width = values.shape
+    if axes is None and width > times and not any(d in AXES["site"] for d in map(str, array.dims)):
+        raise DataError(
+            "there are more sites than times",
+            source=source,
+            expected=f"axes ({', '.join(named)})",
+            found=f"shape {array.shape}: {width} sites, {times} times",
+            remedy="say the order of the axes, as in --axes repeat,time,site",
+        )
+    keep_sites = _selected(sites, width, "site", source)
+    keep_repeats = _selected(repeats, count, "repeat", source)
+    values = values[keep_repeats][:, :, keep_sites]
+    _enough(times, least, source)
+    values, read_as = _binary(values, keep_repeats, keep_sites, encoding, source)
+    target = encoding or read_as
+    labels = {"units": "1", "encoding": target, "encoding_read": read_as}
+    return xr.Dataset(
+        {"states": (("repeat", "time", "site"), values, labels)},
+        {"repeat": keep_repeats, "time": np.arange(times), "site": keep_sites},
+    )
+
+
+def _axes(array, axes, source):
+    """Names of the axes, in the order of the array."""
+    known = {name: axis for axis, names in AXES.items() for name in names}
+    given = [part.strip().lower() for part in axes.split(",")] if axes else list(map(str, array.dims))
+    named = [known.get(name) for name in given]
+    if axes is None and "site" not in named:
+        named = {2: ["time", "site"], 3: ["repeat", "site", "time"]}.get(array.ndim, [])
+    wrong = len(named) != array.ndim or len(set(named)) != len(named)
+    if wrong or not {"time", "site"} <= set(named):
+        raise DataError(
+            "the axes of the states are not clear",
+            source=source,
+            expected="time and site, or repeat, time and site, each once",
+            found=axes or f"shape {array.shape}",
+            remedy="say their order, as in --axes repeat,time,site",
+        )
+    return named
+
+
+def _grouped(values, group, source):
+    """Rows (time, site) as (repeat, time, site)."""
+    group = np.asarray(group)
+    starts = np.flatnonzero(np.r_[True, group[1:] != group[:-1]])
+    lengths = np.diff(np.r_[starts, len(group)])
+    if len(np.unique(group[starts])) != len(starts):
+        raise DataError("the rows of a repeat do not stand together", source=source,
+                        remedy="sort the rows by repeat and time")  # fmt: skip
+    if len(set(lengths)) > 1:
+        raise DataError("repeats differ in length", source=source,
+                        expected=f"{lengths[0]} rows each, as in the first",
+                        found=f"{lengths[lengths != lengths[0]][0]}",
+                        remedy="cut them to one length, or leave repeats out")  # fmt: skip
+    return values.reshape(len(starts), lengths[0], -1)
+
+
+def _selected(text, count, what, source):
+    """Numbers that a choice such as "40" or "0-9,12" names."""
+    if text is None:
+        return np.arange(count)
+    error = DataError(f"{what}s are not chosen like this", source=source, found=repr(text),
+                      expected=f"a number of {what}s up to {count}, or a list such as 0-9,12")  # fmt: skip
+    text = str(text).strip()
+    if text.isdecimal():
+        if not 1 <= int(text) <= count:
+            raise error
+        return np.arange(int(text))
+    numbers = []
+    for part in text.strip(",").split(","):
+        ends = [end.strip() for end in part.split("-")]
+        if len(ends) > 2 or not all(end.isdecimal() for end in ends):
+            raise error
+        numbers.extend(range(int(ends[0]), int(ends[-1]) + 1))
+    if not numbers or len(set(numbers)) < len(numbers) or max(numbers) >= count:
+        raise error
+    return np.array(numbers)
+
+
+def _binary(values, repeats, sites, encoding, source):
+    """States as int8 in the encoding that is asked for, and the one that they were in."""
+    if values.dtype.kind not in "biuf":
+        values = _numbers(values)
+    zero, minus, one = values == 0, values == -1, values == 1
+    wrong = ~(zero | minus | one)
+    mixed = not wrong.any() and zero.any() and minus.any()
+    if wrong.any() or mixed:
+        k, t, i = np.argwhere(zero if mixed else wrong)[0]
+        raise DataError(
+            "a state is neither ±1 nor 0/1",
+            source=source,
+            where=f"repeat {repeats[k]}, time {t}, site {sites[i]}",
+            expected="−1 and 1 throughout, or 0 and 1 throughout",
+            found=f"{values[k, t, i]:g}" + (" beside −1" if mixed else ""),
+            remedy=None if mixed else "correct it, or leave the site or the repeat out",
+        )
+    if not (zero.any() or minus.any()) and encoding is None:
+        raise DataError("all states are 1, which belongs to both encodings", source=source,
+                        remedy="say --encoding ±1 or --encoding 0/1")  # fmt: skip
+    read_as = "0/1" if zero.any() else "±1" if minus.any() else encoding
+    if encoding not in (None, "±1", "0/1"):
+        raise DataError("unknown encoding", source=source, expected="'±1' or '0/1'",
+                        found=repr(encoding))  # fmt: skip
+    off = -1 if (encoding or read_as) == "±1" else 0
+    return np.where(one, np.int8(1), np.int8(off)), read_as
 
 
 # Loaders: a path to a Dataset, one for each kind of file.

@@ -13,7 +13,7 @@ from scipy import stats
 from bayesinf.checks import check, loo
 from bayesinf.errors import DataError, FitError
 from bayesinf.models import pairwise
-from bayesinf.models.pairwise import encoding as coding
+from bayesinf.models import binary as coding
 from bayesinf.models.pairwise import enumeration, optimum, routes
 from bayesinf.models.pairwise.definition import definition
 from bayesinf.models.pairwise.likelihood import Pairwise

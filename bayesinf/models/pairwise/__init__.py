@@ -1,7 +1,7 @@
 """Pairwise models of binary data: P(s) = exp(Σ h_i s_i + Σ_{i<j} J_ij s_i s_j) / Z, Z enumerated.
 
 The model of largest entropy among those with given means and pair moments, for up to 20 sites.
-``fit`` is the entry, ``maximum_likelihood`` the classical answer. ``encoding`` knows ±1 and 0/1 and
+``fit`` is the entry, ``maximum_likelihood`` the classical answer. ``binary`` knows ±1 and 0/1 and
 what leads from one to the other; ``enumeration`` sums over all states; ``likelihood`` is the
 exponential family that those sums make, ``priors`` and ``definition`` state the model, ``optimum``
 climbs to its top, ``routes`` draw from it, and ``predictive`` says what data it expects.
@@ -19,10 +19,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bayesinf.errors import DataError, FitError
-from bayesinf.models.pairwise import encoding as coding
+from bayesinf.models import binary as coding
 from bayesinf.models.pairwise import enumeration, predictive
 from bayesinf.models.pairwise.definition import definition
-from bayesinf.models.pairwise.encoding import ENCODINGS, Moments, convert, moments
+from bayesinf.models.binary import ENCODINGS, Moments, convert, moments
 from bayesinf.models.pairwise.enumeration import entropy, log_partition, probabilities
 from bayesinf.models.pairwise.likelihood import Pairwise
 from bayesinf.models.pairwise.optimum import Optimum, maximum
@@ -227,7 +227,7 @@ class _Data:
         label = getattr(states, "coords", {}).get("site", np.arange(sites))
         label = np.asarray(getattr(label, "values", label))
         i, j = coding.pairs(sites)
-        triples = enumeration.triples(sites)
+        triples = coding.triples(sites)
         self.coords = {
             "site": label, "i": ("pair", label[i]), "j": ("pair", label[j]),
             "active": np.arange(sites + 1),

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bayesinf.errors import FitError
-from bayesinf.models.pairwise.encoding import decoded, pairs
+from bayesinf.models.binary import decoded, pairs
 from bayesinf.models.pairwise.likelihood import Pairwise
 
 if TYPE_CHECKING:

@@ -17,8 +17,10 @@ from functools import cache
 
 import numpy as np
 
-from bayesinf.models.pairwise.encoding import ENCODINGS, known, pairs, sites_of
+from bayesinf.errors import DataError
+from bayesinf.models.binary import ENCODINGS, known, pairs, sites_of
 
+LARGEST = 20  # sites whose states can be enumerated
 SPLIT = 2**17  # states times points from which a batch is spread over the cores
 
 
@@ -150,13 +152,6 @@ def curvature(theta: np.ndarray, encoding: str) -> tuple[float, np.ndarray, np.n
     return log_z, statistics(q), fisher(q, encoding)
 
 
-def triples(sites: int) -> np.ndarray:
-    """Return the sites of each triple i < j < k, (triple, 3)."""
-    from itertools import combinations
-
-    return np.array(list(combinations(range(sites), 3)), dtype=int).reshape(-1, 3)
-
-
 def population(p: np.ndarray) -> np.ndarray:
     """Return the distribution of the number of sites that are on, (N + 1,), under weights p."""
     sites = int(p.size).bit_length() - 1
@@ -201,6 +196,9 @@ def _counts(sites):
 def _rows(theta, encoding):
     theta = np.ascontiguousarray(theta, dtype=float)
     sites = sites_of(theta.shape[-1])
+    if sites > LARGEST:
+        raise DataError("too many sites for enumeration", expected=f"at most {LARGEST}",
+                        found=sites, remedy="choose some of the sites")  # fmt: skip
     return theta.reshape(-1, theta.shape[-1]), sites, float(ENCODINGS[known(encoding)])
 
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 import numpy as np
 
 from bayesinf.models.pairwise import enumeration
-from bayesinf.models.pairwise.encoding import Moments
+from bayesinf.models.binary import Moments
 from bayesinf.models.pairwise.priors import Prior
 
 

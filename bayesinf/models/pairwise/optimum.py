@@ -15,7 +15,7 @@ import numpy as np
 
 from bayesinf.errors import FitError
 from bayesinf.models.pairwise import enumeration
-from bayesinf.models.pairwise.encoding import Moments, pairs
+from bayesinf.models.binary import Moments, pairs
 from bayesinf.models.pairwise.likelihood import Pairwise
 
 TOLERANCE = 1e-10  # largest slope at the optimum, for each sample

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from bayesinf.models.pairwise import enumeration
-from bayesinf.models.pairwise.encoding import pairs
+from bayesinf.models.binary import pairs, triples
 from bayesinf.models.pairwise.likelihood import Pairwise
 
 # Which of them need more of the data than means and pair moments.
@@ -39,7 +39,7 @@ class Summary:
     def of(cls, weights: np.ndarray, encoding: str) -> Summary:
         """Summarise weights of all states, (2^N,), that add up to one."""
         q = enumeration.products(weights, encoding)
-        sets = np.sum(1 << enumeration.triples(int(q.size).bit_length() - 1), axis=1)
+        sets = np.sum(1 << triples(int(q.size).bit_length() - 1), axis=1)
         return cls(enumeration.statistics(q), q[sets.astype(int)], enumeration.population(weights))
 
 

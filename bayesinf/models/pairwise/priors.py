@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from bayesinf.errors import DataError
-from bayesinf.models.pairwise.encoding import ENCODINGS, known, sites_of
+from bayesinf.models.binary import ENCODINGS, known, sites_of
 from bayesinf.models.priors import HalfCauchy, LogNormal, Normal
 
 GRID = 400  # points in log τ

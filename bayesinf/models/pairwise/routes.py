@@ -23,7 +23,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from bayesinf.models.pairwise import enumeration
-from bayesinf.models.pairwise.encoding import pairs
+from bayesinf.models.binary import pairs
 from bayesinf.models.pairwise.likelihood import Pairwise
 from bayesinf.models.pairwise.optimum import Optimum, independent, maximum
 from bayesinf.settings import Settings

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 # What a site shows when it is off; when it is on it shows 1.
 ENCODINGS = {"±1": -1, "0/1": 0}
 
-LARGEST = 20  # sites whose states can be enumerated
+CHUNK = 2**16  # states that are multiplied at once
 
 
 def known(encoding: str) -> str:
@@ -82,14 +82,38 @@ def convert(
         raise DataError("fields and couplings do not fit together",
                         expected="h (..., N) and J (..., N (N − 1) / 2)",
                         found=f"shapes {h.shape} and {J.shape}")  # fmt: skip
+    new_h, full = convert_directed(h, matrix(J, sites), source, target)
+    new_J = full[(..., *pairs(sites))]
     total = lambda h, J: h.sum(axis=-1) - J.sum(axis=-1)
+    if source == target:
+        return new_h, new_J, np.zeros_like(total(h, J))
+    return new_h, new_J, total(h, J) if target == "0/1" else -total(new_h, new_J)
+
+
+def convert_directed(
+    h: np.ndarray, J: np.ndarray, source: str, target: str
+) -> tuple[np.ndarray, np.ndarray]:
+    """Rewrite fields and a full matrix of couplings in another encoding, as ``convert`` does.
+
+        J' = 4 J,   h'_i = 2 h_i − 2 Σ_j J_ij
+
+    It is the same map whether s_i and s_j are of one time or of two, and whatever the diagonal.
+
+    Parameters
+    ----------
+    h, J : (..., site) and (..., target, source), in the source encoding.
+    source, target : "±1" or "0/1".
+
+    Raises
+    ------
+    DataError : an unknown encoding.
+    """
+    h, J = np.array(h, dtype=float), np.array(J, dtype=float)
     if known(source) == known(target):
-        return h.copy(), J.copy(), np.zeros_like(total(h, J))
+        return h, J
     if target == "0/1":
-        return 2 * h - 2 * matrix(J, sites).sum(axis=-1), 4 * J, total(h, J)
-    spin_J = J / 4
-    spin_h = h / 2 + matrix(spin_J, sites).sum(axis=-1)
-    return spin_h, spin_J, -total(spin_h, spin_J)
+        return 2 * h - 2 * J.sum(axis=-1), 4 * J
+    return h / 2 + J.sum(axis=-1) / 4, J / 4
 
 
 @dataclass(frozen=True)
@@ -123,7 +147,6 @@ class Moments:
             raise DataError("means and pair moments do not fit together",
                             expected="means (N,) and pair moments (N (N − 1) / 2,)",
                             found=f"shapes {mean.shape} and {pair.shape}")  # fmt: skip
-        _few(sites)
         if not self.samples >= 1:
             raise DataError("moments of no data", expected="samples ≥ 1", found=self.samples)
         slack = 1e-9
@@ -221,8 +244,8 @@ def validated(states: np.ndarray | xr.DataArray, encoding: str) -> np.ndarray:
 
     Raises
     ------
-    DataError : wrong shape, values of another encoding, NaN, more sites than can be enumerated,
-        fewer samples than sites in an array whose axes have no names.
+    DataError : wrong shape, values of another encoding, NaN, fewer
+        samples than sites in an array whose axes have no names.
     """
     low = ENCODINGS[known(encoding)]
     labelled = "site" in getattr(states, "dims", ())
@@ -252,14 +275,7 @@ def validated(states: np.ndarray | xr.DataArray, encoding: str) -> np.ndarray:
             remedy="transpose states, or where samples are so few indeed, pass a DataArray with "
             "dimensions sample and site",
         )
-    _few(sites)
     return values.astype(np.int8)
-
-
-def _few(sites):
-    if sites > LARGEST:
-        raise DataError("too many sites for enumeration", expected=f"at most {LARGEST}",
-                        found=sites, remedy="choose some of the sites")  # fmt: skip
 
 
 def moments(states: np.ndarray | xr.DataArray, encoding: str) -> Moments:
@@ -285,11 +301,14 @@ def moments(states: np.ndarray | xr.DataArray, encoding: str) -> Moments:
 
 def of_states(states: np.ndarray, encoding: str) -> Moments:
     """Return the moments of states that have been checked."""
-    values = states.astype(float)
-    count, sites = values.shape
-    # Sums of ±1 and 0/1 are whole numbers, so these are exact.
-    pair = (values.T @ values)[pairs(sites)] / count
-    return Moments(encoding, count, values.sum(axis=0) / count, pair)
+    count, sites = states.shape
+    mean, pair = np.zeros(sites), np.zeros((sites, sites))
+    for start in range(0, count, CHUNK):
+        values = states[start : start + CHUNK].astype(float)
+        # Sums of ±1 and 0/1 are whole numbers, so these are exact.
+        mean += values.sum(axis=0)
+        pair += values.T @ values
+    return Moments(encoding, count, mean / count, pair[pairs(sites)] / count)
 
 
 def codes(states: np.ndarray) -> np.ndarray:
@@ -301,3 +320,78 @@ def decoded(numbers: np.ndarray, sites: int, encoding: str) -> np.ndarray:
     """Return the states of these numbers, int8 (..., site)."""
     on = (np.asarray(numbers)[..., None] >> np.arange(sites)) & 1
     return np.where(on, 1, ENCODINGS[known(encoding)]).astype(np.int8)
+
+
+# What the data show beyond means and pairs, and what keeps them from saying anything
+
+
+def constant_sites(states: np.ndarray) -> np.ndarray:
+    """Return the sites, by position, that show the same in all of the states (sample, site)."""
+    return np.flatnonzero((states == states[:1]).all(axis=0))
+
+
+def identical_pairs(data: Moments) -> np.ndarray:
+    """Return pairs of sites (pair, 2), by position, that always agree, or never do.
+
+    Sites that are constant are left out: they agree with anything.
+    """
+    on = data.encoded("0/1").mean
+    least = 0.5 / data.samples
+    i, j = pairs(data.sites)
+    both, first, second, none = data.tables
+    same = ((first < least) & (second < least)) | ((both < least) & (none < least))
+    varies = (on > least) & (on < 1 - least)
+    keep = same & varies[i] & varies[j]
+    return np.column_stack([i[keep], j[keep]])
+
+
+def population(states: np.ndarray) -> np.ndarray:
+    """Return the share of the states (sample, site) in which K sites are on, (N + 1,)."""
+    active = np.sum(states == 1, axis=1)
+    return np.bincount(active, minlength=states.shape[1] + 1) / len(states)
+
+
+def triples(sites: int, most: int | None = None, seed: int = 0) -> np.ndarray:
+    """Return triples of distinct sites i < j < k, (triple, 3): all, or ``most`` random ones."""
+    from math import comb
+
+    count = comb(sites, 3)
+    if most is None or count <= most:
+        from itertools import combinations
+
+        return np.array(list(combinations(range(sites), 3)), dtype=int).reshape(-1, 3)
+    rng, found = np.random.default_rng(seed), np.empty((0, 3), dtype=int)
+    while len(found) < most:
+        drawn = np.sort(rng.integers(sites, size=(2 * most, 3)), axis=1)
+        drawn = drawn[(drawn[:, 0] < drawn[:, 1]) & (drawn[:, 1] < drawn[:, 2])]
+        found = np.unique(np.concatenate([found, drawn]), axis=0)
+    return found[np.sort(rng.choice(len(found), most, replace=False))]
+
+
+def triple_moments(states: np.ndarray, triples: np.ndarray) -> np.ndarray:
+    """Average products of three sites, ⟨s_i s_j s_k⟩, (triple,), over states (sample, site)."""
+    i, j, k = triples.T
+    found = np.zeros(len(triples))
+    for start in range(0, len(states), CHUNK // 16):
+        part = states[start : start + CHUNK // 16].T.astype(np.int8, order="C")
+        # Products of ±1 and 0/1 are the same in int8, and their sums exact.
+        found += [np.sum(part[a] * part[b] * part[c], dtype=np.int64)
+                  for a, b, c in zip(i, j, k, strict=True)]  # fmt: skip
+    return found / len(states)
+
+
+def nulls(count: int) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """Two ways to part data in two, between which only the sampling error differs.
+
+    Parameters
+    ----------
+    count : states or repeats, in the order in which they were taken.
+
+    Returns
+    -------
+    ``halves`` and ``even/odd``: positions of the two parts. Where the halves differ and even and
+    odd do not, the data drift.
+    """
+    places = np.arange(count)
+    middle = count // 2
+    return {"halves": (places[:middle], places[middle:]), "even/odd": (places[::2], places[1::2])}
