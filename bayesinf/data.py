@@ -465,8 +465,10 @@ def raster_from_arrays(
 def _axes(array, axes, source):
     """Names of the axes, in the order of the array."""
     known = {name: axis for axis, names in AXES.items() for name in names}
-    given = [part.strip().lower() for part in axes.split(",")] if axes else list(map(str, array.dims))
-    named = [known.get(name) for name in given]
+    given = (
+        [part.strip().lower() for part in axes.split(",")] if axes else list(map(str, array.dims))
+    )
+    named = [known.get(name.strip()) for name in given]
     if axes is None and "site" not in named:
         named = {2: ["time", "site"], 3: ["repeat", "site", "time"]}.get(array.ndim, [])
     wrong = len(named) != array.ndim or len(set(named)) != len(named)
@@ -501,8 +503,12 @@ def _selected(text, count, what, source):
     """Numbers that a choice such as "40" or "0-9,12" names."""
     if text is None:
         return np.arange(count)
-    error = DataError(f"{what}s are not chosen like this", source=source, found=repr(text),
-                      expected=f"a number of {what}s up to {count}, or a list such as 0-9,12")  # fmt: skip
+    error = DataError(
+        f"{what}s are not chosen like this",
+        source=source,
+        expected=f"a number of {what}s up to {count}, or a list such as 0-9,12",
+        found=repr(text),
+    )
     text = str(text).strip()
     if text.isdecimal():
         if not 1 <= int(text) <= count:

@@ -510,3 +510,93 @@ def test_any_text_is_read_or_refused(text, function):
         assert "\n" not in str(error)
     else:
         assert all(np.isfinite(array).all() for array in found.data_vars.values())
+
+
+# Rasters: who is on at which time, in which repeat
+
+
+def spikes(repeats=3, times=30, sites=4, low=0):
+    states = np.where(np.random.default_rng(0).random((repeats, times, sites)) < 0.4, 1, low)
+    return states.astype(np.int8)
+
+
+@pytest.mark.parametrize("low", [0, -1])
+@pytest.mark.parametrize("kind", ["mat", "npz", "npy", "nc", "csv"])
+def test_rasters_read_back_from_any_kind_of_file(tmp_path, kind, low):
+    states, path = spikes(low=low), tmp_path / f"raster.{kind}"
+    by_site = states.transpose(0, 2, 1)
+    if kind == "mat":
+        scipy.io.savemat(path, {"bint": by_site, "rate": 50.0})
+    elif kind == "npz":
+        np.savez(path, spikes=by_site, time=np.arange(30))
+    elif kind == "npy":
+        path = tmp_path / "raster.npz"  # an unnamed cube has no place in a table of columns
+        np.savez(path, anything=by_site)
+    elif kind == "nc":
+        xr.DataArray(by_site, dims=("trial", "cell", "bin"), name="x").to_netcdf(path)
+    else:
+        rows = [[k, *states[k, t]] for k in range(3) for t in range(30)]
+        text = "\n".join(",".join(map(str, row)) for row in rows)
+        path.write_text("trial,a,b,c,d\n" + text)
+    found = data.raster(path)
+    assert found.states.dims == ("repeat", "time", "site") and found.states.dtype == np.int8
+    np.testing.assert_array_equal(found.states, states)
+    written = "0/1" if low == 0 else "±1"
+    assert found.states.attrs["encoding"] == found.states.attrs["encoding_read"] == written
+
+
+def test_a_raster_of_other_axes_and_of_some_sites_and_repeats():
+    states = spikes()
+    swapped = data.raster_from_arrays(states, axes="trial, time, cell")
+    np.testing.assert_array_equal(swapped.states, states)
+    some = data.raster_from_arrays(states, axes="repeat,time,site", sites="0,2-3", repeats="2")
+    np.testing.assert_array_equal(some.states, states[:2][:, :, [0, 2, 3]])
+    assert list(some.site.values) == [0, 2, 3] and list(some.repeat.values) == [0, 1]
+    one = data.raster_from_arrays(states[0], encoding="±1")
+    np.testing.assert_array_equal(one.states[0], 2 * states[0] - 1)
+    assert (one.states.attrs["encoding"], one.states.attrs["encoding_read"]) == ("±1", "0/1")
+    ones = data.raster_from_arrays(np.ones((5, 2)), encoding="0/1")
+    assert ones.states.attrs["encoding_read"] == "0/1"
+
+
+def changed(value):
+    states = spikes().transpose(0, 2, 1).astype(float)
+    states[1, 2, 7] = value
+    return states
+
+
+@pytest.mark.parametrize(
+    ("states", "options", "words"),
+    [
+        (changed(0.5), {}, "repeat 1, time 7, site 2: .*expected −1 and 1 .*found 0.5"),
+        (changed(np.nan), {}, "repeat 1, time 7, site 2: .*found nan"),
+        (changed(-1), {}, "found 0 beside −1"),
+        (spikes(), {}, "more sites than times.*--axes repeat,time,site"),
+        (spikes()[0].T, {}, "more sites than times; expected axes .time, site."),
+        (spikes()[0, 0], {}, "axes of the states are not clear"),
+        (spikes(), {"axes": "time,time,site"}, "axes of the states are not clear"),
+        (spikes(), {"axes": "repeat,time"}, "axes of the states are not clear"),
+        (np.ones((9, 2)), {}, "belongs to both encodings; say --encoding"),
+        (spikes()[0], {"encoding": "spin"}, "unknown encoding; expected '±1' or '0/1'"),
+        (spikes()[0], {"sites": "5"}, "sites are not chosen like this; expected .* up to 4"),
+        (spikes()[0], {"sites": "0-4"}, "sites are not chosen"),
+        (spikes()[0], {"sites": "3-0"}, "sites are not chosen"),
+        (spikes()[0], {"sites": "0,x"}, "sites are not chosen"),
+        (spikes()[0], {"repeats": "2"}, "repeats are not chosen"),
+        (spikes()[0, :1], {"axes": "time,site"}, "too few rows"),
+        (spikes()[0], {"group": np.arange(30) // 14}, "repeats differ in length"),
+        (spikes()[0], {"group": np.arange(30) % 2}, "do not stand together"),
+    ],
+)
+def test_a_bad_raster_is_refused(states, options, words):
+    with pytest.raises(DataError, match=words):
+        data.raster_from_arrays(states, **options)
+
+
+def test_a_file_without_a_raster_is_refused(tmp_path):
+    np.savez(tmp_path / "two.npz", a=np.zeros((5, 2)), b=np.zeros((5, 3)))
+    with pytest.raises(DataError, match=r"no array of states.*found a, b.*give the array"):
+        data.raster(tmp_path / "two.npz")
+    (tmp_path / "repeats.csv").write_text("repeat\n0\n0\n")
+    with pytest.raises(DataError, match="no columns of sites"):
+        data.raster(tmp_path / "repeats.csv")
