@@ -297,8 +297,12 @@ def _starts(posterior) -> Iterator[Check]:
 
 
 def _importance_weights(posterior) -> Iterator[Check]:
-    weights = _evidence(posterior, "log_weight").values.ravel()
-    shape, limit = float(diagnostics.smoothed_weights(weights)[1]), _pareto_limit(weights.size)
+    weights = _evidence(posterior, "log_weight").transpose("chain", "draw", ...).values
+    # Blocks that were drawn apart have weights of their own, each of an unknown size.
+    weights = weights.reshape(weights.shape[0] * weights.shape[1], -1)
+    limit = _pareto_limit(len(weights))
+    weights = weights - np.logaddexp.reduce(weights, axis=0)
+    shape = float(diagnostics.smoothed_weights(weights.ravel())[1])
     good = f"the approximation covers the posterior (Pareto k̂ {shape:.2f})"
     bad = f"the quadratic approximation misses the posterior (Pareto k̂ {shape:.2f})"
     limit_said = f"≤ {limit:.2f}"
@@ -420,7 +424,7 @@ def loo(posterior: xr.DataTree) -> dict:
 
     group = posterior["log_likelihood"].data_vars
     chosen = [group[name] for name in group if f"{name}_marginal" not in group]
-    names = [element_name(v, i) for v in chosen for i in range(v[0, 0].size)]
+    names = [name for variable in chosen for name in element_names(variable)]
     values = np.concatenate([elements(variable) for variable in chosen])
     values = values.reshape(len(values), -1)
     weights, shape = diagnostics.smoothed_weights(-values)

@@ -146,7 +146,7 @@ def curve(
     chosen = _choose(columns, {"x": x, "y": y, "error": error}, path)
     arrays = {role: columns[name] for role, name in chosen.items()}
     result = curve_from_arrays(**arrays, least=least, sort=sort, source=path)
-    return result.assign_attrs(source=data.source)
+    return result.assign_attrs(source=data.attrs["source"])
 
 
 def curve_from_arrays(
@@ -265,7 +265,7 @@ def spins(path: str | os.PathLike, *, energies: bool = True, least: int = 2) -> 
         least=least,
         source=path,
     )
-    return result.assign_attrs(source=data.source)
+    return result.assign_attrs(source=data.attrs["source"])
 
 
 def spins_from_arrays(
@@ -399,7 +399,7 @@ def raster(
         array, group=group, sites=sites, repeats=repeats, encoding=encoding, axes=axes,
         least=least, source=path,
     )  # fmt: skip
-    return result.assign_attrs(source=data.source)
+    return result.assign_attrs(source=data.attrs["source"])
 
 
 def raster_from_arrays(

@@ -543,7 +543,7 @@ def _halves(axis, fit, label, array):
 
 
 def _reweighted(axis, fit, label, array):
-    draws, weights = np.ravel(array.values), _weights(fit)
+    draws, weights = np.ravel(array.values), _weights(fit, array)
     edges = np.linspace(*_padded(_span(draws, 0.002)), 31)
     approximate, _ = np.histogram(draws, edges, density=True)
     exact, _ = np.histogram(draws, edges, density=True, weights=weights)
@@ -553,7 +553,7 @@ def _reweighted(axis, fit, label, array):
 
 
 def _weight_cloud(axis, fit, label, array):
-    draws, weights = np.ravel(array.values), _weights(fit)
+    draws, weights = np.ravel(array.values), _weights(fit, array)
     step = max(1, draws.size // 1500)
     axis.axhline(1, color=COLORS["prior"], lw=0.8)
     axis.plot(draws[::step], weights[::step], ".", color=COLORS["posterior"], ms=3, alpha=0.4,
@@ -563,8 +563,17 @@ def _weight_cloud(axis, fit, label, array):
     axis.set_ylim(1e-2, max(1e2, 2 * weights.max()))
 
 
-def _weights(fit):
-    log_weight = np.ravel(fit["sample_stats"]["log_weight"].values)
+def _weights(fit, array):
+    """Weights of the draws: of the block that an element is in, or of all blocks together.
+
+    A block that was drawn apart from others bears the first label of its elements.
+    """
+    log_weight = fit["sample_stats"]["log_weight"].transpose("chain", "draw", ...)
+    for dim in log_weight.dims[2:]:
+        first = next((c.item() for c in array.coords.values() if c.ndim == 0), None)
+        labelled = log_weight.sizes[dim] > 1 and first in log_weight[dim].values
+        log_weight = log_weight.sel({dim: first}) if labelled else log_weight.sum(dim)
+    log_weight = np.ravel(log_weight.values)
     weights = np.exp(log_weight - log_weight.max())
     return weights / weights.mean()
 

@@ -32,7 +32,7 @@ ALLOWED = {
     "figures report calibration",
 }
 # In these folders each entry stands for itself; what the others may lean on is named.
-INDEPENDENT = {"systems": (), "models": ("noise", "priors", "binary"), "inference": ()}
+INDEPENDENT = {"systems": (), "models": ("noise", "priors", "binary", "couplings"), "inference": ()}
 
 
 def imported(source):

@@ -12,12 +12,12 @@ from scipy import stats
 
 from bayesinf.checks import check, loo
 from bayesinf.errors import DataError, FitError
-from bayesinf.models import pairwise
 from bayesinf.models import binary as coding
+from bayesinf.models import pairwise
+from bayesinf.models.couplings import Prior, default
 from bayesinf.models.pairwise import enumeration, optimum, routes
 from bayesinf.models.pairwise.definition import definition
 from bayesinf.models.pairwise.likelihood import Pairwise
-from bayesinf.models.pairwise.priors import Prior, default
 from bayesinf.models.priors import HalfCauchy, LogNormal, Normal, Uniform
 from bayesinf.posterior import REQUIRED_GROUPS, load, save
 from bayesinf.settings import Settings
@@ -347,15 +347,15 @@ def test_the_width_is_integrated_out_and_drawn(hyper, sites):
     from scipy.integrate import quad
 
     prior = Prior(Normal(0, 1), hyper)
-    theta = parameters(sites, 10, 0.3)
+    h, J = enumeration.unpack(parameters(sites, 10, 0.3))
     area = lambda low, high: quad(
-        lambda t: math.exp(prior.log_density(theta, math.exp(t)) + t - level), low, high,
+        lambda t: math.exp(prior.log_density(h, J, math.exp(t)) + t - level), low, high,
         limit=200, points=[math.log(0.3)] if low < math.log(0.3) < high else None)[0]  # fmt: skip
-    level = prior.log_density(theta, 0.3)
+    level = prior.log_density(h, J, 0.3)
     whole = area(-8, 25)
-    assert prior.log_marginal(theta) == pytest.approx(math.log(whole) + level, abs=1e-5)
+    assert prior.log_marginal(h, J) == pytest.approx(math.log(whole) + level, abs=1e-5)
     for u in (0.05, 0.5, 0.9):
-        drawn = prior.sample_scale(theta[None], np.array([u]))
+        drawn = prior.sample_scale(J[None], np.array([u]))
         assert area(-8, math.log(drawn.item())) / whole == pytest.approx(u, abs=2e-3)
 
 
@@ -392,8 +392,8 @@ def test_two_sites_have_the_posterior_of_quadrature(prior):
     axis = [np.linspace(centre - 2, centre + 2, 81) for centre in summary(found, "h")[0]]
     axis.append(np.linspace(-1.7, 1.9, 88))  # J = 0, where an inferred width peaks, is no point
     grid = np.stack(np.meshgrid(*axis, indexing="ij"), axis=-1).reshape(-1, 3)
-    alone = np.column_stack([np.zeros((88, 2)), axis[2]])
-    of_J = problem.prior.log_marginal(alone) - 2 * problem.prior.h.log_density(0.0)
+    of_J = problem.prior.log_marginal(np.zeros((88, 2)), axis[2][:, None])
+    of_J = of_J - 2 * problem.prior.h.log_density(0.0)
     log_p = problem.log_likelihood(grid) + np.tile(of_J, 81 * 81)
     log_p += problem.prior.h.log_density(grid[:, :2]).sum(axis=1)
     weight = np.exp(log_p - log_p.max())
@@ -473,7 +473,8 @@ def test_ranks_of_the_truth_are_uniform(encoding, inferred):
     ranks = []
     for seed in range(40):
         settings = Settings(seed=seed, draws=45, tune=30, chains=2)
-        theta, _ = prior.sample(settings.generator("truth"), 3, 1)
+        h, J, _ = prior.sample(settings.generator("truth"), 3, 3, 1)
+        theta = enumeration.pack(h, J)
         _, p = enumeration.probabilities(theta[0], encoding)
         states = settings.generator("data").choice(8, 80, p=p)
         data = coding.moments(coding.decoded(states, 3, encoding), encoding)
@@ -515,7 +516,8 @@ def test_a_fit_is_complete_and_can_be_rebuilt(prior, tmp_path):
     assert loo(found)["elpd"] == pytest.approx(float(total.mean()), abs=20)
     factors = sum(found["log_prior"][name] for name in found["log_prior"])
     scale = draws["scale"].values if prior == "inferred" else 1.0
-    np.testing.assert_allclose(factors, problem.prior.log_density(theta, scale))
+    h, J = draws["h"].values, draws["J"].values
+    np.testing.assert_allclose(factors, problem.prior.log_density(h, J, scale))
     assert found["prior_predictive"].sizes["draw"] == SHORT.prior_draws
     replica = found["posterior_predictive"]
     np.testing.assert_allclose(replica["population"].sum("active"), 1.0)

@@ -3,8 +3,9 @@
 The model of largest entropy among those with given means and pair moments, for up to 20 sites.
 ``fit`` is the entry, ``maximum_likelihood`` the classical answer. ``binary`` knows ±1 and 0/1 and
 what leads from one to the other; ``enumeration`` sums over all states; ``likelihood`` is the
-exponential family that those sums make, ``priors`` and ``definition`` state the model, ``optimum``
-climbs to its top, ``routes`` draw from it, and ``predictive`` says what data it expects.
+exponential family that those sums make, ``definition`` states the model with the priors of
+``couplings``, ``optimum`` climbs to its top, ``routes`` draw from it, and ``predictive`` says what
+data it expects.
 
 Schneidman, Berry, Segev & Bialek, Nature 440, 1007 (2006), doi:10.1038/nature04701.
 """
@@ -13,20 +14,20 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from bayesinf.errors import DataError, FitError
 from bayesinf.models import binary as coding
+from bayesinf.models.binary import ENCODINGS, Moments, convert, moments
+from bayesinf.models.couplings import Prior, default, named
 from bayesinf.models.pairwise import enumeration, predictive
 from bayesinf.models.pairwise.definition import definition
-from bayesinf.models.binary import ENCODINGS, Moments, convert, moments
 from bayesinf.models.pairwise.enumeration import entropy, log_partition, probabilities
 from bayesinf.models.pairwise.likelihood import Pairwise
 from bayesinf.models.pairwise.optimum import Optimum, maximum
-from bayesinf.models.pairwise.priors import Prior, default
 from bayesinf.models.pairwise.routes import ROUTES
 from bayesinf.settings import DEFAULT, Settings
 
@@ -46,7 +47,7 @@ def fit(
     *,
     encoding: str,
     prior: str | Prior = "normal",
-    method: str = "mcmc",
+    method: str | Callable = "mcmc",
     system: str = "pairwise",
     attrs: Mapping[str, object] | None = None,
     settings: Settings = DEFAULT,
@@ -61,10 +62,11 @@ def fit(
         and ``site``, whose labels of sites are kept; or ``Moments``, which the likelihood needs no
         more than, though fewer statistics can then be checked.
     encoding : "±1" or "0/1", of states, prior, fields and couplings.
-    prior : ``normal`` (of fixed widths), ``inferred`` (the couplings' width has a half-Cauchy
-        prior), or a ``Prior``.
-    method : ``mcmc`` (Hamiltonian Monte Carlo around the optimum), ``laplace``, or ``nuts`` (PyMC,
-        for few sites).
+    prior : ``normal`` (of fixed widths), ``inferred``, ``laplace`` or ``horseshoe`` (the couplings'
+        width has a half-Cauchy prior), or a ``Prior``.
+    method : ``mcmc`` (Hamiltonian Monte Carlo around the optimum), ``laplace``, ``nuts`` (PyMC, for
+        few sites), or a normal approximation of the caller's: (problem, settings) -> draws θ
+        (chain, draw, parameter), their widths (chain, draw), and the evidence that checks ask for.
     system, attrs : for the provenance.
     settings : length and seed.
 
@@ -80,7 +82,8 @@ def fit(
     Raises
     ------
     DataError : states of another encoding or form, too many sites, an improper prior.
-    FitError : an unknown prior or method; too many sites for PyMC.
+    FitError : an unknown prior or method; too many sites for PyMC; ``laplace`` under a
+        Laplace or horseshoe prior.
 
     References
     ----------
@@ -91,19 +94,23 @@ def fit(
     from bayesinf.posterior import assemble, dataset
 
     started = time.perf_counter()
-    if method not in ROUTES:
+    if not callable(method) and method not in ROUTES:
         raise FitError(f"unknown method {method!r}: use one of {', '.join(ROUTES)}")
     data = _Data(states, encoding)
     problem = Pairwise(data.moments, _prior(prior, encoding), settings.workers)
-    route, inference = ROUTES[method]
+    route, inference = (method, "laplace") if callable(method) else ROUTES[method]
     # One BLAS thread: the matrices are small, and states are spread over the cores instead.
     with threadpool_limits(1):
         theta, scale, evidence = route(problem, settings)
         log_z, expected = enumeration.expectations(theta, encoding, settings.workers)
         replica = _replicas(problem, theta, settings, "posterior predictive")
-        prior_theta, prior_scale = problem.prior.sample(
-            settings.generator("prior"), problem.sites, settings.prior_draws
+        prior_h, prior_J, prior_scale = problem.prior.sample(
+            settings.generator("prior"),
+            problem.sites,
+            problem.size - problem.sites,
+            settings.prior_draws,
         )
+        prior_theta = enumeration.pack(prior_h, prior_J)
         prior_replica = _replicas(problem, prior_theta[None], settings, "prior predictive")
 
     seen = predictive.OF_MOMENTS + (predictive.OF_STATES if data.summary else ())
@@ -124,7 +131,7 @@ def fit(
         "sample_stats": stats,
         "posterior_predictive": data.labelled(replica),
         "log_likelihood": dataset({"states": log_likelihood}, {"states": ("block",)}),
-        "log_prior": dataset(problem.prior.log_factors(theta, scale)),
+        "log_prior": dataset(problem.prior.log_factors(*enumeration.unpack(theta), scale)),
         "prior": data.parameters(prior_theta[None], prior_scale[None], inferred),
         "prior_predictive": data.labelled(prior_replica),
         "observed_data": data.observed(),
@@ -181,11 +188,7 @@ def maximum_likelihood(
 
 
 def _prior(prior, encoding):
-    if isinstance(prior, Prior):
-        return prior
-    if prior not in ("normal", "inferred"):
-        raise FitError(f"unknown prior {prior!r}: use normal, inferred, or a Prior")
-    return default(encoding, inferred=prior == "inferred")
+    return prior if isinstance(prior, Prior) else named(prior, encoding)
 
 
 def _moments(states, encoding):

@@ -23,12 +23,13 @@ def features(sites: int, encoding: str) -> np.ndarray:
     return np.concatenate([states, states[:, i] * states[:, j]], axis=1)
 
 
-def definition(problem: Pairwise) -> pm.Model:
+def definition(problem: Pairwise, centred: bool = True) -> pm.Model:
     """State the model in PyMC, with variables ``h``, ``J``, and ``scale`` where it is inferred.
 
     Parameters
     ----------
     problem : data and prior.
+    centred : as of ``Prior.pymc``.
 
     Raises
     ------
@@ -42,16 +43,10 @@ def definition(problem: Pairwise) -> pm.Model:
                        "use the method mcmc or laplace")  # fmt: skip
     if problem.prior is None:
         raise FitError("a model without a prior has no posterior")
-    prior = problem.prior
     count = problem.size - problem.sites
     coords = {"site": np.arange(problem.sites), "pair": np.arange(count)}
     with pm.Model(coords=coords) as model:
-        h = prior.h.pymc("h", dims="site")
-        if prior.inferred:
-            J = pm.Normal("J", np.float64(0), prior.J.pymc("scale"), dims="pair")
-        else:
-            J = prior.J.pymc("J", dims="pair")
-        theta = pt.concatenate([h, J])
+        theta = pt.concatenate(problem.prior.pymc("site", "pair", centred))
         log_z = pt.logsumexp(pt.dot(features(problem.sites, problem.encoding), theta))
         seen = pt.dot(problem.statistics, theta) - log_z
         pm.Potential("states", np.float64(problem.samples) * seen)

@@ -12,9 +12,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from bayesinf.models.pairwise import enumeration
 from bayesinf.models.binary import Moments
-from bayesinf.models.pairwise.priors import Prior
+from bayesinf.models.couplings import Prior
+from bayesinf.models.pairwise import enumeration
 
 
 class Pairwise:
@@ -33,21 +33,35 @@ class Pairwise:
         self.statistics = data.statistics
         self.size = self.statistics.size
 
+    def log_partition(self, theta: np.ndarray) -> np.ndarray:
+        """Return log Z, (...), at parameters (..., parameter)."""
+        return enumeration.log_partition(theta, self.encoding, self.workers)
+
+    def expectations(self, theta: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return log Z, (...), and means and pair moments, (..., parameter)."""
+        return enumeration.expectations(theta, self.encoding, self.workers)
+
+    def state_curvature(self, theta: np.ndarray) -> tuple[float, np.ndarray, np.ndarray]:
+        """Return log Z, its gradient and its Hessian at one θ (parameter,)."""
+        return enumeration.curvature(theta, self.encoding)
+
     def log_likelihood(self, theta: np.ndarray) -> np.ndarray:
         """Log likelihood of all samples, (...), at parameters (..., parameter)."""
-        log_z = enumeration.log_partition(theta, self.encoding, self.workers)
-        return self.samples * (theta @ self.statistics - log_z)
+        return self.samples * (theta @ self.statistics - self.log_partition(theta))
 
     def likelihood_gradient(self, theta: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Log likelihood (...) and its gradient (..., parameter)."""
-        log_z, phi = enumeration.expectations(theta, self.encoding, self.workers)
+        log_z, phi = self.expectations(theta)
         value = self.samples * (theta @ self.statistics - log_z)
         return value, self.samples * (self.statistics - phi)
 
     def log_density(self, theta: np.ndarray, scale: np.ndarray | float = 1.0) -> np.ndarray:
         """Log likelihood plus log prior, (...), at parameters (..., parameter), widths (...)."""
         value = self.log_likelihood(theta)
-        return value if self.prior is None else value + self.prior.log_density(theta, scale)
+        return value if self.prior is None else value + self._log_prior(theta, scale)
+
+    def _log_prior(self, theta, scale):
+        return self.prior.log_density(*enumeration.unpack(theta), scale)
 
     def gradient(
         self, theta: np.ndarray, scale: np.ndarray | float = 1.0
@@ -56,18 +70,18 @@ class Pairwise:
         value, slope = self.likelihood_gradient(theta)
         if self.prior is None:
             return value, slope
-        mean, precision = self.prior.moments(self.sites, scale)
-        return value + self.prior.log_density(theta, scale), slope - precision * (theta - mean)
+        mean, precision = self.prior.moments(self.sites, self.size - self.sites, scale)
+        return value + self._log_prior(theta, scale), slope - precision * (theta - mean)
 
     def curvature(
         self, theta: np.ndarray, scale: float = 1.0
     ) -> tuple[float, np.ndarray, np.ndarray]:
         """Log density, gradient (parameter,) and minus the Hessian (parameter, parameter)."""
-        log_z, phi, fisher = enumeration.curvature(theta, self.encoding)
+        log_z, phi, fisher = self.state_curvature(theta)
         value = self.samples * (theta @ self.statistics - log_z)
         slope, hessian = self.samples * (self.statistics - phi), self.samples * fisher
         if self.prior is None:
             return value, slope, hessian
-        mean, precision = self.prior.moments(self.sites, scale)
-        value = value + self.prior.log_density(theta, scale)
+        mean, precision = self.prior.moments(self.sites, self.size - self.sites, scale)
+        value = value + self._log_prior(theta, scale)
         return value, slope - precision * (theta - mean), hessian + np.diag(precision)

@@ -11,6 +11,9 @@ those would cost minutes.
 in the normal itself is a rotation and is solved exactly; only what the density adds to it is
 integrated by kicks, so that with many data a few of them make an independent draw. The width is
 drawn given the couplings, and once more moved together with them, which mixes where data are few.
+Under a Laplace or horseshoe prior the couplings are normal given their local variances: a
+trajectory takes these as they are, in the coordinates of the normal that they make, and then all
+scales are drawn anew given the couplings.
 
 Shahbaba, Lan, Johnson & Neal, Stat. Comput. 24, 339 (2014), doi:10.1007/s11222-012-9373-1; Yu &
 Meng, J. Comput. Graph. Stat. 20, 531 (2011), doi:10.1198/jcgs.2011.203main.
@@ -18,14 +21,17 @@ Meng, J. Comput. Graph. Stat. 20, 531 (2011), doi:10.1198/jcgs.2011.203main.
 
 from __future__ import annotations
 
+import copy
 from dataclasses import dataclass
 
 import numpy as np
 
-from bayesinf.models.pairwise import enumeration
 from bayesinf.models.binary import pairs
+from bayesinf.models.couplings import Prior
+from bayesinf.models.pairwise import enumeration
 from bayesinf.models.pairwise.likelihood import Pairwise
 from bayesinf.models.pairwise.optimum import Optimum, independent, maximum
+from bayesinf.models.priors import HalfCauchy
 from bayesinf.settings import Settings
 
 SCAN = np.linspace(-7.0, 5.0, 25)  # widths that are tried first: log, from the prior's median
@@ -40,21 +46,22 @@ SCALINGS = (0.1, 0.4, 1.5)  # sd of the moves of width and couplings together, i
 
 
 @dataclass(frozen=True)
-class Node:
-    """The optimum at one width, its weight, and the lower root L of the precision there."""
+class Frame:
+    """Coordinates z in which the normal of a mean and a lower root L of its precision is N(0, 1).
 
-    scale: float
-    log_weight: float
-    optimum: Optimum
+    θ = mean + L⁻ᵀ z
+    """
+
+    mean: np.ndarray
     root: np.ndarray
 
     def place(self, z: np.ndarray) -> np.ndarray:
-        """Parameters (..., parameter) of standard normal coordinates z."""
+        """Parameters (..., parameter) of coordinates z."""
         from scipy.linalg import solve_triangular
 
         flat = z.reshape(-1, z.shape[-1])
         moved = solve_triangular(self.root, flat.T, lower=True, trans="T", check_finite=False)
-        return self.optimum.theta + moved.T.reshape(z.shape)
+        return self.mean + moved.T.reshape(z.shape)
 
     def whiten(self, slope: np.ndarray) -> np.ndarray:
         """Slopes in z of slopes in the parameters, (..., parameter)."""
@@ -66,13 +73,45 @@ class Node:
         )
 
     def coordinates(self, theta: np.ndarray) -> np.ndarray:
-        """Standard normal coordinates z (..., parameter) of parameters."""
-        return (theta - self.optimum.theta) @ self.root
+        """Coordinates z (..., parameter) of parameters."""
+        return (theta - self.mean) @ self.root
+
+    @property
+    def log_volume(self) -> float:
+        """Logarithm of the volume in θ of a unit of z."""
+        return -float(np.sum(np.log(np.diag(self.root))))
 
     def log_density(self, theta: np.ndarray) -> np.ndarray:
         """Log density of its normal, up to (2π)^(−P/2)."""
-        z = self.coordinates(theta)
-        return np.sum(np.log(np.diag(self.root))) - 0.5 * np.sum(z**2, axis=-1)
+        return -self.log_volume - 0.5 * np.sum(self.coordinates(theta) ** 2, axis=-1)
+
+
+@dataclass(frozen=True)
+class Node:
+    """The optimum at one width, its weight, the normal around it, and the moments of the prior."""
+
+    scale: float
+    log_weight: float
+    optimum: Optimum
+    frame: Frame
+    prior: tuple[np.ndarray, np.ndarray]
+
+    def given(self, mean: np.ndarray, precision: np.ndarray) -> Frame:
+        """Coordinates of the normal that the likelihood, expanded here, makes with a prior.
+
+        Parameters
+        ----------
+        mean, precision : of the prior, (parameter,) both.
+        """
+        from scipy.linalg import cho_solve
+
+        fisher = self.optimum.precision - np.diag(self.prior[1])
+        slope = self.optimum.gradient + self.prior[1] * (self.optimum.theta - self.prior[0])
+        # Any coordinates do: these stay positive definite under a prior as wide as it likes.
+        precision = np.maximum(precision, 1e-9 * self.prior[1])
+        root = np.linalg.cholesky(fisher + np.diag(precision))
+        rise = slope - precision * (self.optimum.theta - mean)
+        return Frame(self.optimum.theta + cho_solve((root, True), rise), root)
 
 
 def nodes(problem: Pairwise) -> list[Node]:
@@ -80,8 +119,8 @@ def nodes(problem: Pairwise) -> list[Node]:
     if not problem.prior.inferred:
         return [_node(problem, 1.0, 0.0, None)]
     if problem.sites == 1:  # no coupling tells anything about the width
-        return [_node(problem, float(problem.prior.J.from_normal(0.0)), 0.0, None)]
-    centre = np.log(problem.prior.J.from_normal(0.0))
+        return [_node(problem, problem.prior.typical, 0.0, None)]
+    centre = np.log(problem.prior.typical)
     log_scale = centre + SCAN
     tried = _ladder(problem, log_scale)
     height = np.array([node.log_weight for node in tried])
@@ -103,9 +142,10 @@ def _ladder(problem, log_scales):
 
 def _node(problem, scale, log_scale, start):
     top = maximum(problem, scale, start)
-    root = np.linalg.cholesky(top.precision)
-    evidence = top.log_density + log_scale - np.sum(np.log(np.diag(root)))
-    return Node(scale, float(evidence), top, root)
+    frame = Frame(top.theta, np.linalg.cholesky(top.precision))
+    moments = problem.prior.moments(problem.sites, problem.size - problem.sites, scale)
+    weight = float(top.log_density + log_scale + frame.log_volume)
+    return Node(scale, weight, top, frame, moments)
 
 
 def laplace(problem: Pairwise, settings: Settings):
@@ -122,20 +162,20 @@ def laplace(problem: Pairwise, settings: Settings):
     z = rng.standard_normal((*shape, problem.size))
     theta = np.empty_like(z)
     for k, node in enumerate(found):
-        theta[which == k] = node.place(z[which == k])
-    log_q = np.logaddexp.reduce(
-        [share + node.log_density(theta) for share, node in zip(log_share, found, strict=True)]
-    )
-    log_p = problem.log_likelihood(theta) + problem.prior.log_marginal(theta)
+        theta[which == k] = node.frame.place(z[which == k])
+    of_node = lambda share, node: share + node.frame.log_density(theta)
+    log_q = np.logaddexp.reduce(list(map(of_node, log_share, found)))
+    log_p = problem.log_likelihood(theta) + problem.prior.log_marginal(*enumeration.unpack(theta))
     scale = np.ones(shape)
     if problem.prior.inferred:
-        scale = problem.prior.sample_scale(theta, rng.random(shape))
+        scale = problem.prior.sample_scale(enumeration.unpack(theta)[1], rng.random(shape))
     best = max(found, key=lambda node: node.log_weight)
+    root = best.frame.root
     _, gradient, precision = problem.curvature(best.optimum.theta, best.scale)
     excess = best.optimum.log_density - _ends(problem, best, rng)
     evidence = dataset(
-        {"gradient": best.whiten(gradient),
-         "hessian_eigenvalue": eigh(precision, best.root @ best.root.T, eigvals_only=True),
+        {"gradient": best.frame.whiten(gradient),
+         "hessian_eigenvalue": eigh(precision, root @ root.T, eigvals_only=True),
          "start_excess": excess},
         {"gradient": ("parameter",), "hessian_eigenvalue": ("direction",),
          "start_excess": ("start",)},
@@ -163,7 +203,7 @@ def mcmc(problem: Pairwise, settings: Settings):
     """Draws of θ (chain, draw, parameter) and of the width (chain, draw), and their evidence."""
     from bayesinf.posterior import dataset
 
-    walk = _Walk(problem, nodes(problem), settings)
+    walk = _Walk(problem, nodes(_normal(problem)), settings)
     for turn in range(settings.tune):
         walk.advance(turn)
     shape = (settings.chains, settings.draws)
@@ -179,23 +219,31 @@ def mcmc(problem: Pairwise, settings: Settings):
     return theta, scale, dataset(stats).merge(step)
 
 
+def _normal(problem):
+    """The same likelihood under a normal prior of inferred width, if its own is not normal."""
+    if not problem.prior.local:
+        return problem
+    other, width = copy.copy(problem), problem.prior.kind.scale
+    other.prior = Prior(problem.prior.h, width if problem.prior.inferred else HalfCauchy(width))
+    return other
+
+
 class _Walk:
-    """All chains side by side, each in the coordinates of the node whose width is nearest."""
+    """All chains side by side, each in the coordinates of the normal that is nearest."""
 
     def __init__(self, problem, found, settings):
         self.problem, self.nodes, self.chains = problem, found, settings.chains
+        self.sizes = problem.sites, problem.size - problem.sites
         self.rngs = [settings.generator("chain", chain) for chain in range(settings.chains)]
         self.shared = settings.generator("trajectories")
         self.step = 0.25 * np.pi
         log_weight = np.array([node.log_weight for node in found])
         share = np.exp(log_weight - np.logaddexp.reduce(log_weight))
-        best = found[int(np.argmax(share))]
-        self.level = best.optimum.log_density
+        self.best = found[int(np.argmax(share))]
+        self.level = self.best.optimum.log_density
         self.log_scales = np.log([node.scale for node in found])
         self.scale = np.exp(self._each(lambda rng: rng.choice(self.log_scales, p=share)))
-        bottom, self.narrowest = self.log_scales.min() - SCAN[0], None
-        if problem.prior.inferred and np.isclose(bottom, np.log(problem.prior.J.from_normal(0.0))):
-            self.narrowest = np.exp(self.log_scales.min())
+        self.local = np.ones((self.chains, self.sizes[1])) if problem.prior.local else None
         self._choose()
         self.z = self._each(lambda rng: rng.standard_normal(problem.size))
         self._look()
@@ -204,35 +252,38 @@ class _Walk:
         return np.array([draw(rng) for rng in self.rngs])
 
     def _choose(self):
-        """Take the node of each chain: the width is constant along a trajectory, so it may.
+        """Take the coordinates of each chain: its scales are constant along a trajectory.
 
-        Below the narrowest that was tried the prior alone holds the couplings, and they shrink as
-        the width does.
+        The normal is that of the likelihood's expansion at a node, times the prior.
         """
-        away = np.abs(np.log(self.scale)[:, None] - self.log_scales)
-        which = np.argmin(away, axis=1)
-        self.groups = [(self.nodes[k], np.flatnonzero(which == k)) for k in np.unique(which)]
-        self.factor = np.ones((self.chains, self.problem.size))
-        if self.narrowest is not None:
-            below = np.minimum(1.0, self.scale / self.narrowest)
-            self.factor[:, self.problem.sites :] = below[:, None]
+        prior = self.problem.prior
+        if not (prior.inferred or prior.local):
+            self.frames = [(self.best.frame, slice(None))]
+        else:
+            away = np.abs(np.log(self.scale)[:, None] - self.log_scales)
+            nodes = [self.best if prior.local else self.nodes[k] for k in np.argmin(away, axis=1)]
+            mean, precision = prior.moments(*self.sizes, self.scale, self.local)
+            self.frames = [(node.given(mean, own), [chain]) for chain, (node, own)
+                           in enumerate(zip(nodes, precision, strict=True))]  # fmt: skip
         # The energy is that of the coordinates z: it must not follow the size of their unit.
-        self.volume = np.log(self.factor).sum(axis=1)
-        for node, chains in self.groups:
-            self.volume[chains] -= np.sum(np.log(np.diag(node.root)))
+        self.volume = self._by_frame(lambda frame, _: frame.log_volume, self.scale)
 
-    def _by_node(self, function, points):
+    def _by_frame(self, function, points):
         result = np.empty_like(points)
-        for node, chains in self.groups:
-            result[chains] = function(node, points[chains])
+        for frame, chains in self.frames:
+            result[chains] = function(frame, points[chains])
         return result
 
     def _rest(self, z):
         """What the log density has beyond the standard normal in z, and its slope."""
-        theta = self.factor * self._by_node(Node.place, z)
-        value, slope = self.problem.gradient(theta, self.scale)
+        prior, sites = self.problem.prior, self.problem.sites
+        theta = self._by_frame(Frame.place, z)
+        value, slope = self.problem.likelihood_gradient(theta)
+        mean, precision = prior.moments(*self.sizes, self.scale, self.local)
+        value += prior.log_given(theta[:, :sites], theta[:, sites:], self.scale, self.local)
+        slope -= precision * (theta - mean)
         rest = value - self.level + 0.5 * np.sum(z**2, axis=-1)
-        return theta, rest, self._by_node(Node.whiten, self.factor * slope) + z
+        return theta, rest, self._by_frame(Frame.whiten, slope) + z
 
     def _look(self):
         self.theta, self.rest, self.slope = self._rest(self.z)
@@ -268,28 +319,43 @@ class _Walk:
             "n_steps": count,
             "diverging": rise > DIVERGENT,
         }
-        if self.problem.prior.inferred:
-            self._widths()
+        if self.problem.prior.inferred or self.problem.prior.local:
+            self._scales()
         return found | {"lp": self.level + self.rest - 0.5 * np.sum(self.z**2, axis=-1)}
 
-    def _widths(self):
-        """Draw the width given the couplings, then move both together."""
+    def _scales(self):
+        """Move width and couplings together, then draw the scales given the couplings."""
         prior, sites = self.problem.prior, self.problem.sites
-        self.scale = prior.sample_scale(self.theta, self._each(lambda rng: rng.random()))
-        # Couplings in units of the width stay, so their own prior does not change.
-        own = lambda scale: prior.J.log_density(scale) + np.log(scale)
-        height = self.problem.log_likelihood(self.theta) + own(self.scale)
+        if prior.inferred:
+            self._rescale()
+        for chain, rng in enumerate(self.rngs):
+            local = None if self.local is None else self.local[chain]
+            self.scale[chain], local = prior.update(
+                rng, self.theta[chain, sites:], self.scale[chain], local
+            )
+            if local is not None:
+                self.local[chain] = local
+        self._choose()
+        self.z = self._by_frame(Frame.coordinates, self.theta)
+        self._look()
+
+    def _rescale(self):
+        # The local variances are integrated out here, and drawn anew afterwards.
+        sites, count = self.sizes
+
+        def density(theta, scale):
+            prior = self.problem.prior.log_density(theta[:, :sites], theta[:, sites:], scale)
+            return self.problem.log_likelihood(theta) + prior + (count + 1) * np.log(scale)
+
+        height = density(self.theta, self.scale)
         for size in SCALINGS:
             factor = np.exp(size * self._each(lambda rng: rng.standard_normal()))
             theta, scale = self.theta.copy(), self.scale * factor
             theta[:, sites:] *= factor[:, None]
-            other = self.problem.log_likelihood(theta) + own(scale)
+            other = density(theta, scale)
             move = np.log(self._each(lambda rng: rng.random())) < other - height
             self.theta = np.where(move[:, None], theta, self.theta)
             self.scale, height = np.where(move, scale, self.scale), np.where(move, other, height)
-        self._choose()
-        self.z = self._by_node(Node.coordinates, self.theta / self.factor)
-        self._look()
 
 
 def nuts(problem: Pairwise, settings: Settings):
@@ -299,7 +365,8 @@ def nuts(problem: Pairwise, settings: Settings):
     from bayesinf.posterior import dataset
 
     wanted = ["h", "J", "scale"] if problem.prior.inferred else ["h", "J"]
-    draws, stats = no_u_turn.sample(definition(problem), wanted, settings)
+    model = definition(problem, centred=not problem.prior.local)
+    draws, stats = no_u_turn.sample(model, wanted, settings)
     theta = enumeration.pack(draws["h"], draws["J"])
     return theta, draws.get("scale", np.ones(theta.shape[:2])), dataset(stats)
 

@@ -1,0 +1,428 @@
+"""Sampled states against sums over all states; bits against products; log Z against enumeration."""
+
+import itertools
+import math
+
+import numpy as np
+import pytest
+from scipy import signal, stats
+
+from bayesinf.errors import DataError, FitError
+from bayesinf.models import binary as coding
+from bayesinf.models.pairwise import enumeration, sampling
+from bayesinf.models.pairwise import sampling_kernel as kernel
+
+both = pytest.mark.parametrize("encoding", ["±1", "0/1"])
+each = pytest.mark.parametrize("dynamics", sampling.DYNAMICS)
+
+P_LEAST = 1e-6  # of a chi-square test, the two-sided p of five standard errors
+
+
+def rng(*key):
+    return np.random.default_rng(key)
+
+
+def parameters(sites, key=0, width=0.4):
+    """Random fields and couplings, packed."""
+    return rng(key, sites).normal(0, width, sites * (sites + 1) // 2)
+
+
+# ── Random words ─────────────────────────────────────────────────────────────────────────────────
+
+
+def drawn_words(seed, count):
+    result = np.empty(count, np.uint64)
+    kernel.words(np.array(seed, np.uint64), result)
+    return result
+
+
+def test_random_words_are_those_of_the_published_generator():
+    # The first outputs of xoshiro256++ from the state 1, 2, 3, 4, as the test of rand_xoshiro has.
+    expected = [41943041, 58720359, 3588806011781223, 3591011842654386, 9228616714210784205,
+                9973669472204895162, 14011001112246962877, 12406186145184390807,
+                15849039046786891736, 10450023813501588000]  # fmt: skip
+    assert drawn_words([1, 2, 3, 4], 10).tolist() == expected
+
+
+def test_bytes_are_uniform_and_chains_independent():
+    seeds = sampling._seeds(rng(1), 2)
+    one, two = (drawn_words(seed, 100_000).view(np.uint8).astype(int) for seed in seeds)
+    for a, b in ((one[:-1], one[1:]), (one[:-8], one[8:]), (one, two)):
+        found = np.bincount(16 * (a >> 4) + (b >> 4), minlength=256)
+        assert stats.chisquare(found).pvalue > P_LEAST
+        found = np.bincount(16 * (a & 15) + (b & 15), minlength=256)
+        assert stats.chisquare(found).pvalue > P_LEAST
+    assert stats.chisquare(np.bincount(one, minlength=256)).pvalue > P_LEAST
+    assert len({tuple(seed) for seed in sampling._seeds(rng(2), 1000)}) == 1000
+
+
+# ── Single visits and sweeps ─────────────────────────────────────────────────────────────────────
+
+
+def chance(gain, heat):
+    """Probability of a flip."""
+    return 1 / (1 + math.exp(-gain)) if heat else math.exp(min(0.0, gain))
+
+
+@pytest.mark.parametrize("heat", [True, False])
+def test_a_flip_has_its_probability(heat):
+    seed, tries = sampling._seeds(rng(3), 1)[0], 4000
+    for gain in (-9.0, -5.6, -2.0, -0.7, -1e-3, 0.0, 0.4, 3.0, 6.0):
+        p = chance(gain, heat)
+        found = np.array([np.mean([kernel.accepts(gain, np.uint64(byte), seed, heat)
+                                   for _ in range(tries if abs(256 * p - byte - 0.5) < 2 else 3)])
+                          for byte in range(256)])  # fmt: skip
+        # One byte at most leaves it open, and by as much as p has beyond whole bytes.
+        whole, part = divmod(256 * p, 1.0)
+        expected = np.where(np.arange(256) < whole, 1.0, 0.0)
+        if whole < 256:
+            place, error = int(whole), math.sqrt(part * (1 - part) / tries)
+            assert abs(found[place] - part) <= 5 * error + 1e-9, gain
+            found[place] = expected[place]
+        np.testing.assert_array_equal(found, expected, err_msg=f"{gain}")
+    for byte in (0, 255):
+        assert kernel.accepts(2000.0, np.uint64(byte), seed, heat)
+        assert not kernel.accepts(-2000.0, np.uint64(byte), seed, heat)
+
+
+def transitions(theta, encoding, heat):
+    """Probabilities (from, to) of one sweep, written out."""
+    sites = coding.sites_of(theta.size)
+    size = 1 << sites
+    states = coding.decoded(np.arange(size), sites, encoding).astype(float)
+    i, j = coding.pairs(sites)
+    exponent = np.concatenate([states, states[:, i] * states[:, j]], axis=1) @ theta
+    visits = []
+    for site in range(sites):
+        visit = np.zeros((size, size))
+        for state in range(size):
+            other = state ^ (1 << site)
+            p = chance(exponent[other] - exponent[state], heat)
+            visit[state, other], visit[state, state] = p, 1 - p
+        visits.append(visit)
+    if heat:
+        return np.linalg.multi_dot(visits)
+    return np.linalg.matrix_power(sum(visits) / sites, sites)
+
+
+@both
+@each
+def test_a_sweep_has_the_transitions_that_leave_the_target_as_it_is(encoding, dynamics):
+    theta, heat = parameters(3, 1, 0.8), dynamics == "heat bath"
+    expected = transitions(theta, encoding, heat)
+    _, p = enumeration.probabilities(theta, encoding)
+    np.testing.assert_allclose(p @ expected, p, atol=1e-14)
+    chains = 20_000
+    for state in range(8):
+        start = np.tile(coding.decoded([state], 3, encoding), (chains, 1))
+        found = sampling.sample(theta, encoding, chains, rng=rng(state), thin=1, burn=0,
+                                start=start, dynamics=dynamics)  # fmt: skip
+        counts = np.bincount(coding.codes(found.states), minlength=8)
+        assert stats.chisquare(counts, chains * expected[state]).pvalue > P_LEAST
+        np.testing.assert_array_equal(found.states, found.last)
+
+
+# ── Samples ──────────────────────────────────────────────────────────────────────────────────────
+
+
+@both
+@each
+def test_samples_have_the_probabilities_of_enumeration(encoding, dynamics):
+    theta = parameters(6, 2)
+    found = sampling.sample(theta, encoding, 60_000, rng=rng(4), dynamics=dynamics)
+    counts = np.bincount(coding.codes(found.states), minlength=64)
+    total = len(found.states)
+    assert total >= 60_000 and total % 64 == 0 and found.states.dtype == np.int8
+    assert coding.validated(found.states, encoding) is not None
+
+    def p_value(theta):
+        expected = total * enumeration.probabilities(theta, encoding)[1]
+        statistic = np.sum((counts - expected) ** 2 / expected)
+        return stats.chi2.sf(statistic / found.inefficiency, 63)
+
+    assert p_value(theta) > P_LEAST
+    wrong = theta.copy()
+    wrong[9] += 0.3  # of one coupling
+    assert p_value(wrong) < P_LEAST
+    # Of the other encoding, which is the classical mistake.
+    other = "0/1" if encoding == "±1" else "±1"
+    mistaken = enumeration.probabilities(theta, other)[1]
+    assert stats.chisquare(counts, total * mistaken).pvalue < P_LEAST
+
+
+@both
+@each
+def test_moments_are_those_of_enumeration_within_their_errors(encoding, dynamics):
+    theta = parameters(10, 3, 0.3)
+    found = sampling.sample(theta, encoding, 40_000, rng=rng(5), dynamics=dynamics)
+    phi = sampling.feature_moments(found.states, encoding)
+    exact = enumeration.expectations(theta, encoding)[1]
+    square = 1.0 if encoding == "±1" else exact
+    for error in (sampling.moment_errors(found),
+                  np.sqrt((square - exact**2) / found.effective)):  # fmt: skip
+        assert np.max(np.abs(phi - exact) / error) < 6  # t of 63 degrees, 55 of them
+    wrong = theta.copy()
+    wrong[12] += 0.2
+    wrong = enumeration.expectations(wrong, encoding)[1]
+    assert np.max(np.abs(phi - wrong) / sampling.moment_errors(found)) > 8
+
+
+def test_errors_of_moments_are_their_spread():
+    theta = enumeration.pack(rng(6).normal(0, 0.5, 4), np.zeros(6))
+    exact = enumeration.expectations(theta, "0/1")[1]
+    z = []
+    for key in range(40):
+        found = sampling.sample(theta, "0/1", 1280, rng=rng(7, key), thin=1, burn=10)
+        phi = sampling.feature_moments(found.states, "0/1")
+        z.append((phi[:4] - exact[:4]) / sampling.moment_errors(found)[:4])
+    # 160 independent values, of t with 63 degrees of freedom.
+    assert np.mean(np.square(z)) == pytest.approx(63 / 61, abs=5 * math.sqrt(2 / 160))
+    with pytest.raises(DataError, match="takes two; expected chains ≥ 2, found 1"):
+        sampling.moment_errors(sampling.sample(theta, "0/1", 50, rng=rng(8), chains=1))
+
+
+def test_sites_without_couplings_are_independent_after_a_sweep():
+    theta = enumeration.pack(rng(9).normal(0, 1, 30), np.zeros(435))
+    found = sampling.sample(theta, "±1", 20_000, rng=rng(10))
+    # 11 series at most 5 standard errors above 1, of 2048 states and a window of 5.
+    assert found.thin <= 2 and 1 <= found.tau < 1 + 5 * math.sqrt(4 * 5 / 2048)
+    h = theta[:30]
+    exact = np.tanh(h)
+    error = np.sqrt((1 - exact**2) / found.effective)
+    assert np.max(np.abs(found.states.mean(axis=0) - exact) / error) < 5
+    share = np.mean(2 / (1 + np.exp(2 * h)) / (1 + np.exp(-2 * h)))  # drawn anew, 2 p (1 − p)
+    visits = len(found.states) * found.thin * 30
+    assert abs(found.flips - share) < 5 / math.sqrt(visits)
+
+
+def test_thinning_follows_the_memory_of_the_chains():
+    # A ring of like-minded spins remembers for long, and the longer the stronger they are coupled.
+    i, j = coding.pairs(8)
+    ring = (j - i == 1) | (j - i == 7)
+    taus = []
+    for strength in (0.2, 0.7):
+        theta = enumeration.pack(np.zeros(8), strength * ring)
+        found = sampling.sample(theta, "±1", 30_000, rng=rng(11))
+        taus.append(found.tau)
+        kept = found.states.reshape(found.chains, -1, 8).sum(axis=2)
+        correlation = np.mean(kept[:, 1:] * kept[:, :-1]) / np.mean(kept**2)
+        assert correlation < 0.1 + 5 / math.sqrt(kept.size)
+        assert found.inefficiency < 1.3 + 5 * math.sqrt(20 / kept.size)
+        every = sampling.sample(theta, "±1", 30_000, rng=rng(12), thin=1, burn=100)
+        assert every.tau == every.inefficiency == pytest.approx(found.tau, rel=0.5)
+        assert every.effective == pytest.approx(len(every.states) / every.tau)
+    assert taus[1] > 3 * taus[0]
+
+
+def test_chains_go_on_and_begin_where_they_are_told():
+    # So strongly coupled that a chain keeps its sign for good.
+    theta = enumeration.pack(np.zeros(6), np.full(15, 3.0))
+    up = np.ones((5, 6), int)
+    first = sampling.sample(theta, "±1", 40, rng=rng(13), start=up, thin=2, burn=0)
+    assert first.chains == 5 and len(first.states) == 40 and (first.states == 1).all()
+    down = sampling.sample(theta, "±1", 40, rng=rng(13), start=-first.last, thin=2, burn=3)
+    assert (down.last == -1).all()
+    # Chains that do not find together are told by their memory.
+    apart = sampling.sample(theta, "±1", 640, rng=rng(14))
+    assert apart.tau > sampling.LONGEST / 10
+    # Where a sample ends, the next one begins: frozen sites stay, one by one.
+    mixed = np.where(rng(15).random((7, 12)) < 0.5, 1, -1)
+    ring = enumeration.pack(50.0 * mixed[0], np.zeros(66))
+    found = sampling.sample(ring, "±1", 21, rng=rng(16), start=mixed, thin=1, burn=0)
+    np.testing.assert_array_equal(found.last, np.tile(mixed[0], (7, 1)))
+    np.testing.assert_array_equal(found.states.reshape(7, 3, 12)[:, -1], found.last)
+
+
+@each
+def test_neither_workers_nor_calls_change_a_state(monkeypatch, dynamics):
+    monkeypatch.setattr(sampling, "SMALL", 0)
+    theta = parameters(9, 4)
+    draw = lambda **how: sampling.sample(theta, "0/1", 2000, rng=rng(17), dynamics=dynamics, **how)
+    alone, together = draw(workers=1), draw(workers=3)
+    np.testing.assert_array_equal(alone.states, together.states)
+    assert (alone.tau, alone.flips, alone.thin) == (together.tau, together.flips, together.thin)
+    np.testing.assert_array_equal(alone.last, together.last)
+    assert (draw(workers=1).states == alone.states).all()
+    other = sampling.sample(theta, "0/1", 2000, rng=rng(18), dynamics=dynamics)
+    assert other.states.shape != alone.states.shape or (other.states != alone.states).any()
+    if dynamics == "heat bath":
+        z = [sampling.annealed_log_partition(theta, "0/1", rng=rng(19), workers=workers)
+             for workers in (1, 3)]  # fmt: skip
+        assert z[0] == z[1]
+        F = [sampling.feature_covariance(alone.states, "±1", workers) for workers in (1, 3)]
+        np.testing.assert_array_equal(*F)
+
+
+# ── Autocorrelation ──────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("chains", [1, 20])
+def test_the_time_of_an_autoregression_is_nineteen(chains):
+    phi, count = 0.9, 1_600_000
+    noise = rng(20, chains).standard_normal((1, chains, count // chains))
+    start = phi * rng(21, chains).standard_normal((1, chains, 1)) / math.sqrt(1 - phi**2)
+    series = signal.lfilter([1], [1, -phi], noise, zi=start)[0]
+    tau = (1 + phi) / (1 - phi)
+    # The relative variance is 2 (2 W + 1) / n with a window W of 5 τ (Sokal); beyond lies e⁻¹⁰.
+    error = tau * math.sqrt(2 * (2 * 5 * tau + 1) / count)
+    assert sampling.autocorrelation_time(series)[0] == pytest.approx(tau, abs=5 * error)
+    white = sampling.autocorrelation_time(noise)[0]
+    assert white == pytest.approx(1, abs=5 * math.sqrt(22 / count))
+    assert sampling.autocorrelation_time(np.full((1, 2, 30), 0.1)).tolist() == [1.0]
+
+
+def test_the_series_that_are_watched_hold_energy_and_number():
+    theta = parameters(5, 5)
+    states = coding.decoded(rng(21).integers(0, 32, (2, 7)), 5, "±1")
+    found = sampling._watched(states, theta)
+    i, j = coding.pairs(5)
+    phi = np.concatenate([states, states[..., i] * states[..., j]], axis=-1)
+    np.testing.assert_allclose(found[-1], phi @ theta, atol=1e-13)
+    np.testing.assert_array_equal(found[0], states.sum(axis=-1))
+    assert found.shape == (11, 2, 7)
+    single = sampling._watched(states[..., :1], theta[:1])
+    np.testing.assert_allclose(single[-1], theta[0] * states[..., 0])
+
+
+# ── Moments and covariance ───────────────────────────────────────────────────────────────────────
+
+
+def of_states(sites, samples, share, encoding, key=0):
+    """States whose sites are on with a probability of their own about ``share``."""
+    p = np.clip(share * rng(22, key).uniform(0.3, 1.7, sites), 0, 1)
+    on = rng(23, key, sites).random((samples, sites)) < p
+    return np.where(on, 1, coding.ENCODINGS[encoding]).astype(np.int8)
+
+
+SHAPES = [(1, 3, 0.5), (2, 64, 0.5), (5, 700, 0.8), (63, 65, 0.4), (66, 500, 0.05),
+          (7, 2 * 64 * kernel.WORDS + 5, 0.3)]  # fmt: skip
+
+
+@both
+@pytest.mark.parametrize(("sites", "samples", "share"), SHAPES)
+def test_counts_of_bits_are_averages(sites, samples, share, encoding):
+    states = of_states(sites, samples, share, encoding)
+    expected = coding.of_states(states, encoding).statistics
+    np.testing.assert_array_equal(sampling.feature_moments(states, encoding), expected)
+    i, j = coding.pairs(sites)
+    phi = np.concatenate([states, states[:, i] * states[:, j]], axis=1).astype(float)
+    found = sampling.feature_covariance(states, encoding, workers=1)
+    np.testing.assert_allclose(found, np.atleast_2d(np.cov(phi.T, bias=True)), atol=2e-13)
+    np.testing.assert_array_equal(found, found.T)
+    if encoding == "±1" and sites > 1:  # labels may lie in memory as they like
+        np.testing.assert_array_equal(
+            sampling.feature_moments(np.asfortranarray(states), encoding), expected
+        )
+
+
+@both
+def test_the_covariance_of_a_sample_is_the_fisher_information(encoding):
+    theta = parameters(5, 6)
+    found = sampling.sample(theta, encoding, 64_000, rng=rng(24))
+    F = sampling.feature_covariance(found.states, encoding)
+    chains = found.states.reshape(found.chains, -1, 5)
+    spread = [sampling.feature_covariance(part, encoding, workers=1) for part in chains]
+    error = np.std(spread, axis=0, ddof=1) / math.sqrt(found.chains)
+    exact = enumeration.curvature(theta, encoding)[2]
+    # The mean of few states is taken off too: 1/1000 of F in each chain.
+    assert np.max(np.abs(F - exact) / (error + 1e-3 * np.abs(exact) + 1e-12)) < 6
+    other = enumeration.curvature(1.3 * theta, encoding)[2]
+    assert np.max(np.abs(F - other) / (error + 1e-3 * np.abs(other))) > 8
+
+
+# ── log Z ────────────────────────────────────────────────────────────────────────────────────────
+
+
+@both
+def test_annealing_finds_log_z(encoding):
+    for sites, width in ((1, 1.0), (2, 1.0), (7, 0.5), (12, 0.3)):
+        theta = parameters(sites, 7, width)
+        exact = float(enumeration.log_partition(theta, encoding))
+        found, error, effective = sampling.annealed_log_partition(
+            theta, encoding, rng=rng(25, sites)
+        )
+        assert error <= sampling.PRECISE and 500 <= effective <= 1000 + 1e-6
+        assert abs(found - exact) <= 5 * error + 1e-3 * error, sites
+    wrong = theta.copy()
+    wrong[3] += 3.0
+    assert abs(found - float(enumeration.log_partition(wrong, encoding))) > 8 * error
+
+
+@both
+@pytest.mark.parametrize("steps", [1, 8])  # one step is importance sampling from independent sites
+def test_annealing_knows_its_error(encoding, steps):
+    theta = parameters(8, 8, 0.3 if steps > 1 else 0.1)
+    theta[:8] += 1.0
+    exact = float(enumeration.log_partition(theta, encoding))
+    mean = enumeration.expectations(theta, encoding)[1][:8]
+    how = {"means": mean, "steps": steps, "chains": 400}
+    runs = [sampling.annealed_log_partition(theta, encoding, rng=rng(26, key), **how)
+            for key in range(60)]  # fmt: skip
+    z = [(found - exact) / error for found, error, _ in runs]
+    assert np.mean(np.square(z)) == pytest.approx(1, abs=5 * math.sqrt(2 / 60))
+    # More steps make better weights.
+    short = runs[0][2]
+    assert sampling.annealed_log_partition(
+        theta, encoding, rng=rng(27), means=mean, steps=200, chains=400
+    )[2] > short  # fmt: skip
+
+
+def test_annealing_from_the_target_itself_is_exact():
+    h = rng(28).normal(0, 1, 70)
+    theta = enumeration.pack(h, np.zeros(70 * 69 // 2))
+    exact = np.sum(np.log(2 * np.cosh(h)))
+    found, error, effective = sampling.annealed_log_partition(
+        theta, "±1", rng=rng(29), means=np.tanh(h), steps=3
+    )
+    assert found == pytest.approx(exact, rel=1e-12)
+    assert error < 1e-12 and effective == pytest.approx(1000)
+
+
+def test_forty_sites_have_one_log_z_in_both_encodings():
+    theta = rng(30).normal(0, 40**-0.5, 820)
+    spins = sampling.annealed_log_partition(theta, "±1", rng=rng(31))
+    h, J, constant = coding.convert(*enumeration.unpack(theta), "±1", "0/1")
+    counts = sampling.annealed_log_partition(enumeration.pack(h, J), "0/1", rng=rng(32))
+    error = math.hypot(spins[1], counts[1])
+    assert max(spins[1], counts[1]) <= 0.02
+    assert abs(counts[0] - constant - spins[0]) < 5 * error
+
+
+# ── Bad input ────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_bad_input_is_refused():
+    theta = parameters(3)
+    draw = lambda theta=theta, encoding="±1", count=9, **how: sampling.sample(
+        theta, encoding, count, rng=rng(33), **how
+    )
+    with pytest.raises(FitError, match="unknown dynamics 'glauber': use one of heat bath, metrop"):
+        draw(dynamics="glauber")
+    for start in (np.zeros((2, 3)), np.ones((2, 4)), np.ones(3)):
+        with pytest.raises(DataError, match=r"cannot start there; expected -1 or 1, \(chain, 3\)"):
+            draw(start=start)
+    for how in ({"count": 0}, {"thin": 0}, {"burn": -1}, {"chains": 0}, {"count": 1.5}):
+        with pytest.raises(DataError, match=f"{next(iter(how))} is out of range"):
+            draw(**how)
+    with pytest.raises(DataError, match=r"cannot be sampled at.*not finite$"):
+        draw(np.full(6, np.nan))
+    with pytest.raises(DataError, match="do not fit together"):
+        draw(np.ones(5))
+    with pytest.raises(DataError, match="unknown encoding"):
+        draw(encoding="spins")
+    with pytest.raises(DataError, match="cannot have these means; expected"):
+        sampling.annealed_log_partition(theta, "0/1", rng=rng(34), means=-np.ones(3))
+    with pytest.raises(DataError, match="no spread"):
+        sampling.annealed_log_partition(theta, "0/1", rng=rng(34), chains=1)
+
+
+def test_every_order_of_the_bits_of_two_words():
+    # All pairs among sites of two words, one sample each.
+    sites = 70
+    chosen = list(itertools.combinations(range(60, sites), 2))
+    states = np.zeros((len(chosen), sites), np.int8)
+    for row, (a, b) in enumerate(chosen):
+        states[row, [a, b]] = 1
+    found = sampling.feature_moments(states, "0/1")[sites:] * len(chosen)
+    i, _ = coding.pairs(sites)
+    np.testing.assert_allclose(found, (i >= 60).astype(float), atol=1e-12)
