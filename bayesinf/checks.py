@@ -36,6 +36,8 @@ GRADIENT = 0.01  # largest slope at an optimum, in log density per posterior sd
 START_AGREES = 0.01  # log density that may part two starts that found the same optimum
 START_RIVALS = 3.0  # log density below the best at which another optimum still counts (5 % of it)
 PARETO_K = 0.7  # largest Pareto k̂; less where the draws are few
+BANK_SIZE = 1000  # least effective number of sampled states that stand for all
+BANK_SHIFT = 0.3  # posterior sd by which their sampling error may move it
 CONDITION = 1e12  # largest condition number
 MOMENTS_P = 1e-3  # chance that right draws miss their closed form, all elements taken together
 PREDICTIVE_P = 0.01  # smallest predictive p-value, times the number of statistics
@@ -383,6 +385,24 @@ def _predictive(posterior) -> Iterator[Check]:
     yield _answer("predictive p", value, f"≥ {limit:.2g}", value >= limit, good, bad, remedy)
 
 
+def _bank(posterior) -> Iterator[Check]:
+    """Where sampled states stand for all: whether they are enough, and how far they may be off."""
+    if "bank_size" not in posterior["sample_stats"]:
+        return
+    size = float(posterior["sample_stats"]["bank_size"].min())
+    shape, shift = (float(_evidence(posterior, f"bank_{name}").max()) for name in ("k", "shift"))
+    fine = size >= BANK_SIZE and shape <= PARETO_K
+    said = f"is worth {size:.3g} states where it is worth least, Pareto k̂ {shape:.2f}"
+    limit = f"≥ {BANK_SIZE}, k̂ ≤ {PARETO_K}"
+    good, bad = f"the bank of states {said}", f"the bank of states {said} (limits {limit})"
+    remedy = "give a narrower prior or more data, since a bank covers no wider posterior"
+    yield _answer("bank of states", size, limit, fine, good, bad, remedy)
+    good = f"sampling of states moves it by about {shift:.2f} sd"
+    remedy = "widen intervals by as much"
+    yield _answer("bank shift", shift, f"≤ {BANK_SHIFT}", shift <= BANK_SHIFT, good,
+                  f"{good} (limit {BANK_SHIFT})", remedy, required=False)  # fmt: skip
+
+
 def _leave_one_out(posterior) -> Iterator[Check]:
     result = loo(posterior)
     shape, limit = result["pareto_k"], _pareto_limit(result["draws"])
@@ -496,7 +516,7 @@ QUESTIONS = {
     "laplace": (_gradient, _hessian, _starts, _importance_weights),
     "exact": (_conditioning, _moments),
 }
-EVERY_FIT = (_predictive, _leave_one_out, _prior_sensitivity)
+EVERY_FIT = (_predictive, _leave_one_out, _prior_sensitivity, _bank)
 
 
 # --- labelled arrays ------------------------------------------------------------------------------

@@ -322,6 +322,14 @@ def decoded(numbers: np.ndarray, sites: int, encoding: str) -> np.ndarray:
     return np.where(on, 1, ENCODINGS[known(encoding)]).astype(np.int8)
 
 
+def distinct(states: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the states (state, site) that occur, in the order of their numbers, and how often."""
+    on = np.packbits(states[:, ::-1] == 1, axis=1)
+    keys = np.ascontiguousarray(on).view(f"V{on.shape[1]}").ravel()
+    _, first, count = np.unique(keys, return_index=True, return_counts=True)
+    return states[first], count
+
+
 # What the data show beyond means and pairs, and what keeps them from saying anything
 
 

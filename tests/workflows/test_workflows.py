@@ -249,6 +249,14 @@ CONTRACT = {
         "repulsive_mean": CURVE | {"gamma": (), "r0": ()},
         "learning_curve": {"beta": ("wall",), "nu": ("wall",), "noise": ()},
     },
+    "boltzmann_equilibrium": {
+        "mle": {"h": ("site",), "J": ("pair",)},
+        "posterior": {"h": ("site",), "J": ("pair",), "scale": ()},
+    },
+    "boltzmann_kinetic": {
+        "symmetric": {"h": ("site",), "J": ("target", "source"), "scale": ()},
+        "asymmetric": {"h": ("site",), "J": ("target", "source"), "scale": ()},
+    },
 }
 
 

@@ -28,6 +28,7 @@ from bayesinf.models.pairwise.definition import definition
 from bayesinf.models.pairwise.enumeration import entropy, log_partition, probabilities
 from bayesinf.models.pairwise.likelihood import Pairwise
 from bayesinf.models.pairwise.optimum import Optimum, maximum
+from bayesinf.models.pairwise.posing import posed
 from bayesinf.models.pairwise.routes import ROUTES
 from bayesinf.settings import DEFAULT, Settings
 
@@ -58,7 +59,7 @@ def fit(
 
     Parameters
     ----------
-    states : (sample, site), at most 20 sites: an array, or a DataArray with dimensions ``sample``
+    states : (sample, site): an array, or a DataArray with dimensions ``sample``
         and ``site``, whose labels of sites are kept; or ``Moments``, which the likelihood needs no
         more than, though fewer statistics can then be checked.
     encoding : "±1" or "0/1", of states, prior, fields and couplings.
@@ -97,13 +98,14 @@ def fit(
     if not callable(method) and method not in ROUTES:
         raise FitError(f"unknown method {method!r}: use one of {', '.join(ROUTES)}")
     data = _Data(states, encoding)
-    problem = Pairwise(data.moments, _prior(prior, encoding), settings.workers)
+    prior = _prior(prior, encoding)
     route, inference = (method, "laplace") if callable(method) else ROUTES[method]
     # One BLAS thread: the matrices are small, and states are spread over the cores instead.
     with threadpool_limits(1):
+        problem = posed(data.moments, prior, settings.generator("bank"), settings.workers)
         theta, scale, evidence = route(problem, settings)
-        log_z, expected = enumeration.expectations(theta, encoding, settings.workers)
-        replica = _replicas(problem, theta, settings, "posterior predictive")
+        log_z, expected = problem.expectations(theta)
+        replica = _replicas(problem, predictive.replicas, theta, settings, "posterior predictive")
         prior_h, prior_J, prior_scale = problem.prior.sample(
             settings.generator("prior"),
             problem.sites,
@@ -111,7 +113,10 @@ def fit(
             settings.prior_draws,
         )
         prior_theta = enumeration.pack(prior_h, prior_J)
-        prior_replica = _replicas(problem, prior_theta[None], settings, "prior predictive")
+        many = problem.sites > enumeration.LARGEST
+        of_prior = predictive.short_replicas if many else predictive.replicas
+        prior_replica = _replicas(problem, of_prior, prior_theta[None], settings,
+                                  "prior predictive")  # fmt: skip
 
     seen = predictive.OF_MOMENTS + (predictive.OF_STATES if data.summary else ())
     population = data.summary and data.summary.population
@@ -123,7 +128,7 @@ def fit(
          "log_partition": log_z},
         dict.fromkeys(("discrepancy", "discrepancy_observed"), ("statistic",)),
         {"statistic": list(seen)},
-    ).merge(evidence)  # fmt: skip
+    ).merge(evidence).merge(dataset(*problem.evidence(theta)))  # fmt: skip
     inferred = problem.prior.inferred
     log_likelihood = data.block_size * (theta @ data.block_phi.T - log_z[..., None])
     groups = {
@@ -158,7 +163,11 @@ def fit(
 
 
 def maximum_likelihood(
-    states: np.ndarray | xr.DataArray | Moments, *, encoding: str, prior: Prior | None = None
+    states: np.ndarray | xr.DataArray | Moments,
+    *,
+    encoding: str,
+    prior: Prior | None = None,
+    settings: Settings = DEFAULT,
 ) -> Optimum:
     """Match the moments of the model to those of the data, or find the optimum under a prior.
 
@@ -168,6 +177,7 @@ def maximum_likelihood(
     ----------
     states, encoding : as for ``fit``.
     prior : one with fixed widths makes it maximum a posteriori.
+    settings : workers, and beyond 20 sites the seed of the sampled states.
 
     Returns
     -------
@@ -184,7 +194,8 @@ def maximum_likelihood(
         raise FitError("couplings and their width have no common optimum: state the width, or fit")
     # One BLAS thread: on matrices of this size threads wait for each other.
     with threadpool_limits(1):
-        return maximum(Pairwise(_moments(states, encoding), prior))
+        rng = settings.generator("bank")
+        return maximum(posed(_moments(states, encoding), prior, rng, settings.workers, False))
 
 
 def _prior(prior, encoding):
@@ -200,7 +211,7 @@ def _moments(states, encoding):
     return states
 
 
-def _replicas(problem, theta, settings, stream):
+def _replicas(problem, make, theta, settings, stream):
     """Statistics of replicated data at each draw, name to (chain, draw, ...)."""
     from bayesinf import parallel
 
@@ -209,7 +220,7 @@ def _replicas(problem, theta, settings, stream):
 
     def run(start):
         rng = settings.generator(stream, start)
-        return predictive.replicas(problem, flat[start : start + TOGETHER], rng)
+        return make(problem, flat[start : start + TOGETHER], rng)
 
     workers = settings.workers if problem.sites > 8 else 1  # threads cost more than few states
     parts = parallel.map(run, starts, workers=workers, threads=True, label=stream)
@@ -230,7 +241,7 @@ class _Data:
         label = getattr(states, "coords", {}).get("site", np.arange(sites))
         label = np.asarray(getattr(label, "values", label))
         i, j = coding.pairs(sites)
-        triples = coding.triples(sites)
+        triples = predictive.followed(sites)
         self.coords = {
             "site": label, "i": ("pair", label[i]), "j": ("pair", label[j]),
             "active": np.arange(sites + 1),
@@ -245,8 +256,8 @@ class _Data:
         blocks = np.array_split(checked, min(len(checked), BLOCKS))
         self.block_size = np.array([len(block) for block in blocks])
         self.block_phi = np.array([coding.of_states(b, encoding).statistics for b in blocks])
-        self.counts = np.bincount(coding.codes(checked), minlength=1 << sites)
-        self.summary = predictive.Summary.of(self.counts / len(checked), encoding)
+        self.distinct, self.counts = coding.distinct(checked)
+        self.summary = predictive.Summary.of_states(checked, self.moments.statistics)
 
     def labelled(self, arrays, sampled=True):
         """A group of statistics of data."""
@@ -274,12 +285,10 @@ class _Data:
         if self.summary is None:
             return self.labelled(arrays, sampled=False)
         arrays |= {"triple_mean": self.summary.triple, "population": self.summary.population}
-        distinct = np.flatnonzero(self.counts)
-        states = coding.decoded(distinct, seen.sites, self.encoding)
         table = dataset(
-            {"states": states, "count": self.counts[distinct]},
+            {"states": self.distinct, "count": self.counts},
             {"states": ("state", "site"), "count": ("state",)},
-            {"state": np.arange(distinct.size), "site": self.coords["site"]},
+            {"state": np.arange(self.counts.size), "site": self.coords["site"]},
             sampled=False,
         )
         return self.labelled(arrays, sampled=False).merge(table)

@@ -41,16 +41,23 @@ LEAST, MOST = 200_000, 10_000_000  # independent states of the long run
 WORK = 4e7  # additions that one sum over the bank may cost: it sets how many states are kept
 CHAINS = 64
 PART = 2**18  # states that the long run makes at once
-BURN = 5  # kept states that are left out where no pilot runs
 FEW = 20_000  # independent states of the first bank
 TRIPLES = 500  # triples whose moments are followed
 ROWS = 16  # parameters that are summed over the bank together
 TENTH, PRODUCTS = 0.1, 50  # where conjugate gradients stop: of the gradient, and products at most
-REACH = 1.0  # sd of Δ · φ up to which a bank is trusted while the optimum is looked for
-SETTLED = 2.0  # what is left to climb, over what sampling noise makes, when a bank is too small
-SLOW = 0.05  # share of independent states below which a step has gone where chains do not mix
-GROW = 8.0
-STEPS = 200
+
+# The search for the optimum
+SEEKERS, HASTE = 1000, 2  # chains, and sweeps between their kept states
+SEARCH = 1e7  # additions that a sum may cost
+REACH, LEAST_REACH = 1.0, 0.02  # sd of Δ · φ of a step: the largest, and the least after a push
+TURNED = -0.3  # slope along a step at its end, relative to that at its start, that was too far
+STUCK = 0.3  # autocorrelation time of chains that are, in their length
+STRETCH = 4.0  # how much longer than Newton's a step may be
+CAUTION = 0.3  # of the variance of each statistic, added to the Fisher information of the data
+PUSH, NEGLIGIBLE = 5.0, 0.02  # nats against a phase, and what they may cost: Var Δ · φ
+GROW, SETTLED = 4.0, 2.0  # what is left to climb, over what sampling error makes
+STEPS = 1000
+FIXED = 30  # rounds in which the width settles
 
 
 @dataclass(frozen=True)
@@ -109,8 +116,7 @@ class Bank:
     @cached_property
     def mean(self) -> np.ndarray:
         """φ̄ of the states as 0/1, (parameter,)."""
-        weight = np.exp(self.log_weight)
-        return _packed(self._sum(weight / weight.sum()))
+        return _packed(self._sum(self._own))
 
     def evaluate(
         self, theta: np.ndarray, gradient: bool = False
@@ -193,6 +199,11 @@ class Bank:
             for side in (result, result.T):
                 _encode_rows(side, self.sites)
         return result
+
+    @cached_property
+    def _own(self):
+        weight = np.exp(self.log_weight)
+        return weight / weight.sum()
 
     def log_ratios(self, theta: np.ndarray) -> np.ndarray:
         """Log importance ratios at θ, one for each state that was drawn and kept, (drawn,)."""
@@ -287,6 +298,14 @@ def _features(states):
     return _Sparse(states) if few else _Dense(states)
 
 
+def _cost(states):
+    """What a state adds to a sum over the bank, in additions."""
+    if isinstance(_features(states), _Dense):
+        return np.full(len(states), states.shape[1] ** 2 / 8)
+    on = np.count_nonzero(states, axis=1)
+    return 4 + on * (on + 1) / 2
+
+
 # ── Between the encodings ────────────────────────────────────────────────────────────────────────
 
 
@@ -336,7 +355,7 @@ def draw(
     rng: np.random.Generator,
     *,
     start: np.ndarray | None = None,
-    quick: bool = False,
+    work: float = WORK,
     workers: int | None = None,
 ) -> Bank:
     """Draw a bank at θ, and the long run.
@@ -348,52 +367,33 @@ def draw(
     wanted : how many independent states the long run shall be worth.
     rng : the generator.
     start : where chains of another bank ended, (chain, site).
-    quick : no pilot runs, and the first part is the last.
+    work : additions that a sum over the bank may cost.
     workers : threads; None takes all cores.
     """
     from bayesinf.models.pairwise import sampling
 
-    last, thin, total = start, 2, _Total(encoding, theta.size)
-    if not quick:
-        pilot = sampling.sample(theta, encoding, CHAINS, chains=CHAINS, start=start, rng=rng,
-                                workers=workers)  # fmt: skip
-        last, thin = pilot.last, pilot.thin
-    inefficiency = 1.0
+    pilot = sampling.sample(theta, encoding, CHAINS, chains=CHAINS, start=start, rng=rng,
+                            workers=workers)  # fmt: skip
+    last, thin, total, inefficiency = pilot.last, pilot.thin, _Total(encoding, theta.size), 1.0
     while total.effective < wanted:
         missing = (wanted - total.effective) * inefficiency
         count = int(min(PART, CHAINS * np.ceil(missing / CHAINS)))
-        part = sampling.sample(theta, encoding, count, start=last, thin=thin,
-                               burn=BURN * thin if quick else 0, rng=rng, workers=workers)  # fmt: skip
+        part = sampling.sample(
+            theta, encoding, count, start=last, thin=thin, burn=0, rng=rng, workers=workers
+        )
         last, inefficiency = part.last, part.inefficiency
         total.add(part.states, part.effective)
-        if quick:
-            break
-    states, count = total.distinct()
-    phi = total.phi
-    keep, inflate = _thinned(states, count, rng)
-    return Bank(
-        theta, encoding, states[keep], count[keep], inflate[keep], phi, total.effective,
-        total.population / total.count, total.triples, total.triple / total.count, last, workers,
-    )  # fmt: skip
-
-
-def _of_data(data, states, count, rng, workers):
-    """The data themselves as a bank."""
-    on = (states == 1).astype(np.int8)
-    keep, inflate = _thinned(on, count, rng)
-    none = np.zeros(0)
-    return Bank(np.zeros(data.statistics.size), data.encoding, on[keep], count[keep], inflate[keep],
-                data.statistics, data.samples, none, none, none, none, workers)  # fmt: skip
+    return total.bank(theta, last, work, rng, workers)
 
 
 class _Total:
     """Sums over the parts of a long run."""
 
-    def __init__(self, encoding, parameters):
+    def __init__(self, encoding, parameters, followed=TRIPLES):
         from bayesinf.models.binary import triples
 
         self.encoding, self.sites = encoding, sites_of(parameters)
-        self.triples = triples(self.sites, TRIPLES)
+        self.triples = triples(self.sites, followed)
         self.count, self.effective = 0, 0.0
         self.second, self.population, self.triple = 0.0, 0.0, 0.0
         self.seen = []
@@ -419,6 +419,13 @@ class _Total:
         data = Moments("0/1", self.count, found[: self.sites], found[self.sites :])
         return data.encoded(self.encoding).statistics
 
+    def bank(self, theta, last, work, rng, workers):
+        states, count = self.distinct()
+        keep, inflate = _thinned(states, count, work, rng)
+        return Bank(theta, self.encoding, states[keep], count[keep], inflate[keep], self.phi,
+                    self.effective, self.population / self.count, self.triples,
+                    self.triple / self.count, last, workers)  # fmt: skip
+
     def distinct(self):
         packed, count = (np.concatenate(parts) for parts in zip(*self.seen, strict=True))
         packed, count = _unique(packed, count)
@@ -436,12 +443,10 @@ def _unique(packed, count):
     return packed[order[fresh]], np.add.reduceat(count[order], np.flatnonzero(fresh))
 
 
-def _thinned(states, count, rng):
-    """Which states to keep so that a sum over them costs no more than ``WORK``, and 1 / chance."""
-    features = _features(states)
-    on = np.count_nonzero(states, axis=1)
-    cost = 4 + on * (on + 1) / 2 if isinstance(features, _Sparse) else states.shape[1] ** 2 / 8 + 0 * on
-    if cost.sum() <= WORK:
+def _thinned(states, count, work, rng):
+    """Which states to keep so that a sum over them costs no more than ``work``, and 1 / chance."""
+    features, cost = _features(states), _cost(states)
+    if cost.sum() <= work:
         return np.arange(len(states)), np.ones(len(states))
     blocks = [(first, min(first + BLOCK, len(states))) for first in range(0, len(states), BLOCK)]
     total = count.sum()
@@ -457,7 +462,7 @@ def _thinned(states, count, rng):
     for _ in range(60):
         middle = 0.5 * (low + high)
         chance = np.minimum(1.0, middle * merit)
-        low, high = (low, middle) if chance @ cost > WORK else (middle, high)
+        low, high = (low, middle) if chance @ cost > work else (middle, high)
     chance = np.minimum(1.0, low * merit)
     keep = np.flatnonzero(rng.random(len(states)) < chance)
     return keep, 1 / chance
@@ -514,37 +519,41 @@ class Banked(Pairwise):
         sd = np.sqrt(np.cov(x, aweights=weight))
         return self.bank.theta + min(1.0, REACH / max(sd, 1e-300)) * (theta - self.bank.theta)
 
-    def newton(self, theta: np.ndarray, scale: float, gradient: np.ndarray,
-               metric: Bank | None = None) -> np.ndarray:  # fmt: skip
+    def newton(
+        self, theta: np.ndarray, scale: float, gradient: np.ndarray, seen: Bank | None = None
+    ) -> np.ndarray:
         """Newton's step (parameter,) at θ, by conjugate gradients: no matrix is made.
 
         In the products of what sites show beyond their means, (s_i − m_i) (s_j − m_j), the Fisher
         information of weakly coupled sites is diagonal; that makes the preconditioner. Where the
         bank has too few states with a rare pair, and hence too little curvature along its coupling,
         the rest is taken from the moments of the data, to which those of the optimum are equal.
+
+        Far from the optimum the states of the data, ``seen``, lend their Fisher information too: it
+        knows of the bursts that the model has not learnt yet, and through which it would leap.
         """
         weight = self.bank.weights(theta)
-        seen, own = _Centred(self.data.statistics, self.data), None
-        phi = self.bank.phi + _encoded(
-            _packed(self.bank._sum(weight)) - self.bank.mean, self.encoding
-        )
-        own = seen.variances(phi)
-        wanted = seen.variances(_regular(self.data))
-        lacking = np.maximum(wanted - own, 0.0)
+        moments = _packed(self.bank._sum(weight)) - self.bank.mean
+        centred = _Centred(self.data)
+        own = centred.variances(self.bank.phi + _encoded(moments, self.encoding))
+        wanted = centred.variances(_regular(self.data))
+        if seen is not None:
+            of_data = seen.weights(seen.theta)
+            own += centred.variances(seen.phi)
+        added = np.maximum(wanted - own, 0.0) + (0.0 if seen is None else CAUTION * wanted)
         prior = np.zeros(self.size)
         if self.prior is not None:
             prior = self.prior.moments(self.sites, self.size - self.sites, scale)[1] / self.samples
-
-        bank = metric or self.bank
-        if metric is not None:
-            weight = metric.count * metric.inflate / (metric.count @ metric.inflate)
+        diagonal = own + added + prior
 
         def times(v):
-            return bank.product(weight, v) + seen.back(lacking * seen.forth(v)) + prior * v
+            other = 0.0 if seen is None else seen.product(of_data, v)
+            return self.bank.product(weight, v) + other + (
+                centred.back(added * centred.forth(v)) + prior * v)  # fmt: skip
 
-        diagonal = own + lacking + prior
-        return _conjugate_gradients(times, lambda g: seen.steps(seen.slopes(g) / diagonal),
-                                    gradient / self.samples)  # fmt: skip
+        return _conjugate_gradients(
+            times, lambda g: centred.steps(centred.slopes(g) / diagonal), gradient / self.samples
+        )
 
 
 class _Centred:
@@ -553,9 +562,8 @@ class _Centred:
     With c = A φ + constants the Fisher information of φ is A⁻¹ F_c A⁻ᵀ.
     """
 
-    def __init__(self, phi, data):
-        self.sites, self.encoding = data.sites, data.encoding
-        self.mean = phi[: self.sites]
+    def __init__(self, data):
+        self.sites, self.encoding, self.mean = data.sites, data.encoding, data.mean
         self.i, self.j = pairs(self.sites)
         self.m_i, self.m_j = self.mean[self.i], self.mean[self.j]
 
@@ -630,18 +638,22 @@ def locate(
     data: Moments,
     prior: Prior | None,
     rng: np.random.Generator,
-    *,
-    states: np.ndarray | None = None,
-    count: np.ndarray | None = None,
     workers: int | None = None,
+    seen: tuple[np.ndarray, np.ndarray] | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Look for the optimum, from bank to bank.
 
-        θ ← θ + t H⁻¹ ∇,   t such that the sd of Δ · φ is at most one
+        θ ← θ + t F⁻¹ ∇,   t such that the sd of Δ · φ is at most one
 
-    Each bank is drawn where the last step ended, by chains that go on. Banks are small at first;
-    once what is left to climb is what their own sampling error makes, they grow, until they are
-    worth as many states as the data have.
+    F is the Fisher information of the model, and added to it that of the data, where their states
+    are given; both agree at the optimum. Chains go on from bank to bank. Where the slope along a
+    step has turned round, it was too far: it is undone, the chains too, and halved. Chains that
+    went far from anything that the data show have met another phase of the model (many sites on at
+    once hold each other there), of which nothing can be seen before; then θ is moved against that
+    phase instead, by some nats in its weight, which for the data is next to nothing.
+
+    Banks are small at first and grow where what is left to climb is what their sampling error
+    makes, as the two halves of the chains tell it, until they are as many states as the data are.
 
     Parameters
     ----------
@@ -649,10 +661,9 @@ def locate(
     prior : of the parameters, or None. Where its width is to be inferred, that is updated on the
         way; in place of a Laplace or horseshoe prior a normal one of the same width stands.
     rng : the generator.
-    states, count : distinct states, (state, site), and how often each came: the climb then begins
-        at their pseudo-likelihood and the chains at them, in place of independent sites, from which
-        strongly coupled ones may not be reached.
     workers : threads; None takes all cores.
+    seen : distinct states of the data, (state, site), and how often each came. Without, strongly
+        coupled sites, in tens and more, may not be solved.
 
     Returns
     -------
@@ -662,49 +673,106 @@ def locate(
     Raises
     ------
     FitError : no optimum was found.
+
+    References
+    ----------
+    Ferrari, Phys. Rev. E 94, 023301 (2016), doi:10.1103/PhysRevE.94.023301.
     """
-    size = data.statistics.size
-    theta, width = independent(data), None if prior is None else prior.typical
-    seen = None
-    held = lambda: None if prior is None else Prior(prior.h, Normal(prior.mean, width))
-    if states is None:
-        on = rng.random((CHAINS, data.sites)) < data.encoded("0/1").mean
-        last = np.where(on, 1, ENCODINGS[data.encoding])
-    else:
-        seen = _of_data(data, states, count, rng, workers)
-        last = states[rng.choice(len(states), CHAINS, p=count / count.sum())]
-    wanted = max(FEW, 4 * size)
-    enough = max(wanted, data.samples)
+    from bayesinf.models.pairwise import sampling
+
+    size, theta, width = data.statistics.size, independent(data), None
+    on = rng.random((SEEKERS, data.sites)) < data.encoded("0/1").mean
+    last = np.where(on, 1, ENCODINGS[data.encoding])
+    if seen is not None:
+        last = seen[0][rng.choice(len(seen[0]), SEEKERS, p=seen[1] / seen[1].sum())]
+        seen = _of_data(data, *seen, rng, workers)
+    count = max(FEW, 4 * size)
+    enough = max(count, data.samples)
     reach, before, moved, gained = REACH, None, None, np.inf
     for _ in range(STEPS):
-        bank = draw(theta, data.encoding, wanted, rng, start=last, quick=True, workers=workers)
-        problem = Banked(data, held(), workers, bank)
+        drawn = sampling.sample(theta, data.encoding, count, rng=rng, start=last, thin=HASTE,
+                                burn=HASTE, workers=workers)  # fmt: skip
+        total = _Total(data.encoding, size, followed=1)
+        total.add(drawn.states, drawn.effective)
+        held = None
+        if prior is not None:
+            width = settled_width(prior, data, theta)
+            held = Prior(prior.h, Normal(prior.mean, width))
+        problem = Banked(data, held, workers, total.bank(theta, drawn.last, SEARCH, rng, workers))
         _, gradient = problem.gradient(theta)
-        slow = bank.effective < SLOW * wanted
-        if before is not None and (slow or gradient @ moved < -0.5 * gained):
-            # Too far. The chains go back too: here they may have met states that hold them.
-            moved, gained, reach = moved / 2, gained / 2, reach / 2
-            theta, last = before[0] + moved, before[1]
+        turn = None if before is None else gradient @ moved / gained
+        stuck = drawn.inefficiency > STUCK * count / SEEKERS
+        if turn is not None and (turn < TURNED or (stuck and not before[3])):
+            back, last, bank, _ = before
+            push = _against(bank, drawn, gradient, moved, seen)
+            if push is None:
+                moved, gained, reach = moved / 2, gained / 2, reach / 2
+                theta = back + moved
+            else:
+                theta, before, reach = back + push, None, max(reach / 2, LEAST_REACH)
             continue
         step = problem.newton(theta, 1.0, gradient, seen)
         rise = gradient @ step / data.samples
-        noise = size / bank.effective
-        if wanted >= enough and rise <= SETTLED * noise:
-            return theta + step, bank.last
-        if rise <= GROW * noise:
-            wanted = min(4 * wanted, enough)
-        before, last = (theta, bank.last), bank.last
-        moved = min(1.0, reach / np.sqrt(rise)) * step
-        gained, reach = gradient @ moved, min(REACH, 2 * reach)
+        if rise <= GROW * size / count:
+            half = [sampling.feature_moments(part, data.encoding)
+                    for part in np.array_split(drawn.states, 2)]  # fmt: skip
+            spread = 0.5 * data.samples * (half[1] - half[0])
+            noise = spread @ problem.newton(theta, 1.0, spread, seen) / data.samples
+            if count >= enough and rise <= SETTLED * noise:
+                return theta, drawn.last[:CHAINS]
+            if rise <= GROW * noise:
+                count = min(4 * count, enough)
+        before, last = (theta, drawn.last, problem, stuck), drawn.last
+        # Along a parabola the top is where the slope would have vanished.
+        stretch = 1.0 if turn is None else float(np.clip(1 / (1 - min(turn, 0.9)), 1.0, STRETCH))
+        moved = min(stretch, reach / np.sqrt(rise)) * step
+        gained, reach = gradient @ moved, min(REACH, 1.3 * reach)
         theta = theta + moved
-        if prior is not None and prior.inferred:
-            width = _width(prior, problem, theta, width)
     raise refused(problem, theta, step, gradient)
 
 
-def _width(prior, problem, theta, width):
-    """The width at which couplings are as wide as they and their errors are found to be."""
-    sites = problem.sites
-    variance = _Centred(problem.data.statistics, problem.data).variances(problem.data.statistics)
-    error = 1 / (problem.samples * np.maximum(variance[sites:], 0) + width**-2.0)
-    return float(np.sqrt(np.mean((theta[sites:] - prior.mean) ** 2 + error)))
+def _against(problem, drawn, gradient, moved, seen):
+    """A step that takes weight off a phase of the model that chains have met, or None.
+
+    Parameters: ``problem`` before the step ``moved``; ``drawn`` states and their ``gradient`` after.
+    """
+    from bayesinf.models.pairwise import sampling
+
+    data = problem.data
+    states = drawn.states.reshape(drawn.chains, -1, data.sites)
+    away = [-gradient @ sampling.feature_moments(chain, data.encoding) for chain in states]
+    away = np.array(away) + gradient @ data.statistics
+    lost = states[away > 0.5 * away.max()]
+    phase = sampling.feature_moments(lost.reshape(-1, data.sites), data.encoding) - data.statistics
+    push = problem.newton(problem.bank.theta, 1.0, -data.samples * phase, seen)
+    distance = -push @ phase  # squared, in standard deviations of a state
+    nats = max(PUSH, 2 * moved @ phase)
+    return push * nats / distance if nats**2 <= NEGLIGIBLE * distance else None
+
+
+def _of_data(data, states, count, rng, workers):
+    """The data themselves as a bank."""
+    on = (states == 1).astype(np.int8)
+    keep, inflate = _thinned(on, count, SEARCH, rng)
+    none = np.zeros(0)
+    return Bank(np.zeros(data.statistics.size), data.encoding, on[keep], count[keep], inflate[keep],
+                data.statistics, data.samples, none, none, none, none, workers)  # fmt: skip
+
+
+def settled_width(prior: Prior, data: Moments, theta: np.ndarray) -> float:
+    """Return the width at which couplings are as wide as they and their errors are found to be.
+
+        τ² = ⟨(J − mean)² + 1 / (M var c_ij + τ⁻²)⟩
+
+    That of the prior where it is stated.
+
+    MacKay, Neural Comput. 4, 415 (1992), doi:10.1162/neco.1992.4.3.415.
+    """
+    width, sites = prior.typical, data.sites
+    if not prior.inferred:
+        return width
+    information = data.samples * _Centred(data).variances(_regular(data))[sites:]
+    square = (theta[sites:] - prior.mean) ** 2
+    for _ in range(FIXED):
+        width = float(np.sqrt(np.mean(square + 1 / (information + width**-2.0))))
+    return width

@@ -27,6 +27,8 @@ class Pairwise:
     workers : cores for batches; None takes all.
     """
 
+    settled: float | None = None  # the width of the couplings, where it is known beforehand
+
     def __init__(self, data: Moments, prior: Prior | None = None, workers: int | None = 1):
         self.data, self.prior, self.workers = data, prior, workers
         self.encoding, self.sites, self.samples = data.encoding, data.sites, data.samples
@@ -44,6 +46,10 @@ class Pairwise:
     def state_curvature(self, theta: np.ndarray) -> tuple[float, np.ndarray, np.ndarray]:
         """Return log Z, its gradient and its Hessian at one θ (parameter,)."""
         return enumeration.curvature(theta, self.encoding)
+
+    def evidence(self, theta: np.ndarray) -> tuple[dict, dict]:
+        """Arrays and dimensions that tell how far sums over states may be trusted: all are exact."""
+        return {}, {}
 
     def log_likelihood(self, theta: np.ndarray) -> np.ndarray:
         """Log likelihood of all samples, (...), at parameters (..., parameter)."""

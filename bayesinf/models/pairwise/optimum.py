@@ -10,7 +10,7 @@ name in place of some large number at which a budget ran out.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -22,7 +22,8 @@ from bayesinf.models.pairwise.likelihood import Pairwise
 
 TOLERANCE = 1e-10  # largest slope at the optimum, for each sample
 SHORT = 1e-6  # largest Newton step there; along a ray to infinity it stays about one
-FLAT = 1e-8  # log density that is left to climb on a bank
+JUDGES = 9.0  # independent states that judge an optimum, for each of the data
+FLAT = 1e-6  # log density that is left to climb on a bank
 STEPS = 200
 HALVINGS = 40
 NAMED = 6  # sites or pairs that an error lists
@@ -133,6 +134,28 @@ def _top_of_bank(problem, scale, start):
             break
         theta, value, gradient = point, new, slope
     raise refused(problem, theta, step, gradient)
+
+
+def judged(top: Optimum, problem: Pairwise, rng: np.random.Generator) -> Optimum:
+    """Compare the moments at an optimum to those of the data, by states that it has not seen.
+
+    Parameters
+    ----------
+    top : of a bank.
+    problem : the bank and the data.
+    rng : of the fresh states: as many as are worth nine times the data, so that their own error is
+        a third of a standard error.
+    """
+    from bayesinf.models.pairwise import bank
+
+    data = problem.data
+    fresh = bank.draw(top.theta, data.encoding, JUDGES * data.samples, rng,
+                      start=problem.bank.last, workers=problem.workers)  # fmt: skip
+    # Errors are those of the model: the data have none where a pair was never on together.
+    square = 1.0 if data.encoding == "±1" else fresh.phi
+    error = np.sqrt(np.maximum(square - fresh.phi**2, 1 / fresh.effective) / data.samples)
+    return replace(top, residual=(fresh.phi - data.statistics) / error,
+                   residual_error=float(np.sqrt(data.samples / fresh.effective)))  # fmt: skip
 
 
 def _climb(problem, scale, theta, value, step, rise):

@@ -37,6 +37,7 @@ from bayesinf.settings import Settings
 SCAN = np.linspace(-7.0, 5.0, 25)  # widths that are tried first: log, from the prior's median
 NODES = 15  # widths of the mixture
 NEGLIGIBLE = 10.0  # log evidence below the best from which a width is left out
+LARGE = 3000  # parameters beyond which no eigenvalues are taken
 STARTS = 4  # climbs that must find the same optimum
 TARGET = 0.9  # acceptance that the step of the integrator aims at
 TURN = (0.25 * np.pi, 0.75 * np.pi)  # how far a trajectory turns
@@ -118,6 +119,8 @@ def nodes(problem: Pairwise) -> list[Node]:
     """Optima at the widths that have weight, or the one optimum where the width is fixed."""
     if not problem.prior.inferred:
         return [_node(problem, 1.0, 0.0, None)]
+    if problem.settled is not None:  # so many couplings leave no choice of the width
+        return [_node(problem, problem.settled, 0.0, None)]
     if problem.sites == 1:  # no coupling tells anything about the width
         return [_node(problem, problem.prior.typical, 0.0, None)]
     centre = np.log(problem.prior.typical)
@@ -173,9 +176,13 @@ def laplace(problem: Pairwise, settings: Settings):
     root = best.frame.root
     _, gradient, precision = problem.curvature(best.optimum.theta, best.scale)
     excess = best.optimum.log_density - _ends(problem, best, rng)
+    if problem.size <= LARGE:
+        eigenvalues = eigh(precision, root @ root.T, eigvals_only=True)
+    else:  # shares of the precision of each parameter that others leave: their product is det / Π
+        eigenvalues = np.diag(root) ** 2 / np.diag(precision)
     evidence = dataset(
         {"gradient": best.frame.whiten(gradient),
-         "hessian_eigenvalue": eigh(precision, root @ root.T, eigvals_only=True),
+         "hessian_eigenvalue": eigenvalues,
          "start_excess": excess},
         {"gradient": ("parameter",), "hessian_eigenvalue": ("direction",),
          "start_excess": ("start",)},
@@ -326,7 +333,10 @@ class _Walk:
     def _scales(self):
         """Move width and couplings together, then draw the scales given the couplings."""
         prior, sites = self.problem.prior, self.problem.sites
-        if prior.inferred:
+        # Many sites go with many data, under which a width hardly moves: then neither the slow move
+        # nor new coordinates are worth their price.
+        moving = self.problem.settled is None
+        if prior.inferred and moving:
             self._rescale()
         for chain, rng in enumerate(self.rngs):
             local = None if self.local is None else self.local[chain]
@@ -335,8 +345,9 @@ class _Walk:
             )
             if local is not None:
                 self.local[chain] = local
-        self._choose()
-        self.z = self._by_frame(Frame.coordinates, self.theta)
+        if moving:
+            self._choose()
+            self.z = self._by_frame(Frame.coordinates, self.theta)
         self._look()
 
     def _rescale(self):

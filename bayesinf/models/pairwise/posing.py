@@ -1,0 +1,142 @@
+"""Which sums a likelihood rests on: all states up to 20 sites, beyond that a bank of sampled ones.
+
+A bank is drawn near the optimum, redrawn at the optimum that it leads to, and log Z there is found
+by annealed importance sampling. From then on the problem answers like an enumerated one.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from bayesinf.models.binary import ENCODINGS, Moments
+from bayesinf.models.couplings import Prior
+from bayesinf.models.pairwise import bank, enumeration
+from bayesinf.models.pairwise.likelihood import Pairwise
+from bayesinf.models.priors import Normal
+
+FEW = 1000  # distinct states
+TOGETHER = 2**11  # states whose triples are multiplied at once
+EACH, LEAST = 100, 1e6  # states of a bank for each parameter; additions that a sum may cost at least
+
+
+class Sampled(bank.Banked):
+    """A ``Banked`` that knows how far it may be trusted, and makes replicas of the data.
+
+    ``settled`` is the width of the couplings at which the bank's centre is the optimum,
+    ``log_z_error`` the standard error of log Z there.
+    """
+
+    log_z_error: float = np.nan
+
+    def evidence(self, theta: np.ndarray) -> tuple[dict, dict]:
+        """How far sums over the bank may be trusted at draws (chain, draw, parameter).
+
+        Returns
+        -------
+        ``bank_size`` (chain, draw), how many independent states the bank is worth at each draw;
+        ``bank_k``, Pareto k̂ of its weights at the draw where that is least; ``bank_shift``, sd of
+        what its sampling error moves the posterior by, in posterior sd; ``log_z_error``.
+        """
+        from bayesinf import diagnostics
+
+        size = self.effective(theta)
+        worst = theta.reshape(-1, self.size)[np.argmin(size)]
+        shape = 0.0
+        if len(self.bank.states) > FEW:  # among so few distinct weights there is no tail
+            shape = diagnostics.smoothed_weights(self.bank.log_ratios(worst))[1]
+        scalar = lambda value: np.full(size.shape, float(value))
+        return {
+            "bank_size": size,
+            "bank_k": scalar(shape),
+            "bank_shift": scalar(np.sqrt(self.samples / self.bank.effective)),
+            "log_z_error": scalar(self.log_z_error),
+        }, {}
+
+    def replicas(self, theta: np.ndarray, rng: np.random.Generator) -> list:
+        """Draw as many states as the data have at each θ (draw, parameter), and summarise them.
+
+        States are drawn from the bank by their weights at θ. What that says of each statistic, less
+        what the bank says of it at its centre, is added to what the long run says of it there.
+        """
+        from bayesinf.models.pairwise.predictive import Summary
+
+        held, here = self.bank, np.exp(self.bank.log_weight)
+        here /= here.sum()
+        on = np.count_nonzero(held.states, axis=1)
+        found = []
+        for point in theta:
+            drawn = rng.multinomial(self.samples, held.weights(point)) / self.samples
+            away = drawn - here
+            phi = bank._packed(held._sum(drawn)) - held.mean
+            found.append(
+                Summary(
+                    phi=held.phi + bank._encoded(phi, self.encoding),
+                    triple=held.triple + self._triples(away),
+                    population=np.maximum(
+                        held.population + np.bincount(on, away, self.sites + 1), 0.0
+                    ),
+                )
+            )
+        return found
+
+    def _triples(self, weight):
+        """Σ w s_i s_j s_k of the triples that are followed, over states in the encoding."""
+        low, result = ENCODINGS[self.encoding], 0.0
+        i, j, k = self.bank.triples.T
+        for first in range(0, len(weight), TOGETHER):
+            part = self.bank.states[first : first + TOGETHER].T
+            s = np.where(part == 1, 1.0, low)
+            result = result + (s[i] * s[j] * s[k]) @ weight[first : first + TOGETHER]
+        return result
+
+
+def posed(
+    data: Moments,
+    prior: Prior | None,
+    rng: np.random.Generator,
+    workers: int | None = None,
+    log_z: bool = True,
+) -> Pairwise:
+    """Pose the likelihood of these moments.
+
+    Parameters
+    ----------
+    data : moments.
+    prior : of the parameters, or None.
+    rng : of the bank, where one is needed.
+    workers : cores; None takes all.
+    log_z : whether log Z itself is wanted, and not only what of it depends on θ.
+
+    Returns
+    -------
+    a ``Pairwise``, beyond 20 sites a ``Sampled``.
+
+    Raises
+    ------
+    FitError : no optimum was found.
+    """
+    if data.sites <= enumeration.LARGEST:
+        return Pairwise(data, prior, workers)
+    from bayesinf.models.pairwise.optimum import maximum, refuse_edges
+    from bayesinf.models.pairwise.sampling import annealed_log_partition
+
+    if prior is None:
+        refuse_edges(data)
+    theta, last = bank.locate(data, prior, rng, workers)
+    wanted = float(np.clip(bank.LONG * data.samples, bank.LEAST, bank.MOST))
+    width = None if prior is None else bank.settled_width(prior, data, theta)
+    held = None if prior is None else Prior(prior.h, Normal(prior.mean, width))
+    # Beside this many, what a bank leaves open of the curvature is below a per cent of an sd.
+    work = max(LEAST, EACH * data.statistics.size * data.sites**2 / 8)
+    for count in (min(wanted, max(bank.LEAST, data.samples)) / 2, wanted):
+        found = bank.draw(theta, data.encoding, count, rng, start=last, work=work, workers=workers)
+        last = found.last
+        if count < wanted:
+            theta = maximum(bank.Banked(data, held, workers, found)).theta
+    problem = Sampled(data, prior, workers, found)
+    problem.settled = width
+    if log_z:
+        problem.log_z, problem.log_z_error, _ = annealed_log_partition(
+            theta, data.encoding, rng=rng, means=data.mean, workers=workers
+        )
+    return problem

@@ -1,0 +1,34 @@
+"""A population in equilibrium: which of its sites are coupled, and how strongly?
+
+    P(s) = exp(Σ_i h_i s_i + Σ_{i<j} J_ij s_i s_j) / Z
+
+Spins, neurons that fire or are silent, votes: binary states, their means and their correlations in
+pairs, and of all distributions that have those the one of largest entropy. ``fit`` infers fields h
+and couplings J, ``maximum_likelihood_fit`` gives the classical answer, and ``story`` says whether
+pairs are enough, by statistics that the model is not told, each beside its own sampling error.
+
+A site that is on or off is written ±1 or 0/1, and fields and couplings differ between the two: each
+result says in its attribute ``encoding`` which it is in.
+"""
+
+from bayesinf.systems.boltzmann.calibration import calibration_problem
+from bayesinf.systems.boltzmann.data import read, simulate
+from bayesinf.systems.boltzmann.learning import gradient_ascent, learning_study, newton_ascent
+from bayesinf.systems.boltzmann.model import (
+    affordable,
+    approximations,
+    default_method,
+    fit,
+    information,
+    maximum_likelihood_fit,
+    mean_field,
+    unconstrained,
+)
+from bayesinf.systems.boltzmann.notes import annotated, noted
+from bayesinf.systems.boltzmann.statistics import connected, differences, energies, nulls
+from bayesinf.systems.boltzmann.story import story
+
+__all__ = ["affordable", "annotated", "approximations", "calibration_problem", "connected",
+           "default_method", "differences", "energies", "fit", "gradient_ascent", "information",
+           "learning_study", "maximum_likelihood_fit", "mean_field", "newton_ascent", "noted",
+           "nulls", "read", "simulate", "story", "unconstrained"]  # fmt: skip

@@ -1,0 +1,468 @@
+"""The story of the report: which couplings, how sure, and whether a model of pairs is enough."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from bayesinf.figures import predictive_statistics, prior_posterior
+from bayesinf.models import binary
+from bayesinf.posterior import element_names
+from bayesinf.report import Picture, Section, Story, Table, interval, number
+from bayesinf.systems.boltzmann import figures
+from bayesinf.systems.boltzmann.figures import flat
+from bayesinf.systems.boltzmann.learning import ITERATIONS, SITES
+from bayesinf.systems.boltzmann.model import unconstrained
+from bayesinf.systems.boltzmann.notes import noted
+from bayesinf.systems.boltzmann.statistics import CONNECTED, differences
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+SHOWN = 12  # couplings or fields in a table
+NAMED = 8  # cells or pairs in a sentence
+
+
+def story(fits: Mapping[str, xr.DataTree]) -> Story:
+    """Tell what the states say, from the fits alone.
+
+    Parameters
+    ----------
+    fits : ``posterior`` and ``mle``, as of ``fit`` and ``maximum_likelihood_fit``; the latter may
+        hold ``learning`` and ``approximate``.
+    """
+    best, classical = fits["posterior"], fits["mle"]
+    sites, samples = best["posterior"].sizes["site"], _samples(best)
+    known = noted(best, "truth") is not None
+    return Story(
+        title="Couplings of a population in equilibrium",
+        question=f"Which fields and couplings do {_grouped(samples)} states of {sites} sites "
+        f"({best.attrs['case']}) speak for, and is a model of pairs enough?",
+        answer=Section(
+            "Every coupling, every field",
+            tuple(answer(best)),
+            (
+                Picture(
+                    "parameters",
+                    figures.parameters(best, classical),
+                    "Posterior median and 95 % interval of each coupling (left) and each field "
+                    f"(right), with the {classical.attrs['classical']} (open circles)"
+                    + (" and the truth (steps). Below, less the truth." if known else
+                       ". Below, less that."),
+                    "Couplings and fields in order of size, with intervals.",
+                ),
+                Picture(
+                    "matrices",
+                    figures.matrices(best),
+                    "Left: the coupling matrix. Right: "
+                    + ("the true one, on the same scale." if known else
+                       "each entry in units of its posterior sd."),
+                    "The matrix of couplings as colours.",
+                ),
+            ),
+        ),
+        numbers=Section(
+            "Entropy, fields and couplings",
+            tuple(_entropy_words(classical)),
+            (),
+            (Table(_entropies(classical), "Entropies and log Z."),
+             Table(_table(best, classical, "h"), _table_caption(best, "h")),
+             Table(_table(best, classical, "J"), _table_caption(best, "J"))),
+        ),
+        predictive=_predictive(best),
+        classical=_classical(best, classical),
+        priors=_priors(best),
+    )  # fmt: skip
+
+
+# Words and numbers
+
+
+def _grouped(count):
+    return f"{count:,}".replace(",", " ")
+
+
+def _rounded(value):
+    return number(float(f"{value:.2g}"))
+
+
+def _samples(fit):
+    return int(fit["constant_data"]["samples"])
+
+
+def _listed(names):
+    names = [str(name) for name in names]
+    rest = len(names) - NAMED
+    return ", ".join(names[:NAMED]) + (f" and {rest} more" if rest > 0 else "")
+
+
+def _pairs(fit, which):
+    group = fit["posterior"]
+    return [f"({i}, {j})" for i, j in zip(group["i"].values[which], group["j"].values[which],
+                                          strict=True)]  # fmt: skip
+
+
+def answer(fit: xr.DataTree) -> Iterator[str]:
+    """Say in words what a posterior answers, and what is to be known of its data."""
+    draws = flat(fit["posterior"]["J"])
+    low, high = np.quantile(draws, [0.025, 0.975], axis=0)
+    clear, positive = (low > 0) | (high < 0), low > 0
+    encoding, read_as = fit.attrs["encoding"], fit.attrs["encoding_read"]
+    said = "" if encoding == read_as else f" (the data were written in {read_as})"
+    yield (
+        f"Of {draws.shape[1]} couplings {clear.sum()} are clear of zero by their 95 % intervals, "
+        f"{positive.sum()} positive and {clear.sum() - positive.sum()} negative. "
+        f"States, fields and couplings are in the encoding {encoding}{said}."
+    )
+    truth = noted(fit, "truth")
+    if truth is not None:
+        inside = [(np.quantile(d, 0.025, axis=0) < t) & (t < np.quantile(d, 0.975, axis=0))
+                  for d, t in ((draws, truth["J"].values),
+                               (flat(fit["posterior"]["h"]), truth["h"].values))]  # fmt: skip
+        inside = np.concatenate(inside)
+        yield (f"The truth is known here: {inside.sum()} of {inside.size} true values lie within "
+               f"their 95 % intervals, {0.95 * inside.size:.0f} are expected to.")  # fmt: skip
+    yield _enough(fit)
+    if fit.attrs.get("method") == "pseudo-likelihood":
+        yield (
+            "These intervals come from the pseudo-likelihood, the product of the conditional "
+            "probabilities of each site, and not from the likelihood. It counts each pair twice "
+            "and is surer of itself than the data allow."
+        )
+    yield from _cells(fit)
+
+
+def _enough(fit):
+    sizes = _sizes(fit)
+    if "cumulant" not in sizes:
+        return "With two sites there is nothing that pairs do not say."
+    misfit, replica, halves, parity = sizes["cumulant"]
+    null = max(halves, parity)
+    off, sampling = _rounded(misfit), _rounded(null)
+    if misfit <= 1.5 * max(null, replica):
+        return (
+            "A model of pairs is enough for what these data can tell: triplets, which it is not "
+            f"told, are off by {off} (rms), where sampling alone makes {sampling}."
+        )
+    return (
+        f"A model of pairs is not all: triplets, which it is not told, are off by {off} (rms), "
+        f"{misfit / null:.1f} times what sampling makes of them ({sampling})."
+    )
+
+
+def _cells(fit):
+    cells = noted(fit, "cell")
+    mean = fit["observed_data"]["mean"].values
+    constant = cells["constant"].values
+    for word, at in (("never", constant & (mean <= 0)), ("always", constant & (mean > 0))):
+        names = fit["posterior"]["site"].values[at]
+        if names.size:
+            yield (f"Cell {_listed(names)} {word} fires: beyond that its field and its couplings "
+                   "are what the prior says.")  # fmt: skip
+    if cells["identical"].any():
+        yield (f"Cells {_listed(_pairs(fit, cells['identical'].values))} are identical, or exact "
+               "opposites: their coupling is as large as the prior lets it be.")  # fmt: skip
+    count = mean.size * (mean.size + 1) // 2
+    if _samples(fit) < count:
+        yield (f"There are fewer states ({_samples(fit)}) than parameters ({count}): the prior "
+               "has its say.")  # fmt: skip
+    bare = unconstrained(fit)
+    if bare.any():
+        yield (f"The data do not constrain {bare.sum()} of {bare.size} couplings, whose posterior "
+               f"is hardly narrower than the prior: {_listed(_pairs(fit, bare))}.")  # fmt: skip
+
+
+def _entropy_words(classical):
+    found = noted(classical, "information")
+    H1, H2 = float(found["H1"]), float(found["H2"])
+    yield (
+        f"Were the sites independent, a state would hold {H1:.4f} bits; with the couplings it "
+        f"holds {H2:.4f}, {H1 - H2:.4f} less."
+    )
+    if "H_data" in found:
+        data, corrected = float(found["H_data"]), float(found["H_data_corrected"])
+        rest, spread = H1 - corrected, float(found["I2_sd"])
+        share = (H1 - H2) / rest if rest > 10 * spread else None
+        said = "" if share is None else f" Pairs account for {min(share, 1):.1%} of that."
+        yield (
+            f"The data as they are hold {data:.4f} bits, {corrected:.4f} once corrected for being "
+            f"finite (Miller and Madow), {rest:.4f} less than independent sites.{said}"
+        )
+
+
+def _entropies(classical):
+    import pandas as pd
+
+    found, encoding = noted(classical, "information"), classical.attrs["encoding"]
+    other = next(name for name in binary.ENCODINGS if name != encoding)
+    value = lambda name: f"{float(found[name]):.6f}".replace("-", "−")
+    exact, error = "H_data" in found, float(found["log_z_error"])
+    how = "sum over all states" if exact else f"annealed importance sampling, ± {error:.2g}"
+    called = classical.attrs["classical"]
+    H2_error = f", ± {float(found['H2_sd']):.2g} by sampling" if exact else (
+        f", ± {error / np.log(2):.2g} from log Z")  # fmt: skip
+    rows = {
+        "H1, independent sites": (value("H1"), "bit", "means of the data"),
+        "H2, model of pairs": (value("H2"), "bit", f"{called}{H2_error}"),
+    }
+    if exact:
+        rows |= {
+            "H, data": (value("H_data"), "bit", "shares of the states"),
+            "H, data, corrected": (value("H_data_corrected"), "bit", "Miller and Madow"),
+        }
+    rows |= {
+        f"log Z ({encoding})": (value("log_z"), "", f"{called}, {how}"),
+        f"log Z ({other})": (value("log_z_converted"), "", "converted exactly"),
+    }
+    columns = ["value", "unit", "how"]
+    return pd.DataFrame.from_dict(rows, orient="index", columns=columns).rename_axis("quantity")
+
+
+def _table(best, classical, name):
+    """Fields, or the couplings that stand clearest of zero, in both encodings."""
+    import pandas as pd
+
+    group, encoding = best["posterior"], best.attrs["encoding"]
+    other = next(one for one in binary.ENCODINGS if one != encoding)
+    h, J = flat(group["h"]), flat(group["J"])
+    own, converted = (h, J)[name == "J"], binary.convert(h, J, encoding, other)[name == "J"]
+    likely, truth = noted(classical, "classical"), noted(best, "truth")
+    labels = list(element_names(group[name]))
+    order = np.argsort(-np.abs(own.mean(axis=0)) / (own.std(axis=0) + 1e-300), kind="stable")
+    order = order[:SHOWN] if name == "J" or own.shape[1] > SHOWN else np.arange(own.shape[1])
+    rows = {}
+    for k in order:
+        mean, sd = own[:, k].mean(), own[:, k].std()
+        rows[labels[k]] = {
+            "mean ± sd": number(mean, sd),
+            "95 % interval": interval(*np.quantile(own[:, k], [0.025, 0.975]), sd),
+            "classical": number(float(likely[name][k]), float(likely[f"{name}_error"][k])),
+            f"in {other}": number(converted[:, k].mean(), converted[:, k].std()),
+        }
+        if truth is not None:
+            rows[labels[k]]["truth"] = f"{float(truth[name][k]):.4f}".replace("-", "−")
+    return pd.DataFrame.from_dict(rows, orient="index").rename_axis(
+        "field" if name == "h" else "coupling"
+    )
+
+
+def _table_caption(best, name):
+    group, encoding = best["posterior"], best.attrs["encoding"]
+    other = next(one for one in binary.ENCODINGS if one != encoding)
+    what = "fields" if name == "h" else "couplings"
+    count = group[name].shape[-1]
+    shown = f"The {SHOWN} {what} of {count} that stand clearest of zero" if count > SHOWN else (
+        f"The {what}")  # fmt: skip
+    rule = "J′ = 4 J, h′ = 2 h − 2 Σ J" if encoding == "±1" else "J′ = J / 4, h′ = h / 2 + Σ J / 4"
+    return (f"{shown} in the encoding {encoding}: posterior, classical estimate ± standard error, "
+            f"and the posterior converted to {other} ({rule}).")  # fmt: skip
+
+
+# The data under the posterior
+
+
+def _sizes(fit):
+    """Root mean squares of misfit, replicas, halves, even/odd of each statistic."""
+    rms = lambda values: float(np.sqrt(np.mean(values**2)))
+    kinds = ("misfit", "replica", "halves", "even/odd")
+    return {name: [rms(entry[kind]) for kind in kinds]
+            for name, entry in differences(fit).items()}  # fmt: skip
+
+
+def _predictive(fit):
+    import pandas as pd
+
+    called = CONNECTED | {"population": "P(K)"}
+    rows = {called[name]: [_rounded(value) for value in sizes]
+            for name, sizes in _sizes(fit).items()}  # fmt: skip
+    columns = ["data − posterior", "one replica", "halves", "even / odd"]
+    sizes = pd.DataFrame.from_dict(rows, orient="index", columns=columns).rename_axis("statistic")
+    silent = differences(fit)["population"]
+    replica = number(float(silent["model"][0]), float(silent["replica"][0]))
+    silence = {"data": f"{silent['data'][0]:.5f}", "posterior": replica}
+    silence |= {name: f"{silent['parts'][k][0]:.5f}"
+                for k, name in enumerate(("first half", "second half", "even", "odd"))}  # fmt: skip
+    energy = noted(fit, "energy")
+    size = int(energy["replicated"])
+    short = f" (replicas of {_grouped(size)} states)" if size < _samples(fit) else ""
+    return Section(
+        "Misfit, or only sampling?",
+        (
+            "Means and pairs are what the model is fitted to; triplets, the number of sites on at "
+            "once, the share of silent states and the energies are not. Each is compared to the "
+            "data, and the data to themselves: two halves, and even against odd. Where halves "
+            "differ by more than even and odd do, the data drift.",
+        ),
+        (
+            Picture(
+                "agreement",
+                figures.agreement(fit),
+                "Above: means, connected pair correlations and connected triplets of distinct "
+                "sites, data against posterior predictive (blue, 95 % of replicas), over one half "
+                "of the data against the other (grey crosses) and even against odd (purple). "
+                "Below: the differences. Blue that is no wider than the outlines is no misfit.",
+                "Scatter of statistics, data against posterior, and histograms of differences.",
+            ),
+            Picture(
+                "distributions",
+                figures.distributions(fit),
+                "Left: P(K), how many sites are on at once; right: energies at the posterior mean"
+                f"{short}, the last bin with all beyond. Below: data (black) and parts of the data "
+                "(colours) over the posterior mean, with the band of 95 % of replicas. Halves "
+                "scatter √2 times as much as all.",
+                "Distribution of the number of sites on and of energies, data and posterior.",
+            ),
+            Picture(
+                "predictive",
+                predictive_statistics(fit),
+                "Statistics of the data among those of replicas; p is the share of replicas beyond "
+                "the data. Independent states are assumed, and states that follow each other in "
+                "time are not quite that.",
+                "Histograms of statistics of replicas with the data's value.",
+            ),
+        ),
+        (
+            Table(sizes, "Differences, root mean square. One replica: how much a data set that the "
+                  "model brings about would differ from the posterior mean. Halves, even / odd: "
+                  "half of their difference, which is what sampling makes of all the data."),
+            Table(pd.DataFrame([silence], index=["P(silence)"]).rename_axis(""),
+                  "Share of the states in which no site is on."),
+        ),
+    )  # fmt: skip
+
+
+# The classical answer
+
+
+def _classical(best, classical):
+    found = noted(classical, "classical")
+    mean = flat(best["posterior"]["J"]).mean(axis=0)
+    sd = flat(best["posterior"]["J"]).std(axis=0)
+    away = np.abs(found["J"].values - mean) / sd
+    called = classical.attrs["classical"]
+    how = (
+        "Newton's method matches all means and pair moments"
+        if called == "maximum likelihood"
+        else "The likelihood has no maximum here, since a cell never changes or two cells never "
+        "show one of their four combinations; the prior Normal holds what they leave open"
+    )
+    text = [
+        f"{how}. The {called} lies {np.median(away):.2g} posterior sd from the posterior mean in "
+        f"the median coupling, {away.max():.2g} at most. Its file mle.nc holds the normal "
+        "approximation with the Fisher information."
+    ]
+    pictures, tables = [], []
+    quick = noted(classical, "approximate")
+    if quick is not None:
+        import pandas as pd
+
+        shrink = quick["J_sd"].values[0] / found["J_error"].values
+        text.append(
+            "Two quick routes beside it. The pseudo-likelihood asks of each site what it does "
+            "given all others; it is not the likelihood, and claims standard errors "
+            f"{np.median(shrink):.2f} times those of maximum likelihood (median). Mean field reads "
+            "couplings off the inverse of the covariance and has no error at all."
+        )
+        rms = np.sqrt(np.mean((quick["J"].values - found["J"].values) ** 2, axis=1))
+        rows = {name: {f"rms difference to {called}": _rounded(value)}
+                for name, value in zip(quick["approximation"].values.tolist(), rms, strict=True)
+                if np.isfinite(value)}  # fmt: skip
+        tables.append(Table(pd.DataFrame.from_dict(rows, orient="index").rename_axis("route"),
+                            "How far the couplings of the quick routes are off."))  # fmt: skip
+        pictures.append(
+            Picture(
+                "approximate",
+                figures.approximate(classical),
+                f"Couplings by quick routes against {called} (left), and the standard errors that "
+                "the pseudo-likelihood claims (right); on the line they would agree.",
+                "Scatter of couplings and of their errors.",
+            )
+        )
+    if (study := noted(classical, "learning")) is not None:
+        text.append(_learning_words(study))
+        pictures.append(
+            Picture(
+                "learning",
+                figures.learning(classical),
+                f"Learning {SITES} simulated sites by gradient ascent of three rates (colours) and "
+                "by Newton's method (black). Left: how far the log likelihood of a state is from "
+                "its top; below the dashed line the truth itself would be no better. Middle: where "
+                f"each is after {ITERATIONS} steps. Right: error against the number of states, and "
+                "what the Fisher information expects (line).",
+                "Learning curves, inferred against true parameters, and error against data size.",
+            )
+        )
+        tables.append(Table(_exponents(study), "Exponent of error ∝ M^exponent, ± standard error; "
+                            "1/√M is −0.5."))  # fmt: skip
+    return Section("Maximum likelihood, and quicker than that", tuple(text), tuple(pictures),
+                   tuple(tables))  # fmt: skip
+
+
+def _learning_words(study):
+    count, samples = study.sizes["parameter"], int(study["size"][-1])
+    top, level = float(study["newton"][-1]), count / (2 * samples)
+    steps = lambda line: int(np.argmax(top - line < level)) if (top - line < level).any() else None
+    found = {f"η = {rate:g}": steps(study["log_likelihood"].sel(rate=rate).values)
+             for rate in study["rate"].values}  # fmt: skip
+    said = [f"{n} steps with {name}" if n is not None else f"more than {ITERATIONS} with {name}"
+            for name, n in found.items()]  # fmt: skip
+    return (
+        f"The classical way is gradient ascent of a fixed rate. On {_grouped(samples)} simulated "
+        f"states of {SITES} sites, to come as near to the top as the data can tell takes "
+        f"{', '.join(said)}, and {steps(study['newton'].values)} by Newton's method. A climb that "
+        "stops short has an error that no amount of data removes."
+    )
+
+
+def _exponents(study):
+    import pandas as pd
+
+    rows = {
+        str(name): {"exponent": number(float(slope), float(error)),
+                    "error at the largest M": _rounded(rms)}
+        for name, slope, error, rms in zip(
+            study["method"].values, study["exponent"], study["exponent_se"],
+            study["error"].mean("repeat")[:, -1], strict=True)
+    }  # fmt: skip
+    return pd.DataFrame.from_dict(rows, orient="index").rename_axis("method")
+
+
+# Priors
+
+
+def _priors(fit):
+    import pandas as pd
+
+    group = fit["posterior"]
+    J = flat(group["J"])
+    strongest = np.argsort(-np.abs(J.mean(axis=0)) / (J.std(axis=0) + 1e-300))[:2]
+    labels = list(element_names(group["J"]))
+    shown = [*(["scale"] if "scale" in group else []), next(iter(element_names(group["h"])))]
+    shown += [labels[k] for k in strongest]
+    bare = unconstrained(fit)
+    said = f"{bare.sum()} of {bare.size} couplings" if bare.any() else "No coupling"
+    names = {"h": "field", "J": "coupling", "scale": "their width"}
+    priors = [line.split(" ~ ", 1) for line in json.loads(fit.attrs["prior"])]
+    table = pd.DataFrame({"prior": [rest for _, rest in priors]},
+                         [names.get(name, name) for name, _ in priors])  # fmt: skip
+    return Section(
+        "What was believed before",
+        (f"All priors are proper, and stated in the encoding {fit.attrs['encoding']}. {said} "
+         f"{'keep' if bare.sum() > 1 else 'keeps'} a posterior that is hardly narrower than the "
+         "prior (sd above 0.8 of it).",),
+        (
+            Picture(
+                "prior_posterior",
+                prior_posterior(fit, shown),
+                "What the data add: prior and posterior of the couplings' width, of one field and "
+                "of the two couplings that stand clearest of zero." if "scale" in group else
+                "What the data add: prior and posterior of one field and of the two couplings that "
+                "stand clearest of zero.",
+                "Densities of prior and posterior.",
+            ),
+        ),
+        (Table(table.rename_axis("parameter"), "Prior of each kind of parameter."),),
+    )  # fmt: skip

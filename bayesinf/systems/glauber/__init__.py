@@ -1,0 +1,36 @@
+"""Spins out of equilibrium: parallel Glauber dynamics, and the couplings behind it.
+
+    P(s_i(t+1)) = exp(s_i(t+1) θ_i(t)) / 2 cosh θ_i(t),   θ_i(t) = h_i + Σ_j J_ij s_j(t)
+
+All sites step at once: spins, neurons that fire or are silent, votes. The effect of j on i need
+not be that of i on j, and only data with an order in time can tell. Data are repeats of such runs;
+where one ends and the next begins is a seam and no transition.
+
+The questions: what are the fields and couplings and how sure are they; are the couplings symmetric;
+does either model bring about the means, the correlations at one time and one step apart and the
+number of sites on at once that the data show; and what is the classical answer, maximum likelihood
+after 150 steps of gradient descent, worth? ``story`` answers them.
+"""
+
+from bayesinf.systems.glauber.calibration import calibration_problem
+from bayesinf.systems.glauber.classical import classical
+from bayesinf.systems.glauber.data import evolve, read, simulate
+from bayesinf.systems.glauber.judgement import better, compare, judged, reproduce, split, verdicts
+from bayesinf.systems.glauber.process import (
+    annotated,
+    at_width,
+    fit,
+    held_by_prior,
+    large,
+    noted,
+    plan,
+    remarks,
+    transitions,
+)
+from bayesinf.systems.glauber.statistics import Statistics, Sums, blocks, held_out
+from bayesinf.systems.glauber.story import story
+
+__all__ = ["Statistics", "Sums", "annotated", "at_width", "better", "blocks", "calibration_problem",
+           "classical", "compare", "evolve", "fit", "held_by_prior", "held_out", "judged", "large",
+           "noted", "plan", "read", "remarks", "reproduce", "simulate", "split", "story",
+           "transitions", "verdicts"]  # fmt: skip

@@ -1,0 +1,66 @@
+"""Calibration: a problem that is small, and whose priors do not look at the data."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from bayesinf.errors import DataError
+from bayesinf.models import logistic
+from bayesinf.models.couplings import Prior
+from bayesinf.models.priors import LogNormal, Normal
+from bayesinf.settings import Settings
+from bayesinf.systems.glauber.data import evolve
+from bayesinf.systems.glauber.process import fit, transitions
+
+if TYPE_CHECKING:
+    from bayesinf.calibration import Problem
+
+SITES, FEWEST, MOST = 5, 200, 2000
+PRIOR = Prior(h=Normal(0.0, 0.5), J=LogNormal(0.4, 0.5))  # of the couplings: that of their width
+# Variant to whether couplings are symmetric, and to the method.
+VARIANTS = {"asymmetric": (False, "mcmc"), "symmetric": (True, "mcmc"), "gibbs": (False, "gibbs"),
+            "laplace": (False, "laplace")}  # fmt: skip
+
+
+def calibration_problem(variant: str = "asymmetric") -> Problem:
+    """Five sites and 200 to 2000 transitions; ``symmetric``, or another method for asymmetric."""
+    from bayesinf.calibration import Problem
+
+    if variant not in VARIANTS:
+        raise DataError("unknown variant", expected=f"one of {', '.join(VARIANTS)}", found=variant)
+    symmetric, method = VARIANTS[variant]
+    return Problem(
+        name="glauber",
+        simulate=partial(_simulate, symmetric=symmetric),
+        fit=partial(_fit, symmetric=symmetric, method=method),
+        settings=Settings(draws=100, tune=100, chains=4, prior_draws=20),
+        log_likelihood=_log_likelihood,
+    )
+
+
+def _simulate(rng, symmetric):
+    """Draw width, fields and couplings from the prior, and from one to four runs of them."""
+    from bayesinf.data import raster_from_arrays
+
+    scale = float(PRIOR.J.sample(rng))
+    h = PRIOR.h.sample(rng, SITES)
+    J = scale * rng.standard_normal((SITES, SITES))
+    if symmetric:
+        J = np.triu(J) + np.triu(J, 1).T
+    repeats = int(rng.integers(1, 5))
+    steps = int(rng.integers(FEWEST, MOST + 1)) // repeats
+    first = rng.choice(np.array([-1, 1], np.int8), (repeats, SITES))
+    states = evolve(h, J, first, steps, rng, encoding="±1")
+    data = raster_from_arrays(states, axes="repeat,time,site", encoding="±1")
+    return {"h": h, "J": J, "scale": np.array(scale)}, data
+
+
+def _fit(data, settings, symmetric, method):
+    return fit(data, symmetric=symmetric, prior=PRIOR, method=method, settings=settings)
+
+
+def _log_likelihood(truth, data):
+    return float(logistic.log_likelihood(transitions(data), truth["h"], truth["J"]).sum())

@@ -1,0 +1,171 @@
+"""Where the data come from: simulation in compiled code, and a file of the user's."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from bayesinf import data as reading
+from bayesinf.errors import DataError
+from bayesinf.models.binary import ENCODINGS, convert_directed, known
+from bayesinf.settings import DEFAULT
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+STARTS = ("ones", "random")
+CHUNK = 2**20  # random numbers that are held at once
+
+
+def simulate(
+    sites: int = 12,
+    steps: int = 500,
+    repeats: int = 8,
+    *,
+    width: float = 1.0,
+    field: tuple[float, float] = (0.0, 0.0),
+    symmetric: bool = False,
+    self_coupling: bool = True,
+    start: str = "random",
+    encoding: str = "±1",
+    rng: np.random.Generator | None = None,
+) -> xr.Dataset:
+    """Draw couplings at random and run parallel Glauber dynamics with them.
+
+        P(s_i(t+1)) = exp(s_i(t+1) θ_i(t)) / 2 cosh θ_i(t),   θ_i(t) = h_i + Σ_j J_ij s_j(t),
+        J_ij ~ N(0, g²/N),   h_i ~ N(mean, sd²),   s = ±1
+
+    Parameters
+    ----------
+    sites : N.
+    steps : transitions of each repeat, which has one state more.
+    repeats : runs with the same couplings.
+    width : g.
+    field : mean and sd of the fields.
+    symmetric : whether J_ij = J_ji.
+    self_coupling : whether J_ii differs from zero.
+    start : ``ones`` or ``random``.
+    encoding : "±1" or "0/1", to which states, fields and couplings are brought at the end.
+    rng : of couplings and states.
+
+    Returns
+    -------
+    a Dataset with ``states`` (repeat, time, site) as of ``read``, and the truth: ``h`` (site) and
+    ``J`` (target, source).
+
+    Raises
+    ------
+    DataError : sizes, a width, a start or an encoding that cannot be.
+
+    References
+    ----------
+    Glauber, J. Math. Phys. 4, 294 (1963), doi:10.1063/1.1703954.
+    """
+    if min(sites, steps, repeats) < 1 or not width >= 0 or start not in STARTS:
+        raise DataError("no such population", expected="sites, steps and repeats ≥ 1, width ≥ 0, "
+                        f"start one of {', '.join(STARTS)}",
+                        found=f"{sites}, {steps}, {repeats}, {width} and {start}")  # fmt: skip
+    rng = DEFAULT.generator("simulate") if rng is None else rng
+    J = width / np.sqrt(sites) * rng.standard_normal((sites, sites))
+    if symmetric:
+        J = np.triu(J) + np.triu(J, 1).T
+    if not self_coupling:
+        np.fill_diagonal(J, 0.0)
+    h = field[0] + field[1] * rng.standard_normal(sites)
+    first = np.ones((repeats, sites), np.int8)
+    if start == "random":
+        first = rng.choice(np.array([-1, 1], np.int8), (repeats, sites))
+    states = evolve(h, J, first, steps, rng, encoding="±1")
+    if encoding != "±1":
+        h, J = convert_directed(h, J, "±1", encoding)
+        states = np.where(states == 1, 1, ENCODINGS[encoding]).astype(np.int8)
+    found = reading.raster_from_arrays(states, axes="repeat,time,site", encoding=encoding)
+    return with_truth(found.assign_attrs(case=f"{sites} simulated sites"), h, J)
+
+
+def evolve(
+    h: np.ndarray,
+    J: np.ndarray,
+    start: np.ndarray,
+    steps: int,
+    rng: np.random.Generator,
+    *,
+    encoding: str,
+) -> np.ndarray:
+    """Run the dynamics freely.
+
+    Parameters
+    ----------
+    h, J : fields (site,) and couplings (target, source).
+    start : first state of each repeat, (repeat, site).
+    steps : transitions of each.
+    rng : of the states.
+    encoding : "±1" or "0/1", of all of these.
+
+    Returns
+    -------
+    states, int8 (repeat, steps + 1, site), the first included.
+    """
+    from bayesinf.systems.glauber.kernel import advance
+
+    bias, weight = convert_directed(h, J, known(encoding), "0/1")
+    weight = np.ascontiguousarray(weight.T)
+    state = np.asarray(start == 1, dtype=np.int8)
+    states = np.empty((len(state), steps + 1, state.shape[1]), np.int8)
+    states[:, 0] = state
+    most = max(1, CHUNK // state.size)
+    for done in range(0, steps, most):
+        part = states[:, done + 1 : done + 1 + most]
+        written = np.empty(part.shape, np.int8)
+        advance(bias, weight, state, rng.random(part.shape), written)
+        part[...] = written
+    return states if encoding == "0/1" else 2 * states - 1
+
+
+def read(
+    path: str | os.PathLike,
+    *,
+    sites: str | None = None,
+    repeats: str | None = None,
+    encoding: str | None = None,
+    axes: str | None = None,
+) -> xr.Dataset:
+    """Read who was on at which time, and the couplings behind it where the file has them.
+
+    Parameters
+    ----------
+    path, sites, repeats, encoding, axes : as for ``bayesinf.data.raster``. A file may hold the
+        truth beside the states: ``h`` (site) and ``J`` (target, source), in the encoding of the
+        file. It is left out where sites are, since couplings among some differ from those among
+        all.
+
+    Returns
+    -------
+    a Dataset with ``states`` (repeat, time, site), and ``h`` and ``J`` where they are known.
+
+    Raises
+    ------
+    DataError : as of ``bayesinf.data.raster``; a single time.
+    """
+    found = reading.raster(path, sites=sites, repeats=repeats, encoding=encoding, axes=axes)
+    # By the file's name, not by ``found.source``, which the coordinate of the couplings would hide.
+    found.attrs = {"source": Path(path).name, "case": Path(path).name}
+    truth = {n: v.values for n, v in reading.read(path).items() if n in ("h", "J")}
+    count = found.sizes["site"]
+    if {n: v.shape for n, v in truth.items()} != {"h": (count,), "J": (count, count)}:
+        return found
+    order, label = found["site"].values, found["states"].attrs
+    h, J = truth["h"][order], truth["J"][np.ix_(order, order)]
+    own, target = label["encoding_read"], label["encoding"]
+    return with_truth(found, *convert_directed(h, J, own, target))
+
+
+def with_truth(data: xr.Dataset, h: np.ndarray, J: np.ndarray) -> xr.Dataset:
+    """Put the fields and couplings that made the states beside them."""
+    label, units = data["site"].values, {"units": "1"}
+    return data.assign(
+        h=("site", h, units), J=(("target", "source"), J, units)
+    ).assign_coords(target=label, source=label)  # fmt: skip

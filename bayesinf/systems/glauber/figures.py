@@ -1,0 +1,288 @@
+"""Figures of this system: InferenceData in, matplotlib Figure out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from bayesinf.figures import COLORS, canvas, styled
+from bayesinf.systems.glauber.process import noted
+
+if TYPE_CHECKING:
+    import xarray as xr
+    from matplotlib.figure import Figure
+
+LINES = {"symmetric": COLORS["second"], "asymmetric": COLORS["posterior"]}
+NULL = COLORS["prior"]
+MOST_POINTS = 4000  # of a scatter plot, beyond which it only grows heavier
+SPREAD = 4.5  # standard errors up to which their distribution is drawn
+
+
+@styled
+def delayed(fits: Mapping[str, xr.DataTree]) -> Figure:
+    """Draw delayed correlations of data against each model, and how far each model is off."""
+    fig, (*scatters, right) = canvas(1, len(fits) + 1, height=3.1,
+                                     width_ratios=(*[1] * len(fits), 1.05))  # fmt: skip
+    for axis, (name, fit) in zip(scatters, fits.items(), strict=True):
+        seen = noted(fit, "observed")["delayed"]
+        found = noted(fit, "predicted")["delayed"].sel(mode="running freely")
+        halves = (seen.sel(part=part).values.ravel() for part in ("even", "odd"))
+        _scatter(axis, *halves, NULL)
+        _scatter(axis, seen.sel(part="all").values.ravel(), found.values.ravel(), LINES[name])
+        _diagonal(axis)
+        axis.set_title(name, color=LINES[name], loc="left")
+        axis.set_xlabel("delayed correlation, data")
+    scatters[0].set_ylabel("same, model running freely")
+    _corner(scatters[-1], [("model", LINES[list(fits)[-1]]), ("even / odd", NULL)], low=True)
+    _error_bars(right, fits)
+    return fig
+
+
+def _error_bars(axis, fits):
+    """Errors of the delayed correlations, a row for each set and mode."""
+    errors = {name: noted(fit, "error") for name, fit in fits.items()}
+    first = next(iter(errors.values()))
+    rows = [(s, m) for s in first["set"].values for m in first["mode"].values]
+    high = [float(first["null"].max())]
+    for k, (part, mode) in enumerate(rows):
+        for shift, (name, found) in zip((0.14, -0.14), errors.items(), strict=True):
+            at = {"set": part, "mode": mode}
+            value = float(found["error"].sel(at))
+            # What resampling adds to every squared error alike is noise of the data resampled.
+            squared = found["squared"].sel(at).values
+            low, up = np.sqrt(np.maximum(
+                np.quantile(squared, [0.025, 0.975]) - squared.mean() + value**2, 0))  # fmt: skip
+            axis.plot([low, up], [-k + shift] * 2, color=LINES[name], lw=1)
+            axis.plot(value, -k + shift, "o", ms=4.5, color=LINES[name])
+            high.append(up)
+    axis.axvspan(0, 1, color=NULL, alpha=0.18, lw=0)
+    axis.axvline(1, color=NULL, lw=1)
+    for parting, style in (("even/odd", (0, (1, 1))), ("halves", (0, (3, 2)))):
+        axis.axvline(float(first["null"].sel(parting=parting)), color=NULL, lw=1, ls=style)
+    for k in range(2, len(rows), 2):
+        axis.axhline(0.5 - k, color=NULL, lw=0.5)
+    axis.set_ylim(0.6 - len(rows), 0.6)
+    axis.set_yticks([-k for k in range(len(rows))],
+                    [f"{s},\n{m}" for s, m in rows], fontsize=7.5)  # fmt: skip
+    axis.tick_params(axis="y", length=0)
+    axis.set_xlim(0, 1.08 * max(high))
+    axis.set_xlabel("error / sampling error")
+    axis.set_title("delayed correlations", loc="left")
+
+
+@styled
+def statistics(fits: Mapping[str, xr.DataTree], mode: str = "running freely") -> Figure:
+    """Draw means, correlations and P(K) of data and models, and their distances in errors."""
+    first = next(iter(fits.values()))
+    seen = noted(first, "observed")
+    fig, axes = canvas(2, 4, height=4.6, height_ratios=(1, 0.85))
+    titles = {"mean": "means", "equal": "correlations,\nsame time",
+              "delayed": "correlations,\none step apart"}  # fmt: skip
+    for column, (name, title) in zip(axes.T, titles.items(), strict=False):
+        top, bottom = column
+        whole = _distinct(name, seen[name].sel(part="all").values)
+        parts = {part: _distinct(name, seen[name].sel(part=part).values)
+                 for part in seen["part"].values}  # fmt: skip
+        _scatter(top, parts["even"], parts["odd"], NULL)
+        error = _distinct(name, seen[f"{name}_se"].values)
+        for one, other, style in (("even", "odd", "-"), ("first half", "second half", (0, (3, 2)))):
+            _spread(bottom, (parts[one] - parts[other]) / 2, error, NULL, ls=style)
+        for which, fit in fits.items():
+            found = noted(fit, "predicted")[name].sel(mode=mode).values
+            found = _distinct(name, found)
+            _scatter(top, whole, found, LINES[which])
+            _spread(bottom, found - whole, error, LINES[which])
+        _diagonal(top)
+        top.set_title(title, loc="left")
+        top.set_xlabel("data")
+        bottom.set_xlabel("|model − data| / error")
+        bottom.set_xlim(0, SPREAD)
+        bottom.set_ylim(0, 1.02)
+    words = [*((n, LINES[n]) for n in fits), ("even / odd blocks", NULL)]
+    _corner(axes[0, 0], words, left=True)
+    _corner(axes[1, 0], [("even / odd", NULL), ("dashed: halves", NULL)])
+    axes[0, 0].set_ylabel("model")
+    axes[1, 0].set_ylabel("share at least so far off")
+    _population(axes[0, 3], axes[1, 3], fits, seen, mode)
+    fig.align_ylabels(axes[:, 0])
+    return fig
+
+
+def _population(top, bottom, fits, seen, mode):
+    """P(K), and the model's over the data's."""
+    parts = seen["population"]
+    whole = parts.sel(part="all").values
+    last = min(int(np.flatnonzero(whole)[-1]) + 1, len(whole) - 1)
+    number = np.arange(last + 1)
+    floor = 0.3 * whole[whole > 0].min()
+    draw = lambda axis, values, **look: axis.plot(
+        number, np.where(values > 0, values, np.nan)[: last + 1], **look)  # fmt: skip
+    for part in ("first half", "second half"):
+        draw(top, parts.sel(part=part).values, color=NULL, lw=1)
+    for name, fit in fits.items():
+        found = noted(fit, "predicted")["population"].sel(mode=mode).values
+        draw(top, found, color=LINES[name], lw=1.3)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            draw(bottom, found / whole, color=LINES[name], lw=1.3)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        for one, style in (("even", "-"), ("first half", (0, (3, 2)))):
+            draw(bottom, parts.sel(part=one).values / whole, color=NULL, lw=1, ls=style)
+    draw(top, whole, color=COLORS["data"], marker="o", ms=2.5, lw=0)
+    top.set_yscale("log")
+    top.set_ylim(floor, 2 * whole.max())
+    top.set_title("share of times with\nK sites on", loc="left")
+    bottom.set_yscale("log")
+    bottom.set_ylim(0.25, 4)
+    bottom.set_yticks([0.25, 0.5, 1, 2, 4], ["¼", "½", "1", "2", "4"])
+    bottom.minorticks_off()
+    bottom.axhline(1, color=COLORS["data"], lw=0.7)
+    for axis in (top, bottom):
+        axis.set_xlim(-0.5, last + 0.5)
+        axis.set_xlabel("K")
+    bottom.annotate("model / data", (0, 1), (4, -4), xycoords="axes fraction", va="top",
+                    textcoords="offset points", color=COLORS["data"])  # fmt: skip
+
+
+@styled
+def classical(fits: Mapping[str, xr.DataTree]) -> Figure:
+    """Draw the classical descent against the top, and couplings against couplings."""
+    name, fit = list(fits.items())[-1]
+    found, truth = noted(fit, "classical"), noted(fit, "truth")
+    ml = "newton_J" in found
+    fig, axes = canvas(1, 3 if truth is not None else 2, height=2.9)
+    left, *others = axes
+    for which, one in fits.items():
+        path = noted(one, "classical")
+        count = int(one["constant_data"]["transitions"])
+        height = path["log_likelihood"].values / count
+        top = float(path["top"]) / count if "top" in path else np.nan
+        if "top" in path:
+            left.plot(np.arange(len(height)), top - height, color=LINES[which])
+            left.set_yscale("log")
+        else:
+            left.plot(np.arange(len(height)), height, color=LINES[which])
+    left.set_xlabel(f"iteration of gradient descent, η = {float(found['rate']):g}")
+    left.set_ylabel("log likelihood below its top\nfor each transition" if ml
+                    else "log likelihood for each transition")  # fmt: skip
+    _corner(left, [(which, LINES[which]) for which in fits])
+    mean = fit["posterior"]["J"].mean(("chain", "draw")).values.ravel()
+    descent = found["descent_J"].values.ravel()
+    best = found["newton_J"].values.ravel() if ml else None
+    middle = others[0]
+    if ml:
+        _scatter(middle, best, mean, LINES[name])
+        _scatter(middle, best, descent, COLORS["classical"], mfc="none", mew=0.6, ms=3.5)
+        middle.set_xlabel("J, maximum likelihood (Newton)")
+        words = [("posterior mean", LINES[name]), ("descent", COLORS["classical"])]
+    else:
+        _scatter(middle, mean, descent, COLORS["classical"], mfc="none", mew=0.6, ms=3.5)
+        middle.set_xlabel("J, posterior mean")
+        words = [("descent", COLORS["classical"])]
+    middle.set_ylabel(f"J, {name} model")
+    _corner(middle, words, left=True)
+    _diagonal(middle)
+    if truth is not None:
+        known = truth["J"].values.ravel()
+        _scatter(others[1], known, mean, LINES[name])
+        if ml:
+            _scatter(others[1], known, best, COLORS["classical"], mfc="none", mew=0.6, ms=3.5)
+        words = [("posterior mean", LINES[name])]
+        words += [("maximum likelihood", COLORS["classical"])] if ml else []
+        _corner(others[1], words, left=True)
+        others[1].set_xlabel("J, truth")
+        _diagonal(others[1])
+    return fig
+
+
+@styled
+def couplings(fits: Mapping[str, xr.DataTree]) -> Figure:
+    """Draw each coupling against the one that goes back, and the couplings with themselves."""
+    fig, (left, right) = canvas(1, 2, height=3.1)
+    fit = fits["asymmetric"]
+    J = fit["posterior"]["J"]
+    mean, sd = (getattr(J, what)(("chain", "draw")).values for what in ("mean", "std"))
+    i, j = np.triu_indices(len(mean), 1)
+    pick = _picked(i.size)
+    left.errorbar(mean[i, j][pick], mean[j, i][pick], sd[j, i][pick], sd[i, j][pick], fmt="o",
+                  ms=2.2, lw=0.4, color=LINES["asymmetric"], alpha=_alpha(i.size))  # fmt: skip
+    truth = noted(fit, "truth")
+    if truth is not None:
+        known = truth["J"].values
+        left.plot(known[i, j], known[j, i], "o", ms=4, mfc="none", mew=0.8, color=COLORS["truth"])
+        _corner(left, [("posterior mean ± sd", LINES["asymmetric"]), ("truth", COLORS["truth"])],
+                left=True)  # fmt: skip
+    _diagonal(left)
+    left.set_xlabel("J from j to i")
+    left.set_ylabel("J from i to j")
+    left.set_title("asymmetric model, there and back", loc="left")
+    width = {n: f["posterior"]["J"].mean(("chain", "draw")).values for n, f in fits.items()}
+    off = ~np.eye(len(mean), dtype=bool)
+    reach = max(np.abs(m).max() for m in width.values()) or 1.0
+    bins = np.linspace(-reach, reach, 41)
+    for k, (name, m) in enumerate(width.items()):
+        right.hist(m[off], bins, density=True, histtype="step", color=LINES[name], lw=1.3)
+        own = np.diag(m)
+        if np.any(own != 0):
+            right.plot(own, np.full(len(own), 0.03 * (k + 1)), "|", ms=7, color=LINES[name],
+                       transform=right.get_xaxis_transform())  # fmt: skip
+    right.set_xlabel("J, posterior mean")
+    right.set_ylabel("density, between sites")
+    words = [(name, LINES[name]) for name in fits]
+    if np.any(np.diag(mean) != 0):
+        words.append(("ticks: self-couplings", COLORS["data"]))
+    _corner(right, words, left=True)
+    return fig
+
+
+# Parts of figures
+
+
+def _picked(count):
+    """Positions of at most so many points, evenly spread."""
+    return np.unique(np.linspace(0, count - 1, min(count, MOST_POINTS)).astype(int))
+
+
+def _alpha(count):
+    return float(np.clip(40 / np.sqrt(max(count, 1)), 0.25, 1.0))
+
+
+def _scatter(axis, x, y, color, **look):
+    pick, look = _picked(len(x)), {"ms": 2.2, "mew": 0, "alpha": _alpha(len(x))} | look
+    axis.plot(x[pick], y[pick], "o", color=color, **look)
+
+
+def _diagonal(axis):
+    """Make the axes equal, and draw where they agree."""
+    ends = np.array([axis.get_xlim(), axis.get_ylim()])
+    ends = ends[:, 0].min(), ends[:, 1].max()
+    axis.plot(ends, ends, color=COLORS["data"], lw=0.6, zorder=0)
+    axis.set_xlim(ends)
+    axis.set_ylim(ends)
+    axis.locator_params(nbins=3)
+
+
+def _distinct(name, values):
+    """Means as they are; of correlations at one time each pair once, one step apart all."""
+    if name == "equal":
+        return values[np.triu_indices(len(values), 1)]
+    return values.ravel()
+
+
+def _spread(axis, away, error, color, **look):
+    """Draw which share of elements is at least so many errors off."""
+    away = np.sort(np.abs(away[error > 0] / error[error > 0]))
+    share = 1 - np.arange(len(away)) / len(away)
+    axis.step(np.r_[0, away], np.r_[1, share], where="pre", color=color, lw=1.3, **look)
+
+
+def _corner(axis, words, low=False, left=False):
+    """Write words, each in its colour, into a corner."""
+    words = words[::-1] if low else words
+    for k, (word, color) in enumerate(words):
+        at, shift = (0.0 if left else 1.0, 0.0 if low else 1.0), (4 if left else -4)
+        step = (4 + 12 * k) if low else (-4 - 12 * k)
+        axis.annotate(word, at, (shift, step), color=color, ha="left" if left else "right",
+                      va="bottom" if low else "top", xycoords="axes fraction",
+                      textcoords="offset points", fontsize=8)  # fmt: skip

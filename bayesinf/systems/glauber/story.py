@@ -1,0 +1,322 @@
+"""The story of the report: question, answer, numbers, and what else the transitions say."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from bayesinf.figures import predictive_statistics, prior_posterior
+from bayesinf.report import Picture, Section, Story, Table, number
+from bayesinf.systems.glauber import figures
+from bayesinf.systems.glauber.judgement import better, verdicts
+from bayesinf.systems.glauber.process import held_by_prior, noted
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+MODELS = ("symmetric", "asymmetric")
+
+
+def story(fits: Mapping[str, xr.DataTree]) -> Story:
+    """Tell what the transitions say, from the fits alone.
+
+    Parameters
+    ----------
+    fits : ``symmetric`` and ``asymmetric``, as ``judged`` returns them, with ``classical`` beside.
+    """
+    fits = {name: fits[name] for name in MODELS}
+    best = fits["asymmetric"]
+    return Story(
+        title="Couplings out of equilibrium",
+        question=f"What couplings lead {best['posterior'].sizes['site']} sites from one state to "
+        f"the next ({best.attrs['case']}), are they symmetric, and which model captures the "
+        "delayed correlations better?",
+        answer=Section(
+            "Delayed correlations",
+            (_answer(fits), *_remarks(best)),
+            (
+                Picture(
+                    "delayed",
+                    figures.delayed(fits),
+                    "Left: correlations one step apart in simulations that run freely from the "
+                    "first states, against those of the data; grey, even against odd blocks of the "
+                    "data, which differ by sampling only. Right: root mean square error in units "
+                    "of the sampling error of the data, with the 95 % interval of a bootstrap over "
+                    "blocks. A true model reaches the grey band on data that it was fitted to, and "
+                    "its edge on data that were held out. Data against data: even against odd "
+                    "blocks (dotted) and the first half against the second (dashed), which lies "
+                    "further right where the data drift.",
+                    "Delayed correlations of both models against the data, and their errors.",
+                ),
+            ),
+        ),
+        numbers=Section(
+            "In numbers",
+            (*verdicts(noted(best, "comparison")), *_influence(best)),
+            (
+                Picture(
+                    "couplings",
+                    figures.couplings(fits),
+                    "Left: the coupling from i to j against that from j to i under the asymmetric "
+                    "model, posterior mean ± sd; symmetric couplings would lie on the line. "
+                    "Right: distribution of the couplings by model.",
+                    "Couplings against those that go back, and their distributions.",
+                ),
+            ),
+            (Table(_error_table(fits), "Error of the delayed correlations in units of the sampling "
+                   "error, and the probability that the asymmetric model is nearer to the data "
+                   "(bootstrap over blocks of the data)."),
+             Table(_score_table(best), "Summed log predictive densities, and the asymmetric less "
+                   "the symmetric model ± standard error."),
+             Table(_width_table(fits), "What the couplings are like: posterior mean ± sd.")),
+        ),
+        predictive=Section(
+            "The data under the posterior",
+            ("Means, correlations and the number of sites on at once, of the data and of both "
+             "models. Grey is data against data: even against odd blocks, and, dashed, the first "
+             "half against the second. A model whose curve lies on the grey ones is off by no more "
+             "than sampling.",),
+            (
+                *(
+                    Picture(
+                        f"statistics_{mode.replace(' ', '_')}",
+                        figures.statistics(fits, mode),
+                        f"The models {mode}. " + explained,
+                        f"Means, correlations and P(K), models {mode} against data.",
+                    )
+                    for mode, explained in (
+                        ("running freely", "Above: model against data. Below: share of means or "
+                         "pairs that are at least so many sampling errors off."),
+                        ("one step ahead", "Given each present state of the data, the means and "
+                         "the correlations with it are those that the couplings were fitted to."),
+                    )
+                ),
+                *(
+                    Picture(
+                        f"predictive_{name}",
+                        predictive_statistics(fit),
+                        f"Observed and replicated statistics ({name} model): the checks that "
+                        "decide whether the posterior is believed.",
+                        f"Predictive statistics of the {name} model.",
+                    )
+                    for name, fit in fits.items()
+                ),
+            ),
+        ),
+        classical=_classical_section(fits),
+        priors=Section(
+            "What was believed before",
+            ("All priors are proper. Where the couplings' width is inferred, the data themselves "
+             "say how far couplings are drawn to zero.", *_held(fits)),
+            (
+                Picture(
+                    "prior_posterior",
+                    prior_posterior(best, _shown(best)),
+                    "What the data add: prior and posterior under the asymmetric model.",
+                    "Densities of prior and posterior of some parameters.",
+                ),
+            ),
+            (Table(_prior_table(fits), "Priors."),),
+        ),
+    )  # fmt: skip
+
+
+def _answer(fits):
+    """Which model is nearer to the delayed correlations, and how sure that is."""
+    one, other = (noted(fits[name], "error") for name in ("asymmetric", "symmetric"))
+    compared = better(one, other)
+    said = []
+    for part in one["set"].values[::-1]:
+        at = {"set": part, "mode": "running freely"}
+        values = [float(found["error"].sel(at)) for found in (one, other)]
+        where = {"all data": "in the data that they were fitted to",
+                 "held out": "in repeats that were held out"}[str(part)]  # fmt: skip
+        at = compared.sel(at)
+        chance = float(at["probability"])
+        winner = "asymmetric" if chance >= 0.5 else "symmetric"
+        sure = _sure(max(chance, 1 - chance), one.sizes["resample"])
+        apart = f"{number(abs(float(at['difference'])), float(at['se']))}"
+        said.append(
+            f"{where[0].upper()}{where[1:]}, the delayed correlations of the asymmetric model are "
+            f"off by {values[0]:.2f} sampling errors, those of the symmetric one by "
+            f"{values[1]:.2f}: the {winner} model captures them better with probability {sure} "
+            f"(their squares differ by {apart})."
+        )
+    return " ".join(said)
+
+
+def _sure(chance, resamples):
+    limit = 1 - 1 / resamples
+    return f"{chance:.3f}" if chance < limit else f"above {limit:.3f}"
+
+
+def _remarks(fit):
+    """What the data leave open, and how the fit was chosen."""
+    plan = fit.attrs.get("plan", "")
+    said = (f"How it was fitted: {plan}.",) if plan else ()
+    return said + tuple(json.loads(fit.attrs["remarks"]))
+
+
+def _influence(fit):
+    found = noted(fit, "comparison")
+    share = float(found["influential"].max())
+    if not share:
+        return ()
+    return (f"PSIS-LOO is unsure of itself for {share:.2%} of the transitions (k̂ above 0.7).",)
+
+
+def _error_table(fits):
+    import pandas as pd
+
+    one, other = (noted(fits[name], "error") for name in ("asymmetric", "symmetric"))
+    compared = better(one, other)
+    rows = {}
+    for part in one["set"].values:
+        for mode in one["mode"].values:
+            at = {"set": part, "mode": mode}
+            rows[f"{part}, {mode}"] = {
+                "symmetric": f"{float(other['error'].sel(at)):.2f}",
+                "asymmetric": f"{float(one['error'].sel(at)):.2f}",
+                "asymmetric nearer": f"{float(compared['probability'].sel(at)):.3f}",
+            }
+    for name, words in (("halves", "data: first against second half"),
+                        ("even/odd", "data: even against odd blocks")):  # fmt: skip
+        value = f"{float(one['null'].sel(parting=name)):.2f}"
+        rows[words] = {"symmetric": value, "asymmetric": value, "asymmetric nearer": "–"}
+    return pd.DataFrame.from_dict(rows, orient="index").rename_axis("delayed correlations")
+
+
+def _score_table(fit):
+    import pandas as pd
+
+    found = noted(fit, "comparison")
+    rows = {}
+    for score in found["score"].values:
+        at = found.sel(score=score)
+        rows[str(score)] = {
+            "transitions": int(at["transitions"]),
+            **{str(m): f"{float(at['elpd'].sel(model=m)):.1f}".replace("-", "−")
+               for m in found["model"].values},
+            "difference": number(*(float(at[n].sel(model="asymmetric"))
+                                   for n in ("difference", "se"))),
+        }  # fmt: skip
+    return pd.DataFrame.from_dict(rows, orient="index").rename_axis("score")
+
+
+def _width_table(fits):
+    """The couplings as a whole: width, how like those that go back they are, self-couplings."""
+    import pandas as pd
+
+    rows = {}
+    for name, fit in fits.items():
+        J = fit["posterior"]["J"].transpose("chain", "draw", ...).values
+        J = J.reshape(-1, *J.shape[2:])
+        i, j = np.triu_indices(J.shape[-1], 1)
+        cell = lambda values: number(float(values.mean()), float(values.std()))
+        row = {"h, mean over sites": cell(fit["posterior"]["h"].mean("site").values)}
+        if "scale" in fit["posterior"]:
+            row["width of couplings (scale)"] = cell(fit["posterior"]["scale"].values)
+        if len(i) > 1:
+            there, back = J[:, i, j], J[:, j, i]
+            apart = [a - a.mean(axis=1, keepdims=True) for a in (there, back)]
+            share = np.sum(apart[0] * apart[1], axis=1) / np.sqrt(
+                np.prod([np.sum(a**2, axis=1) for a in apart], axis=0))  # fmt: skip
+            row["correlation of J_ij and J_ji"] = "1" if name == "symmetric" else cell(share)
+        own = np.diagonal(J, axis1=1, axis2=2)
+        row["mean self-coupling"] = cell(own.mean(axis=1)) if np.any(own) else "0, fixed"
+        rows[name] = row
+    return pd.DataFrame(rows).rename_axis("quantity").fillna("–")
+
+
+def _classical_section(fits):
+    found = {name: noted(fit, "classical") for name, fit in fits.items()}
+    one = found["asymmetric"]
+    text = []
+    if "top" in one:
+        away = float(one["top"] - one["log_likelihood"][-1])
+        slope = float(f"{float(one['gradient']):.1g}")
+        text.append(
+            f"Newton's method finds the top of the likelihood in {int(one['steps'])} steps (slope "
+            f"for each transition at most {number(slope)}). The classical "
+            f"{one.sizes['iteration'] - 1} iterations of gradient descent end {away:.4g} below it "
+            "in log likelihood."
+        )
+    else:
+        text.append(f"Maximum likelihood has no answer here: {one['message'].values!s}. "
+                    "The posterior has, since its prior is proper.")  # fmt: skip
+    caption = (
+        "Left: how far the likelihood of the descent is below its top. Then couplings of the "
+        "asymmetric model, posterior mean and descent against maximum likelihood"
+    )
+    known = noted(fits["asymmetric"], "truth") is not None
+    return Section(
+        "Maximum likelihood",
+        tuple(text),
+        (
+            Picture(
+                "classical",
+                figures.classical(fits),
+                caption + (", and estimates against the truth." if known else "."),
+                "Gradient descent against iteration, and couplings against couplings.",
+            ),
+        ),
+        (Table(_mse_table(fits), "Mean squared error of the couplings, by model."),)
+        if known
+        else (),
+    )
+
+
+def _mse_table(fits):
+    import pandas as pd
+
+    rows = {}
+    for name, fit in fits.items():
+        truth, found = noted(fit, "truth")["J"].values, noted(fit, "classical")
+        estimates = {"posterior mean": fit["posterior"]["J"].mean(("chain", "draw")).values}
+        if "newton_J" in found:
+            estimates["maximum likelihood"] = found["newton_J"].values
+        estimates["gradient descent"] = found["descent_J"].values
+        rows[name] = {n: f"{np.mean((J - truth) ** 2):.3g}" for n, J in estimates.items()}
+    return pd.DataFrame(rows).rename_axis("estimate")
+
+
+def _held(fits):
+    """Say which couplings the data do not constrain."""
+    said = []
+    for name, fit in fits.items():
+        held = held_by_prior(fit)
+        if not held.any():
+            continue
+        label = fit["posterior"]["site"].values
+        share = held.sum(axis=0) / len(held)
+        worst = [str(label[k]) for k in np.argsort(-share)[:8] if share[k] > 0.5]
+        most = f", most of all those from {', '.join(worst)}" if worst else ""
+        said.append(
+            f"Under the {name} model the data hardly constrain {held.sum()} of {held.size} "
+            f"couplings (posterior sd above 0.9 of the prior's){most}."
+        )
+    return said or ["Every coupling is constrained by the data (posterior sd below 0.9 of the "
+                    "prior's)."]  # fmt: skip
+
+
+def _shown(fit):
+    """Some parameters: the width, the first fields, the largest couplings."""
+    names = ["scale"] if "scale" in fit["posterior"] else []
+    label = fit["posterior"]["site"].values
+    mean = np.abs(fit["posterior"]["J"].mean(("chain", "draw")).values)
+    order = np.column_stack(np.unravel_index(np.argsort(-mean.ravel())[:3], mean.shape))
+    names += [f"h[{k}]" for k in label[:2]]
+    return names + [f"J[{label[i]}, {label[j]}]" for i, j in order]
+
+
+def _prior_table(fits):
+    import pandas as pd
+
+    said = {name: json.loads(fit.attrs["prior"]) for name, fit in fits.items()}
+    rows = {k: row for k, row in enumerate(zip(*said.values(), strict=True))}
+    frame = pd.DataFrame.from_dict(rows, orient="index", columns=list(said))
+    same = said["symmetric"] == said["asymmetric"]
+    return frame[["asymmetric"]].rename(columns={"asymmetric": "prior"}) if same else frame

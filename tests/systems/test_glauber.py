@@ -1,0 +1,646 @@
+"""Spins out of equilibrium, against the exact transition matrix, brute force and refits."""
+
+import itertools
+import json
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+import xarray as xr
+
+import bayesinf
+from bayesinf.errors import DataError
+from bayesinf.models import logistic
+from bayesinf.models.binary import convert_directed
+from bayesinf.settings import Settings
+from bayesinf.systems import glauber
+from bayesinf.systems.glauber import judgement
+from bayesinf.systems.glauber.calibration import VARIANTS
+
+DATA = Path(__file__).resolve().parents[2] / "data" / "glauber"
+MODELS = ("symmetric", "asymmetric")
+SHORT = Settings(draws=100, chains=2, prior_draws=50, workers=1)
+
+
+def rng(seed=1):
+    return np.random.default_rng(seed)
+
+
+# --- simulation -----------------------------------------------------------------------------------
+
+H3 = np.array([0.3, -0.5, 0.1])
+J3 = np.array([[0.4, -0.9, 0.2], [0.7, -0.3, 0.5], [-0.6, 1.1, 0.0]])
+STATES = np.array(list(itertools.product((-1, 1), repeat=3)))
+
+
+def transition_matrix(h, J):
+    """P[a, b], from state a to state b, site by site as the definition has it."""
+    matrix = np.ones((8, 8))
+    for a, now in enumerate(STATES):
+        for b, then in enumerate(STATES):
+            for i in range(3):
+                theta = h[i] + sum(J[i, j] * now[j] for j in range(3))
+                matrix[a, b] *= np.exp(then[i] * theta) / (np.exp(theta) + np.exp(-theta))
+    return matrix
+
+
+def numbers(states):
+    return ((states == 1) @ np.array([4, 2, 1])).astype(int)
+
+
+@pytest.mark.parametrize("encoding", ["±1", "0/1"])
+def test_one_step_follows_the_transition_matrix(encoding):
+    count, exact = 20_000, transition_matrix(H3, J3)
+    assert np.allclose(exact.sum(axis=1), 1)
+    h, J = convert_directed(H3, J3, "±1", encoding)
+    for a, now in enumerate(STATES):
+        first = np.tile(now if encoding == "±1" else (now + 1) // 2, (count, 1))
+        run = glauber.evolve(h, J, first, 1, rng(a), encoding=encoding)
+        assert run.dtype == np.int8 and np.array_equal(run[:, 0], first)
+        share = np.bincount(numbers(run[:, 1]), minlength=8) / count
+        error = np.sqrt(exact[a] * (1 - exact[a]) / count)
+        assert np.all(np.abs(share - exact[a]) < 5 * error)
+
+
+def test_the_stationary_distribution_is_that_of_the_matrix():
+    """The last states of many runs are independent; the walk forgets its start within 60 steps."""
+    count, steps, exact = 20_000, 60, transition_matrix(H3, J3)
+    values, vectors = np.linalg.eig(exact.T)
+    order = np.argsort(-np.abs(values))
+    stationary = np.real(vectors[:, order[0]] / vectors[:, order[0]].sum())
+    assert np.abs(values[order[1]]) ** steps < 1e-4
+    first = np.ones((count, 3), np.int8)
+    last = glauber.evolve(H3, J3, first, steps, rng(), encoding="±1")[:, -1]
+    share = np.bincount(numbers(last), minlength=8) / count
+    assert np.all(np.abs(share - stationary) < 5 * np.sqrt(stationary * (1 - stationary) / count))
+    # It is not the equilibrium of the symmetrised couplings, which a test should tell from it.
+    energy = STATES @ H3 + 0.5 * np.einsum("ai,ij,aj->a", STATES, (J3 + J3.T) / 2, STATES)
+    wrong = np.exp(energy) / np.exp(energy).sum()
+    assert np.any(np.abs(share - wrong) > 10 * np.sqrt(wrong / count))
+
+
+def test_each_step_is_of_the_state_before_it_across_chunks(monkeypatch):
+    """Strong couplings copy the neighbour: a step that lost its state would show."""
+    J = 50 * np.roll(np.eye(5), 1, axis=1)  # site i shows next what i + 1 shows now
+    first = np.array([[1, -1, -1, 1, -1], [-1, 1, 1, -1, -1]], np.int8)
+    monkeypatch.setattr("bayesinf.systems.glauber.data.CHUNK", 30)
+    run = glauber.evolve(np.zeros(5), J, first, 23, rng(), encoding="±1")
+    for t in range(24):
+        assert np.array_equal(run[:, t], np.roll(first, -t, axis=1))
+
+
+def test_simulated_populations_are_as_asked_for():
+    plain = glauber.simulate(6, 40, 3, width=2.0, field=(0.5, 0.1), start="ones", rng=rng())
+    assert plain["states"].dims == ("repeat", "time", "site")
+    assert plain["states"].shape == (3, 41, 6) and (plain["states"][:, 0] == 1).all()
+    assert plain["states"].attrs["encoding"] == "±1" and plain["J"].dims == ("target", "source")
+    J = plain["J"].values
+    assert not np.allclose(J, J.T) and np.all(np.diag(J) != 0)
+    other = glauber.simulate(6, 40, 3, width=2.0, field=(0.5, 0.1), start="ones", rng=rng(),
+                             encoding="0/1")  # fmt: skip
+    assert np.array_equal(plain["states"], 2 * other["states"].values - 1)
+    back = convert_directed(other["h"].values, other["J"].values, "0/1", "±1")
+    assert np.allclose(back[0], plain["h"]) and np.allclose(back[1], J)
+    mirror = glauber.simulate(6, 40, 3, symmetric=True, self_coupling=False, rng=rng())["J"].values
+    assert np.array_equal(mirror, mirror.T) and not np.diag(mirror).any()
+    for symmetric in (True, False):
+        wide = glauber.simulate(60, 1, width=3.0, symmetric=symmetric, rng=rng())["J"].values
+        above = wide[np.triu_indices(60)]
+        assert abs(above.std() * np.sqrt(60) / 3 - 1) < 5 / np.sqrt(2 * above.size)
+    for wrong in ({"sites": 0}, {"steps": 0}, {"width": -1.0}, {"start": "zeros"},
+                  {"encoding": "up"}):  # fmt: skip
+        with pytest.raises(DataError):
+            glauber.simulate(**wrong)
+
+
+def test_the_shipped_population_is_made_by_the_command_beside_it(tmp_path, monkeypatch):
+    text = (DATA / "README.md").read_text()
+    command = re.search(r'python -c "(.*?)"', text, re.DOTALL)[1]
+    (tmp_path / "data/glauber").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path)
+    exec(re.sub(r"\n    ", "\n", command), {})
+    made = glauber.read(tmp_path / "data/glauber/population.nc")
+    shipped = glauber.read(DATA / "population.nc")
+    xr.testing.assert_allclose(made, shipped)
+    assert np.array_equal(made["states"], shipped["states"]) and "J" in shipped
+
+
+# --- reading --------------------------------------------------------------------------------------
+
+
+def saved(path, states, **more):
+    np.savez(path, states=states, **more)
+    return path
+
+
+def test_truth_is_read_in_the_encoding_that_is_asked_for(tmp_path):
+    data = glauber.simulate(4, 30, 2, field=(0.1, 0.3), rng=rng())
+    states = data["states"].values.transpose(0, 2, 1)  # (repeat, site, time), as files have it
+    truth = {"h": data["h"].values, "J": data["J"].values}
+    path = saved(tmp_path / "run.npz", states, **truth)
+    plain, other = glauber.read(path), glauber.read(path, encoding="0/1")
+    assert np.array_equal(plain["states"], data["states"]) and np.allclose(plain["J"], data["J"])
+    assert np.allclose(other["J"], 4 * data["J"])
+    turned = glauber.read(path, sites="3,1,0,2")
+    order = [3, 1, 0, 2]
+    assert np.allclose(turned["J"], truth["J"][np.ix_(order, order)])
+    assert "J" not in glauber.read(path, sites="3")
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda s: s[:, :1, :1], "too few rows"),
+        (lambda s: s[:, :, :1], "more sites than times"),
+        (lambda s: np.where(np.arange(s.shape[2]) == 7, np.nan, s), "repeat 0, time 7, site 0"),
+        (lambda s: np.where(s == -1, 2, s), "neither ±1 nor 0/1"),
+        (lambda s: np.where((s == -1) & (np.arange(s.shape[2]) > 9), 0, s), "beside −1"),
+        (lambda s: s.transpose(0, 2, 1), "say the order of the axes"),
+    ],
+    ids=["one time", "one time of many sites", "NaN", "values", "mixed", "axes"],
+)
+def test_bad_states_are_refused(change, words, tmp_path):
+    states = glauber.simulate(4, 30, 2, rng=rng())["states"].values.transpose(0, 2, 1)
+    with pytest.raises(DataError, match=words):
+        glauber.read(saved(tmp_path / "bad.npz", change(states.astype(float))))
+
+
+def test_what_the_data_do_not_say_is_named():
+    states = glauber.simulate(5, 300, 1, rng=rng())["states"].values.copy()
+    states[..., 2] = -1
+    states[..., 4] = -states[..., 1]
+    data = bayesinf.data.raster_from_arrays(states, axes="repeat,time,site")
+    data = data.assign_coords(site=[10, 11, 12, 13, 14])
+    said = glauber.remarks(glauber.transitions(data))
+    assert len(said) == 2
+    assert "Site 12 is always -1" in said[0] and "prior" in said[0]
+    assert "11 and 14 always agree, or never do" in said[1]
+    few = glauber.simulate(9, 8, 1, rng=rng())
+    assert any("8 transitions and 10 parameters" in s for s in
+               glauber.remarks(glauber.transitions(few)))  # fmt: skip
+    rich = glauber.simulate(5, 300, 1, rng=rng())
+    assert glauber.remarks(glauber.transitions(rich)) == []
+
+
+def test_a_constant_site_and_too_few_transitions_can_be_fitted():
+    states = glauber.simulate(4, 200, 2, rng=rng())["states"].values.copy()
+    states[..., 2] = 1
+    data = bayesinf.data.raster_from_arrays(states, axes="repeat,time,site")
+    fit = glauber.fit(data, method="laplace", prior="normal", settings=SHORT)
+    held = glauber.held_by_prior(fit)
+    varying = [0, 1, 3]
+    assert not held[np.ix_(varying, varying)].any()
+    assert json.loads(fit.attrs["remarks"])
+    best = glauber.classical(data)
+    assert "newton_J" not in best and "2" in str(best["message"].values)
+    assert np.all(np.isfinite(best["descent_J"]))
+    few = glauber.fit(glauber.simulate(6, 4, 1, rng=rng()), prior="normal", method="laplace",
+                      settings=SHORT)  # fmt: skip
+    assert glauber.held_by_prior(few).sum() > glauber.held_by_prior(fit).sum()
+
+
+# --- statistics -----------------------------------------------------------------------------------
+
+
+def brute(states):
+    """Means and connected correlations by loops over repeats and times; a seam is no step."""
+    pairs = [(run[t], run[t + 1]) for run in states for t in range(len(run) - 1)]
+    now, then = (np.array(side, dtype=float) for side in zip(*pairs, strict=True))
+    sites = then.shape[1]
+    equal, delayed = np.empty((2, sites, sites))
+    for i in range(sites):
+        for j in range(sites):
+            equal[i, j] = np.mean(then[:, i] * then[:, j]) - then[:, i].mean() * then[:, j].mean()
+            delayed[i, j] = np.mean(then[:, i] * now[:, j]) - then[:, i].mean() * now[:, j].mean()
+    population = [np.mean(np.sum(then == 1, axis=1) == k) for k in range(sites + 1)]
+    return then.mean(axis=0), equal, delayed, population
+
+
+def summed(data, pieces=True):
+    steps = glauber.transitions(data)
+    block = glauber.blocks(steps.repeat) if pieces else None
+    return glauber.Sums.of(steps.now, steps.next, steps.encoding, block)
+
+
+@pytest.mark.parametrize("encoding", ["±1", "0/1"])
+@pytest.mark.parametrize("pieces", [True, False])
+def test_statistics_are_those_of_loops_and_stop_at_seams(encoding, pieces):
+    data = glauber.simulate(4, 6, 9, width=2.0, encoding=encoding, rng=rng())
+    found = summed(data, pieces).statistics()
+    mean, equal, delayed, population = brute(data["states"].values)
+    assert np.allclose(found.mean, mean) and np.allclose(found.population, population)
+    assert np.allclose(found.equal, equal) and np.allclose(found.delayed, delayed)
+    across = brute(data["states"].values.reshape(1, -1, 4))[2]
+    assert not np.allclose(found.delayed, across, atol=1e-3)
+
+
+def test_standard_errors_are_those_of_repeated_data():
+    """Of the same population run anew: the spread of its statistics is what the jackknife says."""
+    truth = glauber.simulate(4, 1, 1, width=1.5, rng=rng(3))
+    h, J, draw = truth["h"].values, truth["J"].values, rng(4)
+    found, errors = [], []
+    for _ in range(200):
+        first = draw.choice(np.array([-1, 1], np.int8), (1, 4))
+        run = glauber.evolve(h, J, first, 800, draw, encoding="±1")[0]
+        sums = glauber.Sums.of(run[:-1], run[1:], "±1", glauber.blocks(np.zeros(800, int)))
+        found.append(sums.statistics())
+        errors.append(sums.errors())
+    for name in ("mean", "equal", "delayed", "population"):
+        spread = np.std([getattr(one, name) for one in found], axis=0)
+        said = np.sqrt(np.mean([getattr(one, name) ** 2 for one in errors], axis=0))
+        if name == "equal":  # on its diagonal m (1 − m) has no slope at m = 1/2
+            said, spread = (part[np.triu_indices(4, 1)] for part in (said, spread))
+        # The sd of 200 values is known to 5 %; blocks of 40 steps lose some correlation.
+        assert np.allclose(said, spread, rtol=0.35), name
+    with pytest.raises(DataError, match="one block"):
+        glauber.Sums.of(run[:-1], run[1:], "±1").errors()
+
+
+def test_weights_count_blocks_as_often_as_they_say():
+    data = glauber.simulate(3, 40, 25, rng=rng())
+    sums = summed(data)
+    assert len(sums.count) == 25
+    weight = np.zeros(25)
+    weight[[3, 7]] = 2, 1
+    twice = data.isel(repeat=[3, 3, 7])
+    expected = brute(twice["states"].values)
+    found = sums.statistics(weight)
+    assert np.allclose(found.mean, expected[0]) and np.allclose(found.delayed, expected[2])
+    assert np.allclose(sums.delayed_of(weight), expected[2])
+    assert np.allclose(sums.take([3, 7]).statistics([2, 1]).equal, expected[1])
+    with pytest.raises(DataError):
+        sums.statistics(np.zeros(25))
+
+
+def test_correlations_of_different_encodings_are_not_compared():
+    one, other = (summed(glauber.simulate(3, 50, encoding=e, rng=rng())).statistics()
+                  for e in ("±1", "0/1"))  # fmt: skip
+    assert np.allclose(one.delayed, 4 * other.delayed)
+    with pytest.raises(DataError, match="different encodings"):
+        one.distance(other)
+
+
+@pytest.mark.parametrize("repeats", [1, 3, 8, 20, 40])
+def test_blocks_are_pieces_of_repeats_and_a_fifth_is_held_out(repeats):
+    repeat = np.repeat(np.arange(repeats), 50)
+    block = glauber.blocks(repeat)
+    assert np.all(np.diff(block) >= 0) and set(block) == set(range(block[-1] + 1))
+    assert len(set(zip(block, repeat, strict=True))) == block[-1] + 1 >= 20
+    assert block[-1] + 1 == (repeats if repeats >= 20 else -(-20 // repeats) * repeats)
+    out = glauber.held_out(repeat)
+    assert 0.15 <= out.mean() <= 0.25
+    whole = [out[repeat == r].all() or not out[repeat == r].any() for r in range(repeats)]
+    assert all(whole) == (repeats >= 5)
+
+
+def test_too_few_transitions_are_not_split():
+    assert glauber.split(glauber.simulate(3, 4, 2, rng=rng())) is None
+    assert glauber.split(glauber.simulate(3, 5, 2, rng=rng())).sum() == 2
+
+
+@pytest.mark.parametrize("encoding", ["±1", "0/1"])
+def test_one_step_ahead_is_the_expectation_of_each_step(encoding):
+    data = glauber.simulate(4, 60, 2, encoding=encoding, rng=rng())
+    steps = glauber.transitions(data)
+    h, J = 0.3 * rng(2).standard_normal(4), 0.5 * rng(3).standard_normal((4, 4))
+    found = glauber.Sums.ahead(steps.now, h, J, encoding, rng(4)).statistics()
+    theta = h + steps.now @ J.T
+    chance = 1 / (1 + np.exp(-(2 if encoding == "±1" else 1) * theta))
+    span = 2 if encoding == "±1" else 1
+    expected, now = span * chance, steps.now.astype(float)
+    mean = expected.mean(axis=0)
+    delayed = expected.T @ now / len(now) - np.outer(mean, now.mean(axis=0))
+    assert np.allclose(found.mean, mean - (span - 1), atol=1e-5)
+    assert np.allclose(found.delayed, delayed, atol=1e-5)
+    equal = expected.T @ expected / len(now) - np.outer(mean, mean)
+    np.fill_diagonal(equal, mean * (span - mean))
+    assert np.allclose(found.equal, equal, atol=1e-5)
+    assert np.isclose(found.population.sum(), 1)
+
+
+def test_maximum_likelihood_meets_the_delayed_correlations_one_step_ahead():
+    """The equations of its optimum: ⟨s_i(t+1) s_j(t)⟩ and ⟨s_i(t+1)⟩ of model and data agree."""
+    data = glauber.simulate(5, 300, 2, rng=rng())
+    steps = glauber.transitions(data)
+    best = glauber.classical(data)
+    h, J = best["newton_h"].values, best["newton_J"].values
+    found = glauber.Sums.ahead(steps.now, h, J, "±1", rng()).statistics()
+    seen = summed(data).statistics()
+    assert np.allclose(found.delayed, seen.delayed, atol=1e-5)
+    mirror = glauber.classical(data, symmetric=True)
+    h, J = mirror["newton_h"].values, mirror["newton_J"].values
+    other = glauber.Sums.ahead(steps.now, h, J, "±1", rng()).statistics()
+    assert np.abs(other.delayed - seen.delayed).max() > 0.05
+
+
+# --- the classical answer -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("symmetric", [True, False])
+def test_newton_is_at_the_top_and_the_descent_on_its_way(symmetric):
+    data = glauber.simulate(5, 400, 2, width=1.5, symmetric=symmetric, rng=rng())
+    steps = glauber.transitions(data)
+    found = glauber.classical(data, symmetric=symmetric)
+    assert found["gradient"] <= 1e-8 and found.sizes["iteration"] == 151
+    path = found["log_likelihood"].values
+    assert np.all(np.diff(path) > 0) and path[-1] < float(found["top"])
+    assert np.isclose(path[0], -len(steps) * 5 * np.log(2))
+    h, J = found["newton_h"].values, found["newton_J"].values
+    assert np.isclose(logistic.log_likelihood(steps, h, J).sum(), found["top"])
+    assert np.allclose(J, J.T) == symmetric
+    error = np.abs(J - data["J"].values)
+    assert error.max() < 0.5
+    # One step of the descent is η times the mean slope, by differences of the log likelihood.
+    first = glauber.classical(data, symmetric=symmetric, iterations=1)
+    for k in range(5):
+        up, down = np.zeros((2, 5))
+        up[k], down[k] = 1e-4, -1e-4
+        slope = np.subtract(*(logistic.log_likelihood(steps, part, np.zeros((5, 5))).sum()
+                              for part in (up, down))) / 2e-4  # fmt: skip
+        assert np.isclose(first["descent_h"][k], 0.1 * slope / len(steps), rtol=1e-5)
+
+
+# --- models compared ------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def judged():
+    """Whether the truth is symmetric to data and fits, judged, as the workflow has them."""
+
+    def make(symmetric):
+        data = glauber.simulate(6, 200, 10, width=1.2, symmetric=symmetric, field=(-0.2, 0.2),
+                                rng=rng(7))  # fmt: skip
+        steps = glauber.transitions(data)
+        unseen = glauber.split(steps)
+        options = {"method": "laplace", "settings": SHORT.replace(draws=200)}
+        fits = {name: glauber.fit(data, symmetric=name == "symmetric", **options)
+                for name in MODELS}  # fmt: skip
+        refits = {name: glauber.fit(steps.take(~unseen), symmetric=name == "symmetric", **options)
+                  for name in MODELS}  # fmt: skip
+        for name, fit in fits.items():
+            best = glauber.classical(data, symmetric=name == "symmetric")
+            fits[name] = glauber.annotated(fit, classical=best)
+        return data, glauber.judged(fits, data, refits, settings=SHORT), refits
+
+    return {symmetric: make(symmetric) for symmetric in (True, False)}
+
+
+def test_the_transitions_prefer_the_model_that_made_them(judged):
+    for symmetric, (_, fits, _) in judged.items():
+        found = glauber.noted(fits["asymmetric"], "comparison").sel(model="asymmetric")
+        z = (found["difference"] / found["se"]).values
+        assert np.all(z < 2) if symmetric else np.all(z > 5)
+        assert list(found["score"].values) == ["PSIS-LOO", "held out"]
+        assert found["pareto_k"] < 0.7 and found["influential"] == 0
+        said = glauber.verdicts(glauber.noted(fits["asymmetric"], "comparison"))
+        assert all("predicts better" in s for s in said) == (not symmetric)
+
+
+def test_a_model_that_scores_worse_than_its_special_case_is_told_of():
+    table = lambda difference: xr.Dataset(
+        {"difference": (("model", "score"), [[0.0], [difference]]),
+         "se": (("model", "score"), [[0.0], [3.0]]), "transitions": ("score", [100])},
+        {"model": list(MODELS), "score": ["PSIS-LOO"]},
+    )  # fmt: skip
+    words = {7.0: "predicts better", 2.0: "not told apart", -2.0: "not told apart",
+             -4.0: "although it holds the symmetric one as a special case"}  # fmt: skip
+    for difference, expected in words.items():
+        (said,) = glauber.verdicts(table(difference))
+        assert expected in said
+
+
+def test_the_delayed_correlations_tell_which_model_is_nearer(judged):
+    _, fits, _ = judged[False]
+    one, other = (glauber.noted(fits[name], "error") for name in ("asymmetric", "symmetric"))
+    compared = glauber.better(one, other)
+    assert np.all(compared["probability"] == 1) and np.all(compared["difference"] > 0)
+    assert np.allclose(glauber.better(one, one)["probability"], 0.5)
+    # On data that it has not seen a true model is off by the sampling error of the data.
+    held = one["error"].sel(set="held out").values
+    assert np.all((held > 0.5) & (held < 1.7))
+    assert np.all(one["error"].sel(set="all data").values < 1)
+    assert np.all(other["error"].values > 1.3 * one["error"].values)
+    _, fits, _ = judged[True]
+    one, other = (glauber.noted(fits[name], "error") for name in ("asymmetric", "symmetric"))
+    near = other["error"].sel(set="held out").values
+    assert np.all((near > 0.5) & (near < 1.7))
+
+
+def test_what_is_said_of_held_out_data_is_of_fits_without_them(judged):
+    data, fits, refits = judged[False]
+    steps = glauber.transitions(data)
+    unseen = glauber.split(steps)
+    far = summed(data).take(np.unique(glauber.blocks(steps.repeat)[unseen])).statistics()
+    for name in MODELS:
+        found = glauber.noted(fits[name], "error").sel(set="held out")
+        for source, same in ((refits, True), (fits, False)):
+            again = glauber.reproduce(source[name], data, settings=SHORT)["delayed"].values
+            error = np.sqrt(np.mean((again - far.delayed) ** 2, axis=(1, 2))) / float(found["unit"])
+            assert np.allclose(error, found["error"], rtol=1e-9) == same
+
+
+def test_the_held_out_score_is_that_of_loops(judged):
+    data, fits, refits = judged[False]
+    steps = glauber.transitions(data)
+    unseen = glauber.split(steps)
+    found = glauber.noted(fits["asymmetric"], "comparison").sel(score="held out")
+    for name, refit in refits.items():
+        h, J = (refit["posterior"][n].values for n in ("h", "J"))
+        h, J = h.reshape(-1, 6)[::2], J.reshape(-1, 6, 6)[::2]
+        now, then = steps.now[unseen].astype(float), steps.next[unseen].astype(float)
+        theta = h[:, None] + np.einsum("kij,tj->kti", J, now)
+        chance = np.exp(np.sum(then * theta - np.log(2 * np.cosh(theta)), axis=2)).mean(axis=0)
+        # Every second draw here, another half there: they agree to what so few draws allow.
+        assert abs(np.log(chance).sum() - float(found["elpd"].sel(model=name))) < 3
+    assert int(found["transitions"]) == unseen.sum()
+
+
+def test_leave_one_out_is_that_of_refits():
+    """Of few transitions, each left out in turn, refitted exactly."""
+    data = glauber.simulate(3, 30, 1, rng=rng(3))
+    steps = glauber.transitions(data)
+    options = {"prior": "normal", "method": "laplace",
+               "settings": Settings(draws=500, chains=2, prior_draws=20, workers=1)}  # fmt: skip
+    fit = glauber.fit(data, **options)
+    found = judgement._left_out(fit, steps)
+    assert np.array_equal(found["which"], np.arange(30))
+    exact = []
+    for t in range(0, 30, 6):
+        kept = np.arange(30) != t
+        refit = glauber.fit(steps.take(kept), **options)
+        exact.append(judgement._predictive(refit, steps.take(~kept), most=4000)[0])
+    assert np.allclose(found["exact"][::6], exact, atol=0.2)
+    assert np.std(exact) > 0.5
+
+
+def test_a_part_of_the_transitions_speaks_for_all_with_its_error():
+    """The difference estimator covers the whole sum as often as its standard error says."""
+    draw, total = rng(5), 2000
+    block = np.repeat(np.arange(20), 100)
+    rough = draw.normal(-3, 1, total)
+    exact = rough - 0.2 + 0.1 * draw.standard_normal(total)
+    other_rough = rough + draw.normal(0.05, 0.3, total)
+    other = other_rough - 0.3 + 0.1 * draw.standard_normal(total)
+    z = []
+    for _ in range(300):
+        which = np.sort(draw.choice(total, 200, replace=False))
+        elpd, difference, se = judgement._estimated(
+            [rough, other_rough], [exact[which], other[which]], which, block
+        )
+        part = total**2 / 200 * 0.9 * np.var((other - other_rough - exact + rough)[which])
+        z.append((difference[1] - (other - exact).sum()) / np.sqrt(part))
+        assert se[1] ** 2 > part and se[0] == 0 and difference[0] == 0
+    assert abs(np.mean(z)) < 5 / np.sqrt(300) and 0.8 < np.std(z) < 1.25
+    everything = np.arange(total)
+    elpd, difference, se = judgement._estimated([rough, other_rough], [exact, other], everything,
+                                                block)  # fmt: skip
+    assert np.isclose(elpd[0], exact.sum()) and np.isclose(difference[1], (other - exact).sum())
+    naive = np.sqrt(total) * np.std(other - exact)
+    assert 0.5 * naive < se[1] < 2 * naive
+    # Blocks that go together: the error is that of their number, not of all transitions.
+    together = np.repeat(draw.standard_normal(20), 100)
+    _, _, se = judgement._estimated([0 * rough, together], [0 * rough, together], everything, block)
+    assert np.isclose(se[1], 100 * np.sqrt(20) * together.std() * np.sqrt(20 / 19))
+
+
+def test_runs_of_the_truth_are_as_far_off_as_the_data_from_themselves():
+    """Free running and one step ahead from many copies of the truth, on data that it made."""
+    data = glauber.simulate(6, 200, 20, rng=rng(11))
+    fit = glauber.fit(data, method="laplace", settings=SHORT.replace(draws=30))
+    draws = fit["posterior"].to_dataset()
+    draws["h"], draws["J"] = (xr.zeros_like(draws[n]) + data[n] for n in ("h", "J"))
+    fit["posterior"] = xr.DataTree(draws)
+    predicted = glauber.reproduce(fit, data, settings=SHORT)
+    seen = summed(data)
+    found = judgement.errors({"all data": predicted}, seen, None, rng())
+    assert np.all(np.abs(found["error"].values - 1) < 0.35)
+    z = (predicted["mean"] - seen.statistics().mean)[0] / predicted["mean_sd"][0]
+    assert np.abs(z).max() < 5
+    perfect = predicted.copy()
+    perfect["delayed"] = perfect["delayed"].copy(data=np.stack(2 * [seen.statistics().delayed]))
+    none = judgement.errors({"all data": perfect}, seen, None, rng())
+    assert np.allclose(none["error"], 0) and np.all(none["squared"].mean("resample") > 0.5)
+
+
+def test_predictions_do_not_depend_on_the_workers():
+    data = glauber.simulate(4, 60, 3, rng=rng())
+    fit = glauber.fit(data, method="laplace", settings=SHORT)
+    one, two = (glauber.reproduce(fit, data, draws=8, settings=SHORT.replace(workers=w))
+                for w in (1, 2))  # fmt: skip
+    xr.testing.assert_identical(one, two)
+
+
+# --- the posterior --------------------------------------------------------------------------------
+
+
+def test_the_posterior_mean_beats_maximum_likelihood():
+    """The benchmark of the literature in small: shrinkage that is inferred halves the error."""
+    data = glauber.simulate(20, 300, 1, width=3.0, start="ones", rng=rng(2))
+    fit = glauber.fit(data, method="laplace", settings=SHORT)
+    truth = data["J"].values
+    mean = fit["posterior"]["J"].mean(("chain", "draw")).values
+    best = glauber.classical(data)["newton_J"].values
+    assert np.mean((mean - truth) ** 2) < 0.5 * np.mean((best - truth) ** 2)
+    width = fit["posterior"]["scale"].values * np.sqrt(20)
+    assert abs(width.mean() - 3.0) < 5 * width.std()
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_calibration_problems_can_be_fitted(variant):
+    problem = glauber.calibration_problem(variant)
+    truth, data = problem.simulate(rng())
+    again, _ = problem.simulate(rng())
+    assert all(np.array_equal(truth[n], again[n]) for n in truth)
+    steps = glauber.transitions(data)
+    assert 190 <= len(steps) <= 2000 and steps.sites == 5
+    assert np.array_equal(truth["J"], truth["J"].T) == (variant == "symmetric")
+    fit = problem.fit(data, problem.settings.replace(seed=3, workers=1))
+    assert set(truth) <= set(fit["posterior"].data_vars)
+    expected = logistic.log_likelihood(steps, truth["h"], truth["J"]).sum()
+    assert np.isclose(problem.log_likelihood(truth, data), expected)
+    stored = fit["log_likelihood"]["states"].sum("transition")
+    assert abs(float(stored.mean()) - expected) < 40  # about half the 30 parameters, and noise
+
+
+def test_calibration_draws_couplings_of_the_width_that_it_says():
+    for variant in ("asymmetric", "symmetric"):
+        problem, draw = glauber.calibration_problem(variant), rng()
+        truths = [problem.simulate(draw)[0] for _ in range(20)]
+        unit = np.array([truth["J"][np.triu_indices(5)] / truth["scale"] for truth in truths])
+        assert abs(unit.std() - 1) < 5 / np.sqrt(2 * unit.size)
+        assert np.ptp([truth["scale"] for truth in truths]) > 0.2
+
+
+def test_an_unknown_variant_is_refused():
+    with pytest.raises(DataError, match="asymmetric"):
+        glauber.calibration_problem("tilted")
+
+
+def test_large_data_get_laplace_and_few_draws():
+    settings = Settings()
+    small = glauber.transitions(glauber.simulate(4, 50, rng=rng()))
+    assert glauber.plan(small, None, settings) == ("mcmc", settings, "")
+    now = np.zeros((20_000, 100), np.int8)
+    big = logistic.Transitions(now, now.copy(), "0/1", np.zeros(20_000, int), np.arange(100))
+    assert glauber.large(big) and not glauber.large(small)
+    method, kept, said = glauber.plan(big, None, settings)
+    assert method == "laplace" and kept.draws * 4 * 100**2 * 8 <= 30e6
+    assert "Laplace" in said and f"{4 * kept.draws} draws" in said
+    assert glauber.plan(big, "mcmc", settings, exact=True)[:2] == ("mcmc", settings)
+
+
+# --- figures and story ----------------------------------------------------------------------------
+
+
+def test_figures_and_story_are_made_from_files_alone(judged, tmp_path):
+    _, fits, _ = judged[False]
+    for name, fit in fits.items():
+        bayesinf.save(fit, tmp_path / f"{name}.nc")
+        for group in fit.children.values():
+            assert all("units" in v.attrs and v.size for v in group.data_vars.values())
+    read = {name: bayesinf.load(tmp_path / f"{name}.nc") for name in MODELS}
+    told = glauber.story(read)
+    assert "above 0.999" in told.answer.paragraphs[0]
+    assert "the asymmetric model captures them better" in told.answer.paragraphs[0]
+    sections = told.answer, told.numbers, told.predictive, told.classical, told.priors
+    for section in sections:
+        words = [*section.paragraphs, *(t.caption for t in section.tables)]
+        words += [str(cell) for t in section.tables for cell in t.frame.to_numpy().ravel()]
+        assert "nan" not in re.findall(r"\w+", " ".join(words).lower())
+    pictures = {picture.name: picture.figure for part in sections for picture in part.pictures}
+    assert {"delayed", "couplings", "classical", "statistics_running_freely",
+            "statistics_one_step_ahead", "prior_posterior"} <= set(pictures)  # fmt: skip
+    for name, figure in pictures.items():
+        figure.savefig(tmp_path / f"{name}.png")
+        shown = [axis for axis in figure.axes if axis.axison]
+        assert all(axis.lines or axis.patches or axis.collections for axis in shown), name
+
+
+def test_the_story_can_do_without_truth_a_top_or_a_rest(tmp_path):
+    """Data with a constant site and too few transitions to hold any out."""
+    states = glauber.simulate(3, 8, 1, rng=rng())["states"].values.copy()
+    states[..., 1] = -1
+    data = bayesinf.data.raster_from_arrays(states, axes="repeat,time,site")
+    assert glauber.split(data) is None
+    fits = {}
+    for name in MODELS:
+        kind = {"symmetric": name == "symmetric", "self_coupling": False}
+        fit = glauber.fit(data, method="laplace", settings=SHORT, **kind)
+        fits[name] = glauber.annotated(fit, classical=glauber.classical(data, **kind))
+    told = glauber.story(glauber.judged(fits, data, settings=SHORT))
+    assert "Site 1 is always -1" in " ".join(told.answer.paragraphs)
+    assert "no answer here" in told.classical.paragraphs[0]
+    assert "hardly constrain" in " ".join(told.priors.paragraphs)
+    for section in (told.answer, told.numbers, told.predictive, told.classical, told.priors):
+        for picture in section.pictures:
+            picture.figure.savefig(tmp_path / "figure.png")
+
+
+def test_results_kept_beside_a_fit_come_back_as_they_were(judged):
+    _, fits, _ = judged[True]
+    extra = xr.Dataset({"a": ("k", [1.0, 2.0], {"units": "1"})}, {"k": ["x", "y"]})
+    fit = glauber.annotated(fits["symmetric"], extra=extra)
+    xr.testing.assert_identical(glauber.noted(fit, "extra"), extra)
+    assert glauber.noted(fit, "other") is None
+    assert glauber.noted(fits["symmetric"], "extra") is None

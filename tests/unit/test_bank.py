@@ -1,0 +1,284 @@
+"""Banks of states: sums over them against sums over all, and optima against exact ones."""
+
+import math
+
+import numpy as np
+import pytest
+
+from bayesinf.models import binary
+from bayesinf.models.couplings import Prior, default
+from bayesinf.models.pairwise import bank, enumeration, optimum
+from bayesinf.models.pairwise.likelihood import Pairwise
+from bayesinf.models.priors import HalfCauchy, Normal
+
+both = pytest.mark.parametrize("encoding", ["±1", "0/1"])
+
+
+def rng(*key):
+    return np.random.default_rng(key)
+
+
+def parameters(sites, key=0, width=0.4):
+    """Random fields and couplings, packed."""
+    return rng(key, sites).normal(0, width, sites * (sites + 1) // 2)
+
+
+def exact_moments(theta, encoding, samples):
+    """Moments that data of this size would have without sampling error."""
+    _, phi = enumeration.expectations(theta, encoding)
+    sites = binary.sites_of(theta.size)
+    return binary.Moments(encoding, samples, phi[:sites], phi[sites:])
+
+
+def sampled(theta, encoding, samples, key=0):
+    """Moments of data, and their distinct states with counts."""
+    _, p = enumeration.probabilities(theta, encoding)
+    counts = enumeration.sample(p, samples, rng(key, samples))
+    seen = np.flatnonzero(counts)
+    states = binary.decoded(seen, binary.sites_of(theta.size), encoding)
+    data = binary.of_states(np.repeat(states, counts[seen], axis=0), encoding)
+    return data, (states, counts[seen])
+
+
+def held(theta, encoding, size=50_000, key=0, **more):
+    return bank.draw(theta, encoding, size, rng(key, size), workers=2, **more)
+
+
+# ── Sums ─────────────────────────────────────────────────────────────────────────────────────────
+
+
+@both
+def test_ratios_and_moments_are_those_of_all_states(encoding):
+    theta = parameters(8)
+    found = held(theta, encoding)
+    away = theta + rng(1).normal(0, 0.05, (5, theta.size))
+    ratio, phi, size = found.evaluate(away, gradient=True)
+    here, expected = enumeration.expectations(theta, encoding)
+    there, moments = enumeration.expectations(away, encoding)
+    fisher = enumeration.curvature(theta, encoding)[2]
+    # The first order has the error of the long run; what is left is of second order in Δ.
+    delta = away - theta
+    variance = np.einsum("ri,ij,rj->r", delta, fisher, delta)
+    error = np.sqrt((variance + variance**2) / found.effective)
+    assert np.max(np.abs(ratio - (there - here)) / error) < 5
+    spread = np.sqrt(np.diag(fisher) / found.effective)
+    assert np.max(np.abs(found.phi - expected) / spread) < 6
+    assert np.max(np.abs(phi - moments) / spread) < 8
+    assert np.all(size > 0.5 * found.size) and found.size == pytest.approx(50_000, rel=0.5)
+    np.testing.assert_allclose(found.evaluate(theta[None])[0], 0.0, atol=1e-12)
+
+
+def test_states_of_another_model_are_found_out():
+    theta = parameters(8)
+    other = held(parameters(8, 3), "±1")
+    lied = bank.Bank(theta, **{name: getattr(other, name) for name in other.__dataclass_fields__
+                               if name != "theta"})  # fmt: skip
+    _, expected = enumeration.expectations(theta, "±1")
+    spread = np.sqrt(np.diag(enumeration.curvature(theta, "±1")[2]) / lied.effective)
+    assert np.max(np.abs(lied.phi - expected) / spread) > 20
+
+
+@both
+@pytest.mark.parametrize("kind", [bank._Sparse, bank._Dense])
+def test_derivatives_are_those_of_the_bank_itself(encoding, kind):
+    theta, step = parameters(6), 1e-5
+    found = held(theta, encoding, 3000)
+    found.__dict__["features"] = kind(found.states)
+    point = theta + rng(2).normal(0, 0.1, theta.size)
+    unit = step * np.eye(theta.size)
+    up, down = (found.evaluate(point + side * unit, gradient=True) for side in (1, -1))
+    _, phi, _ = found.evaluate(point[None], gradient=True)
+    fisher = found.fisher(point)
+    np.testing.assert_allclose(phi[0], (up[0] - down[0]) / (2 * step), atol=1e-8)
+    np.testing.assert_allclose(fisher, (up[1] - down[1]) / (2 * step), atol=1e-8)
+    v = rng(3).normal(size=theta.size)
+    np.testing.assert_allclose(found.product(found.weights(point), v), fisher @ v, atol=1e-12)
+    # By hand, state by state.
+    low = binary.ENCODINGS[encoding]
+    s = np.where(found.states == 1, 1.0, low)
+    i, j = binary.pairs(6)
+    features = np.concatenate([s, s[:, i] * s[:, j]], axis=1)
+    w = found.count * found.inflate * np.exp(features @ (point - theta))
+    w /= w.sum()
+    np.testing.assert_allclose(found.weights(point), w, atol=1e-12)
+    centred = features - w @ features
+    np.testing.assert_allclose(fisher, (centred.T * w) @ centred, atol=1e-12)
+    plain = found.count * found.inflate / (found.count @ found.inflate)
+    np.testing.assert_allclose(phi[0], found.phi + (w - plain) @ features, atol=1e-12)
+
+
+def test_blocks_and_workers_change_nothing(monkeypatch):
+    theta = parameters(14)
+    found = held(theta, "0/1", 40_000)
+    points = theta + rng(4).normal(0, 0.05, (3, theta.size))
+    one = found.evaluate(points, gradient=True)
+    monkeypatch.setattr(bank, "BLOCK", 700)
+    many = found.evaluate(points, gradient=True)
+    for a, b in zip(one, many, strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-9, atol=1e-12)
+    object.__setattr__(found, "workers", 1)
+    for a, b in zip(many, found.evaluate(points, gradient=True), strict=True):
+        np.testing.assert_array_equal(a, b)
+    np.testing.assert_allclose(found.fisher(theta), held(theta, "0/1", 40_000).fisher(theta))
+
+
+def test_far_away_nothing_overflows():
+    found = held(parameters(6), "±1", 2000)
+    ratio, phi, size = found.evaluate(found.theta[None] + 300.0, gradient=True)
+    assert np.isfinite(ratio).all() and np.isfinite(phi).all() and 1 <= size[0] < 2000
+
+
+@both
+def test_the_same_seed_gives_the_same_bank(encoding):
+    a, b = (held(parameters(7), encoding, 5000) for _ in range(2))
+    for name in ("states", "count", "inflate", "phi", "population", "triple", "last"):
+        np.testing.assert_array_equal(getattr(a, name), getattr(b, name), err_msg=name)
+    assert a.count.sum() >= 5000 and len(np.unique(binary.codes(a.states))) == len(a.states)
+
+
+@pytest.mark.parametrize("fields", [0.0, -3.0])
+def test_of_too_many_states_those_with_leverage_are_kept_and_nothing_is_biased(fields):
+    theta = parameters(24, 5, 0.3)
+    theta[:24] += fields
+    whole = held(theta, "0/1", 60_000, work=math.inf)
+    direct = whole.fisher(theta)
+    work = 0.3 * bank._cost(whole.states).sum()
+    shift, scale = [], np.sqrt(np.diag(direct))
+    for key in range(12):
+        keep, inflate = bank._thinned(whole.states, whole.count, work, rng(6, key))
+        assert bank._cost(whole.states[keep]).sum() < 1.1 * work
+        weight = whole.count[keep] * inflate[keep]
+        assert weight.sum() == pytest.approx(whole.count.sum(), rel=0.05)
+        on = whole.states[keep].astype(float)
+        i, j = binary.pairs(24)
+        features = np.concatenate([on, on[:, i] * on[:, j]], axis=1)
+        shift.append((weight @ features**2 / whole.count.sum() - whole.phi) / scale)
+    shift = np.array(shift)
+    # The mean over repeated choices against its own error; 300 statistics are looked at.
+    z = shift.mean(axis=0) / (shift.std(axis=0, ddof=1) / math.sqrt(len(shift)) + 1e-9)
+    assert np.max(np.abs(shift)) < 0.5 and np.sqrt(np.mean(z**2)) < 2
+    np.testing.assert_array_equal(bank._thinned(whole.states, whole.count, math.inf, rng(7))[1], 1)
+
+
+@both
+def test_centred_statistics_are_diagonal_where_sites_are_independent(encoding):
+    sites = 6
+    theta = enumeration.pack(rng(8).normal(-0.5, 0.7, sites), np.zeros(15))
+    data = exact_moments(theta, encoding, 100)
+    centred = bank._Centred(data)
+    fisher = enumeration.curvature(theta, encoding)[2]
+    change = np.array([centred.slopes(unit) for unit in np.eye(theta.size)]).T
+    diagonal = change @ fisher @ change.T
+    np.testing.assert_allclose(diagonal, np.diag(centred.variances(data.statistics)), atol=1e-12)
+    v = rng(9).normal(size=theta.size)
+    np.testing.assert_allclose(centred.steps(v), change.T @ v, atol=1e-12)
+    np.testing.assert_allclose(change @ centred.back(v), v, atol=1e-12)
+    np.testing.assert_allclose(change.T @ centred.forth(v), v, atol=1e-12)
+    # And their variances, where they are not.
+    theta = parameters(sites, 4, 0.8)
+    _, phi, fisher = enumeration.curvature(theta, encoding)
+    np.testing.assert_allclose(
+        centred.variances(phi), np.diag(change @ fisher @ change.T), atol=1e-12
+    )
+
+
+# ── Optima ───────────────────────────────────────────────────────────────────────────────────────
+
+
+def solved(data, prior, seen=None, key=0, size=25.0):
+    """Optimum by banks alone."""
+    theta, last = bank.locate(data, prior, rng(key, 1), 2, seen)
+    found = bank.draw(theta, data.encoding, size * data.samples, rng(key, 2), start=last, workers=2)
+    problem = bank.Banked(data, prior, 2, found)
+    return problem, optimum.maximum(problem)
+
+
+@both
+@pytest.mark.parametrize("states", [False, True])
+def test_the_optimum_is_the_exact_one_but_for_the_error_of_the_long_run(encoding, states):
+    data, seen = sampled(parameters(10, 1), encoding, 8000)
+    prior = default(encoding)
+    exact = optimum.maximum(Pairwise(data, prior))
+    problem, found = solved(data, prior, seen if states else None)
+    sds = np.linalg.cholesky(exact.precision).T @ (found.theta - exact.theta)
+    # 55 numbers of that size each: five standard errors of their rms above it.
+    shift = np.sqrt(data.samples / problem.bank.effective)
+    assert np.sqrt(np.mean(sds**2)) < 1.5 * shift < 0.4
+    assert np.linalg.norm(np.linalg.solve(np.linalg.cholesky(found.precision), found.gradient)) < 0.01
+    assert np.abs(found.precision / exact.precision - 1)[np.diag_indices(55)].max() < 0.1
+    elsewhere = optimum.maximum(problem, start=found.theta + 5.0)
+    np.testing.assert_allclose(elsewhere.theta, found.theta, atol=1e-3)
+    judged = optimum.judged(found, problem, rng(11))
+    assert judged.residual_error == pytest.approx(1 / 3, rel=0.05)
+    assert np.abs(judged.residual).max() < 3
+    moved = optimum.Optimum(found.theta + 0.1, 0.0, found.gradient, lambda: None, 0)
+    assert np.abs(optimum.judged(moved, problem, rng(11)).residual).max() > 5
+
+
+def test_twenty_four_sites_in_two_independent_halves():
+    halves = [parameters(12, key, 0.3) for key in (1, 2)]
+    parts = [exact_moments(theta, "±1", 20_000) for theta in halves]
+    mean = np.concatenate([part.mean for part in parts])
+    second = np.outer(mean, mean)
+    for k, part in enumerate(parts):
+        block = slice(12 * k, 12 * (k + 1))
+        second[block, block] = binary.matrix(part.pair, 12)
+    data = binary.Moments("±1", 20_000, mean, second[binary.pairs(24)])
+    problem, found = solved(data, None)
+    h = np.concatenate([theta[:12] for theta in halves])
+    J = np.zeros((24, 24))
+    for k, theta in enumerate(halves):
+        J[12 * k : 12 * (k + 1), 12 * k : 12 * (k + 1)] = binary.matrix(theta[12:], 12)
+    truth = enumeration.pack(h, J[binary.pairs(24)])
+    sds = np.linalg.cholesky(found.precision).T @ (found.theta - truth)
+    assert np.sqrt(np.mean(sds**2)) < 1.5 * np.sqrt(data.samples / problem.bank.effective) < 0.4
+    # Ratios of partition functions add up too.
+    near = truth + rng(12).normal(0, 0.005, truth.size)
+    near[24:][J[binary.pairs(24)] == 0] = 0.0
+    of_half = lambda theta, k: enumeration.log_partition(enumeration.pack(
+        theta[12 * k : 12 * (k + 1)],
+        binary.matrix(theta[24:], 24)[12 * k : 12 * (k + 1), 12 * k : 12 * (k + 1)][
+            binary.pairs(12)]), "±1")  # fmt: skip
+    expected = sum(of_half(near, k) - of_half(truth, k) for k in (0, 1))
+    got = np.diff(problem.log_partition(np.stack([truth, near]))).item()
+    sd = np.sqrt((near - truth) @ (found.precision / data.samples) @ (near - truth))
+    assert abs(got - expected) < 6 * sd / np.sqrt(problem.bank.effective) + 1e-4
+
+
+def homogeneous(sites, field, coupling, samples):
+    """Moments of 0/1 sites that all are alike, from a sum over how many are on."""
+    number = np.arange(sites + 1)
+    log_p = np.array([math.lgamma(sites + 1) - math.lgamma(k + 1) - math.lgamma(sites - k + 1)
+                      for k in number]) + field * number + coupling * number * (number - 1) / 2  # fmt: skip
+    p = np.exp(log_p - log_p.max())
+    p /= p.sum()
+    mean = p @ number / sites
+    pair = p @ (number * (number - 1)) / (sites * (sites - 1))
+    count = sites * (sites - 1) // 2
+    data = binary.Moments("0/1", samples, np.full(sites, mean), np.full(count, pair))
+    return data, enumeration.pack(np.full(sites, field), np.full(count, coupling)), p
+
+
+def test_sites_that_burst_together_are_solved():
+    # Without couplings 32 sites would be on by 2.0 ± 1.4; here by 2.3 ± 2.9, at times by 15.
+    data, truth, p = homogeneous(32, -3.25, 0.125, 50_000)
+    number = np.arange(33)
+    mean = p @ number
+    assert p @ (number - mean) ** 2 > 2.5 * mean and np.all(np.diff(p[3:]) < 0)
+    problem, found = solved(data, None)
+    sds = np.linalg.cholesky(found.precision).T @ (found.theta - truth)
+    assert np.sqrt(np.mean(sds**2)) < 2 * np.sqrt(data.samples / problem.bank.effective) < 0.5
+    np.testing.assert_allclose(problem.bank.population, p, atol=0.01)
+
+
+def test_a_width_settles_at_that_of_the_couplings():
+    sites = 40
+    J = rng(13).normal(0, 0.3, sites * (sites - 1) // 2)
+    data = binary.Moments("±1", 10**6, np.zeros(sites), np.zeros(J.size))
+    theta = enumeration.pack(np.zeros(sites), J)
+    prior = Prior(Normal(0, 1), HalfCauchy(1.0))
+    assert bank.settled_width(prior, data, theta) == pytest.approx(J.std(), rel=0.01)
+    assert bank.settled_width(default("±1"), data, theta) == 1.0
+    few = binary.Moments("±1", 10, np.zeros(sites), np.zeros(J.size))
+    width = bank.settled_width(prior, few, theta)
+    assert width**2 == pytest.approx(np.mean(J**2) + 1 / (10 * 21 / 22 + width**-2), rel=0.2)

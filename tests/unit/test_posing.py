@@ -1,0 +1,116 @@
+"""Beyond enumeration: a bank of sampled states against the sums over all states that it replaces."""
+
+import numpy as np
+import pytest
+
+from bayesinf.checks import check
+from bayesinf.models import binary, pairwise
+from bayesinf.models.pairwise import bank, enumeration, posing, predictive, sampling
+from bayesinf.models.pairwise.likelihood import Pairwise
+from bayesinf.settings import Settings
+
+both = pytest.mark.parametrize("encoding", ["±1", "0/1"])
+
+
+def population(sites, samples, encoding="±1", key=0):
+    rng = np.random.default_rng((key, sites))
+    theta = rng.normal(0, sites**-0.5, sites * (sites + 1) // 2)
+    theta[sites:] *= 0.7
+    states = sampling.sample(theta, "±1", samples, rng=rng).states[:samples]
+    return theta, states if encoding == "±1" else (states + 1) // 2
+
+
+@pytest.fixture
+def few(monkeypatch):
+    """Call eight sites too many for enumeration."""
+    monkeypatch.setattr(enumeration, "LARGEST", 5)
+
+
+def sampled(states, encoding, prior="inferred"):
+    rng = np.random.default_rng(1)
+    data = binary.moments(states, encoding)
+    return posing.posed(data, pairwise.named(prior, encoding), rng, workers=2)
+
+
+@both
+def test_a_bank_answers_like_all_states(encoding, monkeypatch):
+    _, states = population(8, 2000, encoding)
+    exact = Pairwise(binary.moments(states, encoding), pairwise.named("inferred", encoding))
+    monkeypatch.setattr(enumeration, "LARGEST", 5)
+    problem = sampled(states, encoding)
+    monkeypatch.setattr(enumeration, "LARGEST", 20)
+    assert isinstance(problem, bank.Banked) and not isinstance(exact, bank.Banked)
+    top = pairwise.maximum(exact, problem.settled)
+    root, count = np.linalg.cholesky(top.precision), len(top.theta)
+    z = np.random.default_rng(2).normal(size=(15, count))
+    theta = (top.theta + np.linalg.solve(root.T, z.T).T).reshape(3, 5, count)
+    log_z, phi = problem.expectations(theta)
+    true_z, true_phi = exact.expectations(theta)
+    # Errors of log Z at the centre are common to all; five of its standard errors.
+    assert np.abs(np.mean(log_z - true_z)) < 5 * problem.log_z_error + 1e-3
+    # Of the likelihood's differences, which matter: a shift of a fifth of an sd at most is meant.
+    rest = problem.samples * (log_z - true_z - np.mean(log_z - true_z))
+    assert np.abs(rest).max() < 5 * problem.evidence(theta)[0]["bank_shift"].max() * count**0.5
+    error = np.sqrt(np.maximum(np.diag(exact.state_curvature(top.theta)[2]), 0) / problem.samples)
+    assert np.abs((phi - true_phi) / error).max() < 1.0
+    np.testing.assert_allclose(
+        np.diag(problem.state_curvature(top.theta)[2]),
+        np.diag(exact.state_curvature(top.theta)[2]), rtol=0.1,
+    )  # fmt: skip
+    found = problem.evidence(theta)[0]
+    assert found["bank_size"].shape == (3, 5) and found["bank_size"].min() > 10_000
+    assert found["bank_k"].max() < 0.5 and found["log_z_error"].max() < 0.05
+
+
+@both
+def test_replicas_from_a_bank_are_those_of_the_model(encoding, few):
+    _, states = population(8, 3000, encoding)
+    problem = sampled(states, encoding)
+    theta = np.repeat(problem.bank.theta[None] + 0.02, 60, axis=0)
+    replicas = predictive.replicas(problem, theta, np.random.default_rng(3))
+    enumeration.LARGEST = 20
+    _, p = enumeration.probabilities(theta[0], encoding)
+    true = predictive.Summary.of(p, encoding)
+    q = enumeration.products(p, encoding)
+    for name in ("phi", "triple", "population"):
+        seen = np.array([getattr(summary, name) for summary in replicas])
+        expected = getattr(true, name)
+        spread = seen.std(axis=0, ddof=1)
+        off = np.abs(seen.mean(axis=0) - expected)
+        shift = np.sqrt(problem.samples / problem.bank.effective)
+        assert np.all(off < (6 / 60**0.5 + 6 * shift) * np.maximum(spread, 1e-4)), name
+    fisher = np.diag(enumeration.fisher(q, encoding))
+    spread = np.std([summary.phi for summary in replicas], axis=0, ddof=1)
+    ratio = spread / np.sqrt(fisher / problem.samples)
+    assert np.all(np.abs(np.log(ratio)) < 6 / np.sqrt(2 * 60))
+
+
+def test_many_sites_are_fitted_and_believed():
+    truth, states = population(22, 4000, key=4)
+    settings = Settings(draws=50, chains=4, prior_draws=8)
+    fit = pairwise.fit(states, encoding="±1", prior="inferred", method="laplace",
+                       settings=settings)  # fmt: skip
+    draws = np.concatenate([fit["posterior"][name].values.reshape(200, -1) for name in "hJ"], axis=1)
+    z = (truth - draws.mean(axis=0)) / draws.std(axis=0)
+    # 253 z-scores: their mean square is one, with a standard deviation of 0.09.
+    assert 0.5 < np.mean(z**2) < 1.6
+    names = {item.name: item for item in check(fit).checks}
+    assert names["bank of states"].passed and names["predictive p"].passed
+    assert fit["observed_data"]["count"].sum() == 4000
+    for name in ("mean", "pair_mean", "triple_mean", "population"):
+        seen, replica = fit["observed_data"][name], fit["posterior_predictive"][name]
+        assert np.abs(replica.mean(("chain", "draw")) - seen).max() < 0.1, name
+
+
+def test_maximum_likelihood_of_independent_halves_is_that_of_each():
+    _, left = population(11, 6000, key=5)
+    _, right = population(11, 6000, key=6)
+    whole = np.concatenate([left, np.random.default_rng(0).permutation(right)], axis=1)
+    found = pairwise.maximum_likelihood(whole, encoding="±1")
+    data = binary.moments(whole, "±1")
+    drawn = sampling.sample(found.theta, "±1", 200_000, rng=np.random.default_rng(7))
+    model = sampling.feature_moments(drawn.states, "±1")
+    error = np.concatenate([data.mean_error, data.pair_error])
+    noise = sampling.moment_errors(drawn)
+    # Moments are matched to well below the sampling error of the data.
+    assert np.all(np.abs(model - data.statistics) < 0.5 * error + 6 * noise)

@@ -1,0 +1,75 @@
+"""Which fields and couplings do the states of a population speak for, and are pairs enough?
+
+Without --data: 20 000 simulated states of 10 sites, whose couplings are known.
+"""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from bayesinf import workflow
+
+POPULATION = Path(__file__).parents[1] / "data" / "population" / "population.npz"
+
+
+def main(
+    data: workflow.DataFile = None,
+    output: workflow.Output = None,
+    seed: workflow.Seed = 1,
+    draws: workflow.Draws = None,
+    tune: workflow.Tune = None,
+    chains: workflow.Chains = None,
+    quick: workflow.Quick = False,
+    scheduler: workflow.Scheduler = None,
+    cells: Annotated[
+        str | None, typer.Option(help="Sites to keep, from 0: '40' the first forty, or '0-9,12'.")
+    ] = None,
+    repeats: Annotated[str | None, typer.Option(help="Repeats to keep, likewise.")] = None,
+    encoding: Annotated[
+        str | None, typer.Option(help="'±1' or '0/1': of the result; default: that of the data.")
+    ] = None,
+    axes: Annotated[
+        str | None, typer.Option(help="Order of the axes, as in 'repeat,time,site'.")
+    ] = None,
+    prior: Annotated[
+        str, typer.Option(help="Of the couplings: normal, inferred, laplace or horseshoe.")
+    ] = "inferred",
+    method: Annotated[
+        str | None, typer.Option(help="mcmc (default to 40 sites), laplace (above), or pseudo.")
+    ] = None,
+):
+    """Infer fields and couplings of binary states, and ask whether pairs are enough."""
+    with workflow.run(
+        "boltzmann_equilibrium", output, seed=seed, draws=draws, tune=tune, chains=chains,
+        quick=quick, scheduler=scheduler,
+    ) as run:  # fmt: skip
+        from bayesinf.systems import boltzmann as system
+
+        with run.step("load"):
+            population = system.read(
+                data or POPULATION, cells=cells, repeats=repeats, encoding=encoding, axes=axes
+            )
+        sites = population.sizes["site"]
+        method = method or system.default_method(sites)
+        chained = independent = run.settings
+        if draws is None:
+            # R-hat of fifty parameters and more asks for longer chains than a look at a few.
+            longer = chained.replace(draws=max(chained.draws, 400))
+            chained = system.affordable(longer, sites, independent=method != "mcmc")
+            independent = system.affordable(longer, sites, independent=True)
+        with run.step("posterior"):
+            posterior = system.fit(population, prior, method, settings=chained)
+        with run.step("maximum likelihood"):
+            likelihood = system.maximum_likelihood_fit(population, settings=independent)
+        with run.step("quick routes"):
+            sides = {"approximate": system.approximations(population)}
+        if data is None:
+            with run.step("learning"):
+                sides["learning"] = system.learning_study(run.settings)
+        run.finish(system.story, {"posterior": posterior,
+                                  "mle": system.annotated(likelihood, **sides)})  # fmt: skip
+
+
+if __name__ == "__main__":
+    workflow.cli(main)
