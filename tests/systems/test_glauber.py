@@ -102,10 +102,11 @@ def test_simulated_populations_are_as_asked_for():
     assert np.array_equal(plain["states"], 2 * other["states"].values - 1)
     back = convert_directed(other["h"].values, other["J"].values, "0/1", "±1")
     assert np.allclose(back[0], plain["h"]) and np.allclose(back[1], J)
-    mirror = glauber.simulate(6, 40, 3, symmetric=True, self_coupling=False, rng=rng())["J"].values
+    mirror = glauber.simulate(6, 40, 3, asymmetry=0.0, self_coupling=False, rng=rng())["J"].values
     assert np.array_equal(mirror, mirror.T) and not np.diag(mirror).any()
     for symmetric in (True, False):
-        wide = glauber.simulate(60, 1, width=3.0, symmetric=symmetric, rng=rng())["J"].values
+        wide = glauber.simulate(60, 1, width=3.0, asymmetry=float(not symmetric), rng=rng())
+        wide = wide["J"].values
         above = wide[np.triu_indices(60)]
         assert abs(above.std() * np.sqrt(60) / 3 - 1) < 5 / np.sqrt(2 * above.size)
     for wrong in ({"sites": 0}, {"steps": 0}, {"width": -1.0}, {"start": "zeros"},
@@ -339,7 +340,7 @@ def test_maximum_likelihood_meets_the_delayed_correlations_one_step_ahead():
 
 @pytest.mark.parametrize("symmetric", [True, False])
 def test_newton_is_at_the_top_and_the_descent_on_its_way(symmetric):
-    data = glauber.simulate(5, 400, 2, width=1.5, symmetric=symmetric, rng=rng())
+    data = glauber.simulate(5, 400, 2, width=1.5, asymmetry=float(not symmetric), rng=rng())
     steps = glauber.transitions(data)
     found = glauber.classical(data, symmetric=symmetric)
     assert found["gradient"] <= 1e-8 and found.sizes["iteration"] == 151
@@ -369,7 +370,7 @@ def judged():
     """Whether the truth is symmetric to data and fits, judged, as the workflow has them."""
 
     def make(symmetric):
-        data = glauber.simulate(6, 200, 10, width=1.2, symmetric=symmetric, field=(-0.2, 0.2),
+        data = glauber.simulate(6, 200, 10, width=1.2, asymmetry=float(not symmetric), field=(-0.2, 0.2),
                                 rng=rng(7))  # fmt: skip
         steps = glauber.transitions(data)
         unseen = glauber.split(steps)

@@ -204,7 +204,9 @@ def test_the_optimum_is_the_exact_one_but_for_the_error_of_the_long_run(encoding
     # 55 numbers of that size each: five standard errors of their rms above it.
     shift = np.sqrt(data.samples / problem.bank.effective)
     assert np.sqrt(np.mean(sds**2)) < 1.5 * shift < 0.4
-    assert np.linalg.norm(np.linalg.solve(np.linalg.cholesky(found.precision), found.gradient)) < 0.01
+    assert (
+        np.linalg.norm(np.linalg.solve(np.linalg.cholesky(found.precision), found.gradient)) < 0.01
+    )
     assert np.abs(found.precision / exact.precision - 1)[np.diag_indices(55)].max() < 0.1
     elsewhere = optimum.maximum(problem, start=found.theta + 5.0)
     np.testing.assert_allclose(elsewhere.theta, found.theta, atol=1e-3)

@@ -344,7 +344,9 @@ def test_fast_route_and_nuts_draw_from_the_same_posterior(name):
         logs = [np.log(np.abs(f["posterior"][variable]) + 1e-3) for f in (own, nuts)]
         # Six standard errors; NUTS may stick where a scale meets zero, so its own ESS sets them.
         count = [np.minimum(az.ess(x).values, az.ess(x, method="sd").values) for x in logs]
-        mean, sd = ([getattr(x, m)(("chain", "draw")).values for x in logs] for m in ("mean", "std"))
+        mean, sd = (
+            [getattr(x, m)(("chain", "draw")).values for x in logs] for m in ("mean", "std")
+        )
         error = 6 * np.hypot(sd[0] / np.sqrt(count[0]), sd[1] / np.sqrt(count[1]))
         assert np.all(np.abs(mean[0] - mean[1]) < error), variable
         # Of a logarithm of an sd: 1/√(2 ESS) for a normal, more for the tails of these.

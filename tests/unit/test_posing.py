@@ -90,7 +90,9 @@ def test_many_sites_are_fitted_and_believed():
     settings = Settings(draws=50, chains=4, prior_draws=8)
     fit = pairwise.fit(states, encoding="±1", prior="inferred", method="laplace",
                        settings=settings)  # fmt: skip
-    draws = np.concatenate([fit["posterior"][name].values.reshape(200, -1) for name in "hJ"], axis=1)
+    draws = np.concatenate(
+        [fit["posterior"][name].values.reshape(200, -1) for name in "hJ"], axis=1
+    )
     z = (truth - draws.mean(axis=0)) / draws.std(axis=0)
     # 253 z-scores: their mean square is one, with a standard deviation of 0.09.
     assert 0.5 < np.mean(z**2) < 1.6

@@ -504,7 +504,9 @@ class Banked(Pairwise):
 
     def _evaluate(self, theta, gradient):
         rows = np.reshape(theta, (-1, self.size))
-        parts = [self.bank.evaluate(rows[k : k + ROWS], gradient) for k in range(0, len(rows), ROWS)]
+        parts = [
+            self.bank.evaluate(rows[k : k + ROWS], gradient) for k in range(0, len(rows), ROWS)
+        ]
         shape = np.shape(theta)[:-1]
         ratio, phi, size = (
             np.concatenate(found) if found[0] is not None else None

@@ -16,7 +16,10 @@ from bayesinf.models.priors import Normal
 
 FEW = 1000  # distinct states
 TOGETHER = 2**11  # states whose triples are multiplied at once
-EACH, LEAST = 100, 1e6  # states of a bank for each parameter; additions that a sum may cost at least
+EACH, LEAST = (
+    100,
+    1e6,
+)  # states of a bank for each parameter; additions that a sum may cost at least
 
 
 class Sampled(bank.Banked):

@@ -27,7 +27,7 @@ def simulate(
     *,
     width: float = 1.0,
     field: tuple[float, float] = (0.0, 0.0),
-    symmetric: bool = False,
+    asymmetry: float = 1.0,
     self_coupling: bool = True,
     start: str = "random",
     encoding: str = "±1",
@@ -45,7 +45,8 @@ def simulate(
     repeats : runs with the same couplings.
     width : g.
     field : mean and sd of the fields.
-    symmetric : whether J_ij = J_ji.
+    asymmetry : a of J = √(1 − a²) S + a A, where S is symmetric and A is not: 0 makes J symmetric, 1
+        leaves J_ij and J_ji independent.
     self_coupling : whether J_ii differs from zero.
     start : ``ones`` or ``random``.
     encoding : "±1" or "0/1", to which states, fields and couplings are brought at the end.
@@ -64,14 +65,17 @@ def simulate(
     ----------
     Glauber, J. Math. Phys. 4, 294 (1963), doi:10.1063/1.1703954.
     """
-    if min(sites, steps, repeats) < 1 or not width >= 0 or start not in STARTS:
+    size = min(sites, steps, repeats)
+    if size < 1 or not width >= 0 or not 0 <= asymmetry <= 1 or start not in STARTS:
         raise DataError("no such population", expected="sites, steps and repeats ≥ 1, width ≥ 0, "
-                        f"start one of {', '.join(STARTS)}",
-                        found=f"{sites}, {steps}, {repeats}, {width} and {start}")  # fmt: skip
+                        f"asymmetry 0 to 1, start one of {', '.join(STARTS)}",
+                        found=f"{sites}, {steps}, {repeats}, {width}, {asymmetry} and {start}")  # fmt: skip
     rng = DEFAULT.generator("simulate") if rng is None else rng
-    J = width / np.sqrt(sites) * rng.standard_normal((sites, sites))
-    if symmetric:
-        J = np.triu(J) + np.triu(J, 1).T
+    J = asymmetry * rng.standard_normal((sites, sites))
+    if asymmetry < 1:
+        upper = rng.standard_normal((sites, sites))
+        J += np.sqrt(1 - asymmetry**2) * (np.triu(upper) + np.triu(upper, 1).T)
+    J *= width / np.sqrt(sites)
     if not self_coupling:
         np.fill_diagonal(J, 0.0)
     h = field[0] + field[1] * rng.standard_normal(sites)
