@@ -370,8 +370,8 @@ def judged():
     """Whether the truth is symmetric to data and fits, judged, as the workflow has them."""
 
     def make(symmetric):
-        data = glauber.simulate(6, 200, 10, width=1.2, asymmetry=float(not symmetric), field=(-0.2, 0.2),
-                                rng=rng(7))  # fmt: skip
+        data = glauber.simulate(6, 200, 10, width=1.2, asymmetry=float(not symmetric),
+                                field=(-0.2, 0.2), rng=rng(7))  # fmt: skip
         steps = glauber.transitions(data)
         unseen = glauber.split(steps)
         options = {"method": "laplace", "settings": SHORT.replace(draws=200)}
@@ -603,7 +603,7 @@ def test_figures_and_story_are_made_from_files_alone(judged, tmp_path):
     read = {name: bayesinf.load(tmp_path / f"{name}.nc") for name in MODELS}
     told = glauber.story(read)
     assert "above 0.999" in told.answer.paragraphs[0]
-    assert "the asymmetric model captures them better" in told.answer.paragraphs[0]
+    assert told.answer.paragraphs[0].count("the asymmetric model captures them better") == 2
     sections = told.answer, told.numbers, told.predictive, told.classical, told.priors
     for section in sections:
         words = [*section.paragraphs, *(t.caption for t in section.tables)]

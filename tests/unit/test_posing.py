@@ -1,4 +1,4 @@
-"""Beyond enumeration: a bank of sampled states against the sums over all states that it replaces."""
+"""Beyond enumeration: a bank of sampled states against the sums over all that it replaces."""
 
 import numpy as np
 import pytest

@@ -28,7 +28,6 @@ from functools import cached_property
 
 import numpy as np
 
-from bayesinf.errors import FitError
 from bayesinf.models.binary import ENCODINGS, Moments, convert, matrix, pairs, sites_of
 from bayesinf.models.couplings import Prior
 from bayesinf.models.pairwise.likelihood import Pairwise

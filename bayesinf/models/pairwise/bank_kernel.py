@@ -10,7 +10,7 @@ import numpy as np
 
 @numba.njit(nogil=True, cache=True)
 def exponents(h, J, starts, active, first, last, result):
-    """Fill in Σ h n + Σ_{i<j} J n n of the states from first to last; J is read above its diagonal."""
+    """Fill in Σ h n + Σ_{i<j} J n n of states; J is read above its diagonal."""
     for state in range(first, last):
         total = 0.0
         for a in range(starts[state], starts[state + 1]):

@@ -48,7 +48,7 @@ class Pairwise:
         return enumeration.curvature(theta, self.encoding)
 
     def evidence(self, theta: np.ndarray) -> tuple[dict, dict]:
-        """Arrays and dimensions that tell how far sums over states may be trusted: all are exact."""
+        """Arrays, and their dimensions, that say how far sums over states are off: none is."""
         return {}, {}
 
     def log_likelihood(self, theta: np.ndarray) -> np.ndarray:

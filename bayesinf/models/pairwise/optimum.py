@@ -105,7 +105,7 @@ def maximum(problem: Pairwise, scale: float = 1.0, start: np.ndarray | None = No
             break
         flat = np.max(np.abs(gradient)) <= TOLERANCE * problem.samples
         if flat and np.max(np.abs(step)) <= SHORT:
-            return Optimum(theta, float(value), gradient, lambda: precision, count)
+            return Optimum(theta, float(value), gradient, lambda known=precision: known, count)
         moved = _climb(problem, scale, theta, value, step, gradient @ step)
         if moved is None:
             break
@@ -121,7 +121,7 @@ def _top_of_bank(problem, scale, start):
         step = problem.newton(theta, scale, gradient)
         rise = gradient @ step
         if rise <= FLAT:
-            precision = lambda: problem.curvature(theta, scale)[2]
+            precision = lambda at=theta: problem.curvature(at, scale)[2]
             return Optimum(theta, float(value), gradient, precision, count)
         noise, length = 1e-13 * (abs(value) + problem.samples), 1.0
         for _ in range(HALVINGS):

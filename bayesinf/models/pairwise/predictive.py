@@ -1,8 +1,9 @@
 """What data a pairwise model expects: samples of all states, and their statistics.
 
 Replicas are drawn from the probabilities of all states, or of those in a bank, so they are
-independent and of the size of the data. The statistics beyond means and pairs (how many sites are on at once, triple moments, how
-often all are silent) are those that the model is not told, and by which it can fail.
+independent and of the size of the data. The statistics beyond means and pairs (how many sites are
+on at once, triple moments, how often all are silent) are those that the model is not told, and by
+which it can fail.
 """
 
 from __future__ import annotations
@@ -11,8 +12,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bayesinf.models.pairwise import enumeration
 from bayesinf.models.binary import pairs, population, triple_moments, triples
+from bayesinf.models.pairwise import enumeration
 from bayesinf.models.pairwise.likelihood import Pairwise
 
 TRIPLES = 500  # triples that are followed where there are too many sites to follow all

@@ -45,8 +45,8 @@ def simulate(
     repeats : runs with the same couplings.
     width : g.
     field : mean and sd of the fields.
-    asymmetry : a of J = √(1 − a²) S + a A, where S is symmetric and A is not: 0 makes J symmetric, 1
-        leaves J_ij and J_ji independent.
+    asymmetry : a of J = √(1 − a²) S + a A, where S is symmetric and A is not: 0 makes J symmetric,
+        1 leaves J_ij and J_ji independent.
     self_coupling : whether J_ii differs from zero.
     start : ``ones`` or ``random``.
     encoding : "±1" or "0/1", to which states, fields and couplings are brought at the end.
@@ -69,7 +69,7 @@ def simulate(
     if size < 1 or not width >= 0 or not 0 <= asymmetry <= 1 or start not in STARTS:
         raise DataError("no such population", expected="sites, steps and repeats ≥ 1, width ≥ 0, "
                         f"asymmetry 0 to 1, start one of {', '.join(STARTS)}",
-                        found=f"{sites}, {steps}, {repeats}, {width}, {asymmetry} and {start}")  # fmt: skip
+                        found=(sites, steps, repeats, width, asymmetry, start))  # fmt: skip
     rng = DEFAULT.generator("simulate") if rng is None else rng
     J = asymmetry * rng.standard_normal((sites, sites))
     if asymmetry < 1:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bayesinf.figures import COLORS, canvas, styled
+from bayesinf.systems.glauber.judgement import MODES
 from bayesinf.systems.glauber.process import noted
 
 if TYPE_CHECKING:
@@ -23,20 +24,25 @@ SPREAD = 4.5  # standard errors up to which their distribution is drawn
 @styled
 def delayed(fits: Mapping[str, xr.DataTree]) -> Figure:
     """Draw delayed correlations of data against each model, and how far each model is off."""
-    fig, (*scatters, right) = canvas(1, len(fits) + 1, height=3.1,
-                                     width_ratios=(*[1] * len(fits), 1.05))  # fmt: skip
-    for axis, (name, fit) in zip(scatters, fits.items(), strict=True):
-        seen = noted(fit, "observed")["delayed"]
-        found = noted(fit, "predicted")["delayed"].sel(mode="running freely")
-        halves = (seen.sel(part=part).values.ravel() for part in ("even", "odd"))
-        _scatter(axis, *halves, NULL)
-        _scatter(axis, seen.sel(part="all").values.ravel(), found.values.ravel(), LINES[name])
-        _diagonal(axis)
+    fig, axes = canvas(2, len(fits) + 1, height=5.2, width_ratios=(*[1] * len(fits), 1.15))
+    grid = axes[0, -1].get_gridspec()
+    for axis in axes[:, -1]:
+        axis.remove()
+    for row, mode in zip(axes, MODES, strict=True):
+        for axis, (name, fit) in zip(row, fits.items(), strict=False):
+            seen = noted(fit, "observed")["delayed"]
+            found = noted(fit, "predicted")["delayed"].sel(mode=mode)
+            halves = (seen.sel(part=part).values.ravel() for part in ("even", "odd"))
+            _scatter(axis, *halves, NULL)
+            _scatter(axis, seen.sel(part="all").values.ravel(), found.values.ravel(), LINES[name])
+            _diagonal(axis)
+        row[0].set_ylabel(f"model {mode}")
+    for axis, name in zip(axes[0], fits, strict=False):
         axis.set_title(name, color=LINES[name], loc="left")
+    for axis in axes[1, :-1]:
         axis.set_xlabel("delayed correlation, data")
-    scatters[0].set_ylabel("same, model running freely")
-    _corner(scatters[-1], [("model", LINES[list(fits)[-1]]), ("even / odd", NULL)], low=True)
-    _error_bars(right, fits)
+    _corner(axes[0, 0], [("even / odd blocks", NULL)], left=True)
+    _error_bars(fig.add_subplot(grid[:, -1]), fits)
     return fig
 
 
@@ -45,19 +51,22 @@ def _error_bars(axis, fits):
     errors = {name: noted(fit, "error") for name, fit in fits.items()}
     first = next(iter(errors.values()))
     rows = [(s, m) for s in first["set"].values for m in first["mode"].values]
-    high = [float(first["null"].max())]
+    ends = [1.0, *first["null"].values]
     for k, (part, mode) in enumerate(rows):
         for shift, (name, found) in zip((0.14, -0.14), errors.items(), strict=True):
             at = {"set": part, "mode": mode}
             value = float(found["error"].sel(at))
             # What resampling adds to every squared error alike is noise of the data resampled.
             squared = found["squared"].sel(at).values
-            low, up = np.sqrt(np.maximum(
-                np.quantile(squared, [0.025, 0.975]) - squared.mean() + value**2, 0))  # fmt: skip
-            axis.plot([low, up], [-k + shift] * 2, color=LINES[name], lw=1)
+            low, up = np.quantile(squared, [0.025, 0.975]) - squared.mean() + value**2
+            low = np.sqrt(max(low, (0.3 * value) ** 2))
+            axis.plot([low, np.sqrt(max(up, 0.0))], [-k + shift] * 2, color=LINES[name], lw=1)
             axis.plot(value, -k + shift, "o", ms=4.5, color=LINES[name])
-            high.append(up)
-    axis.axvspan(0, 1, color=NULL, alpha=0.18, lw=0)
+            ends += [low, np.sqrt(max(up, 0.0)), value]
+    ends = np.array(ends)[np.array(ends) > 0]
+    axis.set_xscale("log")
+    axis.set_xlim(0.7 * ends.min(), 1.4 * ends.max())
+    axis.axvspan(0.7 * ends.min(), 1, color=NULL, alpha=0.18, lw=0)
     axis.axvline(1, color=NULL, lw=1)
     for parting, style in (("even/odd", (0, (1, 1))), ("halves", (0, (3, 2)))):
         axis.axvline(float(first["null"].sel(parting=parting)), color=NULL, lw=1, ls=style)
@@ -67,7 +76,7 @@ def _error_bars(axis, fits):
     axis.set_yticks([-k for k in range(len(rows))],
                     [f"{s},\n{m}" for s, m in rows], fontsize=7.5)  # fmt: skip
     axis.tick_params(axis="y", length=0)
-    axis.set_xlim(0, 1.08 * max(high))
+    axis.xaxis.set_major_formatter("{x:g}")
     axis.set_xlabel("error / sampling error")
     axis.set_title("delayed correlations", loc="left")
 
@@ -150,22 +159,20 @@ def classical(fits: Mapping[str, xr.DataTree]) -> Figure:
     """Draw the classical descent against the top, and couplings against couplings."""
     name, fit = list(fits.items())[-1]
     found, truth = noted(fit, "classical"), noted(fit, "truth")
-    ml = "newton_J" in found
+    ml = all("top" in noted(one, "classical") for one in fits.values())
     fig, axes = canvas(1, 3 if truth is not None else 2, height=2.9)
     left, *others = axes
+    heights = noted(fit, "comparison")["at_mean"]
     for which, one in fits.items():
         path = noted(one, "classical")
         count = int(one["constant_data"]["transitions"])
-        height = path["log_likelihood"].values / count
-        top = float(path["top"]) / count if "top" in path else np.nan
-        if "top" in path:
-            left.plot(np.arange(len(height)), top - height, color=LINES[which])
-            left.set_yscale("log")
-        else:
-            left.plot(np.arange(len(height)), height, color=LINES[which])
+        top = float(path["top"] if ml else heights.sel(model=which))
+        away = (top - path["log_likelihood"].values) / count
+        left.plot(np.arange(len(away)), away, color=LINES[which])
+    left.set_yscale("log")
     left.set_xlabel(f"iteration of gradient descent, η = {float(found['rate']):g}")
-    left.set_ylabel("log likelihood below its top\nfor each transition" if ml
-                    else "log likelihood for each transition")  # fmt: skip
+    below = "its top" if ml else "that of the posterior mean"
+    left.set_ylabel(f"log likelihood below {below},\nfor each transition")
     _corner(left, [(which, LINES[which]) for which in fits])
     mean = fit["posterior"]["J"].mean(("chain", "draw")).values.ravel()
     descent = found["descent_J"].values.ravel()

@@ -252,7 +252,8 @@ def compare(
     a Dataset over ``model`` and ``score``: ``elpd``, summed log predictive densities;
     ``difference`` to the first model, and its standard error ``se``, from sums over blocks, which
     include what the choice of the part adds; ``transitions``, how many are scored; and over model
-    ``pareto_k``, the largest of PSIS-LOO, and ``influential``, the share above 0.7.
+    ``pareto_k``, the largest of PSIS-LOO, ``influential``, the share above 0.7, and ``at_mean``,
+    the log likelihood of all data at the posterior mean.
 
     References
     ----------
@@ -274,8 +275,12 @@ def compare(
     elpd, difference, se = (np.array([s[k] for s in scores]).T for k in range(3))
     shapes = [f["pareto_k"] for f in found.values()]
     dims = dict.fromkeys(("elpd", "difference", "se"), ("model", "score"))
-    dims |= dict.fromkeys(("pareto_k", "influential"), ("model",)) | {"transitions": ("score",)}
-    arrays = {"elpd": elpd, "difference": difference, "se": se, "transitions": np.array(counted),
+    dims |= dict.fromkeys(("at_mean", "pareto_k", "influential"), ("model",)) | {
+        "transitions": ("score",)
+    }
+    at_mean = np.array([f["surrogate"].sum() for f in found.values()])
+    arrays = {"at_mean": at_mean, "elpd": elpd, "difference": difference, "se": se,
+              "transitions": np.array(counted),
               "pareto_k": np.array([k.max() for k in shapes]),
               "influential": np.array([np.mean(k > 0.7) for k in shapes])}  # fmt: skip
     coords = {"model": list(fits), "score": list(SCORES)[: len(scores)]}

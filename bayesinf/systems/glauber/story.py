@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     import xarray as xr
 
 MODELS = ("symmetric", "asymmetric")
+FAR = 5.0  # sampling errors from which the nearer of two models is no good one either
 
 
 def story(fits: Mapping[str, xr.DataTree]) -> Story:
@@ -41,9 +42,10 @@ def story(fits: Mapping[str, xr.DataTree]) -> Story:
                 Picture(
                     "delayed",
                     figures.delayed(fits),
-                    "Left: correlations one step apart in simulations that run freely from the "
-                    "first states, against those of the data; grey, even against odd blocks of the "
-                    "data, which differ by sampling only. Right: root mean square error in units "
+                    "Left: correlations one step apart, of simulations that run freely from the "
+                    "first states (above) and of the model given each state of the data (below), "
+                    "against those of the data; grey, even against odd blocks of the data, which "
+                    "differ by sampling only. Right: root mean square error in units "
                     "of the sampling error of the data, with the 95 % interval of a bootstrap over "
                     "blocks. A true model reaches the grey band on data that it was fitted to, and "
                     "its edge on data that were held out. Data against data: even against odd "
@@ -127,25 +129,34 @@ def story(fits: Mapping[str, xr.DataTree]) -> Story:
 def _answer(fits):
     """Which model is nearer to the delayed correlations, and how sure that is."""
     one, other = (noted(fits[name], "error") for name in ("asymmetric", "symmetric"))
-    compared = better(one, other)
-    said = []
-    for part in one["set"].values[::-1]:
-        at = {"set": part, "mode": "running freely"}
+    compared, part = better(one, other), str(one["set"].values[-1])
+    said, nearer = [], 0.0
+    for mode, opening in (
+        ("one step ahead", "Given each state of the data, "),
+        ("running freely", "Running freely from the first states, "),
+    ):
+        at = {"set": part, "mode": mode}
         values = [float(found["error"].sel(at)) for found in (one, other)]
-        where = {"all data": "in the data that they were fitted to",
-                 "held out": "in repeats that were held out"}[str(part)]  # fmt: skip
-        at = compared.sel(at)
-        chance = float(at["probability"])
+        chance = float(compared["probability"].sel(at))
         winner = "asymmetric" if chance >= 0.5 else "symmetric"
         sure = _sure(max(chance, 1 - chance), one.sizes["resample"])
-        apart = f"{number(abs(float(at['difference'])), float(at['se']))}"
         said.append(
-            f"{where[0].upper()}{where[1:]}, the delayed correlations of the asymmetric model are "
-            f"off by {values[0]:.2f} sampling errors, those of the symmetric one by "
-            f"{values[1]:.2f}: the {winner} model captures them better with probability {sure} "
-            f"(their squares differ by {apart})."
+            f"{opening}the asymmetric model misses the delayed correlations by {values[0]:.2f} "
+            f"sampling errors and the symmetric one by {values[1]:.2f}: the {winner} model "
+            f"captures them better with probability {sure}."
         )
-    return " ".join(said)
+        nearer = min(values)
+    of = "repeats that were held out" if part == "held out" else "the data that they were fitted to"
+    if nearer > FAR:
+        on = {f"under the {name} model": noted(fit, "predicted")["population"].sel(mode=mode)
+              for name, fit in fits.items()}  # fmt: skip
+        on["in the data"] = noted(fits["asymmetric"], "observed")["population"].sel(part="all")
+        means = [
+            f"{float(share @ np.arange(share.size)):.3g} {where}" for where, share in on.items()
+        ]
+        said.append(f"By itself neither brings the data about: on average there are "
+                    f"{', '.join(means)} sites on.")  # fmt: skip
+    return f"Judged by {of}. " + " ".join(said)
 
 
 def _sure(chance, resamples):
@@ -180,13 +191,17 @@ def _error_table(fits):
             rows[f"{part}, {mode}"] = {
                 "symmetric": f"{float(other['error'].sel(at)):.2f}",
                 "asymmetric": f"{float(one['error'].sel(at)):.2f}",
+                "difference of squares": number(
+                    *(float(compared[n].sel(at)) for n in ("difference", "se"))
+                ),
                 "asymmetric nearer": f"{float(compared['probability'].sel(at)):.3f}",
             }
     for name, words in (("halves", "data: first against second half"),
                         ("even/odd", "data: even against odd blocks")):  # fmt: skip
         value = f"{float(one['null'].sel(parting=name)):.2f}"
-        rows[words] = {"symmetric": value, "asymmetric": value, "asymmetric nearer": "–"}
-    return pd.DataFrame.from_dict(rows, orient="index").rename_axis("delayed correlations")
+        rows[words] = dict.fromkeys(("symmetric", "asymmetric"), value)
+    frame = pd.DataFrame.from_dict(rows, orient="index").rename_axis("delayed correlations")
+    return frame.fillna("–")
 
 
 def _score_table(fit):
@@ -248,8 +263,9 @@ def _classical_section(fits):
         text.append(f"Maximum likelihood has no answer here: {one['message'].values!s}. "
                     "The posterior has, since its prior is proper.")  # fmt: skip
     caption = (
-        "Left: how far the likelihood of the descent is below its top. Then couplings of the "
-        "asymmetric model, posterior mean and descent against maximum likelihood"
+        "Left: how far the likelihood of the descent is below its top, or, where it has none, "
+        "below that of the posterior mean. Then couplings of the "
+        "asymmetric model, the descent against maximum likelihood or the posterior mean"
     )
     known = noted(fits["asymmetric"], "truth") is not None
     return Section(
@@ -316,7 +332,6 @@ def _prior_table(fits):
     import pandas as pd
 
     said = {name: json.loads(fit.attrs["prior"]) for name, fit in fits.items()}
-    rows = {k: row for k, row in enumerate(zip(*said.values(), strict=True))}
-    frame = pd.DataFrame.from_dict(rows, orient="index", columns=list(said))
+    frame = pd.DataFrame(said)
     same = said["symmetric"] == said["asymmetric"]
     return frame[["asymmetric"]].rename(columns={"asymmetric": "prior"}) if same else frame
