@@ -53,7 +53,7 @@ report: $(COMPLETE)
 		$(PYTHON) -c "from bayesinf.report import gallery; print('Gallery:', gallery('reports'))" || status=1;)
 
 test: $(COMPLETE)
-	@$(PYTHON) -m pytest $(OPTIONS)
+	@$(PYTHON) -m pytest --numprocesses 2 --dist loadfile $(OPTIONS)
 
 calibrate: $(COMPLETE)
 	$(call run,workflows/calibrate.py)
