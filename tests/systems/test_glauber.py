@@ -618,6 +618,21 @@ def test_figures_and_story_are_made_from_files_alone(judged, tmp_path):
         assert all(axis.lines or axis.patches or axis.collections for axis in shown), name
 
 
+def test_it_is_said_where_the_nearer_of_two_models_is_far_off_too(judged):
+    _, fits, _ = judged[False]
+    assert "neither" not in glauber.story(fits).answer.paragraphs[0]
+    far = {}
+    for name, fit in fits.items():
+        constants = fit["constant_data"].to_dataset()
+        constants["error.error"] = 100 * constants["error.error"]
+        far[name] = fit.copy()
+        far[name]["constant_data"] = xr.DataTree(constants)
+    seen = glauber.noted(fits["asymmetric"], "observed")["population"].sel(part="all").values
+    said = glauber.story(far).answer.paragraphs[0]
+    assert "neither brings the data about" in said
+    assert f"{seen @ np.arange(7):.3g} in the data" in said
+
+
 def test_the_story_can_do_without_truth_a_top_or_a_rest(tmp_path):
     """Data with a constant site and too few transitions to hold any out."""
     states = glauber.simulate(3, 8, 1, rng=rng())["states"].values.copy()

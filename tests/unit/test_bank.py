@@ -250,8 +250,8 @@ def test_twenty_four_sites_in_two_independent_halves():
 def homogeneous(sites, field, coupling, samples):
     """Moments of 0/1 sites that all are alike, from a sum over how many are on."""
     number = np.arange(sites + 1)
-    log_p = np.array([math.lgamma(sites + 1) - math.lgamma(k + 1) - math.lgamma(sites - k + 1)
-                      for k in number]) + field * number + coupling * number * (number - 1) / 2  # fmt: skip
+    ways = [math.log(math.comb(sites, k)) for k in number]
+    log_p = ways + field * number + coupling * number * (number - 1) / 2
     p = np.exp(log_p - log_p.max())
     p /= p.sum()
     mean = p @ number / sites
@@ -262,11 +262,11 @@ def homogeneous(sites, field, coupling, samples):
 
 
 def test_sites_that_burst_together_are_solved():
-    # Without couplings 32 sites would be on by 2.0 ± 1.4; here by 2.3 ± 2.9, at times by 15.
-    data, truth, p = homogeneous(32, -3.25, 0.125, 50_000)
+    # Independent sites of this mean would vary by 4.6 about 5.5, most often 5; these by 22.8.
+    data, truth, p = homogeneous(32, -2.5, 0.15, 20_000)
     number = np.arange(33)
     mean = p @ number
-    assert p @ (number - mean) ** 2 > 2.5 * mean and np.all(np.diff(p[3:]) < 0)
+    assert p @ (number - mean) ** 2 > 4 * mean and np.all(np.diff(p[3:]) < 0)
     problem, found = solved(data, None)
     sds = np.linalg.cholesky(found.precision).T @ (found.theta - truth)
     assert np.sqrt(np.mean(sds**2)) < 2 * np.sqrt(data.samples / problem.bank.effective) < 0.5

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from bayesinf.checks import check
+from bayesinf.errors import FitError
 from bayesinf.models import binary, pairwise
-from bayesinf.models.pairwise import bank, enumeration, posing, predictive, sampling
+from bayesinf.models.pairwise import bank, enumeration, optimum, posing, predictive, sampling
 from bayesinf.models.pairwise.likelihood import Pairwise
 from bayesinf.settings import Settings
 
@@ -83,6 +84,14 @@ def test_replicas_from_a_bank_are_those_of_the_model(encoding, few):
     spread = np.std([summary.phi for summary in replicas], axis=0, ddof=1)
     ratio = spread / np.sqrt(fisher / problem.samples)
     assert np.all(np.abs(np.log(ratio)) < 6 / np.sqrt(2 * 60))
+
+
+def test_a_centre_that_is_no_optimum_is_refused(few, monkeypatch):
+    _, states = population(8, 2000)
+    monkeypatch.setattr(bank, "locate", lambda data, *_: (optimum.independent(data), None))
+    monkeypatch.setattr(optimum, "maximum", lambda problem: problem.bank)
+    with pytest.raises(FitError, match=r"moments of the model are off by .* standard errors"):
+        sampled(states, "±1")
 
 
 def test_many_sites_are_fitted_and_believed():

@@ -51,6 +51,8 @@ SEARCH = 1e7  # additions that a sum may cost
 REACH, LEAST_REACH = 1.0, 0.02  # sd of Δ · φ of a step: the largest, and the least after a push
 TURNED = -0.3  # slope along a step at its end, relative to that at its start, that was too far
 STUCK = 0.3  # autocorrelation time of chains that are, in their length
+TRIES = 6  # how often a step is undone before it is taken after all
+LEAP, SLOWEST = 3.0, 32  # by what factor a step may lengthen it; sweeps between states at most
 STRETCH = 4.0  # how much longer than Newton's a step may be
 CAUTION = 0.3  # of the variance of each statistic, added to the Fisher information of the data
 PUSH, NEGLIGIBLE = 5.0, 0.02  # nats against a phase, and what they may cost: Var Δ · φ
@@ -309,7 +311,7 @@ def _cost(states):
 
 
 def _off_on(delta, encoding):
-    """Parameters (row, parameter) for 0/1: fields, couplings above the diagonal, and both packed."""
+    """Parameters (row, parameter) for 0/1: fields, couplings above the diagonal, both packed."""
     sites = sites_of(delta.shape[-1])
     h, J, _ = convert(delta[:, :sites], delta[:, sites:], encoding, "0/1")
     return h, np.triu(matrix(J, sites)), np.concatenate([h, J], axis=1)
@@ -606,7 +608,7 @@ class _Centred:
 
 
 def _regular(data):
-    """Moments of the data mixed with one state of independent sites, which leaves none at an edge."""
+    """Moments of the data and one state of independent sites, which leaves none at an edge."""
     on = data.encoded("0/1")
     mean = (on.mean * data.samples + 0.5) / (data.samples + 1)
     i, j = pairs(data.sites)
@@ -689,10 +691,11 @@ def locate(
         seen = _of_data(data, *seen, rng, workers)
     count = max(FEW, 4 * size)
     enough = max(count, data.samples)
-    reach, before, moved, gained = REACH, None, None, np.inf
+    reach, before, moved, gained = REACH, None, None, 0.0
+    thin, slow, tries = HASTE, 1.0, 0
     for _ in range(STEPS):
-        drawn = sampling.sample(theta, data.encoding, count, rng=rng, start=last, thin=HASTE,
-                                burn=HASTE, workers=workers)  # fmt: skip
+        drawn = sampling.sample(theta, data.encoding, count, rng=rng, start=last, thin=thin,
+                                burn=thin, workers=workers)  # fmt: skip
         total = _Total(data.encoding, size, followed=1)
         total.add(drawn.states, drawn.effective)
         held = None
@@ -701,17 +704,23 @@ def locate(
             held = Prior(prior.h, Normal(prior.mean, width))
         problem = Banked(data, held, workers, total.bank(theta, drawn.last, SEARCH, rng, workers))
         _, gradient = problem.gradient(theta)
-        turn = None if before is None else gradient @ moved / gained
+        turn = None if moved is None else gradient @ moved / gained
         stuck = drawn.inefficiency > STUCK * count / SEEKERS
-        if turn is not None and (turn < TURNED or (stuck and not before[3])):
-            back, last, bank, _ = before
-            push = _against(bank, drawn, gradient, moved, seen)
-            if push is None:
-                moved, gained, reach = moved / 2, gained / 2, reach / 2
+        far = (stuck and drawn.inefficiency > LEAP * slow) or (turn is not None and turn < TURNED)
+        if before is not None and far and tries < TRIES:
+            back, last, bank = before
+            push = _against(bank, back, drawn, gradient, moved, seen, PUSH * 2.0**tries)
+            tries += 1
+            if push is not None:
+                theta, moved, reach = back + push, None, max(reach / 2, LEAST_REACH)
+                before = theta, last, bank
+            elif moved is not None:
+                moved, gained, reach = moved / 2, gained / 2, max(reach / 2, LEAST_REACH)
                 theta = back + moved
-            else:
-                theta, before, reach = back + push, None, max(reach / 2, LEAST_REACH)
             continue
+        slow, tries = drawn.inefficiency, 0
+        if stuck:  # and no step has made it so at once: the model is slow
+            thin = min(2 * thin, SLOWEST)
         step = problem.newton(theta, 1.0, gradient, seen)
         rise = gradient @ step / data.samples
         if rise <= GROW * size / count:
@@ -723,7 +732,7 @@ def locate(
                 return theta, drawn.last[:CHAINS]
             if rise <= GROW * noise:
                 count = min(4 * count, enough)
-        before, last = (theta, drawn.last, problem, stuck), drawn.last
+        before, last = (theta, drawn.last, problem), drawn.last
         # Along a parabola the top is where the slope would have vanished.
         stretch = 1.0 if turn is None else float(np.clip(1 / (1 - min(turn, 0.9)), 1.0, STRETCH))
         moved = min(stretch, reach / np.sqrt(rise)) * step
@@ -732,10 +741,11 @@ def locate(
     raise refused(problem, theta, step, gradient)
 
 
-def _against(problem, drawn, gradient, moved, seen):
-    """A step that takes weight off a phase of the model that chains have met, or None.
+def _against(problem, theta, drawn, gradient, moved, seen, nats):
+    """A step that takes nats off the weight of a phase that chains have met, or None.
 
-    Parameters: ``problem`` before the step ``moved``; ``drawn`` states and their ``gradient`` after.
+    Parameters: ``problem`` near θ, before the step ``moved``; ``drawn`` states and their
+    ``gradient`` after it.
     """
     from bayesinf.models.pairwise import sampling
 
@@ -745,9 +755,10 @@ def _against(problem, drawn, gradient, moved, seen):
     away = np.array(away) + gradient @ data.statistics
     lost = states[away > 0.5 * away.max()]
     phase = sampling.feature_moments(lost.reshape(-1, data.sites), data.encoding) - data.statistics
-    push = problem.newton(problem.bank.theta, 1.0, -data.samples * phase, seen)
+    push = problem.newton(theta, 1.0, -data.samples * phase, seen)
     distance = -push @ phase  # squared, in standard deviations of a state
-    nats = max(PUSH, 2 * moved @ phase)
+    if moved is not None:
+        nats = max(nats, 2 * moved @ phase)
     return push * nats / distance if nats**2 <= NEGLIGIBLE * distance else None
 
 

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import numpy as np
 
+from bayesinf.errors import FitError
 from bayesinf.models.binary import ENCODINGS, Moments
 from bayesinf.models.couplings import Prior
 from bayesinf.models.pairwise import bank, enumeration
 from bayesinf.models.pairwise.likelihood import Pairwise
 from bayesinf.models.priors import Normal
 
+UNSETTLED = 3.0  # standard errors by which moments at the optimum may be off, rms
 FEW = 1000  # distinct states
 TOGETHER = 2**11  # states whose triples are multiplied at once
 EACH, LEAST = (
@@ -136,6 +138,7 @@ def posed(
         last = found.last
         if count < wanted:
             theta = maximum(bank.Banked(data, held, workers, found)).theta
+    _refuse_unsettled(bank.Banked(data, held, workers, found))
     problem = Sampled(data, prior, workers, found)
     problem.settled = width
     if log_z:
@@ -143,3 +146,19 @@ def posed(
             theta, data.encoding, rng=rng, means=data.mean, workers=workers
         )
     return problem
+
+
+def _refuse_unsettled(problem):
+    """Raise FitError where the long run at the centre contradicts that it is the optimum."""
+    _, slope = problem.gradient(problem.bank.theta)
+    phi = problem.bank.phi
+    square = 1.0 if problem.encoding == "±1" else phi
+    variance = np.maximum(square - phi**2, 1 / problem.samples)
+    z = slope / np.sqrt(problem.samples * variance)
+    off = float(np.sqrt(np.mean(z**2)))
+    if not off <= UNSETTLED:
+        raise FitError(
+            f"no optimum was found: moments of the model are off by {off:.1f} standard errors of "
+            "the data (rms); choose fewer sites, or state a narrower prior",
+            residual=z,
+        )

@@ -172,7 +172,7 @@ def classical(fits: Mapping[str, xr.DataTree]) -> Figure:
     left.set_yscale("log")
     left.set_xlabel(f"iteration of gradient descent, η = {float(found['rate']):g}")
     below = "its top" if ml else "that of the posterior mean"
-    left.set_ylabel(f"log likelihood below {below},\nfor each transition")
+    left.set_ylabel(f"log likelihood for each transition,\nbelow {below}")
     _corner(left, [(which, LINES[which]) for which in fits])
     mean = fit["posterior"]["J"].mean(("chain", "draw")).values.ravel()
     descent = found["descent_J"].values.ravel()

@@ -152,7 +152,8 @@ def _answer(fits):
               for name, fit in fits.items()}  # fmt: skip
         on["in the data"] = noted(fits["asymmetric"], "observed")["population"].sel(part="all")
         means = [
-            f"{float(share @ np.arange(share.size)):.3g} {where}" for where, share in on.items()
+            f"{float(share.values @ np.arange(share.size)):.3g} {where}"
+            for where, share in on.items()
         ]
         said.append(f"By itself neither brings the data about: on average there are "
                     f"{', '.join(means)} sites on.")  # fmt: skip
