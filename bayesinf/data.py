@@ -54,6 +54,7 @@ AXES = {
 }
 
 _NAME_AND_UNITS = re.compile(r"\s*(.*?\S)\s*(?:\(([^()]*)\)|\[([^\[\]]*)\])\s*")
+_COUNTED = re.compile(r"(.+_)?\d+")  # a column that the file gives no name
 # A word of a header that spaces set apart, with the unit in brackets that may follow it.
 _WORD = re.compile(r'(?:"[^"]*"|\S+)(?:\s+(?:\([^()]*\)|\[[^\[\]]*\]))?')
 
@@ -366,7 +367,7 @@ def raster(
     -------
     a Dataset with ``states`` (repeat, time, site), int8, whose attribute ``encoding`` says how to
     read it and ``encoding_read`` how the file was written; ``site`` and ``repeat`` hold the numbers
-    in the file.
+    in the file, or ``site`` the names of the columns where a table has names.
 
     Raises
     ------
@@ -394,7 +395,10 @@ def raster(
         if not columns:
             raise DataError("the table has no columns of sites", source=path,
                             expected="a column for each site")  # fmt: skip
-        array, axes = _stack(list(columns.values()), path), "time,site"
+        array = _stack(list(columns.values()), path).rename(site="column")
+        axes = axes if group is None else "time,site"
+        if not all(map(_COUNTED.fullmatch, columns)):
+            array = array.assign_coords(column=list(columns))
     result = raster_from_arrays(
         array, group=group, sites=sites, repeats=repeats, encoding=encoding, axes=axes,
         least=least, source=path,
@@ -447,18 +451,25 @@ def raster_from_arrays(
             source=source,
             expected=f"axes ({', '.join(named)})",
             found=f"shape {array.shape}: {width} sites, {times} times",
-            remedy="say the order of the axes, as in --axes repeat,time,site",
+            remedy=f"say the order of the axes: --axes {','.join(named)} if it is that, else "
+            f"--axes {','.join({'time': 'site', 'site': 'time'}.get(n, n) for n in named)}",
         )
     keep_sites = _selected(sites, width, "site", source)
     keep_repeats = _selected(repeats, count, "repeat", source)
     values = values[keep_repeats][:, :, keep_sites]
     _enough(times, least, source)
-    values, read_as = _binary(values, keep_repeats, keep_sites, encoding, source)
+    table, labels = named == ["time", "site"] and "row" in array.coords, keep_sites
+    place = lambda k, t, i: f"repeat {keep_repeats[k]}, time {t}, site {labels[i]}"
+    if table:
+        rows = array["row"].values.reshape(count, times)[keep_repeats]
+        place = lambda k, t, i: f"row {rows[k, t]}, site {labels[i]}"
+        labels = array["column"].values[keep_sites] if "column" in array.coords else keep_sites
+    values, read_as = _binary(values, place, encoding, source)
     target = encoding or read_as
-    labels = {"units": "1", "encoding": target, "encoding_read": read_as}
+    attrs = {"units": "1", "encoding": target, "encoding_read": read_as}
     return xr.Dataset(
-        {"states": (("repeat", "time", "site"), values, labels)},
-        {"repeat": keep_repeats, "time": np.arange(times), "site": keep_sites},
+        {"states": (("repeat", "time", "site"), values, attrs)},
+        {"repeat": keep_repeats, "time": np.arange(times), "site": labels},
     )
 
 
@@ -525,10 +536,9 @@ def _selected(text, count, what, source):
     return np.array(numbers)
 
 
-def _binary(values, repeats, sites, encoding, source):
+def _binary(given, place, encoding, source):
     """States as int8 in the encoding that is asked for, and the one that they were in."""
-    if values.dtype.kind not in "biuf":
-        values = _numbers(values)
+    values = _numbers(given)
     zero, minus, one = values == 0, values == -1, values == 1
     wrong = ~(zero | minus | one)
     mixed = not wrong.any() and zero.any() and minus.any()
@@ -537,10 +547,12 @@ def _binary(values, repeats, sites, encoding, source):
         raise DataError(
             "a state is neither ±1 nor 0/1",
             source=source,
-            where=f"repeat {repeats[k]}, time {t}, site {sites[i]}",
+            where=place(k, t, i),
             expected="−1 and 1 throughout, or 0 and 1 throughout",
-            found=f"{values[k, t, i]:g}" + (" beside −1" if mixed else ""),
-            remedy=None if mixed else "correct it, or leave the site or the repeat out",
+            found=_value(given[k, t, i]) + (" beside −1" if mixed else ""),
+            remedy="write off as −1 or as 0, but all of it in one way"
+            if mixed
+            else "correct it, or leave the site or the repeat out",
         )
     if not (zero.any() or minus.any()) and encoding is None:
         raise DataError("all states are 1, which belongs to both encodings", source=source,
@@ -904,9 +916,12 @@ def _column(array: xr.DataArray) -> str:
 
 
 def _shown(array: xr.DataArray, *index: int) -> str:
-    value = array.to_numpy()[index]
+    return _value(array.to_numpy()[index])
+
+
+def _value(value) -> str:
     if isinstance(value, str):
         return repr(str(value[:40])) if value.strip() else "an empty cell"
-    if array.dtype.kind == "f":
+    if isinstance(value, float | np.floating):
         return "NaN" if np.isnan(value) else f"{value:.10g}"
     return str(value)

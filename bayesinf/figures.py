@@ -400,7 +400,7 @@ def predictive_statistics(fit: xr.DataTree) -> Figure:
     for axis, name in zip(axes.flat, names, strict=False):
         replica, data = replicated.sel(statistic=name).values, observed.sel(statistic=name).values
         level = np.mean(replica > data) + np.mean(replica == data) / 2
-        axis.set_title(f"{name}\np = {level:.{2 if level >= 0.1 else 3}f}")
+        axis.set_title(f"{name}\np {_tail(level)}")
         if np.ptp(data) <= 1e-9 * max(1.0, np.abs(data).max()):
             bars = min(30, max(8, np.unique(replica).size))
             axis.hist(replica, bars, color=COLORS["posterior"], alpha=0.45)
@@ -423,6 +423,13 @@ def predictive_statistics(fit: xr.DataTree) -> Figure:
             axis.set_ylabel("of a replica")
         _few_ticks(axis)
     return fig
+
+
+def _tail(level):
+    """A share near 0 or 1 as a bound, since 1.00 would read as the best of agreements."""
+    if 0.001 <= level <= 0.999:
+        return f"= {level:.{2 if 0.1 <= level < 0.995 else 3}f}"
+    return "< 0.001" if level < 0.5 else "> 0.999"
 
 
 def _span(draws, tail):

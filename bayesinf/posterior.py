@@ -154,6 +154,43 @@ def assemble(
     return tree
 
 
+def annotated(posterior: xr.DataTree, **results: xr.Dataset) -> xr.DataTree:
+    """Return a fit whose ``constant_data`` hold other results as well.
+
+    Whatever its report needs beside the fit then travels in the file of the fit.
+
+    Parameters
+    ----------
+    posterior : what a fit returned; it stays as it is.
+    results : name to results, which ``noted`` finds again under that name.
+
+    Returns
+    -------
+    the fit with them.
+    """
+    import xarray as xr
+
+    constants = posterior["constant_data"].to_dataset()
+    for name, found in results.items():
+        lead = {each: f"{name}.{each}" for each in {*found.variables, *found.dims}}
+        constants = constants.merge(found.rename(lead))
+    copy = posterior.copy()
+    copy["constant_data"] = xr.DataTree(constants)
+    return copy
+
+
+def noted(posterior: xr.DataTree, name: str) -> xr.Dataset | None:
+    """Return the results that ``annotated`` put beside a fit; None where there are none.
+
+    Its dimensions and coordinates are as they were, from a file as well.
+    """
+    constants, lead = posterior["constant_data"].to_dataset(), f"{name}."
+    kept = constants[[v for v in constants.variables if v.startswith(lead)]]
+    kept = kept.drop_vars([v for v in kept.variables if not v.startswith(lead)])
+    names = {each: each.removeprefix(lead) for each in {*kept.variables, *kept.dims}}
+    return kept.rename(names) if names else None
+
+
 def save(posterior: xr.DataTree, path: str | os.PathLike) -> Path:
     """Write an InferenceData to a compressed netCDF file, all of it or nothing.
 

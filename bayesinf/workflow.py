@@ -47,6 +47,16 @@ Scheduler = Annotated[
     str | None, typer.Option(metavar="ADDRESS", help="A Dask scheduler to send the work to.")
 ]
 
+# What to take of binary data, as ``bayesinf.data.raster`` reads them.
+Cells = Annotated[
+    str | None, typer.Option(help="Sites to keep, from 0: '40' the first forty, or '0-9,12'.")
+]
+Repeats = Annotated[str | None, typer.Option(help="Repeats to keep, likewise.")]
+Encoding = Annotated[
+    str | None, typer.Option(help="'±1' or '0/1': of the result; default: that of the data.")
+]
+Axes = Annotated[str | None, typer.Option(help="Order of the axes, as in 'repeat,time,site'.")]
+
 REPORTS = Path("reports")
 
 

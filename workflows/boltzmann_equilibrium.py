@@ -22,16 +22,10 @@ def main(
     chains: workflow.Chains = None,
     quick: workflow.Quick = False,
     scheduler: workflow.Scheduler = None,
-    cells: Annotated[
-        str | None, typer.Option(help="Sites to keep, from 0: '40' the first forty, or '0-9,12'.")
-    ] = None,
-    repeats: Annotated[str | None, typer.Option(help="Repeats to keep, likewise.")] = None,
-    encoding: Annotated[
-        str | None, typer.Option(help="'±1' or '0/1': of the result; default: that of the data.")
-    ] = None,
-    axes: Annotated[
-        str | None, typer.Option(help="Order of the axes, as in 'repeat,time,site'.")
-    ] = None,
+    cells: workflow.Cells = None,
+    repeats: workflow.Repeats = None,
+    encoding: workflow.Encoding = None,
+    axes: workflow.Axes = None,
     prior: Annotated[
         str, typer.Option(help="Of the couplings: normal, inferred, laplace or horseshoe.")
     ] = "inferred",
@@ -44,6 +38,7 @@ def main(
         "boltzmann_equilibrium", output, seed=seed, draws=draws, tune=tune, chains=chains,
         quick=quick, scheduler=scheduler,
     ) as run:  # fmt: skip
+        from bayesinf.posterior import annotated
         from bayesinf.systems import boltzmann as system
 
         with run.step("load"):
@@ -64,11 +59,13 @@ def main(
             likelihood = system.maximum_likelihood_fit(population, settings=independent)
         with run.step("quick routes"):
             sides = {"approximate": system.approximations(population)}
+            covered = system.coverage(population, settings=run.settings)
+            sides |= {} if covered is None else {"coverage": covered}
         if data is None:
             with run.step("learning"):
                 sides["learning"] = system.learning_study(run.settings)
         run.finish(system.story, {"posterior": posterior,
-                                  "mle": system.annotated(likelihood, **sides)})  # fmt: skip
+                                  "mle": annotated(likelihood, **sides)})  # fmt: skip
 
 
 if __name__ == "__main__":

@@ -44,6 +44,7 @@ def main(
         scheduler=scheduler,
     ) as run:  # fmt: skip
         from bayesinf import parallel
+        from bayesinf.posterior import annotated
         from bayesinf.systems import lennard_jones as system
 
         with run.step("load"):
@@ -69,7 +70,7 @@ def main(
         with run.step("compare"):
             for name, found in potentials.items():
                 stem = f"{name}_repulsive_mean".lstrip("_")
-                fits[stem] = system.annotated(fits[stem], **side_results(found, name, run))
+                fits[stem] = annotated(fits[stem], **side_results(found, name, run))
         with run.step("learning curves"):
             curve = learning_curve(potentials[""], splits, quick, run)
         run.finish(system.story, fits | ({} if curve is None else {"learning_curve": curve}))

@@ -20,7 +20,6 @@ Am. Stat. Assoc. 103, 681 (2008), doi:10.1198/016214508000000337.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -28,6 +27,7 @@ import numpy as np
 from bayesinf.errors import DataError, FitError
 from bayesinf.models.binary import ENCODINGS, known
 from bayesinf.models.priors import HalfCauchy, LogNormal, Normal
+from bayesinf.models.slicing import slice_sample
 
 GRID = 400  # points in log τ
 REACH = 40.0  # log density below the peak that is left out
@@ -499,33 +499,3 @@ def named(name: str, encoding: str) -> Prior:
 def default(encoding: str, inferred: bool = False) -> Prior:
     """Return the prior ``normal``, or ``inferred``, of ``named``."""
     return named("inferred" if inferred else "normal", encoding)
-
-
-def slice_sample(
-    rng: np.random.Generator, log_density: Callable, x: np.ndarray, width: float
-) -> np.ndarray:
-    """Move each element of x by one slice-sampling step, all at once.
-
-    An interval of the given width is laid at random around each x and shrunk towards it until a
-    point under the curve is found: Neal, Ann. Stat. 31, 705 (2003), doi:10.1214/aos/1056562461.
-
-    Parameters
-    ----------
-    log_density : elementwise, x -> log p(x).
-    x : current values, any shape.
-    width : about the width of the widest density; the draw is valid for any.
-    """
-    level = log_density(x) - rng.exponential(size=x.shape)
-    low = x - width * rng.random(x.shape)
-    high = low + width
-    result, open_ = x.copy(), np.ones(x.shape, dtype=bool)
-    while np.any(open_):
-        proposal = np.where(open_, rng.uniform(low, high), result)
-        value = log_density(proposal)
-        accepted = open_ & (value >= level)
-        result = np.where(accepted, proposal, result)
-        open_ = open_ & ~accepted
-        below = proposal < x
-        low = np.where(open_ & below, proposal, low)
-        high = np.where(open_ & ~below, proposal, high)
-    return result

@@ -12,7 +12,7 @@ from bayesinf.errors import DataError, FitError
 from bayesinf.models import binary, pairwise
 from bayesinf.models.pairwise import enumeration
 from bayesinf.models.priors import Normal
-from bayesinf.posterior import save
+from bayesinf.posterior import annotated, noted, save
 from bayesinf.settings import Settings
 from bayesinf.systems import boltzmann
 from bayesinf.systems.boltzmann import model, pseudo, statistics
@@ -49,9 +49,10 @@ def fits():
     data = population()
     return {
         "posterior": boltzmann.fit(data, settings=SHORT),
-        "mle": boltzmann.annotated(
+        "mle": annotated(
             boltzmann.maximum_likelihood_fit(data, settings=SHORT),
             approximate=boltzmann.approximations(data),
+            coverage=boltzmann.coverage(data, replicas=4),
             learning=boltzmann.learning_study(SHORT, repeats=3),
         ),
     }
@@ -95,6 +96,27 @@ def test_simulation_follows_its_generator_and_its_default_width():
         population(encoding="+-")
     with pytest.raises(DataError, match="too few samples"):
         population(samples=0)
+
+
+def test_one_site_alone_is_refused(tmp_path):
+    np.savetxt(tmp_path / "one.csv", [[0], [1], [1]], "%d")
+    with pytest.raises(DataError, match=r"single site.*at least 2 sites, a column each, found 1$"):
+        boltzmann.read(tmp_path / "one.csv")
+    np.savetxt(tmp_path / "two.csv", [[0, 1], [1, 0], [1, 1]], "%d")
+    with pytest.raises(DataError, match="choose more with --cells"):
+        boltzmann.read(tmp_path / "two.csv", cells="1")
+    assert boltzmann.read(tmp_path / "two.csv").sizes["site"] == 2
+
+
+def test_a_table_gives_its_sites_names(tmp_path):
+    """Names of columns are those of fields and couplings, in the file and in the report."""
+    states = population(3, 300)["states"].values
+    np.savetxt(tmp_path / "votes.csv", states, "%d", ",", header="anna,bert,carla", comments="")
+    fit = boltzmann.fit(boltzmann.read(tmp_path / "votes.csv"), "normal", settings=SHORT)
+    back = bayesinf.load(save(fit, tmp_path / "posterior.nc"))["posterior"]
+    assert back["site"].values.tolist() == ["anna", "bert", "carla"]
+    assert [f"{i}-{j}" for i, j in zip(back["i"].values, back["j"].values, strict=True)] == [
+        "anna-bert", "anna-carla", "bert-carla"]  # fmt: skip
 
 
 def test_more_sites_than_can_be_enumerated_come_from_chains():
@@ -189,7 +211,7 @@ def test_a_cell_that_never_changes_is_named_and_its_field_is_at_the_prior():
     assert "Cell 2 never fires" in said and "Cell 1 always fires" in said
     likelihood = boltzmann.maximum_likelihood_fit(labelled(states), settings=SHORT)
     assert likelihood.attrs["classical"] == "maximum a posteriori"
-    constant = boltzmann.noted(fit, "cell")["constant"]
+    constant = noted(fit, "cell")["constant"]
     np.testing.assert_array_equal(constant, [False, True, True, False])
     # A coupling between two cells that say nothing keeps its prior.
     bare = boltzmann.unconstrained(fit)
@@ -228,7 +250,7 @@ def test_two_sites_have_a_closed_form(encoding):
     """J is the log odds ratio, over 4 in ±1; its variance the sum of one over each count."""
     counts = np.array([400, 100, 150, 350])
     found = boltzmann.maximum_likelihood_fit(table(counts, encoding), settings=SHORT)
-    classical = boltzmann.noted(found, "classical")
+    classical = noted(found, "classical")
     a, b, c, d = counts
     size = 4 if encoding == "±1" else 1
     assert classical["J"].item() == pytest.approx(np.log(a * d / (b * c)) / size, rel=1e-7)
@@ -247,7 +269,7 @@ def test_two_sites_have_a_closed_form(encoding):
 def test_two_sites_hold_no_more_than_their_pair():
     """With two sites the model of pairs is the data: entropies agree, and log Z = −log p(−−) ..."""
     counts = np.array([400, 100, 150, 350])
-    found = boltzmann.noted(
+    found = noted(
         boltzmann.maximum_likelihood_fit(table(counts, "0/1"), settings=SHORT), "information"
     )
     p = counts / counts.sum()
@@ -263,8 +285,8 @@ def test_two_sites_hold_no_more_than_their_pair():
 
 
 def test_log_z_is_converted_with_its_parameters(fits):
-    found = boltzmann.noted(fits["mle"], "information")
-    classical = boltzmann.noted(fits["mle"], "classical")
+    found = noted(fits["mle"], "information")
+    classical = noted(fits["mle"], "classical")
     h, J, _ = binary.convert(classical["h"].values, classical["J"].values, "±1", "0/1")
     assert found["log_z_converted"].item() == pytest.approx(
         pairwise.log_partition(enumeration.pack(h, J), "0/1"), abs=1e-12
@@ -334,7 +356,7 @@ def test_parts_are_of_repeats_where_there_are_enough():
 
 
 def test_nulls_hold_the_moments_of_each_part(fits):
-    data, null = population(), boltzmann.noted(fits["posterior"], "null")
+    data, null = population(), noted(fits["posterior"], "null")
     second = data["states"].values[1500:]
     at = null.sel(part="second half")
     np.testing.assert_allclose(at["mean"], second.mean(axis=0), atol=1e-12)
@@ -380,7 +402,7 @@ def test_energies_by_brute_force():
 def test_energies_of_replicas_are_those_of_the_model(fits):
     """The histogram of replicas has the shares of the exact one, and the data lie in its band."""
     fit, data = fits["posterior"], population()
-    found = boltzmann.noted(fit, "energy")
+    found = noted(fit, "energy")
     for name in ("data", "parts", "predicted"):
         total = found[name].sum("bin").values
         assert np.allclose(total if name != "predicted" else total[0], 1)
@@ -407,6 +429,20 @@ def test_the_band_of_energies_holds_the_doubt_about_the_parameters():
     sampling = np.sqrt(mean * (1 - mean) / 50_000)
     busy = mean > 0.02
     assert np.all((high - low)[busy] > 10 * sampling[busy])
+
+
+def test_beyond_enumeration_the_report_says_what_a_bank_is(fits):
+    """The words come from the numbers in the file; up to 20 sites there are none."""
+    assert not boltzmann.story(fits).extra
+    banked = fits["posterior"].copy()
+    stats = banked["sample_stats"].to_dataset()
+    size = xr.full_like(stats["lp"], 5000.0)
+    size[1, 7] = 1234.0
+    stats = stats.assign(bank_size=size, bank_k=((), 0.41), bank_shift=((), 0.07))
+    banked["sample_stats"] = xr.DataTree(stats)
+    (section,) = boltzmann.story(fits | {"posterior": banked}).extra
+    said = " ".join(section.paragraphs)
+    assert "effective states" in said and "1200" in said and "0.41" in said and "0.07 sd" in said
 
 
 # --- learning -------------------------------------------------------------------------------------
@@ -481,6 +517,17 @@ def test_the_report_converts_between_encodings(fits, told):
     assert f"{fits['posterior'].attrs['encoding']}" in words(told)
 
 
+def test_few_states_say_nothing_of_what_pairs_account_for(fits):
+    """30 states of 7 sites hold log2(30) bits at most, whatever the population does."""
+    data = population(7, 30)
+    few = {"posterior": boltzmann.fit(data, "normal", "laplace", settings=SHORT),
+           "mle": boltzmann.maximum_likelihood_fit(data, settings=SHORT)}  # fmt: skip
+    said = " ".join(boltzmann.story(few).numbers.paragraphs)
+    assert "too few for that correction" in said and "Pairs account" not in said
+    said = " ".join(boltzmann.story(fits).numbers.paragraphs)
+    assert "too few for that correction" not in said and "Pairs account" in said
+
+
 def test_without_truth_or_side_results_there_is_a_report_too():
     data = population(2, 200, "0/1").drop_vars(["h", "J"])
     found = {"posterior": boltzmann.fit(data, "laplace", settings=SHORT),
@@ -492,7 +539,7 @@ def test_without_truth_or_side_results_there_is_a_report_too():
 
 def test_the_truth_lies_in_its_intervals(fits):
     """Of 14 values of one data set; ``workflows/calibrate.py`` asks it of many."""
-    truth, group = boltzmann.noted(fits["posterior"], "truth"), fits["posterior"]["posterior"]
+    truth, group = noted(fits["posterior"], "truth"), fits["posterior"]["posterior"]
     for name in "hJ":
         mean, sd = (getattr(group[name], f)(("chain", "draw")).values for f in ("mean", "std"))
         assert np.abs((mean - truth[name].values) / sd).max() < 5
@@ -522,7 +569,7 @@ def test_pseudo_likelihood_finds_couplings_and_says_what_it_is(fits):
     assert fit.attrs["method"] == "pseudo-likelihood" and "pseudo" in fit.attrs["model"]
     assert "not from the likelihood" in said_of(fit)
     assert "not from the likelihood" not in said_of(fits["posterior"])
-    exact = boltzmann.noted(fits["mle"], "classical")
+    exact = noted(fits["mle"], "classical")
     J = fit["posterior"]["J"]
     assert J.dims == ("chain", "draw", "pair")
     away = (J.mean(("chain", "draw")).values - exact["J"].values) / exact["J_error"].values
@@ -531,8 +578,8 @@ def test_pseudo_likelihood_finds_couplings_and_says_what_it_is(fits):
 
 def test_pseudo_likelihood_is_too_sure(fits):
     """It counts a pair from both ends: errors of independent sites are 1/√2 of the true ones."""
-    quick = boltzmann.noted(fits["mle"], "approximate").sel(approximation="pseudo-likelihood")
-    exact = boltzmann.noted(fits["mle"], "classical")["J_error"].values
+    quick = noted(fits["mle"], "approximate").sel(approximation="pseudo-likelihood")
+    exact = noted(fits["mle"], "classical")["J_error"].values
     ratio = quick["J_sd"].values / exact
     assert np.all(ratio < 0.85) and np.all(ratio > 0.5)
 
@@ -557,6 +604,33 @@ def test_the_optimum_of_the_pseudo_likelihood_by_brute_force(encoding):
     bend = np.array([[height(theta + a + b) - height(theta + a) - height(theta + b) + height(theta)
                       for a in step] for b in step]) / 1e-8  # fmt: skip
     np.testing.assert_allclose(error, np.sqrt(np.diag(np.linalg.inv(-bend))), rtol=1e-3)
+
+
+def test_intervals_of_the_likelihood_cover_and_those_of_the_pseudo_likelihood_do_not():
+    """Parameters of one data set are correlated, so it is replicas that give the error."""
+    found = boltzmann.coverage(population(4, 800), replicas=100)["inside"]
+    away = found.mean("replica") - found["level"]
+    error = found.std("replica") / np.sqrt(100)
+    assert np.all(np.abs(away.sel(route="likelihood")) < 5 * error.sel(route="likelihood"))
+    # Errors √2 too small: 63 % within what is claimed to hold 80, ± 2 for so many replicas.
+    assert -0.27 < away.sel(route="pseudo-likelihood", level=0.8) < -0.07
+    again = boltzmann.coverage(population(4, 800), replicas=2)["inside"]
+    np.testing.assert_array_equal(again, found[..., :2])  # by the seed alone
+    assert boltzmann.coverage(population(13, 20)) is None
+
+
+def test_the_report_says_what_was_covered_and_what_the_pseudo_likelihood_is(fits, told):
+    share = boltzmann_share(fits, "likelihood"), boltzmann_share(fits, "pseudo-likelihood")
+    said = " ".join(told.classical.paragraphs)
+    assert f"hold {share[0]}" in said and f"pseudo-likelihood {share[1]}" in said
+    frame = next(t.frame for t in told.classical.tables if t.frame.index.name == "intervals by")
+    assert frame["claimed 95 %"].tolist() == [f"{each} %" for each in share]
+    assert "it is not the likelihood" in said
+
+
+def boltzmann_share(fits, route):
+    inside = noted(fits["mle"], "coverage")["inside"].sel(route=route, level=0.95).values
+    return f"{100 * inside.mean():.1f} ± {50 * inside.std():.1f}"  # of four replicas
 
 
 # --- calibration ----------------------------------------------------------------------------------

@@ -12,7 +12,7 @@ from bayesinf.errors import DataError, FitError
 from bayesinf.models import gp
 from bayesinf.models.gp import splits
 from bayesinf.models.priors import LogNormal, Normal
-from bayesinf.posterior import load, save
+from bayesinf.posterior import annotated, load, noted, save
 from bayesinf.settings import Settings
 from bayesinf.systems import lennard_jones as lj
 from bayesinf.systems.lennard_jones import judgement, potentials
@@ -601,12 +601,12 @@ def test_exponents_of_power_laws_are_found():
 
 def test_a_file_of_learning_rates_keeps_the_scores(tmp_path):
     fit = load(save(lj.learning_rates(scores(), SHORT), tmp_path / "rates.nc"))
-    kept = lj.noted(fit, "score")
+    kept = noted(fit, "score")
     xr.testing.assert_equal(kept.transpose(*scores().dims), scores())
     assert kept["error"].units == "ε"
     assert fit["posterior"]["beta"].dims == ("chain", "draw", "wall")
     assert fit["posterior"]["wall"].values.tolist() == ["zero", "repulsive"]
-    assert lj.noted(fit, "wall") is None and fit["posterior"]["nu"].units == "1"
+    assert noted(fit, "wall") is None and fit["posterior"]["nu"].units == "1"
 
 
 def test_two_sizes_are_too_few_for_a_power_law():
@@ -788,13 +788,13 @@ def test_the_story_of_one_data_set_is_told_from_a_file_alone(tmp_path):
 
 def test_the_story_of_all_is_told_from_files_alone(tmp_path, inward, compared):
     fits = {"zero_mean": reduced("zero"), "repulsive_mean": reduced("repulsive"),
-            "argon_repulsive_mean": lj.annotated(argon("repulsive"), wall=inward)}  # fmt: skip
-    fits["repulsive_mean"] = lj.annotated(fits["repulsive_mean"], comparison=compared)
+            "argon_repulsive_mean": annotated(argon("repulsive"), wall=inward)}  # fmt: skip
+    fits["repulsive_mean"] = annotated(fits["repulsive_mean"], comparison=compared)
     fits["learning_curve"] = lj.learning_rates(scores(), SHORT)
     fits = {name: load(save(fit, tmp_path / f"{name}.nc")) for name, fit in fits.items()}
     # What was noted comes back as it was.
-    xr.testing.assert_equal(lj.noted(fits["repulsive_mean"], "comparison"), compared)
-    kept = lj.noted(fits["argon_repulsive_mean"], "wall")
+    xr.testing.assert_equal(noted(fits["repulsive_mean"], "comparison"), compared)
+    kept = noted(fits["argon_repulsive_mean"], "wall")
     xr.testing.assert_equal(kept.reset_coords(), inward.reset_coords())
     story = lj.story(fits)
     assert "50 energies" in story.question and "Lennard-Jones" in story.question

@@ -569,9 +569,9 @@ def changed(value):
     ("states", "options", "words"),
     [
         (changed(0.5), {}, "repeat 1, time 7, site 2: .*expected −1 and 1 .*found 0.5"),
-        (changed(np.nan), {}, "repeat 1, time 7, site 2: .*found nan"),
+        (changed(np.nan), {}, "repeat 1, time 7, site 2: .*found NaN"),
         (changed(-1), {}, "found 0 beside −1"),
-        (spikes(), {}, "more sites than times.*--axes repeat,time,site"),
+        (spikes(), {}, "more sites than times.*is that, else --axes repeat,time,site"),
         (spikes()[0].T, {}, "more sites than times; expected axes .time, site."),
         (spikes()[0, 0], {}, "axes of the states are not clear"),
         (spikes(), {"axes": "time,time,site"}, "axes of the states are not clear"),
@@ -591,6 +591,32 @@ def changed(value):
 def test_a_bad_raster_is_refused(states, options, words):
     with pytest.raises(DataError, match=words):
         data.raster_from_arrays(states, **options)
+
+
+def test_a_table_names_its_sites(tmp_path):
+    """Columns with names are sites of those names, in errors too; numbers are counted from 0."""
+    path = tmp_path / "votes.csv"
+    path.write_text("time,anna,bert,carla\n" + "0,1,0,1\n1,0,0,1\n2,1,1,0\n" * 2)
+    found = data.raster(path, sites="0,2")
+    assert found["site"].values.tolist() == ["anna", "carla"]
+    assert found["states"].values[0].tolist() == [[1, 1], [0, 1], [1, 0]] * 2
+    path.write_text("a,b\n1,0\n0,0\n# a comment\n1,maybe\n1,1\n")
+    with pytest.raises(DataError, match=r"row 5, site b: .*found 'maybe'; correct it"):
+        data.raster(path)
+    path.write_text("1,0\n0,1\n1,1\n")
+    assert data.raster(path)["site"].values.tolist() == [0, 1]
+    path.write_text("0,1\n0,-1\n")
+    with pytest.raises(DataError, match=r"row 1, site 0: .*found 0 beside −1; write off as"):
+        data.raster(path)
+
+
+def test_a_table_on_its_side_is_told_so_and_can_be_read(tmp_path):
+    path, states = tmp_path / "wide.csv", spikes(1, 9, 3)[0]
+    np.savetxt(path, states.T, "%d", ",")
+    with pytest.raises(DataError, match=r"9 sites, 3 times; .*is that, else --axes site,time"):
+        data.raster(path)
+    np.testing.assert_array_equal(data.raster(path, axes="site,time")["states"][0], states)
+    np.testing.assert_array_equal(data.raster(path, axes="time,site")["states"][0], states.T)
 
 
 def test_a_file_without_a_raster_is_refused(tmp_path):

@@ -258,6 +258,14 @@ def test_a_spike_is_a_bar_of_its_probability():
     assert slab.max() == pytest.approx(np.mean(after != 0) * stats.norm.pdf(0), rel=0.15)
 
 
+@pytest.mark.parametrize(
+    ("level", "text"),
+    [(0.0, "< 0.001"), (1.0, "> 0.999"), (0.0123, "= 0.012"), (0.5, "= 0.50"), (0.997, "= 0.997")],
+)
+def test_a_p_value_at_the_edge_is_no_round_number(level, text):
+    assert figures._tail(level) == text
+
+
 def test_predictive_statistics_give_the_p_value():
     tree = fit().copy(deep=True)
     statistics = tree["sample_stats"].dataset

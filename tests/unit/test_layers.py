@@ -32,7 +32,8 @@ ALLOWED = {
     "figures report calibration",
 }
 # In these folders each entry stands for itself; what the others may lean on is named.
-INDEPENDENT = {"systems": (), "models": ("noise", "priors", "binary", "couplings"), "inference": ()}
+SHARED = ("noise", "priors", "slicing", "binary", "couplings")
+INDEPENDENT = {"systems": (), "models": SHARED, "inference": ()}
 
 
 def imported(source):

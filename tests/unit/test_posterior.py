@@ -17,7 +17,7 @@ from straight_line import fit
 import bayesinf
 from bayesinf import posterior
 from bayesinf.errors import DataError
-from bayesinf.posterior import assemble, data_sha256, dataset, load, save
+from bayesinf.posterior import annotated, assemble, data_sha256, dataset, load, noted, save
 from bayesinf.settings import Settings
 
 # The groups that ArviZ 0.23 knows; any other makes it warn.
@@ -71,6 +71,24 @@ def test_every_element_kind_survives(tmp_path):
     }
     tree = assemble(**small(groups=groups))
     xr.testing.assert_identical(load(save(tree, tmp_path / "a.nc")), tree)
+
+
+def test_what_is_noted_beside_a_fit_is_found_there_and_in_its_file(tmp_path):
+    """Two results of the same names, and dimensions that the fit has with other sizes."""
+    bare = fit()
+    point = {"point": ["x", "y"], "place": ("point", [0.5, 1.5]), "of": "us"}
+    one = dataset({"y": np.arange(2.0)}, {"y": ("point",)}, point, {"y": "V"}, sampled=False)
+    two = dataset({"y": np.array(3), "flag": np.ones(4, bool)}, {"flag": ("point",)}, sampled=False)
+    both = annotated(annotated(bare, one=one), two=two)
+    for tree in (both, load(save(both, tmp_path / "a.nc"))):
+        xr.testing.assert_identical(noted(tree, "one"), one)
+        xr.testing.assert_identical(noted(tree, "two"), two)
+        assert noted(tree, "on") is None and noted(tree, "three") is None
+        # Nothing else of the fit has changed, and what was handed over has not either.
+        rest = [name for name in tree["constant_data"].variables if "." not in name]
+        assert sorted(rest) == sorted(bare["constant_data"].variables)
+        xr.testing.assert_identical(tree["posterior"], bare["posterior"])
+    assert noted(bare, "one") is None and set(one.variables) == {"y", "point", "place", "of"}
 
 
 def test_a_loaded_file_is_closed(stored):

@@ -10,8 +10,6 @@ sweep), so the loop around it is plain Python.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 
 from bayesinf.models.linear.conditional import Design
@@ -19,39 +17,10 @@ from bayesinf.models.linear.definition import Regression
 from bayesinf.models.linear.priors import Horseshoe, Laplace, log_normal
 from bayesinf.models.noise import log_density
 from bayesinf.models.priors import HalfCauchy
+from bayesinf.models.slicing import slice_sample
 
 NOISE_STEPS = 1  # Metropolis steps on σ a sweep; it then mixes about half as fast as the scale
 TARGET_ACCEPTANCE = 0.4  # about the best for a random walk in one dimension
-
-
-def slice_sample(
-    rng: np.random.Generator, log_density: Callable, x: np.ndarray, width: float = 8.0
-) -> np.ndarray:
-    """Move each element of x by one slice-sampling step, all at once.
-
-    An interval of the given width is laid at random around each x and shrunk towards it until a
-    point under the curve is found: Neal, Ann. Stat. 31, 705 (2003), doi:10.1214/aos/1056562461.
-
-    Parameters
-    ----------
-    log_density : elementwise, x -> log p(x).
-    x : current values, any shape.
-    width : about the width of the widest density; the draw is valid for any.
-    """
-    level = log_density(x) - rng.exponential(size=x.shape)
-    low = x - width * rng.random(x.shape)
-    high = low + width
-    result, open_ = x.copy(), np.ones(x.shape, dtype=bool)
-    while np.any(open_):
-        proposal = np.where(open_, rng.uniform(low, high), result)
-        value = log_density(proposal)
-        accepted = open_ & (value >= level)
-        result[accepted] = proposal[accepted]
-        open_ &= ~accepted
-        below = proposal < x
-        low = np.where(open_ & below, proposal, low)
-        high = np.where(open_ & ~below, proposal, high)
-    return result
 
 
 class LaplaceScales:
@@ -129,7 +98,7 @@ class HorseshoeScales:
             sd = prior.sd(self.local, self.scale, width)
             return np.sum(log_normal(beta, sd)) + prior.slab_width.log_density(width) + log_width
 
-        self.local = np.exp(slice_sample(rng, local_density, np.log(self.local)))
+        self.local = np.exp(slice_sample(rng, local_density, np.log(self.local), 8.0))
         if "scale" in prior.inferred:
             start = np.log([self.scale])
             self.scale = np.exp(slice_sample(rng, scale_density, start, 2.0)[0])

@@ -17,6 +17,7 @@ from bayesinf.systems.boltzmann.learning import gradient_ascent, learning_study,
 from bayesinf.systems.boltzmann.model import (
     affordable,
     approximations,
+    coverage,
     default_method,
     fit,
     information,
@@ -24,11 +25,10 @@ from bayesinf.systems.boltzmann.model import (
     mean_field,
     unconstrained,
 )
-from bayesinf.systems.boltzmann.notes import annotated, noted
 from bayesinf.systems.boltzmann.statistics import connected, differences, energies, nulls
 from bayesinf.systems.boltzmann.story import story
 
-__all__ = ["affordable", "annotated", "approximations", "calibration_problem", "connected",
+__all__ = ["affordable", "approximations", "calibration_problem", "connected", "coverage",
            "default_method", "differences", "energies", "fit", "gradient_ascent", "information",
-           "learning_study", "maximum_likelihood_fit", "mean_field", "newton_ascent", "noted",
+           "learning_study", "maximum_likelihood_fit", "mean_field", "newton_ascent",
            "nulls", "read", "simulate", "story", "unconstrained"]  # fmt: skip

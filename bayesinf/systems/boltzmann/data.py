@@ -105,13 +105,17 @@ def read(
 
     Raises
     ------
-    DataError : what ``data.raster`` refuses.
+    DataError : what ``data.raster`` refuses; a single site.
     """
     from bayesinf import data
 
     raster = data.raster(path, sites=cells, repeats=repeats, encoding=encoding, axes=axes)
     states = raster["states"]
     count, times, sites = states.shape
+    if sites < 2:
+        raise DataError("a single site has nothing to be coupled to", source=path,
+                        expected="at least 2 sites, a column each", found=sites,
+                        remedy="choose more with --cells" if cells else None)  # fmt: skip
     read_as, target = states.attrs["encoding_read"], states.attrs["encoding"]
     truth = (None, None)
     if Path(path).suffix.lower() in WITH_TRUTH:

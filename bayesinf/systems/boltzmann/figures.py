@@ -8,8 +8,8 @@ import numpy as np
 
 from bayesinf.figures import COLORS, canvas, styled
 from bayesinf.models import binary
+from bayesinf.posterior import noted
 from bayesinf.systems.boltzmann.learning import RATES
-from bayesinf.systems.boltzmann.notes import noted
 from bayesinf.systems.boltzmann.statistics import CONNECTED, differences
 
 if TYPE_CHECKING:
@@ -56,14 +56,16 @@ def parameters(posterior: xr.DataTree, likelihood: xr.DataTree | None = None) ->
             panel.vlines(place, at(low), at(high), color=COLORS["posterior"],
                          lw=0.5 if dense else 2.2, alpha=0.5)  # fmt: skip
             panel.plot(place, at(centre), ".", ms=1.5 if dense else 4, color=COLORS["posterior"])
-            if classical is not None:
-                panel.plot(place, at(classical[name].values), "o", ms=2 if dense else 4.5, mew=0.8,
-                           mfc="none", mec=COLORS["classical"], zorder=3)  # fmt: skip
+            if classical is not None and not (panel is below and truth is None):
+                panel.plot(place, at(classical[name].values), "o", ms=2 if dense else 4.5,
+                           mew=0.4 if dense else 0.8, mfc="none", mec=COLORS["classical"],
+                           zorder=1 if dense else 3)  # fmt: skip
             if truth is not None:
                 step = {"where": "mid", "color": COLORS["truth"], "lw": 1.2, "zorder": 4}
                 panel.step(place, at(truth[name].values), **step)
             else:
-                panel.axhline(0, color=COLORS["prior"], lw=0.6, zorder=0)
+                color = "prior" if panel is axis or classical is None else "classical"
+                panel.axhline(0, color=COLORS[color], lw=0.8, zorder=0)
             # A classical estimate that is off the scale must not squeeze all others.
             shown = np.concatenate([at(low), at(high)])
             pad = 0.08 * np.ptp(shown) + 1e-9
@@ -101,7 +103,8 @@ def matrices(posterior: xr.DataTree) -> Figure:
         axis.set_title(title)
         labels = group["site"].values
         ticks = np.arange(0, sites, max(1, -(-sites // 10)))
-        axis.set_xticks(ticks, labels[ticks])
+        long = sum(len(str(label)) for label in labels[ticks]) > 36
+        axis.set_xticks(ticks, labels[ticks], rotation=90 if long else 0)
         axis.set_yticks(ticks, labels[ticks])
         axis.set_xlabel("site")
         axis.set_ylabel("site")
@@ -186,10 +189,14 @@ def distributions(posterior: xr.DataTree) -> Figure:
             for m, mark in enumerate(("_", "x")):
                 shift = (0.12 + 0.12 * k) * gap
                 bottom.plot(x + shift, ratio(parts[2 * k + m]), mark, ms=4, mew=0.9, color=color)
-        bottom.plot(x, ratio(data), "o", ms=3.2, color=COLORS["data"])
-        reach = np.nanmax(np.abs(ratio(data)[data * 400 > data.max()] - 1), initial=0.0)
+        at = ratio(data)
+        bottom.plot(x, at, "o", ms=3.2, color=COLORS["data"])
+        reach = np.nanmax(np.abs(at[data * 400 > data.max()] - 1), initial=0.0)
         reach = float(np.clip(2 * reach, 0.05, 1.0))
         bottom.set_ylim(1 - reach, 1 + reach)
+        for mark, beyond, edge in (("v", at < 1 - reach, 0.03), ("^", at > 1 + reach, 0.97)):
+            bottom.plot(x[beyond], np.full(beyond.sum(), edge), mark, ms=4, color=COLORS["data"],
+                        transform=bottom.get_xaxis_transform())  # fmt: skip
         bottom.set_xlabel(label)
     axes[0, 0].set_ylabel("share of states")
     axes[1, 0].set_ylabel("relative to posterior")
@@ -240,7 +247,7 @@ def learning(likelihood: xr.DataTree) -> Figure:
         axes[2].errorbar(sizes * (1 + 0.03 * (k - 1.5)), centre, spread, fmt="o", ms=3, lw=0.9,
                          color=color)  # fmt: skip
     axes[2].plot(sizes, found["expected"].values, color=COLORS["truth"], lw=1)
-    axes[2].annotate("∝ 1/√M", (sizes[2], found["expected"].values[2]), (6, 6), ha="left",
+    axes[2].annotate("∝ 1/√M", (sizes[2], found["expected"].values[2]), (-9, -13), ha="right",
                      textcoords="offset points", color=COLORS["truth"])  # fmt: skip
     axes[2].set_xscale("log")
     axes[2].set_yscale("log")

@@ -15,9 +15,10 @@ from bayesinf.models import binary, pairwise
 from bayesinf.models.couplings import Prior
 from bayesinf.models.pairwise import enumeration
 from bayesinf.models.priors import Normal
+from bayesinf.posterior import annotated
 from bayesinf.settings import DEFAULT, Settings
 from bayesinf.systems.boltzmann import pseudo, statistics
-from bayesinf.systems.boltzmann.notes import annotated
+from bayesinf.systems.boltzmann.data import draw_states
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -32,6 +33,9 @@ MOST_BANKED = {False: 500, True: 100}
 FLAT = 100.0  # sd of the prior under which an optimum is the one of the likelihood
 UNCONSTRAINED = 0.8  # posterior sd over prior sd from which a coupling is the prior's
 ENTROPY_DRAWS = 200
+LEVELS = (0.5, 0.8, 0.95)  # of intervals whose coverage is measured
+REPLICAS = 20  # data sets to measure it on,
+MOST_COVERED = 12  # and sites up to which that takes seconds
 
 
 def default_method(sites: int) -> str:
@@ -315,6 +319,51 @@ def information(
     units = {name: "bit" for name in found if not name.startswith("log_z")}
     arrays = {name: np.asarray(value, dtype=float) for name, value in found.items()}
     return dataset(arrays, units=units, sampled=False)
+
+
+def coverage(
+    data: xr.Dataset, *, replicas: int = REPLICAS, settings: Settings = DEFAULT
+) -> xr.Dataset | None:
+    """Measure how often intervals hold the truth, with and without the likelihood.
+
+    Data of the same size are simulated at the optimum of these, and fitted by both routes under the
+    prior ``normal``: what is counted are parameters within θ̂ ± z standard errors.
+
+    Parameters
+    ----------
+    data : as for ``fit``.
+    replicas : how many data sets.
+    settings : for its seed.
+
+    Returns
+    -------
+    a Dataset with ``inside`` (route, level, replica), the share of fields and couplings in their
+    central intervals of each nominal level; None beyond 12 sites.
+    """
+    from scipy.special import ndtri
+
+    from bayesinf.posterior import dataset
+
+    encoding, states = data.attrs["encoding"], data["states"].values
+    samples, sites = states.shape
+    if sites > MOST_COVERED:
+        return None
+    prior, rng = pairwise.default(encoding), settings.generator("coverage")
+    truth = _maximum(binary.of_states(states, encoding), settings, prior).theta
+    reach = ndtri(0.5 + 0.5 * np.array(LEVELS))[:, None]
+    inside = np.empty((2, len(LEVELS), replicas))
+    for k in range(replicas):
+        fake = data[["states"]].copy()
+        drawn = draw_states(*enumeration.unpack(truth), encoding, samples, rng)
+        fake["states"] = data["states"].copy(data=drawn)
+        best = _maximum(binary.of_states(drawn, encoding), settings, prior)
+        routes = (best.theta, standard_errors(best)), pseudo.optimum(fake)
+        for route, (theta, error) in enumerate(routes):
+            inside[route, :, k] = np.mean(np.abs(theta - truth) < reach * error, axis=1)
+    return dataset(
+        {"inside": inside}, {"inside": ("route", "level", "replica")},
+        {"route": ["likelihood", "pseudo-likelihood"], "level": list(LEVELS)}, sampled=False,
+    )  # fmt: skip
 
 
 def _independent(mean, encoding):

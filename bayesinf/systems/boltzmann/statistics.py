@@ -14,8 +14,8 @@ import numpy as np
 
 from bayesinf.models import binary
 from bayesinf.models.pairwise import enumeration
+from bayesinf.posterior import noted
 from bayesinf.settings import Settings
-from bayesinf.systems.boltzmann.notes import noted
 
 if TYPE_CHECKING:
     import xarray as xr

@@ -10,13 +10,12 @@ import numpy as np
 
 from bayesinf.figures import predictive_statistics, prior_posterior
 from bayesinf.models import binary
-from bayesinf.posterior import element_names
+from bayesinf.posterior import element_names, noted
 from bayesinf.report import Picture, Section, Story, Table, interval, number
 from bayesinf.systems.boltzmann import figures
 from bayesinf.systems.boltzmann.figures import flat
 from bayesinf.systems.boltzmann.learning import ITERATIONS, SITES
 from bayesinf.systems.boltzmann.model import unconstrained
-from bayesinf.systems.boltzmann.notes import noted
 from bayesinf.systems.boltzmann.statistics import CONNECTED, differences
 
 if TYPE_CHECKING:
@@ -24,6 +23,7 @@ if TYPE_CHECKING:
 
 SHOWN = 12  # couplings or fields in a table
 NAMED = 8  # cells or pairs in a sentence
+TRUSTED = 0.1  # of the entropy that is to be explained, up to which its correction is small
 
 
 def story(fits: Mapping[str, xr.DataTree]) -> Story:
@@ -48,18 +48,22 @@ def story(fits: Mapping[str, xr.DataTree]) -> Story:
                 Picture(
                     "parameters",
                     figures.parameters(best, classical),
-                    "Posterior median and 95 % interval of each coupling (left) and each field "
+                    "How strong, and how sure? Median and 95 % interval of each coupling (left) "
+                    "and each field "
                     f"(right), with the {classical.attrs['classical']} (open circles)"
-                    + (" and the truth (steps). Below, less the truth." if known else
-                       ". Below, less that."),
+                    + (" and the truth (steps). Below: the same, the truth subtracted; intervals "
+                       "should hold the line." if known else
+                       ". Below: the same, less that; a posterior off the line was moved by the "
+                       "prior, or its likelihood is skewed."),
                     "Couplings and fields in order of size, with intervals.",
                 ),
                 Picture(
                     "matrices",
                     figures.matrices(best),
-                    "Left: the coupling matrix. Right: "
-                    + ("the true one, on the same scale." if known else
-                       "each entry in units of its posterior sd."),
+                    "Who is coupled to whom? Left: the posterior mean of each coupling. Right: "
+                    + ("the truth, on the same scale." if known else
+                       "the same in units of its posterior sd: beyond ±2 it is clear of zero, and "
+                       "the darkest are so by 5 and more."),
                     "The matrix of couplings as colours.",
                 ),
             ),
@@ -75,6 +79,7 @@ def story(fits: Mapping[str, xr.DataTree]) -> Story:
         predictive=_predictive(best),
         classical=_classical(best, classical),
         priors=_priors(best),
+        extra=tuple(_bank(best)),
     )  # fmt: skip
 
 
@@ -185,8 +190,11 @@ def _entropy_words(classical):
     if "H_data" in found:
         data, corrected = float(found["H_data"]), float(found["H_data_corrected"])
         rest, spread = H1 - corrected, float(found["I2_sd"])
-        share = (H1 - H2) / rest if rest > 10 * spread else None
-        said = "" if share is None else f" Pairs account for {min(share, 1):.1%} of that."
+        said = ""
+        if corrected - data > TRUSTED * rest:
+            said = " States are too few for that correction to be relied on."
+        elif rest > 10 * spread:
+            said = f" Pairs account for {min((H1 - H2) / rest, 1):.1%} of that."
         yield (
             f"The data as they are hold {data:.4f} bits, {corrected:.4f} once corrected for being "
             f"finite (Miller and Madow), {rest:.4f} less than independent sites.{said}"
@@ -282,8 +290,9 @@ def _predictive(fit):
     sizes = pd.DataFrame.from_dict(rows, orient="index", columns=columns).rename_axis("statistic")
     silent = differences(fit)["population"]
     replica = number(float(silent["model"][0]), float(silent["replica"][0]))
-    silence = {"data": f"{silent['data'][0]:.5f}", "posterior": replica}
-    silence |= {name: f"{silent['parts'][k][0]:.5f}"
+    share = lambda p, samples: number(float(p), float(np.sqrt(p * (1 - p) / samples)))
+    silence = {"data": share(silent["data"][0], _samples(fit)), "posterior": replica}
+    silence |= {name: share(silent["parts"][k][0], _samples(fit) / 2)
                 for k, name in enumerate(("first half", "second half", "even", "odd"))}  # fmt: skip
     energy = noted(fit, "energy")
     size = int(energy["replicated"])
@@ -300,27 +309,31 @@ def _predictive(fit):
             Picture(
                 "agreement",
                 figures.agreement(fit),
-                "Above: means, connected pair correlations and connected triplets of distinct "
-                "sites, data against posterior predictive (blue, 95 % of replicas), over one half "
-                "of the data against the other (grey crosses) and even against odd (purple). "
-                "Below: the differences. Blue that is no wider than the outlines is no misfit.",
+                "Does the model bring about the data's moments? Above: means, connected pair "
+                "correlations and connected triplets of distinct sites, posterior predictive "
+                "against data (blue, 95 % of replicas); crosses are one half of the data against "
+                "the other (grey) and even against odd (purple). Below: histograms of the "
+                "differences. Blue that is no wider than the outlines is no misfit.",
                 "Scatter of statistics, data against posterior, and histograms of differences.",
             ),
             Picture(
                 "distributions",
                 figures.distributions(fit),
-                "Left: P(K), how many sites are on at once; right: energies at the posterior mean"
-                f"{short}, the last bin with all beyond. Below: data (black) and parts of the data "
-                "(colours) over the posterior mean, with the band of 95 % of replicas. Halves "
-                "scatter √2 times as much as all.",
+                "Are states as silent, as busy and as probable as the model says? Left: P(K), the "
+                "share of states with K sites on, K = 0 being silence; right: energies at the "
+                f"posterior mean{short}, the last bin with all beyond. Below: the same over the "
+                "posterior mean, data (black) and parts of the data (colours), with the band of "
+                "95 % of replicas. Black outside the band is a misfit; parts, of half the states, "
+                "scatter √2 times as much as all. Triangles lie beyond the panel.",
                 "Distribution of the number of sites on and of energies, data and posterior.",
             ),
             Picture(
                 "predictive",
                 predictive_statistics(fit),
-                "Statistics of the data among those of replicas; p is the share of replicas beyond "
-                "the data. Independent states are assumed, and states that follow each other in "
-                "time are not quite that.",
+                "Would replicas of the data show what the data show? p is the share of replicas "
+                "whose statistic is larger than that of the data: near 0 or near 1 it is a misfit. "
+                "Independent states are assumed, and states that follow each other in time are not "
+                "quite that.",
                 "Histograms of statistics of replicas with the data's value.",
             ),
         ),
@@ -329,7 +342,8 @@ def _predictive(fit):
                   "model brings about would differ from the posterior mean. Halves, even / odd: "
                   "half of their difference, which is what sampling makes of all the data."),
             Table(pd.DataFrame([silence], index=["P(silence)"]).rename_axis(""),
-                  "Share of the states in which no site is on."),
+                  "Share of the states in which no site is on, ± the sampling error of independent "
+                  "states."),
         ),
     )  # fmt: skip
 
@@ -363,7 +377,7 @@ def _classical(best, classical):
         text.append(
             "Two quick routes beside it. The pseudo-likelihood asks of each site what it does "
             "given all others; it is not the likelihood, and claims standard errors "
-            f"{np.median(shrink):.2f} times those of maximum likelihood (median). Mean field reads "
+            f"{np.median(shrink):.2f} times those of {called} (median). Mean field reads "
             "couplings off the inverse of the covariance and has no error at all."
         )
         rms = np.sqrt(np.mean((quick["J"].values - found["J"].values) ** 2, axis=1))
@@ -376,9 +390,26 @@ def _classical(best, classical):
             Picture(
                 "approximate",
                 figures.approximate(classical),
-                f"Couplings by quick routes against {called} (left), and the standard errors that "
-                "the pseudo-likelihood claims (right); on the line they would agree.",
+                "What do quick routes cost? Left: couplings by them against "
+                f"{called}. Right: the standard errors that the pseudo-likelihood claims against "
+                "those of the likelihood. On the line they would agree.",
                 "Scatter of couplings and of their errors.",
+            )
+        )
+    covered = noted(classical, "coverage")
+    if covered is not None:
+        replicas = covered.sizes["replica"]
+        text.append(
+            "Whether such errors can be trusted was measured: of "
+            f"{replicas} data sets of this size, simulated at the optimum, 95 % intervals by the "
+            f"likelihood hold {_share(covered, 'likelihood', 0.95)} of the true parameters, by the "
+            f"pseudo-likelihood {_share(covered, 'pseudo-likelihood', 0.95)}."
+        )
+        tables.append(
+            Table(
+                _coverage(covered),
+                "Share of true parameters within their intervals, "
+                f"over {replicas} simulated data sets; it should be what is claimed.",
             )
         )
     if (study := noted(classical, "learning")) is not None:
@@ -387,8 +418,9 @@ def _classical(best, classical):
             Picture(
                 "learning",
                 figures.learning(classical),
-                f"Learning {SITES} simulated sites by gradient ascent of three rates (colours) and "
-                "by Newton's method (black). Left: how far the log likelihood of a state is from "
+                "How long, and how much data, does learning take? "
+                f"{SITES} simulated sites by gradient ascent of three rates (colours) and by "
+                "Newton's method (black). Left: how far the log likelihood of a state is from "
                 "its top; below the dashed line the truth itself would be no better. Middle: where "
                 f"each is after {ITERATIONS} steps. Right: error against the number of states, and "
                 "what the Fisher information expects (line).",
@@ -399,6 +431,20 @@ def _classical(best, classical):
                             "1/√M is −0.5."))  # fmt: skip
     return Section("Maximum likelihood, and quicker than that", tuple(text), tuple(pictures),
                    tuple(tables))  # fmt: skip
+
+
+def _share(covered, route, level):
+    inside = covered["inside"].sel(route=route, level=level).values
+    return f"{100 * inside.mean():.1f} ± {100 * inside.std() / np.sqrt(inside.size):.1f} %"
+
+
+def _coverage(covered):
+    import pandas as pd
+
+    levels = covered["level"].values.tolist()
+    rows = {route: {f"claimed {level:.0%}".replace("%", " %"): _share(covered, route, level)
+                    for level in levels} for route in covered["route"].values.tolist()}  # fmt: skip
+    return pd.DataFrame.from_dict(rows, orient="index").rename_axis("intervals by")
 
 
 def _learning_words(study):
@@ -438,9 +484,10 @@ def _priors(fit):
 
     group = fit["posterior"]
     J = flat(group["J"])
-    strongest = np.argsort(-np.abs(J.mean(axis=0)) / (J.std(axis=0) + 1e-300))[:2]
+    inferred = "scale" in group
+    strongest = np.argsort(-np.abs(J.mean(axis=0)) / (J.std(axis=0) + 1e-300))[: 2 - inferred]
     labels = list(element_names(group["J"]))
-    shown = [*(["scale"] if "scale" in group else []), next(iter(element_names(group["h"])))]
+    shown = [*(["scale"] if inferred else []), next(iter(element_names(group["h"])))]
     shown += [labels[k] for k in strongest]
     bare = unconstrained(fit)
     said = f"{bare.sum()} of {bare.size} couplings" if bare.any() else "No coupling"
@@ -457,12 +504,39 @@ def _priors(fit):
             Picture(
                 "prior_posterior",
                 prior_posterior(fit, shown),
-                "What the data add: prior and posterior of the couplings' width, of one field and "
-                "of the two couplings that stand clearest of zero." if "scale" in group else
-                "What the data add: prior and posterior of one field and of the two couplings that "
-                "stand clearest of zero.",
+                "What do the data add? Prior (grey, flat where it is wide) and posterior (blue) of "
+                + ("the couplings' width, of one field and of the coupling that stands" if inferred
+                   else "one field and of the two couplings that stand") + " clearest of zero.",
                 "Densities of prior and posterior.",
             ),
         ),
         (Table(table.rename_axis("parameter"), "Prior of each kind of parameter."),),
     )  # fmt: skip
+
+
+# Beyond enumeration
+
+
+def _bank(fit):
+    """Say what stands for the sum over all states, where that is too long."""
+    stats = fit["sample_stats"]
+    if "bank_size" not in stats:
+        return
+    sites, least = fit["posterior"].sizes["site"], float(stats["bank_size"].min())
+    shape, shift = (float(stats[f"bank_{name}"].max()) for name in ("k", "shift"))
+    found = f"is {shape:.2f}" if np.isfinite(shape) else "could not be found"
+    yield Section(
+        "A bank of states for the sum over all",
+        (
+            f"{sites} sites have 2^{sites} = {float(2**sites):.2g} states, more than can be summed "
+            "over again and again. So states were drawn once at the optimum θ̂, the bank, and "
+            "normalise every other θ by their weights: Z(θ) / Z(θ̂) = ⟨exp((θ − θ̂)·φ)⟩ over the "
+            "bank, φ being the states and their products in pairs.",
+            "Far from θ̂ few states carry all the weight. The effective states say how many states "
+            f"of equal weight would do as well: {_rounded(least)} at the draw where they are "
+            "fewest. Pareto k̂ says how heavy the tail of the weights is: up to 0.7 their mean can "
+            f"be relied on, beyond 1 it does not even exist. Here it {found}. The bank's "
+            "own sampling error moves the whole posterior, by the same step in all draws: about "
+            f"{shift:.2f} sd. The diagnostics hold all three to limits.",
+        ),
+    )

@@ -19,19 +19,17 @@ from bayesinf.systems.lennard_jones.learning import learning_curves, learning_ra
 from bayesinf.systems.lennard_jones.potentials import aziz, lennard_jones, second_virial
 from bayesinf.systems.lennard_jones.process import (
     MEANS,
-    annotated,
     classical,
     curves,
     default_priors,
     fit,
-    noted,
     predict,
     virial,
     well,
 )
 from bayesinf.systems.lennard_jones.story import story
 
-__all__ = ["MEANS", "annotated", "argon", "argon_table", "aziz", "calibration_problem", "classical",
+__all__ = ["MEANS", "argon", "argon_table", "aziz", "calibration_problem", "classical",
            "compare", "curves", "default_priors", "fit", "from_the_wall_inward", "learning_curves",
-           "learning_rates", "lennard_jones", "noted", "predict", "read", "scales", "second_virial",
+           "learning_rates", "lennard_jones", "predict", "read", "scales", "second_virial",
            "simulate", "story", "virial", "well"]  # fmt: skip

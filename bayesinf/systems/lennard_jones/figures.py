@@ -10,8 +10,9 @@ import numpy as np
 from bayesinf.figures import COLORS, canvas, density, styled, with_units
 from bayesinf.models import gp
 from bayesinf.models.gp import splits
+from bayesinf.posterior import noted
 from bayesinf.systems.lennard_jones.data import scales
-from bayesinf.systems.lennard_jones.process import curves, noted, true_virial, truth_of
+from bayesinf.systems.lennard_jones.process import curves, true_virial, truth_of
 
 if TYPE_CHECKING:
     import xarray as xr

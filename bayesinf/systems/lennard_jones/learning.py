@@ -11,9 +11,10 @@ from bayesinf import parallel
 from bayesinf.errors import FitError
 from bayesinf.models import curve, gp
 from bayesinf.models.gp import splits
+from bayesinf.posterior import annotated
 from bayesinf.settings import DEFAULT, Settings
 from bayesinf.systems.lennard_jones.data import scales
-from bayesinf.systems.lennard_jones.process import classical_numbers, default_priors, prefixed
+from bayesinf.systems.lennard_jones.process import classical_numbers, default_priors
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -150,9 +151,9 @@ def learning_rates(scores: xr.Dataset, settings: Settings = DEFAULT) -> xr.DataT
         model, params, np.concatenate([sizes, -sizes]), np.concatenate(y),
         stacked={name: ("wall", [f"{name}_1", f"{name}_2"]) for name in ("beta", "nu")},
         units={"beta": of_u}, system="lennard_jones", settings=settings,
-        reference=prefixed("score", scores),
         attrs={"case": "Learning curves", "truth": ""},
     )  # fmt: skip
+    fit = annotated(fit, score=scores)
     for name, group in fit.children.items():
         if "wall" in group.dims:
             fit[name] = xr.DataTree(group.dataset.assign_coords(wall=list(WALLS)))

@@ -289,32 +289,3 @@ def true_virial(posterior: xr.DataTree, temperatures: np.ndarray) -> np.ndarray 
     sigma, _ = scales(x.values, y.values)
     grid = np.linspace(0.65 * sigma, 8 * sigma, 20_000)
     return second_virial(grid, known(grid), temperatures, (x.units, y.units))
-
-
-# Results that go with a fit, so that its report can be made from its file
-
-
-def prefixed(name: str, results: xr.Dataset) -> xr.Dataset:
-    """Put a name before that of every variable and dimension."""
-    return results.rename({each: f"{name}.{each}" for each in {*results.variables, *results.dims}})
-
-
-def annotated(posterior: xr.DataTree, **results: xr.Dataset) -> xr.DataTree:
-    """Return a fit whose ``constant_data`` hold other results as well, each under its name."""
-    import xarray as xr
-
-    constants = posterior["constant_data"].to_dataset()
-    for name, found in results.items():
-        constants = constants.merge(prefixed(name, found))
-    copy = posterior.copy()
-    copy["constant_data"] = xr.DataTree(constants)
-    return copy
-
-
-def noted(posterior: xr.DataTree, name: str) -> xr.Dataset | None:
-    """Return the results that a fit holds under a name; None where it has none."""
-    constants, lead = posterior["constant_data"].to_dataset(), f"{name}."
-    kept = constants[[v for v in constants.variables if v.startswith(lead)]]
-    kept = kept.drop_vars([v for v in kept.variables if not v.startswith(lead)])
-    names = {each: each.removeprefix(lead) for each in {*kept.variables, *kept.dims}}
-    return kept.rename(names) if names else None

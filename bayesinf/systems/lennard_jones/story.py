@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bayesinf.figures import predictive_statistics, prior_posterior, with_units
+from bayesinf.posterior import noted
 from bayesinf.report import Picture, Section, Story, Table, estimates, number
 from bayesinf.systems.lennard_jones import figures
 from bayesinf.systems.lennard_jones.figures import CALLED, first
 from bayesinf.systems.lennard_jones.process import (
     MEANS,
     curves,
-    noted,
     physical,
     true_virial,
     truth_of,
