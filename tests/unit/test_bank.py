@@ -7,8 +7,9 @@ import pytest
 
 from bayesinf.models import binary
 from bayesinf.models.couplings import Prior, default
-from bayesinf.models.pairwise import bank, enumeration, optimum
+from bayesinf.models.pairwise import bank, enumeration, optimum, search
 from bayesinf.models.pairwise.likelihood import Pairwise
+from bayesinf.models.pairwise.sampling import Bias
 from bayesinf.models.priors import HalfCauchy, Normal
 
 both = pytest.mark.parametrize("encoding", ["±1", "0/1"])
@@ -48,9 +49,11 @@ def held(theta, encoding, size=50_000, key=0, **more):
 
 
 @both
-def test_ratios_and_moments_are_those_of_all_states(encoding):
+@pytest.mark.parametrize("biased", [False, True])
+def test_ratios_and_moments_are_those_of_all_states(encoding, biased):
     theta = parameters(8)
-    found = held(theta, encoding)
+    bias = Bias(rng(7).random(8) < 0.5, rng(8).normal(0, 0.7, 9)) if biased else None
+    found = held(theta, encoding, bias=bias)
     away = theta + rng(1).normal(0, 0.05, (5, theta.size))
     ratio, phi, size = found.evaluate(away, gradient=True)
     here, expected = enumeration.expectations(theta, encoding)
@@ -140,12 +143,12 @@ def test_the_same_seed_gives_the_same_bank(encoding):
 def test_of_too_many_states_those_with_leverage_are_kept_and_nothing_is_biased(fields):
     theta = parameters(24, 5, 0.3)
     theta[:24] += fields
-    whole = held(theta, "0/1", 60_000, work=math.inf)
+    whole = held(theta, "0/1", 60_000, keep=math.inf)
     direct = whole.fisher(theta)
     work = 0.3 * bank._cost(whole.states).sum()
     shift, scale = [], np.sqrt(np.diag(direct))
     for key in range(12):
-        keep, inflate = bank._thinned(whole.states, whole.count, work, rng(6, key))
+        keep, inflate = bank.thinned(whole.states, whole.count, work, rng(6, key))
         assert bank._cost(whole.states[keep]).sum() < 1.1 * work
         weight = whole.count[keep] * inflate[keep]
         assert weight.sum() == pytest.approx(whole.count.sum(), rel=0.05)
@@ -157,7 +160,7 @@ def test_of_too_many_states_those_with_leverage_are_kept_and_nothing_is_biased(f
     # The mean over repeated choices against its own error; 300 statistics are looked at.
     z = shift.mean(axis=0) / (shift.std(axis=0, ddof=1) / math.sqrt(len(shift)) + 1e-9)
     assert np.max(np.abs(shift)) < 0.5 and np.sqrt(np.mean(z**2)) < 2
-    np.testing.assert_array_equal(bank._thinned(whole.states, whole.count, math.inf, rng(7))[1], 1)
+    np.testing.assert_array_equal(bank.thinned(whole.states, whole.count, math.inf, rng(7))[1], 1)
 
 
 @both
@@ -165,7 +168,7 @@ def test_centred_statistics_are_diagonal_where_sites_are_independent(encoding):
     sites = 6
     theta = enumeration.pack(rng(8).normal(-0.5, 0.7, sites), np.zeros(15))
     data = exact_moments(theta, encoding, 100)
-    centred = bank._Centred(data)
+    centred = bank.Centred(data)
     fisher = enumeration.curvature(theta, encoding)[2]
     change = np.array([centred.slopes(unit) for unit in np.eye(theta.size)]).T
     diagonal = change @ fisher @ change.T
@@ -185,21 +188,21 @@ def test_centred_statistics_are_diagonal_where_sites_are_independent(encoding):
 # ── Optima ───────────────────────────────────────────────────────────────────────────────────────
 
 
-def solved(data, prior, seen=None, key=0, size=25.0):
+def solved(data, prior, key=0, size=25.0):
     """Optimum by banks alone."""
-    theta, last = bank.locate(data, prior, rng(key, 1), 2, seen)
-    found = bank.draw(theta, data.encoding, size * data.samples, rng(key, 2), start=last, workers=2)
+    near = search.locate(data, prior, rng(key, 1), 2)
+    found = bank.draw(near.theta, data.encoding, size * data.samples, rng(key, 2), start=near.last,
+                      bias=near.bias, workers=2)  # fmt: skip
     problem = bank.Banked(data, prior, 2, found)
     return problem, optimum.maximum(problem)
 
 
 @both
-@pytest.mark.parametrize("states", [False, True])
-def test_the_optimum_is_the_exact_one_but_for_the_error_of_the_long_run(encoding, states):
-    data, seen = sampled(parameters(10, 1), encoding, 8000)
+def test_the_optimum_is_the_exact_one_but_for_the_error_of_the_long_run(encoding):
+    data, _ = sampled(parameters(10, 1), encoding, 8000)
     prior = default(encoding)
     exact = optimum.maximum(Pairwise(data, prior))
-    problem, found = solved(data, prior, seen if states else None)
+    problem, found = solved(data, prior)
     sds = np.linalg.cholesky(exact.precision).T @ (found.theta - exact.theta)
     # 55 numbers of that size each: five standard errors of their rms above it.
     shift = np.sqrt(data.samples / problem.bank.effective)
@@ -273,14 +276,47 @@ def test_sites_that_burst_together_are_solved():
     np.testing.assert_allclose(problem.bank.population, p, atol=0.01)
 
 
+@pytest.mark.parametrize("camps", [1, 2])
+def test_phases_that_chains_do_not_leave_are_weighed(camps):
+    # Few sites are on, or nearly all, and hardly ever something between; with two camps the sites
+    # of one show the contrary of those of the other, and as many are on in both phases.
+    sites, coupling = 28, 0.32
+    plain, truth, p = homogeneous(sites, -coupling * (sites - 1) / 2 - 0.03, coupling, 5000)
+    low, between, high = p[:8].sum(), p[12:17].sum(), p[21:].sum()
+    assert 0.05 < high < low and between < 1e-3
+    flip = np.arange(sites) >= (sites if camps == 1 else sites // 2)
+    spins = plain.encoded("±1")
+    sign = np.where(flip, -1.0, 1.0)
+    i, j = binary.pairs(sites)
+    data = binary.Moments("±1", 5000, sign * spins.mean, sign[i] * sign[j] * spins.pair)
+    h, J, _ = binary.convert(truth[:sites], truth[sites:], "0/1", "±1")
+    truth = enumeration.pack(sign * h, sign[i] * sign[j] * J)
+    near = search.locate(data, None, rng(3), 2)
+    assert len(set(near.bias.pattern ^ flip)) == 1
+    found = bank.draw(near.theta, "±1", 5e4, rng(4), start=near.last, bias=near.bias, workers=2)
+    problem = bank.Banked(data, None, 2, found)
+    top = optimum.maximum(problem)
+    sds = np.linalg.cholesky(top.precision).T @ (top.theta - truth)
+    assert np.sqrt(np.mean(sds**2)) < 2 * np.sqrt(data.samples / found.effective) < 0.8
+    # The weight of the phase, which one parameter or two decide: to five sampling errors.
+    as_counted = np.bincount(np.count_nonzero((found.states == 1) ^ flip, axis=1),
+                             bank_weight(found), sites + 1)  # fmt: skip
+    assert as_counted[21:].sum() == pytest.approx(high, abs=0.05)
+
+
+def bank_weight(found):
+    weight = np.exp(found.log_weight)
+    return weight / weight.sum()
+
+
 def test_a_width_settles_at_that_of_the_couplings():
     sites = 40
     J = rng(13).normal(0, 0.3, sites * (sites - 1) // 2)
     data = binary.Moments("±1", 10**6, np.zeros(sites), np.zeros(J.size))
     theta = enumeration.pack(np.zeros(sites), J)
     prior = Prior(Normal(0, 1), HalfCauchy(1.0))
-    assert bank.settled_width(prior, data, theta) == pytest.approx(J.std(), rel=0.01)
-    assert bank.settled_width(default("±1"), data, theta) == 1.0
+    assert search.settled_width(prior, data, theta) == pytest.approx(J.std(), rel=0.01)
+    assert search.settled_width(default("±1"), data, theta) == 1.0
     few = binary.Moments("±1", 10, np.zeros(sites), np.zeros(J.size))
-    width = bank.settled_width(prior, few, theta)
+    width = search.settled_width(prior, few, theta)
     assert width**2 == pytest.approx(np.mean(J**2) + 1 / (10 * 21 / 22 + width**-2), rel=0.2)

@@ -6,7 +6,15 @@ import pytest
 from bayesinf.checks import check
 from bayesinf.errors import FitError
 from bayesinf.models import binary, pairwise
-from bayesinf.models.pairwise import bank, enumeration, optimum, posing, predictive, sampling
+from bayesinf.models.pairwise import (
+    bank,
+    enumeration,
+    optimum,
+    posing,
+    predictive,
+    sampling,
+    search,
+)
 from bayesinf.models.pairwise.likelihood import Pairwise
 from bayesinf.settings import Settings
 
@@ -88,8 +96,10 @@ def test_replicas_from_a_bank_are_those_of_the_model(encoding, few):
 
 def test_a_centre_that_is_no_optimum_is_refused(few, monkeypatch):
     _, states = population(8, 2000)
-    monkeypatch.setattr(bank, "locate", lambda data, *_: (optimum.independent(data), None))
-    monkeypatch.setattr(optimum, "maximum", lambda problem: problem.bank)
+    nowhere = lambda data, *_: search.Found(
+        optimum.independent(data), np.inf, None, sampling.Bias.none(data.sites)
+    )
+    monkeypatch.setattr(search, "locate", nowhere)
     with pytest.raises(FitError, match=r"moments of the model are off by .* standard errors"):
         sampled(states, "±1")
 

@@ -426,3 +426,29 @@ def test_every_order_of_the_bits_of_two_words():
     found = sampling.feature_moments(states, "0/1")[sites:] * len(chosen)
     i, _ = coding.pairs(sites)
     np.testing.assert_allclose(found, (i >= 60).astype(float), atol=1e-12)
+
+
+@pytest.mark.parametrize("dynamics", sampling.DYNAMICS)
+@pytest.mark.parametrize("encoding", ["±1", "0/1"])
+def test_a_bias_multiplies_the_weight_of_its_levels(encoding, dynamics):
+    sites = 7
+    rng = np.random.default_rng(21)
+    theta = rng.normal(0, 0.5, sites * (sites + 1) // 2)
+    bias = sampling.Bias(rng.random(sites) < 0.5, rng.normal(0, 1.5, sites + 1))
+    drawn = sampling.sample(theta, encoding, 40_000, rng=rng, bias=bias, dynamics=dynamics)
+    _, p = enumeration.probabilities(theta, encoding)
+    states = coding.decoded(np.arange(2**sites), sites, encoding)
+    level = bias.level(states)
+    np.testing.assert_array_equal(
+        level, [sum((s == 1) == on for s, on in zip(row, bias.pattern, strict=True))
+                for row in states]
+    )  # fmt: skip
+    expected = p * np.exp(bias.levels[level])
+    expected /= expected.sum()
+    seen = np.bincount(coding.codes(drawn.states), minlength=2**sites) / len(drawn.states)
+    error = np.sqrt(expected * (1 - expected) * drawn.inefficiency / len(drawn.states))
+    assert np.abs(seen - expected).max() < 6 * error.max()
+    # Without it, or with its pattern turned round, they come otherwise.
+    for other in (p, p * np.exp(bias.levels[sites - level])):
+        other = other / other.sum()
+        assert np.abs(seen - other).max() > 12 * error.max()

@@ -28,37 +28,22 @@ from functools import cached_property
 
 import numpy as np
 
-from bayesinf.models.binary import ENCODINGS, Moments, convert, matrix, pairs, sites_of
+from bayesinf.models.binary import Moments, convert, matrix, pairs, sites_of
 from bayesinf.models.couplings import Prior
 from bayesinf.models.pairwise.likelihood import Pairwise
-from bayesinf.models.pairwise.optimum import independent, refused
-from bayesinf.models.priors import Normal
+from bayesinf.models.pairwise.sampling import Bias
 
 BLOCK = 2**13  # states that are weighed at once; sums over blocks do not depend on the workers
 LONG = 25  # independent states of the long run for each of the data: a shift of 0.2 posterior sd
 LEAST, MOST = 200_000, 10_000_000  # independent states of the long run
-WORK = 4e7  # additions that one sum over the bank may cost: it sets how many states are kept
+KEPT = 200_000  # states of a bank, where they are not of uneven cost
 CHAINS = 64
 PART = 2**18  # states that the long run makes at once
+THIN = 10  # sweeps between them at most: more would cost more than weighing a state
 FEW = 20_000  # independent states of the first bank
 TRIPLES = 500  # triples whose moments are followed
 ROWS = 16  # parameters that are summed over the bank together
 TENTH, PRODUCTS = 0.1, 50  # where conjugate gradients stop: of the gradient, and products at most
-
-# The search for the optimum
-SEEKERS, HASTE = 1000, 2  # chains, and sweeps between their kept states
-SEARCH = 1e7  # additions that a sum may cost
-REACH, LEAST_REACH = 1.0, 0.02  # sd of Δ · φ of a step: the largest, and the least after a push
-TURNED = -0.3  # slope along a step at its end, relative to that at its start, that was too far
-STUCK = 0.3  # autocorrelation time of chains that are, in their length
-TRIES = 6  # how often a step is undone before it is taken after all
-LEAP, SLOWEST = 3.0, 32  # by what factor a step may lengthen it; sweeps between states at most
-STRETCH = 4.0  # how much longer than Newton's a step may be
-CAUTION = 0.3  # of the variance of each statistic, added to the Fisher information of the data
-PUSH, NEGLIGIBLE = 5.0, 0.02  # nats against a phase, and what they may cost: Var Δ · φ
-GROW, SETTLED = 4.0, 2.0  # what is left to climb, over what sampling error makes
-STEPS = 1000
-FIXED = 30  # rounds in which the width settles
 
 
 @dataclass(frozen=True)
@@ -71,7 +56,8 @@ class Bank:
     encoding : "±1" or "0/1", of everything but ``states``.
     states : distinct states, 0/1, int8 (state, site).
     count : how often each came, (state,).
-    inflate : one over the chance with which it was kept, (state,).
+    inflate : what each weighs: one over the chance with which it was kept, over that with which the
+        chains' bias favoured it, (state,).
     phi : μ, (parameter,).
     effective : how many independent states μ is worth.
     population : share of the states with K sites on, (N + 1,), in the long run.
@@ -107,7 +93,7 @@ class Bank:
     @cached_property
     def features(self) -> _Sparse | _Dense:
         """The states in the form in which sums over them are fastest."""
-        return _features(self.states)
+        return features_of(self.states)
 
     @cached_property
     def log_weight(self) -> np.ndarray:
@@ -117,7 +103,7 @@ class Bank:
     @cached_property
     def mean(self) -> np.ndarray:
         """φ̄ of the states as 0/1, (parameter,)."""
-        return _packed(self._sum(self._own))
+        return packed(self._sum(self._own))
 
     def evaluate(
         self, theta: np.ndarray, gradient: bool = False
@@ -130,7 +116,7 @@ class Bank:
         gradient : whether φ is wanted.
         """
         delta = theta - self.theta
-        h, J, full = _off_on(delta, self.encoding)
+        h, J, full = off_on(delta, self.encoding)
 
         def run(first):
             last = min(first + BLOCK, len(self.states))
@@ -160,8 +146,8 @@ class Bank:
         ratio = delta @ self.phi + top + np.log(total) - whole - full @ self.mean
         phi = None
         if gradient:
-            phi = _packed(second / total[:, None, None]) - self.mean
-            phi = self.phi + _encoded(phi, self.encoding)
+            phi = packed(second / total[:, None, None]) - self.mean
+            phi = self.phi + encoded(phi, self.encoding)
         return ratio, phi, total**2 / square
 
     def weights(self, theta: np.ndarray) -> np.ndarray:
@@ -172,7 +158,7 @@ class Bank:
 
     def exponents(self, delta: np.ndarray) -> np.ndarray:
         """Δ · φ of every state up to a constant, (state,), at Δ (parameter,)."""
-        h, J, _ = _off_on(delta[None], self.encoding)
+        h, J, _ = off_on(delta[None], self.encoding)
         run = lambda first: self.features.exponents(
             h[0], J[0], first, min(first + BLOCK, len(self.states))
         )
@@ -182,7 +168,7 @@ class Bank:
         """Fisher information under weights (state,) times v (parameter,)."""
         x = self.exponents(v)
         second = self._sum(weight * (x - weight @ x))
-        return _encoded(_packed(second), self.encoding)
+        return encoded(packed(second), self.encoding)
 
     def fisher(self, theta: np.ndarray) -> np.ndarray:
         """Fisher information of one state at θ, (parameter, parameter).
@@ -195,7 +181,7 @@ class Bank:
         result = np.zeros((len(theta), len(theta)))
         with self._pool() as pool:
             self.features.products(weight, result, pool)
-        bank_kernel.complete(result, _packed(self._sum(weight)))
+        bank_kernel.complete(result, packed(self._sum(weight)))
         if self.encoding == "±1":
             for side in (result, result.T):
                 _encode_rows(side, self.sites)
@@ -208,7 +194,8 @@ class Bank:
 
     def log_ratios(self, theta: np.ndarray) -> np.ndarray:
         """Log importance ratios at θ, one for each state that was drawn and kept, (drawn,)."""
-        return np.repeat(self.exponents(theta - self.theta) + np.log(self.inflate), self.count)
+        # What a state stands for beside itself is bounded, and no tail of the ratios.
+        return np.repeat(self.exponents(theta - self.theta), self.count)
 
     def _sum(self, weight):
         run = lambda first: self.features.moments(
@@ -293,7 +280,8 @@ class _Dense:
             dsyrk(1.0, phi.T, beta=1.0, c=result.T, overwrite_c=True)
 
 
-def _features(states):
+def features_of(states: np.ndarray) -> _Sparse | _Dense:
+    """Put states (state, site), 1 where on, in the form in which sums over them are fastest."""
     on = np.count_nonzero(states, axis=1)
     few = np.mean(on * (on + 1.0) / 2) < states.shape[1] ** 2 / 16
     return _Sparse(states) if few else _Dense(states)
@@ -301,7 +289,7 @@ def _features(states):
 
 def _cost(states):
     """What a state adds to a sum over the bank, in additions."""
-    if isinstance(_features(states), _Dense):
+    if isinstance(features_of(states), _Dense):
         return np.full(len(states), states.shape[1] ** 2 / 8)
     on = np.count_nonzero(states, axis=1)
     return 4 + on * (on + 1) / 2
@@ -310,21 +298,21 @@ def _cost(states):
 # ── Between the encodings ────────────────────────────────────────────────────────────────────────
 
 
-def _off_on(delta, encoding):
+def off_on(delta, encoding):
     """Parameters (row, parameter) for 0/1: fields, couplings above the diagonal, both packed."""
     sites = sites_of(delta.shape[-1])
     h, J, _ = convert(delta[:, :sites], delta[:, sites:], encoding, "0/1")
     return h, np.triu(matrix(J, sites)), np.concatenate([h, J], axis=1)
 
 
-def _packed(second):
+def packed(second):
     """Means and pair moments (..., parameter) of sums (..., site, site) of products of 0/1."""
     sites = second.shape[-1]
     own = np.arange(sites)
     return np.concatenate([second[..., own, own], second[(..., *pairs(sites))]], axis=-1)
 
 
-def _encoded(phi, encoding):
+def encoded(phi, encoding):
     """Differences of moments of 0/1, (..., parameter), as those of the encoding."""
     if encoding == "0/1":
         return phi
@@ -356,7 +344,8 @@ def draw(
     rng: np.random.Generator,
     *,
     start: np.ndarray | None = None,
-    work: float = WORK,
+    bias: Bias | None = None,
+    keep: float = KEPT,
     workers: int | None = None,
 ) -> Bank:
     """Draw a bank at θ, and the long run.
@@ -365,72 +354,95 @@ def draw(
     ----------
     theta : (parameter,).
     encoding : "±1" or "0/1".
-    wanted : how many independent states the long run shall be worth.
+    wanted : how many independent states the long run shall be worth, by how far its chains are
+        apart in the moments.
     rng : the generator.
     start : where chains of another bank ended, (chain, site).
-    work : additions that a sum over the bank may cost.
+    bias : under which the chains run.
+    keep : states that are kept, where they are on average as costly as those drawn.
     workers : threads; None takes all cores.
     """
     from bayesinf.models.pairwise import sampling
 
-    pilot = sampling.sample(theta, encoding, CHAINS, chains=CHAINS, start=start, rng=rng,
-                            workers=workers)  # fmt: skip
-    last, thin, total, inefficiency = pilot.last, pilot.thin, _Total(encoding, theta.size), 1.0
+    bias = bias or sampling.Bias.none(sites_of(theta.size))
+    pilot = sampling.sample(theta, encoding, CHAINS, chains=CHAINS, start=start, bias=bias,
+                            rng=rng, workers=workers)  # fmt: skip
+    last, thin, total, count = pilot.last, min(pilot.thin, THIN), _Total(encoding, bias), PART // 8
     while total.effective < wanted:
-        missing = (wanted - total.effective) * inefficiency
-        count = int(min(PART, CHAINS * np.ceil(missing / CHAINS)))
-        part = sampling.sample(
-            theta, encoding, count, start=last, thin=thin, burn=0, rng=rng, workers=workers
-        )
-        last, inefficiency = part.last, part.inefficiency
-        total.add(part.states, part.effective)
-    return total.bank(theta, last, work, rng, workers)
+        part = sampling.sample(theta, encoding, count, start=last, thin=thin, burn=0, bias=bias,
+                               rng=rng, workers=workers)  # fmt: skip
+        last = part.last
+        total.add(part)
+        missing = total.count * (wanted / total.effective - 1)
+        count = int(CHAINS * np.ceil(np.clip(missing, CHAINS, PART) / CHAINS))
+    return total.bank(theta, last, keep, rng, workers)
 
 
 class _Total:
-    """Sums over the parts of a long run."""
+    """Sums over the parts of a long run, chain by chain."""
 
-    def __init__(self, encoding, parameters, followed=TRIPLES):
+    def __init__(self, encoding, bias):
         from bayesinf.models.binary import triples
 
-        self.encoding, self.sites = encoding, sites_of(parameters)
-        self.triples = triples(self.sites, followed)
-        self.count, self.effective = 0, 0.0
-        self.second, self.population, self.triple = 0.0, 0.0, 0.0
+        self.encoding, self.bias, self.sites = encoding, bias, len(bias.pattern)
+        self.triples = triples(self.sites, TRIPLES)
+        self.count, self.weight, self.second = 0, 0.0, 0.0
+        self.population, self.triple = 0.0, 0.0
         self.seen = []
 
-    def add(self, states, effective):
+    def add(self, drawn):
         from bayesinf.models import binary
-        from bayesinf.models.pairwise import sampling
 
-        count = len(states)
-        on = (states == 1).astype(np.int8)
-        self.count += count
-        self.effective += effective
-        self.second += sampling.feature_moments(on, "0/1") * count
-        self.population += binary.population(states) * count
-        self.triple += binary.triple_moments(states, self.triples) * count
-        self.seen.append(_unique(np.packbits(on, axis=1), np.ones(count, dtype=np.int64)))
+        on, length = (drawn.states == 1).astype(np.int8), len(drawn.states) // drawn.chains
+        level = self.bias.level(on)
+        weight = np.exp(-self.bias.levels[level])
+        features = features_of(on)
+        self.second = self.second + np.array([
+            features.moments(weight[first : first + length], first, first + length)
+            for first in range(0, len(on), length)
+        ])  # fmt: skip
+        self.count += len(on)
+        self.weight = self.weight + weight.reshape(drawn.chains, length).sum(axis=1)
+        active = np.count_nonzero(on, axis=1)
+        self.population += np.bincount(active, weight, self.sites + 1)
+        for here in np.unique(level):  # where all weigh the same
+            states, own = drawn.states[level == here], np.exp(-self.bias.levels[here])
+            self.triple += binary.triple_moments(states, self.triples) * len(states) * own
+        self.seen.append(_unique(np.packbits(on, axis=1), np.ones(len(on), dtype=np.int64)))
 
     @property
-    def phi(self):
+    def moments(self):
+        """Moments of 0/1, (parameter,)."""
+        return packed(self.second.sum(axis=0)) / self.weight.sum()
+
+    @property
+    def effective(self):
+        """How many independent states the moments are worth, by how far chains are apart."""
+        if not self.count:
+            return 0.0
+        phi, chains = self.moments, len(self.weight)
+        away = packed(self.second) - phi * self.weight[:, None]
+        square = np.sum(away**2, axis=0) * chains / ((chains - 1) * self.weight.sum() ** 2)
+        return float(1 / np.mean(square / np.maximum(phi - phi**2, 1 / self.count)))
+
+    def bank(self, theta, last, most, rng, workers):
         from bayesinf.models.binary import Moments
 
-        found = self.second / self.count
-        data = Moments("0/1", self.count, found[: self.sites], found[self.sites :])
-        return data.encoded(self.encoding).statistics
-
-    def bank(self, theta, last, work, rng, workers):
         states, count = self.distinct()
-        keep, inflate = _thinned(states, count, work, rng)
-        return Bank(theta, self.encoding, states[keep], count[keep], inflate[keep], self.phi,
-                    self.effective, self.population / self.count, self.triples,
-                    self.triple / self.count, last, workers)  # fmt: skip
+        weight = np.exp(-self.bias.levels[self.bias.level(states)])
+        weight *= self.count / (count @ weight)
+        work = most * np.average(_cost(states), weights=count)
+        keep, inflate = thinned(states, count * weight, work, rng)
+        phi, total = self.moments, self.weight.sum()
+        phi = Moments("0/1", self.count, phi[: self.sites], phi[self.sites :])
+        return Bank(theta, self.encoding, states[keep], count[keep], weight[keep] * inflate[keep],
+                    phi.encoded(self.encoding).statistics, self.effective, self.population / total,
+                    self.triples, self.triple / total, last, workers)  # fmt: skip
 
     def distinct(self):
-        packed, count = (np.concatenate(parts) for parts in zip(*self.seen, strict=True))
-        packed, count = _unique(packed, count)
-        return np.unpackbits(packed, axis=1, count=self.sites).view(np.int8), count
+        packs, count = (np.concatenate(parts) for parts in zip(*self.seen, strict=True))
+        packs, count = _unique(packs, count)
+        return np.unpackbits(packs, axis=1, count=self.sites).view(np.int8), count
 
 
 def _unique(packed, count):
@@ -444,9 +456,11 @@ def _unique(packed, count):
     return packed[order[fresh]], np.add.reduceat(count[order], np.flatnonzero(fresh))
 
 
-def _thinned(states, count, work, rng):
+def thinned(
+    states: np.ndarray, count: np.ndarray, work: float, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
     """Which states to keep so that a sum over them costs no more than ``work``, and 1 / chance."""
-    features, cost = _features(states), _cost(states)
+    features, cost = features_of(states), _cost(states)
     if cost.sum() <= work:
         return np.arange(len(states)), np.ones(len(states))
     blocks = [(first, min(first + BLOCK, len(states))) for first in range(0, len(states), BLOCK)]
@@ -466,7 +480,7 @@ def _thinned(states, count, work, rng):
         low, high = (low, middle) if chance @ cost > work else (middle, high)
     chance = np.minimum(1.0, low * merit)
     keep = np.flatnonzero(rng.random(len(states)) < chance)
-    return keep, 1 / chance
+    return keep, 1 / np.maximum(chance, 1e-300)
 
 
 # ── The likelihood ───────────────────────────────────────────────────────────────────────────────
@@ -520,10 +534,10 @@ class Banked(Pairwise):
         """Pull θ (parameter,) towards the centre until the sd of Δ · φ there is at most one."""
         x, weight = self.bank.exponents(theta - self.bank.theta), np.exp(self.bank.log_weight)
         sd = np.sqrt(np.cov(x, aweights=weight))
-        return self.bank.theta + min(1.0, REACH / max(sd, 1e-300)) * (theta - self.bank.theta)
+        return self.bank.theta + 1 / max(sd, 1.0) * (theta - self.bank.theta)
 
     def newton(
-        self, theta: np.ndarray, scale: float, gradient: np.ndarray, seen: Bank | None = None
+        self, theta: np.ndarray, scale: float, gradient: np.ndarray, caution: float = 0.0
     ) -> np.ndarray:
         """Newton's step (parameter,) at θ, by conjugate gradients: no matrix is made.
 
@@ -531,44 +545,43 @@ class Banked(Pairwise):
         information of weakly coupled sites is diagonal; that makes the preconditioner. Where the
         bank has too few states with a rare pair, and hence too little curvature along its coupling,
         the rest is taken from the moments of the data, to which those of the optimum are equal.
-
-        Far from the optimum the states of the data, ``seen``, lend their Fisher information too: it
-        knows of the bursts that the model has not learnt yet, and through which it would leap.
+        ``caution`` states more are taken to have shown each pair, so that no coupling goes far for
+        the sake of a pair that was on together once.
         """
         weight = self.bank.weights(theta)
-        moments = _packed(self.bank._sum(weight)) - self.bank.mean
-        centred = _Centred(self.data)
-        own = centred.variances(self.bank.phi + _encoded(moments, self.encoding))
-        wanted = centred.variances(_regular(self.data))
-        if seen is not None:
-            of_data = seen.weights(seen.theta)
-            own += centred.variances(seen.phi)
-        added = np.maximum(wanted - own, 0.0) + (0.0 if seen is None else CAUTION * wanted)
+        moments = packed(self.bank._sum(weight)) - self.bank.mean
+        centred = Centred(self.data)
+        own = centred.variances(self.bank.phi + encoded(moments, self.encoding))
+        added = np.maximum(centred.wanted - own, 0.0) + caution / self.samples
         prior = np.zeros(self.size)
         if self.prior is not None:
             prior = self.prior.moments(self.sites, self.size - self.sites, scale)[1] / self.samples
         diagonal = own + added + prior
 
         def times(v):
-            other = 0.0 if seen is None else seen.product(of_data, v)
-            return self.bank.product(weight, v) + other + (
-                centred.back(added * centred.forth(v)) + prior * v)  # fmt: skip
+            return self.bank.product(weight, v) + centred.back(added * centred.forth(v)) + prior * v
 
         return _conjugate_gradients(
             times, lambda g: centred.steps(centred.slopes(g) / diagonal), gradient / self.samples
         )
 
 
-class _Centred:
+class Centred:
     """The change from the statistics φ to c_i = s_i, c_ij = (s_i − m_i) (s_j − m_j).
 
-    With c = A φ + constants the Fisher information of φ is A⁻¹ F_c A⁻ᵀ.
+    With c = A φ + constants the Fisher information of φ is A⁻¹ F_c A⁻ᵀ. ``wanted`` are the
+    variances of c in the data and one state of independent sites, which leaves none at an edge.
     """
 
     def __init__(self, data):
         self.sites, self.encoding, self.mean = data.sites, data.encoding, data.mean
         self.i, self.j = pairs(self.sites)
         self.m_i, self.m_j = self.mean[self.i], self.mean[self.j]
+        on = data.encoded("0/1")
+        mean = (on.mean * data.samples + 0.5) / (data.samples + 1)
+        pair = (on.pair * data.samples + mean[self.i] * mean[self.j]) / (data.samples + 1)
+        regular = Moments("0/1", data.samples, mean, pair).encoded(data.encoding)
+        self.wanted = self.variances(regular.statistics)
 
     def variances(self, phi):
         """Variances of c (parameter,) where the moments are φ."""
@@ -607,15 +620,6 @@ class _Centred:
         return np.concatenate([h - matrix(pair, self.sites) @ self.mean, pair])
 
 
-def _regular(data):
-    """Moments of the data and one state of independent sites, which leaves none at an edge."""
-    on = data.encoded("0/1")
-    mean = (on.mean * data.samples + 0.5) / (data.samples + 1)
-    i, j = pairs(data.sites)
-    pair = (on.pair * data.samples + mean[i] * mean[j]) / (data.samples + 1)
-    return Moments("0/1", data.samples, mean, pair).encoded(data.encoding).statistics
-
-
 def _conjugate_gradients(times, precondition, target):
     """Solve A x = target to a tenth of its size, for a positive definite A."""
     x, rest = np.zeros_like(target), target.copy()
@@ -632,159 +636,3 @@ def _conjugate_gradients(times, precondition, target):
             break
         along, size = z + new / size * along, new
     return x
-
-
-# ── The optimum ──────────────────────────────────────────────────────────────────────────────────
-
-
-def locate(
-    data: Moments,
-    prior: Prior | None,
-    rng: np.random.Generator,
-    workers: int | None = None,
-    seen: tuple[np.ndarray, np.ndarray] | None = None,
-) -> tuple[np.ndarray, np.ndarray]:
-    """Look for the optimum, from bank to bank.
-
-        θ ← θ + t F⁻¹ ∇,   t such that the sd of Δ · φ is at most one
-
-    F is the Fisher information of the model, and added to it that of the data, where their states
-    are given; both agree at the optimum. Chains go on from bank to bank. Where the slope along a
-    step has turned round, it was too far: it is undone, the chains too, and halved. Chains that
-    went far from anything that the data show have met another phase of the model (many sites on at
-    once hold each other there), of which nothing can be seen before; then θ is moved against that
-    phase instead, by some nats in its weight, which for the data is next to nothing.
-
-    Banks are small at first and grow where what is left to climb is what their sampling error
-    makes, as the two halves of the chains tell it, until they are as many states as the data are.
-
-    Parameters
-    ----------
-    data : moments.
-    prior : of the parameters, or None. Where its width is to be inferred, that is updated on the
-        way; in place of a Laplace or horseshoe prior a normal one of the same width stands.
-    rng : the generator.
-    workers : threads; None takes all cores.
-    seen : distinct states of the data, (state, site), and how often each came. Without, strongly
-        coupled sites, in tens and more, may not be solved.
-
-    Returns
-    -------
-    θ (parameter,), about as near to the optimum as sampling errors of the data are large, and where
-    the chains ended.
-
-    Raises
-    ------
-    FitError : no optimum was found.
-
-    References
-    ----------
-    Ferrari, Phys. Rev. E 94, 023301 (2016), doi:10.1103/PhysRevE.94.023301.
-    """
-    from bayesinf.models.pairwise import sampling
-
-    size, theta, width = data.statistics.size, independent(data), None
-    on = rng.random((SEEKERS, data.sites)) < data.encoded("0/1").mean
-    last = np.where(on, 1, ENCODINGS[data.encoding])
-    if seen is not None:
-        last = seen[0][rng.choice(len(seen[0]), SEEKERS, p=seen[1] / seen[1].sum())]
-        seen = _of_data(data, *seen, rng, workers)
-    count = max(FEW, 4 * size)
-    enough = max(count, data.samples)
-    reach, before, moved, gained = REACH, None, None, 0.0
-    thin, slow, tries = HASTE, 1.0, 0
-    for _ in range(STEPS):
-        drawn = sampling.sample(theta, data.encoding, count, rng=rng, start=last, thin=thin,
-                                burn=thin, workers=workers)  # fmt: skip
-        total = _Total(data.encoding, size, followed=1)
-        total.add(drawn.states, drawn.effective)
-        held = None
-        if prior is not None:
-            width = settled_width(prior, data, theta)
-            held = Prior(prior.h, Normal(prior.mean, width))
-        problem = Banked(data, held, workers, total.bank(theta, drawn.last, SEARCH, rng, workers))
-        _, gradient = problem.gradient(theta)
-        turn = None if moved is None else gradient @ moved / gained
-        stuck = drawn.inefficiency > STUCK * count / SEEKERS
-        far = (stuck and drawn.inefficiency > LEAP * slow) or (turn is not None and turn < TURNED)
-        if before is not None and far and tries < TRIES:
-            back, last, bank = before
-            push = _against(bank, back, drawn, gradient, moved, seen, PUSH * 2.0**tries)
-            tries += 1
-            if push is not None:
-                theta, moved, reach = back + push, None, max(reach / 2, LEAST_REACH)
-                before = theta, last, bank
-            elif moved is not None:
-                moved, gained, reach = moved / 2, gained / 2, max(reach / 2, LEAST_REACH)
-                theta = back + moved
-            continue
-        slow, tries = drawn.inefficiency, 0
-        if stuck:  # and no step has made it so at once: the model is slow
-            thin = min(2 * thin, SLOWEST)
-        step = problem.newton(theta, 1.0, gradient, seen)
-        rise = gradient @ step / data.samples
-        if rise <= GROW * size / count:
-            half = [sampling.feature_moments(part, data.encoding)
-                    for part in np.array_split(drawn.states, 2)]  # fmt: skip
-            spread = 0.5 * data.samples * (half[1] - half[0])
-            noise = spread @ problem.newton(theta, 1.0, spread, seen) / data.samples
-            if count >= enough and rise <= SETTLED * noise:
-                return theta, drawn.last[:CHAINS]
-            if rise <= GROW * noise:
-                count = min(4 * count, enough)
-        before, last = (theta, drawn.last, problem), drawn.last
-        # Along a parabola the top is where the slope would have vanished.
-        stretch = 1.0 if turn is None else float(np.clip(1 / (1 - min(turn, 0.9)), 1.0, STRETCH))
-        moved = min(stretch, reach / np.sqrt(rise)) * step
-        gained, reach = gradient @ moved, min(REACH, 1.3 * reach)
-        theta = theta + moved
-    raise refused(problem, theta, step, gradient)
-
-
-def _against(problem, theta, drawn, gradient, moved, seen, nats):
-    """A step that takes nats off the weight of a phase that chains have met, or None.
-
-    Parameters: ``problem`` near θ, before the step ``moved``; ``drawn`` states and their
-    ``gradient`` after it.
-    """
-    from bayesinf.models.pairwise import sampling
-
-    data = problem.data
-    states = drawn.states.reshape(drawn.chains, -1, data.sites)
-    away = [-gradient @ sampling.feature_moments(chain, data.encoding) for chain in states]
-    away = np.array(away) + gradient @ data.statistics
-    lost = states[away > 0.5 * away.max()]
-    phase = sampling.feature_moments(lost.reshape(-1, data.sites), data.encoding) - data.statistics
-    push = problem.newton(theta, 1.0, -data.samples * phase, seen)
-    distance = -push @ phase  # squared, in standard deviations of a state
-    if moved is not None:
-        nats = max(nats, 2 * moved @ phase)
-    return push * nats / distance if nats**2 <= NEGLIGIBLE * distance else None
-
-
-def _of_data(data, states, count, rng, workers):
-    """The data themselves as a bank."""
-    on = (states == 1).astype(np.int8)
-    keep, inflate = _thinned(on, count, SEARCH, rng)
-    none = np.zeros(0)
-    return Bank(np.zeros(data.statistics.size), data.encoding, on[keep], count[keep], inflate[keep],
-                data.statistics, data.samples, none, none, none, none, workers)  # fmt: skip
-
-
-def settled_width(prior: Prior, data: Moments, theta: np.ndarray) -> float:
-    """Return the width at which couplings are as wide as they and their errors are found to be.
-
-        τ² = ⟨(J − mean)² + 1 / (M var c_ij + τ⁻²)⟩
-
-    That of the prior where it is stated.
-
-    MacKay, Neural Comput. 4, 415 (1992), doi:10.1162/neco.1992.4.3.415.
-    """
-    width, sites = prior.typical, data.sites
-    if not prior.inferred:
-        return width
-    information = data.samples * _Centred(data).variances(_regular(data))[sites:]
-    square = (theta[sites:] - prior.mean) ** 2
-    for _ in range(FIXED):
-        width = float(np.sqrt(np.mean(square + 1 / (information + width**-2.0))))
-    return width

@@ -11,17 +11,15 @@ import numpy as np
 from bayesinf.errors import FitError
 from bayesinf.models.binary import ENCODINGS, Moments
 from bayesinf.models.couplings import Prior
-from bayesinf.models.pairwise import bank, enumeration
+from bayesinf.models.pairwise import bank, enumeration, search
 from bayesinf.models.pairwise.likelihood import Pairwise
 from bayesinf.models.priors import Normal
 
 UNSETTLED = 3.0  # standard errors by which moments at the optimum may be off, rms
 FEW = 1000  # distinct states
 TOGETHER = 2**11  # states whose triples are multiplied at once
-EACH, LEAST = (
-    100,
-    1e6,
-)  # states of a bank for each parameter; additions that a sum may cost at least
+EACH = 100  # states of a bank for each parameter
+FIRST = 0.4  # of the long run: a first one, from which the last step is taken
 
 
 class Sampled(bank.Banked):
@@ -72,10 +70,10 @@ class Sampled(bank.Banked):
         for point in theta:
             drawn = rng.multinomial(self.samples, held.weights(point)) / self.samples
             away = drawn - here
-            phi = bank._packed(held._sum(drawn)) - held.mean
+            phi = bank.packed(held._sum(drawn)) - held.mean
             found.append(
                 Summary(
-                    phi=held.phi + bank._encoded(phi, self.encoding),
+                    phi=held.phi + bank.encoded(phi, self.encoding),
                     triple=held.triple + self._triples(away),
                     population=np.maximum(
                         held.population + np.bincount(on, away, self.sites + 1), 0.0
@@ -122,22 +120,27 @@ def posed(
     """
     if data.sites <= enumeration.LARGEST:
         return Pairwise(data, prior, workers)
-    from bayesinf.models.pairwise.optimum import maximum, refuse_edges
+    from bayesinf.models.pairwise.optimum import refuse_edges
     from bayesinf.models.pairwise.sampling import annealed_log_partition
 
     if prior is None:
         refuse_edges(data)
-    theta, last = bank.locate(data, prior, rng, workers)
+    near = search.locate(data, prior, rng, workers)
     wanted = float(np.clip(bank.LONG * data.samples, bank.LEAST, bank.MOST))
-    width = None if prior is None else bank.settled_width(prior, data, theta)
+    width = None if prior is None else search.settled_width(prior, data, near.theta)
     held = None if prior is None else Prior(prior.h, Normal(prior.mean, width))
-    # Beside this many, what a bank leaves open of the curvature is below a per cent of an sd.
-    work = max(LEAST, EACH * data.statistics.size * data.sites**2 / 8)
-    for count in (min(wanted, max(bank.LEAST, data.samples)) / 2, wanted):
-        found = bank.draw(theta, data.encoding, count, rng, start=last, work=work, workers=workers)
-        last = found.last
-        if count < wanted:
-            theta = maximum(bank.Banked(data, held, workers, found)).theta
+    # With so many, what a bank leaves open of the curvature is about a per cent.
+    keep = max(bank.KEPT, EACH * data.statistics.size)
+    make = lambda theta, count, start: bank.draw(
+        theta, data.encoding, count, rng, start=start, bias=near.bias, keep=keep, workers=workers
+    )
+    first = make(near.theta, FIRST * wanted, near.last)
+    # A step and not a climb: where a pair is rare, so short a run may not have met it. How much of
+    # it is taken averages its errors and those of the search.
+    problem = bank.Banked(data, held, workers, first)
+    step = problem.newton(near.theta, 1.0, problem.gradient(near.theta)[1], search.CAUTION)
+    theta = near.theta + first.effective / (first.effective + near.effective) * step
+    found = make(theta, wanted, first.last)
     _refuse_unsettled(bank.Banked(data, held, workers, found))
     problem = Sampled(data, prior, workers, found)
     problem.settled = width

@@ -26,7 +26,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bayesinf.models.binary import pairs
+from bayesinf.models.binary import matrix, pairs
 from bayesinf.models.couplings import Prior
 from bayesinf.models.pairwise import enumeration
 from bayesinf.models.pairwise.likelihood import Pairwise
@@ -362,6 +362,10 @@ class _Walk:
         for size in SCALINGS:
             factor = np.exp(size * self._each(lambda rng: rng.standard_normal()))
             theta, scale = self.theta.copy(), self.scale * factor
+            # The fields make up for it where the others are at their means, or no large move of
+            # couplings between sites that are seldom on would be accepted.
+            pull = matrix(theta[:, sites:], sites) @ self.problem.statistics[:sites]
+            theta[:, :sites] += (1 - factor)[:, None] * pull
             theta[:, sites:] *= factor[:, None]
             other = density(theta, scale)
             move = np.log(self._each(lambda rng: rng.random())) < other - height

@@ -71,6 +71,36 @@ class Sample:
         return len(self.states) / self.inefficiency
 
 
+@dataclass(frozen=True)
+class Bias:
+    """A log weight of states by how many of their sites are as in a pattern.
+
+    One that makes these levels equally likely, a multicanonical one, lets chains pass between
+    phases which those of the model itself would not leave.
+
+    Parameters
+    ----------
+    pattern : bool (site,), which sites are on in it; all, to count those that are on.
+    levels : (N + 1,), added to log P of states with 0, 1, ... N such sites.
+
+    References
+    ----------
+    Berg & Neuhaus, Phys. Rev. Lett. 68, 9 (1992), doi:10.1103/PhysRevLett.68.9.
+    """
+
+    pattern: np.ndarray
+    levels: np.ndarray
+
+    @classmethod
+    def none(cls, sites: int) -> Bias:
+        """No weight at all."""
+        return cls(np.ones(sites, dtype=bool), np.zeros(sites + 1))
+
+    def level(self, on: np.ndarray) -> np.ndarray:
+        """Count the sites of states (state, site), 1 or True where on, that are as in it."""
+        return np.count_nonzero((on == 1) == self.pattern, axis=1)
+
+
 def sample(
     theta: np.ndarray,
     encoding: str,
@@ -82,6 +112,7 @@ def sample(
     burn: int | None = None,
     start: np.ndarray | None = None,
     dynamics: str = "heat bath",
+    bias: Bias | None = None,
     workers: int | None = None,
 ) -> Sample:
     """Draw states by independent Markov chains.
@@ -108,6 +139,7 @@ def sample(
         ``thin`` and ``burn`` for persistent chains. None: every site on or off at random, so that
         chains which do not find together show as a large τ.
     dynamics : "heat bath" or "metropolis".
+    bias : added to log P; states then weigh exp(−bias) in averages over the model.
     workers : threads; None takes all cores.
 
     Returns
@@ -141,7 +173,8 @@ def sample(
         if value != int(value) or value < least:
             raise DataError(f"{name} is out of range", expected=f"an integer ≥ {least}",
                             found=value)  # fmt: skip
-    walk = _Walk(h, J, on, low, _seeds(rng, len(on)), dynamics == "heat bath", workers)
+    bias = bias or Bias.none(sites)
+    walk = _Walk(h, J, on, low, _seeds(rng, len(on)), dynamics == "heat bath", bias, workers)
     tau = None
     if burn is not None:
         walk.advance(burn=burn)
@@ -166,17 +199,22 @@ def sample(
 class _Walk:
     """Chains that go on from where they are."""
 
-    def __init__(self, h, J, on, low, seeds, heat, workers):
+    def __init__(self, h, J, on, low, seeds, heat, bias, workers):
         self.h, self.J, self.on, self.low, self.seeds = h, J, on, low, seeds
         self.heat, self.workers = heat, workers
+        self.toward = np.where(bias.pattern, 1.0, -1.0)
+        # Beyond its ends, where no flip can lead, the bias is never felt.
+        self.rise = np.diff(bias.levels, prepend=0.0, append=0.0)
 
     def advance(self, draws=0, thin=1, burn=0):
         """States (chain, draw, site), and the share of visits at which a site flipped."""
         from bayesinf.models.pairwise import sampling_kernel as kernel
 
         kept = np.empty((len(self.on), draws, self.h.size), np.int8)
-        run = lambda part: kernel.run(self.h, self.J, self.on[part], self.seeds[part], self.heat,
-                                      burn, thin, self.low, kept[part])  # fmt: skip
+        run = lambda part: kernel.run(
+            self.h, self.J, self.on[part], self.seeds[part], self.heat, self.toward, self.rise,
+            burn, thin, self.low, kept[part],
+        )  # fmt: skip
         sweeps = burn + draws * thin
         flips = _spread(run, len(self.on), sweeps * self.h.size, self.workers)
         return kept, sum(flips) / max(1, kept.size * thin)

@@ -74,14 +74,18 @@ def accepts(gain, byte, seed, heat):
 
 
 @numba.njit(nogil=True, cache=True)
-def sweep(J, field, sign, seed, heat):
-    """Visit as many sites as there are; return how many flipped.
+def sweep(J, field, sign, seed, heat, toward, rise, level):
+    """Visit as many sites as there are; return how many flipped, and the new level.
 
     ``sign`` is 1 where a site is off and −1 where it is on. The heat bath goes along the sites.
     Metropolis picks them at random: in a row, sites without fields would flip at every sweep.
+
+    ``level`` is how many sites are as in a pattern, whose sites that are on have ``toward`` 1 and
+    the others −1; ``rise[k]`` is the log weight, beyond the model, of level k over k − 1.
     """
     sites = sign.size
     flips = 0
+    up, down = rise[level + 1], -rise[level]
     bits = np.uint64(0)
     fresh = 7 if heat else 1  # visits that share a word, less one
     for visit in range(sites):
@@ -93,17 +97,21 @@ def sweep(J, field, sign, seed, heat):
         if not heat:
             i = np.int64(((bits & np.uint64(0xFFFFFF)) * np.uint64(sites)) >> np.uint64(24))
             bits >>= np.uint64(24)
-        if accepts(sign[i] * field[i], byte, seed, heat):
-            step, row = sign[i], J[i]
+        step = sign[i]
+        closer = step * toward[i] > 0.0
+        if accepts(step * field[i] + (up if closer else down), byte, seed, heat):
+            row = J[i]
             for k in range(sites):
                 field[k] += step * row[k]
             sign[i] = -step
             flips += 1
-    return flips
+            level += 1 if closer else -1
+            up, down = rise[level + 1], -rise[level]
+    return flips, level
 
 
 @numba.njit(nogil=True, cache=True)
-def run(h, J, on, seeds, heat, burn, thin, down, kept):
+def run(h, J, on, seeds, heat, toward, rise, burn, thin, down, kept):
     """Move chains on, and keep a state every ``thin`` sweeps; return the flips since the burn-in.
 
     ``on`` (chain, site) is where they begin, and then where they end; ``kept`` (chain, draw, site)
@@ -115,16 +123,19 @@ def run(h, J, on, seeds, heat, burn, thin, down, kept):
     for chain in range(len(on)):
         seed = seeds[chain]
         field[:] = h
+        level = 0
         for i in range(sites):
             sign[i] = 1.0 - 2.0 * on[chain, i]
+            level += sign[i] * toward[i] < 0.0
             if on[chain, i]:
                 for k in range(sites):
                     field[k] += J[i, k]
         for _ in range(burn):
-            sweep(J, field, sign, seed, heat)
+            _, level = sweep(J, field, sign, seed, heat, toward, rise, level)
         for draw in range(kept.shape[1]):
             for _ in range(thin):
-                flips += sweep(J, field, sign, seed, heat)
+                moved, level = sweep(J, field, sign, seed, heat, toward, rise, level)
+                flips += moved
             for i in range(sites):
                 kept[chain, draw, i] = 1 if sign[i] < 0.0 else down
         for i in range(sites):
