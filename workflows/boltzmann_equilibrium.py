@@ -53,10 +53,12 @@ def main(
             longer = chained.replace(draws=max(chained.draws, 400))
             chained = system.affordable(longer, sites, independent=method != "mcmc")
             independent = system.affordable(longer, sites, independent=True)
+        with run.step("states"):
+            bank = system.draw_bank(population, prior, settings=run.settings)
         with run.step("posterior"):
-            posterior = system.fit(population, prior, method, settings=chained)
+            posterior = system.fit(population, prior, method, bank=bank, settings=chained)
         with run.step("maximum likelihood"):
-            likelihood = system.maximum_likelihood_fit(population, settings=independent)
+            likelihood = system.maximum_likelihood_fit(population, bank=bank, settings=independent)
         with run.step("quick routes"):
             sides = {"approximate": system.approximations(population)}
             covered = system.coverage(population, settings=run.settings)

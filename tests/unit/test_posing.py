@@ -56,7 +56,7 @@ def test_a_bank_answers_like_all_states(encoding, monkeypatch):
     log_z, phi = problem.expectations(theta)
     true_z, true_phi = exact.expectations(theta)
     # Errors of log Z at the centre are common to all; five of its standard errors.
-    assert np.abs(np.mean(log_z - true_z)) < 5 * problem.log_z_error + 1e-3
+    assert np.abs(np.mean(log_z - true_z)) < 5 * problem.bank.log_z_error + 1e-3
     # Of the likelihood's differences, which matter: a shift of a fifth of an sd at most is meant.
     rest = problem.samples * (log_z - true_z - np.mean(log_z - true_z))
     assert np.abs(rest).max() < 5 * problem.evidence(theta)[0]["bank_shift"].max() * count**0.5

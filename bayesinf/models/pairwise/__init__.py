@@ -1,11 +1,13 @@
-"""Pairwise models of binary data: P(s) = exp(Σ h_i s_i + Σ_{i<j} J_ij s_i s_j) / Z, Z enumerated.
+"""Pairwise models of binary data: P(s) = exp(Σ h_i s_i + Σ_{i<j} J_ij s_i s_j) / Z.
 
-The model of largest entropy among those with given means and pair moments, for up to 20 sites.
-``fit`` is the entry, ``maximum_likelihood`` the classical answer. ``binary`` knows ±1 and 0/1 and
-what leads from one to the other; ``enumeration`` sums over all states; ``likelihood`` is the
-exponential family that those sums make, ``definition`` states the model with the priors of
-``couplings``, ``optimum`` climbs to its top, ``routes`` draw from it, and ``predictive`` says what
-data it expects.
+The model of largest entropy among those with given means and pair moments. ``fit`` is the entry,
+``maximum_likelihood`` the classical answer. ``binary`` knows ±1 and 0/1 and what leads from one to
+the other; ``likelihood`` is the exponential family, ``definition`` states the model with the priors
+of ``couplings``, ``optimum`` climbs to its top, ``routes`` draw from it, and ``predictive`` says
+what data it expects.
+
+Up to 20 sites ``enumeration`` sums over all states. Beyond, ``search`` finds the optimum by states
+of ``sampling``, and a ``bank`` of them, drawn there, replaces the sums; ``posing`` decides.
 
 Schneidman, Berry, Segev & Bialek, Nature 440, 1007 (2006), doi:10.1038/nature04701.
 """
@@ -24,11 +26,12 @@ from bayesinf.models import binary as coding
 from bayesinf.models.binary import ENCODINGS, Moments, convert, moments
 from bayesinf.models.couplings import Prior, default, named
 from bayesinf.models.pairwise import enumeration, predictive
+from bayesinf.models.pairwise.bank import Bank
 from bayesinf.models.pairwise.definition import definition
 from bayesinf.models.pairwise.enumeration import entropy, log_partition, probabilities
 from bayesinf.models.pairwise.likelihood import Pairwise
-from bayesinf.models.pairwise.optimum import Optimum, maximum
-from bayesinf.models.pairwise.posing import posed
+from bayesinf.models.pairwise.optimum import Optimum, judged, maximum
+from bayesinf.models.pairwise.posing import posed, sampled
 from bayesinf.models.pairwise.routes import ROUTES
 from bayesinf.settings import DEFAULT, Settings
 
@@ -36,8 +39,8 @@ if TYPE_CHECKING:
     import xarray as xr
 
 __all__ = ["ENCODINGS", "Moments", "Optimum", "Pairwise", "Prior", "convert", "default",
-           "definition", "entropy", "fit", "log_partition", "maximum_likelihood", "moments",
-           "probabilities"]  # fmt: skip
+           "definition", "draw_bank", "entropy", "fit", "log_partition", "maximum_likelihood",
+           "moments", "probabilities"]  # fmt: skip
 
 BLOCKS = 500  # parts of the data whose log likelihoods are stored one by one
 TOGETHER = 25  # draws whose replicas one worker makes from one stream
@@ -49,6 +52,7 @@ def fit(
     encoding: str,
     prior: str | Prior = "normal",
     method: str | Callable = "mcmc",
+    bank: Bank | None = None,
     system: str = "pairwise",
     attrs: Mapping[str, object] | None = None,
     settings: Settings = DEFAULT,
@@ -68,6 +72,7 @@ def fit(
     method : ``mcmc`` (Hamiltonian Monte Carlo around the optimum), ``laplace``, ``nuts`` (PyMC, for
         few sites), or a normal approximation of the caller's: (problem, settings) -> draws θ
         (chain, draw, parameter), their widths (chain, draw), and the evidence that checks ask for.
+    bank : of ``draw_bank``, to spare the search for the optimum of many sites.
     system, attrs : for the provenance.
     settings : length and seed.
 
@@ -102,7 +107,7 @@ def fit(
     route, inference = (method, "laplace") if callable(method) else ROUTES[method]
     # One BLAS thread: the matrices are small, and states are spread over the cores instead.
     with threadpool_limits(1):
-        problem = posed(data.moments, prior, settings.generator("bank"), settings.workers)
+        problem = posed(data.moments, prior, settings.generator("bank"), settings.workers, bank)
         theta, scale, evidence = route(problem, settings)
         log_z, expected = problem.expectations(theta)
         replica = _replicas(problem, predictive.replicas, theta, settings, "posterior predictive")
@@ -167,6 +172,7 @@ def maximum_likelihood(
     *,
     encoding: str,
     prior: Prior | None = None,
+    bank: Bank | None = None,
     settings: Settings = DEFAULT,
 ) -> Optimum:
     """Match the moments of the model to those of the data, or find the optimum under a prior.
@@ -177,11 +183,13 @@ def maximum_likelihood(
     ----------
     states, encoding : as for ``fit``.
     prior : one with fixed widths makes it maximum a posteriori.
+    bank : as for ``fit``.
     settings : workers, and beyond 20 sites the seed of the sampled states.
 
     Returns
     -------
-    the optimum, whose ``h`` (site) and ``J`` (pair) are in the encoding of the data.
+    the optimum, whose ``h`` (site) and ``J`` (pair) are in the encoding of the data. Beyond 20
+    sites fresh states judge it: see ``residual``.
 
     Raises
     ------
@@ -195,7 +203,43 @@ def maximum_likelihood(
     # One BLAS thread: on matrices of this size threads wait for each other.
     with threadpool_limits(1):
         rng = settings.generator("bank")
-        return maximum(posed(_moments(states, encoding), prior, rng, settings.workers, False))
+        problem = posed(_moments(states, encoding), prior, rng, settings.workers, bank)
+        top = maximum(problem)
+        if problem.sites <= enumeration.LARGEST:
+            return top
+        return judged(top, problem, settings.generator("judge"))
+
+
+def draw_bank(
+    states: np.ndarray | xr.DataArray | Moments,
+    *,
+    encoding: str,
+    prior: str | Prior = "normal",
+    settings: Settings = DEFAULT,
+) -> Bank | None:
+    """Draw the states that stand for all where these are too many, for all fits of one data set.
+
+    Parameters
+    ----------
+    states, encoding, prior : as for ``fit``.
+    settings : seed and workers.
+
+    Returns
+    -------
+    states drawn at the optimum, with log Z there; None up to 20 sites, where none are needed.
+
+    Raises
+    ------
+    DataError : as of ``fit``. FitError : no optimum was found.
+    """
+    from threadpoolctl import threadpool_limits
+
+    data = _moments(states, encoding)
+    if data.sites <= enumeration.LARGEST:
+        return None
+    with threadpool_limits(1):
+        rng = settings.generator("bank")
+        return sampled(data, _prior(prior, encoding), rng, settings.workers)
 
 
 def _prior(prior, encoding):

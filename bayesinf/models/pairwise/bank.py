@@ -36,7 +36,7 @@ from bayesinf.models.pairwise.sampling import Bias
 BLOCK = 2**13  # states that are weighed at once; sums over blocks do not depend on the workers
 LONG = 25  # independent states of the long run for each of the data: a shift of 0.2 posterior sd
 LEAST, MOST = 200_000, 10_000_000  # independent states of the long run
-KEPT = 200_000  # states of a bank, where they are not of uneven cost
+KEPT = 100_000  # states of a bank, where they are not of uneven cost
 CHAINS = 64
 PART = 2**18  # states that the long run makes at once
 THIN = 10  # sweeps between them at most: more would cost more than weighing a state
@@ -65,6 +65,7 @@ class Bank:
     triple : their means in the long run, (triple,).
     last : where the chains ended, in the encoding, (chain, site).
     workers : threads; None takes all cores.
+    log_z, log_z_error : log Z at θ₀ and its standard error, where it has been estimated.
     """
 
     theta: np.ndarray
@@ -79,6 +80,8 @@ class Bank:
     triple: np.ndarray
     last: np.ndarray
     workers: int | None = None
+    log_z: float = 0.0
+    log_z_error: float = np.nan
 
     @property
     def sites(self) -> int:

@@ -6,6 +6,8 @@ by annealed importance sampling. From then on the problem answers like an enumer
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from bayesinf.errors import FitError
@@ -13,6 +15,8 @@ from bayesinf.models.binary import ENCODINGS, Moments
 from bayesinf.models.couplings import Prior
 from bayesinf.models.pairwise import bank, enumeration, search
 from bayesinf.models.pairwise.likelihood import Pairwise
+from bayesinf.models.pairwise.optimum import refuse_edges
+from bayesinf.models.pairwise.sampling import annealed_log_partition
 from bayesinf.models.priors import Normal
 
 UNSETTLED = 3.0  # standard errors by which moments at the optimum may be off, rms
@@ -23,13 +27,12 @@ FIRST = 0.4  # of the long run: a first one, from which the last step is taken
 
 
 class Sampled(bank.Banked):
-    """A ``Banked`` that knows how far it may be trusted, and makes replicas of the data.
+    """A ``Banked`` that knows how far it may be trusted, and makes replicas of the data."""
 
-    ``settled`` is the width of the couplings at which the bank's centre is the optimum,
-    ``log_z_error`` the standard error of log Z there.
-    """
-
-    log_z_error: float = np.nan
+    def __init__(self, data: Moments, prior: Prior | None, workers: int | None, states: bank.Bank):
+        super().__init__(data, prior, workers, states, states.log_z)
+        if prior is not None:
+            self.settled = search.settled_width(prior, data, states.theta)
 
     def evidence(self, theta: np.ndarray) -> tuple[dict, dict]:
         """How far sums over the bank may be trusted at draws (chain, draw, parameter).
@@ -52,7 +55,7 @@ class Sampled(bank.Banked):
             "bank_size": size,
             "bank_k": scalar(shape),
             "bank_shift": scalar(np.sqrt(self.samples / self.bank.effective)),
-            "log_z_error": scalar(self.log_z_error),
+            "log_z_error": scalar(self.bank.log_z_error),
         }, {}
 
     def replicas(self, theta: np.ndarray, rng: np.random.Generator) -> list:
@@ -66,28 +69,28 @@ class Sampled(bank.Banked):
         held, here = self.bank, np.exp(self.bank.log_weight)
         here /= here.sum()
         on = np.count_nonzero(held.states, axis=1)
+        triple = self._triples(np.arange(len(here)), here)
         found = []
         for point in theta:
             drawn = rng.multinomial(self.samples, held.weights(point)) / self.samples
-            away = drawn - here
+            seen = np.flatnonzero(drawn)
             phi = bank.packed(held._sum(drawn)) - held.mean
+            away = np.bincount(on, drawn - here, self.sites + 1)
             found.append(
                 Summary(
                     phi=held.phi + bank.encoded(phi, self.encoding),
-                    triple=held.triple + self._triples(away),
-                    population=np.maximum(
-                        held.population + np.bincount(on, away, self.sites + 1), 0.0
-                    ),
+                    triple=held.triple + self._triples(seen, drawn[seen]) - triple,
+                    population=np.maximum(held.population + away, 0.0),
                 )
             )
         return found
 
-    def _triples(self, weight):
+    def _triples(self, which, weight):
         """Σ w s_i s_j s_k of the triples that are followed, over states in the encoding."""
         low, result = ENCODINGS[self.encoding], 0.0
         i, j, k = self.bank.triples.T
-        for first in range(0, len(weight), TOGETHER):
-            part = self.bank.states[first : first + TOGETHER].T
+        for first in range(0, len(which), TOGETHER):
+            part = self.bank.states[which[first : first + TOGETHER]].T
             s = np.where(part == 1, 1.0, low)
             result = result + (s[i] * s[j] * s[k]) @ weight[first : first + TOGETHER]
         return result
@@ -98,7 +101,7 @@ def posed(
     prior: Prior | None,
     rng: np.random.Generator,
     workers: int | None = None,
-    log_z: bool = True,
+    states: bank.Bank | None = None,
 ) -> Pairwise:
     """Pose the likelihood of these moments.
 
@@ -108,7 +111,7 @@ def posed(
     prior : of the parameters, or None.
     rng : of the bank, where one is needed.
     workers : cores; None takes all.
-    log_z : whether log Z itself is wanted, and not only what of it depends on θ.
+    states : a bank for the same data, under whatever prior, in place of a new one.
 
     Returns
     -------
@@ -120,15 +123,25 @@ def posed(
     """
     if data.sites <= enumeration.LARGEST:
         return Pairwise(data, prior, workers)
-    from bayesinf.models.pairwise.optimum import refuse_edges
-    from bayesinf.models.pairwise.sampling import annealed_log_partition
+    if prior is None:
+        refuse_edges(data)
+    return Sampled(data, prior, workers, states or sampled(data, prior, rng, workers))
 
+
+def sampled(
+    data: Moments, prior: Prior | None, rng: np.random.Generator, workers: int | None = None
+) -> bank.Bank:
+    """Find the optimum, draw a bank of states there, and log Z.
+
+    Parameters and errors are those of ``posed``.
+    """
     if prior is None:
         refuse_edges(data)
     near = search.locate(data, prior, rng, workers)
     wanted = float(np.clip(bank.LONG * data.samples, bank.LEAST, bank.MOST))
-    width = None if prior is None else search.settled_width(prior, data, near.theta)
-    held = None if prior is None else Prior(prior.h, Normal(prior.mean, width))
+    held = None
+    if prior is not None:
+        held = Prior(prior.h, Normal(prior.mean, search.settled_width(prior, data, near.theta)))
     # With so many, what a bank leaves open of the curvature is about a per cent.
     keep = max(bank.KEPT, EACH * data.statistics.size)
     make = lambda theta, count, start: bank.draw(
@@ -142,13 +155,10 @@ def posed(
     theta = near.theta + first.effective / (first.effective + near.effective) * step
     found = make(theta, wanted, first.last)
     _refuse_unsettled(bank.Banked(data, held, workers, found))
-    problem = Sampled(data, prior, workers, found)
-    problem.settled = width
-    if log_z:
-        problem.log_z, problem.log_z_error, _ = annealed_log_partition(
-            theta, data.encoding, rng=rng, means=data.mean, workers=workers
-        )
-    return problem
+    log_z, error, _ = annealed_log_partition(
+        theta, data.encoding, rng=rng, means=data.mean, workers=workers
+    )
+    return replace(found, log_z=log_z, log_z_error=error)
 
 
 def _refuse_unsettled(problem):

@@ -19,6 +19,7 @@ from bayesinf.systems.boltzmann.model import (
     approximations,
     coverage,
     default_method,
+    draw_bank,
     fit,
     information,
     maximum_likelihood_fit,
@@ -29,6 +30,6 @@ from bayesinf.systems.boltzmann.statistics import connected, differences, energi
 from bayesinf.systems.boltzmann.story import story
 
 __all__ = ["affordable", "approximations", "calibration_problem", "connected", "coverage",
-           "default_method", "differences", "energies", "fit", "gradient_ascent", "information",
-           "learning_study", "maximum_likelihood_fit", "mean_field", "newton_ascent",
+           "default_method", "differences", "draw_bank", "energies", "fit", "gradient_ascent",
+           "information", "learning_study", "maximum_likelihood_fit", "mean_field", "newton_ascent",
            "nulls", "read", "simulate", "story", "unconstrained"]  # fmt: skip

@@ -67,6 +67,7 @@ def fit(
     prior: str | Prior = "inferred",
     method: str | None = None,
     *,
+    bank: pairwise.Bank | None = None,
     settings: Settings = DEFAULT,
 ) -> xr.DataTree:
     """Infer fields and couplings of a population in equilibrium.
@@ -80,6 +81,7 @@ def fit(
     method : ``mcmc``, ``laplace``, or ``pseudo``, which replaces the likelihood by the product of
         the conditional probabilities of each site given the others and says so in its attributes;
         by default ``mcmc`` up to 40 sites, ``laplace`` above.
+    bank : of ``draw_bank``.
     settings : length and seed.
 
     Returns
@@ -96,11 +98,27 @@ def fit(
     if method == "pseudo":
         found = _joint(data, prior, pseudo.route(data, prior), settings, pseudo.ATTRS)
     else:
-        found = _joint(data, prior, method, settings)
+        found = _joint(data, prior, method, settings, bank=bank)
     return _with_notes(found, data, settings)
 
 
-def maximum_likelihood_fit(data: xr.Dataset, *, settings: Settings = DEFAULT) -> xr.DataTree:
+def draw_bank(
+    data: xr.Dataset, prior: str | Prior = "inferred", *, settings: Settings = DEFAULT
+) -> pairwise.Bank | None:
+    """Draw the states that stand for all of many sites, once for all fits; None up to 20 sites.
+
+    Parameters
+    ----------
+    data, prior, settings : as for ``fit``.
+    """
+    return pairwise.draw_bank(
+        data["states"], encoding=data.attrs["encoding"], prior=prior, settings=settings
+    )
+
+
+def maximum_likelihood_fit(
+    data: xr.Dataset, *, bank: pairwise.Bank | None = None, settings: Settings = DEFAULT
+) -> xr.DataTree:
     """Match the moments of the data, and take the Fisher information for the errors.
 
         ⟨φ⟩_θ = ⟨φ⟩_data,   cov θ = F⁻¹ / M,   φ = (s_i, s_i s_j)
@@ -112,35 +130,48 @@ def maximum_likelihood_fit(data: xr.Dataset, *, settings: Settings = DEFAULT) ->
 
     Parameters
     ----------
-    data : as for ``fit``.
+    data, bank : as for ``fit``.
     settings : length and seed.
 
     Returns
     -------
     InferenceData whose ``constant_data`` hold ``classical.h`` and ``classical.J`` with their
-    standard errors ``classical.h_error`` and ``classical.J_error``, and ``information``.
+    standard errors ``classical.h_error`` and ``classical.J_error``, and ``information``. Beyond 20
+    sites ``classical.h_residual`` and ``classical.J_residual`` are the means and pair moments of
+    fresh states less those of the data, in standard errors of the data, and
+    ``classical.residual_error`` what of that is sampling error of the fresh states.
     """
     encoding = data.attrs["encoding"]
     moments = binary.moments(data["states"], encoding)
     flat = Prior(Normal(0.0, FLAT), Normal(0.0, FLAT))
     try:
-        best, prior, called = _maximum(moments, settings), flat, "maximum likelihood"
+        best, prior, called = _maximum(moments, settings, bank=bank), flat, "maximum likelihood"
     except FitError:
         prior, called = pairwise.default(encoding), "maximum a posteriori"
-        best = _maximum(moments, settings, prior)
-    found = _joint(data, prior, "laplace", settings, {"classical": called})
+        best = _maximum(moments, settings, prior, bank)
+    found = _joint(data, prior, "laplace", settings, {"classical": called}, bank)
     found = _with_notes(found, data, settings)
     return annotated(
         found,
-        classical=_parameters(found, best.theta, standard_errors(best)),
+        classical=_classical(found, best),
         information=information(data, best.theta, found, settings),
     )
 
 
-def _maximum(moments, settings, prior=None):
+def _maximum(moments, settings, prior=None, bank=None):
     return pairwise.maximum_likelihood(
-        moments, encoding=moments.encoding, prior=prior, settings=settings
+        moments, encoding=moments.encoding, prior=prior, bank=bank, settings=settings
     )
+
+
+def _classical(found, best):
+    arrays = {"error": standard_errors(best)}
+    if best.residual is not None:
+        arrays["residual"] = best.residual
+    classical = _parameters(found, best.theta, **arrays)
+    if best.residual is not None:
+        classical["residual_error"] = best.residual_error
+    return classical
 
 
 def standard_errors(best: pairwise.Optimum) -> np.ndarray:
@@ -152,22 +183,22 @@ def standard_errors(best: pairwise.Optimum) -> np.ndarray:
     return np.sqrt(np.sum(inverse**2, axis=0))
 
 
-def _joint(data, prior, method, settings, attrs=None):
+def _joint(data, prior, method, settings, attrs=None, bank=None):
     own = {name: data.attrs[name] for name in ("case", "encoding_read")}
     return pairwise.fit(
         data["states"], encoding=data.attrs["encoding"], prior=prior, method=method,
-        system="boltzmann", settings=settings, attrs=own | (attrs or {}),
+        bank=bank, system="boltzmann", settings=settings, attrs=own | (attrs or {}),
     )  # fmt: skip
 
 
-def _parameters(found, theta, error=None):
-    """Fields and couplings as a group with the labels of a fit."""
+def _parameters(found, theta, **more):
+    """Fields and couplings, and what else there is of each, with the labels of a fit."""
     from bayesinf.posterior import dataset
 
     (h, J), group = enumeration.unpack(theta), found["posterior"]
     arrays = {"h": h, "J": J}
-    if error is not None:
-        arrays["h_error"], arrays["J_error"] = enumeration.unpack(error)
+    for name, values in more.items():
+        arrays[f"h_{name}"], arrays[f"J_{name}"] = enumeration.unpack(values)
     labels = {name: (group[name].dims, group[name].values) for name in ("site", "i", "j")}
     dims = {name: ("site",) if name.startswith("h") else ("pair",) for name in arrays}
     return dataset(arrays, dims, labels, sampled=False)
