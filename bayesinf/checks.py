@@ -15,7 +15,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -35,6 +35,7 @@ ACCEPTANCE = (0.1, 0.9)  # of each walker
 GRADIENT = 0.01  # largest slope at an optimum, in log density per posterior sd
 START_AGREES = 0.01  # log density that may part two starts that found the same optimum
 START_RIVALS = 3.0  # log density below the best at which another optimum still counts (5 % of it)
+OF_AN_OPTIMUM = ("gradient", "Hessian", "starts")  # all that a classical estimate must pass
 PARETO_K = 0.7  # largest Pareto k̂; less where the draws are few
 BANK_SIZE = 1000  # least effective number of sampled states that stand for all
 BANK_SHIFT = 0.3  # posterior sd by which their sampling error may move it
@@ -131,7 +132,9 @@ def check(posterior: xr.DataTree) -> Verdict:
 
     Parameters
     ----------
-    posterior : an InferenceData; its root attribute ``inference`` says how it was made.
+    posterior : an InferenceData; its root attribute ``inference`` says how it was made. One that
+        has a root attribute ``classical`` is a classical estimate for comparison, of which only
+        that it is an optimum is required.
 
     Returns
     -------
@@ -156,6 +159,13 @@ def check(posterior: xr.DataTree) -> Verdict:
         except _MissingEvidence as missing:
             finding = f"the posterior carries no {missing}, which its checks need"
             checks.append(_answer(str(missing), math.nan, "present", False, "", finding, "refit"))
+    if "classical" in posterior.attrs:
+        # An optimum and its curvature, shown beside a posterior: that must be an optimum, and what
+        # else it misses is what the posterior is there for.
+        checks = [
+            replace(check, required=check.required and check.name in OF_AN_OPTIMUM)
+            for check in checks
+        ]
     return Verdict(kind, tuple(checks))
 
 

@@ -326,6 +326,18 @@ def exact(condition=1e4, scale=1.0, shift=0.0, degrees=None):
                                                  "beta_closed_form_sd": ("feature",)})  # fmt: skip
 
 
+def test_a_classical_estimate_must_be_an_optimum_and_no_more():
+    heavy = np.log(stats.genpareto(1.2).rvs((4, 500), random_state=1))
+    fit = laplace(log_weight=heavy)
+    assert failed(check(fit)) == {"Pareto k̂"}
+    fit.attrs["classical"] = "maximum likelihood"
+    verdict = check(fit)
+    assert verdict.believed and "quadratic approximation misses" in verdict.words
+    off = laplace(gradient=-0.2)
+    off.attrs["classical"] = "maximum likelihood"
+    assert not check(off).believed
+
+
 def test_closed_forms():
     assert not failed(check(exact()))
     assert not failed(check(exact(degrees=8)))

@@ -368,6 +368,14 @@ def _classical(best, classical):
         f"the median coupling, {away.max():.2g} at most. Its file mle.nc holds the normal "
         "approximation with the Fisher information."
     ]
+    if "h_residual" in found:
+        off = np.concatenate([found["h_residual"].values, found["J_residual"].values])
+        text.append(
+            f"States drawn afresh there, which no fit has seen, match all {_grouped(off.size)} "
+            f"means and pair moments to {np.abs(off).max():.2g} standard errors of the data; rms "
+            f"{np.sqrt(np.mean(off**2)):.2g}, where their own sampling error makes "
+            f"{float(found['residual_error']):.2g}."
+        )
     pictures, tables = [], []
     quick = noted(classical, "approximate")
     if quick is not None:
