@@ -11,7 +11,7 @@ from dataclasses import replace
 import numpy as np
 
 from bayesinf.errors import FitError
-from bayesinf.models.binary import ENCODINGS, Moments
+from bayesinf.models.binary import Moments
 from bayesinf.models.couplings import Prior
 from bayesinf.models.pairwise import bank, enumeration, search
 from bayesinf.models.pairwise.likelihood import Pairwise
@@ -22,7 +22,7 @@ from bayesinf.models.priors import Normal
 UNSETTLED = 3.0  # standard errors by which moments at the optimum may be off, rms
 FEW = 1000  # distinct states
 TOGETHER = 2**11  # states whose triples are multiplied at once
-EACH = 100  # states of a bank for each parameter
+EACH = 50  # states of a bank for each parameter
 FIRST = 0.4  # of the long run: a first one, from which the last step is taken
 
 
@@ -87,13 +87,13 @@ class Sampled(bank.Banked):
 
     def _triples(self, which, weight):
         """Σ w s_i s_j s_k of the triples that are followed, over states in the encoding."""
-        low, result = ENCODINGS[self.encoding], 0.0
-        i, j, k = self.bank.triples.T
+        (i, j, k), spins, result = self.bank.triples.T, self.encoding == "±1", 0.0
         for first in range(0, len(which), TOGETHER):
-            part = self.bank.states[which[first : first + TOGETHER]].T
-            s = np.where(part == 1, 1.0, low)
-            result = result + (s[i] * s[j] * s[k]) @ weight[first : first + TOGETHER]
-        return result
+            on = np.ascontiguousarray(self.bank.states[which[first : first + TOGETHER]].T)
+            # Of ±1 the product is 1 where an odd number of the three is on.
+            product = on[i] ^ on[j] ^ on[k] if spins else on[i] & on[j] & on[k]
+            result = result + product.astype(float) @ weight[first : first + TOGETHER]
+        return 2 * result - weight.sum() if spins else result
 
 
 def posed(
@@ -142,7 +142,7 @@ def sampled(
     held = None
     if prior is not None:
         held = Prior(prior.h, Normal(prior.mean, search.settled_width(prior, data, near.theta)))
-    # With so many, what a bank leaves open of the curvature is about a per cent.
+    # With so many, what a bank leaves open of the curvature is one or two per cent.
     keep = max(bank.KEPT, EACH * data.statistics.size)
     make = lambda theta, count, start: bank.draw(
         theta, data.encoding, count, rng, start=start, bias=near.bias, keep=keep, workers=workers

@@ -174,7 +174,7 @@ def laplace(problem: Pairwise, settings: Settings):
         scale = problem.prior.sample_scale(enumeration.unpack(theta)[1], rng.random(shape))
     best = max(found, key=lambda node: node.log_weight)
     root = best.frame.root
-    _, gradient, precision = problem.curvature(best.optimum.theta, best.scale)
+    gradient, precision = best.optimum.gradient, best.optimum.precision
     excess = best.optimum.log_density - _ends(problem, best, rng)
     if problem.size <= LARGE:
         eigenvalues = eigh(precision, root @ root.T, eigvals_only=True)
@@ -195,7 +195,9 @@ def laplace(problem: Pairwise, settings: Settings):
 def _ends(problem, best, rng):
     """Log densities that climbs from scattered starts reach."""
     away = rng.standard_normal((STARTS - 1, problem.size))
-    starts = [independent(problem.data), *(best.optimum.theta + 0.5 * away)]
+    starts = [independent(problem.data)]
+    if problem.size <= LARGE:  # a concave function has one top: one more climb of minutes will do
+        starts += [*(best.optimum.theta + 0.5 * away)]
     return np.array([maximum(problem, best.scale, start).log_density for start in starts])
 
 

@@ -6,6 +6,7 @@ nulls and the energies of ``statistics``, all in ``constant_data``, each under a
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -30,6 +31,7 @@ MOST_BYTES = 100e6  # of draws and replicas in one file, before compression
 # all states; of independent draws fewer will do.
 MOST_STATES = {False: 2**29, True: 2**27}
 MOST_BANKED = {False: 500, True: 100}
+MOST_OF_MANY = 50  # of more sites than chains are run for by default: there a draw takes a second
 FLAT = 100.0  # sd of the prior under which an optimum is the one of the likelihood
 UNCONSTRAINED = 0.8  # posterior sd over prior sd from which a coupling is the prior's
 ENTROPY_DRAWS = 200
@@ -47,14 +49,16 @@ def affordable(settings: Settings, sites: int, independent: bool = False) -> Set
     """Shorten the chains of a fit of many sites, so that it ends, in a file below 100 MB.
 
     From 18 sites on it is the sums over states that count: 512 draws in a chain of 20 sites and 500
-    of more, or 128 and 100 where draws are independent, as those of a normal approximation are.
+    of more, or 128 and 100 where draws are independent, as those of a normal approximation are;
+    50 of more than 40 sites.
     """
     parameters = sites * (sites + 1) // 2
     triples = min(sites * (sites - 1) * (sites - 2) // 6, 2000)
     numbers = 2 * parameters + triples + sites + 500
     most = int(MOST_BYTES / (8 * numbers * settings.chains))
     enumerated = sites <= enumeration.LARGEST
-    of_states = {which: MOST_STATES[which] >> sites if enumerated else MOST_BANKED[which]
+    many = MOST_OF_MANY if sites > LARGEST_SAMPLED else math.inf
+    of_states = {which: MOST_STATES[which] >> sites if enumerated else min(MOST_BANKED[which], many)
                  for which in (False, True)}  # fmt: skip
     return settings.replace(
         draws=max(4, min(settings.draws, most, of_states[independent])),
