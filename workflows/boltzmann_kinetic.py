@@ -25,16 +25,10 @@ def main(
     chains: workflow.Chains = None,
     quick: workflow.Quick = False,
     scheduler: workflow.Scheduler = None,
-    cells: Annotated[
-        str | None, typer.Option(help="Sites to keep, counted from 0: '40', or '0-9,12'.")
-    ] = None,
-    repeats: Annotated[str | None, typer.Option(help="Repeats to keep, likewise.")] = None,
-    encoding: Annotated[
-        str | None, typer.Option(help="'±1' or '0/1'; default: as in the file.")
-    ] = None,
-    axes: Annotated[
-        str | None, typer.Option(help="Their order in the file, as in 'repeat,time,site'.")
-    ] = None,
+    cells: workflow.Cells = None,
+    repeats: workflow.Repeats = None,
+    encoding: workflow.Encoding = None,
+    axes: workflow.Axes = None,
     prior: Annotated[
         str,
         typer.Option(help="Of the couplings: normal, inferred (its width is), laplace, horseshoe."),
@@ -51,6 +45,8 @@ def main(
         "boltzmann_kinetic", output, seed=seed, draws=draws, tune=tune, chains=chains, quick=quick,
         scheduler=scheduler,
     ) as run:  # fmt: skip
+        from bayesinf import parallel
+        from bayesinf.posterior import annotated
         from bayesinf.systems import glauber as system
 
         with run.step("load"):
@@ -64,10 +60,10 @@ def main(
         with run.step("fit"):
             fits, refits = fitted(population, steps, kind, scheduler)
         with run.step("classical"):
-            for name in MODELS:
-                best = system.classical(steps, symmetric=name == "symmetric",
-                                        self_coupling=self_coupling)  # fmt: skip
-                fits[name] = system.annotated(fits[name], classical=best)
+            classical = partial(classical_one, steps=steps, self_coupling=self_coupling)
+            tops = parallel.map(classical, MODELS, threads=True, label="Climbing")
+            for name, top in zip(MODELS, tops, strict=True):
+                fits[name] = annotated(fits[name], classical=top)
         with run.step("compare"):
             fits = system.judged(fits, population, refits, settings=settings)
         run.finish(system.story, fits)
@@ -82,9 +78,11 @@ def fitted(population, steps, kind, scheduler):
     call = partial(fit_one, data=population, unseen=unseen, **kind)
     if system.large(steps):  # a large fit fills the cores by itself
         fits = {name: call((name, False)) for name in MODELS}
-        stated = kind["prior"] == "inferred"
-        prior = lambda fit: {"prior": system.at_width(fit)} if stated else {}
-        return fits, {name: call((name, True), **prior(fit)) for name, fit in fits.items()}
+        again = lambda name: call((name, True))
+        if kind["method"] == "laplace":
+            seen, settings = steps.take(~unseen), kind["settings"]
+            again = lambda name: system.refitted(fits[name], seen, settings)
+        return fits, {name: again(name) for name in MODELS}
     jobs = [(name, part) for part in (False, True)[: 1 + (unseen is not None)] for name in MODELS]
     found = parallel.map(call, jobs, scheduler=scheduler, label="Fitting")
     return [dict(zip(MODELS, part, strict=False)) for part in (found[:2], found[2:])]
@@ -97,8 +95,15 @@ def fit_one(job, data, unseen, settings, **options):
     name, part = job
     if part:  # only to be scored, for which fewer draws do
         data = system.transitions(data).take(~unseen)
-        settings = settings.replace(draws=min(settings.draws, 250))
+        settings = settings.replace(draws=min(settings.draws, 100))
     return system.fit(data, symmetric=name == "symmetric", settings=settings, **options)
+
+
+def classical_one(name, steps, self_coupling):
+    """Maximum likelihood and gradient descent of one model."""
+    from bayesinf.systems import glauber as system
+
+    return system.classical(steps, symmetric=name == "symmetric", self_coupling=self_coupling)
 
 
 if __name__ == "__main__":

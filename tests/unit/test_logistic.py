@@ -16,7 +16,7 @@ from bayesinf.errors import DataError, FitError
 from bayesinf.models import logistic
 from bayesinf.models.binary import ENCODINGS, convert_directed
 from bayesinf.models.couplings import Gaussian, Horseshoe, Laplace, Prior, named
-from bayesinf.models.logistic import design, kernel, optimum, predictive, routes
+from bayesinf.models.logistic import design, joint, kernel, nodes, optimum, predictive, routes
 from bayesinf.models.logistic.likelihood import Logistic
 from bayesinf.models.priors import HalfCauchy, LogNormal, Normal
 from bayesinf.posterior import REQUIRED_GROUPS, load, save
@@ -226,6 +226,25 @@ def test_few_active_sites_are_summed_over_and_equal_states_counted():
 # ── Optimum ──────────────────────────────────────────────────────────────────────────────────────
 
 
+@pytest.mark.parametrize("sparse", [False, True])
+def test_states_that_occur_once_and_more_often_are_added_up_in_parts(sparse, monkeypatch):
+    monkeypatch.setattr(design, "PART", 4)
+    monkeypatch.setattr(design, "ROWS", 2)
+    monkeypatch.setattr(design, "ABREAST", 3)
+    steps = logistic.transitions(random_states("0/1", 2, 60, 5, on=0.3), "0/1")
+    problem = Logistic(steps, sparse=sparse)
+    count = problem.design.count
+    assert 6 < problem.design.repeated < len(count) - 6 and count.max() > 2
+    theta = rng(3).normal(0, 1.0, problem.shape)
+    h, J = problem.split(theta)[0], problem.matrix(theta)
+    exact = logistic.log_likelihood(steps, h, J).sum()
+    assert problem.log_likelihood(theta).sum() == pytest.approx(exact, rel=1e-12)
+    assert problem.likelihood_gradient(theta)[0].sum() == pytest.approx(exact, rel=1e-12)
+    assert problem.curvature(theta)[0].sum() == pytest.approx(exact, rel=1e-12)
+    np.testing.assert_allclose(problem.curvature(theta)[1], problem.likelihood_gradient(theta)[1],
+                               atol=1e-10)  # fmt: skip
+
+
 @both
 def test_one_site_has_the_logits_of_its_table(encoding):
     states = random_states(encoding, 1, 60, 1, 5)
@@ -278,7 +297,7 @@ def test_symmetric_couplings_without_their_matrix(monkeypatch):
     theta = rng(7).normal(0, 0.3, problem.shape)
     _, slope, H = problem.curvature(theta)
     exact = np.linalg.solve(optimum.written(problem, H, 1.0), slope[0])
-    np.testing.assert_allclose(optimum._conjugate(problem, 1.0, H, slope)[0], exact, rtol=1e-5)
+    np.testing.assert_allclose(joint.Joint(problem, H, 1.0).solve(slope.T)[:, 0], exact, rtol=1e-5)
 
 
 def test_gradient_descent_is_plain_and_ends_at_the_optimum():
@@ -604,30 +623,193 @@ def test_many_data_make_the_posterior_normal():
     assert (np.abs(best.J - J) < LIMIT * sd[:, 1:]).all()
 
 
+def skewed(symmetric=False, sites=5, times=120, key=31):
+    """Strong couplings and few transitions: the mode of the posterior is far from its mean."""
+    h, J = couplings(sites, key, 1.0)
+    J = (J + J.T) / 2 if symmetric else J
+    steps = logistic.transitions(kinetic(h, J, "±1", times), "±1")
+    return Logistic(steps, Prior(Normal(0.0, 1.0), Normal(0.0, 1.0)), symmetric=symmetric)
+
+
+def test_the_unwritten_precision_is_the_written_one():
+    problem = problem_of("0/1", True, False, sites=6, times=60)
+    theta = rng(7).normal(0, 0.3, problem.shape)
+    H = problem.curvature(theta)[2]
+    own, matrix = joint.Joint(problem, H, 1.0), optimum.written(problem, H, 1.0)
+    v = rng(8).standard_normal((problem.dim, 3))
+    np.testing.assert_allclose(own.product(v), matrix @ v, rtol=1e-10)
+    np.testing.assert_allclose(own.solve(v), np.linalg.solve(matrix, v), atol=1e-5)
+    # Rows see the likelihood alone, and the prior is what is missing to all of ½ vᵀ P v.
+    whole = 0.5 * np.sum(v * (matrix @ v), axis=0) - 0.5 * np.sum(own.prior * v**2, axis=0)
+    np.testing.assert_allclose(own.parts(v).sum(axis=0), whole, rtol=1e-10)
+    count = 20_000
+    noise = own.noise(rng(9), count)
+    spread = np.sqrt((matrix**2 + np.outer(*[np.diagonal(matrix)] * 2)) / count)
+    assert np.abs((noise @ noise.T / count - matrix) / spread).max() < LIMIT + 1
+    with pytest.raises(np.linalg.LinAlgError):
+        joint.Joint(problem, -H, 1.0).solve(v)
+
+
+@pytest.mark.parametrize("symmetric", [False, True])
+def test_weights_of_rows_add_up_to_the_density_over_the_normal(symmetric, monkeypatch):
+    problem = skewed(symmetric)
+    near = nodes.settled(problem, nodes.node(problem, 1.0), rng(1))
+    away = near.draws(rng(2), 40)
+    rows = nodes.log_weights(problem, near, away)
+    assert rows.shape == (40, 5)
+    root = near.root
+    z = np.einsum("bki,nbk->nbi", root, away)
+    height = problem.gradient(near.theta + away)[0]
+    target = height + 0.5 * np.sum(z**2, axis=-1) - near.log_density
+    expected = target if not symmetric else target.sum(axis=1)
+    np.testing.assert_allclose(rows if not symmetric else rows.sum(axis=1), expected, atol=1e-9)
+    # The factors are what their rows deviate by, without slopes that cancel in the sum only.
+    assert rows.var(axis=0).sum() < 4 * expected.var(axis=0).sum()
+    if symmetric:
+        monkeypatch.setattr(nodes, "BROAD", 0)
+        other = nodes.node(problem, 1.0, wide=True)
+        wide = nodes.settled(problem, other, rng(1), rounds=1)
+        assert isinstance(wide, nodes.Wide) and not isinstance(near, nodes.Wide)
+        one = nodes.Node(wide.scale, wide.theta, wide.gradient, wide.log_density,
+                         np.linalg.cholesky(optimum.written(problem, wide.joint.precision, 1.0))[
+                             None], None, wide.slopes, wide.joint)  # fmt: skip
+        np.testing.assert_allclose(nodes.log_weights(problem, wide, away),
+                                   nodes.log_weights(problem, one, away), atol=1e-9)  # fmt: skip
+        np.testing.assert_allclose(wide.step(away[0]), one.step(away[0]), atol=1e-5)
+        own = np.linalg.inv(optimum.written(problem, wide.joint.precision, 1.0))[5:, 5:]
+        exact = np.trace(own), np.sum(own**2)
+        np.testing.assert_allclose(one.spread(problem.fields, rng(0)), exact)
+        many = np.mean([wide.spread(problem.fields, rng(k)) for k in range(60)], axis=0)
+        np.testing.assert_allclose(many, exact, rtol=0.1)
+        drawn = wide.draws(rng(5), 4000)[:, 0]
+        expected = np.linalg.inv(optimum.written(problem, wide.joint.precision, 1.0))
+        error = np.sqrt((expected**2 + np.outer(*[np.diagonal(expected)] * 2)) / 4000)
+        assert np.abs((drawn.T @ drawn / 4000 - expected) / error).max() < LIMIT + 1
+
+
+@pytest.mark.parametrize("symmetric", [False, True])
+def test_a_settled_node_is_at_the_mean_of_the_posterior(symmetric):
+    problem = skewed(symmetric)
+    top = nodes.node(problem, 1.0)
+    near = top
+    for turn in range(10):  # averages of several rounds, since each is of a few draws
+        near = nodes.settled(problem, near, rng(turn), rounds=1)
+    theta, _, _ = run("mcmc", problem, LONG)
+    mean, sd = theta.mean(axis=(0, 1)).ravel(), theta.std(axis=(0, 1)).ravel()
+    off = lambda each: np.sqrt(np.mean(((each.theta.ravel() - mean) / sd) ** 2))
+    assert off(top) > 0.15 and off(near) < 0.4 * off(top)
+    many = near.theta + near.draws(rng(4), 4000)
+    slope = np.mean([near.step(problem.gradient(each)[1]) for each in many], axis=0).ravel()
+    assert np.sqrt(np.mean((slope / sd) ** 2)) < 0.1
+
+
+def test_laplace_finds_the_width_of_the_chains():
+    # So many couplings that one width stands for all. The lower bound of the evidence alone would
+    # choose one 3 sd too narrow.
+    h, J = couplings(30, 33, 0.8)
+    steps = logistic.transitions(kinetic(h, J, "±1", 300), "±1")
+    problem = Logistic(steps, named("inferred", "±1"))
+    ladder = nodes.Ladder(problem, wide=True)
+    assert ladder.spread < nodes.SHARP
+    settings = Settings(draws=250, tune=150, chains=2)
+    theta, width, _ = run("mcmc", problem, settings)
+    flat, flat_width, _ = run("laplace", problem, settings)
+    mean, error = estimates(np.log(width)[..., None])
+    sd = np.log(width).std()
+    assert abs(np.log(flat_width).mean() - mean[0]) < LIMIT * error[0] + 0.7 * sd
+    assert 0.6 * sd < np.log(flat_width).std() < 1.4 * sd
+    own = flat.std(axis=(0, 1))
+    top = nodes.node(problem, float(width.mean())).theta
+    off = lambda each: np.sqrt(np.mean(((each - theta.mean((0, 1))) / own) ** 2))
+    assert off(flat.mean((0, 1))) < 0.6 * off(top)
+    # Couplings and width are drawn together, not each around its own mean.
+    follows = [np.corrcoef(np.log(w).ravel(), np.log(np.sum(t[..., 1:] ** 2, axis=(2, 3))).ravel())
+               for t, w in ((theta, width), (flat, flat_width))]  # fmt: skip
+    assert follows[1][0, 1] == pytest.approx(follows[0][0, 1], abs=0.25) and follows[0][0, 1] > 0.5
+
+
+@pytest.mark.parametrize("symmetric", [False, True])
+def test_great_problems_start_from_a_part_of_the_data(symmetric, monkeypatch):
+    h, J = couplings(12, 35, 0.4)
+    J = (J + J.T) / 2 if symmetric else J
+    steps = logistic.transitions(kinetic(h, J, "±1", 2500), "±1")
+    problem = Logistic(steps, named("inferred", "±1"), symmetric=symmetric)
+    settings = Settings(draws=400, chains=2)
+    monkeypatch.setattr(nodes, "PAIRS", (8, 8))
+    monkeypatch.setattr(nodes, "WEIGHED", (100, 100))
+    plain, width, _ = run("laplace", problem, settings)
+    monkeypatch.setattr(nodes, "GREAT", 0.5 * problem.work)
+    monkeypatch.setattr(routes, "GREAT", 0.5 * problem.work)
+    monkeypatch.setattr(nodes, "BROAD", 0)
+    asked = []
+    whole = Logistic.part
+    monkeypatch.setattr(Logistic, "part", lambda self, *a: asked.append(a) or whole(self, *a))
+    great, great_width, evidence = run("laplace", problem, settings)
+    assert asked == [(nodes.COARSE,)]
+    sd = plain.std(axis=(0, 1))
+    away = (great.mean(axis=(0, 1)) - plain.mean(axis=(0, 1))) / sd
+    # 800 independent draws each: the largest of so many differences, and what settling leaves.
+    assert np.abs(away).max() < LIMIT * np.sqrt(2 / 800) + 0.15
+    np.testing.assert_allclose(great.std(axis=(0, 1)), sd, rtol=0.2)
+    assert np.log(great_width).mean() == pytest.approx(np.log(width).mean(), abs=0.03)
+    assert np.abs(evidence["gradient"]).max() < 1e-3
+    assert np.abs(evidence["start_excess"]).max() < 1e-3
+
+
+def test_draws_near_a_known_optimum_are_those_of_a_fit():
+    h, J = couplings(5, 36)
+    steps = logistic.transitions(kinetic(h, J, "±1", 700), "±1")
+    settings = Settings(draws=500, chains=2, prior_draws=4)
+    for symmetric in (False, True):
+        kind = {"prior": FIXED, "symmetric": symmetric, "self_coupling": False}
+        fit = logistic.fit(steps, encoding="±1", method="laplace", settings=settings, **kind)
+        found = logistic.near(steps, h, J, settings=settings, **kind)
+        for name in ("h", "J"):
+            one, other = (each[name].values.reshape(1000, -1)
+                          for each in (found, fit["posterior"]))  # fmt: skip
+            sd = np.maximum(other.std(axis=0), 1e-12)
+            assert np.abs((one.mean(axis=0) - other.mean(axis=0)) / sd).max() < 0.4
+            np.testing.assert_allclose(one.std(axis=0), other.std(axis=0), rtol=0.2)
+
+
 @pytest.mark.parametrize("sites", [4, 9])
 def test_the_best_width_is_that_of_laplaces_evidence(sites):
     h, J = couplings(sites, 6)
     steps = logistic.transitions(kinetic(h, J, "±1", 250), "±1")
-    ladder = routes.Ladder(Logistic(steps, named("inferred", "±1")))
-    height = lambda t: -ladder.evidence(routes.node(ladder.problem, float(np.exp(t))))
+    ladder = nodes.Ladder(Logistic(steps, named("inferred", "±1")))
+    height = lambda t: -ladder.evidence(nodes.node(ladder.problem, float(np.exp(t))))
     centre = ladder.centre
     found = optimize.minimize_scalar(height, bounds=(centre - 2, centre + 2), method="bounded")
     assert abs(found.x - centre) < 0.5 * ladder.spread
     step = ladder.spread
     bend = (height(centre + step) + height(centre - step) - 2 * height(centre)) / step**2
     assert ladder.spread == pytest.approx(bend**-0.5, rel=0.4)
-    assert ladder.at(2).scale == pytest.approx(np.exp(centre + 2 * routes.SPACING))
+    assert ladder.at(2).scale == pytest.approx(np.exp(centre + 2 * nodes.SPACING))
 
 
 def test_evidence_is_the_integral():
     problem = single("±1", FIXED)
-    ladder = routes.Ladder(problem)
+    ladder = nodes.Ladder(problem)
     rows = lambda h, J: np.array([[h, J]])
     density = lambda J, h: np.exp(problem.gradient(rows(h, J))[0].sum())
     exact = integrate.dblquad(density, -5, 5, -5, 5, epsabs=1e-12)[0]
     best = ladder.best
     approximate = best.log_density.sum() - best.log_root + np.log(2 * np.pi)
     assert approximate == pytest.approx(np.log(exact), abs=0.05)
+
+
+@pytest.mark.parametrize("symmetric", [False, True])
+def test_the_evidence_of_a_levelled_node_is_that_of_many_weighted_draws(symmetric):
+    problem = skewed(symmetric, sites=4, times=30)
+    near = nodes.settled(problem, nodes.node(problem, 1.0), rng(1))
+    found = np.mean([nodes.levelled(problem, near, rng(k)).log_density for k in range(10)], axis=0)
+    away = near.draws(rng(3), 40_000)
+    z = np.einsum("bki,nbk->nbi", near.root, away)
+    excess = problem.gradient(near.theta + away)[0] + 0.5 * np.sum(z**2, axis=-1)
+    exact = np.log(np.mean(np.exp(excess - excess.max(axis=0)), axis=0)) + excess.max(axis=0)
+    bound = excess.mean(axis=0)
+    assert (exact - bound).sum() > 0.1
+    assert abs((found - exact).sum()) < 0.4 * (exact - bound).sum()
 
 
 @pytest.fixture
@@ -638,6 +820,8 @@ def heavy(monkeypatch):
     monkeypatch.setattr(design, "ROWS", 2)
     monkeypatch.setattr(optimum, "TOGETHER", 4)
     monkeypatch.setattr(routes, "LIGHT", 0)
+    monkeypatch.setattr(nodes, "PAIRS", (1, 1))
+    monkeypatch.setattr(nodes, "WEIGHED", (8, 8))
     return logistic.transitions(kinetic(*couplings(6, 7), "±1", 80), "±1")
 
 
@@ -666,8 +850,8 @@ def test_chains_together_and_alone_have_one_posterior(heavy, monkeypatch):
     problem = Logistic(heavy, FIXED)
     alone = routes.mcmc(problem, settings)[0]
     # Those that go alone do so around where the mass is rather than the optimum.
-    top = routes.node(problem, 1.0)
-    near = routes.settled(problem, top, rng(21))
+    top = nodes.node(problem, 1.0)
+    near = nodes.settled(problem, top, rng(21))
     mean = alone.mean(axis=(0, 1))
     assert np.mean((mean - near.theta) ** 2) < 0.5 * np.mean((mean - top.theta) ** 2)
     monkeypatch.setattr(routes, "LIGHT", np.inf)

@@ -16,7 +16,8 @@ import numpy as np
 from bayesinf.models.binary import ENCODINGS
 
 PART = 2**9  # states that are looked at together: what they need stays in the cache
-ROWS = 8  # rows whose curvature one worker takes at a time
+ABREAST = 256  # rows whose log likelihood is summed at once
+ROWS = 20  # rows whose curvature one worker takes at a time
 HELD = 2**23  # numbers up to which the matrix x is held rather than made again
 RARE = 0.1  # share of active sites up to which sums over them are the faster ones
 HEAVY = 2e9  # products from which work is spread over the cores
@@ -44,7 +45,8 @@ def distinct(states: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     bits = np.packbits(states == 1, axis=1)
     keys = np.ascontiguousarray(bits).view(f"V{bits.shape[1]}").ravel()
     _, first, count = np.unique(keys, return_index=True, return_counts=True)
-    return states[first], count.astype(float)
+    order = np.argsort(count == 1, kind="stable")  # single ones last
+    return states[first[order]], count[order].astype(float)
 
 
 class Design:
@@ -63,7 +65,7 @@ class Design:
         low = ENCODINGS[encoding]
         self.states, self.count, self.common, self.workers = states, count, common, workers
         self.low, self.slope, self.columns = low, 1.0 - low, states.shape[1] + 1
-        self.single = bool((count == 1).all())
+        self.repeated = int(np.sum(count != 1))  # the first ones; the others occur once
         self.parts = [slice(k, min(k + PART, len(count))) for k in range(0, len(count), PART)]
 
     @property
@@ -78,9 +80,12 @@ class Design:
 
     def partition(self, rows: np.ndarray) -> np.ndarray:
         """V, (row,), of rows (row, 1 + site)."""
-        own, V = self.coded(rows), 0.0
-        for part in self.parts:
-            V = V + self.count[part] @ softplus(self.fields(part, own))
+        own = self.coded(rows)
+        V = np.zeros(len(rows))
+        for first in range(0, len(rows), ABREAST):
+            some = slice(first, first + ABREAST)
+            for part in self.parts:
+                V[some] += self._log_sum(part, self.fields(part, own[:, some]))[0]
         return V
 
     def expectations(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -89,9 +94,20 @@ class Design:
         V, G = 0.0, np.zeros((self.columns, len(rows)))
         for part in self.parts:
             eta = self.fields(part, own)
-            V = V + self.count[part] @ softplus(eta)
+            V = V + self._log_sum(part, eta)[0]
             self.collect(part, self._half(part, eta), G)
         return V, 0.5 * (self.total + self.encoded(G.T))
+
+    def _log_sum(self, part, eta):
+        """Σ log(1 + e^η) of some states, (row,), and e^−|η| and 1 + e^−|η|, (state, row)."""
+        size = np.abs(eta)
+        V = 0.5 * (self.count[part] @ (eta + size))
+        tail = np.exp(np.negative(size, out=size), out=size)
+        base = 1.0 + tail
+        if part.start < self.repeated:
+            return V + self.count[part] @ np.log1p(tail), tail, base
+        # One logarithm of a product, none of whose factors is above 2.
+        return V + np.log(np.multiply.reduce(base, axis=0)), tail, base
 
     def coarse(self, rows: np.ndarray) -> np.ndarray:
         """G alone, in single precision, which is enough to find one's way."""
@@ -105,46 +121,53 @@ class Design:
         """Counts times tanh(η / 2) = 2 σ(η) − 1, in the place of η."""
         eta *= 0.5
         np.tanh(eta, out=eta)
-        if not self.single:
+        if part.start < self.repeated:
             eta *= self.count[part, None].astype(eta.dtype)
         return eta
 
     def curvature(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """V, G, and H, (row, 1 + site, 1 + site)."""
+        """V, G, and H, (row, 1 + site, 1 + site), in one pass over the states."""
 
-        def weigh(part, eta):
-            tail = np.exp(-np.abs(eta))
-            return self.count[part, None] * tail / (1 + tail) ** 2
+        def weigh(part, eta, V, G):
+            log_sum, tail, base = self._log_sum(part, eta)
+            V += log_sum
+            self.collect(part, self._half(part, eta), G)
+            tail *= self.count[part, None]
+            base *= base
+            return np.divide(tail, base, out=tail)
 
-        return *self.expectations(rows), self._weighed(rows, weigh, self.workers)
+        V, G, H = self._weighed(rows, weigh, self.workers)
+        return V, 0.5 * (self.total + self.encoded(G)), H
 
     def augmented(self, rows: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         """Σ_t ω_t x_t x_tᵀ, (row, 1 + site, 1 + site), with ω_t ~ PG(1, η_t) drawn anew."""
         from bayesinf.models.logistic import kernel
 
-        def weigh(part, eta):
+        def weigh(part, eta, V, G):
             kernel.polya_gammas(rng, self.count[part], eta)
             return eta
 
-        return self._weighed(rows, weigh, 1)
+        return self._weighed(rows, weigh, 1)[2]
 
     def _weighed(self, rows, weigh, workers):
-        """Σ w x xᵀ of each row, with weights (state, row) from ``weigh`` of η."""
+        """Σ w x xᵀ of each row, with weights (state, row) from ``weigh`` of η, and what that adds
+        to V (row,) and to G (row, 1 + site).
+        """  # fmt: skip
         from bayesinf import parallel
 
         def run(start):
             own = self.coded(rows[start : start + ROWS])
+            V, G = np.zeros(own.shape[1]), np.zeros(own.shape)
             H = self.blank(own.shape[1])
             for part in self.parts:
-                self.scatter(part, weigh(part, self.fields(part, own)), H)
-            return self.full(H)
+                self.scatter(part, weigh(part, self.fields(part, own), V, G), H)
+            return V, G.T, self.full(H)
 
         starts = range(0, len(rows), ROWS)
         heavy = len(rows) * self.work > HEAVY and workers != 1
         spread = {"workers": workers, "threads": True, "label": "curvature"}
-        return np.concatenate(
-            parallel.map(run, starts, **spread) if heavy else [run(start) for start in starts]
-        )
+        found = parallel.map(run, starts, **spread) if heavy else [run(start) for start in starts]
+        return tuple(np.concatenate(arrays) for arrays in zip(*found, strict=True))
 
 
 def softplus(eta):

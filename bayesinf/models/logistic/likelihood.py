@@ -121,9 +121,14 @@ class Logistic:
 
     def log_likelihood(self, theta: np.ndarray) -> np.ndarray:
         """Log likelihood, (..., block)."""
+        value = self.row_log_likelihood(theta)
+        return value.sum(axis=-1, keepdims=True) if self.symmetric else value
+
+    def row_log_likelihood(self, theta: np.ndarray) -> np.ndarray:
+        """Log likelihood of the next states of each site, (..., site)."""
         rows = self.rows(theta)
-        flat = rows.reshape(-1, 1 + self.sites)
-        return self._value(rows, self.design.partition(flat))
+        V = self.design.partition(rows.reshape(-1, 1 + self.sites))
+        return np.sum(rows * self.sums, axis=-1) - V.reshape(rows.shape[:-1])
 
     def likelihood_gradient(self, theta: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Log likelihood (..., block) and its gradient (..., block, dim)."""
@@ -189,23 +194,39 @@ class Logistic:
         ``joint`` adds up, without the prior's.
         """
         if self.symmetric:
-            rows, sums = self.rows(theta), self.sums
+            value, slope, H = self.row_curvature(theta)
+            value, slope = value.sum(keepdims=True), self.gathered(slope)
         else:
-            used, sums = self.used[blocks], self.sums[blocks]
+            used = self.used[blocks]
             rows = np.zeros((len(theta), 1 + self.sites))
             np.put_along_axis(rows, used, theta, axis=1)
-        V, G, H = self.design.curvature(rows)
-        value = np.sum(rows * sums, axis=-1) - V
-        if self.symmetric:
-            value, slope = value.sum(keepdims=True), self.gathered(sums - G)
-        else:
-            slope, H = np.take_along_axis(sums - G, used, axis=1), self.own(H, blocks)
+            V, G, H = self.design.curvature(rows)
+            value = np.sum(rows * self.sums[blocks], axis=-1) - V
+            slope = np.take_along_axis(self.sums[blocks] - G, used, axis=1)
+            H = self.own(H, blocks)
         if self.prior is None:
             return value, slope, H
         value, slope = self.add_prior(theta, scale, value, slope)
         if not self.symmetric:
             H[:, np.arange(self.dim), np.arange(self.dim)] += self.normal(scale)[1]
         return value, slope, H
+
+    def row_curvature(self, theta: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Log likelihood of each site's next states, (site,), and how it changes with the row.
+
+        Returns
+        -------
+        (site,), the slope (site, 1 + site) and minus the Hessian (site, 1 + site, 1 + site).
+        """
+        rows = self.rows(theta)
+        V, G, H = self.design.curvature(rows)
+        return np.sum(rows * self.sums, axis=-1) - V, self.sums - G, H
+
+    def part(self, step: int, first: int = 0) -> Logistic:
+        """Return the same model of every so many-th transition."""
+        return Logistic(self.data.take(np.arange(first, self.samples, step)), self.prior,
+                        symmetric=self.symmetric, self_coupling=self.self_coupling,
+                        workers=self.workers)  # fmt: skip
 
     def own(self, H: np.ndarray, blocks: np.ndarray | slice = slice(None)) -> np.ndarray:
         """Matrices of blocks, (block, dim, dim), from those of rows without symmetry."""

@@ -20,6 +20,7 @@ from bayesinf.errors import FitError
 from bayesinf.models.binary import constant_sites, identical_pairs, of_states
 from bayesinf.models.couplings import Prior
 from bayesinf.models.logistic.design import HEAVY
+from bayesinf.models.logistic.joint import Joint
 from bayesinf.models.logistic.likelihood import Logistic
 from bayesinf.models.logistic.transitions import Transitions
 
@@ -29,8 +30,8 @@ FLAT = 1e-6  # curvature that says less than a millionth of a transition would
 STEPS = 100
 HALVINGS = 40
 WRITTEN = 1500  # parameters of a block up to which its matrix is written out
-TOGETHER = 16  # rows that one worker takes to their optimum at a time
-CONJUGATE = 500  # steps of conjugate gradients
+TOGETHER = 20  # rows that one worker takes to their optimum at a time
+ROUGH = 1e-3  # what conjugate gradients may leave of a step, which the next one takes
 NAMED = 6  # sites or pairs that an error lists
 
 
@@ -272,7 +273,7 @@ def _solve(problem, scale, precision, gradient, open_):
 
             factor = cho_factor(written(problem, precision, scale), lower=True, check_finite=False)
             return cho_solve(factor, gradient[0])[None]
-        return _conjugate(problem, scale, precision, gradient)
+        return Joint(problem, precision, scale).solve(gradient.T, ROUGH).T
     except np.linalg.LinAlgError:
         return None
 
@@ -283,46 +284,6 @@ def written(problem: Logistic, precision: np.ndarray, scale: float) -> np.ndarra
     if problem.prior is not None:
         matrix[np.diag_indices(problem.dim)] += problem.normal(scale)[1]
     return matrix
-
-
-def _conjugate(problem, scale, precision, gradient):
-    """Newton's step of all symmetric couplings by conjugate gradients, (1, dim).
-
-    The preconditioner solves each row as if it were alone, and takes of a coupling the mean of what
-    its two rows say.
-    """
-    prior = 0.0 if problem.prior is None else problem.normal(scale)[1]
-    half = np.concatenate([np.ones(problem.sites), np.full(problem.couplings, 0.5)])
-    half[problem.sites :][problem.pairs[0] == problem.pairs[1]] = 1.0
-    own, dead = precision.copy(), problem.index < 0
-    diagonal = np.arange(1 + problem.sites)
-    own[:, diagonal, diagonal] += np.append(np.broadcast_to(prior, problem.dim), 0.0)[problem.index]
-    own[dead] = 0.0
-    np.swapaxes(own, 1, 2)[dead] = 0.0
-    own[dead, np.nonzero(dead)[1]] = 1.0
-    inverse = np.linalg.inv(own)
-    by_rows = lambda matrices, v: problem.gathered(
-        np.matmul(matrices, problem.rows(v)[..., None])[..., 0]
-    )
-    product = lambda v: by_rows(precision, v) + prior * v
-    solved = lambda v: half * by_rows(inverse, half * v)
-
-    x, rest = np.zeros_like(gradient), gradient.copy()
-    z = solved(rest)
-    way, level = z, np.sum(rest * z)
-    enough = 1e-12 * level
-    for _ in range(CONJUGATE):
-        if not level > enough:
-            return x
-        along = product(way)
-        bend = np.sum(way * along)
-        if not bend > 0:
-            raise np.linalg.LinAlgError
-        x, rest = x + level / bend * way, rest - level / bend * along
-        z = solved(rest)
-        before, level = level, np.sum(rest * z)
-        way = z + level / before * way
-    return x
 
 
 def independent(problem: Logistic) -> np.ndarray:

@@ -1,9 +1,11 @@
 """From a ``Logistic`` to draws of its parameters, by four routes, with their evidence.
 
 Given the width of the couplings the blocks are independent, and each has a concave log density with
-exact slope and curvature: the normal around its optimum is a good coordinate system. ``laplace``
-draws from that normal; where the width is inferred, at several widths, each weighing what Laplace's
-approximation of the evidence says, and then the width given the couplings, exactly.
+exact slope and curvature: a normal near its optimum is a good coordinate system (``nodes``).
+``laplace`` draws from that normal, moved from the mode to the mean of the posterior. Where the
+width is inferred it is found by the evidence, from which weighted draws take what the normal
+misses: of many couplings one width is the best and they follow it in a line, of few there are
+several, each with its share, and the width is drawn given the couplings.
 
 ``mcmc`` is Hamiltonian Monte Carlo in the coordinates in which that normal is standard. The motion
 in the normal itself is a rotation and is solved exactly; only what the density adds to it is
@@ -21,22 +23,21 @@ J. Am. Stat. Assoc. 108, 1339 (2013), doi:10.1080/01621459.2013.829001.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from threading import Lock
-
 import numpy as np
 
-from bayesinf.errors import FitError
 from bayesinf.models.logistic.likelihood import Logistic
-from bayesinf.models.logistic.optimum import independent, maximum, written
+from bayesinf.models.logistic.nodes import (
+    GREAT,
+    LOOSE,
+    Ladder,
+    Node,
+    drift,
+    log_weights,
+    settled,
+)
+from bayesinf.models.logistic.optimum import independent, maximum
 from bayesinf.settings import Settings
 
-SPACING = 0.35  # largest distance of the widths at which an optimum is found, in the logarithm
-SHARP = 0.05  # sd of the logarithm of the width below which Laplace takes one width for all
-NEGLIGIBLE = 8.0  # log evidence below the best from which a width is left out
-RUNGS = 40  # widths on either side of the best, at most
-HOPS, FAR, NEAR = 40, 1.5, 0.2  # steps that search the best width: number, longest, last in sd
-LOOSE = 1e3  # how much less exact the optima on the way need be
 LIGHT = 2e6  # products of a gradient up to which the chains go side by side, not on their own
 TARGET = 0.95  # acceptance that the step of the integrator aims at
 TURN = (0.25 * np.pi, 0.75 * np.pi)  # how far a trajectory turns
@@ -46,200 +47,7 @@ RESCALED = 0.4  # acceptance that the moves of width and couplings together aim 
 SCALINGS = (1.0, 4.0)  # their sizes, in units of what is adapted
 FREE = 4.0  # variance of the width over that given the couplings from which they are needed
 TOGETHER = 32  # draws that are placed at once
-SETTLING, PAIRS = 2, 4  # times that a node is moved, and pairs of draws that say where to
-POWER = 50  # steps of the search for the smallest eigenvalue
-
-
-@dataclass(frozen=True)
-class Node:
-    """The optimum at one width, with the lower root L of the precision there.
-
-    Parameters
-    ----------
-    scale : the width.
-    theta : the optimum, (block, dim).
-    gradient : there, (block, dim).
-    log_density : there, of each block given the width.
-    root : L, (block, dim, dim).
-    inverse : L⁻¹ where there are several blocks, which are then multiplied with all at once.
-    """
-
-    scale: float
-    theta: np.ndarray
-    gradient: np.ndarray
-    log_density: np.ndarray
-    root: np.ndarray
-    inverse: np.ndarray | None
-
-    @property
-    def log_root(self) -> float:
-        """Σ log L_kk over all blocks."""
-        return float(np.log(np.diagonal(self.root, axis1=1, axis2=2)).sum())
-
-    def place(self, z: np.ndarray) -> np.ndarray:
-        """Parameters (..., block, dim) of standard normal coordinates z, θ = θ̂ + L⁻ᵀ z."""
-        return self.theta + self._solve(z, True)
-
-    def whiten(self, slope: np.ndarray) -> np.ndarray:
-        """Slopes in z, L⁻¹ ∇, of slopes in the parameters, (..., block, dim)."""
-        return self._solve(slope, False)
-
-    def coordinates(self, theta: np.ndarray) -> np.ndarray:
-        """Standard normal coordinates z = Lᵀ (θ − θ̂), (..., block, dim)."""
-        away = np.moveaxis((theta - self.theta).reshape(-1, *self.theta.shape), 0, -1)
-        z = np.matmul(np.swapaxes(self.root, 1, 2), away)
-        return np.moveaxis(z, -1, 0).reshape(theta.shape)
-
-    def _solve(self, x, transposed):
-        from scipy.linalg import solve_triangular
-
-        flat = np.moveaxis(x.reshape(-1, *self.theta.shape), 0, -1)
-        if self.inverse is None:
-            found = solve_triangular(self.root[0], flat[0], lower=True, check_finite=False,
-                                     trans="T" if transposed else "N")[None]  # fmt: skip
-        else:
-            left = np.swapaxes(self.inverse, 1, 2) if transposed else self.inverse
-            found = np.matmul(left, flat)
-        return np.moveaxis(found, -1, 0).reshape(x.shape)
-
-
-def node(
-    problem: Logistic, scale: float, start: np.ndarray | None = None, looseness: float = 1.0
-) -> Node:
-    """Climb to the optimum at a width and factor the precision there."""
-    top = maximum(problem, scale, start, looseness)
-    factors = _factored(problem, top.precision, scale)
-    return Node(scale, top.theta, top.gradient, top.log_density, *factors)
-
-
-def _factored(problem, precision, scale):
-    """Lower root of a precision, as ``curvature`` gives it, and its inverse where that is used."""
-    from scipy.linalg import cholesky, solve_triangular
-
-    if problem.symmetric:
-        matrix = written(problem, precision, scale).T  # in Fortran's order, so in its own place
-        return cholesky(matrix, lower=True, overwrite_a=True, check_finite=False)[None], None
-    root, one = np.linalg.cholesky(precision), np.eye(problem.dim)
-    return root, np.array([solve_triangular(each, one, lower=True) for each in root])
-
-
-def settled(problem: Logistic, found: Node, rng: np.random.Generator) -> Node:
-    """Move a node from the optimum to where the mass is: mean slope zero, mean curvature.
-
-        E ∇ log p(θ) = 0,   L Lᵀ = − E ∇∇ log p(θ),   θ ~ N(θ̂, (L Lᵀ)⁻¹)
-
-    It is the normal nearest to the posterior, which with many couplings a row is another one than
-    that at the optimum: Opper & Archambeau, Neural Comput. 21, 786 (2009),
-    doi:10.1162/neco.2008.08-07-592. A few draws make the averages, for it need not be exact.
-    """
-    for _ in range(SETTLING):
-        z = rng.standard_normal((PAIRS, *problem.shape))
-        looks = [problem.curvature(theta, found.scale)[1:]
-                 for theta in found.place(np.concatenate([z, -z]))]  # fmt: skip
-        slope, precision = (np.mean(parts, axis=0) for parts in zip(*looks, strict=True))
-        factors = _factored(problem, precision, found.scale)
-        around = Node(found.scale, found.theta, slope, found.log_density, *factors)
-        found = replace(around, theta=around.place(around.whiten(slope)))
-    return found
-
-
-class Ladder:
-    """Optima at widths of equal steps in the logarithm around the best, made when asked for.
-
-    ``centre`` and ``spread`` are the mode and standard deviation of log τ by Laplace's evidence.
-    """
-
-    def __init__(self, problem: Logistic):
-        if problem.prior.local:
-            raise FitError("under this prior couplings are normal only given variances of their "
-                           "own: use the method gibbs")  # fmt: skip
-        self.problem, self.lock, self.inferred = problem, Lock(), problem.prior.inferred
-        self.centre, self.spread, start = np.log(problem.prior.typical), 0.0, None
-        if self.inferred:
-            self.centre, self.spread, start = self._search()
-        self.best = node(problem, float(np.exp(self.centre)), start)
-        self.nodes = {0: self.best}
-
-    def _search(self):
-        """Mode and standard deviation of log τ, and the parameters near there.
-
-        The evidence changes with t = log τ through the width and through the curvature; the slope
-
-            Σ_k (J_k² + var J_k) / τ² − count + ∂ log(τ p(τ)) / ∂t
-
-        is that part of it that a node knows (MacKay, Neural Comput. 4, 415 (1992),
-        doi:10.1162/neco.1992.4.3.415), and the rest, which varies little, is what two nodes show.
-        """
-        t, seen, rest, bend = self.centre, None, 0.0, -2.0
-        found = node(self.problem, float(np.exp(t)), None, LOOSE)
-        for _ in range(HOPS):
-            slope, evidence = self._slope(found), self.evidence(found)
-            if seen is not None:
-                hop = t - seen[0]
-                bend = (slope - seen[1]) / hop
-                rest = (evidence - seen[2]) / hop - 0.5 * (slope + seen[1])
-            # Where the slope does not fall yet the mode is far: there the step is the longest.
-            hop = -(slope + rest) / bend if bend < 0 else np.copysign(FAR, slope + rest)
-            if seen is not None and bend < 0 and abs(hop) < NEAR * max((-bend) ** -0.5, SHARP):
-                break
-            seen = t, slope, evidence
-            t += np.copysign(np.clip(abs(hop), NEAR * SHARP, FAR), hop)
-            found = node(self.problem, float(np.exp(t)), found.theta, LOOSE)
-        return t, float((-bend) ** -0.5 if bend < 0 else SPACING), found.theta
-
-    def _slope(self, found):
-        problem, step, t = self.problem, 1e-4, np.log(found.scale)
-        own = lambda t: problem.prior.log_scale(np.exp(t)) + t
-        square = np.sum(problem.split(found.theta)[1] ** 2) + _trace(found, problem.fields)
-        return float((own(t + step) - own(t - step)) / (2 * step)
-                     + square / found.scale**2 - problem.couplings)  # fmt: skip
-
-    def at(self, rung: int) -> Node:
-        """The node at a rung, the same whoever asks first."""
-        with self.lock:
-            if rung not in self.nodes:
-                scale = float(np.exp(self.centre + rung * SPACING))
-                self.nodes[rung] = node(self.problem, scale, self.best.theta)
-            return self.nodes[rung]
-
-    def rung(self, scale: np.ndarray) -> np.ndarray:
-        """The rungs nearest to widths."""
-        away = (np.log(scale) - self.centre) / SPACING
-        return np.clip(np.rint(away), -RUNGS, RUNGS).astype(int)
-
-    def evidence(self, found: Node) -> float:
-        """Laplace's log p(data, log τ), up to a constant."""
-        own = self.problem.prior.log_scale(found.scale) + np.log(found.scale)
-        return float(found.log_density.sum() - found.log_root + own)
-
-    def weighed(self) -> tuple[list[Node], np.ndarray]:
-        """Nodes a standard deviation of log τ apart, and their log weights."""
-        if not self.inferred or self.spread < SHARP:
-            return [self.best], np.zeros(1)
-        step, found = min(self.spread, SPACING), [(self.evidence(self.best), self.best)]
-        for way in (-1, 1):
-            start = self.best
-            for rung in range(1, RUNGS):
-                scale = float(np.exp(self.centre + way * rung * step))
-                start = node(self.problem, scale, start.theta)
-                found.append((self.evidence(start), start))
-                if found[-1][0] < max(height for height, _ in found) - NEGLIGIBLE:
-                    break
-        log_weight = np.array([height for height, _ in found])
-        return [each for _, each in found], log_weight - np.logaddexp.reduce(log_weight)
-
-
-def _trace(found, fields):
-    """Σ of the couplings' variances at a node."""
-    if found.inverse is not None:
-        return np.sum(found.inverse[:, :, fields:] ** 2)
-    # Column after column of L⁻¹, a few at a time, since all would take as much room again.
-    total, size = 0.0, found.theta.size
-    for first in range(fields, size, 256):
-        unit = np.zeros((min(256, size - first), 1, size))
-        unit[np.arange(len(unit)), 0, first + np.arange(len(unit))] = 1.0
-        total += np.sum(found.whiten(unit) ** 2)
-    return total
+POWER = 20  # steps of the search for the smallest eigenvalue
 
 
 def laplace(problem: Logistic, settings: Settings):
@@ -247,41 +55,53 @@ def laplace(problem: Logistic, settings: Settings):
     from bayesinf import parallel
     from bayesinf.posterior import dataset
 
-    ladder, rng = Ladder(problem), settings.generator("laplace")
-    found, log_share = ladder.weighed()
+    ladder, rng = Ladder(problem, wide=True), settings.generator("laplace")
+    found, log_share = ladder.weighed(settings.generator("settling"))
     shape = (settings.chains, settings.draws)
     which = rng.choice(len(found), shape, p=np.exp(log_share))
-    theta = rng.standard_normal((*shape, *problem.shape))
-    log_weight = np.empty((*shape, problem.blocks))
+    theta = np.empty((*shape, *problem.shape))
+    log_weight = np.empty((*shape, problem.sites))
     scale = np.full(shape, problem.prior.typical)
 
     def place(part):
         at, each = tuple(part.T), found[which[tuple(part[0])]]
-        z = theta[at]
-        theta[at] = each.place(z)
-        height = problem.log_likelihood(theta[at]) + problem.log_prior(theta[at], each.scale)
-        log_weight[at] = height - each.log_density + 0.5 * np.sum(z**2, axis=-1)
+        own = settings.generator("laplace", *(int(k) for k in part[0]))
+        away = each.draws(own, len(part))
+        theta[at], log_weight[at] = each.theta + away, log_weights(problem, each, away)
 
     places = [np.argwhere(which == k) for k in range(len(found))]
     parts = [each[k : k + TOGETHER] for each in places for k in range(0, len(each), TOGETHER)]
     light = problem.design.states.size * problem.sites <= LIGHT
     parallel.map(place, parts, workers=1 if light else settings.workers, threads=True,
                  label="draws")  # fmt: skip
-    if problem.prior.inferred:
+    if problem.prior.inferred and len(found) == 1:
+        # So many couplings that log τ is normal, and that they follow it in a line.
+        away = ladder.spread * rng.standard_normal(shape)
+        scale = found[0].scale * np.exp(away)
+        theta += away[..., None, None] * drift(problem, found[0])
+    elif problem.prior.inferred:
         scale = problem.prior.sample_scale(problem.split(theta)[1], rng.random(shape))
-    best = ladder.best
-    other = maximum(problem, best.scale, independent(problem)).log_density.sum()
     evidence = dataset(
-        {"gradient": best.whiten(best.gradient).ravel(),
-         "hessian_eigenvalue": _smallest(best, rng),
-         "start_excess": best.log_density.sum() - np.array([best.log_density.sum(), other])},
+        _top(problem, ladder.best, found[0], theta, rng),
         {"gradient": ("parameter",), "hessian_eigenvalue": ("block",),
          "start_excess": ("start",)},
         {"parameter": names(problem)},
         sampled=False,
     )  # fmt: skip
-    return theta, scale, evidence.merge(dataset({"log_weight": log_weight},
-                                                {"log_weight": ("block",)}))  # fmt: skip
+    weights = dataset({"log_weight": log_weight}, {"log_weight": ("row",)},
+                      {"row": problem.data.labels})  # fmt: skip
+    return theta, scale, evidence.merge(weights)
+
+
+def _top(problem, best, near, theta, rng):
+    """What is known of the optimum: its slopes in posterior sd, its bends, and another way up."""
+    sd = theta.std(axis=(0, 1))
+    # It is concave, so a second start serves to find a climb that stopped too early.
+    start = theta[0, 0] if problem.work > GREAT else independent(problem)
+    other = maximum(problem, best.scale, start, LOOSE).log_density.sum()
+    return {"gradient": (best.gradient * sd).ravel(),
+            "hessian_eigenvalue": _smallest(near, rng),
+            "start_excess": np.array([0.0, best.log_density.sum() - other])}  # fmt: skip
 
 
 def _smallest(found, rng):
@@ -289,7 +109,7 @@ def _smallest(found, rng):
     v = rng.standard_normal(found.theta.shape)
     for _ in range(POWER):
         v /= np.linalg.norm(v, axis=1, keepdims=True)
-        before, v = v, found.place(found.whiten(v)) - found.theta
+        before, v = v, found.step(v)
     return 1 / np.sum(before * v, axis=1)
 
 

@@ -476,7 +476,7 @@ def thinned(
     leverage = np.concatenate([features.exponents(own, inverse, a, b) for a, b in blocks])
     # A rest of one keeps states without leverage, such as silence, among those that can be chosen.
     merit = count * np.sqrt(1 + leverage) / np.sqrt(1 + cost)
-    low, high = 0.0, 1 / merit.min()
+    low, high = 0.0, 1 / max(merit.min(), 1e-15 * merit.max())
     for _ in range(60):
         middle = 0.5 * (low + high)
         chance = np.minimum(1.0, middle * merit)
@@ -581,8 +581,9 @@ class Centred:
         self.i, self.j = pairs(self.sites)
         self.m_i, self.m_j = self.mean[self.i], self.mean[self.j]
         on = data.encoded("0/1")
-        mean = (on.mean * data.samples + 0.5) / (data.samples + 1)
-        pair = (on.pair * data.samples + mean[self.i] * mean[self.j]) / (data.samples + 1)
+        alone = (on.mean * data.samples + 0.5) / (data.samples + 1)
+        mean = (on.mean * data.samples + alone) / (data.samples + 1)
+        pair = (on.pair * data.samples + alone[self.i] * alone[self.j]) / (data.samples + 1)
         regular = Moments("0/1", data.samples, mean, pair).encoded(data.encoding)
         self.wanted = self.variances(regular.statistics)
 

@@ -54,9 +54,9 @@ def optimum(data: xr.Dataset, prior: str | Prior = "normal") -> tuple[np.ndarray
     """
     from scipy.linalg import solve_triangular
 
-    from bayesinf.models.logistic import routes
+    from bayesinf.models.logistic import nodes
 
-    found = routes.node(conditional(data, prior), 1.0)
+    found = nodes.node(conditional(data, prior), 1.0)
     inverse = solve_triangular(found.root[0], np.eye(found.theta.size), lower=True)
     return found.theta[0], np.sqrt(np.sum(inverse**2, axis=0))
 

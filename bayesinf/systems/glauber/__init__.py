@@ -17,20 +17,19 @@ from bayesinf.systems.glauber.classical import classical
 from bayesinf.systems.glauber.data import evolve, read, simulate
 from bayesinf.systems.glauber.judgement import better, compare, judged, reproduce, split, verdicts
 from bayesinf.systems.glauber.process import (
-    annotated,
     at_width,
     fit,
     held_by_prior,
     large,
-    noted,
     plan,
+    refitted,
     remarks,
     transitions,
 )
 from bayesinf.systems.glauber.statistics import Statistics, Sums, blocks, held_out
 from bayesinf.systems.glauber.story import story
 
-__all__ = ["Statistics", "Sums", "annotated", "at_width", "better", "blocks", "calibration_problem",
+__all__ = ["Statistics", "Sums", "at_width", "better", "blocks", "calibration_problem",
            "classical", "compare", "evolve", "fit", "held_by_prior", "held_out", "judged", "large",
-           "noted", "plan", "read", "remarks", "reproduce", "simulate", "split", "story",
-           "transitions", "verdicts"]  # fmt: skip
+           "plan", "read", "refitted", "remarks", "reproduce", "simulate", "split",
+           "story", "transitions", "verdicts"]  # fmt: skip

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bayesinf.figures import COLORS, canvas, styled
+from bayesinf.posterior import noted
 from bayesinf.systems.glauber.judgement import MODES
-from bayesinf.systems.glauber.process import noted
 
 if TYPE_CHECKING:
     import xarray as xr

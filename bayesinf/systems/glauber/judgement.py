@@ -19,11 +19,11 @@ import numpy as np
 from bayesinf import parallel
 from bayesinf.models import logistic
 from bayesinf.models.binary import nulls
-from bayesinf.posterior import dataset
+from bayesinf.posterior import annotated, dataset
 from bayesinf.report import number
 from bayesinf.settings import DEFAULT, Settings
 from bayesinf.systems.glauber.data import evolve
-from bayesinf.systems.glauber.process import annotated, thinned, transitions
+from bayesinf.systems.glauber.process import thinned, transitions
 from bayesinf.systems.glauber.statistics import Statistics, Sums, blocks, held_out
 
 if TYPE_CHECKING:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,7 @@ from bayesinf.models import logistic
 from bayesinf.models.binary import constant_sites, identical_pairs, moments
 from bayesinf.models.couplings import Prior, named
 from bayesinf.models.priors import Normal
+from bayesinf.posterior import annotated
 from bayesinf.settings import DEFAULT, Settings
 
 if TYPE_CHECKING:
@@ -21,7 +23,9 @@ if TYPE_CHECKING:
 CHAINS_REACH = 5e7
 DRAWS_BYTES = 30e6  # of the couplings' draws in one file
 POINTWISE = 8e6  # draws × transitions up to which draws are no more than they need be
+MIXED = 500  # draws of a chain below which R-hats of so many parameters are noise
 FEW = 1000  # draws of all chains below which a reader should know
+REFIT = 40  # draws of a fit that is only scored
 HELD_BY_PRIOR = 0.9  # of the prior's sd, from which a coupling's posterior sd says nothing
 
 
@@ -49,7 +53,8 @@ def fit(
     -------
     InferenceData with ``h`` (site), ``J`` (target, source) and, where it is inferred, the
     couplings' width ``scale``, in the encoding of the data, which the root attribute ``encoding``
-    says. The attribute ``remarks`` lists what in the data says nothing of some parameters.
+    says. The attribute ``remarks`` lists what in the data says nothing of some parameters, and
+    ``peak_memory_bytes`` is the most that the process had held by then.
 
     Raises
     ------
@@ -62,8 +67,19 @@ def fit(
         attrs={"case": getattr(data, "attrs", {}).get("case", ""),
                "remarks": json.dumps(remarks(steps), ensure_ascii=False), **(attrs or {})},
     )  # fmt: skip
+    found.attrs["peak_memory_bytes"] = peak_memory()
     known = [name for name in ("h", "J") if name in getattr(data, "data_vars", {})]
     return annotated(found, truth=data[known]) if known else found
+
+
+def peak_memory() -> int:
+    """Most memory that this process has held so far, in bytes; 0 where that is not counted."""
+    try:
+        import resource
+    except ImportError:
+        return 0
+    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return most if sys.platform == "darwin" else 1024 * most
 
 
 def transitions(data: xr.Dataset | logistic.Transitions) -> logistic.Transitions:
@@ -87,14 +103,15 @@ def plan(
 
     Returns
     -------
-    the method; the settings, with fewer draws where those would fill a file; what was chosen, in
-    words, or nothing.
+    the method; the settings, with fewer draws where those would fill a file and with more where
+    chains could not be judged by them; what was chosen, in words, or nothing.
     """
     chosen = method or ("laplace" if large(steps) else "mcmc")
     most = min(DRAWS_BYTES / (8 * steps.sites**2), max(2000, POINTWISE / len(steps)))
     keep = max(25, int(most / settings.chains))
     keep = settings.draws if exact else keep
-    draws, prior_draws = min(settings.draws, keep), min(settings.prior_draws, max(50, keep))
+    wanted = settings.draws if exact or chosen == "laplace" else max(settings.draws, MIXED)
+    draws, prior_draws = min(wanted, keep), min(settings.prior_draws, max(50, keep))
     said = []
     if method is None and chosen == "laplace":
         said.append(
@@ -145,7 +162,34 @@ def at_width(posterior: xr.DataTree) -> Prior:
     that part changes nothing, and without a width to be looked for the fit takes a fraction.
     """
     h = named("normal", posterior.attrs["encoding"]).h
+    if "scale" not in posterior["posterior"]:
+        return named("normal", posterior.attrs["encoding"])
     return Prior(h, Normal(0.0, float(posterior["posterior"]["scale"].mean())))
+
+
+def refitted(
+    posterior: xr.DataTree, data: xr.Dataset | logistic.Transitions, settings: Settings = DEFAULT
+) -> xr.DataTree:
+    """Fit a part of large data by Laplace's approximation, from where all of them have led.
+
+    Parameters
+    ----------
+    posterior : the fit to all, under a normal prior, of a width that was stated or found.
+    data : the part.
+    settings : seed; of the draws 40 are enough to be scored.
+
+    Returns
+    -------
+    an InferenceData with ``posterior`` alone.
+    """
+    import xarray as xr
+
+    prior = at_width(posterior)
+    h, J = (posterior["posterior"][name].mean(("chain", "draw")).values for name in ("h", "J"))
+    kind = {name: bool(posterior.attrs[name]) for name in ("symmetric", "self_coupling")}
+    settings = settings.replace(chains=4, draws=REFIT // 4)
+    found = logistic.near(transitions(data), h, J, prior=prior, settings=settings, **kind)
+    return xr.DataTree.from_dict({"posterior": found})
 
 
 def held_by_prior(posterior: xr.DataTree) -> np.ndarray:
@@ -173,28 +217,3 @@ def thinned(posterior: xr.DataTree, most: int) -> tuple[np.ndarray, np.ndarray]:
     h, J = h.reshape(-1, *h.shape[2:]), J.reshape(-1, *J.shape[2:])
     which = np.unique(np.linspace(0, len(h) - 1, min(most, len(h))).round().astype(int))
     return h[which], J[which]
-
-
-# Results that go with a fit, so that its report can be made from its file
-
-
-def annotated(posterior: xr.DataTree, **results: xr.Dataset) -> xr.DataTree:
-    """Return a fit whose ``constant_data`` hold other results as well, each under its name."""
-    import xarray as xr
-
-    constants = posterior["constant_data"].to_dataset()
-    for name, found in results.items():
-        names = {*found.variables, *found.dims}
-        constants = constants.merge(found.rename({each: f"{name}.{each}" for each in names}))
-    copy = posterior.copy()
-    copy["constant_data"] = xr.DataTree(constants)
-    return copy
-
-
-def noted(posterior: xr.DataTree, name: str) -> xr.Dataset | None:
-    """Return the results that a fit holds under a name; None where it has none."""
-    constants, lead = posterior["constant_data"].to_dataset(), f"{name}."
-    kept = constants[[v for v in constants.data_vars if v.startswith(lead)]]
-    kept = kept.drop_vars([v for v in kept.variables if not v.startswith(lead)])
-    names = {each: each.removeprefix(lead) for each in {*kept.variables, *kept.dims}}
-    return kept.rename(names) if names else None

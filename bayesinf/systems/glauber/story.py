@@ -9,15 +9,17 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bayesinf.figures import predictive_statistics, prior_posterior
+from bayesinf.posterior import noted
 from bayesinf.report import Picture, Section, Story, Table, number
 from bayesinf.systems.glauber import figures
 from bayesinf.systems.glauber.judgement import better, verdicts
-from bayesinf.systems.glauber.process import held_by_prior, noted
+from bayesinf.systems.glauber.process import held_by_prior
 
 if TYPE_CHECKING:
     import xarray as xr
 
 MODELS = ("symmetric", "asymmetric")
+LONG = 60.0  # seconds of fitting from which the report says what was needed
 FAR = 5.0  # sampling errors from which the nearer of two models is no good one either
 
 
@@ -57,7 +59,7 @@ def story(fits: Mapping[str, xr.DataTree]) -> Story:
         ),
         numbers=Section(
             "In numbers",
-            (*verdicts(noted(best, "comparison")), *_influence(best)),
+            (*verdicts(noted(best, "comparison")), *_influence(best), *_cost(fits)),
             (
                 Picture(
                     "couplings",
@@ -178,6 +180,19 @@ def _influence(fit):
     if not share:
         return ()
     return (f"PSIS-LOO is unsure of itself for {share:.2%} of the transitions (k̂ above 0.7).",)
+
+
+def _cost(fits):
+    """What the fits took, where that is worth a sentence."""
+    seconds = {name: float(fit.attrs["elapsed_seconds"]) for name, fit in fits.items()}
+    if sum(seconds.values()) < LONG:
+        return ()
+    each = " and ".join(f"the {name} model {value:.0f} s" for name, value in seconds.items())
+    most = max(int(fit.attrs.get("peak_memory_bytes", 0)) for fit in fits.values())
+    held = f", and no more than {most / 1e9:.1f} GB at a time" if most else ""
+    return (f"The fits took {each}{held}. Time grows with the transitions times the squared number "
+            "of sites that are in their rarer state, memory with the transitions times the sites "
+            "and with the cube of the sites.",)  # fmt: skip
 
 
 def _error_table(fits):
