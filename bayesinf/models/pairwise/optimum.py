@@ -23,7 +23,7 @@ from bayesinf.models.pairwise.likelihood import Pairwise
 TOLERANCE = 1e-10  # largest slope at the optimum, for each sample
 SHORT = 1e-6  # largest Newton step there; along a ray to infinity it stays about one
 JUDGES = 9.0  # independent states that judge an optimum, for each of the data
-FLAT = 1e-5  # log density that is left to climb on a bank
+FLAT = 1e-4  # log density that is left to climb on a bank
 STEPS = 200
 HALVINGS = 40
 NAMED = 6  # sites or pairs that an error lists
