@@ -554,7 +554,7 @@ def test_methods_are_chosen_by_size_and_files_stay_small():
         settings = boltzmann.affordable(Settings(), sites)
         assert settings.draws * settings.chains * 8 * sites * (sites + 1) <= model.MOST_BYTES
     assert boltzmann.affordable(Settings(), 10) == Settings()
-    assert boltzmann.affordable(Settings(), 20).draws == 512
+    assert boltzmann.affordable(Settings(), 20).draws == 320
     assert boltzmann.affordable(Settings(), 20, independent=True).draws == 128
     assert boltzmann.affordable(Settings(), 21).draws == 500
     with pytest.raises(FitError, match="unknown method 'newton'"):

@@ -24,6 +24,7 @@ from bayesinf.models.binary import ENCODINGS, Moments, matrix
 from bayesinf.models.couplings import Prior
 from bayesinf.models.pairwise import bank as banks
 from bayesinf.models.pairwise.bank import Banked, Centred
+from bayesinf.models.pairwise.likelihood import Pairwise
 from bayesinf.models.pairwise.optimum import independent, refused
 from bayesinf.models.pairwise.sampling import Bias, Sample, sample
 from bayesinf.models.priors import Normal
@@ -105,6 +106,7 @@ def locate(
     count = max(FEW, EACH * size)
     most = max(count, data.samples, ENOUGH * size)
     before, moved, gained, limit, thin, rounds = None, None, 0.0, 1.0, THIN, 0
+    problem, step, gradient = Pairwise(data, prior), np.zeros(size), np.zeros(size)
     for _ in range(STEPS):
         drawn = sample(theta, data.encoding, count, start=last, thin=thin, burn=BURN * thin,
                        bias=levels.bias, rng=rng, workers=workers)  # fmt: skip
@@ -140,8 +142,8 @@ def locate(
         before = last, levels.bias, theta
         part = min(
             1 / rounds if rounds else limit,
-            REACH / np.sqrt(rise),
-            SPREAD / levels.spread(states.level, along),
+            REACH / max(np.sqrt(rise), 1e-12),
+            SPREAD / max(levels.spread(states.level, along), 1e-12),
         )
         moved, gained, limit = part * step, part * gradient @ step, min(1.0, 1.5 * limit)
         levels.follow(states.level, part * along)

@@ -29,7 +29,8 @@ LARGEST_SAMPLED = 40  # sites above which the default is the Laplace approximati
 MOST_BYTES = 100e6  # of draws and replicas in one file, before compression
 # What one chain may sum over: 2^N states for each of its draws, or draws where a bank stands for
 # all states; of independent draws fewer will do.
-MOST_STATES = {False: 2**29, True: 2**27}
+SLOW = 18  # sites from which it counts
+MOST_STATES = {False: 5 * 2**26, True: 2**27}
 MOST_BANKED = {False: 500, True: 100}
 MOST_OF_MANY = 50  # of more sites than chains are run for by default: there a draw takes a second
 FLAT = 100.0  # sd of the prior under which an optimum is the one of the likelihood
@@ -48,9 +49,10 @@ def default_method(sites: int) -> str:
 def affordable(settings: Settings, sites: int, independent: bool = False) -> Settings:
     """Shorten the chains of a fit of many sites, so that it ends, in a file below 100 MB.
 
-    From 18 sites on it is the sums over states that count: 512 draws in a chain of 20 sites and 500
+    From 18 sites on it is the sums over states that count: 320 draws in a chain of 20 sites and 500
     of more, or 128 and 100 where draws are independent, as those of a normal approximation are;
-    50 of more than 40 sites.
+    50 of more than 40 sites. The coordinates of the chains come from the optimum, so that 100 draws
+    are enough to tune what is left.
     """
     parameters = sites * (sites + 1) // 2
     triples = min(sites * (sites - 1) * (sites - 2) // 6, 2000)
@@ -62,6 +64,7 @@ def affordable(settings: Settings, sites: int, independent: bool = False) -> Set
                  for which in (False, True)}  # fmt: skip
     return settings.replace(
         draws=max(4, min(settings.draws, most, of_states[independent])),
+        tune=min(settings.tune, 100 if sites >= SLOW else settings.tune),
         prior_draws=min(settings.prior_draws, of_states[True]),
     )
 
