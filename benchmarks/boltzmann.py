@@ -364,8 +364,10 @@ def growth(arguments):
         middle = time.perf_counter()
         found = boltzmann.fit(population, method=method, bank=bank, settings=settings)["posterior"]
         end = time.perf_counter()
-        ess = min(float(each.min()) for each in arviz.ess(found.to_dataset()).values())
-        rhat = max(float(each.max()) for each in arviz.rhat(found.to_dataset()).values())
+        ess = rhat = float("nan")  # independent draws have nothing to tell there
+        if method == "mcmc":
+            ess = min(float(each.min()) for each in arviz.ess(found.to_dataset()).values())
+            rhat = max(float(each.max()) for each in arviz.rhat(found.to_dataset()).values())
         memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
         power = np.log((end - start) / rows[-1]["seconds"]) / np.log(2) if rows else float("nan")
         rows.append({"sites": sites, "seconds": end - start, "ess": ess, "rhat": rhat,

@@ -104,6 +104,20 @@ def test_a_centre_that_is_no_optimum_is_refused(few, monkeypatch):
         sampled(states, "±1")
 
 
+def test_a_bank_that_does_not_cover_the_posterior_is_drawn_anew(few, monkeypatch):
+    _, states = population(8, 2000)
+    data = binary.moments(states, "±1")
+    centre = sampled(states, "±1").bank.theta
+    away = bank.draw(centre + 0.45, "±1", 30_000, np.random.default_rng(5), workers=2)
+    settings = Settings(draws=50, chains=4, prior_draws=8)
+    options = {"encoding": "±1", "prior": "inferred", "method": "laplace", "settings": settings}
+    size = lambda fit: float(fit["sample_stats"]["bank_size"].min())
+    fit = pairwise.fit(states, bank=away, **options)
+    monkeypatch.setattr(pairwise, "REDRAWN", 0)
+    assert size(pairwise.fit(states, bank=away, **options)) < posing.LEAST_SIZE < size(fit)
+    assert posing.covers(Pairwise(data).evidence(centre)[0])  # all states: nothing to cover
+
+
 def test_many_sites_are_fitted_and_believed():
     truth, states = population(22, 4000, key=4)
     settings = Settings(draws=50, chains=4, prior_draws=8)

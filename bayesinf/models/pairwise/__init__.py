@@ -31,7 +31,7 @@ from bayesinf.models.pairwise.definition import definition
 from bayesinf.models.pairwise.enumeration import entropy, log_partition, probabilities
 from bayesinf.models.pairwise.likelihood import Pairwise
 from bayesinf.models.pairwise.optimum import Optimum, judged, maximum
-from bayesinf.models.pairwise.posing import posed, sampled
+from bayesinf.models.pairwise.posing import covers, posed, redrawn, sampled
 from bayesinf.models.pairwise.routes import ROUTES
 from bayesinf.settings import DEFAULT, Settings
 
@@ -43,6 +43,7 @@ __all__ = ["ENCODINGS", "Moments", "Optimum", "Pairwise", "Prior", "convert", "d
            "moments", "probabilities"]  # fmt: skip
 
 BLOCKS = 500  # parts of the data whose log likelihoods are stored one by one
+REDRAWN = 2  # times that a bank which does not cover the posterior is drawn anew
 TOGETHER = 25  # draws whose replicas one worker makes from one stream
 
 
@@ -109,6 +110,13 @@ def fit(
     with threadpool_limits(1):
         problem = posed(data.moments, prior, settings.generator("bank"), settings.workers, bank)
         theta, scale, evidence = route(problem, settings)
+        of_bank = problem.evidence(theta)
+        for turn in range(REDRAWN):
+            if covers(of_bank[0]):
+                break
+            problem = redrawn(problem, theta, settings.generator("bank", turn))
+            theta, scale, evidence = route(problem, settings)
+            of_bank = problem.evidence(theta)
         log_z, expected = problem.expectations(theta)
         replica = _replicas(problem, predictive.replicas, theta, settings, "posterior predictive")
         prior_h, prior_J, prior_scale = problem.prior.sample(
@@ -133,7 +141,7 @@ def fit(
          "log_partition": log_z},
         dict.fromkeys(("discrepancy", "discrepancy_observed"), ("statistic",)),
         {"statistic": list(seen)},
-    ).merge(evidence).merge(dataset(*problem.evidence(theta)))  # fmt: skip
+    ).merge(evidence).merge(dataset(*of_bank))  # fmt: skip
     inferred = problem.prior.inferred
     log_likelihood = data.block_size * (theta @ data.block_phi.T - log_z[..., None])
     groups = {

@@ -19,6 +19,7 @@ from bayesinf.models.pairwise.optimum import refuse_edges
 from bayesinf.models.pairwise.sampling import annealed_log_partition
 from bayesinf.models.priors import Normal
 
+LEAST_SIZE, LARGEST_K = 1000, 0.7  # of a bank, or it is drawn anew: what checks ask for too
 UNSETTLED = 3.0  # standard errors by which moments at the optimum may be off, rms
 FEW = 1000  # distinct states
 TOGETHER = 2**11  # states whose triples are multiplied at once
@@ -159,6 +160,25 @@ def sampled(
         theta, data.encoding, rng=rng, means=data.mean, workers=workers
     )
     return replace(found, log_z=log_z, log_z_error=error)
+
+
+def covers(evidence: dict) -> bool:
+    """Say by the evidence of draws whether the bank, where there is one, is enough for them."""
+    return not evidence or (
+        evidence["bank_size"].min() >= LEAST_SIZE and evidence["bank_k"].max() <= LARGEST_K
+    )
+
+
+def redrawn(problem: Sampled, theta: np.ndarray, rng: np.random.Generator) -> Sampled:
+    """Replace a bank by one twice as large at the mean of draws (chain, draw, parameter)."""
+    old, centre = problem.bank, theta.mean(axis=(0, 1))
+    found = bank.draw(centre, problem.encoding, 2 * old.effective, rng, start=old.last,
+                      keep=2 * len(old.states), workers=problem.workers)  # fmt: skip
+    log_z, error, _ = annealed_log_partition(
+        centre, problem.encoding, rng=rng, means=problem.data.mean, workers=problem.workers
+    )
+    return Sampled(problem.data, problem.prior, problem.workers,
+                   replace(found, log_z=log_z, log_z_error=error))  # fmt: skip
 
 
 def _refuse_unsettled(problem):
