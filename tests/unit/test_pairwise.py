@@ -633,3 +633,17 @@ def test_ten_retinal_cells_have_the_published_entropies(reference_data):
     assert enumeration.entropy(p) == pytest.approx(1.609104, abs=1e-6)
     assert bits(counts) == pytest.approx(1.603539, abs=1e-6)
     assert log_z == pytest.approx(0.239387, abs=1e-6)
+
+
+@both
+def test_a_normal_whose_slopes_vanish_on_average_is_nearer_to_the_posterior_mean(encoding):
+    data = coding.moments(sampled(5, encoding, 150, key=3), encoding)
+    problem = Pairwise(data, default(encoding))
+    node = routes.nodes(problem)[0]
+    moved = routes.averaged(problem, node, rng(4))
+    theta = routes.mcmc(problem, LONG.replace(draws=1000))[0]
+    mean = theta.mean(axis=(0, 1))
+    off = lambda frame: np.linalg.norm(frame.root.T @ (frame.mean - mean))
+    # 4000 draws, nearly independent: their own mean is off by √(15 / 4000) = 0.06.
+    assert off(node.frame) > 0.5
+    assert off(moved.frame) < 0.5 * off(node.frame)
