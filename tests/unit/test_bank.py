@@ -7,7 +7,7 @@ import pytest
 
 from bayesinf.models import binary
 from bayesinf.models.couplings import Prior, default
-from bayesinf.models.pairwise import bank, enumeration, optimum, search
+from bayesinf.models.pairwise import bank, enumeration, optimum, predictive, search
 from bayesinf.models.pairwise.likelihood import Pairwise
 from bayesinf.models.pairwise.sampling import Bias
 from bayesinf.models.priors import HalfCauchy, Normal
@@ -46,6 +46,18 @@ def held(theta, encoding, size=50_000, key=0, **more):
 
 
 # ── Sums ─────────────────────────────────────────────────────────────────────────────────────────
+
+
+@both
+def test_triples_and_population_of_a_biased_run_are_those_of_the_model(encoding):
+    theta = parameters(8)
+    bias = Bias(rng(7).random(8) < 0.5, rng(8).normal(0, 0.7, 9))
+    found = held(theta, encoding, bias=bias)
+    true = predictive.Summary.of(enumeration.probabilities(theta, encoding)[1], encoding)
+    # Worth 50 000 states: five standard errors, twice that for what the weights cost.
+    error = 10 / np.sqrt(found.effective)
+    assert np.abs(found.triple - true.triple).max() < error
+    assert np.abs(found.population - true.population).max() < error / 2
 
 
 @both

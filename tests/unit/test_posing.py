@@ -92,6 +92,10 @@ def test_replicas_from_a_bank_are_those_of_the_model(encoding, few):
     spread = np.std([summary.phi for summary in replicas], axis=0, ddof=1)
     ratio = spread / np.sqrt(fisher / problem.samples)
     assert np.all(np.abs(np.log(ratio)) < 6 / np.sqrt(2 * 60))
+    square = 1.0 if encoding == "±1" else true.triple
+    spread = np.std([summary.triple for summary in replicas], axis=0, ddof=1)
+    ratio = spread / np.sqrt((square - true.triple**2) / problem.samples)
+    assert np.all(np.abs(np.log(ratio)) < 6 / np.sqrt(2 * 60))
 
 
 def test_a_centre_that_is_no_optimum_is_refused(few, monkeypatch):
