@@ -344,7 +344,7 @@ def growth(arguments):
     import arviz
 
     from bayesinf.settings import DEFAULT
-    from bayesinf.systems import boltzmann
+    from bayesinf.systems import boltzmann_equilibrium as boltzmann
 
     rows = []
     print(f"{'N':>4} {'states':>8} {'bank/s':>7} {'fit/s':>7} {'route':>8} {'draws':>6} "
@@ -407,7 +407,7 @@ def kinetic_errors(g, settings, sites=100, steps=2000):
     from bayesinf.models import logistic
     from bayesinf.models.couplings import Prior
     from bayesinf.models.priors import Normal
-    from bayesinf.systems import glauber
+    from bayesinf.systems import boltzmann_kinetic as glauber
 
     rng = settings.generator("literature", g)
     data = glauber.simulate(sites, steps, 1, width=g, start="ones", rng=rng)

@@ -18,10 +18,10 @@ import lmfit
 import numpy as np
 
 from bayesinf.models import curve
-from bayesinf.systems import peaks
+from bayesinf.systems import gaussian_peaks as peaks
 
 WALKERS, STEPS, TURNS = 64, 300, 5
-GAUSS1 = Path(__file__).parents[1] / "data" / "nist" / "Gauss1.dat"
+GAUSS1 = Path(__file__).parents[1] / "data" / "gaussian_peaks" / "Gauss1.dat"
 
 
 def main():

@@ -89,7 +89,7 @@ OWN_DRAWS = {"normal": 5000, "laplace": 1000, "spike_and_slab": 2000}
 
 def couplings(prior, sampler, **length):
     from bayesinf.settings import Settings
-    from bayesinf.systems import ising
+    from bayesinf.systems import ising_couplings as ising
 
     known, _ = ising.split(ising.simulate(40, 800, 0.1, 1))
     fit = ising.fit(known["states"], known["energies"], prior, sampler=sampler,
@@ -112,7 +112,7 @@ def mixing_of(J):
 def lasso():
     from sklearn.linear_model import LassoCV
 
-    from bayesinf.systems import ising
+    from bayesinf.systems import ising_couplings as ising
 
     spins = ising.simulate(100, 2000, 0.1, 1)
     X, y = ising.features(spins["states"]).values, spins["energies"].values
@@ -131,7 +131,7 @@ def lasso():
 
 
 def growth():
-    from bayesinf.systems import ising
+    from bayesinf.systems import ising_couplings as ising
 
     print("Spike and slab, n = 20 L: four chains of 400 draws, 8 starts of 50 sweeps")
     print(f"{'L':>4} {'pairs':>6} {'n':>5} {'seconds':>8} {'ESS of bonds':>13} {'GiB so far':>11}"
@@ -154,7 +154,7 @@ def posterior_of(spins):
     import numpy as np
 
     from bayesinf.settings import Settings
-    from bayesinf.systems import ising
+    from bayesinf.systems import ising_couplings as ising
 
     started = time.perf_counter()
     settings = Settings(draws=400, tune=50)

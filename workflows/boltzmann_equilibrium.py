@@ -10,7 +10,7 @@ import typer
 
 from bayesinf import workflow
 
-POPULATION = Path(__file__).parents[1] / "data" / "population" / "population.npz"
+POPULATION = Path(__file__).parents[1] / "data" / "boltzmann_equilibrium" / "population.npz"
 
 
 def main(
@@ -39,7 +39,7 @@ def main(
         quick=quick, scheduler=scheduler,
     ) as run:  # fmt: skip
         from bayesinf.posterior import annotated
-        from bayesinf.systems import boltzmann as system
+        from bayesinf.systems import boltzmann_equilibrium as system
 
         with run.step("load"):
             population = system.read(

@@ -11,7 +11,7 @@ import typer
 
 from bayesinf import workflow
 
-POPULATION = Path(__file__).parents[1] / "data" / "glauber" / "population.nc"
+POPULATION = Path(__file__).parents[1] / "data" / "boltzmann_kinetic" / "population.nc"
 
 MODELS = ("symmetric", "asymmetric")
 
@@ -47,7 +47,7 @@ def main(
     ) as run:  # fmt: skip
         from bayesinf import parallel
         from bayesinf.posterior import annotated
-        from bayesinf.systems import glauber as system
+        from bayesinf.systems import boltzmann_kinetic as system
 
         with run.step("load"):
             choice = {"sites": cells, "repeats": repeats, "encoding": encoding, "axes": axes}
@@ -72,7 +72,7 @@ def main(
 def fitted(population, steps, kind, scheduler):
     """Fit both models to all transitions, and to those that are not held out."""
     from bayesinf import parallel
-    from bayesinf.systems import glauber as system
+    from bayesinf.systems import boltzmann_kinetic as system
 
     unseen = system.split(steps)
     call = partial(fit_one, data=population, unseen=unseen, **kind)
@@ -90,7 +90,7 @@ def fitted(population, steps, kind, scheduler):
 
 def fit_one(job, data, unseen, settings, **options):
     """Fit one model to all transitions, or to those that are not held out."""
-    from bayesinf.systems import glauber as system
+    from bayesinf.systems import boltzmann_kinetic as system
 
     name, part = job
     if part:  # only to be scored, for which fewer draws do
@@ -101,7 +101,7 @@ def fit_one(job, data, unseen, settings, **options):
 
 def classical_one(name, steps, self_coupling):
     """Maximum likelihood and gradient descent of one model."""
-    from bayesinf.systems import glauber as system
+    from bayesinf.systems import boltzmann_kinetic as system
 
     return system.classical(steps, symmetric=name == "symmetric", self_coupling=self_coupling)
 

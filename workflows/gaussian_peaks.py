@@ -12,7 +12,7 @@ import typer
 
 from bayesinf import workflow
 
-NIST = Path(__file__).parents[1] / "data" / "nist"
+NIST = Path(__file__).parents[1] / "data" / "gaussian_peaks"
 CASES = ("gauss1", "gauss2", "eckerle4", "overlap")
 
 
@@ -45,7 +45,7 @@ def main(
         scheduler=scheduler,
     ) as run:  # fmt: skip
         from bayesinf import parallel
-        from bayesinf.systems.peaks import story
+        from bayesinf.systems.gaussian_peaks import story
 
         with run.step("load"):
             if data is not None:
@@ -77,7 +77,7 @@ def own_spectrum(path, x, y, error):
 def shipped_spectra(case):
     """Read the certified sets and simulate the overlapping pair; the first one is the main one."""
     from bayesinf.errors import DataError
-    from bayesinf.systems import peaks
+    from bayesinf.systems import gaussian_peaks as peaks
 
     if case not in ("all", *CASES):
         raise DataError("unknown --case", expected=f"all, {', '.join(CASES)}", found=case)
@@ -97,7 +97,7 @@ def shipped_spectra(case):
 
 def fit_one(job, settings):
     """Fit one spectrum by one method."""
-    from bayesinf.systems.peaks import fit
+    from bayesinf.systems.gaussian_peaks import fit
 
     options, method = job
     return fit(**options, method=method, settings=settings)

@@ -14,7 +14,7 @@ import typer
 
 from bayesinf import parallel, workflow
 
-SHIPPED = Path(__file__).resolve().parent.parent / "data" / "ising" / "ring.npz"
+SHIPPED = Path(__file__).resolve().parent.parent / "data" / "ising_couplings" / "ring.npz"
 Prior = StrEnum("Prior", ["laplace", "spike_and_slab", "normal", "horseshoe"])
 
 
@@ -49,7 +49,7 @@ def main(
     with workflow.run("ising_couplings", output, seed=seed, draws=draws, tune=tune, chains=chains,
                       quick=quick, scheduler=scheduler) as run:  # fmt: skip
         with run.step("read"):
-            from bayesinf.systems import ising
+            from bayesinf.systems import ising_couplings as ising
 
             if data is None and (sites is not None or sigma is not None):
                 spins = ising.simulate(sites or 40, train + held_out,

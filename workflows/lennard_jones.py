@@ -13,7 +13,7 @@ import typer
 
 from bayesinf import workflow
 
-ARGON = Path(__file__).parents[1] / "data" / "argon" / "argon.csv"
+ARGON = Path(__file__).parents[1] / "data" / "lennard_jones" / "argon.csv"
 
 
 def main(

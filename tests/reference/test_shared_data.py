@@ -11,7 +11,7 @@ from bayesinf.settings import Settings
 from bayesinf.systems import lennard_jones
 
 SHIPPED = Path(__file__).resolve().parents[2] / "data"
-NIST = SHIPPED / "nist"
+NIST = SHIPPED / "gaussian_peaks"
 SHORT = Settings(draws=250, chains=4, prior_draws=50, workers=1)
 
 
@@ -76,7 +76,7 @@ def test_eighteen_energies_of_argon_give_its_virial_coefficients(tang_toennies):
 
 
 def test_two_published_curves_of_argon_agree_about_its_well(tang_toennies):
-    fit = argon_fit(lennard_jones.argon(SHIPPED / "argon" / "argon.csv"))
+    fit = argon_fit(lennard_jones.argon(SHIPPED / "lennard_jones" / "argon.csv"))
     outside = tang_toennies.isel(point=tang_toennies["distances"].values > 3.5)
     assert outside.sizes["point"] == 16
     drawn = lennard_jones.predict(fit, outside["distances"].values)["curve"]

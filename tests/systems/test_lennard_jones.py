@@ -17,7 +17,7 @@ from bayesinf.settings import Settings
 from bayesinf.systems import lennard_jones as lj
 from bayesinf.systems.lennard_jones import judgement, potentials
 
-ARGON = Path(__file__).parents[2] / "data" / "argon" / "argon.csv"
+ARGON = Path(__file__).parents[2] / "data" / "lennard_jones" / "argon.csv"
 SHORT = Settings(draws=250, chains=4, prior_draws=50, workers=1)
 MINIMUM = 2 ** (1 / 6)
 TEMPERATURES = (150.0, 200.0, 300.0, 500.0)

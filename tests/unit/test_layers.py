@@ -76,14 +76,14 @@ def test_each_file_imports_what_it_may(path):
 @pytest.mark.parametrize(
     ("path", "line"),
     [
-        ("systems/ising.py", "from bayesinf.systems import peaks"),
-        ("systems/ising.py", "import bayesinf.systems.peaks as p"),
-        ("systems/ising.py", "def f():\n    from bayesinf.workflow import run"),
+        ("systems/ising_couplings.py", "from bayesinf.systems import gaussian_peaks"),
+        ("systems/ising_couplings.py", "import bayesinf.systems.gaussian_peaks as p"),
+        ("systems/ising_couplings.py", "def f():\n    from bayesinf.workflow import run"),
         ("models/linear/gibbs.py", "from bayesinf.models.curve import fit"),
         ("models/curve.py", "from bayesinf import systems"),
         ("models/noise.py", "from bayesinf.figures import canvas"),
         ("inference/nuts.py", "from bayesinf.models import linear"),
-        ("checks.py", "from bayesinf.systems.ising import fit"),
+        ("checks.py", "from bayesinf.systems.ising_couplings import fit"),
         ("posterior.py", "import bayesinf.report"),
         ("errors.py", "from bayesinf.settings import DEFAULT"),
     ],

@@ -100,7 +100,7 @@ def read(
 
 
 def argon(path: str | Path) -> xr.Dataset:
-    """Read the argon energies of ``data/argon/argon.csv``, Å and K; all points are to train on."""
+    """Read the argon energies of ``data/lennard_jones/argon.csv``, Å and K; all points are to train on."""
     return read(path).assign_attrs(case="Argon", truth="aziz")
 
 

@@ -9,7 +9,7 @@ import bayesinf
 from bayesinf.errors import DataError
 from bayesinf.models import linear
 from bayesinf.settings import Settings
-from bayesinf.systems import ising
+from bayesinf.systems import ising_couplings as ising
 
 SHORT = Settings(draws=100, tune=150, chains=4, prior_draws=20)
 
@@ -65,7 +65,7 @@ def test_noise_free_energies_neither_crash_nor_stick():
 
 
 def test_laplace_and_normal_shrink_on_the_shipped_ring():
-    spins = ising.read(Path(__file__).parents[2] / "data" / "ising" / "ring.npz")
+    spins = ising.read(Path(__file__).parents[2] / "data" / "ising_couplings" / "ring.npz")
     data = *ising.split(spins), spins["couplings"].values
     laplace = inferred("laplace", *data, settings=SHORT)
     normal = inferred("normal", *data, settings=SHORT)

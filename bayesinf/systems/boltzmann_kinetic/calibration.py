@@ -12,8 +12,8 @@ from bayesinf.models import logistic
 from bayesinf.models.couplings import Prior
 from bayesinf.models.priors import LogNormal, Normal
 from bayesinf.settings import Settings
-from bayesinf.systems.glauber.data import evolve
-from bayesinf.systems.glauber.process import fit, transitions
+from bayesinf.systems.boltzmann_kinetic.data import evolve
+from bayesinf.systems.boltzmann_kinetic.process import fit, transitions
 
 if TYPE_CHECKING:
     from bayesinf.calibration import Problem
@@ -33,7 +33,7 @@ def calibration_problem(variant: str = "asymmetric") -> Problem:
         raise DataError("unknown variant", expected=f"one of {', '.join(VARIANTS)}", found=variant)
     symmetric, method = VARIANTS[variant]
     return Problem(
-        name="glauber",
+        name="boltzmann_kinetic",
         simulate=partial(_simulate, symmetric=symmetric),
         fit=partial(_fit, symmetric=symmetric, method=method),
         settings=Settings(draws=100, tune=100, chains=4, prior_draws=20),

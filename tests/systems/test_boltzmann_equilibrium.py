@@ -14,12 +14,12 @@ from bayesinf.models.pairwise import enumeration
 from bayesinf.models.priors import Normal
 from bayesinf.posterior import annotated, noted, save
 from bayesinf.settings import Settings
-from bayesinf.systems import boltzmann
-from bayesinf.systems.boltzmann import model, pseudo, statistics
-from bayesinf.systems.boltzmann.story import answer
+from bayesinf.systems import boltzmann_equilibrium as boltzmann
+from bayesinf.systems.boltzmann_equilibrium import model, pseudo, statistics
+from bayesinf.systems.boltzmann_equilibrium.story import answer
 
 SHORT = Settings(draws=100, tune=100, chains=4, prior_draws=100, workers=1)
-SHIPPED = Path(__file__).resolve().parents[2] / "data" / "population" / "population.npz"
+SHIPPED = Path(__file__).resolve().parents[2] / "data" / "boltzmann_equilibrium" / "population.npz"
 
 
 def population(sites=4, samples=3000, encoding="±1", seed=1, **options):
@@ -479,7 +479,7 @@ def test_errors_fall_as_one_over_the_root_of_the_data_where_the_climb_is_complet
 
 
 def test_the_exponent_has_the_error_of_a_regression():
-    from bayesinf.systems.boltzmann.learning import _slope
+    from bayesinf.systems.boltzmann_equilibrium.learning import _slope
 
     x, rng = np.log([1.0, 2, 4, 8]), np.random.default_rng(1)
     y = -0.5 * x[:, None] + 0.1 * rng.standard_normal((4, 25))

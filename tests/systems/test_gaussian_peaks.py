@@ -9,9 +9,9 @@ from bayesinf.errors import DataError, FitError
 from bayesinf.models.priors import Uniform
 from bayesinf.posterior import REQUIRED_GROUPS, load, save
 from bayesinf.settings import Settings
-from bayesinf.systems import peaks
+from bayesinf.systems import gaussian_peaks as peaks
 
-NIST = Path(__file__).parents[2] / "data" / "nist"
+NIST = Path(__file__).parents[2] / "data" / "gaussian_peaks"
 SHORT = Settings(draws=250, chains=4, prior_draws=50)
 NAMES = ("Gauss1", "Gauss2", "Eckerle4")
 
@@ -163,7 +163,7 @@ def test_units_groups_and_names(tmp_path):
                      "fwhm": "nm", "background_level": "V", "background_slope": "V/nm",
                      "noise": "V"}  # fmt: skip
     assert fit["posterior"]["height"].dims == ("chain", "draw", "peak")
-    assert fit.attrs["system"] == "peaks"
+    assert fit.attrs["system"] == "gaussian_peaks"
     assert fit["observed_data"]["y"].units == "V"
 
 

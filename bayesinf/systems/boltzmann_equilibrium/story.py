@@ -12,11 +12,11 @@ from bayesinf.figures import predictive_statistics, prior_posterior
 from bayesinf.models import binary
 from bayesinf.posterior import element_names, noted
 from bayesinf.report import Picture, Section, Story, Table, interval, number
-from bayesinf.systems.boltzmann import figures
-from bayesinf.systems.boltzmann.figures import flat
-from bayesinf.systems.boltzmann.learning import ITERATIONS, SITES
-from bayesinf.systems.boltzmann.model import unconstrained
-from bayesinf.systems.boltzmann.statistics import CONNECTED, differences
+from bayesinf.systems.boltzmann_equilibrium import figures
+from bayesinf.systems.boltzmann_equilibrium.figures import flat
+from bayesinf.systems.boltzmann_equilibrium.learning import ITERATIONS, SITES
+from bayesinf.systems.boltzmann_equilibrium.model import unconstrained
+from bayesinf.systems.boltzmann_equilibrium.statistics import CONNECTED, differences
 
 if TYPE_CHECKING:
     import xarray as xr

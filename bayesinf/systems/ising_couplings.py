@@ -223,7 +223,7 @@ def fit(
         noise=noise,
         settings=settings,
         name="J",
-        system="ising",
+        system="ising_couplings",
         units={"data": unit, "coefficient": unit},
         constant=dataset(constant, dims, dict(X.coords), {"J_true": unit}, sampled=False),
         discrepancies=DISCREPANCIES,
@@ -1060,7 +1060,7 @@ def calibration_problem(prior: str = "spike_and_slab"):
         raise DataError("no such variant", expected=f"one of {', '.join(CALIBRATION_PRIORS)}",
                         found=prior)  # fmt: skip
     return Problem(
-        f"ising ({WORDS[prior]})",
+        f"ising_couplings ({WORDS[prior]})",
         partial(_simulate_from_prior, CALIBRATION_PRIORS[prior]),
         partial(_fit_simulated, CALIBRATION_PRIORS[prior]),
         Settings(draws=500, tune=300, chains=2, prior_draws=4, workers=1),

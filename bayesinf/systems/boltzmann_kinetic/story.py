@@ -11,9 +11,9 @@ import numpy as np
 from bayesinf.figures import predictive_statistics, prior_posterior
 from bayesinf.posterior import noted
 from bayesinf.report import Picture, Section, Story, Table, number
-from bayesinf.systems.glauber import figures
-from bayesinf.systems.glauber.judgement import better, verdicts
-from bayesinf.systems.glauber.process import held_by_prior
+from bayesinf.systems.boltzmann_kinetic import figures
+from bayesinf.systems.boltzmann_kinetic.judgement import better, verdicts
+from bayesinf.systems.boltzmann_kinetic.process import held_by_prior
 
 if TYPE_CHECKING:
     import xarray as xr

@@ -186,7 +186,7 @@ def fit(
         },
         units=_units(data["x"].units, data["y"].units),
         reference=reference,
-        system="peaks",
+        system="gaussian_peaks",
         settings=settings,
         attrs={"case": case, "peaks": peaks, "background": background, "shape": shape,
                "origin": origin},
@@ -430,7 +430,7 @@ def nist(path: str | Path) -> xr.Dataset:
 
     Parameters
     ----------
-    path : one of the files in ``data/nist``, as NIST distributes them.
+    path : one of the files in ``data/gaussian_peaks``, as NIST distributes them.
 
     Returns
     -------
@@ -538,7 +538,7 @@ def calibration_problem() -> Problem:
     from bayesinf.calibration import Problem
 
     return Problem(
-        name="peaks",
+        name="gaussian_peaks",
         simulate=_calibration_simulate,
         fit=_calibration_fit,
         settings=Settings(draws=100, chains=4, prior_draws=20),

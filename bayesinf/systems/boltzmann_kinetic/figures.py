@@ -9,7 +9,7 @@ import numpy as np
 
 from bayesinf.figures import COLORS, canvas, styled
 from bayesinf.posterior import noted
-from bayesinf.systems.glauber.judgement import MODES
+from bayesinf.systems.boltzmann_kinetic.judgement import MODES
 
 if TYPE_CHECKING:
     import xarray as xr

@@ -12,11 +12,11 @@ number of sites on at once that the data show; and what is the classical answer,
 after 150 steps of gradient descent, worth? ``story`` answers them.
 """
 
-from bayesinf.systems.glauber.calibration import calibration_problem
-from bayesinf.systems.glauber.classical import classical
-from bayesinf.systems.glauber.data import evolve, read, simulate
-from bayesinf.systems.glauber.judgement import better, compare, judged, reproduce, split, verdicts
-from bayesinf.systems.glauber.process import (
+from bayesinf.systems.boltzmann_kinetic.calibration import calibration_problem
+from bayesinf.systems.boltzmann_kinetic.classical import classical
+from bayesinf.systems.boltzmann_kinetic.data import evolve, read, simulate
+from bayesinf.systems.boltzmann_kinetic.judgement import better, compare, judged, reproduce, split, verdicts
+from bayesinf.systems.boltzmann_kinetic.process import (
     at_width,
     fit,
     held_by_prior,
@@ -26,8 +26,8 @@ from bayesinf.systems.glauber.process import (
     remarks,
     transitions,
 )
-from bayesinf.systems.glauber.statistics import Statistics, Sums, blocks, held_out
-from bayesinf.systems.glauber.story import story
+from bayesinf.systems.boltzmann_kinetic.statistics import Statistics, Sums, blocks, held_out
+from bayesinf.systems.boltzmann_kinetic.story import story
 
 __all__ = ["Statistics", "Sums", "at_width", "better", "blocks", "calibration_problem",
            "classical", "compare", "evolve", "fit", "held_by_prior", "held_out", "judged", "large",

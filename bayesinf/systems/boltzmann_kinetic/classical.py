@@ -9,7 +9,7 @@ import numpy as np
 from bayesinf.errors import FitError
 from bayesinf.models import logistic
 from bayesinf.posterior import dataset
-from bayesinf.systems.glauber.process import transitions
+from bayesinf.systems.boltzmann_kinetic.process import transitions
 
 if TYPE_CHECKING:
     import xarray as xr

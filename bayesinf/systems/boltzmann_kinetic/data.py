@@ -113,7 +113,7 @@ def evolve(
     -------
     states, int8 (repeat, steps + 1, site), the first included.
     """
-    from bayesinf.systems.glauber.kernel import advance
+    from bayesinf.systems.boltzmann_kinetic.kernel import advance
 
     bias, weight = convert_directed(h, J, known(encoding), "0/1")
     weight = np.ascontiguousarray(weight.T)

@@ -11,10 +11,10 @@ A site that is on or off is written ±1 or 0/1, and fields and couplings differ 
 result says in its attribute ``encoding`` which it is in.
 """
 
-from bayesinf.systems.boltzmann.calibration import calibration_problem
-from bayesinf.systems.boltzmann.data import read, simulate
-from bayesinf.systems.boltzmann.learning import gradient_ascent, learning_study, newton_ascent
-from bayesinf.systems.boltzmann.model import (
+from bayesinf.systems.boltzmann_equilibrium.calibration import calibration_problem
+from bayesinf.systems.boltzmann_equilibrium.data import read, simulate
+from bayesinf.systems.boltzmann_equilibrium.learning import gradient_ascent, learning_study, newton_ascent
+from bayesinf.systems.boltzmann_equilibrium.model import (
     affordable,
     approximations,
     coverage,
@@ -26,8 +26,8 @@ from bayesinf.systems.boltzmann.model import (
     mean_field,
     unconstrained,
 )
-from bayesinf.systems.boltzmann.statistics import connected, differences, energies, nulls
-from bayesinf.systems.boltzmann.story import story
+from bayesinf.systems.boltzmann_equilibrium.statistics import connected, differences, energies, nulls
+from bayesinf.systems.boltzmann_equilibrium.story import story
 
 __all__ = ["affordable", "approximations", "calibration_problem", "connected", "coverage",
            "default_method", "differences", "draw_bank", "energies", "fit", "gradient_ascent",

@@ -9,8 +9,8 @@ import numpy as np
 from bayesinf.figures import COLORS, canvas, styled
 from bayesinf.models import binary
 from bayesinf.posterior import noted
-from bayesinf.systems.boltzmann.learning import RATES
-from bayesinf.systems.boltzmann.statistics import CONNECTED, differences
+from bayesinf.systems.boltzmann_equilibrium.learning import RATES
+from bayesinf.systems.boltzmann_equilibrium.statistics import CONNECTED, differences
 
 if TYPE_CHECKING:
     import xarray as xr

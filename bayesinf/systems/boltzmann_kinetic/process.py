@@ -63,7 +63,7 @@ def fit(
     steps = transitions(data)
     found = logistic.fit(
         steps, encoding=steps.encoding, symmetric=symmetric, self_coupling=self_coupling,
-        prior=prior, method=method, system="glauber", settings=settings,
+        prior=prior, method=method, system="boltzmann_kinetic", settings=settings,
         attrs={"case": getattr(data, "attrs", {}).get("case", ""),
                "remarks": json.dumps(remarks(steps), ensure_ascii=False), **(attrs or {})},
     )  # fmt: skip

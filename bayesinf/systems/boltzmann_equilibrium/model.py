@@ -18,8 +18,8 @@ from bayesinf.models.pairwise import enumeration
 from bayesinf.models.priors import Normal
 from bayesinf.posterior import annotated
 from bayesinf.settings import DEFAULT, Settings
-from bayesinf.systems.boltzmann import pseudo, statistics
-from bayesinf.systems.boltzmann.data import draw_states
+from bayesinf.systems.boltzmann_equilibrium import pseudo, statistics
+from bayesinf.systems.boltzmann_equilibrium.data import draw_states
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -194,7 +194,7 @@ def _joint(data, prior, method, settings, attrs=None, bank=None):
     own = {name: data.attrs[name] for name in ("case", "encoding_read")}
     return pairwise.fit(
         data["states"], encoding=data.attrs["encoding"], prior=prior, method=method,
-        bank=bank, system="boltzmann", settings=settings, attrs=own | (attrs or {}),
+        bank=bank, system="boltzmann_equilibrium", settings=settings, attrs=own | (attrs or {}),
     )  # fmt: skip
 
 

@@ -16,11 +16,11 @@ from bayesinf.models import logistic
 from bayesinf.models.binary import convert_directed
 from bayesinf.posterior import annotated, noted
 from bayesinf.settings import Settings
-from bayesinf.systems import glauber
-from bayesinf.systems.glauber import judgement
-from bayesinf.systems.glauber.calibration import VARIANTS
+from bayesinf.systems import boltzmann_kinetic as glauber
+from bayesinf.systems.boltzmann_kinetic import judgement
+from bayesinf.systems.boltzmann_kinetic.calibration import VARIANTS
 
-DATA = Path(__file__).resolve().parents[2] / "data" / "glauber"
+DATA = Path(__file__).resolve().parents[2] / "data" / "boltzmann_kinetic"
 MODELS = ("symmetric", "asymmetric")
 SHORT = Settings(draws=100, chains=2, prior_draws=50, workers=1)
 
@@ -86,7 +86,7 @@ def test_each_step_is_of_the_state_before_it_across_chunks(monkeypatch):
     """Strong couplings copy the neighbour: a step that lost its state would show."""
     J = 50 * np.roll(np.eye(5), 1, axis=1)  # site i shows next what i + 1 shows now
     first = np.array([[1, -1, -1, 1, -1], [-1, 1, 1, -1, -1]], np.int8)
-    monkeypatch.setattr("bayesinf.systems.glauber.data.CHUNK", 30)
+    monkeypatch.setattr("bayesinf.systems.boltzmann_kinetic.data.CHUNK", 30)
     run = glauber.evolve(np.zeros(5), J, first, 23, rng(), encoding="±1")
     for t in range(24):
         assert np.array_equal(run[:, t], np.roll(first, -t, axis=1))
@@ -120,10 +120,10 @@ def test_simulated_populations_are_as_asked_for():
 def test_the_shipped_population_is_made_by_the_command_beside_it(tmp_path, monkeypatch):
     text = (DATA / "README.md").read_text()
     command = re.search(r'python -c "(.*?)"', text, re.DOTALL)[1]
-    (tmp_path / "data/glauber").mkdir(parents=True)
+    (tmp_path / "data/boltzmann_kinetic").mkdir(parents=True)
     monkeypatch.chdir(tmp_path)
     exec(re.sub(r"\n    ", "\n", command), {})
-    made = glauber.read(tmp_path / "data/glauber/population.nc")
+    made = glauber.read(tmp_path / "data/boltzmann_kinetic/population.nc")
     shipped = glauber.read(DATA / "population.nc")
     xr.testing.assert_allclose(made, shipped)
     assert np.array_equal(made["states"], shipped["states"]) and "J" in shipped
@@ -625,7 +625,7 @@ def test_long_fits_say_what_they_took(judged, monkeypatch):
     assert all(fit.attrs["peak_memory_bytes"] > 5e7 for fit in fits.values())
     said = lambda: " ".join(glauber.story(fits).numbers.paragraphs)
     assert "The fits took" not in said()
-    monkeypatch.setattr(sys.modules["bayesinf.systems.glauber.story"], "LONG", 0.0)
+    monkeypatch.setattr(sys.modules["bayesinf.systems.boltzmann_kinetic.story"], "LONG", 0.0)
     most = max(fit.attrs["peak_memory_bytes"] for fit in fits.values()) / 1e9
     assert f"no more than {most:.1f} GB" in said()
 

@@ -13,8 +13,8 @@ from bayesinf.models.couplings import Prior
 from bayesinf.models.pairwise import enumeration
 from bayesinf.models.priors import LogNormal, Normal
 from bayesinf.settings import Settings
-from bayesinf.systems.boltzmann import pseudo
-from bayesinf.systems.boltzmann.data import draw_states
+from bayesinf.systems.boltzmann_equilibrium import pseudo
+from bayesinf.systems.boltzmann_equilibrium.data import draw_states
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -37,7 +37,7 @@ def calibration_problem(variant: str = "exact") -> Problem:
     if variant not in VARIANTS:
         raise DataError("unknown variant", expected=f"one of {', '.join(VARIANTS)}", found=variant)
     return Problem(
-        name="boltzmann",
+        name="boltzmann_equilibrium",
         simulate=simulated,
         fit=partial(fitted, method=VARIANTS[variant]),
         settings=Settings(draws=100, tune=100, chains=4, prior_draws=10),

@@ -22,9 +22,9 @@ from bayesinf.models.binary import nulls
 from bayesinf.posterior import annotated, dataset
 from bayesinf.report import number
 from bayesinf.settings import DEFAULT, Settings
-from bayesinf.systems.glauber.data import evolve
-from bayesinf.systems.glauber.process import thinned, transitions
-from bayesinf.systems.glauber.statistics import Statistics, Sums, blocks, held_out
+from bayesinf.systems.boltzmann_kinetic.data import evolve
+from bayesinf.systems.boltzmann_kinetic.process import thinned, transitions
+from bayesinf.systems.boltzmann_kinetic.statistics import Statistics, Sums, blocks, held_out
 
 if TYPE_CHECKING:
     import xarray as xr
