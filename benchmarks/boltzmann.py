@@ -406,7 +406,7 @@ def kinetic_errors(g, settings, sites=100, steps=2000):
     from bayesinf.diagnostics import mixing
     from bayesinf.models import logistic
     from bayesinf.models.couplings import Prior
-    from bayesinf.models.priors import Normal
+    from bayesinf.priors import Normal
     from bayesinf.systems import boltzmann_kinetic as glauber
 
     rng = settings.generator("literature", g)

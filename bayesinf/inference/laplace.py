@@ -56,7 +56,7 @@ def sample(
     rng : generator of the draws.
     shape : chains and draws.
     scale : distribution of the scale, an object with ``sample``, ``log_density`` and ``scale``, its
-        typical value (``models.priors.InverseChi``); None for a scale of 1.
+        typical value (``priors.InverseChi``); None for a scale of 1.
 
     Raises
     ------

@@ -26,8 +26,8 @@ import numpy as np
 
 from bayesinf.errors import DataError, FitError
 from bayesinf.models.binary import ENCODINGS, known
-from bayesinf.models.priors import HalfCauchy, LogNormal, Normal
-from bayesinf.models.slicing import slice_sample
+from bayesinf.priors import HalfCauchy, LogNormal, Normal
+from bayesinf.inference.slice import slice_sample
 
 GRID = 400  # points in log τ
 REACH = 40.0  # log density below the peak that is left out

@@ -36,7 +36,7 @@ from bayesinf.figures import (
     with_units,
 )
 from bayesinf.models import curve
-from bayesinf.models.priors import LogUniform, Prior, Uniform
+from bayesinf.priors import LogUniform, Prior, Uniform
 from bayesinf.report import Picture, Section, Story, Table, estimates, number
 from bayesinf.settings import DEFAULT, Settings
 

@@ -29,7 +29,7 @@ from bayesinf import data as reading
 from bayesinf.errors import DataError
 from bayesinf.figures import COLORS, canvas, styled, with_units
 from bayesinf.models import linear
-from bayesinf.models.priors import Beta, HalfCauchy, InverseChi
+from bayesinf.priors import Beta, HalfCauchy, InverseChi
 from bayesinf.settings import DEFAULT, Settings
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ import bayesinf
 from bayesinf.errors import DataError, FitError
 from bayesinf.models import binary, pairwise
 from bayesinf.models.pairwise import enumeration
-from bayesinf.models.priors import Normal
+from bayesinf.priors import Normal
 from bayesinf.posterior import annotated, noted, save
 from bayesinf.settings import Settings
 from bayesinf.systems import boltzmann_equilibrium as boltzmann

@@ -6,7 +6,7 @@ import pytest
 
 from bayesinf.checks import check
 from bayesinf.errors import DataError, FitError
-from bayesinf.models.priors import Uniform
+from bayesinf.priors import Uniform
 from bayesinf.posterior import REQUIRED_GROUPS, load, save
 from bayesinf.settings import Settings
 from bayesinf.systems import gaussian_peaks as peaks

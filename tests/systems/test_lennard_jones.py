@@ -11,7 +11,7 @@ from scipy import constants, optimize, stats
 from bayesinf.errors import DataError, FitError
 from bayesinf.models import gp
 from bayesinf.models.gp import splits
-from bayesinf.models.priors import LogNormal, Normal
+from bayesinf.priors import LogNormal, Normal
 from bayesinf.posterior import annotated, load, noted, save
 from bayesinf.settings import Settings
 from bayesinf.systems import lennard_jones as lj

@@ -10,7 +10,7 @@ from bayesinf.models.couplings import Prior, default
 from bayesinf.models.pairwise import bank, enumeration, optimum, predictive, search
 from bayesinf.models.pairwise.likelihood import Pairwise
 from bayesinf.models.pairwise.sampling import Bias
-from bayesinf.models.priors import HalfCauchy, Normal
+from bayesinf.priors import HalfCauchy, Normal
 
 both = pytest.mark.parametrize("encoding", ["±1", "0/1"])
 

@@ -16,7 +16,7 @@ from bayesinf.models.couplings import Gaussian, Horseshoe, Laplace, Prior, named
 from bayesinf.models.pairwise import enumeration, routes
 from bayesinf.models.pairwise.definition import definition
 from bayesinf.models.pairwise.likelihood import Pairwise
-from bayesinf.models.priors import HalfCauchy, LogNormal, Normal, Uniform
+from bayesinf.priors import HalfCauchy, LogNormal, Normal, Uniform
 from bayesinf.settings import Settings
 
 KINDS = [Gaussian, Laplace, Horseshoe, lambda scale: Horseshoe(scale, 0.8)]

@@ -6,7 +6,7 @@ from scipy import stats
 from bayesinf.checks import check
 from bayesinf.errors import DataError, FitError
 from bayesinf.models import curve
-from bayesinf.models.priors import LogUniform, Normal, Uniform
+from bayesinf.priors import LogUniform, Normal, Uniform
 from bayesinf.posterior import REQUIRED_GROUPS, load, save
 from bayesinf.settings import Settings
 

@@ -15,7 +15,7 @@ from bayesinf.checks import check, loo
 from bayesinf.errors import DataError, FitError
 from bayesinf.models import gp
 from bayesinf.models.gp import kernels, means, regression
-from bayesinf.models.priors import InverseChi, LogNormal, Normal, Uniform
+from bayesinf.priors import InverseChi, LogNormal, Normal, Uniform
 from bayesinf.posterior import REQUIRED_GROUPS, load, save
 from bayesinf.settings import Settings
 

@@ -6,7 +6,7 @@ import pytest
 
 from bayesinf.errors import FitError
 from bayesinf.inference import ensemble, laplace
-from bayesinf.models.priors import InverseChi
+from bayesinf.priors import InverseChi
 
 SIZE = 5
 MEAN = np.array([3.0, -1.0, 0.0, 40.0, 0.1])

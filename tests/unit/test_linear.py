@@ -13,7 +13,7 @@ from bayesinf.models import linear
 from bayesinf.models.linear import exact, gibbs, spike
 from bayesinf.models.linear.conditional import Design
 from bayesinf.models.linear.definition import definition, regression
-from bayesinf.models.priors import Beta, HalfCauchy, InverseChi
+from bayesinf.priors import Beta, HalfCauchy, InverseChi
 from bayesinf.settings import Settings
 
 SHORT = Settings(draws=50, tune=50, chains=2, prior_draws=20, workers=1)

@@ -18,7 +18,7 @@ from bayesinf.models.binary import ENCODINGS, convert_directed
 from bayesinf.models.couplings import Gaussian, Horseshoe, Laplace, Prior, named
 from bayesinf.models.logistic import design, joint, kernel, nodes, optimum, predictive, routes
 from bayesinf.models.logistic.likelihood import Logistic
-from bayesinf.models.priors import HalfCauchy, LogNormal, Normal
+from bayesinf.priors import HalfCauchy, LogNormal, Normal
 from bayesinf.posterior import REQUIRED_GROUPS, load, save
 from bayesinf.settings import Settings
 

@@ -18,7 +18,7 @@ from bayesinf.models.couplings import Prior, default
 from bayesinf.models.pairwise import enumeration, optimum, routes
 from bayesinf.models.pairwise.definition import definition
 from bayesinf.models.pairwise.likelihood import Pairwise
-from bayesinf.models.priors import HalfCauchy, LogNormal, Normal, Uniform
+from bayesinf.priors import HalfCauchy, LogNormal, Normal, Uniform
 from bayesinf.posterior import REQUIRED_GROUPS, load, save
 from bayesinf.settings import Settings
 

@@ -6,7 +6,7 @@ from scipy import integrate, optimize, stats
 
 from bayesinf.models import gp
 from bayesinf.models.gp import splits
-from bayesinf.models.priors import LogNormal
+from bayesinf.priors import LogNormal
 
 
 def rng(*key):

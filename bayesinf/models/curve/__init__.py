@@ -23,7 +23,7 @@ from bayesinf.models.curve import routes
 from bayesinf.models.curve.definition import definition
 from bayesinf.models.curve.evaluation import Curve, evaluate
 from bayesinf.models.curve.problem import NOISE, Problem
-from bayesinf.models.priors import Prior
+from bayesinf.priors import Prior
 from bayesinf.settings import DEFAULT, Settings
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bayesinf.models.curve.problem import NOISE, Problem
-from bayesinf.models.priors import Prior
+from bayesinf.priors import Prior
 
 if TYPE_CHECKING:
     import lmfit

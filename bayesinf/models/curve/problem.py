@@ -12,7 +12,7 @@ from bayesinf.errors import DataError, FitError
 from bayesinf.models import noise as measurement
 from bayesinf.models.curve.evaluation import Curve, free
 from bayesinf.models.curve.optimum import Optimum, least_squares
-from bayesinf.models.priors import LogUniform, Prior, Uniform
+from bayesinf.priors import LogUniform, Prior, Uniform
 from bayesinf.settings import DEFAULT, Settings
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from bayesinf.errors import FitError
 from bayesinf.inference import ensemble
 from bayesinf.inference import laplace as quadratic
 from bayesinf.models.curve.problem import NOISE, Problem
-from bayesinf.models.priors import InverseChi
+from bayesinf.priors import InverseChi
 from bayesinf.settings import Settings
 
 WALKERS = 64  # or four times the number of parameters, if that is more

@@ -31,7 +31,7 @@ from bayesinf.models.gp.kernels import (
 from bayesinf.models.gp.means import MEANS, Function, Mean, Repulsive, Zero
 from bayesinf.models.gp.regression import NOISE, Regression
 from bayesinf.models.gp.routes import ROUTES
-from bayesinf.models.priors import Prior
+from bayesinf.priors import Prior
 from bayesinf.settings import DEFAULT, Settings
 
 if TYPE_CHECKING:

@@ -25,7 +25,7 @@ from typing import ClassVar
 import numpy as np
 
 from bayesinf.errors import FitError
-from bayesinf.models.priors import Prior
+from bayesinf.priors import Prior
 
 Parameter = Prior | float | None
 Theta = Mapping[str, np.ndarray]

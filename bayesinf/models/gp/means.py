@@ -17,7 +17,7 @@ import numpy as np
 
 from bayesinf.errors import FitError
 from bayesinf.models.gp.kernels import Parameter, Theta
-from bayesinf.models.priors import Prior
+from bayesinf.priors import Prior
 
 STEP = 1e-5  # of central differences, relative: errors of both kinds are near 1e-10
 

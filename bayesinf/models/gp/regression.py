@@ -20,7 +20,7 @@ from bayesinf import parallel
 from bayesinf.errors import DataError, FitError
 from bayesinf.models.gp.kernels import Kernel, kernel
 from bayesinf.models.gp.means import Mean, mean
-from bayesinf.models.priors import InverseChi, LogNormal, Prior, Uniform
+from bayesinf.priors import InverseChi, LogNormal, Prior, Uniform
 
 NOISE = "noise"
 JITTER = 10.0 ** np.arange(-14, -5)  # relative to the mean of the diagonal

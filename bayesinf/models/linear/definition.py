@@ -15,7 +15,7 @@ import numpy as np
 
 from bayesinf.errors import DataError
 from bayesinf.models.linear.priors import PRIORS, CoefficientPrior
-from bayesinf.models.priors import InverseChi, Normal, Prior
+from bayesinf.priors import InverseChi, Normal, Prior
 
 # The default noise prior weighs one observation of a hundredth of the data's spread: it lets σ be
 # anything, and keeps it from collapsing to zero where the data have no noise at all.

@@ -16,8 +16,8 @@ from bayesinf.models.linear.conditional import Design
 from bayesinf.models.linear.definition import Regression
 from bayesinf.models.linear.priors import Horseshoe, Laplace, log_normal
 from bayesinf.models.noise import log_density
-from bayesinf.models.priors import HalfCauchy
-from bayesinf.models.slicing import slice_sample
+from bayesinf.priors import HalfCauchy
+from bayesinf.inference.slice import slice_sample
 
 NOISE_STEPS = 1  # Metropolis steps on σ a sweep; it then mixes about half as fast as the scale
 TARGET_ACCEPTANCE = 0.4  # about the best for a random walk in one dimension

@@ -1,6 +1,6 @@
 """Priors of regression coefficients, one class each: its density, its forward draws, its PyMC form.
 
-Every hyperparameter is a number, which fixes it, a prior from ``bayesinf.models.priors``, or None,
+Every hyperparameter is a number, which fixes it, a prior from ``bayesinf.priors``, or None,
 which takes the default: a half-Cauchy whose scale is one coefficient's share of the data,
 sd(y) / (rms(X) √p), at which the prior predicts data about as large as those seen. ``resolve``
 fills the defaults in, so that what a fit reports is a stated prior.
@@ -20,7 +20,7 @@ from dataclasses import dataclass, fields, replace
 
 import numpy as np
 
-from bayesinf.models.priors import Beta, HalfCauchy, InverseChi, Prior
+from bayesinf.priors import Beta, HalfCauchy, InverseChi, Prior
 
 Hyper = float | Prior | None
 

@@ -24,7 +24,7 @@ import numpy as np
 from bayesinf.errors import FitError
 from bayesinf.models.linear import conditional
 from bayesinf.models.linear.definition import Regression
-from bayesinf.models.priors import Beta, HalfCauchy, InverseChi
+from bayesinf.priors import Beta, HalfCauchy, InverseChi
 
 ALIKE = 0.7  # columns whose cosine exceeds this are drawn in pairs too
 PARTNERS = 8  # pairs a column at the most

@@ -17,7 +17,7 @@ from bayesinf.models.pairwise import bank, enumeration, search
 from bayesinf.models.pairwise.likelihood import Pairwise
 from bayesinf.models.pairwise.optimum import refuse_edges
 from bayesinf.models.pairwise.sampling import annealed_log_partition
-from bayesinf.models.priors import Normal
+from bayesinf.priors import Normal
 
 LEAST_SIZE, LARGEST_K = 1000, 0.7  # of a bank, or it is drawn anew: what checks ask for too
 UNSETTLED = 3.0  # standard errors by which moments at the optimum may be off, rms

@@ -31,7 +31,7 @@ from bayesinf.models.couplings import Prior
 from bayesinf.models.pairwise import enumeration
 from bayesinf.models.pairwise.likelihood import Pairwise
 from bayesinf.models.pairwise.optimum import Optimum, independent, maximum
-from bayesinf.models.priors import HalfCauchy
+from bayesinf.priors import HalfCauchy
 from bayesinf.settings import Settings
 
 SCAN = np.linspace(-7.0, 5.0, 25)  # widths that are tried first: log, from the prior's median

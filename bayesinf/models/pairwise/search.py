@@ -27,7 +27,7 @@ from bayesinf.models.pairwise.bank import Banked, Centred
 from bayesinf.models.pairwise.likelihood import Pairwise
 from bayesinf.models.pairwise.optimum import independent, refused
 from bayesinf.models.pairwise.sampling import Bias, Sample, sample
-from bayesinf.models.priors import Normal
+from bayesinf.priors import Normal
 
 CHAINS = 64
 FEW, EACH = 20_000, 5  # states of a step at first: at least, and for each parameter

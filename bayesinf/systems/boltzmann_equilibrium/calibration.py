@@ -11,7 +11,7 @@ from bayesinf.errors import DataError
 from bayesinf.models import binary, pairwise
 from bayesinf.models.couplings import Prior
 from bayesinf.models.pairwise import enumeration
-from bayesinf.models.priors import LogNormal, Normal
+from bayesinf.priors import LogNormal, Normal
 from bayesinf.settings import Settings
 from bayesinf.systems.boltzmann_equilibrium import pseudo
 from bayesinf.systems.boltzmann_equilibrium.data import draw_states

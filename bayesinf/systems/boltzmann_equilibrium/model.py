@@ -15,7 +15,7 @@ from bayesinf.errors import FitError
 from bayesinf.models import binary, pairwise
 from bayesinf.models.couplings import Prior
 from bayesinf.models.pairwise import enumeration
-from bayesinf.models.priors import Normal
+from bayesinf.priors import Normal
 from bayesinf.posterior import annotated
 from bayesinf.settings import DEFAULT, Settings
 from bayesinf.systems.boltzmann_equilibrium import pseudo, statistics

@@ -10,7 +10,7 @@ import numpy as np
 from bayesinf.errors import DataError
 from bayesinf.models import logistic
 from bayesinf.models.couplings import Prior
-from bayesinf.models.priors import LogNormal, Normal
+from bayesinf.priors import LogNormal, Normal
 from bayesinf.settings import Settings
 from bayesinf.systems.boltzmann_kinetic.data import evolve
 from bayesinf.systems.boltzmann_kinetic.process import fit, transitions

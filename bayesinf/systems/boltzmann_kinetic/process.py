@@ -12,7 +12,7 @@ import numpy as np
 from bayesinf.models import logistic
 from bayesinf.models.binary import constant_sites, identical_pairs, moments
 from bayesinf.models.couplings import Prior, named
-from bayesinf.models.priors import Normal
+from bayesinf.priors import Normal
 from bayesinf.posterior import annotated
 from bayesinf.settings import DEFAULT, Settings
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from bayesinf.errors import DataError
 from bayesinf.models import gp
-from bayesinf.models.priors import LogNormal, Uniform
+from bayesinf.priors import LogNormal, Uniform
 from bayesinf.settings import Settings
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ import numpy as np
 
 from bayesinf.errors import FitError
 from bayesinf.models import gp
-from bayesinf.models.priors import InverseChi, LogNormal, Prior, Uniform
+from bayesinf.priors import InverseChi, LogNormal, Prior, Uniform
 from bayesinf.settings import DEFAULT, Settings
 from bayesinf.systems.lennard_jones.data import scales, validated
 from bayesinf.systems.lennard_jones.potentials import (

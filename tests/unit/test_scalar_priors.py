@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import integrate, stats
 
-from bayesinf.models import priors
+from bayesinf import priors
 
 # Ordinary scales, and scales far from one, where a constant left out would show.
 CASES = {

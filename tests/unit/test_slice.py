@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from bayesinf.models.slicing import slice_sample
+from bayesinf.inference.slice import slice_sample
 
 
 def log_of_gamma(v):
