@@ -33,7 +33,7 @@ ALLOWED = {
     "figures report calibration",
 }
 # In these folders each entry stands for itself; what the others may lean on is named.
-SHARED = ("noise", "binary", "couplings")
+SHARED = ("problem", "noise", "binary", "couplings")
 INDEPENDENT = {"systems": (), "models": SHARED, "inference": ()}
 
 
