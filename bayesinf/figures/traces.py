@@ -26,8 +26,8 @@ _RANK_BINS = 20
 _TRACE_POINTS = 500
 
 
-def representative(fit: xr.DataTree, most: int = 6) -> list[str]:
-    """Choose the elements whose draws say most about how they were made.
+def representative(fit: xr.DataTree, most: int = 6, clearest: bool = False) -> list[str]:
+    """Choose the elements whose draws say most about how they were made, or about the world.
 
     Scalars come first. Of each vector follow, for chains, the elements of largest R-hat and of
     smallest bulk effective sample size; else those that stand clearest of zero.
@@ -36,6 +36,7 @@ def representative(fit: xr.DataTree, most: int = 6) -> list[str]:
     ----------
     fit : InferenceData.
     most : how many at most.
+    clearest : whether those that stand clearest of zero are chosen, however they were made.
 
     Returns
     -------
@@ -52,7 +53,7 @@ def representative(fit: xr.DataTree, most: int = 6) -> list[str]:
             scalars += [name] if moving.size else []
             continue
         draws = draws[moving]
-        if fit.attrs["inference"] in _CHAINS:
+        if fit.attrs["inference"] in _CHAINS and not clearest:
             rhat, bulk, _ = mixing(draws)
             rankings = np.argsort(-rhat), np.argsort(bulk)
         else:
