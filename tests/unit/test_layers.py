@@ -37,7 +37,7 @@ ALLOWED = {
     "report calibration systems.names systems.system",
 }
 # In these folders each entry stands for itself; what the others may lean on is named.
-SHARED = ("noise", "binary", "couplings")
+SHARED = ("problem", "noise", "binary", "couplings")
 INDEPENDENT = {"systems": (), "models": SHARED, "inference": ()}
 
 
