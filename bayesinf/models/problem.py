@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bayesinf.errors import FitError
+from bayesinf.inference import kinds
 from bayesinf.posterior import annotated, assemble, dataset
 from bayesinf.settings import DEFAULT, Settings
 
@@ -128,7 +129,7 @@ class Problem:
     hyperparameters : factors of the prior that prior sensitivity scales; None for all of them.
     routes : method to ``Route``; the first is the default.
     discrepancies : statistic to T(data, draws), by which data are compared with their replicas.
-    questions : what the checks ask of this family's fits besides, ``inference.kinds.Question``.
+    questions : what the checks ask of this family's fits besides.
     attrs : further root attributes of a fit.
     """
 
@@ -143,7 +144,7 @@ class Problem:
     discrepancies: Mapping[str, Callable]
     fixed: Mapping[str, float] = {}
     hyperparameters: Sequence[str] | None = None
-    questions: Sequence[object] = ()
+    questions: Sequence[kinds.Question] = ()
     attrs: Mapping[str, object] = {}
 
     @property
@@ -248,8 +249,9 @@ def fit(
     if outlook.kept is not None:
         replicas = replicas.assign_coords(draw=outlook.kept)
     fixed = {name: np.float64(value) for name, value in problem.fixed.items()}
-    asked = {"hyperparameters": problem.hyperparameters}
-    asked |= {"questions": [question.to_dict() for question in problem.questions] or None}
+    asked = kinds.declare(*problem.questions) if problem.questions else {}
+    if problem.hyperparameters is not None:
+        asked["hyperparameters"] = json.dumps(list(problem.hyperparameters))
     found = assemble(
         {
             "posterior": problem.parameters.group(sample.draws),
@@ -275,7 +277,7 @@ def fit(
         attrs={
             "method": name,
             "priors": json.dumps(dict(problem.priors), ensure_ascii=False),
-            **{key: json.dumps(value) for key, value in asked.items() if value is not None},
+            **asked,
             **problem.attrs,
             **(attrs or {}),
         },
