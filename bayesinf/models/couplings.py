@@ -25,9 +25,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from bayesinf.errors import DataError, FitError
+from bayesinf.inference.slice import slice_sample
 from bayesinf.models.binary import ENCODINGS, known
 from bayesinf.priors import HalfCauchy, LogNormal, Normal
-from bayesinf.inference.slice import slice_sample
 
 GRID = 400  # points in log τ
 REACH = 40.0  # log density below the peak that is left out

@@ -90,11 +90,10 @@ def read(path) -> xr.Dataset:
     ----------
     path : NPZ, MAT, netCDF or CSV, as ``bayesinf.data.spins`` reads them.
     """
-    spins = reading.spins(path)
-    everything = reading.read(path)
-    sites = spins.sizes["site"]
-    if "couplings" in everything and everything["couplings"].shape == (sites, sites):
-        matrix = everything["couplings"].values.astype(float)
+    spins = reading.spins(path, also=("couplings",))
+    matrix = spins["couplings"].values.astype(float) if "couplings" in spins else np.empty(0)
+    spins = spins.drop_vars("couplings", errors="ignore")
+    if matrix.shape == 2 * (spins.sizes["site"],):
         spins = spins.assign(couplings=(("site", "partner"), matrix, {"units": "1"}))
     return spins
 
@@ -161,7 +160,7 @@ def features(states, gauge: str = "pairs") -> xr.DataArray:
 def fit(
     states,
     energies=None,
-    prior: str | linear.priors.CoefficientPrior = "laplace",
+    prior: str | linear.CoefficientPrior = "laplace",
     *,
     gauge: str = "pairs",
     sampler: str | None = None,
@@ -219,20 +218,20 @@ def fit(
         X,
         spins["energies"],
         prior,
-        sampler=sampler,
+        method=sampler,
         noise=noise,
         settings=settings,
         name="J",
-        system="ising_couplings",
-        units={"data": unit, "coefficient": unit},
-        constant=dataset(constant, dims, dict(X.coords), {"J_true": unit}, sampled=False),
+        units={"J": unit},
+        constants=dataset(constant, dims, dict(X.coords), {"J_true": unit}, sampled=False),
         discrepancies=DISCREPANCIES,
     )
-    tree.attrs |= {"gauge": gauge, "elapsed_seconds": time.perf_counter() - started}
+    tree.attrs |= {"system": "ising_couplings", "gauge": gauge}
+    tree.attrs |= {"elapsed_seconds": time.perf_counter() - started}
     if held_out is not None:
         predicted = linear.predict(tree, features(held_out["states"], gauge), name="J",
                                    settings=settings)  # fmt: skip
-        tree["predictions"] = xr.DataTree(predicted.rename(y="energies"))
+        tree["predictions"] = xr.DataTree(predicted)
         tree["predictions_constant_data"] = xr.DataTree(
             dataset(
                 {"states": held_out["states"].values, "energies": held_out["energies"].values},
@@ -255,7 +254,7 @@ def energy_spread(y, mean, noise):
     return np.std(y, axis=-1) + 0 * mean[..., 0]
 
 
-DISCREPANCIES = linear.RESIDUALS | {
+DISCREPANCIES = {
     "lowest energy": lowest_energy,
     "spread of energies": energy_spread,
 }
@@ -406,13 +405,13 @@ def modes(states, energies, sigma: float) -> pd.DataFrame:
     from scipy.optimize import minimize
     from sklearn.linear_model import Lasso, Ridge
 
-    from bayesinf.models.linear.conditional import Design
+    from bayesinf.models.linear.conditional import Factors
 
     X, y = features(states).values, np.asarray(energies, dtype=float)
     n, p = X.shape
     ridge_penalty, lasso_penalty = 1.0, 0.01 * float(np.max(np.abs(X.T @ y))) / n
     scale, width = sigma / np.sqrt(ridge_penalty), sigma**2 / (n * lasso_penalty)
-    design, variances = Design(X, y), np.full(p, scale**2)
+    design, variances = Factors(X, y), np.full(p, scale**2)
     normal = design.condition(design.kernel(variances), variances, sigma).mean()
 
     def negative_log_posterior(parts):
@@ -608,7 +607,8 @@ def _priors(fits):
     from bayesinf.report import Picture, Section
 
     stated = tuple(
-        f"{_words(fit).capitalize()}: {'; '.join(json.loads(fit.attrs['prior']))}."
+        f"{_words(fit).capitalize()}: "
+        f"{'; '.join(f'{k} ~ {v}' for k, v in json.loads(fit.attrs['priors']).items())}."
         for fit in fits.values()
     )
     hyperparameters = tuple(

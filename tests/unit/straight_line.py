@@ -1,94 +1,150 @@
-"""A straight line through points, fitted four ways by a few lines of NumPy: the posterior that the
-tests of checks, figures and reports look at. The noise is known to the exact and Laplace fits."""
+"""A straight line through points: the smallest Problem, whose posterior the tests of checks,
+figures and reports look at. Some twenty lines state it, and the driver does the rest."""
 
-import time
+from dataclasses import dataclass
 from functools import cache
+from typing import ClassVar
 
 import numpy as np
 
-from bayesinf.models import noise
-from bayesinf.posterior import assemble, dataset
+from bayesinf.models import problem as driver
+from bayesinf.models.noise import RESIDUALS, Measured, chi_square
+from bayesinf.models.problem import Labels, Route, Sample
+from bayesinf.posterior import dataset
+from bayesinf.priors import InverseChi, Normal
 from bayesinf.settings import Settings
 
 TRUTH = {"slope": 47.0, "offset": 0.3, "noise": 0.8}
-UNITS = {"slope": "V/A", "offset": "V", "noise": "V", "y": "V", "x": "A", "residual": "V"}
+UNITS = {"slope": "V/A", "offset": "V", "noise": "V", "y": "V", "x": "A"}
+COEFFICIENT, NOISE = Normal(0.0, 100.0), InverseChi(1.0, 0.5)
+
+
+@dataclass(frozen=True)
+class StraightLine(Measured):
+    """V = slope I + offset + ε; the noise is inferred, or known where a number stands for it."""
+
+    x: np.ndarray
+    y: np.ndarray
+    noise: float | None = None
+
+    family, model = "straight_line", "y = slope x + offset + ε"
+    parameters = Labels(units=UNITS)
+    data = Labels({"x": ("point",), "y": ("point",)}, {}, UNITS)
+    discrepancies: ClassVar = {**RESIDUALS, "chi square": chi_square}
+
+    @property
+    def scalars(self):
+        inferred = {} if self.noise else {"noise": NOISE}
+        return {"slope": COEFFICIENT, "offset": COEFFICIENT} | inferred
+
+    @property
+    def observed(self):
+        return self.data.group({"y": self.y}, sampled=False)
+
+    @property
+    def constants(self):
+        return self.data.group({"x": self.x}, sampled=False)
+
+    @property
+    def priors(self):
+        return {name: str(prior) for name, prior in self.scalars.items()}
+
+    @property
+    def routes(self):
+        kinds = {"ensemble": gibbs, "laplace": laplace, "gibbs": gibbs, "exact": exact}
+        routes = {kind: Route(run, kind) for kind, run in kinds.items()}
+        return {"nuts": Route(driver.nuts, "nuts")} | routes
+
+    def pymc(self):
+        import pymc as pm
+
+        with pm.Model() as model:
+            theta = {name: prior.pymc(name) for name, prior in self.scalars.items()}
+            mean = theta["slope"] * self.x + theta["offset"]
+            pm.Normal("y", mean, theta.get("noise", self.noise), observed=self.y)
+        return model
+
+    def sample_prior(self, rng, size):
+        return {name: prior.sample(rng, size) for name, prior in self.scalars.items()}
+
+    def log_factors(self, draws):
+        return {name: prior.log_density(draws[name]) for name, prior in self.scalars.items()}
+
+    def mean(self, draws):
+        return draws["slope"][..., None] * self.x + draws["offset"][..., None]
+
+    def noise_sd(self, draws):
+        return np.float64(self.noise) if self.noise else draws["noise"][..., None]
+
+
+def _normal(problem, sigma):
+    """Mean and lower root of the precision of (slope, offset) given the noise."""
+    design = np.stack([problem.x, np.ones_like(problem.x)], axis=1)
+    precision = np.eye(2) / COEFFICIENT.sd**2 + design.T @ design / sigma**2
+    return np.linalg.solve(precision, design.T @ problem.y / sigma**2), np.linalg.cholesky(
+        precision
+    )
+
+
+def gibbs(problem, settings):
+    """Coefficients given the noise, the noise given them; its statistics also feign an ensemble."""
+    rng, shape = settings.generator("gibbs"), (settings.chains, settings.draws)
+    draws = {name: np.empty(shape) for name in problem.scalars}
+    for chain in range(settings.chains):
+        sigma = TRUTH["noise"]
+        for draw in range(settings.draws):
+            centre, root = _normal(problem, sigma)
+            theta = centre + np.linalg.solve(root.T, rng.standard_normal(2))
+            rest = problem.y - theta[0] * problem.x - theta[1]
+            sigma = np.sqrt((NOISE.scale**2 + rest @ rest) / rng.chisquare(1 + len(rest)))
+            for name, value in zip(draws, (*theta, sigma), strict=True):
+                draws[name][chain, draw] = value
+    evidence = dataset(
+        {"steps": np.array(20_000), "acceptance_rate": np.full(shape[0], 0.45),
+         "autocorrelation_time": np.full(3, 30.0)},
+        {"acceptance_rate": ("chain",), "autocorrelation_time": ("parameter",)},
+        {"chain": np.arange(shape[0])},
+        sampled=False,
+    )  # fmt: skip
+    return Sample(draws, evidence)
+
+
+def exact(problem, settings):
+    """Independent draws given the noise."""
+    centre, root = _normal(problem, problem.noise)
+    z = settings.generator("exact").standard_normal((settings.chains, settings.draws, 2))
+    theta = centre + np.moveaxis(
+        np.linalg.solve(root.T, np.moveaxis(z, -1, 0).reshape(2, -1)), 0, -1
+    ).reshape(z.shape)
+    sd = np.sqrt(np.diag(np.linalg.inv(root @ root.T)))
+    evidence = {"condition_number": np.linalg.cond(root)}
+    for k, name in enumerate(("slope", "offset")):
+        evidence |= {f"{name}_closed_form_mean": centre[k], f"{name}_closed_form_sd": sd[k]}
+    draws = {"slope": theta[..., 0], "offset": theta[..., 1]}
+    return Sample(draws, dataset(evidence, units=UNITS, sampled=False))
+
+
+def laplace(problem, settings):
+    """The same draws, with the evidence of a good Laplace approximation."""
+    sample, rng = exact(problem, settings), settings.generator("weights")
+    weight = 1e-3 * rng.standard_normal((settings.chains, settings.draws))
+    evidence = dataset(
+        {"gradient": np.array([1e-8, -1e-9]), "hessian_eigenvalue": np.array([0.8, 1.2]),
+         "start_excess": np.zeros(3)},
+        {"gradient": ("parameter",), "hessian_eigenvalue": ("parameter",),
+         "start_excess": ("start",)},
+        sampled=False,
+    )  # fmt: skip
+    return Sample(sample.draws, evidence.merge(dataset({"log_weight": weight})))
 
 
 @cache
 def fit(inference="gibbs", seed=1, points=30):
     """An InferenceData of V = slope I + offset + ε by gibbs, exact, laplace or ensemble."""
-    started, settings = time.perf_counter(), Settings(seed=seed, draws=500)
-    rng = settings.generator("straight line", inference)
+    settings = Settings(seed=seed, draws=500)
     x = np.linspace(0, 1, points)
     y = TRUTH["slope"] * x + TRUTH["offset"]
     y = y + TRUTH["noise"] * settings.generator("data").standard_normal(points)
-    design = np.stack([x, np.ones(points)], axis=1)
-    chains, draws = (32, 200) if inference == "ensemble" else (4, 500)
-    shape = (chains, draws)
-
-    # Priors N(0, 100²) on both coefficients; σ² by Gibbs where it is not known.
-    precision = np.eye(2) / 100.0**2
-    sigma = np.full(shape, TRUTH["noise"])
-    beta = np.empty((*shape, 2))
-    for chain in range(chains):
-        variance = TRUTH["noise"] ** 2
-        for draw in range(draws):
-            root = np.linalg.cholesky(precision + design.T @ design / variance)
-            centre = np.linalg.solve(root @ root.T, design.T @ y / variance)
-            beta[chain, draw] = centre + np.linalg.solve(root.T, rng.standard_normal(2))
-            if inference in ("gibbs", "ensemble"):
-                rest = y - design @ beta[chain, draw]
-                variance = (0.5**2 + rest @ rest) / rng.chisquare(points + 1)
-                sigma[chain, draw] = np.sqrt(variance)
-    prior = 100.0 * rng.standard_normal((1, 500, 2))
-    arrays = {"slope": beta[..., 0], "offset": beta[..., 1]}
-    before = {"slope": prior[..., 0], "offset": prior[..., 1]}
-    if inference in ("gibbs", "ensemble"):
-        arrays["noise"] = sigma
-        before["noise"] = 0.5 / np.sqrt(rng.chisquare(1, (1, 500)))
-    mean = beta @ design.T
-    groups = noise.predictive_groups(
-        y, mean, sigma, rng, dim="point", units="V",
-        discrepancies=noise.RESIDUALS | {"chi square": noise.chi_square},
-    )  # fmt: skip
-    evidence = {
-        "gibbs": {},
-        "exact": {
-            "condition_number": np.linalg.cond(root),
-            "slope_closed_form_mean": centre[0],
-            "offset_closed_form_mean": centre[1],
-            "slope_closed_form_sd": np.sqrt(np.linalg.inv(root @ root.T)[0, 0]),
-            "offset_closed_form_sd": np.sqrt(np.linalg.inv(root @ root.T)[1, 1]),
-        },
-        "ensemble": {"steps": np.array(20_000)},
-        "laplace": {},
-    }[inference]
-    stats = groups["sample_stats"].merge(dataset(evidence, units=UNITS, sampled=False))
-    if inference == "ensemble":
-        stats["acceptance_rate"] = ("chain", np.full(chains, 0.45), {"units": "1"})
-        stats["autocorrelation_time"] = ("parameter", np.full(3, 30.0), {"units": "1"})
-    if inference == "laplace":
-        stats = stats.merge(dataset({"log_weight": 1e-3 * rng.standard_normal(shape)}))
-        for name, values in (("gradient", [1e-8, -1e-9]), ("hessian_eigenvalue", [0.8, 1.2])):
-            stats[name] = ("parameter", np.array(values), {"units": "1"})
-        stats["start_excess"] = ("start", np.zeros(3), {"units": "1"})
-    log_prior = {
-        name: -0.5 * (draws / 100.0) ** 2 for name, draws in arrays.items() if name != "noise"
-    }
-    if "noise" in arrays:
-        log_prior["noise"] = -2 * np.log(sigma) - 0.5**2 / (2 * sigma**2)
-    replicas = prior @ design.T + 0.5 * rng.standard_normal((1, 500, points))
-    data = dataset({"x": x, "y": y}, {"x": ("point",), "y": ("point",)}, units=UNITS, sampled=False)
-    groups |= {
-        "posterior": dataset(arrays, units=UNITS),
-        "sample_stats": stats,
-        "log_prior": dataset(log_prior),
-        "prior": dataset(before, units=UNITS),
-        "prior_predictive": dataset({"y": replicas}, {"y": ("point",)}, units=UNITS),
-        "observed_data": data[["y"]],
-        "constant_data": data[["x"]],
-    }
-    return assemble(
-        groups, system="straight_line", model="y = slope x + offset + ε", inference=inference,
-        settings=settings, data=data, started=started,
-    )  # fmt: skip
+    known = TRUTH["noise"] if inference in ("exact", "laplace") else None
+    length = {"chains": 32, "draws": 200} if inference == "ensemble" else {}
+    return driver.fit(StraightLine(x, y, known), inference, settings.replace(**length))

@@ -4,15 +4,15 @@ import itertools
 import json
 
 import arviz as az
+import density
 import numpy as np
 import pytest
 from scipy import integrate, stats
 
 from bayesinf.errors import DataError, FitError
 from bayesinf.models import linear
-from bayesinf.models.linear import exact, gibbs, spike
-from bayesinf.models.linear.conditional import Design
-from bayesinf.models.linear.definition import definition, regression
+from bayesinf.models.linear import exact, gibbs, regression, spike
+from bayesinf.models.linear.conditional import Factors
 from bayesinf.priors import Beta, HalfCauchy, InverseChi
 from bayesinf.settings import Settings
 
@@ -42,31 +42,26 @@ def flat(fit, name):
 # ── The definition ───────────────────────────────────────────────────────────────────────────────
 
 
+def slab_values(values):
+    """The definition's free slab stands for the coefficients, which are zero where left out."""
+    return values | ({"slab": values["J"]} if "included" in values else {})
+
+
+def slab_density(values):
+    """The density of the definition's slab where nothing is included, and it is free."""
+    if "included" not in values:
+        return 0.0
+    out = values["included"] == 0
+    return np.sum(stats.norm.logpdf(values["J"][out], 0, values["slab_width"]))
+
+
 @pytest.mark.parametrize("intercept", [False, True])
+@pytest.mark.parametrize("noise", [None, 0.4])
 @pytest.mark.parametrize("name", PRIORS)
-def test_stored_log_densities_add_up_to_the_definition(name, intercept):
+def test_densities_are_those_of_the_definition(name, noise, intercept):
     X, y = toy(intercept=0.7)
-    fit = linear.fit(X, y, PRIORS[name], intercept=intercept, settings=SHORT)
-    problem = regression(X, y, PRIORS[name], intercept=intercept)
-    model = definition(problem)
-    log_density = model.compile_logp(jacobian=False, mode="FAST_COMPILE")
-    stored = sum(v for v in fit["log_prior"].to_dataset().data_vars.values())
-    stored = stored + fit["log_likelihood"]["y"].sum("observation")
-    posterior = fit["posterior"]
-    for chain, draw in [(0, 0), (1, 20), (0, 49)]:
-        point, extra = {}, 0.0
-        values = {k: np.asarray(v[chain, draw].values) for k, v in posterior.data_vars.items()}
-        if "included" in values:
-            # The definition's slab is free where nothing is included: take its density off again.
-            out = values["included"] == 0
-            values["slab"] = values.pop("beta")
-            extra = np.sum(stats.norm.logpdf(values["slab"][out], 0, values["slab_width"]))
-        for variable in model.free_RVs:
-            value, transform = values[variable.name], model.rvs_to_transforms[variable]
-            if transform is not None:
-                value = transform.forward(value, *variable.owner.inputs).eval()
-            point[model.rvs_to_values[variable].name] = value
-        assert log_density(point) - extra == pytest.approx(float(stored[chain, draw]), rel=1e-9)
+    problem = regression(X, y, PRIORS[name], noise=noise, intercept=intercept, name="J")
+    density.holds(problem, values=slab_values, extra=slab_density, centred=True)
 
 
 @pytest.mark.parametrize("name", PRIORS)
@@ -76,7 +71,7 @@ def test_prior_draws_follow_the_definition(name):
     X, y = toy()
     problem = regression(X, y, PRIORS[name])
     ours = problem.sample_prior(np.random.default_rng(1), 4000)
-    with definition(problem):
+    with problem.pymc(centred=True):
         theirs = pm.sample_prior_predictive(
             4000, random_seed=2, compile_kwargs={"mode": "FAST_COMPILE"}
         )["prior"]
@@ -95,7 +90,7 @@ def test_conditional_against_the_dense_normal(shape):
     X, y = rng.normal(size=shape), rng.normal(size=shape[0])
     variances, sigma = rng.gamma(1.0, size=shape[1]), 0.4
     variances[0] = 0.0  # a coefficient that a prior has switched off
-    design = Design(X, y)
+    design = Factors(X, y)
     given = design.condition(design.kernel(variances), variances, sigma)
     K = X @ np.diag(variances) @ X.T + sigma**2 * np.eye(len(y))
     assert given.log_marginal() == pytest.approx(
@@ -164,7 +159,7 @@ def test_exact_moments_against_two_dimensional_quadrature(fixed, intercept):
         shift = problem.intercept.mean if intercept else 0.0
         if intercept:
             variances[0] = problem.intercept.sd**2
-        design = Design(X, y - shift)
+        design = Factors(X, y - shift)
         given = design.condition(design.kernel(variances), variances, sigma)
         gain = np.linalg.inv(np.diag(1 / variances) + X.T @ X / sigma**2)
         mean = given.mean()[-1]
@@ -330,7 +325,7 @@ def test_evidence_that_chooses_a_start_against_the_dense_normal(intercept, insid
     expected += len(inside) * np.log(rate) + (4 - len(inside)) * np.log1p(-rate)
     expected += prior.slab_width.log_density(width) + prior.inclusion_rate.log_density(rate)
     expected += problem.noise.log_density(sigma)
-    found = spike._log_evidence(problem, spike.Design(problem), beta, (sigma, width, rate))
+    found = spike._log_evidence(problem, spike.Gram(problem), beta, (sigma, width, rate))
     assert found == pytest.approx(expected, rel=1e-9)
 
 
@@ -369,7 +364,7 @@ def test_fast_route_and_nuts_draw_from_the_same_posterior(name):
     X, y = toy(12, 3)
     settings = Settings(draws=1500, tune=500, chains=2, prior_draws=4)
     own = linear.fit(X, y, PRIORS[name], settings=settings)
-    nuts = linear.fit(X, y, PRIORS[name], sampler="nuts", settings=settings)
+    nuts = linear.fit(X, y, PRIORS[name], method="nuts", settings=settings)
     assert nuts.attrs["inference"] == "nuts"
     assert "energy" in nuts["sample_stats"] and "diverging" in nuts["sample_stats"]
     for variable in own["posterior"].data_vars:
@@ -486,10 +481,10 @@ def test_bad_input_is_named(X, y, keywords, words):
 
 def test_samplers_that_do_not_go_with_a_prior_are_refused():
     X, y = toy()
-    with pytest.raises(FitError, match="not exact"):
-        linear.fit(X, y, "laplace", sampler="exact")
-    with pytest.raises(FitError, match="Gibbs"):
-        linear.fit(X, y, "spike_and_slab", sampler="nuts")
+    with pytest.raises(FitError, match="'exact': use one of gibbs, nuts"):
+        linear.fit(X, y, "laplace", method="exact")
+    with pytest.raises(FitError, match="'nuts': use one of gibbs"):
+        linear.fit(X, y, "spike_and_slab", method="nuts")
 
 
 def test_priors_are_normalised():

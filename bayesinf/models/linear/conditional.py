@@ -25,7 +25,7 @@ def _solve(factor, b, trans=0):
     return solve_triangular(factor, b, lower=True, trans=trans, check_finite=False)
 
 
-class Design:
+class Factors:
     """Features and data, with the products that every draw uses."""
 
     def __init__(self, X: np.ndarray, y: np.ndarray):
@@ -75,7 +75,7 @@ class Design:
 class Conditional:
     """The normal of β given scales."""
 
-    design: Design
+    design: Factors
     factor: np.ndarray
     variances: np.ndarray
     sigma: float

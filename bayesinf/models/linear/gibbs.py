@@ -12,12 +12,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from bayesinf.models.linear.conditional import Design
+from bayesinf.inference.slice import slice_sample
+from bayesinf.models.linear.conditional import Factors
 from bayesinf.models.linear.definition import Regression
 from bayesinf.models.linear.priors import Horseshoe, Laplace, log_normal
 from bayesinf.models.noise import log_density
 from bayesinf.priors import HalfCauchy
-from bayesinf.inference.slice import slice_sample
 
 NOISE_STEPS = 1  # Metropolis steps on σ a sweep; it then mixes about half as fast as the scale
 TARGET_ACCEPTANCE = 0.4  # about the best for a random walk in one dimension
@@ -134,7 +134,7 @@ def chain(
     offset = alpha.mean if alpha else 0.0
     n, p = problem.shape
     first = 1 if alpha else 0
-    design = Design(np.hstack([np.ones((n, first)), X]), y - offset)
+    design = Factors(np.hstack([np.ones((n, first)), X]), y - offset)
     spread = float(np.sqrt(np.mean(design.y**2)))
     kind = LaplaceScales if isinstance(problem.prior, Laplace) else HorseshoeScales
     scales = kind(problem.prior, p, spread / np.sqrt(np.mean(X**2)), rng)

@@ -93,10 +93,9 @@ class CoefficientPrior:
         """Add the hyperparameters that are inferred to the open PyMC model; return all of them."""
         return self.fixed | {k: v.pymc(k) for k, v in self.inferred.items()}
 
-    def sentences(self) -> list[str]:
-        """Say the prior, one line a hyperparameter."""
-        return [f"{k} {'=' if k in self.fixed else '~'} {v}" for k, v in
-                self.hyperparameters.items()]  # fmt: skip
+    def words(self) -> str:
+        """Say the prior of a coefficient, given its hyperparameters."""
+        raise NotImplementedError
 
 
 @dataclass(frozen=True)
@@ -108,20 +107,24 @@ class Normal(CoefficientPrior):
 
     scale: Hyper = None
 
+    def words(self):
+        """Say the prior of a coefficient."""
+        return "N(0, scale²)"
+
     def _sample(self, rng, hyper, shape, sigma):
         return {"beta": np.reshape(hyper["scale"], (-1, 1)) * rng.standard_normal(shape)}
 
     def _log_elements(self, hyper, draws):
         return {"beta": log_normal(draws["beta"], hyper["scale"])}
 
-    def pymc(self, sigma, dim, centred=True):
+    def pymc(self, name, sigma, dim, centred=True):
         """Add the coefficients to the open PyMC model."""
         import pymc as pm
 
         scale = self.pymc_hyperparameters()["scale"]
         if centred:
-            return pm.Normal("beta", 0.0, scale, dims=dim)
-        return pm.Deterministic("beta", scale * pm.Normal("beta_raw", dims=dim), dims=dim)
+            return pm.Normal(name, 0.0, scale, dims=dim)
+        return pm.Deterministic(name, scale * pm.Normal(f"{name}_raw", dims=dim), dims=dim)
 
 
 @dataclass(frozen=True)
@@ -143,6 +146,10 @@ class Laplace(CoefficientPrior):
         """The Laplace scale in the units of β."""
         return scale * sigma if self.relative else scale
 
+    def words(self):
+        """Say the prior of a coefficient."""
+        return f"Laplace(0, {'scale · sigma' if self.relative else 'scale'})"
+
     def _sample(self, rng, hyper, shape, sigma):
         width = self.width(np.reshape(hyper["scale"], (-1, 1)), np.reshape(sigma, (-1, 1)))
         return {"beta": width * rng.laplace(size=shape)}
@@ -151,16 +158,15 @@ class Laplace(CoefficientPrior):
         width = self.width(hyper["scale"], np.asarray(draws["sigma"])[..., np.newaxis])
         return {"beta": -np.abs(draws["beta"]) / width - np.log(2 * width)}
 
-    def pymc(self, sigma, dim, centred=True):
+    def pymc(self, name, sigma, dim, centred=True):
         """Add the coefficients to the open PyMC model."""
         import pymc as pm
 
         width = self.width(self.pymc_hyperparameters()["scale"], sigma)
         if centred:
-            return pm.Laplace("beta", 0.0, width, dims=dim)
-        return pm.Deterministic(
-            "beta", width * pm.Laplace("beta_raw", 0.0, 1.0, dims=dim), dims=dim
-        )
+            return pm.Laplace(name, 0.0, width, dims=dim)
+        unit = pm.Laplace(f"{name}_raw", 0.0, 1.0, dims=dim)
+        return pm.Deterministic(name, width * unit, dims=dim)
 
 
 @dataclass(frozen=True)
@@ -178,6 +184,10 @@ class SpikeAndSlab(CoefficientPrior):
     def _default(self, name, reach, share):
         return Beta(1.0, 1.0) if name == "inclusion_rate" else HalfCauchy(share)
 
+    def words(self):
+        """Say the prior of a coefficient."""
+        return "0, or N(0, slab_width²) with probability inclusion_rate"
+
     def _sample(self, rng, hyper, shape, sigma):
         included = rng.random(shape) < np.reshape(hyper["inclusion_rate"], (-1, 1))
         slab = np.reshape(hyper["slab_width"], (-1, 1)) * rng.standard_normal(shape)
@@ -191,14 +201,14 @@ class SpikeAndSlab(CoefficientPrior):
         slab[included] = log_normal(np.asarray(draws["beta"])[included], width)
         return {"included": np.where(included, np.log(rate), np.log1p(-rate)), "beta": slab}
 
-    def pymc(self, sigma, dim, centred=True):
+    def pymc(self, name, sigma, dim, centred=True):
         """Add the coefficients to the open PyMC model; ``slab`` is free where included is 0."""
         import pymc as pm
 
         hyper = self.pymc_hyperparameters()
         included = pm.Bernoulli("included", hyper["inclusion_rate"], dims=dim)
         slab = pm.Normal("slab", 0.0, hyper["slab_width"], dims=dim)
-        return pm.Deterministic("beta", included * slab, dims=dim)
+        return pm.Deterministic(name, included * slab, dims=dim)
 
 
 @dataclass(frozen=True)
@@ -222,6 +232,10 @@ class Horseshoe(CoefficientPrior):
         wide = scale * local
         return wide / np.sqrt(1 + (wide / slab_width) ** 2)
 
+    def words(self):
+        """Say the prior of a coefficient."""
+        return "N(0, v), 1/v = 1/(scale · local)² + 1/slab_width², local ~ half-Cauchy(1)"
+
     def _sample(self, rng, hyper, shape, sigma):
         local = HalfCauchy(1.0).sample(rng, shape)
         sd = self.sd(local, *(np.reshape(hyper[k], (-1, 1)) for k in ("scale", "slab_width")))
@@ -234,7 +248,7 @@ class Horseshoe(CoefficientPrior):
             "beta": log_normal(draws["beta"], sd),
         }
 
-    def pymc(self, sigma, dim, centred=True):
+    def pymc(self, name, sigma, dim, centred=True):
         """Add the coefficients to the open PyMC model."""
         import pymc as pm
 
@@ -243,8 +257,8 @@ class Horseshoe(CoefficientPrior):
         wide = hyper["scale"] * local
         sd = wide / pm.math.sqrt(1 + (wide / hyper["slab_width"]) ** 2)
         if centred:
-            return pm.Normal("beta", 0.0, sd, dims=dim)
-        return pm.Deterministic("beta", sd * pm.Normal("beta_raw", dims=dim), dims=dim)
+            return pm.Normal(name, 0.0, sd, dims=dim)
+        return pm.Deterministic(name, sd * pm.Normal(f"{name}_raw", dims=dim), dims=dim)
 
 
 PRIORS: dict[str, type[CoefficientPrior]] = {

@@ -44,7 +44,7 @@ def alike(gram: np.ndarray) -> np.ndarray:
     return np.array(pairs, dtype=np.int64).reshape(-1, 2)
 
 
-class Design:
+class Gram:
     """Gram matrix, correlation and the pairs that need joint moves, shared by all chains."""
 
     def __init__(self, problem: Regression):
@@ -72,14 +72,14 @@ def gram(X: np.ndarray) -> np.ndarray:
 
 
 def chain(
-    problem: Regression, design: Design, rng: np.random.Generator, draws: int, tune: int, thin: int
+    problem: Regression, products: Gram, rng: np.random.Generator, draws: int, tune: int, thin: int
 ) -> dict[str, np.ndarray]:
     """Run one chain.
 
     Parameters
     ----------
     problem : a regression whose prior is ``SpikeAndSlab``.
-    design : its ``Design``.
+    products : its ``Gram``.
     rng : generator of this chain.
     draws, tune : draws kept, and sweeps before those from each of ``STARTS`` starts.
     thin : sweeps for each draw.
@@ -93,46 +93,46 @@ def chain(
 
     prior, alpha = problem.prior, problem.intercept
     fixed = (
-        design.gram,
-        design.correlation,
-        design.square,
-        design.pairs,
+        products.gram,
+        products.correlation,
+        products.square,
+        products.pairs,
         len(problem.y),
         _inverse_gamma(problem.noise),
         _inverse_gamma(prior.slab_width),
         _beta(prior.inclusion_rate),
         alpha.sd**2 if alpha else 0.0,
     )
-    empty, best = np.zeros(len(design.correlation)), None
+    empty, best = np.zeros(len(products.correlation)), None
     for _ in range(STARTS):
-        state = empty, _start(problem, design, rng)
+        state = empty, _start(problem, products, rng)
         if tune:
             coefficients, scales = run(rng, *fixed, tune, 1, *state)
             state = coefficients[-1], scales[-1]
-        evidence = _log_evidence(problem, design, *state)
+        evidence = _log_evidence(problem, products, *state)
         if best is None or evidence > best[0]:
             best = evidence, state
     coefficients, scales = run(rng, *fixed, draws, thin, *best[1])
     beta = coefficients[:, 1:] if alpha else coefficients
     record = {"beta": beta, "included": (beta != 0).astype(np.int8)}
     record |= {} if problem.noise_fixed else {"sigma": scales[:, 0]}
-    record |= {"intercept": coefficients[:, 0] + design.offset} if alpha else {}
+    record |= {"intercept": coefficients[:, 0] + products.offset} if alpha else {}
     hyper = {"slab_width": scales[:, 1], "inclusion_rate": scales[:, 2]}
     return record | {name: hyper[name] for name in prior.inferred}
 
 
-def _start(problem, design, rng):
+def _start(problem, products, rng):
     """Draw noise, slab width and inclusion rate to start from: all noise, a few wide slabs."""
     prior, count = problem.prior, len(problem.y)
-    spread = np.sqrt(design.square / count)
-    unit = spread / np.sqrt(np.mean(np.diag(design.gram)) / count)
+    spread = np.sqrt(products.square / count)
+    unit = spread / np.sqrt(np.mean(np.diag(products.gram)) / count)
     sigma = float(problem.noise) if problem.noise_fixed else spread * rng.uniform(0.5, 1.0)
     width = prior.fixed.get("slab_width", unit * rng.uniform(0.1, 1.0))
     rate = prior.fixed.get("inclusion_rate", min(0.5, rng.uniform(0.2, 2.0) / problem.shape[1]))
     return np.array([sigma, width, rate])
 
 
-def _log_evidence(problem, design, coefficients, scales):
+def _log_evidence(problem, products, coefficients, scales):
     """log p(y, included, scales): which coefficients are in, their values integrated out."""
     prior, alpha, (sigma, width, rate) = problem.prior, problem.intercept, scales
     beta = coefficients[1:] if alpha else coefficients
@@ -142,7 +142,7 @@ def _log_evidence(problem, design, coefficients, scales):
         X, variances = np.column_stack([np.ones(len(X)), X]), np.append(alpha.sd**2, variances)
     if not len(variances):
         X, variances = np.zeros((len(X), 1)), np.ones(1)
-    active = conditional.Design(X, problem.y - design.offset)
+    active = conditional.Factors(X, problem.y - products.offset)
     given = active.condition(active.kernel(variances), variances, sigma)
     value = given.log_marginal() + inside.sum() * np.log(rate) + np.sum(~inside) * np.log1p(-rate)
     for name, scale in (("slab_width", width), ("inclusion_rate", rate)):

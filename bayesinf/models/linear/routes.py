@@ -1,0 +1,83 @@
+"""From a ``Regression`` to draws: which route a prior has of its own, and what it leaves behind."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from bayesinf import parallel
+from bayesinf.models import problem as driver
+from bayesinf.models.linear import exact, gibbs, spike
+from bayesinf.models.linear.definition import Regression
+from bayesinf.models.linear.priors import CoefficientPrior, Normal, SpikeAndSlab
+from bayesinf.models.problem import Labels, Route, Sample
+from bayesinf.posterior import dataset
+from bayesinf.settings import Settings
+
+__all__ = ["of_prior"]
+
+# Sweeps of the spike-and-slab sampler for each draw kept: they cost less than storing the draw.
+SPIKE_THIN = 3
+
+
+def of_prior(prior: CoefficientPrior) -> dict[str, Route]:
+    """Return the routes of a prior by method, its own first."""
+    if isinstance(prior, SpikeAndSlab):  # NUTS moves in continuous spaces only
+        return {"gibbs": Route(spike_and_slab, "gibbs")}
+    own = {"exact": Route(closed_form, "exact")} if isinstance(prior, Normal) else {
+        "gibbs": Route(shrinking, "gibbs")
+    }  # fmt: skip
+    return own | {"nuts": Route(driver.nuts, "nuts")}
+
+
+def closed_form(problem: Regression, settings: Settings) -> Sample:
+    """Draw independently from the posterior under a normal prior."""
+    shape = (settings.chains, settings.draws)
+    flat, evidence = exact.draw(problem, settings.generator("exact"), shape[0] * shape[1])
+    draws = {k: v.reshape(*shape, *v.shape[1:]) for k, v in flat.items()}
+    marginal = evidence.pop("log_marginal").reshape(*shape, -1)
+    found = problem.outer(draws), _closed_form_moments(problem, evidence)
+    return Sample(*found, _marginal(problem, marginal))
+
+
+def shrinking(problem: Regression, settings: Settings) -> Sample:
+    """Run Gibbs chains under a Laplace or horseshoe prior."""
+    return _chains(
+        lambda rng: gibbs.chain(problem, rng, settings.draws, settings.tune), problem, settings
+    )
+
+
+def spike_and_slab(problem: Regression, settings: Settings) -> Sample:
+    """Run compiled Gibbs chains under a spike and slab."""
+    gram = spike.Gram(problem)
+    return _chains(
+        lambda rng: spike.chain(problem, gram, rng, settings.draws, settings.tune, SPIKE_THIN),
+        problem,
+        settings,
+    )
+
+
+def _chains(run: Callable, problem: Regression, settings: Settings) -> Sample:
+    generators = [settings.generator("chain", i) for i in range(settings.chains)]
+    label = f"{problem.model} chains"
+    chains = parallel.map(run, generators, workers=settings.workers, threads=True, label=label)
+    draws = {k: np.stack([chain[k] for chain in chains]) for k in chains[0]}
+    marginal = _marginal(problem, draws.pop("log_marginal", None))
+    return Sample(problem.outer(draws), dataset({}), marginal)
+
+
+def _marginal(problem, values):
+    return {} if values is None else {f"{problem.names.data}_marginal": values}
+
+
+def _closed_form_moments(problem, evidence):
+    """Mean and sd of each coefficient in closed form, and the condition number."""
+    name, labels = problem.names.coefficient, problem.parameters
+    named = {k.replace("beta_", f"{name}_"): v for k, v in evidence.items()}
+    vectors = [k for k, v in named.items() if np.ndim(v)]
+    return Labels(
+        dict.fromkeys(vectors, labels.dims[name]),
+        labels.coords,
+        dict.fromkeys(vectors, labels.units[name]),
+    ).group(named, sampled=False)

@@ -1,0 +1,283 @@
+"""The page: verdict, story, diagnostics, how to reload, provenance; and the gallery of pages."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+import math
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bayesinf.figures import representative, trace_rank
+from bayesinf.inference import kinds
+from bayesinf.report import sections
+from bayesinf.report.numbers import short
+from bayesinf.report.story import Picture, Story
+
+if TYPE_CHECKING:
+    import xarray as xr
+    from matplotlib.figure import Figure
+
+    from bayesinf.checks import Verdict
+
+__all__ = ["MOST_BYTES", "gallery", "png", "render", "write", "write_text"]
+
+
+MOST_BYTES = 5_000_000
+
+
+DPI = 150
+
+
+def write(
+    folder: str | os.PathLike,
+    story: Story,
+    fits: Mapping[str, xr.DataTree],
+    verdicts: Mapping[str, Verdict],
+    *,
+    command: str,
+) -> Path:
+    """Write a report: ``index.html``, ``verdict.json`` and ``figures/*.png``.
+
+    Parameters
+    ----------
+    folder : where to; made where it is missing.
+    story : the system's part.
+    fits : file stem to InferenceData.
+    verdicts : the same names to what the checks say.
+    command : the command line that makes this report again.
+
+    Returns
+    -------
+    the path of the page, which embeds its pictures and stays under 5 MB.
+    """
+    folder = Path(folder)
+    believed = all(verdict.believed for verdict in verdicts.values())
+    best = story.answer.pictures[0]
+    traces = {name: _trace_picture(name, fit) for name, fit in fits.items()}
+    chapters = _chapters(story, fits)
+    pictures = [picture for _, section in chapters for picture in section.pictures]
+    pictures += [picture for picture in traces.values() if picture]
+    names = [picture.name for picture in pictures]
+    if len(set(names)) < len(names):
+        raise ValueError(f"two pictures of one report share a name: {sorted(names)}")
+    content = {
+        "story": story,
+        "chapters": chapters,
+        "fits": fits,
+        "verdicts": verdicts,
+        "believed": believed,
+        "words": _overall(verdicts),
+        # A verdict without a remark is said in full in the diagnostics, where it is at home.
+        "remarks": {
+            name: verdict.words
+            for name, verdict in verdicts.items()
+            if not all(check.passed for check in verdict.checks)
+        },
+        "traces": traces,
+        "sampling": {name: _sampling(fit) for name, fit in fits.items()},
+        "provenance": _provenance(fits),
+        "reload": _reload(story.best or next(iter(fits), "")),
+        "command": command,
+    }
+    images = {picture.name: png(picture.figure) for picture in pictures}
+    # A page of many busy pictures is drawn coarser rather than sent heavier: bytes go about with
+    # the area, and a third is added by base64.
+    weight = sum(map(len, images.values())) * 4 / 3
+    if weight > 0.9 * MOST_BYTES:
+        dpi = DPI * math.sqrt(0.8 * MOST_BYTES / weight)
+        images = {picture.name: png(picture.figure, dpi) for picture in pictures}
+    page = render("report.html", **content, images=images)
+    (folder / "figures").mkdir(parents=True, exist_ok=True)
+    for name, image in images.items():
+        (folder / "figures" / f"{name}.png").write_bytes(image)
+    summary = {
+        "title": story.title,
+        "question": story.question,
+        "believed": believed,
+        "words": _overall(verdicts),
+        "picture": f"figures/{best.name}.png",
+        "alt": best.alt,
+        "command": command,
+        "fits": {name: verdict.to_dict() for name, verdict in verdicts.items()},
+    }
+    plain = json.dumps(summary, indent=2, ensure_ascii=False, default=lambda number: number.item())
+    write_text(folder / "verdict.json", plain)
+    return write_text(folder / "index.html", page)
+
+
+def gallery(folder: str | os.PathLike) -> Path:
+    """Write the page that shows each report of a folder by its picture, question and verdict.
+
+    Parameters
+    ----------
+    folder : holds the reports, each a folder with a ``verdict.json``. A report whose verdict is
+        missing or cannot be read is left out, and the page says so.
+
+    Returns
+    -------
+    the path of ``index.html``.
+    """
+    folder = Path(folder)
+    cards, skipped = [], []
+    for home in sorted({page.parent for page in folder.glob("*/*") if page.name in _REPORT_FILES}):
+        if home.name.startswith("."):
+            continue
+        try:
+            verdict = json.loads((home / "verdict.json").read_text(encoding="utf-8"))
+            keys = ("title", "question", "believed", "words", "picture", "alt")
+            cards.append({key: verdict[key] for key in keys} | {"home": home.name})
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            skipped.append(f"{home.name}: no readable verdict.json ({type(error).__name__})")
+    return write_text(folder / "index.html", render("gallery.html", cards=cards, skipped=skipped))
+
+
+_REPORT_FILES = ("verdict.json", "index.html")
+
+
+def _chapters(story, fits):
+    """Eyebrow and section, what the story leaves out told by the fit that carries the answer."""
+    best = story.best or next(iter(fits), None)
+    told = [
+        ("The answer", story.answer),
+        ("In numbers", story.numbers or sections.numbers(fits[best])),
+        ("The data under the posterior", story.predictive or sections.predictive(fits[best])),
+        ("The classical answer", story.classical),
+        ("Priors", story.priors or sections.priors(fits, best)),
+        *((None, section) for section in story.extra),
+    ]
+    return [(eyebrow, section) for eyebrow, section in told if section is not None]
+
+
+def _trace_picture(name, fit):
+    shown = representative(fit)
+    if not shown:
+        return None
+    caption = kinds.of(fit.attrs).caption.format(name=name)
+    alt = f"Diagnostic plots of the fit {name}, a row for each of {', '.join(shown)}."
+    return Picture(f"diagnostics_{name}", trace_rank(fit, shown), caption, alt)
+
+
+def _overall(verdicts):
+    failed = [name for name, verdict in verdicts.items() if not verdict.believed]
+    if not failed:
+        count = sum(check.required for verdict in verdicts.values() for check in verdict.checks)
+        fits = "the fit" if len(verdicts) == 1 else f"all {len(verdicts)} fits"
+        return f"Believed: {fits} passed every one of the {count} required checks."
+    sound = [name for name in verdicts if name not in failed]
+    rest = f"; {_join(sound)} passed" if sound else ""
+    return f"Not to be believed as it stands: a check failed in {_join(failed)}{rest}."
+
+
+def _join(words):
+    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"
+
+
+def _sampling(fit):
+    sizes = fit["posterior"].sizes
+    return kinds.of(fit.attrs).said(sizes["chain"], sizes["draw"])
+
+
+def _provenance(fits):
+    """Attribute to its values, one a fit, or a single one where all fits agree."""
+    keys = dict.fromkeys(key for fit in fits.values() for key in fit.attrs)
+    keys.pop("questions", None)  # the diagnostics say them, with their answers
+    rows = []
+    for key in keys:
+        values = [_attribute(key, fit.attrs.get(key)) for fit in fits.values()]
+        rows.append((key.replace("_", " "), values[:1] if len(set(values)) == 1 else values))
+    return rows
+
+
+def _attribute(key, value):
+    if isinstance(value, str) and value[:1] in "[{":
+        try:
+            value = json.loads(value)
+        except ValueError:
+            return value
+        if isinstance(value, dict):
+            return ", ".join(f"{name} {entry}" for name, entry in value.items())
+        return ", ".join(map(str, value))
+    return "–" if value is None else short(value)
+
+
+def _reload(best):
+    """Three lines that print the posterior means from the file of the fit with the answer."""
+    return (
+        "import bayesinf\n"
+        f'fit = bayesinf.load("{best}.nc")\n'
+        'print(fit.posterior.dataset.mean(["chain", "draw"]))'
+    )
+
+
+def _prose(text):
+    """Set apostrophes as such, and keep a percentage on one line."""
+    return text.replace("'", "’").replace(" %", "\N{NO-BREAK SPACE}%")
+
+
+def png(figure: Figure, dpi: float = DPI) -> bytes:
+    """Return a figure as the bytes of a PNG, without a word of what wrote it."""
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=dpi, metadata={"Software": None})
+    return buffer.getvalue()
+
+
+def _share(picture):
+    """Width of a picture, in per cent of the page's."""
+    return f"{min(100, 100 * picture.figure.get_figwidth() / 7.2):.3g}"
+
+
+def _base64(image):
+    return base64.b64encode(image).decode()
+
+
+def _table(frame):
+    """Head and rows of a DataFrame as text, and which columns hold numbers."""
+    import pandas as pd
+
+    counted = isinstance(frame.index, pd.RangeIndex) and frame.index.name is None
+    frame = frame if counted else frame.reset_index()
+    columns = [[short(cell) for cell in frame.iloc[:, k].tolist()] for k in range(frame.shape[1])]
+    numeric = [
+        any(column) and all(cell[:1] in "0123456789−+(<>≤≥≈–∞" for cell in column)
+        for column in columns
+    ]
+    names = ["" if name == "index" else str(name) for name in frame.columns]
+    return {
+        "head": list(zip(names, numeric, strict=True)),
+        "rows": [list(zip(row, numeric, strict=True)) for row in zip(*columns, strict=True)],
+        "labelled": not counted,
+    }
+
+
+def render(template: str, **content) -> str:
+    """Fill a template of this folder with what it asks for."""
+    import jinja2
+
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {
+        "table": _table,
+        "short": short,
+        "prose": _prose,
+        "share": _share,
+        "base64": _base64,
+    }
+    return environment.get_template(template).render(content)
+
+
+def write_text(path: Path, text: str) -> Path:
+    """Write all of a text or nothing."""
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial.write_text(text, encoding="utf-8")
+    os.replace(partial, path)
+    return path
