@@ -178,6 +178,10 @@ class Problem:
         """
         raise NotImplementedError
 
+    def notes(self) -> Mapping[str, xr.Dataset]:
+        """Results that travel beside every fit of this problem, as of ``posterior.annotated``."""
+        return {}
+
     def outlook(self, draws: Draws, settings: Settings) -> Outlook:
         """Look at the data from draws, (chain, draw, ...)."""
         replicas = self.replicate(draws, settings.generator("posterior predictive"))
@@ -203,7 +207,7 @@ def fit(
     settings: Settings = DEFAULT,
     *,
     system: str | None = None,
-    notes: Mapping[str, xr.Dataset] | None = None,
+    notes: Mapping[str, xr.Dataset | None] | None = None,
     attrs: Mapping[str, object] | None = None,
 ) -> xr.DataTree:
     """Run a route and fill every group, once for all families.
@@ -214,7 +218,8 @@ def fit(
     method : one of ``problem.routes``, a ``Route`` of the caller's, or None for the first.
     settings : length and seed.
     system : what the fit belongs to, for the provenance; by default the family.
-    notes : results that travel beside the fit, as of ``posterior.annotated``; the truth is one.
+    notes : results that travel beside the fit, as of ``posterior.annotated``, besides those of the
+        problem; the truth is one. What is None is left out.
     attrs : further root attributes.
 
     Returns
@@ -282,7 +287,8 @@ def fit(
             **(attrs or {}),
         },
     )
-    return annotated(found, **notes) if notes else found
+    beside = {**problem.notes(), **(notes or {})}
+    return annotated(found, **{name: one for name, one in beside.items() if one is not None})
 
 
 def nuts(problem: Problem, settings: Settings) -> Sample:

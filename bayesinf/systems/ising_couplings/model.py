@@ -100,16 +100,21 @@ def fit(
         constants=spins[["states"]].drop_attrs(deep=False),
         discrepancies={"lowest energy": lowest_energy, "spread of energies": energy_spread},
     )
-    notes = {} if truth is None else {"truth": _in_gauge(truth, X)}
+    truth = None if truth is None else _in_gauge(truth, X)
     found = driver.fit(
-        problem, method, settings, system="ising_couplings", notes=notes, attrs={"gauge": gauge}
+        problem,
+        method,
+        settings,
+        system="ising_couplings",
+        notes={"truth": truth},
+        attrs={"gauge": gauge},
     )
     if held_out is not None:
         unseen = features(held_out["states"], gauge)
         predicted = linear.predict(found, unseen, name="J", settings=settings)
         targets = held_out[["states", "energies"]].drop_attrs(deep=False)
         if truth is not None:
-            exact = unseen.values @ notes["truth"]["J"].values
+            exact = unseen.values @ truth["J"].values
             targets["exact"] = ("held_out", exact, held_out["energies"].attrs)
         found["predictions"] = xr.DataTree(predicted)
         found["predictions_constant_data"] = xr.DataTree(
