@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bayesinf.errors import FitError
+from bayesinf.inference import kinds
 from bayesinf.posterior import annotated, assemble, dataset
 from bayesinf.settings import DEFAULT, Settings
 
@@ -143,7 +144,7 @@ class Problem:
     discrepancies: Mapping[str, Callable]
     fixed: Mapping[str, float] = {}
     hyperparameters: Sequence[str] | None = None
-    questions: Sequence[object] = ()
+    questions: Sequence[kinds.Question] = ()
     attrs: Mapping[str, object] = {}
 
     @property
@@ -248,8 +249,7 @@ def fit(
     if outlook.kept is not None:
         replicas = replicas.assign_coords(draw=outlook.kept)
     fixed = {name: np.float64(value) for name, value in problem.fixed.items()}
-    asked = {"hyperparameters": problem.hyperparameters}
-    asked |= {"questions": [question.to_dict() for question in problem.questions] or None}
+    scaled = problem.hyperparameters
     found = assemble(
         {
             "posterior": problem.parameters.group(sample.draws),
@@ -275,7 +275,8 @@ def fit(
         attrs={
             "method": name,
             "priors": json.dumps(dict(problem.priors), ensure_ascii=False),
-            **{key: json.dumps(value) for key, value in asked.items() if value is not None},
+            **({} if scaled is None else {"hyperparameters": json.dumps(list(scaled))}),
+            **(kinds.declare(*problem.questions) if problem.questions else {}),
             **problem.attrs,
             **(attrs or {}),
         },

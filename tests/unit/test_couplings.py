@@ -15,8 +15,8 @@ from bayesinf.models import binary as coding
 from bayesinf.models import couplings, pairwise
 from bayesinf.models.couplings import Gaussian, Horseshoe, Laplace, Prior, named
 from bayesinf.models.pairwise import enumeration, routes
-from bayesinf.models.pairwise.definition import definition
 from bayesinf.models.pairwise.likelihood import Pairwise
+from bayesinf.models.problem import nuts
 from bayesinf.priors import HalfCauchy, LogNormal, Normal, Uniform
 from bayesinf.settings import Settings
 
@@ -238,10 +238,11 @@ def log_local(prior, r, tau):
 @shrinking
 @pytest.mark.parametrize("width", [HalfCauchy(0.5), 0.7], ids=str)
 def test_the_density_is_the_definitions(kind, width):
-    problem = Pairwise(data(3, 80), Prior(Normal(-0.3, 1.5), kind(width)))
-    prior, stream = problem.prior, rng(12)
+    prior, stream = Prior(Normal(-0.3, 1.5), kind(width)), rng(12)
+    problem = Pairwise(data(3, 80), prior)
     ours, centred, products = [], [], []
-    models = [definition(problem, centred=centred) for centred in (True, False)]
+    stated = pairwise.problem(problem.data, encoding="±1", prior=prior)
+    models = [stated.pymc(centred=centred) for centred in (True, False)]
     log_p = [m.compile_logp(jacobian=False, mode="FAST_COMPILE") for m in models]
     for _ in range(4):
         h, J, scale = stream.normal(size=3), stream.normal(size=3), stream.uniform(0.3, 1.5)
@@ -330,7 +331,10 @@ def test_a_wrong_prior_is_told_apart(two_sites):
 def test_own_sampler_and_nuts_agree(kind):
     problem = Pairwise(data(3, 60, key=4), Prior(FIELD, kind(LogNormal(0.4, 0.5))))
     theta, scale, found = draws_of(problem, draws=1200)
-    other, width, _ = draws_of(problem, routes.nuts, draws=600, tune=300)
+    stated = pairwise.problem(problem.data, encoding="±1", prior=problem.prior)
+    found_by_nuts = nuts(stated, Settings(chains=4, draws=600, tune=300)).draws
+    other = enumeration.pack(found_by_nuts["h"], found_by_nuts["J"])
+    width = found_by_nuts["scale"]
     assert not found["diverging"].any()
     pairs = [(theta[..., k], other[..., k]) for k in range(6)]
     for own, twin in [*pairs, (np.log(scale), np.log(width))]:

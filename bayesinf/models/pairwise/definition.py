@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bayesinf.errors import DataError, FitError
+from bayesinf.inference.kinds import Question
 from bayesinf.models import binary
 from bayesinf.models.binary import Moments
 from bayesinf.models.couplings import Prior, named
@@ -135,6 +136,11 @@ class BoltzmannMachine(Problem):
         from bayesinf.models.pairwise.routes import ROUTES
 
         return ROUTES
+
+    @property
+    def questions(self) -> tuple[Question, ...]:
+        """What a fit answers for whose sums are over sampled states."""
+        return () if self.found is None else self.found.questions
 
     # The data
 
