@@ -18,8 +18,8 @@ from bayesinf.models import pairwise
 from bayesinf.models.couplings import Prior, default
 from bayesinf.models.pairwise import enumeration, optimum, routes
 from bayesinf.models.pairwise.likelihood import Pairwise
-from bayesinf.priors import HalfCauchy, LogNormal, Normal, Uniform
 from bayesinf.posterior import REQUIRED_GROUPS, load, save
+from bayesinf.priors import HalfCauchy, LogNormal, Normal, Uniform
 from bayesinf.settings import Settings
 
 SHORT = Settings(draws=200, tune=150, chains=4, prior_draws=30)
