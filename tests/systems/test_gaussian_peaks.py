@@ -3,11 +3,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from bayesinf.checks import check
 from bayesinf.errors import DataError, FitError
-from bayesinf.priors import Uniform
 from bayesinf.posterior import REQUIRED_GROUPS, load, save
+from bayesinf.priors import Uniform
 from bayesinf.settings import Settings
 from bayesinf.systems import gaussian_peaks as peaks
 
@@ -93,6 +94,28 @@ def test_emcee_agrees_with_the_certified_values_of_eckerle4():
         assert float(draws.mean()) == pytest.approx(mean, abs=0.1 * sd)
         assert float(draws.std()) == pytest.approx(sd, rel=0.05)
     assert check(fit).believed
+
+
+def test_the_quadratic_approximation_has_students_width_where_the_noise_is_inferred():
+    fit = eckerle("emcee")
+    width = stats.t(35 - 3).std()  # in standard errors: 35 points, 3 parameters
+    table, errors = peaks.comparison(fit), fit["sample_stats"]
+    for name in ("center", "sigma", "height"):
+        error = float(errors[f"{name}_standard_error"][0])
+        assert table.loc[f"{name}[1]", "Laplace sd"] == pytest.approx(error * width, rel=1e-9)
+    known = peaks.certified_table(fit)
+    for name in ("center", "sigma", "amplitude"):
+        ratio = fit["posterior"][name].std() / fit["constant_data"][f"{name}_certified_sd"] / width
+        told = known.loc[f"{name}[1]", "posterior sd / (certified sd · √(ν/(ν−2)))"]
+        assert float(told) == pytest.approx(ratio.item(), abs=6e-4)
+
+
+def test_the_quadratic_approximation_has_the_standard_error_where_the_noise_is_known():
+    data = peaks.simulate(np.linspace(0, 8, 12), background_level=1.0, noise=0.3)
+    fit = peaks.fit(data["x"], data["y"], 0.3, method="emcee", settings=SHORT)
+    table = peaks.comparison(fit)
+    error = float(fit["sample_stats"]["center_standard_error"][0])
+    assert table.loc["center[1]", "Laplace sd"] == pytest.approx(error, rel=1e-9)
 
 
 def test_overlapping_peaks_defeat_the_quadratic_approximation_and_isolated_ones_do_not():

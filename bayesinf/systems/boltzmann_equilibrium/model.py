@@ -138,14 +138,14 @@ def fitted(
     attrs: Mapping[str, object] | None = None,
 ) -> xr.DataTree:
     """Fit by any route of the family, and put beside it what a report needs."""
-    states, truth = data["states"], noted(data, "truth")
+    states = data["states"]
     model = pairwise.problem(states, encoding=states.attrs["encoding"], prior=prior, bank=bank)
     found = driver.fit(
         model,
         method,
         settings,
         system="boltzmann_equilibrium",
-        notes={} if truth is None else {"truth": truth},
+        notes={"truth": noted(data, "truth")},
         attrs={
             "case": data.attrs["case"],
             "encoding_read": states.attrs["encoding_read"],
