@@ -53,7 +53,7 @@ def main(
         with run.step("posterior"):
             options = {"method": method, "bank": bank, "settings": chained}
             posterior = system.fit(population, prior, **options)
-            posterior.attrs["plan"] = said
+            posterior.attrs |= {"plan": said} if said else {}
         with run.step("maximum likelihood"):
             likelihood = system.maximum_likelihood_fit(population, bank=bank, settings=independent)
         with run.step("quick routes"):
