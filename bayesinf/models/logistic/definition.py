@@ -17,6 +17,7 @@ import numpy as np
 
 from bayesinf import parallel
 from bayesinf.errors import DataError, FitError
+from bayesinf.models import problem as driver
 from bayesinf.models.binary import ENCODINGS, known, pairs
 from bayesinf.models.couplings import Prior, named
 from bayesinf.models.logistic.likelihood import Logistic
@@ -135,9 +136,8 @@ class KineticIsing(Problem):
     @property
     def routes(self) -> dict[str, Route]:
         """Ways to the posterior by method, Hamiltonian Monte Carlo first."""
-        return {
-            name: Route(partial(_run, sampler), kind) for name, (sampler, kind) in SAMPLERS.items()
-        }
+        routes = {name: Route(partial(_run, draw), kind) for name, (draw, kind) in SAMPLERS.items()}
+        return routes | {"nuts": Route(_nuts, "nuts")}
 
     # Draws and densities
 
@@ -146,7 +146,7 @@ class KineticIsing(Problem):
         named = {"h": self.logistic.split(theta)[0], "J": self.logistic.matrix(theta)}
         return named | ({"scale": scale} if self.prior.inferred else {})
 
-    def pymc(self, *, centred: bool = True) -> pm.Model:
+    def pymc(self, *, centred: bool = False) -> pm.Model:
         """Define the model in PyMC; ``J`` is there the row of the free couplings.
 
         These are of all targets and sources, or the pairs i ≤ j where J is symmetric, without the
@@ -155,8 +155,30 @@ class KineticIsing(Problem):
         Parameters
         ----------
         centred : as of ``Prior.pymc``.
+
+        Raises
+        ------
+        FitError : no prior.
         """
-        return self.logistic.pymc(centred)
+        import pymc as pm
+        import pytensor.tensor as pt
+
+        if self.prior is None:
+            raise FitError("a model without a prior has no posterior")
+        law, steps, (i, j) = self.logistic, self.transitions, self.logistic.pairs
+        coords = {"site": np.arange(law.sites), "coupling": np.arange(law.couplings)}
+        now, then = steps.now.astype(float), steps.next.astype(float)
+        with pm.Model(coords=coords) as model:
+            h, J = self.prior.pymc("site", "coupling", centred)
+            full = pt.set_subtensor(pt.zeros((law.sites, law.sites))[i, j], J)
+            full = pt.set_subtensor(full[j, i], J) if law.symmetric else full
+            theta = h + pt.dot(now, full.T)
+            if steps.encoding == "±1":
+                log_z = pt.log(pt.cosh(theta)) + np.log(2.0)
+            else:
+                log_z = pt.softplus(theta)
+            pm.Potential("states", pt.sum(then * theta - log_z))
+        return model
 
     def sample_prior(self, rng: np.random.Generator, size: int) -> Draws:
         """Draw all parameters from the prior, (size, ...)."""
@@ -261,6 +283,14 @@ def _run(sampler, problem, settings):
     """Draw by a sampler of blocks, and name what it draws."""
     theta, scale, evidence = sampler(problem.logistic, settings)
     return Sample(problem.draws(theta, scale), evidence, problem=problem.chosen(settings))
+
+
+def _nuts(problem, settings):
+    """Draw by NUTS on the PyMC model, whose couplings stand in a row."""
+    sample, law = driver.nuts(problem, settings), problem.logistic
+    theta = law.join(sample.draws["h"], sample.draws["J"])
+    draws = problem.draws(theta, sample.draws.get("scale"))
+    return replace(sample, draws=draws, problem=problem.chosen(settings))
 
 
 def _look(view, draws, settings, stream):
