@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bayesinf.figures import COLORS, canvas, styled
+from bayesinf.figures import COLORS, canvas, interval, key, styled
 from bayesinf.posterior import noted
-from bayesinf.systems.boltzmann_kinetic.judgement import MODES
+from bayesinf.systems.boltzmann_kinetic.comparison import MODES
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -41,7 +41,7 @@ def delayed(fits: Mapping[str, xr.DataTree]) -> Figure:
         axis.set_title(name, color=LINES[name], loc="left")
     for axis in axes[1, :-1]:
         axis.set_xlabel("delayed correlation, data")
-    _corner(axes[0, 0], [("even / odd blocks", NULL)], left=True)
+    key(axes[0, 0], [("even / odd blocks", NULL)], "upper left")
     _error_bars(fig.add_subplot(grid[:, -1]), fits)
     return fig
 
@@ -58,11 +58,11 @@ def _error_bars(axis, fits):
             value = float(found["error"].sel(at))
             # What resampling adds to every squared error alike is noise of the data resampled.
             squared = found["squared"].sel(at).values
-            low, up = np.quantile(squared, [0.025, 0.975]) - squared.mean() + value**2
-            low = np.sqrt(max(low, (0.3 * value) ** 2))
-            axis.plot([low, np.sqrt(max(up, 0.0))], [-k + shift] * 2, color=LINES[name], lw=1)
+            low, _, up = np.array(interval(squared)) - squared.mean() + value**2
+            low, up = np.sqrt(max(low, (0.3 * value) ** 2)), np.sqrt(max(up, 0.0))
+            axis.plot([low, up], [-k + shift] * 2, color=LINES[name], lw=1)
             axis.plot(value, -k + shift, "o", ms=4.5, color=LINES[name])
-            ends += [low, np.sqrt(max(up, 0.0)), value]
+            ends += [low, up, value]
     ends = np.array(ends)[np.array(ends) > 0]
     axis.set_xscale("log")
     axis.set_xlim(0.7 * ends.min(), 1.4 * ends.max())
@@ -73,8 +73,8 @@ def _error_bars(axis, fits):
     for k in range(2, len(rows), 2):
         axis.axhline(0.5 - k, color=NULL, lw=0.5)
     axis.set_ylim(0.6 - len(rows), 0.6)
-    axis.set_yticks([-k for k in range(len(rows))],
-                    [f"{s},\n{m}" for s, m in rows], fontsize=7.5)  # fmt: skip
+    names = [f"{part},\n{mode}" for part, mode in rows]
+    axis.set_yticks(-np.arange(len(rows)), names, fontsize=7.5)
     axis.tick_params(axis="y", length=0)
     axis.xaxis.set_major_formatter("{x:g}")
     axis.set_xlabel("error / sampling error")
@@ -87,13 +87,17 @@ def statistics(fits: Mapping[str, xr.DataTree], mode: str = "running freely") ->
     first = next(iter(fits.values()))
     seen = noted(first, "observed")
     fig, axes = canvas(2, 4, height=4.6, height_ratios=(1, 0.85))
-    titles = {"mean": "means", "equal": "correlations,\nsame time",
-              "delayed": "correlations,\none step apart"}  # fmt: skip
+    titles = {
+        "mean": "means",
+        "equal": "correlations,\nsame time",
+        "delayed": "correlations,\none step apart",
+    }
     for column, (name, title) in zip(axes.T, titles.items(), strict=False):
         top, bottom = column
-        whole = _distinct(name, seen[name].sel(part="all").values)
-        parts = {part: _distinct(name, seen[name].sel(part=part).values)
-                 for part in seen["part"].values}  # fmt: skip
+        parts = {
+            part: _distinct(name, seen[name].sel(part=part).values) for part in seen["part"].values
+        }
+        whole = parts["all"]
         _scatter(top, parts["even"], parts["odd"], NULL)
         error = _distinct(name, seen[f"{name}_se"].values)
         for one, other, style in (("even", "odd", "-"), ("first half", "second half", (0, (3, 2)))):
@@ -110,8 +114,8 @@ def statistics(fits: Mapping[str, xr.DataTree], mode: str = "running freely") ->
         bottom.set_xlim(0, SPREAD)
         bottom.set_ylim(0, 1.02)
     words = [*((n, LINES[n]) for n in fits), ("even / odd blocks", NULL)]
-    _corner(axes[0, 0], words, left=True)
-    _corner(axes[1, 0], [("even / odd", NULL), ("dashed: halves", NULL)])
+    key(axes[0, 0], words, "upper left")
+    key(axes[1, 0], [("even / odd", NULL), ("dashed: halves", NULL)])
     axes[0, 0].set_ylabel("model")
     axes[1, 0].set_ylabel("share at least so far off")
     _population(axes[0, 3], axes[1, 3], fits, seen, mode)
@@ -126,8 +130,10 @@ def _population(top, bottom, fits, seen, mode):
     last = min(int(np.flatnonzero(whole)[-1]) + 1, len(whole) - 1)
     number = np.arange(last + 1)
     floor = 0.3 * whole[whole > 0].min()
-    draw = lambda axis, values, **look: axis.plot(
-        number, np.where(values > 0, values, np.nan)[: last + 1], **look)  # fmt: skip
+
+    def draw(axis, values, **look):
+        axis.plot(number, np.where(values > 0, values, np.nan)[: last + 1], **look)
+
     for part in ("first half", "second half"):
         draw(top, parts.sel(part=part).values, color=NULL, lw=1)
     for name, fit in fits.items():
@@ -150,8 +156,7 @@ def _population(top, bottom, fits, seen, mode):
     for axis in (top, bottom):
         axis.set_xlim(-0.5, last + 0.5)
         axis.set_xlabel("K")
-    bottom.annotate("model / data", (0, 1), (4, -4), xycoords="axes fraction", va="top",
-                    textcoords="offset points", color=COLORS["data"])  # fmt: skip
+    key(bottom, {"model / data": "data"}, "upper left")
 
 
 @styled
@@ -173,7 +178,7 @@ def classical(fits: Mapping[str, xr.DataTree]) -> Figure:
     left.set_xlabel(f"iteration of gradient descent, η = {float(found['rate']):g}")
     below = "its top" if ml else "that of the posterior mean"
     left.set_ylabel(f"log likelihood for each transition,\nbelow {below}")
-    _corner(left, [(which, LINES[which]) for which in fits])
+    key(left, [(which, LINES[which]) for which in fits])
     mean = fit["posterior"]["J"].mean(("chain", "draw")).values.ravel()
     descent = found["descent_J"].values.ravel()
     best = found["newton_J"].values.ravel() if ml else None
@@ -188,7 +193,7 @@ def classical(fits: Mapping[str, xr.DataTree]) -> Figure:
         middle.set_xlabel("J, posterior mean")
         words = [("descent", COLORS["classical"])]
     middle.set_ylabel(f"J, {name} model")
-    _corner(middle, words, left=True)
+    key(middle, words, "upper left")
     _diagonal(middle)
     if truth is not None:
         known = truth["J"].values.ravel()
@@ -197,7 +202,7 @@ def classical(fits: Mapping[str, xr.DataTree]) -> Figure:
             _scatter(others[1], known, best, COLORS["classical"], mfc="none", mew=0.6, ms=3.5)
         words = [("posterior mean", LINES[name])]
         words += [("maximum likelihood", COLORS["classical"])] if ml else []
-        _corner(others[1], words, left=True)
+        key(others[1], words, "upper left")
         others[1].set_xlabel("J, truth")
         _diagonal(others[1])
     return fig
@@ -218,8 +223,11 @@ def couplings(fits: Mapping[str, xr.DataTree]) -> Figure:
     if truth is not None:
         known = truth["J"].values
         left.plot(known[i, j], known[j, i], "o", ms=4, mfc="none", mew=0.8, color=COLORS["truth"])
-        _corner(left, [("posterior mean ± sd", LINES["asymmetric"]), ("truth", COLORS["truth"])],
-                left=True)  # fmt: skip
+        key(
+            left,
+            [("posterior mean ± sd", LINES["asymmetric"]), ("truth", COLORS["truth"])],
+            "upper left",
+        )
     _diagonal(left)
     left.set_xlabel("J from j to i")
     left.set_ylabel("J from i to j")
@@ -239,7 +247,7 @@ def couplings(fits: Mapping[str, xr.DataTree]) -> Figure:
     words = [(name, LINES[name]) for name in fits]
     if np.any(np.diag(mean) != 0):
         words.append(("ticks: self-couplings", COLORS["data"]))
-    _corner(right, words, left=True)
+    key(right, words, "upper left")
     return fig
 
 
@@ -282,14 +290,3 @@ def _spread(axis, away, error, color, **look):
     away = np.sort(np.abs(away[error > 0] / error[error > 0]))
     share = 1 - np.arange(len(away)) / len(away)
     axis.step(np.r_[0, away], np.r_[1, share], where="pre", color=color, lw=1.3, **look)
-
-
-def _corner(axis, words, low=False, left=False):
-    """Write words, each in its colour, into a corner."""
-    words = words[::-1] if low else words
-    for k, (word, color) in enumerate(words):
-        at, shift = (0.0 if left else 1.0, 0.0 if low else 1.0), (4 if left else -4)
-        step = (4 + 12 * k) if low else (-4 - 12 * k)
-        axis.annotate(word, at, (shift, step), color=color, ha="left" if left else "right",
-                      va="bottom" if low else "top", xycoords="axes fraction",
-                      textcoords="offset points", fontsize=8)  # fmt: skip
