@@ -1025,6 +1025,23 @@ def test_replicas_and_residuals_are_what_they_say(encoding):
     assert (seen[0].discrepancy != seen[1].discrepancy).any()
 
 
+@both
+def test_next_states_are_replicated_and_fitted_in_place_of_those_observed(encoding):
+    problem = logistic.KineticIsing(problem_of(encoding, self_coupling=False, times=700))
+    draws = problem.sample_prior(rng(16), 40)
+    replicas = problem.replicate(draws, rng(17))["next"]
+    steps, low = problem.transitions, ENCODINGS[encoding]
+    theta = draws["h"][:, None] + np.einsum("kij,tj->kti", draws["J"], steps.now)
+    chance = 1 / (1 + np.exp(-(1 - low) * theta))
+    assert replicas.shape == chance.shape and set(np.unique(replicas)) == {low, 1}
+    away = ((replicas == 1) - chance).sum(axis=1) / np.sqrt((chance * (1 - chance)).sum(axis=1))
+    assert abs(away.mean()) < LIMIT / math.sqrt(away.size) and 0.8 < away.std() < 1.2
+    other = problem.observing({"next": replicas[0]})
+    assert (other.transitions.now == steps.now).all() and other.attrs == problem.attrs
+    told = other.log_likelihood({name: value[0] for name, value in draws.items()})["states"]
+    np.testing.assert_allclose(told, np.log(np.where(replicas == 1, chance, 1 - chance))[0].sum(-1))
+
+
 def test_what_the_model_leaves_out_is_found():
     # All sites share a hidden input, so they fire together more than each on its own would.
     generator = rng(15)

@@ -19,7 +19,7 @@ import numpy as np
 from bayesinf import parallel, posterior
 from bayesinf.models import logistic
 from bayesinf.models.binary import nulls
-from bayesinf.posterior import annotated
+from bayesinf.posterior import annotated, noted
 from bayesinf.settings import DEFAULT, Settings
 from bayesinf.systems.boltzmann_kinetic.data import evolve
 from bayesinf.systems.boltzmann_kinetic.model import split, thinned, transitions
@@ -64,7 +64,7 @@ def compared(
     Returns
     -------
     the fits with ``observed`` and ``predicted`` (``reproduce``), ``error`` (``errors``), and, in
-    the last of them, ``comparison`` (``scores``).
+    the last of them, ``comparison`` (``scores``) and ``nearer`` (``better`` than the first).
     """
     steps = transitions(dataset)
     unseen = split(steps) if refits else None
@@ -86,9 +86,10 @@ def compared(
         found = errors(predicted, seen, far, settings.generator("resample"))
         whole = predicted["all data"].assign_coords(label)
         results[name] = annotated(fit, observed=observed, predicted=whole, error=found)
-    last = list(fits)[-1]
+    first, *_, last = fits
+    nearer = better(*(noted(results[name], "error") for name in (last, first)))
     comparison = scores(fits, steps, refits, unseen)
-    return results | {last: annotated(results[last], comparison=comparison)}
+    return results | {last: annotated(results[last], comparison=comparison, nearer=nearer)}
 
 
 def observations(seen: Sums) -> dict[str, Statistics]:

@@ -113,8 +113,7 @@ def statistics(fits: Mapping[str, xr.DataTree], mode: str = "running freely") ->
         bottom.set_xlabel("|model − data| / error")
         bottom.set_xlim(0, SPREAD)
         bottom.set_ylim(0, 1.02)
-    words = [*((n, LINES[n]) for n in fits), ("even / odd blocks", NULL)]
-    key(axes[0, 0], words, "upper left")
+    key(axes[0, 0], LINES | {"even / odd": NULL}, "upper left")
     key(axes[1, 0], [("even / odd", NULL), ("dashed: halves", NULL)])
     axes[0, 0].set_ylabel("model")
     axes[1, 0].set_ylabel("share at least so far off")
@@ -164,89 +163,83 @@ def classical(fits: Mapping[str, xr.DataTree]) -> Figure:
     """Draw the classical descent against the top, and couplings against couplings."""
     name, fit = list(fits.items())[-1]
     found, truth = noted(fit, "classical"), noted(fit, "truth")
-    ml = all("top" in noted(one, "classical") for one in fits.values())
-    fig, axes = canvas(1, 3 if truth is not None else 2, height=2.9)
-    left, *others = axes
-    heights = noted(fit, "comparison")["at_mean"]
-    for which, one in fits.items():
-        path = noted(one, "classical")
-        count = int(one["constant_data"]["transitions"])
-        top = float(path["top"] if ml else heights.sel(model=which))
-        away = (top - path["log_likelihood"].values) / count
-        left.plot(np.arange(len(away)), away, color=LINES[which])
-    left.set_yscale("log")
-    left.set_xlabel(f"iteration of gradient descent, η = {float(found['rate']):g}")
-    below = "its top" if ml else "that of the posterior mean"
-    left.set_ylabel(f"log likelihood for each transition,\nbelow {below}")
-    key(left, [(which, LINES[which]) for which in fits])
-    mean = fit["posterior"]["J"].mean(("chain", "draw")).values.ravel()
-    descent = found["descent_J"].values.ravel()
-    best = found["newton_J"].values.ravel() if ml else None
-    middle = others[0]
-    if ml:
-        _scatter(middle, best, mean, LINES[name])
-        _scatter(middle, best, descent, COLORS["classical"], mfc="none", mew=0.6, ms=3.5)
-        middle.set_xlabel("J, maximum likelihood (Newton)")
-        words = [("posterior mean", LINES[name]), ("descent", COLORS["classical"])]
-    else:
-        _scatter(middle, mean, descent, COLORS["classical"], mfc="none", mew=0.6, ms=3.5)
-        middle.set_xlabel("J, posterior mean")
-        words = [("descent", COLORS["classical"])]
-    middle.set_ylabel(f"J, {name} model")
-    key(middle, words, "upper left")
-    _diagonal(middle)
+    has_top = all("top" in noted(one, "classical") for one in fits.values())
+    J = {"posterior mean": fit["posterior"]["J"].mean(("chain", "draw"))}
+    J |= {"maximum likelihood": found["newton_J"]} if has_top else {}
+    fig, (left, *others) = canvas(1, 3 if truth is not None else 2, height=2.9)
+    _descent(left, fits, has_top)
+    *shown, across = J
+    _against(
+        others[0], J[across], {word: J[word] for word in shown} | {"descent": found["descent_J"]}
+    )
+    others[0].set_xlabel(f"J, {across}{' (Newton)' if has_top else ''}")
+    others[0].set_ylabel(f"J, {name} model")
     if truth is not None:
-        known = truth["J"].values.ravel()
-        _scatter(others[1], known, mean, LINES[name])
-        if ml:
-            _scatter(others[1], known, best, COLORS["classical"], mfc="none", mew=0.6, ms=3.5)
-        words = [("posterior mean", LINES[name])]
-        words += [("maximum likelihood", COLORS["classical"])] if ml else []
-        key(others[1], words, "upper left")
+        _against(others[1], truth["J"], J)
         others[1].set_xlabel("J, truth")
-        _diagonal(others[1])
     return fig
+
+
+def _descent(axis, fits, has_top):
+    """How far the likelihood of the descent is below its top, or that of the posterior mean."""
+    at_mean = noted(list(fits.values())[-1], "comparison")["at_mean"]
+    for name, fit in fits.items():
+        path = noted(fit, "classical")
+        top = float(path["top"] if has_top else at_mean.sel(model=name))
+        away = (top - path["log_likelihood"].values) / int(fit["constant_data"]["transitions"])
+        axis.plot(np.arange(len(away)), away, color=LINES[name])
+    axis.set_yscale("log")
+    axis.set_xlabel(f"iteration of gradient descent, η = {float(path['rate']):g}")
+    below = "its top" if has_top else "that of the posterior mean"
+    axis.set_ylabel(f"log likelihood for each transition,\nbelow {below}")
+    key(axis, {name: LINES[name] for name in fits})
+
+
+def _against(axis, x, estimates):
+    """Couplings by several estimates against others: the posterior's filled, the rest as rings."""
+    colors = {}
+    for word, y in estimates.items():
+        filled = word == "posterior mean"
+        colors[word] = COLORS["posterior" if filled else "classical"]
+        look = {} if filled else {"mfc": "none", "mew": 0.6, "ms": 3.5}
+        _scatter(axis, x.values.ravel(), y.values.ravel(), colors[word], **look)
+    key(axis, colors, "upper left")
+    _diagonal(axis)
 
 
 @styled
 def couplings(fits: Mapping[str, xr.DataTree]) -> Figure:
     """Draw each coupling against the one that goes back, and the couplings with themselves."""
     fig, (left, right) = canvas(1, 2, height=3.1)
-    fit = fits["asymmetric"]
-    J = fit["posterior"]["J"]
+    J, truth = fits["asymmetric"]["posterior"]["J"], noted(fits["asymmetric"], "truth")
     mean, sd = (getattr(J, what)(("chain", "draw")).values for what in ("mean", "std"))
     i, j = np.triu_indices(len(mean), 1)
     pick = _picked(i.size)
-    left.errorbar(mean[i, j][pick], mean[j, i][pick], sd[j, i][pick], sd[i, j][pick], fmt="o",
-                  ms=2.2, lw=0.4, color=LINES["asymmetric"], alpha=_alpha(i.size))  # fmt: skip
-    truth = noted(fit, "truth")
+    there, back = (i[pick], j[pick]), (j[pick], i[pick])
+    look = {"ms": 2.2, "lw": 0.4, "color": LINES["asymmetric"], "alpha": _alpha(i.size)}
+    left.errorbar(mean[there], mean[back], sd[back], sd[there], fmt="o", **look)
     if truth is not None:
-        known = truth["J"].values
-        left.plot(known[i, j], known[j, i], "o", ms=4, mfc="none", mew=0.8, color=COLORS["truth"])
-        key(
-            left,
-            [("posterior mean ± sd", LINES["asymmetric"]), ("truth", COLORS["truth"])],
-            "upper left",
-        )
+        known, ring = truth["J"].values, {"ms": 4, "mfc": "none", "mew": 0.8}
+        left.plot(known[i, j], known[j, i], "o", color=COLORS["truth"], **ring)
+        key(left, {"posterior mean ± sd": LINES["asymmetric"], "truth": "truth"}, "upper left")
     _diagonal(left)
     left.set_xlabel("J from j to i")
     left.set_ylabel("J from i to j")
     left.set_title("asymmetric model, there and back", loc="left")
-    width = {n: f["posterior"]["J"].mean(("chain", "draw")).values for n, f in fits.items()}
-    off = ~np.eye(len(mean), dtype=bool)
-    reach = max(np.abs(m).max() for m in width.values()) or 1.0
-    bins = np.linspace(-reach, reach, 41)
-    for k, (name, m) in enumerate(width.items()):
-        right.hist(m[off], bins, density=True, histtype="step", color=LINES[name], lw=1.3)
-        own = np.diag(m)
+    means = {n: fit["posterior"]["J"].mean(("chain", "draw")).values for n, fit in fits.items()}
+    reach = max(np.abs(matrix).max() for matrix in means.values()) or 1.0
+    words = {name: LINES[name] for name in fits}
+    for k, (name, matrix) in enumerate(means.items()):
+        look, own = {"color": LINES[name]}, np.diag(matrix)
+        off = matrix[~np.eye(len(matrix), dtype=bool)]
+        bins = np.linspace(-reach, reach, 41)
+        right.hist(off, bins, density=True, histtype="step", lw=1.3, **look)
         if np.any(own != 0):
-            right.plot(own, np.full(len(own), 0.03 * (k + 1)), "|", ms=7, color=LINES[name],
-                       transform=right.get_xaxis_transform())  # fmt: skip
+            look |= {"ms": 7, "transform": right.get_xaxis_transform()}
+            right.plot(own, np.full(len(own), 0.03 * (k + 1)), "|", **look)
+            words["ticks: self-couplings"] = "data"
     right.set_xlabel("J, posterior mean")
     right.set_ylabel("density, between sites")
-    words = [(name, LINES[name]) for name in fits]
-    if np.any(np.diag(mean) != 0):
-        words.append(("ticks: self-couplings", COLORS["data"]))
     key(right, words, "upper left")
     return fig
 

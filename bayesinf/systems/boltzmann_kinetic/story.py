@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Mapping
 from dataclasses import replace
@@ -14,7 +15,6 @@ from bayesinf.models.couplings import HELD, held_by_prior
 from bayesinf.posterior import noted
 from bayesinf.report import Picture, Section, Story, Table, number, sections
 from bayesinf.systems.boltzmann_kinetic import figures
-from bayesinf.systems.boltzmann_kinetic.comparison import better
 from bayesinf.systems.boltzmann_kinetic.model import MODELS
 
 if TYPE_CHECKING:
@@ -139,26 +139,27 @@ def _predictive(fits):
 
 def _answer(fits):
     """Which model is nearer to the delayed correlations, and how sure that is."""
-    one, other = (noted(fits[name], "error") for name in ("asymmetric", "symmetric"))
-    compared, part = better(one, other), str(one["set"].values[-1])
-    said, nearer = [], 0.0
+    errors, nearer = _errors(fits)
+    part, resamples = str(nearer["set"].values[-1]), errors["asymmetric"].sizes["resample"]
+    said, least = [], 0.0
     for mode, opening in (
         ("one step ahead", "Given each state of the data, "),
         ("running freely", "Running freely from the first states, "),
     ):
         at = {"set": part, "mode": mode}
-        values = [float(found["error"].sel(at)) for found in (one, other)]
-        chance = float(compared["probability"].sel(at))
+        values = {name: float(found["error"].sel(at)) for name, found in errors.items()}
+        chance = float(nearer["probability"].sel(at))
         winner = "asymmetric" if chance >= 0.5 else "symmetric"
-        sure = _sure(max(chance, 1 - chance), one.sizes["resample"])
+        sure = _sure(max(chance, 1 - chance), resamples)
         said.append(
-            f"{opening}the asymmetric model misses the delayed correlations by {values[0]:.2f} "
-            f"sampling errors and the symmetric one by {values[1]:.2f}: the {winner} model "
-            f"captures them better with probability {sure}."
+            f"{opening}the asymmetric model misses the delayed correlations by "
+            f"{values['asymmetric']:.2f} sampling errors and the symmetric one by "
+            f"{values['symmetric']:.2f}: the {winner} model captures them better with probability "
+            f"{sure}."
         )
-        nearer = min(values)
+        least = min(values.values())
     of = "repeats that were held out" if part == "held out" else "the data that they were fitted to"
-    if nearer > FAR:
+    if least > FAR:
         on = {
             f"under the {name} model": noted(fit, "predicted")["population"].sel(mode=mode)
             for name, fit in fits.items()
@@ -234,26 +235,27 @@ def _cost(fits):
 def _error_table(fits):
     import pandas as pd
 
-    one, other = (noted(fits[name], "error") for name in ("asymmetric", "symmetric"))
-    compared = better(one, other)
+    errors, nearer = _errors(fits)
     rows = {}
-    for part in one["set"].values:
-        for mode in one["mode"].values:
-            at = {"set": part, "mode": mode}
-            rows[f"{part}, {mode}"] = {
-                "symmetric": f"{float(other['error'].sel(at)):.2f}",
-                "asymmetric": f"{float(one['error'].sel(at)):.2f}",
-                "difference of squares": number(
-                    *(float(compared[n].sel(at)) for n in ("difference", "se"))
-                ),
-                "asymmetric nearer": f"{float(compared['probability'].sel(at)):.3f}",
-            }
+    for part, mode in itertools.product(nearer["set"].values, nearer["mode"].values):
+        at = nearer.sel(set=part, mode=mode)
+        rows[f"{part}, {mode}"] = {
+            **{name: f"{float(e['error'].sel(at.coords)):.2f}" for name, e in errors.items()},
+            "difference of squares": number(float(at["difference"]), float(at["se"])),
+            "asymmetric nearer": f"{float(at['probability']):.3f}",
+        }
     null = {"halves": "first against second half", "even/odd": "even against odd blocks"}
     for name, words in null.items():
-        value = f"{float(one['null'].sel(parting=name)):.2f}"
+        value = f"{float(errors['asymmetric']['null'].sel(parting=name)):.2f}"
         rows[f"data: {words}"] = dict.fromkeys(MODELS, value)
     frame = pd.DataFrame.from_dict(rows, orient="index").rename_axis("delayed correlations")
     return frame.fillna("–")
+
+
+def _errors(fits):
+    """Errors of the delayed correlations by model, and which model is nearer to the data."""
+    errors = {name: noted(fit, "error") for name, fit in fits.items()}
+    return errors, noted(fits["asymmetric"], "nearer")
 
 
 def _score_table(fit):
