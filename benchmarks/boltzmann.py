@@ -379,7 +379,7 @@ def kinetic_errors(g, settings, sites, steps):
 
     rng = settings.generator("literature", g)
     data = glauber.simulate(sites, steps, 1, width=g, start="ones", rng=rng)
-    moves, truth = glauber.transitions(data), data["J"].values
+    moves, truth = glauber.transitions(data), data["truth.J"].values
     error = lambda J: float(np.mean((J - truth) ** 2))
     known = Prior(h=Normal(0.0, 0.01), J=Normal(0.0, g / np.sqrt(sites)))
     mode = logistic.maximum_likelihood(moves, prior=known)
