@@ -1,6 +1,6 @@
 """bayesinf: a probabilistic inference workflow in which every fit is a posterior.
 
-    data.py        a file -> labelled xarray.Dataset with units
+    data/          a file -> labelled xarray.Dataset with units
     systems/       the physics: simulate, features, priors, which model
     models/        likelihood and prior, defined once in PyMC, and this family's own fast routes
     inference/     routes that need a log density and nothing else

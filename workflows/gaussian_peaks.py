@@ -68,10 +68,10 @@ def main(
 
 def own_spectrum(path, x, y, error):
     """Read a file of the user's."""
-    from bayesinf.data import curve
+    from bayesinf.data import axes, curve
 
-    read = curve(path, *map(workflow.column, (x, y, error)))
-    return {"x": read["x"], "y": read["y"], "error": read.get("error"), "case": path.name}
+    read = axes(curve(path, *map(workflow.column, (x, y, error))))
+    return dict(zip(("x", "y", "error"), read, strict=True), case=path.name)
 
 
 def shipped_spectra(case):

@@ -157,6 +157,7 @@ def fit(
     if error is not None and np.size(error) == 1:
         error = np.full(np.shape(y), float(error))
     data = curve_from_arrays(x, y, error)
+    data = data.rename({data.attrs["x"]: "x", data.attrs["y"]: "y"})
     origin = float(data["x"].min()) if origin is None else float(origin)
     model, params = lmfit_model(peaks, background, shape, origin)
     of_kind = default_priors(data, background, shape)

@@ -90,11 +90,10 @@ def read(path) -> xr.Dataset:
     ----------
     path : NPZ, MAT, netCDF or CSV, as ``bayesinf.data.spins`` reads them.
     """
-    spins = reading.spins(path)
-    everything = reading.read(path)
-    sites = spins.sizes["site"]
-    if "couplings" in everything and everything["couplings"].shape == (sites, sites):
-        matrix = everything["couplings"].values.astype(float)
+    spins = reading.spins(path, also=("couplings",))
+    matrix = spins["couplings"].values.astype(float) if "couplings" in spins else np.empty(0)
+    spins = spins.drop_vars("couplings", errors="ignore")
+    if matrix.shape == 2 * (spins.sizes["site"],):
         spins = spins.assign(couplings=(("site", "partner"), matrix, {"units": "1"}))
     return spins
 

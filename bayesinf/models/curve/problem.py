@@ -47,7 +47,8 @@ class Problem:
             error = np.full(np.shape(y), float(error))
         self.inferred = error is None  # the noise
         self.free = free(params)
-        self.data = curve_from_arrays(x, y, error, least=len(self.free) + 1)
+        found = curve_from_arrays(x, y, error, least=len(self.free) + 1)
+        self.data = found.rename({found.attrs["x"]: "x", found.attrs["y"]: "y"})
         x, self.y, self.error = (
             self.data[name].values.astype(float) if name in self.data else None
             for name in ("x", "y", "error")

@@ -48,7 +48,8 @@ class Regression:
 
         if error is not None and np.ndim(error) == 0:
             error = np.full(np.shape(y), float(error))
-        self.data = curve_from_arrays(x, y, error)
+        found = curve_from_arrays(x, y, error)
+        self.data = found.rename({found.attrs["x"]: "x", found.attrs["y"]: "y"})
         self.x, self.y = (self.data[name].values.astype(float) for name in ("x", "y"))
         if np.ptp(self.y) == 0:
             raise DataError("y does not vary", expected="a curve", found=f"{self.y[0]} throughout")

@@ -109,7 +109,10 @@ def read(
     """
     from bayesinf import data
 
-    raster = data.raster(path, sites=cells, repeats=repeats, encoding=encoding, axes=axes)
+    also = ("h", "J") if Path(path).suffix.lower() in WITH_TRUTH else ()
+    raster = data.raster(
+        path, sites=cells, repeats=repeats, encoding=encoding, axes=axes, also=also
+    )
     states = raster["states"]
     count, times, sites = states.shape
     if sites < 2:
@@ -118,11 +121,9 @@ def read(
                         remedy="choose more with --cells" if cells else None)  # fmt: skip
     read_as, target = states.attrs["encoding_read"], states.attrs["encoding"]
     truth = (None, None)
-    if Path(path).suffix.lower() in WITH_TRUTH:
-        file = data.read(path)
-        found = [file[name].values for name in ("h", "J") if name in file.variables]
-        if [array.shape for array in found] == [(sites,), (sites * (sites - 1) // 2,)]:
-            truth = binary.convert(*found, read_as, target)[:2]
+    found = [raster[name].values for name in also if name in raster]
+    if [array.shape for array in found] == [(sites,), (sites * (sites - 1) // 2,)]:
+        truth = binary.convert(*found, read_as, target)[:2]
     flat = states.values.reshape(count * times, sites)
     result = _labelled(flat, raster["site"].values, target, *truth)
     return result.assign_coords(

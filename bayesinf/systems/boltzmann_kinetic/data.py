@@ -154,10 +154,13 @@ def read(
     ------
     DataError : as of ``bayesinf.data.raster``; a single time.
     """
-    found = reading.raster(path, sites=sites, repeats=repeats, encoding=encoding, axes=axes)
+    found = reading.raster(
+        path, sites=sites, repeats=repeats, encoding=encoding, axes=axes, also=("h", "J")
+    )
+    truth = {name: found[name].values for name in ("h", "J") if name in found}
+    found = found.drop_vars(truth)
     # By the file's name, not by ``found.source``, which the coordinate of the couplings would hide.
     found.attrs = {"source": Path(path).name, "case": Path(path).name}
-    truth = {n: v.values for n, v in reading.read(path).items() if n in ("h", "J")}
     count = found.sizes["site"]
     if {n: v.shape for n, v in truth.items()} != {"h": (count,), "J": (count, count)}:
         return found

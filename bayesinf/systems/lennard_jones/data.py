@@ -77,26 +77,28 @@ def read(
     """
     from bayesinf import data
 
-    names = list(data.read(path).data_vars)
-    known = lambda wanted: next((n for n in names if n.lower() in wanted), None)
     found = data.curve(
         path,
-        distance or known(("r", "distance", "distances", "separation")),
-        energy or known(("u", "v", "e", "energy", "energies", "potential")),
+        distance,
+        energy,
         error,
+        x_names=("r", "distance", "distances", "separation"),
+        y_names=("u", "v", "e", "energy", "energies", "potential"),
     )
-    columns = (("x", distance_unit, DISTANCE_UNITS), ("y", energy_unit, ENERGY_UNITS))
-    units = [_unit(path, found[name], given, table) for name, given, table in columns]
-    validated(found["x"].values, found["y"].values, path)
-    bars = found["error"].values if "error" in found else None
-    if bars is not None and found["error"].units not in (found["y"].units, units[1]):
+    r, u, bars = data.axes(found)
+    units = [
+        _unit(path, r, distance_unit, DISTANCE_UNITS),
+        _unit(path, u, energy_unit, ENERGY_UNITS),
+    ]
+    validated(r.values, u.values, path)
+    if bars is not None and bars.units not in (u.units, units[1]):
         raise DataError(
             "the error bars have another unit than the energies", source=path,
-            where=f"column {found['error'].attrs.get('long_name', 'error')}",
-            expected=units[1], found=found["error"].units, remedy="convert the column",
+            where=f"column {bars.attrs['long_name']}",
+            expected=units[1], found=bars.units, remedy="convert the column",
         )  # fmt: skip
     every = np.ones(found.sizes["point"], dtype=bool)
-    return _labelled(found["x"].values, found["y"].values, bars, *units, every, Path(path).name, "")
+    return _labelled(r, u, bars, *units, every, Path(path).name, "")
 
 
 def argon(path: str | Path) -> xr.Dataset:
@@ -129,7 +131,7 @@ def _unit(path, column, given, table):
         raise DataError(
             f"the unit of the {what} is {'unknown' if unit else 'missing'}",
             source=path,
-            where=f"column {column.attrs.get('long_name', column.name)}",
+            where=f"column {column.attrs['long_name']}",
             expected=f"one of {', '.join(table)}",
             found=unit or "none",
             remedy=f"name it in the header, as in '{'r (Å)' if what == 'distance' else 'U (K)'}', "

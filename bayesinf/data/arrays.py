@@ -1,0 +1,129 @@
+"""Arrays as every reader checks them: labelled, of one length, finite, each refusal with its place.
+
+What cannot be used is refused by a DataError that names the entry as the reader knows it: the row
+of the file where that is known, else counted from 1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from bayesinf.errors import DataError
+
+if TYPE_CHECKING:
+    import xarray as xr
+    from numpy.typing import ArrayLike
+
+
+def number(cell: str) -> float | None:
+    """Return the number that a cell of text holds, NaN for NA, None where it is none."""
+    try:
+        return float(cell)
+    except ValueError:
+        return np.nan if cell.upper() in ("NA", "N/A") else None
+
+
+def listing(names: Iterable[str]) -> str:
+    """Write names in a row; of many the first and the last."""
+    names = list(map(str, names))
+    few = names if len(names) <= 12 else [*names[:9], "...", names[-1]]
+    return f"{', '.join(few)} ({len(names)} in all)" if len(names) > 12 else ", ".join(few)
+
+
+def labelled(values: ArrayLike | xr.DataArray, name: str, source) -> xr.DataArray:
+    """Label an array; one that has a name keeps it."""
+    import xarray as xr
+
+    if isinstance(values, xr.DataArray):
+        return values if values.name is not None else values.rename(name)
+    try:
+        if np.ma.isMaskedArray(values):
+            values = np.ma.filled(values.astype(float), np.nan)
+        return xr.DataArray(np.asarray(values), name=name)
+    except ValueError as error:
+        raise DataError(
+            "the rows differ in length", source=source, where=name, expected="an array"
+        ) from error
+
+
+def vector(values: ArrayLike | xr.DataArray, name: str, source) -> xr.DataArray:
+    """Label an array of one axis."""
+    array = labelled(values, name, source)
+    if array.ndim == 2 and array.shape[1] == 1:
+        array = array[:, 0]
+    if array.ndim != 1:
+        raise DataError(
+            f"{array.name} has the wrong shape",
+            source=source,
+            expected="one axis",
+            found=f"shape {array.shape}",
+        )
+    return array
+
+
+def labels(array: xr.DataArray) -> dict[str, str]:
+    """Return the attributes ``long_name`` and ``units`` that an array has or else deserves."""
+    return {
+        "long_name": array.attrs.get("long_name", array.name),
+        "units": array.attrs.get("units") or "1",
+    }
+
+
+def enough(count: int, least: int, source) -> None:
+    """Refuse too few rows."""
+    if count < least:
+        raise DataError(
+            "too few rows",
+            source=source,
+            expected=f"at least {least}",
+            found=count,
+            remedy="rows are samples and columns are variables: transpose a table on its side",
+        )
+
+
+def to_numbers(values: np.ndarray) -> np.ndarray:
+    """Return values as numbers; NaN where a text is none."""
+    if values.dtype.kind in "biuf":
+        return values
+    numbers = [number(word) for word in values.astype(str).ravel().tolist()]
+    return np.array(numbers, dtype=np.float64).reshape(values.shape)  # None becomes NaN
+
+
+def finite(array: xr.DataArray, source) -> np.ndarray:
+    """Return an array's numbers; refuse NaN, infinity and text."""
+    numbers = to_numbers(array.to_numpy()).astype(np.float64)
+    if not np.isfinite(numbers).all():
+        row = int(np.argmin(np.isfinite(numbers)))
+        raise DataError(
+            "not a finite number",
+            source=source,
+            where=place(array, row),
+            expected="a number",
+            found=shown(array.to_numpy()[row]),
+            remedy="correct or remove the row",
+        )
+    return numbers
+
+
+def place(array: xr.DataArray, row: int, site: int | None = None) -> str:
+    """Say where an entry stands: at a row and in a column, or at a site."""
+    known = "row" in array.coords
+    number = f"{array.row.to_numpy()[row]}" if known else f"{row + 1} (counting from 1)"
+    return f"row {number}, " + (heading(array) if site is None else f"site {site + 1}")
+
+
+def heading(array: xr.DataArray) -> str:
+    """Say which column an array is."""
+    return f"column {str(array.name).removeprefix('column_')}"
+
+
+def shown(value) -> str:
+    """Write one entry of an array."""
+    if isinstance(value, str):
+        return repr(str(value[:40])) if value.strip() else "an empty cell"
+    if isinstance(value, float | np.floating):
+        return "NaN" if np.isnan(value) else f"{value:.10g}"
+    return str(value)
