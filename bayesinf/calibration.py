@@ -292,11 +292,11 @@ def write(folder: str | os.PathLike, result: xr.Dataset, *, command: str) -> Pat
         "alt": picture.alt,
         "command": command,
     }
-    image = report._png(picture.figure, 150)
+    image = report.png(picture.figure)
     shown = report.Table(
         readable(table), "Coverage of central intervals in per cent, with its band."
     )
-    page = report._render(
+    page = report.render(
         "calibration.html",
         **found | {"picture": picture},
         table=shown,
@@ -306,7 +306,7 @@ def write(folder: str | os.PathLike, result: xr.Dataset, *, command: str) -> Pat
     table.to_csv(folder / "summary.csv")
     (folder / "calibration.png").write_bytes(image)
     (folder / "verdict.json").write_text(json.dumps(found, indent=2, ensure_ascii=False))
-    return report._write_text(folder / "index.html", page)
+    return report.write_text(folder / "index.html", page)
 
 
 @styled

@@ -191,6 +191,42 @@ def noted(posterior: xr.DataTree, name: str) -> xr.Dataset | None:
     return kept.rename(names) if names else None
 
 
+def prior_words(posterior: xr.DataTree) -> dict[str, str]:
+    """Return the priors of a fit in words, by the name of what they are of.
+
+    They stand as JSON in the root attribute ``priors``, name to words, or as a list of sentences
+    "name ~ words" in ``prior``; a fit without either has none to tell.
+    """
+    if "priors" in posterior.attrs:
+        return json.loads(posterior.attrs["priors"])
+    sentences = json.loads(posterior.attrs.get("prior", "[]"))
+    parts = [sentence.partition(" ~ ") for sentence in sentences]
+    return {name: words for name, _, words in parts}
+
+
+def true_values(posterior: xr.DataTree) -> dict[str, float]:
+    """Return what is known about the parameters beforehand, as for simulated data.
+
+    Parameters
+    ----------
+    posterior : an InferenceData; the truth is what ``annotated`` put beside it as ``truth``.
+
+    Returns
+    -------
+    label of an element, as ``element_names`` spells it, to its true value.
+    """
+    truth, values = noted(posterior, "truth"), {}
+    for name in [] if truth is None else truth.data_vars:
+        if name not in posterior["posterior"]:
+            continue
+        variable = posterior["posterior"][name]
+        dims = [dim for dim in variable.dims if dim not in SAMPLE_DIMS]
+        if set(dims) == set(truth[name].dims):
+            flat = truth[name].transpose(*dims).values.ravel()
+            values |= dict(zip(element_names(variable), map(float, flat), strict=True))
+    return values
+
+
 def save(posterior: xr.DataTree, path: str | os.PathLike) -> Path:
     """Write an InferenceData to a compressed netCDF file, all of it or nothing.
 

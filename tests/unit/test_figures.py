@@ -10,6 +10,7 @@ from straight_line import TRUTH, fit
 from bayesinf import figures
 from bayesinf.checks import element_name
 from bayesinf.errors import DataError
+from bayesinf.figures.predictive import _tail
 from bayesinf.posterior import dataset
 
 RNG = np.random.default_rng(7)
@@ -263,7 +264,7 @@ def test_a_spike_is_a_bar_of_its_probability():
     [(0.0, "< 0.001"), (1.0, "> 0.999"), (0.0123, "= 0.012"), (0.5, "= 0.50"), (0.997, "= 0.997")],
 )
 def test_a_p_value_at_the_edge_is_no_round_number(level, text):
-    assert figures._tail(level) == text
+    assert _tail(level) == text
 
 
 def test_predictive_statistics_give_the_p_value():
@@ -285,3 +286,90 @@ def test_predictive_statistics_give_the_p_value():
     assert share(0) == pytest.approx(stats.norm.sf(0.5), abs=0.03)
     assert fixed.lines[0].get_xdata()[0] == 0.5
     assert (moving.get_xlabel(), moving.get_ylabel()) == ("of the data", "of a replica")
+
+
+# --- bands, matrices, corners ---------------------------------------------------------------------
+
+
+def test_an_interval_is_its_quantiles():
+    draws = RNG.normal(size=(4, 5000, 3))
+    low, median, high = figures.interval(draws, 0.8, axis=(0, 1))
+    assert low.shape == (3,)
+    np.testing.assert_allclose(high, stats.norm.ppf(0.9), atol=0.06)
+    np.testing.assert_allclose(low, -high, atol=0.1)
+    np.testing.assert_allclose(median, 0, atol=0.06)
+    np.testing.assert_array_equal(figures.interval(draws[0])[2], np.quantile(draws[0], 0.975, 0))
+
+
+@pytest.mark.parametrize("corner", ["upper left", "upper right", "lower left", "lower right"])
+def test_a_key_stands_in_its_corner_one_word_below_the_other(corner):
+    fig, axis = figures.canvas()
+    figures.key(axis, {"prior": "prior", "other": "#123456"}, corner)
+    fig.canvas.draw()
+    first, second = axis.texts
+    assert (first.get_color(), second.get_color()) == (figures.COLORS["prior"], "#123456")
+    boxes = [text.get_window_extent().transformed(axis.transAxes.inverted()) for text in axis.texts]
+    assert boxes[0].y0 > boxes[1].y0 and not boxes[0].overlaps(boxes[1])
+    for box in boxes:
+        middle = (box.x0 + box.x1) / 2, (box.y0 + box.y1) / 2
+        assert (middle[0] > 0.5) == ("right" in corner) and (middle[1] > 0.5) == ("upper" in corner)
+        assert 0 <= box.x0 and box.x1 <= 1 and 0 <= box.y0 and box.y1 <= 1
+
+
+def test_a_key_above_is_one_line_and_an_unknown_corner_is_refused():
+    fig, axis = figures.canvas()
+    figures.key(axis, [("posterior", "posterior"), ("prior", "prior")], "above")
+    fig.canvas.draw()
+    boxes = [text.get_window_extent().transformed(axis.transAxes.inverted()) for text in axis.texts]
+    assert boxes[0].y0 > 1 and boxes[1].x0 > boxes[0].x1
+    with pytest.raises(ValueError, match="middle"):
+        figures.key(axis, {}, "middle")
+
+
+def test_a_band_holds_its_share_of_the_draws():
+    x, draws = np.arange(3.0), RNG.normal(size=(4, 5000, 3))
+    _, axis = figures.canvas()
+    figures.band(axis, x, draws, "posterior", level=0.9)
+    heights = axis.collections[0].get_paths()[0].vertices[:, 1]
+    assert heights.max() == pytest.approx(stats.norm.ppf(0.95), abs=0.06)
+    np.testing.assert_allclose(axis.lines[0].get_ydata(), draws.mean((0, 1)))
+
+
+def test_data_with_an_abscissa_are_drawn_against_it_with_their_replicas():
+    tree = fit()
+    x, y = figures.abscissa(tree)
+    assert (x.name, y.name) == ("x", "y")
+    for draw in (figures.predictive_band, figures.prior_predictive):
+        axis = draw(tree).axes[0]
+        assert (axis.get_xlabel(), axis.get_ylabel()) == ("x (A)", "y (V)")
+        data = [line for line in axis.lines if line.get_color() == figures.COLORS["data"]]
+        np.testing.assert_array_equal(data[0].get_ydata(), y.values)
+    inside = figures.predictive_band(tree).axes[0].collections[0].get_paths()[0]
+    shares = inside.contains_points(np.stack([x.values, y.values], axis=1))[1:-1]
+    assert shares.mean() > 0.8
+    with pytest.raises(DataError, match="no variable 'z'"):
+        figures.predictive_band(tree, "z")
+
+
+def test_data_without_an_abscissa_are_told_so():
+    tree = fit().copy(deep=True)
+    tree["constant_data"] = tree["constant_data"].dataset.drop_vars("x")
+    tree["observed_data"] = tree["observed_data"].dataset.drop_vars("point", errors="ignore")
+    assert figures.abscissa(tree) is None
+    with pytest.raises(DataError, match="no abscissa"):
+        figures.predictive_band(tree)
+
+
+def test_matrices_share_a_symmetric_scale():
+    small, large = np.eye(3), -4 * np.eye(3)
+    fig = figures.matrices([{"truth": small}, {"a": large, "b": small}], label="J (K)",
+                           roles={"truth": "truth"}, limit=4)  # fmt: skip
+    images = [image for axis in fig.axes for image in axis.images]
+    assert [image.get_clim() for image in images] == [(-4, 4)] * 3
+    titles = {
+        t.get_text(): t.get_color() for t in fig.axes[0].get_children() if hasattr(t, "get_text")
+    }
+    assert titles["truth"] == figures.COLORS["truth"]
+    assert any(axis.get_ylabel() == "J (K)" for axis in fig.axes)
+    images = figures.matrices({"a": large}, label="J").axes[0].images
+    assert images[0].get_clim() == pytest.approx((-4, 4))

@@ -26,7 +26,7 @@ ALLOWED = {
     "models": "errors settings parallel posterior data priors inference diagnostics",
     "checks": "errors posterior diagnostics",
     "figures": "errors settings posterior diagnostics",
-    "report": "errors checks figures",
+    "report": "errors posterior checks figures",
     "calibration": "errors settings parallel posterior diagnostics checks figures report",
     "workflow": "errors settings posterior diagnostics checks figures report calibration",
     "systems": "errors settings parallel data posterior priors inference models diagnostics checks "

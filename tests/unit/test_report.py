@@ -12,7 +12,9 @@ from straight_line import TRUTH, fit
 
 from bayesinf import figures, report
 from bayesinf.checks import Check, Verdict, check
-from bayesinf.posterior import save
+from bayesinf.posterior import annotated, dataset, prior_words, save, true_values
+from bayesinf.report import sections
+from bayesinf.report.page import _table
 
 FITS = {"gibbs": fit(), "exact": fit("exact")}
 COMMAND = "python workflows/straight_line.py --seed 1"
@@ -189,7 +191,7 @@ def test_two_pictures_of_one_name_are_refused(tmp_path):
 
 def test_a_heavy_page_is_drawn_coarser(tmp_path, written, monkeypatch):
     _, page, verdicts = written
-    monkeypatch.setattr(report, "MOST_BYTES", int(0.8 * len(page.encode())))
+    monkeypatch.setattr(report.page, "MOST_BYTES", int(0.8 * len(page.encode())))
     lighter = report.write(tmp_path, story(FITS), FITS, verdicts, command=COMMAND)
     assert lighter.stat().st_size < report.MOST_BYTES
 
@@ -251,14 +253,14 @@ def test_table_cells_are_written_for_people():
         {"name": ["a", "b"], "x": [1.23456e-9, np.nan], "n": [3, -4], "sure": [True, False],
          "value": ["1.0 ± 0.1", "(2 ± 1) × 10⁹"]}
     )  # fmt: skip
-    content = report._table(frame)
+    content = _table(frame)
     assert [[cell for cell, _ in row] for row in content["rows"]] == [
         ["a", "1.235 × 10⁻⁹", "3", "yes", "1.0 ± 0.1"],
         ["b", "–", "−4", "no", "(2 ± 1) × 10⁹"],
     ]
     assert [numeric for _, numeric in content["head"]] == [False, True, True, False, True]
     assert not content["labelled"]
-    named = report._table(frame.set_index("name"))
+    named = _table(frame.set_index("name"))
     assert named["labelled"] and named["head"][0] == ("name", False)
 
 
@@ -287,3 +289,83 @@ def test_gallery_shows_each_report_and_says_what_it_left_out(written, tmp_path):
 
 def test_gallery_of_nothing_says_so(tmp_path):
     assert "no report here yet" in report.gallery(tmp_path).read_text(encoding="utf-8")
+
+
+# --- what any fit can be told by ------------------------------------------------------------------
+
+
+def with_truth(tree):
+    truth = {name: np.array(value) for name, value in TRUTH.items()}
+    return annotated(tree, truth=dataset(truth, sampled=False))
+
+
+def test_priors_in_words_are_read_from_either_attribute():
+    tree = fit().copy()
+    assert prior_words(tree) == {}
+    tree.attrs["prior"] = json.dumps(["h ~ Normal(0, 1²)", "J ~ Laplace(0, scale)"])
+    assert prior_words(tree) == {"h": "Normal(0, 1²)", "J": "Laplace(0, scale)"}
+    tree.attrs["priors"] = json.dumps({"slope": "Normal(0, 100²)"})
+    assert prior_words(tree) == {"slope": "Normal(0, 100²)"}
+
+
+def test_true_values_are_those_of_the_posterior_by_label():
+    assert true_values(fit()) == {}
+    values = dataset({"slope": np.array(47.0), "other": np.array(1.0)}, sampled=False)
+    assert true_values(annotated(fit(), truth=values)) == {"slope": 47.0}
+
+
+def test_a_unit_is_of_the_whole_value():
+    assert report.value_with_unit(67.48132, 0.42, "K") == "(67.48 ± 0.42) K"
+    assert report.value_with_unit(67.48132, 0.42, "1") == "67.48 ± 0.42"
+    assert report.value_with_unit(1.5, None, "V") == "1.5 V"
+
+
+def test_the_shared_sections_tell_truth_priors_and_replicas():
+    tree = with_truth(fit())
+    tree.attrs["priors"] = json.dumps({"slope": "Normal(0, 100²)"})
+    (table,) = sections.numbers(tree).tables
+    assert dict(table.frame["truth"]) == {"slope": "47", "offset": "0.3", "noise": "0.8"}
+    told = sections.priors({"gibbs": tree, "again": tree})
+    assert told.tables[0].frame.to_dict() == {"prior": {"slope": "Normal(0, 100²)"}}
+    words = [text.get_text() for text in told.pictures[0].figure.axes[0].texts]
+    assert words == ["posterior", "prior", "truth"]
+    differing = sections.priors({"gibbs": tree, "exact": fit("exact")})
+    assert list(differing.tables[0].frame) == ["prior"]
+    assert len(sections.predictive(tree).pictures) == 1
+
+
+def test_a_derived_quantity_has_its_unit_and_truth():
+    slope = FITS["gibbs"]["posterior"]["slope"].values
+    table = sections.derived({"twice": 2 * slope, "ratio": slope / 47}, units={"twice": "V/A"},
+                             truth={"twice": 94.0})  # fmt: skip
+    assert list(table.frame["unit"]) == ["V/A", ""] and list(table.frame["truth"]) == ["94", ""]
+    mean = 2 * slope.mean()
+    assert table.frame.loc["twice", "mean ± sd"] == report.number(mean, 2 * slope.std())
+
+
+def test_a_plain_story_tells_any_fit_and_the_best_one_is_reloaded(tmp_path):
+    verdicts = {name: check(tree) for name, tree in FITS.items()}
+    plain = report.plain_story(FITS, "A wire", "What is its resistance?")
+    page = report.write(tmp_path, plain, FITS, verdicts, command=COMMAND)
+    texts = Reader(page.read_text(encoding="utf-8")).texts
+    assert any(text.startswith("slope = (4") and text.endswith(" V/A") for text in texts)
+    for title in ("In numbers", "Replicas of the data", "What was believed before",
+                  "In numbers: exact"):  # fmt: skip
+        assert title in texts
+    assert "The classical answer" not in texts
+    other = replace(plain, best="exact")
+    page = report.write(tmp_path, other, FITS, verdicts, command=COMMAND)
+    assert "exact.nc&#34;" in page.read_text(encoding="utf-8")
+
+
+def test_a_fit_of_many_parameters_without_an_abscissa_is_told_too(tmp_path):
+    tree = fit().copy(deep=True)
+    draws = np.random.default_rng(1).normal(size=(4, 500, 40)) + np.arange(40)
+    tree["posterior"] = tree["posterior"].dataset.merge(dataset({"J": draws}, {"J": ("pair",)}))
+    tree["constant_data"] = tree["constant_data"].dataset.drop_vars("x")
+    fits = {"gibbs": tree}
+    plain = report.plain_story(fits, "A wire", "What is its resistance?")
+    report.write(tmp_path, plain, fits, {"gibbs": check(tree)}, command=COMMAND)
+    (table,) = sections.numbers(tree).tables
+    assert "24 of 43" in table.caption and "J[39]" in table.frame.index
+    assert "J[0]" not in table.frame.index

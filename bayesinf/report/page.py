@@ -1,9 +1,4 @@
-"""One page that a physicist can show, made from InferenceData, Verdicts and Figures.
-
-A system tells its ``Story``: question, answer, numbers, data under the posterior, classical answer,
-priors. This module adds what every report has (verdict, diagnostics, how to reload, provenance) and
-writes one self-contained HTML page, read from the top, that needs neither script nor network.
-"""
+"""The page: verdict, story, diagnostics, how to reload, provenance; and the gallery of pages."""
 
 from __future__ import annotations
 
@@ -12,88 +7,28 @@ import io
 import json
 import math
 import os
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bayesinf.figures import representative, trace_rank
+from bayesinf.report import sections
+from bayesinf.report.numbers import short
+from bayesinf.report.story import Picture, Story
+
 if TYPE_CHECKING:
-    import pandas as pd
     import xarray as xr
     from matplotlib.figure import Figure
 
     from bayesinf.checks import Verdict
 
+__all__ = ["MOST_BYTES", "gallery", "png", "render", "write", "write_text"]
+
+
 MOST_BYTES = 5_000_000
+
+
 DPI = 150
-
-
-@dataclass(frozen=True)
-class Picture:
-    """A figure with what to see in it.
-
-    Parameters
-    ----------
-    name : file name without suffix; unique within a report.
-    figure : a matplotlib Figure.
-    caption : what to see, in a sentence or two.
-    alt : the same for a reader who cannot see it: what is drawn, and what it shows.
-    """
-
-    name: str
-    figure: Figure
-    caption: str
-    alt: str
-
-
-@dataclass(frozen=True)
-class Table:
-    """A table with what to read from it; text cells stand as they are, numbers get four digits.
-
-    Parameters
-    ----------
-    frame : a DataFrame; its index is shown unless it only counts the rows.
-    caption : what to read, in a sentence.
-    """
-
-    frame: pd.DataFrame
-    caption: str
-
-
-@dataclass(frozen=True)
-class Section:
-    """A heading with paragraphs, then pictures, then tables."""
-
-    title: str
-    paragraphs: tuple[str, ...] = ()
-    pictures: tuple[Picture, ...] = ()
-    tables: tuple[Table, ...] = ()
-
-
-@dataclass(frozen=True)
-class Story:
-    """What a system has to say about its fits; the rest of the report is the same for all.
-
-    Parameters
-    ----------
-    title : of the report.
-    question : one sentence.
-    answer : its first picture is the report's best one, shown in the gallery.
-    numbers : the answer in numbers, with units and intervals.
-    predictive : how the data look under the posterior.
-    classical : how the classical answer compares.
-    priors : what they are, and how much they matter.
-    extra : whatever else the system has to show.
-    """
-
-    title: str
-    question: str
-    answer: Section
-    numbers: Section
-    predictive: Section
-    classical: Section
-    priors: Section
-    extra: tuple[Section, ...] = ()
 
 
 def write(
@@ -122,14 +57,7 @@ def write(
     believed = all(verdict.believed for verdict in verdicts.values())
     best = story.answer.pictures[0]
     traces = {name: _trace_picture(name, fit) for name, fit in fits.items()}
-    chapters = [
-        ("The answer", story.answer),
-        ("In numbers", story.numbers),
-        ("The data under the posterior", story.predictive),
-        ("The classical answer", story.classical),
-        ("Priors", story.priors),
-        *((None, section) for section in story.extra),
-    ]
+    chapters = _chapters(story, fits)
     pictures = [picture for _, section in chapters for picture in section.pictures]
     pictures += [picture for picture in traces.values() if picture]
     names = [picture.name for picture in pictures]
@@ -151,17 +79,17 @@ def write(
         "traces": traces,
         "sampling": {name: _sampling(fit) for name, fit in fits.items()},
         "provenance": _provenance(fits),
-        "reload": _reload(fits),
+        "reload": _reload(story.best or next(iter(fits), "")),
         "command": command,
     }
-    images = {picture.name: _png(picture.figure, DPI) for picture in pictures}
+    images = {picture.name: png(picture.figure) for picture in pictures}
     # A page of many busy pictures is drawn coarser rather than sent heavier: bytes go about with
     # the area, and a third is added by base64.
     weight = sum(map(len, images.values())) * 4 / 3
     if weight > 0.9 * MOST_BYTES:
         dpi = DPI * math.sqrt(0.8 * MOST_BYTES / weight)
-        images = {picture.name: _png(picture.figure, dpi) for picture in pictures}
-    page = _render("report.html", **content, images=images)
+        images = {picture.name: png(picture.figure, dpi) for picture in pictures}
+    page = render("report.html", **content, images=images)
     (folder / "figures").mkdir(parents=True, exist_ok=True)
     for name, image in images.items():
         (folder / "figures" / f"{name}.png").write_bytes(image)
@@ -176,8 +104,8 @@ def write(
         "fits": {name: verdict.to_dict() for name, verdict in verdicts.items()},
     }
     plain = json.dumps(summary, indent=2, ensure_ascii=False, default=lambda number: number.item())
-    _write_text(folder / "verdict.json", plain)
-    return _write_text(folder / "index.html", page)
+    write_text(folder / "verdict.json", plain)
+    return write_text(folder / "index.html", page)
 
 
 def gallery(folder: str | os.PathLike) -> Path:
@@ -203,71 +131,11 @@ def gallery(folder: str | os.PathLike) -> Path:
             cards.append({key: verdict[key] for key in keys} | {"home": home.name})
         except (OSError, ValueError, KeyError, TypeError) as error:
             skipped.append(f"{home.name}: no readable verdict.json ({type(error).__name__})")
-    return _write_text(folder / "index.html", _render("gallery.html", cards=cards, skipped=skipped))
-
-
-def number(mean: float, sd: float | None = None) -> str:
-    """Print a value with the digits that its uncertainty leaves.
-
-    The uncertainty keeps two digits, three where the first is a 1, and the value stops at the same
-    place: ``number(67.48132, 0.10517)`` is ``67.481 ± 0.105``. Very large and very small ones share
-    a power of ten.
-
-    Parameters
-    ----------
-    mean : the value.
-    sd : its standard deviation; None, or 0 for a value known exactly, prints the value alone.
-    """
-    if sd is None or sd == 0 or not math.isfinite(sd) or not math.isfinite(mean):
-        return _short(mean, 6)
-    texts, power = _aligned([mean, sd], sd)
-    if not power and len(texts[1]) > 11:  # a row of zeros says less than a power of ten
-        texts[1] = _short(sd, 2)
-    return f"({' ± '.join(texts)}){power}" if power else " ± ".join(texts)
-
-
-def interval(low: float, high: float, sd: float) -> str:
-    """Print an interval with the digits that the standard deviation leaves."""
-    if not (sd > 0 and math.isfinite(sd) and math.isfinite(low) and math.isfinite(high)):
-        return f"{_short(low, 6)} to {_short(high, 6)}"
-    texts, power = _aligned([low, high], sd)
-    return f"({' to '.join(texts)}){power}" if power else " to ".join(texts)
-
-
-def estimates(
-    fit: xr.DataTree,
-    var_names: Sequence[str] | None = None,
-    truth: Mapping[str, float] | None = None,
-) -> pd.DataFrame:
-    """Tabulate parameters for a report: mean ± sd, 95 % interval; unit and truth where known.
-
-    Parameters
-    ----------
-    fit : InferenceData.
-    var_names : variables or elements, as in ``bayesinf.figures``; None takes all.
-    truth : label to known value.
-
-    Returns
-    -------
-    one row a scalar, ready for a ``Table``.
-    """
-    import pandas as pd
-
-    from bayesinf.figures import elements
-
-    rows = {}
-    for label, array in elements(fit, var_names).items():
-        mean, sd = float(array.mean()), float(array.std())
-        low, high = (float(bound) for bound in array.quantile([0.025, 0.975]))
-        rows[label] = {"mean ± sd": number(mean, sd), "95 % interval": interval(low, high, sd)}
-        rows[label]["unit"] = "" if array.units == "1" else array.units
-        if truth is not None:
-            rows[label]["truth"] = _short(truth[label], 6) if label in truth else ""
-    frame = pd.DataFrame.from_dict(rows, orient="index").rename_axis("parameter")
-    return frame if any(frame["unit"]) else frame.drop(columns="unit")
+    return write_text(folder / "index.html", render("gallery.html", cards=cards, skipped=skipped))
 
 
 _REPORT_FILES = ("verdict.json", "index.html")
+
 
 _CAPTIONS = {
     "ensemble": "Walkers of the ensemble ({name}). The band holds 90 % of them and should run "
@@ -278,6 +146,8 @@ _CAPTIONS = {
     "exact": "Independent draws from the closed form ({name}). Vertical lines, where the moments "
     "are known: closed-form mean, and one standard deviation on either side.",
 }
+
+
 _CHAIN_CAPTION = (
     "Chains ({name}), one shade each. Left: they should overlap and show no drift. Right: the "
     "ranks of each chain's draws among all, relative to an even spread; the grey band holds 95 % "
@@ -285,9 +155,21 @@ _CHAIN_CAPTION = (
 )
 
 
-def _trace_picture(name, fit):
-    from bayesinf.figures import representative, trace_rank
+def _chapters(story, fits):
+    """Eyebrow and section, what the story leaves out told by the fit that carries the answer."""
+    best = story.best or next(iter(fits), None)
+    told = [
+        ("The answer", story.answer),
+        ("In numbers", story.numbers or sections.numbers(fits[best])),
+        ("The data under the posterior", story.predictive or sections.predictive(fits[best])),
+        ("The classical answer", story.classical),
+        ("Priors", story.priors or sections.priors(fits, best)),
+        *((None, section) for section in story.extra),
+    ]
+    return [(eyebrow, section) for eyebrow, section in told if section is not None]
 
+
+def _trace_picture(name, fit):
     shown = representative(fit)
     if not shown:
         return None
@@ -345,14 +227,14 @@ def _attribute(key, value):
         if isinstance(value, dict):
             return ", ".join(f"{name} {entry}" for name, entry in value.items())
         return ", ".join(map(str, value))
-    return "–" if value is None else _short(value)
+    return "–" if value is None else short(value)
 
 
-def _reload(fits):
-    """Three lines that print the posterior means from the first fit's file."""
+def _reload(best):
+    """Three lines that print the posterior means from the file of the fit with the answer."""
     return (
         "import bayesinf\n"
-        f'fit = bayesinf.load("{next(iter(fits))}.nc")\n'
+        f'fit = bayesinf.load("{best}.nc")\n'
         'print(fit.posterior.dataset.mean(["chain", "draw"]))'
     )
 
@@ -362,10 +244,20 @@ def _prose(text):
     return text.replace("'", "’").replace(" %", "\N{NO-BREAK SPACE}%")
 
 
-def _png(figure, dpi):
+def png(figure: Figure, dpi: float = DPI) -> bytes:
+    """Return a figure as the bytes of a PNG, without a word of what wrote it."""
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=dpi, metadata={"Software": None})
     return buffer.getvalue()
+
+
+def _share(picture):
+    """Width of a picture, in per cent of the page's."""
+    return f"{min(100, 100 * picture.figure.get_figwidth() / 7.2):.3g}"
+
+
+def _base64(image):
+    return base64.b64encode(image).decode()
 
 
 def _table(frame):
@@ -374,7 +266,7 @@ def _table(frame):
 
     counted = isinstance(frame.index, pd.RangeIndex) and frame.index.name is None
     frame = frame if counted else frame.reset_index()
-    columns = [[_short(cell) for cell in frame.iloc[:, k].tolist()] for k in range(frame.shape[1])]
+    columns = [[short(cell) for cell in frame.iloc[:, k].tolist()] for k in range(frame.shape[1])]
     numeric = [
         any(column) and all(cell[:1] in "0123456789−+(<>≤≥≈–∞" for cell in column)
         for column in columns
@@ -387,46 +279,8 @@ def _table(frame):
     }
 
 
-_SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
-
-
-def _short(value, digits=4):
-    """A cell: numbers with so many digits and a real minus sign, anything else as it stands."""
-    if value is None:
-        return "–"
-    if isinstance(value, str):
-        return value
-    if isinstance(value, bool) or type(value).__name__ in ("bool", "bool_"):
-        return "yes" if value else "no"
-    if hasattr(value, "__index__"):
-        return str(int(value)).replace("-", "−")
-    try:
-        value = float(value)
-    except (TypeError, ValueError):
-        return str(value)
-    if math.isnan(value):
-        return "–"
-    text = f"{value:.{digits}g}".replace("inf", "∞")
-    mantissa, _, exponent = text.partition("e")
-    power = f" × 10{str(int(exponent)).translate(_SUPERSCRIPTS)}" if exponent else ""
-    return mantissa.replace("-", "−") + power
-
-
-def _aligned(values, sd):
-    """The values as text down to the last digit that sd leaves, and their power of ten."""
-    lead = math.floor(math.log10(sd))
-    last = lead - (2 if sd / 10.0**lead < 2 else 1)
-    size = math.floor(math.log10(max(map(abs, values)) or sd))
-    power = 0 if -3 <= size <= 5 else size
-    places = power - last
-    scaled = [value / 10.0**power for value in values]
-    texts = [
-        f"{round(value, places) + 0.0:.{max(places, 0)}f}".replace("-", "−") for value in scaled
-    ]
-    return texts, f" × 10{str(power).translate(_SUPERSCRIPTS)}" if power else ""
-
-
-def _render(template, **content):
+def render(template: str, **content) -> str:
+    """Fill a template of this folder with what it asks for."""
     import jinja2
 
     environment = jinja2.Environment(
@@ -438,15 +292,15 @@ def _render(template, **content):
     )
     environment.filters |= {
         "table": _table,
-        "short": _short,
+        "short": short,
         "prose": _prose,
-        "share": lambda picture: f"{min(100, 100 * picture.figure.get_figwidth() / 7.2):.3g}",
-        "base64": lambda image: base64.b64encode(image).decode(),
+        "share": _share,
+        "base64": _base64,
     }
     return environment.get_template(template).render(content)
 
 
-def _write_text(path, text):
+def write_text(path: Path, text: str) -> Path:
     """Write all of a text or nothing."""
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -1,0 +1,131 @@
+"""What the model expects of data, before and after it has seen any."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from bayesinf.errors import DataError
+from bayesinf.figures.bands import abscissa, band
+from bayesinf.figures.canvas import (
+    COLORS,
+    canvas,
+    few_ticks,
+    interval,
+    padded,
+    span,
+    styled,
+    with_units,
+)
+
+if TYPE_CHECKING:
+    import xarray as xr
+    from matplotlib.figure import Figure
+
+__all__ = ["predictive_statistics", "prior_predictive"]
+
+
+@styled
+def predictive_statistics(fit: xr.DataTree) -> Figure:
+    """Draw statistics of the data against those of data replicated from the posterior.
+
+    The posterior predictive p-value is the share of draws in which the replica's statistic is the
+    larger one (Gelman, Meng & Stern, Statistica Sinica 6, 733 (1996)). A statistic that depends
+    on the parameters has its own value of the data for each draw, and is shown draw by draw.
+
+    Parameters
+    ----------
+    fit : InferenceData with ``discrepancy`` and ``discrepancy_observed`` in ``sample_stats``.
+
+    Returns
+    -------
+    a Figure, three statistics to a row.
+    """
+    replicated, observed = (
+        fit["sample_stats"][name].stack(sample=("chain", "draw"))
+        for name in ("discrepancy", "discrepancy_observed")
+    )
+    names = [str(name) for name in replicated.statistic.values]
+    columns = min(3, len(names))
+    rows = -(-len(names) // columns)
+    fig, axes = canvas(rows, columns, height=0.5 + 2.3 * rows, squeeze=False)
+    for axis in axes.flat[len(names) :]:
+        axis.set_axis_off()
+    for axis, name in zip(axes.flat, names, strict=False):
+        replica, data = replicated.sel(statistic=name).values, observed.sel(statistic=name).values
+        level = np.mean(replica > data) + np.mean(replica == data) / 2
+        axis.set_title(f"{name}\np {_tail(level)}")
+        if np.ptp(data) <= 1e-9 * max(1.0, np.abs(data).max()):
+            bars = min(30, max(8, np.unique(replica).size))
+            axis.hist(replica, bars, color=COLORS["posterior"], alpha=0.45)
+            axis.axvline(data[0], color=COLORS["data"], lw=2)
+            axis.annotate("data", (data[0], 1), (4, 0), xycoords=("data", "axes fraction"),
+                          textcoords="offset points", va="top", color=COLORS["data"])  # fmt: skip
+            axis.set_xlabel("statistic of a replica")
+            axis.yaxis.set_visible(False)
+            axis.spines["left"].set_visible(False)
+            axis.set_xlim(padded([*span(replica, 0.001), data[0]]))
+            axis.margins(y=0.15)
+        else:
+            step = max(1, replica.size // 1500)
+            axis.plot(data[::step], replica[::step], ".", color=COLORS["posterior"], ms=3,
+                      alpha=0.35, mec="none")  # fmt: skip
+            axis.axline((data[0], data[0]), slope=1, color=COLORS["data"], lw=1)
+            axis.set_xlim(padded(span(data, 0.002)))
+            axis.set_ylim(padded(np.concatenate([span(replica, 0.002), span(data, 0.002)])))
+            axis.set_xlabel("of the data")
+            axis.set_ylabel("of a replica")
+        few_ticks(axis)
+    return fig
+
+
+@styled
+def prior_predictive(fit: xr.DataTree, y: str | None = None, x: str | None = None) -> Figure:
+    """Draw the data that the priors expect, 50 and 90 % of them, with the data that came.
+
+    Parameters
+    ----------
+    fit : InferenceData whose data have an ``abscissa``.
+    y, x : names, as ``abscissa`` takes them.
+
+    Returns
+    -------
+    a Figure, scaled to the data and to most of what was expected.
+
+    Raises
+    ------
+    DataError : the data have no abscissa.
+    """
+    found = abscissa(fit, y, x)
+    if found is None:
+        raise DataError("the data have no abscissa", expected="numbers along the data's dimension")
+    x, y = found
+    order = np.argsort(x.values)
+    expected = fit["prior_predictive"][y.name].to_numpy().reshape(-1, x.size)[:, order]
+    expected = expected[np.isfinite(expected).all(axis=1)]
+    place = x.values[order]
+    fig, axis = canvas(height=3.2)
+    for level, alpha in ((0.9, 0.2), (0.5, 0.35)):
+        band(axis, place, expected, "prior", level=level, alpha=alpha, line=False)
+        axis.annotate(
+            f"{level:.0%}",
+            (float(place[-1]), interval(expected, level)[2][-1]),
+            (3, 0),
+            va="center",
+            color=COLORS["prior"],
+            textcoords="offset points",
+            annotation_clip=False,
+        )
+    axis.plot(place, np.median(expected, axis=0), color=COLORS["prior"])
+    axis.plot(x, y, "o", ms=2, color=COLORS["data"])
+    axis.set_xlabel(with_units(str(x.name), x.attrs.get("units", "1")))
+    axis.set_ylabel(with_units(str(y.name), y.attrs.get("units", "1")))
+    return fig
+
+
+def _tail(level):
+    """A share near 0 or 1 as a bound, since 1.00 would read as the best of agreements."""
+    if 0.001 <= level <= 0.999:
+        return f"= {level:.{2 if 0.1 <= level < 0.995 else 3}f}"
+    return "< 0.001" if level < 0.5 else "> 0.999"

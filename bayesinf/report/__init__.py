@@ -1,0 +1,35 @@
+"""One page that a physicist can show, made from InferenceData, Verdicts and Figures.
+
+    story.py     what a system says: Picture, Table, Section, Story
+    numbers.py   numbers with the digits that their uncertainty leaves
+    sections.py  what any fit can be told by, and the story of a system that has none
+    page.py      verdict, story, diagnostics, how to reload, provenance; the gallery
+
+A system tells its ``Story``: question and answer at least. Whatever it leaves out is told in the
+same words for all, and the page is one self-contained HTML file, read from the top, that needs
+neither script nor network.
+"""
+
+from bayesinf.report.numbers import estimates, interval, number, short, value_with_unit
+from bayesinf.report.page import MOST_BYTES, gallery, png, render, write, write_text
+from bayesinf.report.sections import plain_story
+from bayesinf.report.story import Picture, Section, Story, Table
+
+__all__ = [
+    "MOST_BYTES",
+    "Picture",
+    "Section",
+    "Story",
+    "Table",
+    "estimates",
+    "gallery",
+    "interval",
+    "number",
+    "plain_story",
+    "png",
+    "render",
+    "short",
+    "value_with_unit",
+    "write",
+    "write_text",
+]

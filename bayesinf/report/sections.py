@@ -1,0 +1,159 @@
+"""Sections that any fit can be told by: its numbers, its replicas, its priors.
+
+A ``Story`` that leaves one of them out gets it from here, and ``plain_story`` is made of nothing
+else, so that a new system can be read before it has a story of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from bayesinf import figures
+from bayesinf.posterior import prior_words, true_values
+from bayesinf.report.numbers import estimate, estimates, value_with_unit
+from bayesinf.report.story import Picture, Section, Story, Table
+
+if TYPE_CHECKING:
+    import numpy as np
+    import xarray as xr
+
+__all__ = ["derived", "numbers", "plain_story", "predictive", "priors"]
+
+MOST_ROWS = 24  # of a table of parameters
+
+
+def numbers(fit: xr.DataTree, title: str = "In numbers") -> Section:
+    """Tell the parameters, with the truth where it is known.
+
+    Of a fit with many parameters those are told that stand clearest of zero.
+    """
+    shown = figures.representative(fit, MOST_ROWS, clearest=True)
+    total = sum(variable[0, 0].size for variable in fit["posterior"].data_vars.values())
+    some = f", {len(shown)} of {total}" if len(shown) < total else ""
+    caption = f"Parameters{some}: posterior mean, standard deviation and 95 % interval."
+    return Section(title, tables=(Table(estimates(fit, shown, true_values(fit) or None), caption),))
+
+
+def derived(
+    draws: Mapping[str, np.ndarray],
+    *,
+    units: Mapping[str, str] | None = None,
+    truth: Mapping[str, float] | None = None,
+    caption: str = "Quantities that follow from the parameters.",
+) -> Table:
+    """Tabulate quantities that follow from the parameters, with the truth where it is known.
+
+    Parameters
+    ----------
+    draws : name to draws of a number, any shape.
+    units : name to unit; what is not named is dimensionless.
+    truth : name to known value.
+    caption : what to read from the table.
+
+    Returns
+    -------
+    a row a quantity.
+    """
+    import pandas as pd
+
+    rows = {
+        name: estimate(values, (units or {}).get(name, "1"), name, truth)
+        for name, values in draws.items()
+    }
+    frame = pd.DataFrame.from_dict(rows, orient="index").rename_axis("quantity")
+    return Table(frame if any(frame["unit"]) else frame.drop(columns="unit"), caption)
+
+
+def predictive(fit: xr.DataTree) -> Section:
+    """Tell how the data look among data that the posterior replicates."""
+    names = [str(name) for name in fit["sample_stats"]["discrepancy"]["statistic"].values]
+    return Section(
+        "Replicas of the data",
+        (
+            "Data were drawn from the posterior as often as it has draws. A model that describes "
+            "the data makes replicas among which they do not stand out; p is the share of replicas "
+            "whose statistic is the larger one.",
+        ),
+        (
+            Picture(
+                "predictive_statistics",
+                figures.predictive_statistics(fit),
+                "Statistics of replicas (blue) and of the data (black).",
+                f"Distributions over replicas of {', '.join(names)}, with the data's values.",
+            ),
+        ),
+    )
+
+
+def priors(fits: Mapping[str, xr.DataTree], best: str | None = None) -> Section:
+    """Tell what was believed before the data, and how much narrower the posterior is.
+
+    Parameters
+    ----------
+    fits : name to InferenceData.
+    best : whose posterior is drawn; None takes the first.
+    """
+    import pandas as pd
+
+    fit = fits[best or next(iter(fits))]
+    words = {name: prior_words(one) for name, one in fits.items()}
+    words = {name: said for name, said in words.items() if said}
+    same = all(said == next(iter(words.values())) for said in words.values())
+    frame = pd.DataFrame({"prior": next(iter(words.values()))} if same and words else words)
+    tables = (Table(frame.rename_axis("parameter"), "Priors."),) if words else ()
+    known = figures.elements(fit, [n for n in fit["posterior"].data_vars if n in fit["prior"]])
+    shown = [name for name in figures.representative(fit, clearest=True) if name in known]
+    pictures = ()
+    if shown:
+        truth = {name: value for name, value in true_values(fit).items() if name in shown}
+        pictures = (
+            Picture(
+                "prior_posterior",
+                figures.prior_posterior(fit, shown, truth or None),
+                "What the data add: prior (grey) and posterior (blue)"
+                + (", and the truth (green)." if truth else "."),
+                f"Densities of prior and posterior of {', '.join(shown)}.",
+            ),
+        )
+    return Section(
+        "What was believed before",
+        ("Where the posterior is much narrower than the prior, the data have spoken.",),
+        pictures,
+        tables,
+    )
+
+
+def plain_story(fits: Mapping[str, xr.DataTree], title: str, question: str) -> Story:
+    """Tell any fits: the first parameter for the answer, and the shared sections.
+
+    Parameters
+    ----------
+    fits : name to InferenceData; the first carries the answer.
+    title, question : of the report.
+
+    Returns
+    -------
+    a Story.
+    """
+    best = next(iter(fits))
+    fit = fits[best]
+    shown = figures.representative(fit, 3, clearest=True) or list(figures.elements(fit))[:1]
+    draws = figures.elements(fit, shown[:1])[shown[0]]
+    value = value_with_unit(float(draws.mean()), float(draws.std()), draws.units)
+    picture = Picture(
+        "answer",
+        figures.pair(fit, shown, true_values(fit)),
+        f"The posterior of {', '.join(shown)}: regions that hold 50 and 90 % of it.",
+        f"Posterior densities of {', '.join(shown)}, alone and in pairs.",
+    )
+    if figures.abscissa(fit) is not None:
+        picture = Picture(
+            "answer",
+            figures.predictive_band(fit),
+            "The data, and the band that holds 95 % of data replicated from the posterior.",
+            "Data with a predictive band.",
+        )
+    others = (numbers(one, f"In numbers: {name}") for name, one in fits.items() if name != best)
+    answer = Section(f"{shown[0]} = {value}", pictures=(picture,))
+    return Story(title, question, answer, extra=tuple(others), best=best)

@@ -1,0 +1,85 @@
+"""What a system has to say about its fits: sections with words, pictures and tables."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.figure import Figure
+
+__all__ = ["Picture", "Section", "Story", "Table"]
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A figure with what to see in it.
+
+    Parameters
+    ----------
+    name : file name without suffix; unique within a report.
+    figure : a matplotlib Figure.
+    caption : what to see, in a sentence or two.
+    alt : the same for a reader who cannot see it: what is drawn, and what it shows.
+    """
+
+    name: str
+    figure: Figure
+    caption: str
+    alt: str
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table with what to read from it; text cells stand as they are, numbers get four digits.
+
+    Parameters
+    ----------
+    frame : a DataFrame; its index is shown unless it only counts the rows.
+    caption : what to read, in a sentence.
+    """
+
+    frame: pd.DataFrame
+    caption: str
+
+
+@dataclass(frozen=True)
+class Section:
+    """A heading with paragraphs, then pictures, then tables."""
+
+    title: str
+    paragraphs: tuple[str, ...] = ()
+    pictures: tuple[Picture, ...] = ()
+    tables: tuple[Table, ...] = ()
+
+
+@dataclass(frozen=True)
+class Story:
+    """What a system has to say about its fits; the rest of the report is the same for all.
+
+    Parameters
+    ----------
+    title : of the report.
+    question : one sentence.
+    answer : its first picture is the report's best one, shown in the gallery.
+    numbers : the answer in numbers, with units and intervals.
+    predictive : how the data look under the posterior.
+    classical : how the classical answer compares; None where there is none.
+    priors : what they are, and how much they matter.
+    extra : whatever else the system has to show.
+    best : name of the fit that carries the answer; None for the first.
+
+    Numbers, predictive and priors that are None are told in the words of ``report.sections``, of
+    the fit that carries the answer.
+    """
+
+    title: str
+    question: str
+    answer: Section
+    numbers: Section | None = None
+    predictive: Section | None = None
+    classical: Section | None = None
+    priors: Section | None = None
+    extra: tuple[Section, ...] = ()
+    best: str | None = None
