@@ -57,6 +57,7 @@ class NonlinearRegression(Measured):
     ordered : components that could change places, each as the names of its parameters.
     stacked : posterior variable to its dimension and, by label along it, the parameters it holds.
     units : posterior variable to unit.
+    attrs : further root attributes of a fit.
     """
 
     curve: Curve
@@ -68,6 +69,7 @@ class NonlinearRegression(Measured):
     ordered: Sequence[Sequence[str]] = ()
     stacked: Mapping[str, tuple[str, Mapping[object, str]]] = field(default_factory=dict)
     units: Mapping[str, str] = field(default_factory=dict)
+    attrs: Mapping[str, object] = field(default_factory=dict)
 
     family = "curve"
 
@@ -348,6 +350,7 @@ def problem(
     ordered: Sequence[Sequence[str]] = (),
     stacked: Mapping[str, tuple[str, Sequence[str] | Mapping[object, str]]] | None = None,
     units: Mapping[str, str] | None = None,
+    attrs: Mapping[str, object] | None = None,
 ) -> NonlinearRegression:
     """State what is inferred from a curve.
 
@@ -368,6 +371,7 @@ def problem(
     stacked : posterior variable to (its dimension, the parameters that it holds); these are
         labelled 1, 2, ... along it, or by the keys of a mapping.
     units : posterior variable to unit, else "1"; the noise has that of y.
+    attrs : further root attributes of a fit.
 
     Raises
     ------
@@ -391,6 +395,7 @@ def problem(
         tuple(ordered),
         parts,
         dict(units or {}),
+        dict(attrs or {}),
     )
     _refuse(stated)
     return stated
