@@ -57,8 +57,9 @@ def fit(inference="nuts", seed=1, draws=None, dims=None, evidence=None, evidence
 
 
 def with_sampled(posterior, **arrays):
-    """The posterior with further statistics of each draw, (chain, draw)."""
-    group = posterior["sample_stats"].to_dataset().merge(dataset(arrays))
+    """The posterior with further statistics of each draw, (chain, draw) or (chain, draw, block)."""
+    dims = {name: ("block",) for name, array in arrays.items() if array.ndim == 3}
+    group = posterior["sample_stats"].to_dataset().merge(dataset(arrays, dims))
     posterior["sample_stats"] = xr.DataTree(group)
     return posterior
 
@@ -349,6 +350,15 @@ def test_laplace():
     assert failed(check(laplace(log_weight=np.log(heavy)))) == {"Pareto k̂"}
     light = stats.uniform.rvs(size=(4, 500), random_state=1)
     assert check(laplace(log_weight=np.log(light))).believed
+
+
+def test_a_block_of_importance_weights_is_not_hidden_by_the_size_of_another():
+    """Blocks that were drawn apart have weights of their own, each of an unknown size."""
+    light = np.log(stats.uniform.rvs(size=(4, 500, 2), random_state=1))
+    assert check(laplace(log_weight=np.add(light, [100.0, 0.0]))).believed
+    heavy = np.log(stats.genpareto(1.2).rvs((4, 500, 1), random_state=1))
+    both = np.concatenate([light[..., :1] + 100.0, heavy], axis=-1)
+    assert failed(check(laplace(log_weight=both))) == {"Pareto k̂"}
 
 
 def exact(condition=1e4, scale=1.0, shift=0.0, degrees=None):
