@@ -11,7 +11,6 @@ optimum, ``routes`` draw.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -20,14 +19,13 @@ from bayesinf.data import curve_from_arrays
 from bayesinf.models import problem as driver
 from bayesinf.models.curve.definition import NOISE, NonlinearRegression, problem
 from bayesinf.models.curve.evaluation import Curve, evaluate
-from bayesinf.posterior import annotated
 from bayesinf.settings import DEFAULT, Settings
 
 if TYPE_CHECKING:
     import lmfit
     import xarray as xr
 
-__all__ = ["NOISE", "Curve", "NonlinearRegression", "evaluate", "fit", "infer", "problem"]
+__all__ = ["NOISE", "Curve", "NonlinearRegression", "evaluate", "fit", "problem"]
 
 
 def fit(
@@ -66,27 +64,5 @@ def fit(
     """
     if error is not None and np.ndim(error) == 0:
         error = np.full(np.shape(y), float(error))
-    return infer(
-        problem(model, params, curve_from_arrays(x, y, error), **options), method, settings
-    )
-
-
-def infer(
-    stated: NonlinearRegression,
-    method: str | None = None,
-    settings: Settings = DEFAULT,
-    *,
-    notes: Mapping[str, xr.Dataset] | None = None,
-    **provenance,
-) -> xr.DataTree:
-    """Infer what is stated; ``fit`` for a caller who has a problem, or a system.
-
-    Parameters
-    ----------
-    stated : what ``problem`` returned.
-    method, settings : as for ``fit``.
-    notes : results that travel beside the fit, besides the classical answer.
-    **provenance : ``system`` and ``attrs`` of ``models.problem.fit``.
-    """
-    found = driver.fit(stated, method, settings, **provenance)
-    return annotated(found, classical=stated.classical(), **(notes or {}))
+    stated = problem(model, params, curve_from_arrays(x, y, error), **options)
+    return driver.fit(stated, method, settings)

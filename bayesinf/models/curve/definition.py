@@ -304,6 +304,10 @@ class NonlinearRegression(Measured):
             result[place] = theta[source]
         return result
 
+    def notes(self) -> Mapping[str, xr.Dataset]:
+        """The classical answer travels beside every fit."""
+        return {"classical": self.classical()}
+
     def classical(self) -> xr.Dataset:
         """Return the classical answer: least squares, as every fitting program prints it.
 

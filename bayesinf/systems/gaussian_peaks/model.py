@@ -11,6 +11,7 @@ import numpy as np
 from bayesinf.data import axes, curve_from_arrays
 from bayesinf.errors import FitError
 from bayesinf.models import curve
+from bayesinf.models import problem as driver
 from bayesinf.posterior import annotated, dataset, noted
 from bayesinf.priors import Prior, Uniform
 from bayesinf.settings import DEFAULT, Settings
@@ -220,13 +221,12 @@ def fit(
     DataError : data that cannot be used. FitError : peaks that the data do not determine.
     """
     stated = problem(dataset, **model)
-    notes = {name: noted(dataset, name) for name in KNOWN}
-    found = curve.infer(
+    found = driver.fit(
         stated,
         method,
         settings,
-        notes={name: note for name, note in notes.items() if note is not None},
         system="gaussian_peaks",
+        notes={name: noted(dataset, name) for name in KNOWN},
         attrs={"case": dataset.attrs.get("case", "") if case is None else case},
     )
     return annotated(found, curve=_mean_curve(found, stated.curve.x))
