@@ -162,7 +162,7 @@ def _rank(draws, truth, rng):
     if truth.shape != draws.shape[:1]:
         raise ValueError(f"{truth.size} true values for {len(draws)} elements of the posterior")
     _, chains, length = draws.shape
-    sizes = diagnostics.mixing(draws)[1:]
+    sizes = diagnostics.tie_weighted_mixing(draws)[1:]
     independent = np.min(sizes, axis=0, initial=chains * length, where=np.isfinite(sizes))
     stride = np.ceil(chains * length / np.maximum(independent, 1)).astype(int)
     kept = np.arange(length) % stride[:, np.newaxis] == 0

@@ -7,7 +7,8 @@ predict data like those that it was fitted to. How far single observations and t
 answer is advice: it qualifies the words, and does not make a posterior unbelieved.
 
 The thresholds are the constants below. A question is a function from the InferenceData to
-``Check`` objects; one table at the end says which questions a kind of inference is asked.
+``Check`` objects, known by its name in the table at the end; ``inference.kinds`` says which of them
+a kind of inference is asked. What a family answers for itself it declares as a ``kinds.Question``.
 """
 
 from __future__ import annotations
@@ -16,12 +17,14 @@ import json
 import math
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from bayesinf import diagnostics
-from bayesinf.errors import CheckFailed, DataError
+from bayesinf.errors import CheckFailed
+from bayesinf.inference import kinds
 from bayesinf.posterior import element_names
 
 if TYPE_CHECKING:
@@ -37,8 +40,6 @@ START_AGREES = 0.01  # log density that may part two starts that found the same 
 START_RIVALS = 3.0  # log density below the best at which another optimum still counts (5 % of it)
 OF_AN_OPTIMUM = ("gradient", "Hessian", "starts")  # all that a classical estimate must pass
 PARETO_K = 0.7  # largest Pareto k̂; less where the draws are few
-BANK_SIZE = 1000  # least effective number of sampled states that stand for all
-BANK_SHIFT = 0.3  # posterior sd by which their sampling error may move it
 CONDITION = 1e12  # largest condition number
 MOMENTS_P = 1e-3  # chance that right draws miss their closed form, all elements taken together
 PREDICTIVE_P = 0.01  # smallest predictive p-value, times the number of statistics
@@ -144,21 +145,19 @@ def check(posterior: xr.DataTree) -> Verdict:
     ------
     DataError : the kind of inference is unknown.
     """
-    kind = posterior.attrs.get("inference")
-    if kind not in QUESTIONS:
-        raise DataError(
-            "nothing is known about how to check this posterior",
-            where="root attribute 'inference'",
-            expected=f"one of {', '.join(QUESTIONS)}",
-            found=kind,
-        )
+    kind = kinds.of(posterior.attrs)
+    missing = [name for name in kind.evidence if name not in posterior["sample_stats"]]
+    asked = [QUESTIONS[name] for name in kind.questions] + list(EVERY_FIT)
+    asked += [partial(_declared, question) for question in kinds.declared(posterior.attrs)]
     checks = []
-    for question in (*QUESTIONS[kind], *EVERY_FIT):
+    for question in asked:
         try:
             checks.extend(question(posterior))
-        except _MissingEvidence as missing:
-            finding = f"the posterior carries no {missing}, which its checks need"
-            checks.append(_answer(str(missing), math.nan, "present", False, "", finding, "refit"))
+        except _MissingEvidence as found:
+            missing.append(str(found))
+    for name in dict.fromkeys(missing):
+        finding = f"the posterior carries no {name}, which its checks need"
+        checks.append(_answer(name, math.nan, "present", False, "", finding, "refit"))
     if "classical" in posterior.attrs:
         # An optimum and its curvature, shown beside a posterior: that must be an optimum, and what
         # else it misses is what the posterior is there for.
@@ -166,7 +165,7 @@ def check(posterior: xr.DataTree) -> Verdict:
             replace(check, required=check.required and check.name in OF_AN_OPTIMUM)
             for check in checks
         ]
-    return Verdict(kind, tuple(checks))
+    return Verdict(posterior.attrs["inference"], tuple(checks))
 
 
 class _MissingEvidence(Exception):
@@ -190,7 +189,7 @@ def _answer(name, value, threshold, passed, good, bad, remedy, required=True) ->
 def _mixing(posterior) -> Iterator[Check]:
     """R-hat and effective sample sizes, the worst over all elements of all variables."""
     variables = list(posterior["posterior"].data_vars.values())
-    found = [diagnostics.mixing(elements(variable)) for variable in variables]
+    found = [diagnostics.tie_weighted_mixing(elements(variable)) for variable in variables]
     owners = [
         (v, i) for v, part in zip(variables, found, strict=True) for i in range(part.shape[1])
     ]
@@ -395,22 +394,14 @@ def _predictive(posterior) -> Iterator[Check]:
     yield _answer("predictive p", value, f"≥ {limit:.2g}", value >= limit, good, bad, remedy)
 
 
-def _bank(posterior) -> Iterator[Check]:
-    """Where sampled states stand for all: whether they are enough, and how far they may be off."""
-    if "bank_size" not in posterior["sample_stats"]:
-        return
-    size = float(posterior["sample_stats"]["bank_size"].min())
-    shape, shift = (float(_evidence(posterior, f"bank_{name}").max()) for name in ("k", "shift"))
-    fine = size >= BANK_SIZE and shape <= PARETO_K
-    said = f"is worth {size:.3g} states where it is worth least, Pareto k̂ {shape:.2f}"
-    limit = f"≥ {BANK_SIZE}, k̂ ≤ {PARETO_K}"
-    good, bad = f"the bank of states {said}", f"the bank of states {said} (limits {limit})"
-    remedy = "give a narrower prior or more data, since a bank covers no wider posterior"
-    yield _answer("bank of states", size, limit, fine, good, bad, remedy)
-    good = f"sampling of states moves it by about {shift:.2f} sd"
-    remedy = "widen intervals by as much"
-    yield _answer("bank shift", shift, f"≤ {BANK_SHIFT}", shift <= BANK_SHIFT, good,
-                  f"{good} (limit {BANK_SHIFT})", remedy, required=False)  # fmt: skip
+def _declared(question, posterior) -> Iterator[Check]:
+    """A question that the family declared and stored with the fit."""
+    values = _evidence(posterior, question.variable).values
+    value = float(np.min(values) if question.worst == "min" else np.max(values))
+    good, limit = question.said.format(value=value), f"{question.limit:g}"
+    passed, bad = question.answered(value), f"{good} (limit {limit})"
+    yield _answer(question.name, value, f"{question.relation} {limit}", passed, good, bad,
+                  question.remedy, question.required)  # fmt: skip
 
 
 def _leave_one_out(posterior) -> Iterator[Check]:
@@ -517,16 +508,20 @@ def _power_scaling(log_factor, step=0.01):
     return lambda draws: float(array_stats.power_scale_sense(draws, *weights, *powers))
 
 
-_CHAINS = (_mixing, _divergences, _energy)
 QUESTIONS = {
-    "nuts": _CHAINS,
-    "gibbs": _CHAINS,
-    "mle+mcmc": _CHAINS,
-    "ensemble": (_length, _acceptance),
-    "laplace": (_gradient, _hessian, _starts, _importance_weights),
-    "exact": (_conditioning, _moments),
+    "mixing": _mixing,
+    "divergences": _divergences,
+    "energy": _energy,
+    "length": _length,
+    "acceptance": _acceptance,
+    "gradient": _gradient,
+    "hessian": _hessian,
+    "starts": _starts,
+    "importance weights": _importance_weights,
+    "conditioning": _conditioning,
+    "moments": _moments,
 }
-EVERY_FIT = (_predictive, _leave_one_out, _prior_sensitivity, _bank)
+EVERY_FIT = (_predictive, _leave_one_out, _prior_sensitivity)
 
 
 # --- labelled arrays ------------------------------------------------------------------------------

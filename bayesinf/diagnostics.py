@@ -14,23 +14,7 @@ import numpy as np
 
 
 def mixing(draws: np.ndarray, workers: int | None = None) -> np.ndarray:
-    """Return R-hat, bulk ESS and tail ESS of many quantities at once.
-
-    Ties need care. An indicator that is 1 in twenty draws of 4000, or a coefficient that is exactly
-    zero in all the others, has an R-hat and effective sample sizes that hang on those twenty draws,
-    although its probability is known to a fraction of a per cent. A threshold on the effective
-    sample size is a demand on the accuracy of a probability f, whose Monte Carlo error is
-    √(f (1 − f) / ESS); an event rarer than the nominal one (1/2 for the bulk, 5 % for the tails)
-    meets it with fewer draws. So, with the weight
-
-        w = min(1, f (1 − f) / (nominal (1 − nominal))),
-
-    what is returned is ESS / w, and R-hat² = 1 + w (R-hat² − 1), where f is the share of the draws
-    away from the commonest value (at most 1/2), in the tails the share at or below the quantile.
-    For a continuous quantity w = 1 and these are the usual diagnostics. A quantile that falls into
-    a tie at the end has an indicator that never changes: that tail is left out. A quantity that
-    never moves agrees (R-hat 1); one that is stuck at different values in different chains, or is
-    not finite, has an infinite R-hat.
+    """Return R-hat, bulk ESS and tail ESS of many quantities at once, as ArviZ defines them.
 
     Parameters
     ----------
@@ -39,28 +23,73 @@ def mixing(draws: np.ndarray, workers: int | None = None) -> np.ndarray:
 
     Returns
     -------
-    (3, element): rank-normalised split R-hat, bulk and tail effective sample size; NaN where an
-    effective sample size is undefined.
+    (3, element): rank-normalised split R-hat, NaN of a constant and of one chain alone; bulk and
+    tail effective sample size. All are NaN of draws that are not finite.
 
     References
     ----------
     Vehtari, Gelman, Simpson, Carpenter & Bürkner, Bayesian Analysis 16, 667 (2021),
     doi:10.1214/20-BA1221.
     """
+    _, chains, length = draws.shape
+    result = _many(_standard, draws, workers, (np.nan, *[2.0 * chains * (length // 2)] * 2))
+    if chains < 2:
+        result[0] = np.nan
+    return result
+
+
+def tie_weighted_mixing(draws: np.ndarray, workers: int | None = None) -> np.ndarray:
+    """Return R-hat, bulk ESS and tail ESS that may be held to thresholds where draws tie.
+
+    An indicator that is 1 in twenty draws of 4000, or a coefficient that is exactly zero in all the
+    others, has an R-hat and effective sample sizes that hang on those twenty draws, although its
+    probability is known to a fraction of a per cent. A threshold on the effective sample size is a
+    demand on the accuracy of a probability f, whose Monte Carlo error is √(f (1 − f) / ESS); an
+    event rarer than the nominal one (1/2 for the bulk, 5 % for the tails) meets it with fewer
+    draws. So, with the weight
+
+        w = min(1, f (1 − f) / (nominal (1 − nominal))),
+
+    what is returned is ESS / w, and R-hat² = 1 + w (R-hat² − 1), where f is the share of the draws
+    away from the commonest value (at most 1/2), in the tails the share at or below the quantile.
+    For a continuous quantity w = 1 and these are those of ``mixing``. A quantile that falls into
+    a tie at the end has an indicator that never changes: that tail is left out. A quantity that
+    never moves agrees (R-hat 1); one that is stuck at different values in different chains, or is
+    not finite, has an infinite R-hat.
+
+    Parameters
+    ----------
+    draws, workers : as ``mixing`` takes them.
+
+    Returns
+    -------
+    (3, element): R-hat, bulk and tail effective sample size; NaN where an effective sample size is
+    undefined.
+    """
+    return _many(_tie_weighted, draws, workers, (1.0, np.nan, np.nan))
+
+
+def _many(diagnose, draws, workers, of_constants):
+    """Diagnose the elements that move, in blocks that fit the processor's cache."""
     from bayesinf import parallel
 
-    result = np.tile([[1.0], [np.nan], [np.nan]], len(draws))
+    result = np.tile(np.array(of_constants)[:, np.newaxis], len(draws))
     moving = np.flatnonzero((draws != draws[:, :1, :1]).any(axis=(1, 2)))
-    size = max(1, 2**18 // math.prod(draws.shape[1:]))  # blocks that fit the processor's cache
+    size = max(1, 2**18 // math.prod(draws.shape[1:]))
     blocks = np.split(moving, range(size, len(moving), size))
-    found = parallel.map(
-        lambda block: _mixing(draws[block]), blocks, threads=True, workers=workers, label="checking"
-    )
+
+    def run(block):
+        return diagnose(*_parts(draws[block]))
+
+    found = parallel.map(run, blocks, threads=True, workers=workers, label="checking")
     result[:, moving] = np.concatenate(found, axis=1)
     return result
 
 
-def _mixing(draws):
+def _parts(draws):
+    """What both diagnostics are made of, (element): R-hat² − 1; effective sizes of the bulk and of
+    the two tails, NaN of a constant; shares of the draws away from the commonest value, and in each
+    tail; whether draws are not finite. The number of draws comes last."""
     half = draws.shape[2] // 2
     draws = np.concatenate([draws[:, :, :half], draws[:, :, -half:]], axis=1).astype(float)
     shape, size = draws.shape, math.prod(draws.shape[1:])
@@ -69,20 +98,32 @@ def _mixing(draws):
     draws[broken] = 0.0
 
     z, ordered, commonest = _normal_scores(draws)
-    weight = _weight(np.minimum(1 - commonest / size, 0.5), 0.5)
     split = z.reshape(shape)
     median = (ordered[:, (size - 1) // 2] + ordered[:, size // 2]) / 2
     folded, _, _ = _normal_scores(np.abs(draws - median[:, np.newaxis]))
     ratio = np.fmax(_variance_ratio(split), _variance_ratio(folded.reshape(shape)))
+    sizes, shares = [_effective_size(split)], [np.minimum(1 - commonest / size, 0.5)]
+    for probability in (0.05, 0.95):
+        quantile = ordered[:, int(probability * (size - 1))]
+        below = draws <= quantile[:, np.newaxis]
+        sizes.append(_effective_size(below.reshape(shape).astype(float)))
+        shares.append(below.mean(axis=1))
+    return ratio, sizes, shares, broken, size
+
+
+def _standard(ratio, sizes, shares, broken, size):
+    # An indicator that never changes is worth all draws.
+    bulk, *tails = (np.where(np.isnan(each), size, each) for each in sizes)
+    result = np.stack([np.sqrt(1 + ratio), bulk, np.minimum(*tails)])
+    result[:, broken] = np.nan
+    return result
+
+
+def _tie_weighted(ratio, sizes, shares, broken, size):
+    weights = [_weight(f, nominal) for f, nominal in zip(shares, (0.5, 0.05, 0.05), strict=True)]
     with np.errstate(invalid="ignore", divide="ignore"):
-        rhat = np.sqrt(1 + weight * ratio)
-        bulk = _effective_size(split) / weight
-        tails = []
-        for probability in (0.05, 0.95):
-            quantile = ordered[:, int(probability * (size - 1))]
-            below = draws <= quantile[:, np.newaxis]
-            effective = _effective_size(below.reshape(shape).astype(float))
-            tails.append(effective / _weight(below.mean(axis=1), 0.05))
+        rhat = np.sqrt(1 + weights[0] * ratio)
+        bulk, *tails = (each / weight for each, weight in zip(sizes, weights, strict=True))
     rhat[broken] = np.inf
     sizes = np.stack([bulk, np.fmin(*tails)])
     return np.stack([rhat, *np.where(np.isfinite(sizes), sizes, np.nan)])

@@ -201,13 +201,14 @@ def summary(fits: Mapping[str, xr.DataTree]) -> pd.DataFrame:
 
     from bayesinf.diagnostics import mixing
     from bayesinf.figures import elements
+    from bayesinf.inference import kinds
 
     tables = []
     for name, fit in fits.items():
         scalars = elements(fit)
         draws = np.stack([array.values for array in scalars.values()])
         low, high = np.quantile(draws, [0.025, 0.975], axis=(1, 2))
-        chains = fit.attrs["inference"] in ("gibbs", "nuts", "mle+mcmc")
+        chains = kinds.of(fit.attrs).chains
         rhat, bulk, tail = mixing(draws) if chains else np.full((3, len(draws)), np.nan)
         columns = {
             "fit": name,

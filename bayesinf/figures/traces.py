@@ -9,6 +9,7 @@ import numpy as np
 
 from bayesinf.figures.canvas import COLORS, canvas, elements, padded, span, styled, with_units
 from bayesinf.figures.posteriors import density
+from bayesinf.inference import kinds
 from bayesinf.posterior import element_names
 
 if TYPE_CHECKING:
@@ -16,9 +17,6 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 __all__ = ["representative", "trace_rank"]
-
-_CHAINS = ("nuts", "gibbs", "mle+mcmc")
-
 
 _RANK_BINS = 20
 
@@ -42,7 +40,7 @@ def representative(fit: xr.DataTree, most: int = 6, clearest: bool = False) -> l
     -------
     labels, as ``elements`` spells them; elements that never move are left out.
     """
-    from bayesinf.diagnostics import mixing
+    from bayesinf.diagnostics import tie_weighted_mixing
 
     scalars, vectors = [], []
     for name, array in fit["posterior"].data_vars.items():
@@ -53,8 +51,8 @@ def representative(fit: xr.DataTree, most: int = 6, clearest: bool = False) -> l
             scalars += [name] if moving.size else []
             continue
         draws = draws[moving]
-        if fit.attrs["inference"] in _CHAINS and not clearest:
-            rhat, bulk, _ = mixing(draws)
+        if kinds.of(fit.attrs).chains and not clearest:
+            rhat, bulk, _ = tie_weighted_mixing(draws)
             rankings = np.argsort(-rhat), np.argsort(bulk)
         else:
             rankings = (np.argsort(-np.abs(draws.mean((1, 2))) / draws.std((1, 2))),)
@@ -86,7 +84,7 @@ def trace_rank(fit: xr.DataTree, var_names: Sequence[str] | None = None) -> Figu
     """
     names = representative(fit) if var_names is None else var_names
     arrays = elements(fit, names)
-    columns = _COLUMNS.get(fit.attrs["inference"], _CHAIN_COLUMNS)
+    columns = _COLUMNS[kinds.of(fit.attrs).drawn]
     rows = len(arrays)
     each = 1.15 if columns[0][2] else 1.5
     fig, axes = canvas(rows, 2, height=0.6 + each * rows, squeeze=False, width_ratios=(1.5, 1))
@@ -126,7 +124,7 @@ def _trace(axis, fit, label, array):
 
 
 def _ranks(axis, fit, label, array):
-    from bayesinf.diagnostics import mixing
+    from bayesinf.diagnostics import tie_weighted_mixing
     from bayesinf.settings import Settings
 
     draws = array.transpose("chain", "draw").values
@@ -136,7 +134,9 @@ def _ranks(axis, fit, label, array):
     ranks[np.lexsort((ties, draws.ravel()))] = np.arange(draws.size)
     ranks = ranks.reshape(draws.shape)
     # Of each chain by itself: what tells the chains apart must not widen the band.
-    effective = np.nan_to_num(mixing(draws[:, np.newaxis], workers=1)[1], nan=draws.shape[1])
+    effective = np.nan_to_num(
+        tie_weighted_mixing(draws[:, np.newaxis], workers=1)[1], nan=draws.shape[1]
+    )
     band = 1.96 * np.sqrt((_RANK_BINS - 1) / np.clip(np.median(effective), 1, draws.shape[1]))
     axis.axhspan(max(0.0, 1 - band), 1 + band, color=COLORS["prior"], alpha=0.2)
     edges = np.linspace(0, draws.size, _RANK_BINS + 1)
@@ -238,24 +238,21 @@ def _bare(axis):
     axis.spines["left"].set_visible(False)
 
 
-# Kind of inference to its two columns: how to draw, what to call it, and against what, where the
-# rows share that.
-_CHAIN_COLUMNS = (
-    (_trace, "draws, a shade for each chain", "draw"),
-    (_ranks, "ranks of each chain; level is good", "rank, as a share of all"),
-)
-
-
+# How draws are drawn to two columns: function, title, and against what, where the rows share that.
 _COLUMNS = {
-    "ensemble": (
+    "chains": (
+        (_trace, "draws, a shade for each chain", "draw"),
+        (_ranks, "ranks of each chain; level is good", "rank, as a share of all"),
+    ),
+    "walkers": (
         (_walkers, "a few walkers; median and 90 % of all", "draw"),
         (_halves, "first half (solid), second (dashed)", None),
     ),
-    "laplace": (
+    "weighted draws": (
         (_reweighted, "approximation (filled), reweighted (outline)", None),
         (_weight_cloud, "weight of each draw", None),
     ),
-    "exact": (
+    "independent draws": (
         (_independent, "independent draws", "draw"),
         (_closed_form, "density; closed-form mean ± sd", None),
     ),

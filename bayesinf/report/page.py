@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bayesinf.figures import representative, trace_rank
+from bayesinf.inference import kinds
 from bayesinf.report import sections
 from bayesinf.report.numbers import short
 from bayesinf.report.story import Picture, Story
@@ -137,24 +138,6 @@ def gallery(folder: str | os.PathLike) -> Path:
 _REPORT_FILES = ("verdict.json", "index.html")
 
 
-_CAPTIONS = {
-    "ensemble": "Walkers of the ensemble ({name}). The band holds 90 % of them and should run "
-    "level; the densities of the first and of the second half of the run should coincide.",
-    "laplace": "Laplace approximation ({name}). Filled: its draws; outline: the same draws "
-    "reweighted to the posterior. Where the two differ, or weights rise far above the line at 1, "
-    "the quadratic approximation fails.",
-    "exact": "Independent draws from the closed form ({name}). Vertical lines, where the moments "
-    "are known: closed-form mean, and one standard deviation on either side.",
-}
-
-
-_CHAIN_CAPTION = (
-    "Chains ({name}), one shade each. Left: they should overlap and show no drift. Right: the "
-    "ranks of each chain's draws among all, relative to an even spread; the grey band holds 95 % "
-    "of such steps for draws as correlated as these."
-)
-
-
 def _chapters(story, fits):
     """Eyebrow and section, what the story leaves out told by the fit that carries the answer."""
     best = story.best or next(iter(fits), None)
@@ -173,7 +156,7 @@ def _trace_picture(name, fit):
     shown = representative(fit)
     if not shown:
         return None
-    caption = _CAPTIONS.get(fit.attrs["inference"], _CHAIN_CAPTION).format(name=name)
+    caption = kinds.of(fit.attrs).caption.format(name=name)
     alt = f"Diagnostic plots of the fit {name}, a row for each of {', '.join(shown)}."
     return Picture(f"diagnostics_{name}", trace_rank(fit, shown), caption, alt)
 
@@ -195,22 +178,13 @@ def _join(words):
 
 def _sampling(fit):
     sizes = fit["posterior"].sizes
-    chains, draws = sizes["chain"], sizes["draw"]
-    match fit.attrs["inference"]:
-        case "ensemble":
-            return f"Ensemble of {chains} walkers, {draws} draws kept of each."
-        case "exact":
-            return f"Closed form, {chains * draws} independent draws."
-        case "laplace":
-            return f"Laplace approximation, {chains * draws} independent draws."
-        case kind:
-            name = {"nuts": "NUTS", "gibbs": "Gibbs sampling"}.get(kind, kind)
-            return f"{name}, {chains} chains of {draws} draws."
+    return kinds.of(fit.attrs).said(sizes["chain"], sizes["draw"])
 
 
 def _provenance(fits):
     """Attribute to its values, one a fit, or a single one where all fits agree."""
-    keys = list(dict.fromkeys(key for fit in fits.values() for key in fit.attrs))
+    keys = dict.fromkeys(key for fit in fits.values() for key in fit.attrs)
+    keys.pop("questions", None)  # the diagnostics say them, with their answers
     rows = []
     for key in keys:
         values = [_attribute(key, fit.attrs.get(key)) for fit in fits.values()]

@@ -25,15 +25,16 @@ def test_light_curve_is_read_with_its_error_bars(reference_data):
     curve = data.curve(reference_data / "light_curve" / "LINEAR_11375941.csv")
     assert curve.sizes["point"] == 280
     assert curve["error"].attrs["long_name"] == "magerr"
-    assert np.all(np.diff(curve["x"]) >= 0)
-    assert float(curve["y"].isel(point=0)) == 15.969
+    assert np.all(np.diff(data.axes(curve)[0]) >= 0)
+    assert float(data.axes(curve)[1].isel(point=0)) == 15.969
 
 
 def test_argon_columns_are_chosen_by_name(reference_data):
     path = reference_data / "argon" / "argon_dimer.csv"
     curve = data.curve(path, "r_angstrom", "E_kcal_mol", error="none")
     assert curve.sizes["point"] == 18
-    assert float(curve["x"][curve["y"].values.argmin()]) == pytest.approx(3.75)
+    distance, energy, _ = data.axes(curve)
+    assert float(distance[energy.values.argmin()]) == pytest.approx(3.75)
     with pytest.raises(DataError, match="row 2, column pair"):
         data.curve(path)
 

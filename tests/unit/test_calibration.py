@@ -142,7 +142,8 @@ def test_correlated_draws_are_thinned_before_they_are_ranked(monkeypatch):
     truth = rng.normal(size=4000)
     covered = lambda: np.mean(np.abs(calibration._rank(draws, truth, rng) - 0.5) < 0.475)
     assert covered() == pytest.approx(0.95, abs=0.015)
-    monkeypatch.setattr(calibration.diagnostics, "mixing", lambda x: np.full((3, len(x)), np.inf))
+    endless = lambda x: np.full((3, len(x)), np.inf)
+    monkeypatch.setattr(calibration.diagnostics, "tie_weighted_mixing", endless)
     assert covered() < 0.93  # as many ranks as draws, far fewer of them independent
 
 

@@ -11,6 +11,7 @@ from scipy.signal import lfilter
 from bayesinf import checks, diagnostics
 from bayesinf.checks import check
 from bayesinf.errors import CheckFailed, DataError
+from bayesinf.inference import kinds
 from bayesinf.models.noise import predictive_groups
 from bayesinf.posterior import assemble, dataset, load, save
 from bayesinf.settings import Settings
@@ -78,12 +79,52 @@ def failed(verdict):
 def test_continuous_quantities_have_the_usual_diagnostics(phi, shape):
     draws = np.exp(autoregressive(phi, shape))
     rhat, bulk, tail = diagnostics.mixing(draws)
+    np.testing.assert_array_equal(diagnostics.tie_weighted_mixing(draws), [rhat, bulk, tail])
     axes = {"chain_axis": 1, "draw_axis": 2}
     np.testing.assert_allclose(rhat, array_stats.rhat(draws, **axes), rtol=1e-12)
     np.testing.assert_allclose(bulk, array_stats.ess(draws, **axes), rtol=1e-9)
     if shape[2] > 10:  # shorter, and the quantile falls on the last draw
         usual = array_stats.ess(draws, method="tail", prob=(0.05, 0.95), **axes)
         np.testing.assert_allclose(tail, usual, rtol=1e-9)
+
+
+def tied():
+    """Quantities whose draws tie: rare and fair indicators, spikes, integers, stuck chains."""
+    noise, uniform = rng(1).normal(size=(4, 1000)), rng(2).random((4, 1000))
+    sticky = autoregressive(0.95, (4, 1000))
+    yield from ((uniform < share).astype(float) for share in (0.005, 0.05, 0.3, 0.5, 0.97))
+    yield np.where(uniform < 0.02, noise, 0.0)
+    yield np.where(uniform < 0.5, noise, 0.0)
+    yield np.abs(np.where(uniform < 0.5, noise, 0.0))
+    yield np.round(2 * noise)
+    yield (sticky > 1).astype(float)
+    yield np.round(sticky)
+    yield np.where(np.arange(1000) % 2, 1.0, -1.0) * np.ones((4, 1))
+    yield np.where(np.arange(4)[:, np.newaxis] == 1, uniform < 0.6, False).astype(float)
+
+
+def test_summaries_of_ties_are_those_of_arviz():
+    draws = np.stack(list(tied()))
+    axes = {"chain_axis": 1, "draw_axis": 2}
+    rhat, bulk, tail = diagnostics.mixing(draws)
+    with np.errstate(invalid="ignore"):
+        np.testing.assert_allclose(rhat, array_stats.rhat(draws, **axes), rtol=1e-12)
+    np.testing.assert_allclose(bulk, array_stats.ess(draws, **axes), rtol=1e-9)
+    usual = array_stats.ess(draws, method="tail", prob=(0.05, 0.95), **axes)
+    np.testing.assert_allclose(tail, usual, rtol=1e-9)
+    weighted = diagnostics.tie_weighted_mixing(draws)
+    assert bulk[0] < 5000 and weighted[1, 0] > 100_000  # a rare indicator, by either
+    assert not np.allclose(weighted[0], rhat)
+
+
+def test_summaries_of_constants_and_of_what_is_not_finite():
+    still, broken = np.full((4, 101), 2.0), rng(1).normal(size=(4, 101))
+    broken[2, 17] = np.inf
+    found = diagnostics.mixing(np.stack([still, broken]))
+    np.testing.assert_array_equal(found, [[np.nan, np.nan], [400, np.nan], [400, np.nan]])
+    assert array_stats.ess(still, chain_axis=0, draw_axis=1) == 400
+    alone = diagnostics.mixing(rng(1).normal(size=(1, 1, 400)))
+    assert np.isnan(alone[0, 0]) and alone[1, 0] > 200
 
 
 @pytest.mark.parametrize("phi", [-0.4, 0.0, 0.6, 0.9])
@@ -107,7 +148,7 @@ def test_rhat_of_shifted_chains_is_known():
 
 def test_ties_weigh_what_they_can_show():
     def diagnose(*rows):
-        return diagnostics.mixing(np.stack(rows)).T
+        return diagnostics.tie_weighted_mixing(np.stack(rows)).T
 
     still = np.zeros((4, 500))
     stuck = still + (np.arange(4) == 2)[:, np.newaxis]
@@ -139,12 +180,12 @@ def test_ties_weigh_what_they_can_show():
 def test_exact_draws_of_rare_events_pass_and_their_number_does_not_matter():
     share = np.geomspace(1e-4, 0.5, 400)[:, np.newaxis, np.newaxis]
     indicator = rng(1).random((400, 4, 1000)) < share
-    rhat, bulk, tail = diagnostics.mixing(
+    rhat, bulk, tail = diagnostics.tie_weighted_mixing(
         np.where(indicator, rng(2).normal(size=(400, 4, 1000)), 0)
     )
     assert rhat.max() <= checks.RHAT
     assert np.nanmin(bulk) > 400 and np.nanmin(tail) > 400
-    rhat, bulk, tail = diagnostics.mixing(indicator)
+    rhat, bulk, tail = diagnostics.tie_weighted_mixing(indicator)
     assert rhat.max() <= checks.RHAT
     assert np.nanmin(bulk) > 400 and np.nanmin(tail) > 400
 
@@ -374,6 +415,68 @@ def test_predictive_p_values_allow_for_their_number():
     broken = fit()
     broken["sample_stats"]["discrepancy"][0, 0, 0] = np.nan
     assert failed(check(broken)) == {"predictive p"}
+
+
+def test_a_rare_indicator_fails_no_fit_and_is_summed_up_by_the_standard():
+    from bayesinf.workflow import summary
+
+    rare = (rng(3).random((4, 500, 40)) < 0.003).astype(float)
+    rare[1, 100:116, 7] = 1.0  # a visit
+    posterior = fit("gibbs", draws={"mu": fit()["posterior"]["mu"].values, "on": rare},
+                    dims={"on": ("pair",)})  # fmt: skip
+    assert check(posterior).believed
+    table = summary({"gibbs": posterior}).set_index("variable")
+    for k in (0, 7):
+        usual = array_stats.ess(rare[..., k], chain_axis=0, draw_axis=1)
+        assert table.loc[f"on[{k}]", "ess_bulk"] == pytest.approx(usual, rel=1e-9)
+        assert table.loc[f"on[{k}]", "r_hat"] == pytest.approx(
+            array_stats.rhat(rare[..., k], chain_axis=0, draw_axis=1), rel=1e-9
+        )
+    assert table.loc["on[7]", "r_hat"] > checks.RHAT
+
+
+def declared(**changes):
+    fields = {"name": "stock", "variable": "stock", "worst": "min", "limit": 10.0, "relation": "≥",
+              "required": True, "said": "the stock is {value:.1f}", "remedy": "buy"}  # fmt: skip
+    return kinds.declare(kinds.Question(**fields | changes))
+
+
+def test_a_family_declares_questions_of_its_own(tmp_path):
+    stock = np.full((4, 500), 20.0)
+    good = with_sampled(fit(attrs=declared()), stock=stock)
+    assert named(check(good))["stock"].message == "the stock is 20.0" and check(good).believed
+    stock[2, 3] = 9.0
+    empty = check(load(save(with_sampled(fit(attrs=declared()), stock=stock), tmp_path / "a.nc")))
+    (answer,) = (item for item in empty.checks if item.name == "stock")
+    assert not empty.believed and answer.value == 9.0 and answer.threshold == "≥ 10"
+    assert empty.words == "Do not believe yet: the stock is 9.0 (limit 10); buy."
+    assert check(with_sampled(fit(attrs=declared(required=False)), stock=stock)).believed
+    assert not failed(check(with_sampled(fit(attrs=declared(worst="max")), stock=stock)))
+    stock[0, 0] = np.nan
+    assert failed(check(with_sampled(fit(attrs=declared(worst="max")), stock=stock))) == {"stock"}
+    assert "carries no stock" in check(fit(attrs=declared())).words
+    with pytest.raises(ValueError, match="worst is min or max"):
+        declared(relation="=")
+
+
+@pytest.mark.parametrize("relation", kinds.RELATIONS)
+def test_a_limit_is_met_or_not(relation):
+    question = kinds.declared(declared(relation=relation))[0]
+    answers = [question.answered(value) for value in (9.0, 10.0, 11.0, np.nan)]
+    expected = {"≤": (1, 1, 0), "<": (1, 0, 0), "≥": (0, 1, 1), ">": (0, 0, 1)}[relation]
+    assert answers == [*map(bool, expected), False]
+
+
+@pytest.mark.parametrize("kind", kinds.KINDS)
+def test_each_kind_of_inference_is_known_to_every_stage(kind):
+    from bayesinf.figures import traces
+
+    one = kinds.KINDS[kind]
+    assert set(one.questions) <= set(checks.QUESTIONS) and one.drawn in traces._COLUMNS
+    assert "fit 7" in one.caption.format(name="fit 7")
+    assert "3" in one.said(1, 3) and one.said(1, 3).endswith(".")
+    for name in one.evidence:  # what is not stored is missed
+        assert f"carries no {name}" in check(fit(kind)).words
 
 
 def test_leave_one_out_is_the_closed_form():

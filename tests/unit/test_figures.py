@@ -313,7 +313,7 @@ def test_a_key_stands_in_its_corner_one_word_below_the_other(corner):
     for box in boxes:
         middle = (box.x0 + box.x1) / 2, (box.y0 + box.y1) / 2
         assert (middle[0] > 0.5) == ("right" in corner) and (middle[1] > 0.5) == ("upper" in corner)
-        assert 0 <= box.x0 and box.x1 <= 1 and 0 <= box.y0 and box.y1 <= 1
+        assert box.x0 >= 0 and box.x1 <= 1 and box.y0 >= 0 and box.y1 <= 1
 
 
 def test_a_key_above_is_one_line_and_an_unknown_corner_is_refused():

@@ -4,15 +4,15 @@ import itertools
 import json
 
 import arviz as az
+import density
 import numpy as np
 import pytest
 from scipy import integrate, stats
 
 from bayesinf.errors import DataError, FitError
 from bayesinf.models import linear
-from bayesinf.models.linear import exact, gibbs, spike
+from bayesinf.models.linear import exact, gibbs, regression, spike
 from bayesinf.models.linear.conditional import Factors
-from bayesinf.models.linear import regression
 from bayesinf.priors import Beta, HalfCauchy, InverseChi
 from bayesinf.settings import Settings
 
@@ -42,31 +42,26 @@ def flat(fit, name):
 # ── The definition ───────────────────────────────────────────────────────────────────────────────
 
 
+def slab_values(values):
+    """The definition's free slab stands for the coefficients, which are zero where left out."""
+    return values | ({"slab": values["J"]} if "included" in values else {})
+
+
+def slab_density(values):
+    """The density of the definition's slab where nothing is included, and it is free."""
+    if "included" not in values:
+        return 0.0
+    out = values["included"] == 0
+    return np.sum(stats.norm.logpdf(values["J"][out], 0, values["slab_width"]))
+
+
 @pytest.mark.parametrize("intercept", [False, True])
+@pytest.mark.parametrize("noise", [None, 0.4])
 @pytest.mark.parametrize("name", PRIORS)
-def test_stored_log_densities_add_up_to_the_definition(name, intercept):
+def test_densities_are_those_of_the_definition(name, noise, intercept):
     X, y = toy(intercept=0.7)
-    fit = linear.fit(X, y, PRIORS[name], intercept=intercept, settings=SHORT)
-    problem = regression(X, y, PRIORS[name], intercept=intercept)
-    model = problem.pymc(centred=True)
-    log_density = model.compile_logp(jacobian=False, mode="FAST_COMPILE")
-    stored = sum(v for v in fit["log_prior"].to_dataset().data_vars.values())
-    stored = stored + fit["log_likelihood"]["y"].sum("observation")
-    posterior = fit["posterior"]
-    for chain, draw in [(0, 0), (1, 20), (0, 49)]:
-        point, extra = {}, 0.0
-        values = {k: np.asarray(v[chain, draw].values) for k, v in posterior.data_vars.items()}
-        if "included" in values:
-            # The definition's slab is free where nothing is included: take its density off again.
-            out = values["included"] == 0
-            values["slab"] = values.pop("beta")
-            extra = np.sum(stats.norm.logpdf(values["slab"][out], 0, values["slab_width"]))
-        for variable in model.free_RVs:
-            value, transform = values[variable.name], model.rvs_to_transforms[variable]
-            if transform is not None:
-                value = transform.forward(value, *variable.owner.inputs).eval()
-            point[model.rvs_to_values[variable].name] = value
-        assert log_density(point) - extra == pytest.approx(float(stored[chain, draw]), rel=1e-9)
+    problem = regression(X, y, PRIORS[name], noise=noise, intercept=intercept, name="J")
+    density.holds(problem, values=slab_values, extra=slab_density, centred=True)
 
 
 @pytest.mark.parametrize("name", PRIORS)

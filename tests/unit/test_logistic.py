@@ -462,7 +462,7 @@ def test_polya_gamma_of_a_count_is_a_sum():
 def estimates(draws):
     """Mean of draws (chain, draw, ...) and its standard error from their ESS, per element."""
     flat = np.moveaxis(draws.reshape(*draws.shape[:2], -1), 2, 0)
-    size = np.fmin(diagnostics.mixing(flat)[1], flat[0].size)
+    size = np.fmin(diagnostics.tie_weighted_mixing(flat)[1], flat[0].size)
     return flat.mean(axis=(1, 2)), flat.std(axis=(1, 2)) / np.sqrt(size)
 
 

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bayesinf.errors import DataError, FitError
+from bayesinf.inference import kinds
 from bayesinf.models import binary as coding
 from bayesinf.models.binary import ENCODINGS, Moments, convert, moments
 from bayesinf.models.couplings import Prior, default, named
@@ -31,7 +32,7 @@ from bayesinf.models.pairwise.definition import definition
 from bayesinf.models.pairwise.enumeration import entropy, log_partition, probabilities
 from bayesinf.models.pairwise.likelihood import Pairwise
 from bayesinf.models.pairwise.optimum import Optimum, judged, maximum
-from bayesinf.models.pairwise.posing import covers, posed, redrawn, sampled
+from bayesinf.models.pairwise.posing import QUESTIONS, covers, posed, redrawn, sampled
 from bayesinf.models.pairwise.routes import ROUTES
 from bayesinf.settings import DEFAULT, Settings
 
@@ -171,6 +172,7 @@ def fit(
             "prior": json.dumps(problem.prior.sentences()),
             "hyperparameters": json.dumps(["h", "scale"] if inferred else ["h", "J"]),
         }
+        | (kinds.declare(*QUESTIONS) if "bank_size" in of_bank[0] else {})
         | dict(attrs or {}),
     )
 

@@ -11,6 +11,7 @@ from dataclasses import replace
 import numpy as np
 
 from bayesinf.errors import FitError
+from bayesinf.inference.kinds import Question
 from bayesinf.models.binary import Moments
 from bayesinf.models.couplings import Prior
 from bayesinf.models.pairwise import bank, enumeration, search
@@ -19,12 +20,48 @@ from bayesinf.models.pairwise.optimum import refuse_edges
 from bayesinf.models.pairwise.sampling import annealed_log_partition
 from bayesinf.priors import Normal
 
-LEAST_SIZE, LARGEST_K = 1000, 0.7  # of a bank, or it is drawn anew: what checks ask for too
+LEAST_SIZE, LARGEST_K = 1000, 0.7  # of a bank, or it is drawn anew
+LARGEST_SHIFT = 0.3  # posterior sd by which the sampling error of a bank may move it
 UNSETTLED = 3.0  # standard errors by which moments at the optimum may be off, rms
 FEW = 1000  # distinct states
 TOGETHER = 2**11  # states whose triples are multiplied at once
 EACH = 50  # states of a bank for each parameter
 FIRST = 0.4  # of the long run: a first one, from which the last step is taken
+
+# What a fit answers for whose sums run over sampled states instead of all.
+_NARROWER = "give a narrower prior or more data, since a bank covers no wider posterior"
+QUESTIONS = (
+    Question(
+        "bank of states",
+        "bank_size",
+        "min",
+        LEAST_SIZE,
+        "≥",
+        True,
+        "the bank of states is worth {value:.3g} states where it is worth least",
+        _NARROWER,
+    ),
+    Question(
+        "bank k̂",
+        "bank_k",
+        "max",
+        LARGEST_K,
+        "≤",
+        True,
+        "the weights of the bank of states have Pareto k̂ {value:.2f}",
+        _NARROWER,
+    ),
+    Question(
+        "bank shift",
+        "bank_shift",
+        "max",
+        LARGEST_SHIFT,
+        "≤",
+        False,
+        "sampling of states moves it by about {value:.2f} sd",
+        "widen intervals by as much",
+    ),
+)
 
 
 class Sampled(bank.Banked):
