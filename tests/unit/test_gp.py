@@ -16,8 +16,8 @@ from bayesinf.data import curve_from_arrays
 from bayesinf.errors import DataError, FitError
 from bayesinf.models import gp
 from bayesinf.models.gp import cholesky, definition, kernels, means
-from bayesinf.priors import InverseChi, LogNormal, Normal, Uniform
 from bayesinf.posterior import REQUIRED_GROUPS, load, save
+from bayesinf.priors import InverseChi, LogNormal, Normal, Uniform
 from bayesinf.settings import Settings
 
 SHORT = Settings(draws=100, chains=4, prior_draws=50)

@@ -18,6 +18,7 @@ from bayesinf.data import curve_from_arrays
 from bayesinf.errors import FitError
 from bayesinf.models import problem as driver
 from bayesinf.models.gp import kernels
+from bayesinf.models.gp.definition import NOISE, Process, process, ratio
 from bayesinf.models.gp.kernels import (
     KERNELS,
     Exponential,
@@ -29,7 +30,6 @@ from bayesinf.models.gp.kernels import (
     SquaredExponential,
 )
 from bayesinf.models.gp.means import MEANS, Function, Mean, Repulsive, Zero
-from bayesinf.models.gp.definition import NOISE, Process, process, ratio
 from bayesinf.posterior import dataset
 from bayesinf.settings import DEFAULT, Settings
 

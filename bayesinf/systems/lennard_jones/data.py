@@ -53,7 +53,9 @@ def simulate(
         case="Lennard-Jones pair", potential="lennard_jones"
     )
     found["training"] = ("point", chosen, {"units": "1"})
-    truth = {"epsilon": (1.0, "ε"), "sigma": (1.0, "σ")} | ({"noise": (noise, "ε")} if noise else {})
+    truth = {"epsilon": (1.0, "ε"), "sigma": (1.0, "σ")} | (
+        {"noise": (noise, "ε")} if noise else {}
+    )
     return found.assign(
         {f"truth.{name}": ((), value, {"units": unit}) for name, (value, unit) in truth.items()}
     )

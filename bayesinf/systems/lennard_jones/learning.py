@@ -54,12 +54,12 @@ def learning_curves(
     """
     import xarray as xr
 
-    curve, total = checked(data), data.sizes["point"]
+    pair, total = checked(data), data.sizes["point"]
     sizes = sorted({round(f * total) for f in FRACTIONS} - {0, 1, 2, total})
     theta = numbers(*scales(data["distances"], data["energies"]))
     form = gp.Exponential(length_scale=theta["length_scale"], amplitude=theta["amplitude"])
     walled = gp.Repulsive(theta["gamma"], theta["r0"])
-    recipe = gp.process(curve, form, walled, noise=theta["noise"], workers=settings.workers)
+    recipe = gp.process(pair, form, walled, noise=theta["noise"], workers=settings.workers)
     both = {name: np.full(2, value) for name, value in theta.items()}
     both["gamma"] = np.array([0.0, theta["gamma"]])
     rows = {}
@@ -81,14 +81,16 @@ def learning_curves(
     shape = tuple(map(len, coords.values()))
     arrays = {name: np.full(shape, np.nan) for name in names}
     for labels, scores in rows.items():
-        at = tuple(values.index(label) for values, label in zip(coords.values(), labels, strict=True))
+        at = tuple(
+            values.index(label) for values, label in zip(coords.values(), labels, strict=True)
+        )
         for name in splits.SCORES:
             arrays[name][at] = scores[name].mean()
             arrays[f"{name}_se"][at] = scores[name].std(ddof=1) / np.sqrt(len(scores[name]))
         arrays["splits"][at] = len(scores["error"])
         if "effective" in scores:
             arrays["effective"][at] = np.median(scores["effective"])
-    of_u = {name: curve["energies"].units for name in ("error", "crps", "error_se", "crps_se")}
+    of_u = {name: pair["energies"].units for name in ("error", "crps", "error_se", "crps_se")}
     return xr.Dataset(
         {n: (tuple(coords), a, {"units": of_u.get(n, "1")}) for n, a in arrays.items()}, coords
     )

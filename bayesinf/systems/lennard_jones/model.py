@@ -119,9 +119,7 @@ def fit(
     ------
     DataError : data that cannot be used. FitError : a mean, kernel or parameter that is not known.
     """
-    state = problem(
-        dataset, mean, kernel, priors=priors, noise=noise, workers=settings.workers
-    )
+    state = problem(dataset, mean, kernel, priors=priors, noise=noise, workers=settings.workers)
     given, attrs = _prior_mean(mean), {"case": dataset.attrs.get("case", "")}
     if state.mean.name == "lennard_jones" and given is not lennard_jones:
         attrs["mean"] = "lennard_jones()"  # a function of the user's, not to be taken for ours
