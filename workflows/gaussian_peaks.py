@@ -5,26 +5,18 @@ peaks so close that the quadratic approximation fails.
 """
 
 from functools import partial
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from bayesinf import workflow
 
-NIST = Path(__file__).parents[1] / "data" / "gaussian_peaks"
 CASES = ("gauss1", "gauss2", "eckerle4", "overlap")
 
 
+@workflow.script
 def main(
-    data: workflow.DataFile = None,
-    output: workflow.Output = None,
-    seed: workflow.Seed = 1,
-    draws: workflow.Draws = None,
-    tune: workflow.Tune = None,
-    chains: workflow.Chains = None,
-    quick: workflow.Quick = False,
-    scheduler: workflow.Scheduler = None,
+    run: workflow.Run,
     x: Annotated[str | None, typer.Option(help="Column of x: name, or position from 1.")] = None,
     y: Annotated[str | None, typer.Option(help="Column of y.")] = None,
     error: Annotated[str | None, typer.Option(help="Column of error bars, or 'none'.")] = None,
@@ -40,30 +32,22 @@ def main(
     ] = "all",
 ):
     """Find the peaks of a spectrum, with their errors by curvature and by sampling side by side."""
-    with workflow.run(
-        "gaussian_peaks", output, seed=seed, draws=draws, tune=tune, chains=chains, quick=quick,
-        scheduler=scheduler,
-    ) as run:  # fmt: skip
-        from bayesinf import parallel
-        from bayesinf.systems.gaussian_peaks import story
-
-        with run.step("load"):
-            if data is not None:
-                model = {"peaks": peaks, "background": background, "shape": shape}
-                spectra = {"": own_spectrum(data, x, y, error) | model}
-            else:
-                spectra = shipped_spectra(case)
-        jobs = {
-            f"{name}_{method}".lstrip("_"): (options, method)
-            for name, options in spectra.items()
-            for method in ("laplace", "emcee")
-            # That the approximation fails here is the point: it is shown, but is no result to keep.
-            if (name, method) != ("overlap", "laplace")
-        }
-        with run.step("fit"):
-            call = partial(fit_one, settings=run.settings)
-            fits = parallel.map(call, list(jobs.values()), scheduler=scheduler, label="Fitting")
-        run.finish(story, dict(zip(jobs, fits, strict=True)))
+    with run.step("load"):
+        if run.data is not None:
+            model = {"peaks": peaks, "background": background, "shape": shape}
+            spectra = {"": own_spectrum(run.data, x, y, error) | model}
+        else:
+            spectra = shipped_spectra(run, case)
+    jobs = {
+        f"{name}_{method}".lstrip("_"): (options, method)
+        for name, options in spectra.items()
+        for method in ("laplace", "emcee")
+        # That the approximation fails here is the point: it is shown, but is no result to keep.
+        if (name, method) != ("overlap", "laplace")
+    }
+    with run.step("fit"):
+        call = partial(fit_one, settings=run.settings)
+        return dict(zip(jobs, run.map(call, jobs.values(), label="Fitting"), strict=True))
 
 
 def own_spectrum(path, x, y, error):
@@ -74,7 +58,7 @@ def own_spectrum(path, x, y, error):
     return dict(zip(("x", "y", "error"), read, strict=True), case=path.name)
 
 
-def shipped_spectra(case):
+def shipped_spectra(run, case):
     """Read the certified sets and simulate the overlapping pair; the first one is the main one."""
     from bayesinf.errors import DataError
     from bayesinf.systems import gaussian_peaks as peaks
@@ -88,7 +72,7 @@ def shipped_spectra(case):
             truth = read[[variable for variable in read.data_vars if variable.endswith("_truth")]]
             options = {"peaks": 2, "case": "Two overlapping peaks (simulated)", "reference": truth}
         else:
-            read = peaks.nist(NIST / f"{name.capitalize()}.dat")
+            read = peaks.nist(run.shipped(f"{name.capitalize()}.dat"))
             options = peaks.nist_options(read)
             del options["starts"]  # our own guess has to find them
         spectra[name if spectra else ""] = {"x": read["x"], "y": read["y"]} | options

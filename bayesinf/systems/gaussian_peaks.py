@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     import xarray as xr
     from matplotlib.figure import Figure
 
-    from bayesinf.calibration import Problem
+    from bayesinf.calibration import Machine
 
 
 @dataclass(frozen=True)
@@ -534,11 +534,13 @@ _CALIBRATION_PRIORS = {
 }
 
 
-def calibration_problem() -> Problem:
-    """One Gaussian on a constant background, by emcee, with priors that know no data."""
-    from bayesinf.calibration import Problem
+def calibration_problem(variant: str | None = None) -> Machine:
+    """One Gaussian on a constant background, by emcee (variant ``emcee``, the only one)."""
+    from bayesinf.calibration import Machine
 
-    return Problem(
+    if variant not in (None, "emcee"):
+        raise DataError("unknown variant", expected="emcee", found=variant)
+    return Machine(
         name="gaussian_peaks",
         simulate=_calibration_simulate,
         fit=_calibration_fit,

@@ -1052,14 +1052,15 @@ CALIBRATION_PRIORS = {
 }
 
 
-def calibration_problem(prior: str = "spike_and_slab"):
+def calibration_problem(variant: str | None = None):
     """State the problem for simulation-based calibration: five spins, ten couplings, 24 states."""
-    from bayesinf.calibration import Problem
+    from bayesinf.calibration import Machine
 
+    prior = variant or "spike_and_slab"
     if prior not in CALIBRATION_PRIORS:
-        raise DataError("no such variant", expected=f"one of {', '.join(CALIBRATION_PRIORS)}",
+        raise DataError("unknown variant", expected=f"one of {', '.join(CALIBRATION_PRIORS)}",
                         found=prior)  # fmt: skip
-    return Problem(
+    return Machine(
         f"ising_couplings ({WORDS[prior]})",
         partial(_simulate_from_prior, CALIBRATION_PRIORS[prior]),
         partial(_fit_simulated, CALIBRATION_PRIORS[prior]),

@@ -351,6 +351,26 @@ def test_laplace():
     assert check(laplace(log_weight=np.log(light))).believed
 
 
+def test_weights_of_blocks_that_were_drawn_apart_share_one_scale():
+    """Each block's weights have an unknown factor of their own, which must not show."""
+    weights = np.log(stats.uniform.rvs(size=(4, 500, 3), random_state=1))
+    k = [named(check(blocks(weights + shift)))["Pareto k̂"].value
+         for shift in (0.0, np.array([0.0, 40.0, -300.0]))]  # fmt: skip
+    assert k[0] == pytest.approx(k[1]) and k[0] < 0.5
+    # A block that is wrong shows among others that are right and whose factor is far larger.
+    weights[..., 2] = np.log(stats.genpareto(1.2).rvs((4, 500), random_state=1)) - 300.0
+    assert failed(check(blocks(weights))) == {"Pareto k̂"}
+
+
+def blocks(log_weight):
+    """A Laplace approximation of blocks that were drawn apart."""
+    posterior = laplace()
+    group = posterior["sample_stats"].to_dataset().drop_vars("log_weight")
+    new = dataset({"log_weight": log_weight}, {"log_weight": ("block",)})
+    posterior["sample_stats"] = xr.DataTree(group.merge(new))
+    return posterior
+
+
 def exact(condition=1e4, scale=1.0, shift=0.0, degrees=None):
     z = (
         rng(1).normal(size=(4, 500, 50))

@@ -4,9 +4,11 @@ Nothing here names a script but the contract of file and variable names at the e
 tested by being there. The runs start together, two at a time, and each test waits for its own.
 """
 
+import inspect
 import json
 import os
 import re
+import runpy
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -25,7 +27,11 @@ from bayesinf.posterior import PROVENANCE, REQUIRED_GROUPS
 
 ROOT = Path(__file__).resolve().parents[2]
 SCRIPTS = {path.stem: path for path in sorted((ROOT / "workflows").glob("*.py"))}
-READERS = [name for name, path in SCRIPTS.items() if "workflow.DataFile" in path.read_text()]
+READERS = [
+    name
+    for name, path in SCRIPTS.items()
+    if "data" in inspect.signature(runpy.run_path(str(path))["main"]).parameters
+]
 MOST_BYTES = 5_000_000
 
 every = pytest.mark.parametrize("name", SCRIPTS)

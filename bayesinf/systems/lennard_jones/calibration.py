@@ -13,7 +13,7 @@ from bayesinf.priors import LogNormal, Uniform
 from bayesinf.settings import Settings
 
 if TYPE_CHECKING:
-    from bayesinf.calibration import Problem
+    from bayesinf.calibration import Machine
 
 _DISTANCES = np.linspace(0.9, 2.0, 25)
 _HELD_OUT = np.arange(2, 25, 5)  # of those, to be predicted
@@ -26,13 +26,14 @@ _CALIBRATION_PRIORS = {
 }
 
 
-def calibration_problem(variant: str = "repulsive") -> Problem:
+def calibration_problem(variant: str | None = None) -> Machine:
     """Twenty energies with a wall or (variant ``zero``) without, and five that are held out."""
-    from bayesinf.calibration import Problem
+    from bayesinf.calibration import Machine
 
+    variant = variant or "repulsive"
     if variant not in gp.MEANS:
         raise DataError("unknown variant", expected=f"one of {', '.join(gp.MEANS)}", found=variant)
-    return Problem(
+    return Machine(
         name="lennard_jones",
         simulate=partial(_calibration_simulate, mean=variant),
         fit=partial(_calibration_fit, mean=variant),
