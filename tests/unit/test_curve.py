@@ -5,7 +5,7 @@ import xarray as xr
 from density import holds
 from scipy import stats
 
-from bayesinf.checks import check
+from bayesinf.checks import check, loo
 from bayesinf.data import curve_from_arrays
 from bayesinf.errors import DataError, FitError
 from bayesinf.models import curve
@@ -231,6 +231,14 @@ def test_columns_keep_their_names_to_the_file(tmp_path):
         assert back["observed_data"]["counts"].units == "1/s"
         assert ("error" in back["constant_data"]) == (error is not None)
         np.testing.assert_array_equal(back["observed_data"]["counts"], y)
+
+
+def test_points_measured_twice_are_told_apart():
+    model, params, y = line()
+    x = np.repeat(X[:20], 2)
+    names = loo(curve.fit(model, params, x, y, settings=SHORT))["names"]
+    assert names == [f"y[{i}]" for i in range(40)]
+    assert loo(curve.fit(model, params, X, y, settings=SHORT))["names"][1] == f"y[{X[1]}]"
 
 
 @pytest.mark.parametrize("noise", [0.3, LogUniform(0.1, 1.0)])

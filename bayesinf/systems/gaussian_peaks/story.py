@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bayesinf.figures import elements, pair, prior_predictive
+from bayesinf.figures import elements, pair, prior_posterior, prior_predictive
 from bayesinf.posterior import noted
 from bayesinf.report import (
     Picture,
@@ -207,16 +207,24 @@ def _classical(fit):
 
 
 def _priors(fit):
-    shared = sections.priors({"": fit})
-    expected = Picture(
-        "prior_predictive",
-        prior_predictive(fit),
-        "What the priors expect before any data: median and regions of 50 and 90 % at each x. The "
-        "data should lie well inside.",
-        "Prior predictive bands, with the data inside them.",
+    noise = [name for name in ("noise",) if name in fit["posterior"]]
+    pictures = (
+        Picture(
+            "prior_predictive",
+            prior_predictive(fit),
+            "What the priors expect before any data: median and regions of 50 and 90 % at each x. "
+            "The data should lie well inside.",
+            "Prior predictive bands, with the data inside them.",
+        ),
+        Picture(
+            "prior_posterior",
+            prior_posterior(fit, Lines.of(fit).fitted + noise, known(fit, "truth") or None),
+            "What the data add: prior and posterior of each parameter.",
+            "Densities of prior and posterior of each fitted parameter.",
+        ),
     )
     words = (
         "All priors are proper. By default they are flat over far more than the data leave open, "
         "the noise's is flat in its logarithm. Peaks are ordered by their centres.",
     )
-    return Section("Priors", words + shared.paragraphs, (expected, *shared.pictures), shared.tables)
+    return Section("Priors", words, pictures, sections.priors({"": fit}).tables)
