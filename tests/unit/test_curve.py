@@ -175,6 +175,8 @@ def test_a_straight_line_has_its_closed_form(known, method):
         assert draws.mean() == pytest.approx(mean, abs=0.08 * spread)
         assert draws.std() == pytest.approx(spread * widening, rel=0.05)
     if not known:
+        assert float(classical["noise"]) == pytest.approx(np.sqrt(s2), rel=1e-8)
+        assert float(classical["noise_error"]) == pytest.approx(np.sqrt(s2 / (2 * 38)), rel=1e-8)
         noise = fit["posterior"]["noise"].values.ravel()
         exact = 1 / np.sqrt(stats.chi2(38).rvs(200_000, random_state=1) / (38 * s2))
         np.testing.assert_allclose(np.quantile(noise, [0.05, 0.5, 0.95]),
