@@ -154,41 +154,47 @@ def assemble(
     return tree
 
 
-def annotated(posterior: xr.DataTree, **results: xr.Dataset) -> xr.DataTree:
-    """Return a fit whose ``constant_data`` hold other results as well.
+def annotated[Result: (xr.DataTree, xr.Dataset)](result: Result, **notes: xr.Dataset) -> Result:
+    """Return a fit, or a data set, with other results beside it.
 
-    Whatever its report needs beside the fit then travels in the file of the fit.
+    Whatever its report needs beside the fit then travels in the file of the fit; so does the truth
+    of simulated data, which ``simulate`` puts beside them as ``truth``.
 
     Parameters
     ----------
-    posterior : what a fit returned; it stays as it is.
-    results : name to results, which ``noted`` finds again under that name.
+    result : what a fit returned, whose ``constant_data`` take the notes, or a Dataset; it stays as
+        it is.
+    notes : name to results, which ``noted`` finds again under that name.
 
     Returns
     -------
-    the fit with them.
+    the same with them.
     """
     import xarray as xr
 
-    constants = posterior["constant_data"].to_dataset()
-    for name, found in results.items():
+    tree = hasattr(result, "children")
+    content = result["constant_data"].to_dataset() if tree else result
+    for name, found in notes.items():
         lead = {each: f"{name}.{each}" for each in {*found.variables, *found.dims}}
-        constants = constants.merge(found.rename(lead))
-    copy = posterior.copy()
-    copy["constant_data"] = xr.DataTree(constants)
+        content = content.merge(found.rename(lead))
+    if not tree:
+        return content
+    copy = result.copy()
+    copy["constant_data"] = xr.DataTree(content)
     return copy
 
 
-def noted(posterior: xr.DataTree, name: str) -> xr.Dataset | None:
-    """Return the results that ``annotated`` put beside a fit; None where there are none.
+def noted(result: xr.DataTree | xr.Dataset, name: str) -> xr.Dataset | None:
+    """Return the results that ``annotated`` put beside a fit or data; None where there are none.
 
-    Its dimensions and coordinates are as they were, from a file as well.
+    Their dimensions and coordinates are as they were, from a file as well.
     """
-    constants, lead = posterior["constant_data"].to_dataset(), f"{name}."
-    kept = constants[[v for v in constants.variables if v.startswith(lead)]]
-    kept = kept.drop_vars([v for v in kept.variables if not v.startswith(lead)])
+    tree, lead = hasattr(result, "children"), f"{name}."
+    content = result["constant_data"].to_dataset() if tree else result
+    kept = content[[v for v in content.variables if str(v).startswith(lead)]]
+    kept = kept.drop_vars([v for v in kept.variables if not str(v).startswith(lead)])
     names = {each: each.removeprefix(lead) for each in {*kept.variables, *kept.dims}}
-    return kept.rename(names) if names else None
+    return kept.rename(names).drop_attrs(deep=False) if names else None
 
 
 def prior_words(posterior: xr.DataTree) -> dict[str, str]:

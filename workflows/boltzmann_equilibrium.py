@@ -29,24 +29,20 @@ def main(
 
     with run.step("load"):
         population = system.read(run.data or run.shipped("population.npz"), **asdict(recording))
-    sites = population.sizes["site"]
-    method = method or system.default_method(sites)
-    chained = independent = run.settings
-    if "draws" not in run.given:
-        # R-hat of fifty parameters and more asks for longer chains than a look at a few.
-        longer = chained.replace(draws=max(chained.draws, 400))
-        chained = system.affordable(longer, sites, independent=method != "mcmc")
-        independent = system.affordable(longer, sites, independent=True)
+    asked = {"settings": run.settings, "exact": "draws" in run.given}
+    method, chained, said = system.plan(population, method, **asked)
+    _, independent, _ = system.plan(population, "laplace", **asked)
     with run.step("states"):
         bank = system.draw_bank(population, prior, settings=run.settings)
     jobs = {
-        "posterior": partial(system.fit, population, prior, method, settings=chained),
+        "posterior": partial(system.fit, population, prior, method=method, settings=chained),
         "mle": partial(system.maximum_likelihood_fit, population, settings=independent),
     }
     # Each fills the local cores by itself, one after the other; a cluster gets both at once.
     each = run.map if run.scheduler else map
     with run.step("posterior and maximum likelihood"):
         fits = dict(zip(jobs, each(lambda fit: fit(bank=bank), jobs.values()), strict=True))
+    fits["posterior"].attrs |= {"plan": said} if said else {}
     with run.step("quick routes"):
         sides = {"approximate": system.approximations(population)}
         covered = system.coverage(population, settings=run.settings)

@@ -32,15 +32,17 @@ def main(
     ] = "all",
 ):
     """Find the peaks of a spectrum, with their errors by curvature and by sampling side by side."""
+    from bayesinf.systems import gaussian_peaks as system
+
     with run.step("load"):
         if run.data is not None:
-            model = {"peaks": peaks, "background": background, "shape": shape}
-            spectra = {"": own_spectrum(run.data, x, y, error) | model}
+            own = system.read(run.data, *map(workflow.column, (x, y, error)))
+            spectra = {"": (own, {"peaks": peaks, "background": background, "shape": shape})}
         else:
             spectra = shipped_spectra(run, case)
     jobs = {
-        f"{name}_{method}".lstrip("_"): (options, method)
-        for name, options in spectra.items()
+        f"{name}_{method}".lstrip("_"): (*spectrum, method)
+        for name, spectrum in spectra.items()
         for method in ("laplace", "emcee")
         # That the approximation fails here is the point: it is shown, but is no result to keep.
         if (name, method) != ("overlap", "laplace")
@@ -50,32 +52,21 @@ def main(
         return dict(zip(jobs, run.map(call, jobs.values(), label="Fitting"), strict=True))
 
 
-def own_spectrum(path, x, y, error):
-    """Read a file of the user's."""
-    from bayesinf.data import axes, curve
-
-    read = axes(curve(path, *map(workflow.column, (x, y, error))))
-    return dict(zip(("x", "y", "error"), read, strict=True), case=path.name)
-
-
 def shipped_spectra(run, case):
     """Read the certified sets and simulate the overlapping pair; the first one is the main one."""
     from bayesinf.errors import DataError
-    from bayesinf.systems import gaussian_peaks as peaks
+    from bayesinf.systems import gaussian_peaks
 
     if case not in ("all", *CASES):
         raise DataError("unknown --case", expected=f"all, {', '.join(CASES)}", found=case)
     spectra = {}
     for name in CASES if case == "all" else (case,):
         if name == "overlap":
-            read = peaks.overlap()
-            truth = read[[variable for variable in read.data_vars if variable.endswith("_truth")]]
-            options = {"peaks": 2, "case": "Two overlapping peaks (simulated)", "reference": truth}
+            spectrum, model = gaussian_peaks.overlap(), {"peaks": 2}
         else:
-            read = peaks.nist(run.shipped(f"{name.capitalize()}.dat"))
-            options = peaks.nist_options(read)
-            del options["starts"]  # our own guess has to find them
-        spectra[name if spectra else ""] = {"x": read["x"], "y": read["y"]} | options
+            spectrum = gaussian_peaks.nist(run.shipped(f"{name.capitalize()}.dat"))
+            model = gaussian_peaks.nist_options(spectrum)
+        spectra[name if spectra else ""] = spectrum, model
     return spectra
 
 
@@ -83,8 +74,8 @@ def fit_one(job, settings):
     """Fit one spectrum by one method."""
     from bayesinf.systems.gaussian_peaks import fit
 
-    options, method = job
-    return fit(**options, method=method, settings=settings)
+    spectrum, model, method = job
+    return fit(spectrum, method=method, settings=settings, **model)
 
 
 if __name__ == "__main__":

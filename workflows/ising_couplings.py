@@ -38,23 +38,30 @@ def main(
     ] = None,
 ):
     """Infer every coupling of an Ising model from states and energies."""
+    from bayesinf.posterior import annotated
     from bayesinf.systems import ising_couplings as ising
 
-    seed = run.settings.seed
+    stream = run.settings.generator
     with run.step("read"):
         if run.data is None and (sites is not None or sigma is not None):
             noise = 0.1 if sigma is None else sigma
-            spins = ising.simulate(sites or 40, train + held_out, noise, seed)
+            spins = ising.simulate(sites or 40, train + held_out, noise, rng=stream("simulate"))
         else:
             spins = ising.read(run.data or run.shipped("ring.npz"))
-        known, unseen = ising.split(spins, train, held_out, seed)
+        known, unseen = ising.split(spins, train, held_out, rng=stream("split"))
     names = [str(name) for name in prior or ising.PRIORS]
-    options = {"gauge": gauge, "sampler": sampler, "settings": run.settings, "held_out": unseen}
-    fit = partial(ising.fit, known, **options)
+    options = {"gauge": gauge, "method": sampler, "settings": run.settings}
+    fit = partial(ising.fit, known, held_out=unseen, **options)
     # Here a fit's chains run side by side, one fit after the other; a cluster gets a fit each.
     each = run.map if run.scheduler else map
     with run.step(f"fit {', '.join(names)}"):
-        return dict(zip(names, each(lambda name: fit(prior=name), names), strict=True))
+        fits = dict(zip(names, each(lambda name: fit(prior=name), names), strict=True))
+    with run.step("classical"):
+        best = "spike_and_slab" if "spike_and_slab" in fits else names[0]
+        group = "posterior" if "sigma" in fits[best]["posterior"] else "constant_data"
+        noise = float(fits[best][group]["sigma"].mean())
+        textbook = ising.classical(known, unseen, gauge=gauge, sigma=noise)
+        return fits | {best: annotated(fits[best], classical=textbook)}
 
 
 if __name__ == "__main__":

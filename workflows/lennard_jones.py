@@ -67,12 +67,12 @@ def fit_one(job, kernel, settings):
     from bayesinf.systems.lennard_jones import fit
 
     data, mean = job
-    training = data.isel(point=data["training"].values)
-    return fit(
-        training["distances"], training["energies"], training.get("error"), mean=mean,
-        kernel=kernel, case=data.attrs["case"], truth=data.attrs["truth"],
-        settings=settings.replace(workers=1),
-    )  # fmt: skip
+    return fit(training(data), mean=mean, kernel=kernel, settings=settings.replace(workers=1))
+
+
+def training(data):
+    """The points to train on."""
+    return data.isel(point=data["training"].values)
 
 
 def side_results(data, name, run):
@@ -81,14 +81,11 @@ def side_results(data, name, run):
     from bayesinf.systems import lennard_jones as system
 
     short = run.settings.replace(draws=min(run.settings.draws, 500))
-    results = {}
-    if not name:
-        results["comparison"] = system.compare(data, settings=short, scheduler=run.scheduler)
+    options = {"settings": short, "scheduler": run.scheduler}
+    results = {} if name else {"comparison": system.compare(training(data), **options)}
     with suppress(DataError):  # the data do not reach inside the wall
         start = 3.2 if name == "argon" else None
-        results["wall"] = system.from_the_wall_inward(
-            data, start=start, settings=short, scheduler=run.scheduler
-        )
+        results["wall"] = system.from_the_wall_inward(data, start=start, **options)
     return results
 
 
