@@ -317,10 +317,7 @@ def growth(sizes=(5, 10, 20, 40, 80, 160), samples=20_000, draws=1000, raster=No
             if raster
             else system.simulate(sites, samples)
         )
-        method = system.default_method(sites)
-        settings = system.affordable(
-            DEFAULT.replace(draws=draws), sites, independent=method != "mcmc"
-        )
+        method, settings, _ = system.plan(population, None, DEFAULT.replace(draws=draws))
         banking, bank = timed(lambda: system.draw_bank(population, settings=settings))  # noqa: B023
         fitting, fit = timed(
             lambda: system.fit(population, method=method, bank=bank, settings=settings)  # noqa: B023
@@ -382,7 +379,7 @@ def kinetic_errors(g, settings, sites, steps):
 
     rng = settings.generator("literature", g)
     data = glauber.simulate(sites, steps, 1, width=g, start="ones", rng=rng)
-    moves, truth = glauber.transitions(data), data["J"].values
+    moves, truth = glauber.transitions(data), data["truth.J"].values
     error = lambda J: float(np.mean((J - truth) ** 2))
     known = Prior(h=Normal(0.0, 0.01), J=Normal(0.0, g / np.sqrt(sites)))
     mode = logistic.maximum_likelihood(moves, prior=known)

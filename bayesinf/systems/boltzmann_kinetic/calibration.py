@@ -13,26 +13,34 @@ from bayesinf.models.couplings import Prior
 from bayesinf.priors import LogNormal, Normal
 from bayesinf.settings import Settings
 from bayesinf.systems.boltzmann_kinetic.data import evolve
-from bayesinf.systems.boltzmann_kinetic.process import fit, transitions
+from bayesinf.systems.boltzmann_kinetic.model import fit, transitions
 
 if TYPE_CHECKING:
-    from bayesinf.calibration import Problem
+    from bayesinf.calibration import Machine
 
 SITES, FEWEST, MOST = 5, 200, 2000
 PRIOR = Prior(h=Normal(0.0, 0.5), J=LogNormal(0.4, 0.5))  # of the couplings: that of their width
 # Variant to whether couplings are symmetric, and to the method.
-VARIANTS = {"asymmetric": (False, "mcmc"), "symmetric": (True, "mcmc"), "gibbs": (False, "gibbs"),
-            "laplace": (False, "laplace")}  # fmt: skip
+VARIANTS = {
+    "asymmetric": (False, "mcmc"),
+    "symmetric": (True, "mcmc"),
+    "gibbs": (False, "gibbs"),
+    "laplace": (False, "laplace"),
+}
 
 
-def calibration_problem(variant: str = "asymmetric") -> Problem:
-    """Five sites and 200 to 2000 transitions; ``symmetric``, or another method for asymmetric."""
-    from bayesinf.calibration import Problem
+def calibration_problem(variant: str | None = None) -> Machine:
+    """Five sites and 200 to 2000 transitions: ``asymmetric`` couplings by default.
 
+    ``symmetric`` has others, ``gibbs`` and ``laplace`` the same by another method.
+    """
+    from bayesinf.calibration import Machine
+
+    variant = variant or next(iter(VARIANTS))
     if variant not in VARIANTS:
         raise DataError("unknown variant", expected=f"one of {', '.join(VARIANTS)}", found=variant)
     symmetric, method = VARIANTS[variant]
-    return Problem(
+    return Machine(
         name="boltzmann_kinetic",
         simulate=partial(_simulate, symmetric=symmetric),
         fit=partial(_fit, symmetric=symmetric, method=method),
