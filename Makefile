@@ -59,7 +59,7 @@ calibrate: $(COMPLETE)
 	$(call run,workflows/calibrate.py)
 
 bench: $(COMPLETE)
-	$(call run,$(sort $(wildcard benchmarks/[a-z]*.py)))
+	$(call run,$(filter-out benchmarks/common.py,$(sort $(wildcard benchmarks/[a-z]*.py))))
 
 lint: $(COMPLETE)
 	@$(PYTHON) -m ruff --version >/dev/null 2>&1 || $(INSTALL) --editable ".[dev]"

@@ -14,39 +14,26 @@
 Sides run by turns in one process, so that what else the machine does hits both alike.
 """
 
-import argparse
 import json
-import statistics
 import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 
 import numpy as np
+from common import Table, by_turns, main, timed
 
-CASES = ("spins", "exact", "annealed", "growth", "kinetic")
+TOY = {
+    "spins": {"sites": 12, "sweeps": 800, "turns": 1},
+    "exact": {"sizes": (5, 8), "samples": 2000, "turns": 1},
+    "annealed": {"sizes": (6, 8), "chains": 100},
+    "growth": {"sizes": (3, 4), "samples": 500, "draws": 20},
+    "kinetic": {"sites": 4, "steps": 500, "strengths": (2,), "draws": 20, "turns": 1},
+}
 # Mean squared error of kinetic couplings at N = 100, L = 2000: maximum likelihood, and the free
 # energy minimisation of Hoang, Song, Periwal & Jo, Phys. Rev. E 99, 023311 (2019),
 # doi:10.1103/PhysRevE.99.023311.
 PUBLISHED = {2: {"ML": 0.0031, "FEM": 0.00222}, 4: {"ML": 0.0178, "FEM": 0.0069}}
-
-
-def main():
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--case", choices=CASES, action="append", help="default: all")
-    parser.add_argument("--turns", type=int, default=3, help="of each race (default: 3)")
-    parser.add_argument("--coniii", metavar="PYTHON", help="an interpreter that has coniii")
-    parser.add_argument("--raster", type=Path, metavar="FILE", help="states for growth")
-    parser.add_argument("--json", type=Path, metavar="FILE")
-    arguments = parser.parse_args()
-    results = {}
-    for case in arguments.case or CASES:
-        results[case] = globals()[case](arguments)
-    if arguments.json:
-        arguments.json.write_text(json.dumps(results, indent=1) + "\n")
 
 
 def gaussian(sites, seed=1):
@@ -64,69 +51,65 @@ def sparse(sites, seed=1):
 # Spin updates
 
 
-def spins(arguments):
-    sites, sweeps = 160, 20_000
+def spins(sites=160, sweeps=200_000, turns=3):
     kinds = {"balanced": (gaussian(sites), "±1"), "sparse": (sparse(sites), "0/1")}
     print(f"A million visits of sites a second, N = {sites}, one core")
     print("limit: the same visits if they took no more than their random bytes, and for each flip")
     print("a row of J added to the fields, rows in random order; both timed alone, at their best")
-    print(f"{'spins':>9} {'dynamics':>10} {'flips':>6} {'turn':>6} {'ours':>7} {'plain':>7}"
-          f" {'ratio':>6} {'limit':>7} {'of limit':>8}")  # fmt: skip
-    rows = []
+    columns = {"spins": "9", "dynamics": "10", "flips": "6.3f", "turn": "6", "ours": "7.1f"}
+    columns |= {"plain": "7.1f", "ratio": "6.1f", "limit": "7.1f", "of limit": "8.2f"}
+    table, results = Table(columns), []
     for kind, (theta, encoding) in kinds.items():
         for dynamics in ("heat bath", "metropolis"):
-            race = race_of_spins(theta, encoding, dynamics == "heat bath", sweeps, arguments.turns)
-            flips, turns = race["flips"], race["turns"]
-            middle = {name: statistics.median(row[name] for row in turns) for name in turns[0]}
-            for turn, row in [*enumerate(turns, 1), ("median", middle)]:
-                remark = "   target ratio ≥ 5" if turn == "median" else ""
-                print(f"{kind:>9} {dynamics:>10} {flips:>6.3f} {turn:>6} {row['ours']:>7.1f}"
-                      f" {row['plain']:>7.1f} {row['ratio']:>6.1f} {row['limit']:>7.1f}"
-                      f" {row['of limit']:>8.2f}{remark}", flush=True)  # fmt: skip
-            rows.append({"kind": kind, "dynamics": dynamics} | race | {"median": middle})
-    return rows
+            flips, rows = race_of_spins(theta, encoding, dynamics, sweeps, turns)
+            same = {"spins": kind, "dynamics": dynamics, "flips": flips}
+            middle = table.turns(rows, "target ratio ≥ 5", **same)
+            results.append(same | {"turns": rows, "median": middle})
+    return results
 
 
-def race_of_spins(theta, encoding, heat, sweeps, turns):
-    """Million visits per second of both sides and of the limit, turn by turn."""
+def race_of_spins(theta, encoding, dynamics, sweeps, turns):
+    """Share of visits that flip, and by turn million visits a second: both sides, and the limit."""
     import numba
 
-    from bayesinf.models.pairwise import sampling, sampling_kernel
+    from bayesinf.models import binary
+    from bayesinf.models.pairwise import enumeration, sampling, sampling_kernel
 
-    h, J, _ = sampling._on_off(theta, encoding)
-    sites, rng = h.size, np.random.default_rng(2)
-    start = sampling.sample(theta, encoding, 8, rng=rng, chains=8, burn=500, thin=1).last == 1
-    plain = numba.njit(plain_sweeps)
-    adding = numba.njit(added_rows)
+    h, J, _ = binary.convert(*enumeration.unpack(theta), encoding, "0/1")
+    sites, rng, heat = h.size, np.random.default_rng(2), dynamics == "heat bath"
+    J = binary.matrix(J, sites)
+    at = {"rng": rng, "dynamics": dynamics, "workers": 1}
+    start = sampling.sample(theta, encoding, 8, chains=8, burn=500, thin=1, **at).last
+    first = (start[0] == 1).astype(np.float64)
+    plain, adding = numba.njit(plain_sweeps), numba.njit(added_rows)
+    fewer = sweeps // 80  # of the plain loop, which is slow
 
-    def ours(sweeps=sweeps):
-        on, kept = start.astype(np.int8), np.empty((len(start), 1, sites), np.int8)
-        seeds = sampling._seeds(rng, len(on))
-        return sampling_kernel.run(h, J, on, seeds, heat, 0, sweeps // len(on), 0, kept)
-
-    order = rng.integers(0, sites, sweeps * sites // 4)
-    share = ours() / (sweeps * sites)
-    words = np.empty(sweeps * sites // (8 if heat else 2), np.uint64)
+    order = rng.integers(0, sites, sweeps * sites // 40)
+    words = np.empty(sweeps * sites // (80 if heat else 20), np.uint64)  # 8 or 2 visits share one
+    seed = rng.integers(0, 2**64, 4, dtype=np.uint64)
     sides = {
-        "ours": (ours, sweeps * sites),
-        "plain": (lambda: plain(h, J, start[0].astype(np.float64), sweeps // 8, heat),
-                  sweeps // 8 * sites),
-        "rows": (lambda: adding(J, h.copy(), order), order.size),
-        "words": (lambda: sampling_kernel.words(sampling._seeds(rng, 1)[0], words),
-                  sweeps * sites),
-    }  # fmt: skip
-    ns = {name: [] for name in sides}
-    for _ in range(turns + 1):
-        for name, (run, visits) in sides.items():
-            started = time.perf_counter()
-            run()
-            ns[name].append(1e9 * (time.perf_counter() - started) / visits)
-    # What the machine can is its best; the first turn pays for compilation.
-    limit = share * min(ns["rows"][1:]) + min(ns["words"][1:])
-    found = [{"ours": 1e3 / a, "plain": 1e3 / b, "ratio": b / a, "limit": 1e3 / limit,
-              "of limit": limit / a}
-             for a, b in zip(ns["ours"][1:], ns["plain"][1:], strict=True)]  # fmt: skip
-    return {"flips": share, "turns": found}
+        "ours": lambda: sampling.sample(
+            theta, encoding, len(start), start=start, burn=0, thin=sweeps // len(start), **at
+        ),
+        "plain": lambda: plain(h, J, first, fewer, heat),
+        "rows": lambda: adding(J, h.copy(), order),
+        "words": lambda: sampling_kernel.words(seed, words),
+    }
+    visits = {"ours": sweeps // len(start) * len(start) * sites, "plain": fewer * sites}
+    visits |= {"rows": order.size, "words": words.size * (8 if heat else 2)}
+    next(by_turns(sides, 1))  # compiles
+    ns = []
+    for seconds, found in by_turns(sides, turns):
+        ns.append({name: 1e9 * seconds[name] / visits[name] for name in sides})
+        flips = found["ours"].flips
+    # What the machine can is its best.
+    limit = flips * min(row["rows"] for row in ns) + min(row["words"] for row in ns)
+    rows = []
+    for row in ns:
+        rates = {"ours": 1e3 / row["ours"], "plain": 1e3 / row["plain"]}
+        rates |= {"ratio": row["plain"] / row["ours"], "limit": 1e3 / limit}
+        rows.append(rates | {"of limit": limit / row["ours"]})
+    return flips, rows
 
 
 def plain_sweeps(h, J, on, sweeps, heat):
@@ -157,51 +140,38 @@ def added_rows(J, field, order):
 # Exact maximum likelihood
 
 
-def exact(arguments):
+def exact(sizes=(9, 20), samples=300_000, turns=3, coniii=None):
     from bayesinf.models import pairwise
 
-    print("Maximum likelihood by enumeration, 300 000 states: seconds to |Δφ| ≤ 1e-10 from states;")
-    print("ours on one core, NumPy's products on all")
-    print(f"{'N':>3} {'turn':>6} {'ours':>7} {'Newton':>8} {'BFGS':>8} {'coniii':>8} {'ratio':>7}"
-          f" {'|Δθ|':>8} {'coniii':>8}")  # fmt: skip
-    results = {}
-    for sites in (9, 20):
-        states = drawn(sites, 300_000)
-        sides = {"ours": lambda s=states: pairwise.maximum_likelihood(s, encoding="±1").theta,
-                 "Newton": lambda s=states: plain_newton(s),
-                 "BFGS": lambda s=states: plain_bfgs(s)}  # fmt: skip
-        if sites == 20:  # its equations, written out term by term, would fill gigabytes
+    print(f"Maximum likelihood by enumeration, {samples} states: seconds to |Δφ| ≤ 1e-10 from")
+    print("states; ours on one core, NumPy's products on all; |Δθ|: largest difference from ours")
+    columns = {"N": "3", "turn": "6", "ours": "7.3f", "Newton": "8.2f", "BFGS": "8.2f"}
+    columns |= {"coniii": "8.2f", "ratio": "7.1f", "|Δθ|": "8.0e", "coniii/ours": "8.0f"}
+    table, results = Table(columns), {}
+    for sites in sizes:
+        states = drawn(sites, samples)
+        sides = {
+            "ours": lambda s=states: pairwise.maximum_likelihood(s, encoding="±1").theta,
+            "Newton": lambda s=states: plain_newton(s),
+            "BFGS": lambda s=states: plain_bfgs(s),
+        }
+        if sites > 10:
             sides["ours"]()
-        elif arguments.coniii:
-            sides["coniii"] = lambda s=states: by_coniii(arguments.coniii, s)
+        elif coniii:  # its equations, written out term by term, would fill gigabytes for more
+            sides["coniii"] = lambda s=states: by_coniii(coniii, s)
         rows = []
-        for turn in range(1, arguments.turns + 1):
-            row, found = {}, {}
-            for name, run in sides.items():
-                started = time.perf_counter()
-                found[name] = run()
-                row[name] = time.perf_counter() - started
+        for row, found in by_turns(sides, turns):
             if "coniii" in found:  # without the start of its interpreter
                 row["coniii"], found["coniii"] = found["coniii"]
+                row["coniii/ours"] = row["coniii"] / row["ours"]
             row["ratio"] = min(row["Newton"], row["BFGS"]) / row["ours"]
-            row["away"] = max(np.abs(found[name] - found["ours"]).max() for name in found)
+            row["|Δθ|"] = max(np.abs(theta - found["ours"]).max() for theta in found.values())
             rows.append(row)
-            print_exact(sites, turn, row)
-        middle = {name: statistics.median(row[name] for row in rows) for name in rows[0]}
-        target = "   target ≤ 20 s, ratio to the faster of NumPy's ≥ 10"
-        print_exact(sites, "median", middle, target if sites == 20 else "")
-        results[sites] = {"turns": rows, "median": middle}
-    if not arguments.coniii:
+        target = "target ≤ 20 s, ratio to the faster of NumPy's ≥ 10" if sites == 20 else ""
+        results[sites] = {"turns": rows, "median": table.turns(rows, target, N=sites)}
+    if not coniii:
         print("coniii was not run: name an interpreter that has it by --coniii")
     return results
-
-
-def print_exact(sites, turn, row, remark=""):
-    peer = f"{row['coniii']:>8.2f}" if "coniii" in row else f"{'':>8}"
-    times = f"{row['coniii'] / row['ours']:>7.0f}x" if "coniii" in row else ""
-    print(f"{sites:>3} {turn:>6} {row['ours']:>7.3f} {row['Newton']:>8.2f} {row['BFGS']:>8.2f}"
-          f" {peer} {row['ratio']:>7.1f} {row['away']:>8.0e} {times:>8}{remark}",
-          flush=True)  # fmt: skip
 
 
 def drawn(sites, samples):
@@ -303,29 +273,72 @@ def by_coniii(python, states):
 # log Z
 
 
-def annealed(arguments):
+def annealed(sizes=(10, 20, 40, 80, 160), chains=1000):
     from bayesinf.models.pairwise import enumeration, sampling
 
-    print("log Z by annealed importance sampling, h, J ~ N(0, 1/N), 1000 chains; z: its distance")
-    print("from enumeration in standard errors")
-    print(f"{'N':>4} {'log Z':>9} {'error':>7} {'z':>5} {'effective':>9} {'seconds':>8}")
-    rows = []
-    sampling.annealed_log_partition(gaussian(4), "±1", rng=np.random.default_rng(4))
-    for sites in (10, 20, 40, 80, 160):
+    print(f"log Z by annealed importance sampling, h, J ~ N(0, 1/N), {chains} chains; z: its")
+    print("distance from enumeration in standard errors")
+    columns = {"N": "4", "log Z": "9.3f", "error": "7.4f", "z": "5.1f", "effective": "9.0f"}
+    table, rows = Table(columns | {"seconds": "8.2f"}), []
+    log_z_of = sampling.annealed_log_partition
+    log_z_of(gaussian(4), "±1", rng=np.random.default_rng(4))
+    for sites in sizes:
         theta, rng = gaussian(sites), np.random.default_rng(5)
-        started = time.perf_counter()
-        log_z, error, effective = sampling.annealed_log_partition(theta, "±1", rng=rng)
-        seconds = time.perf_counter() - started
-        row = {"N": sites, "log Z": log_z, "error": error, "effective": effective,
-               "seconds": seconds}  # fmt: skip
-        z = ""
+        seconds, (log_z, error, effective) = timed(
+            lambda: log_z_of(theta, "±1", rng=rng, chains=chains)  # noqa: B023
+        )
+        row = {"N": sites, "log Z": log_z, "error": error, "effective": effective}
+        row["seconds"] = seconds
         if sites <= enumeration.LARGEST:
             row["z"] = float((log_z - enumeration.log_partition(theta, "±1")) / error)
-            z = f"{row['z']:.1f}"
         rows.append(row)
-        remark = "   target: error ≤ 0.02" if sites == 40 else ""
-        print(f"{sites:>4} {log_z:>9.3f} {error:>7.4f} {z:>5} {effective:>9.0f} {seconds:>8.2f}"
-              f"{remark}", flush=True)  # fmt: skip
+        table.row(row, "target: error ≤ 0.02" if sites == 40 else "")
+    return rows
+
+
+# The posterior in equilibrium
+
+
+def growth(sizes=(5, 10, 20, 40, 80, 160), samples=20_000, draws=1000, raster=None):
+    """Seconds, effective draws and memory of the posterior as the number of sites grows."""
+    import resource
+
+    import arviz
+
+    from bayesinf.settings import DEFAULT
+    from bayesinf.systems import boltzmann_equilibrium as system
+
+    columns = {"N": "4", "states": "8", "bank/s": "7.1f", "fit/s": "7.1f", "route": "8"}
+    columns |= {"draws": "6", "min ESS": "8.0f", "R-hat": "6.3f", "GB": "5.2f", "exponent": "9.1f"}
+    table, rows = Table(columns), []
+    for sites in sizes:
+        population = (
+            system.read(raster, cells=f"0-{sites - 1}")
+            if raster
+            else system.simulate(sites, samples)
+        )
+        method, settings, _ = system.plan(population, None, DEFAULT.replace(draws=draws))
+        banking, bank = timed(lambda: system.draw_bank(population, settings=settings))  # noqa: B023
+        fitting, fit = timed(
+            lambda: system.fit(population, method=method, bank=bank, settings=settings)  # noqa: B023
+        )
+        found = fit["posterior"].to_dataset()
+        row = {"N": sites, "states": population.sizes["sample"], "bank/s": banking}
+        row |= {
+            "fit/s": fitting,
+            "route": method,
+            "draws": found.sizes["chain"] * found.sizes["draw"],
+        }
+        if method == "mcmc":  # independent draws have nothing to tell there
+            row["min ESS"] = min(float(each.min()) for each in arviz.ess(found).values())
+            row["R-hat"] = max(float(each.max()) for each in arviz.rhat(found).values())
+        row["GB"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+        row["seconds"] = banking + fitting
+        if rows:
+            longer, larger = row["seconds"] / rows[-1]["seconds"], sites / rows[-1]["N"]
+            row["exponent"] = np.log(longer) / np.log(larger)
+        rows.append(row)
+        table.row(row)
     return rows
 
 
@@ -333,75 +346,30 @@ def annealed(arguments):
 
 
 KINETIC = ("ML", "mode", "mean", "laplace", "mcmc")
-COLUMNS = {"laplace s": (9, ".1f"), "mcmc s": (6, ".1f"), "ESS": (5, ".0f"), "tail": (5, ".0f"),
-           "R-hat": (6, ".3f")}  # fmt: skip
 
 
-def growth(arguments):
-    """Seconds, effective draws and memory of the posterior as the number of sites grows."""
-    import resource
-
-    import arviz
-
-    from bayesinf.settings import DEFAULT
-    from bayesinf.systems import boltzmann_equilibrium as boltzmann
-
-    rows = []
-    print(f"{'N':>4} {'states':>8} {'bank/s':>7} {'fit/s':>7} {'route':>8} {'draws':>6} "
-          f"{'min ESS':>8} {'R-hat':>6} {'GB':>5}  exponent")  # fmt: skip
-    for sites in (5, 10, 20, 40, 80, 160):
-        population = (
-            boltzmann.read(arguments.raster, cells=f"0-{sites - 1}")
-            if arguments.raster
-            else boltzmann.simulate(sites)
-        )
-        method = boltzmann.default_method(sites)
-        settings = boltzmann.affordable(
-            DEFAULT.replace(draws=max(DEFAULT.draws, 400)), sites, independent=method != "mcmc"
-        )
-        start = time.perf_counter()
-        bank = boltzmann.draw_bank(population, settings=settings)
-        middle = time.perf_counter()
-        found = boltzmann.fit(population, method=method, bank=bank, settings=settings)["posterior"]
-        end = time.perf_counter()
-        ess = rhat = float("nan")  # independent draws have nothing to tell there
-        if method == "mcmc":
-            ess = min(float(each.min()) for each in arviz.ess(found.to_dataset()).values())
-            rhat = max(float(each.max()) for each in arviz.rhat(found.to_dataset()).values())
-        memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
-        power = np.log((end - start) / rows[-1]["seconds"]) / np.log(2) if rows else float("nan")
-        rows.append({"sites": sites, "seconds": end - start, "ess": ess, "rhat": rhat,
-                     "gigabytes": memory, "exponent": power})  # fmt: skip
-        draws = found.sizes["chain"] * found.sizes["draw"]
-        print(f"{sites:4d} {population.sizes['sample']:8d} {middle - start:7.1f} "
-              f"{end - middle:7.1f} {method:>8} {draws:6d} {ess:8.0f} {rhat:6.3f} {memory:5.2f} "
-              f"{power:9.1f}", flush=True)  # fmt: skip
-    return rows
-
-
-def kinetic(arguments):
+def kinetic(sites=100, steps=2000, strengths=tuple(PUBLISHED), draws=400, turns=3):
     from bayesinf.settings import Settings
 
-    print("Mean squared error of 10 000 couplings, N = 100, L = 2000, w ~ N(0, g²/N): maximum")
-    print("likelihood; mode and mean where that prior is known; ours, its width inferred, and the")
-    print("seconds of whole fits, smallest effective sizes and largest R-hat of the chains")
-    print(f"{'g':>2} {'seed':>4}", *(f"{name:>8}" for name in KINETIC),
-          *(f"{name:>{wide}}" for name, (wide, _) in COLUMNS.items()))  # fmt: skip
-    rows = []
-    for g, published in PUBLISHED.items():
-        for seed in range(1, arguments.turns + 1):
-            settings = Settings(seed=seed, draws=400, tune=100, chains=4, prior_draws=20)
-            found = {"g": g, "seed": seed} | kinetic_errors(g, settings)
-            rows.append(found)
-            print(f"{g:>2} {seed:>4}", *(f"{found[name]:>8.5f}" for name in KINETIC),
-                  *(f"{found[name]:>{wide}{form}}" for name, (wide, form) in COLUMNS.items()),
-                  flush=True)  # fmt: skip
+    print(f"Mean squared error of {sites**2} couplings, N = {sites}, L = {steps}, w ~ N(0, g²/N):")
+    print("maximum likelihood; mode and mean where that prior is known; ours, its width inferred,")
+    print("and the seconds of whole fits, smallest effective sizes and largest R-hat of the chains")
+    columns = {"g": "2", "seed": "4"} | dict.fromkeys(KINETIC, "8.5f")
+    columns |= {"laplace s": "9.1f", "mcmc s": "6.1f", "ESS": "5.0f", "tail": "5.0f"}
+    table, rows = Table(columns | {"R-hat": "6.3f"}), []
+    for g in strengths:
+        published = PUBLISHED[g]
+        for seed in range(1, turns + 1):
+            tune = min(100, draws)
+            settings = Settings(seed=seed, draws=draws, tune=tune, chains=4, prior_draws=20)
+            rows.append({"g": g, "seed": seed} | kinetic_errors(g, settings, sites, steps))
+            table.row(rows[-1])
         print(f"   published: ML {published['ML']}, FEM {published['FEM']}, which laplace and mcmc"
               " are to beat; target: ESS ≥ 400 within 30 s")  # fmt: skip
     return rows
 
 
-def kinetic_errors(g, settings, sites=100, steps=2000):
+def kinetic_errors(g, settings, sites, steps):
     """Errors by method, w ~ N(0, g²/N), all sites on at the start."""
     from bayesinf.diagnostics import mixing
     from bayesinf.models import logistic
@@ -411,7 +379,7 @@ def kinetic_errors(g, settings, sites=100, steps=2000):
 
     rng = settings.generator("literature", g)
     data = glauber.simulate(sites, steps, 1, width=g, start="ones", rng=rng)
-    moves, truth = glauber.transitions(data), data["J"].values
+    moves, truth = glauber.transitions(data), data["truth.J"].values
     error = lambda J: float(np.mean((J - truth) ** 2))
     known = Prior(h=Normal(0.0, 0.01), J=Normal(0.0, g / np.sqrt(sites)))
     mode = logistic.maximum_likelihood(moves, prior=known)
@@ -419,9 +387,8 @@ def kinetic_errors(g, settings, sites=100, steps=2000):
     found = {"ML": error(logistic.maximum_likelihood(moves).J), "mode": error(mode.J),
              "mean": error(mean["J"].mean(("chain", "draw")).values)}  # fmt: skip
     for method in ("laplace", "mcmc"):
-        started = time.perf_counter()
-        fit = logistic.fit(moves, encoding="±1", method=method, settings=settings)
-        found[f"{method} s"] = time.perf_counter() - started
+        fit_by = lambda: logistic.fit(moves, encoding="±1", method=method, settings=settings)  # noqa: B023
+        found[f"{method} s"], fit = timed(fit_by)
         draws = fit["posterior"]["J"].transpose("target", "source", "chain", "draw").values
         found[method] = error(draws.mean((2, 3)))
         if method == "mcmc":
@@ -431,4 +398,9 @@ def kinetic_errors(g, settings, sites=100, steps=2000):
 
 
 if __name__ == "__main__":
-    main()
+    options = {
+        "turns": {"type": int, "help": "of each race (default: 3)"},
+        "coniii": {"metavar": "PYTHON", "help": "an interpreter that has coniii"},
+        "raster": {"type": Path, "metavar": "FILE", "help": "states for growth"},
+    }
+    main(__doc__, [spins, exact, annealed, growth, kinetic], TOY, options)

@@ -10,90 +10,71 @@
 Both sides run in one process, by turns, so that what else the machine does hits both alike.
 """
 
-import argparse
-import json
 import resource
 import subprocess
 import sys
-import time
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[1]
-CASES = ("ess", "lasso", "growth", "start")
+from common import Table, main, timed
 
-# Prior of ours, prior of NUTS, its draws and tuning, the ratio aimed at. NUTS takes minutes for
-# what takes us a second, so it runs two chains of a few hundred draws.
+SCRIPT = Path(__file__).resolve().parents[1] / "workflows" / "ising_couplings.py"
+TOY = {
+    "ess": {"sites": 6, "samples": 80, "shorter": 20},
+    "lasso": {"sites": 8, "samples": 100, "turns": 1},
+    "growth": {"sizes": (6, 8)},
+    "start": {"turns": 1},
+}
+
+# Prior of ours, prior of NUTS, its draws and tuning, the ratio aimed at, and our draws: enough that
+# drawing, and not starting, is what is measured. NUTS takes minutes for what takes us a second, so
+# it runs two chains of a few hundred draws.
 RACES = (
-    ("normal", "normal", 500, 500, 1000),
-    ("laplace", "laplace", 500, 500, 20),
-    ("spike_and_slab", "horseshoe", 500, 700, 1000),
+    ("normal", "normal", 500, 500, 1000, 5000),
+    ("laplace", "laplace", 500, 500, 20, 1000),
+    ("spike_and_slab", "horseshoe", 500, 700, 1000, 2000),
 )
 
 
-def main():
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--case", choices=CASES, action="append", help="default: all")
-    parser.add_argument("--prior", choices=[race[0] for race in RACES], action="append")
-    parser.add_argument("--json", type=Path, metavar="FILE")
-    arguments = parser.parse_args()
-    results = {}
-    for case in arguments.case or CASES:
-        if case == "ess":
-            results[case] = effective_sample_size(arguments.prior or [r[0] for r in RACES])
-        else:
-            results[case] = globals()[case]()
-    if arguments.json:
-        arguments.json.write_text(json.dumps(results, indent=1) + "\n")
-
-
-def effective_sample_size(priors):
+def ess(sites=40, samples=800, shorter=1, prior=None):
+    print(f"Smallest bulk ESS over {sites * (sites - 1) // 2} couplings per second, L = {sites},"
+          f" n = {samples // 2}, noise 0.1")  # fmt: skip
+    columns = {"draws": "7", "R-hat": "6.3f", "min ESS": "8.0f", "seconds": "8.1f", "ESS/s": "8.2f"}
+    table = Table({"prior": "15", "route": "16"} | columns)
     rows = []
-    print("Smallest bulk ESS over 780 couplings per second, L = 40, n = 400, noise 0.1")
-    print(
-        f"{'prior':>15} {'route':>16} {'draws':>7} {'R-hat':>6} {'min ESS':>8} {'seconds':>8}"
-        f" {'ESS/s':>8}"
-    )
-    for prior, peer, draws, tune, target in RACES:
-        if prior not in priors:
+    for own, peer, draws, tune, target, own_draws in RACES:
+        if own not in (prior or [own]):
             continue
-        rates = {}
-        own = {"draws": OWN_DRAWS[prior], "tune": 100}
-        for name, length in (
-            ("nuts", {"draws": draws, "tune": tune, "chains": 2}),
-            ("own", own),
-            ("own, again", own),
-        ):
-            started = time.perf_counter()
-            J = couplings(*((peer, "nuts") if name == "nuts" else (prior, None)), **length)
-            seconds = time.perf_counter() - started
-            ess, rhat = mixing_of(J)
-            rates[name] = ess / seconds
-            label = peer if name == "nuts" else prior
-            route = f"{label if label != prior else ''} {name}".strip()
-            print(f"{prior:>15} {route:>16} {J[..., 0].size:>7} {rhat:>6.3f} {ess:>8.0f}"
-                  f" {seconds:>8.1f} {rates[name]:>8.2f}", flush=True)  # fmt: skip
-            rows.append({"prior": prior, "route": name, "ess": ess, "r_hat": rhat,
-                         "seconds": seconds})  # fmt: skip
-        for name in ("own", "own, again"):
-            ratio = rates[name] / rates["nuts"]
-            print(f"{prior:>15} {name:>16} ratio {ratio:.0f}   target ≥ {target}", flush=True)
-            rows.append({"prior": prior, "route": name, "ratio": ratio, "target": target})
+        nuts = {"draws": draws // shorter, "tune": tune // shorter, "chains": 2}
+        ours = {"draws": own_draws // shorter, "tune": 100 // shorter}
+        sides = {
+            "nuts" if peer == own else f"{peer} nuts": (peer, "nuts", nuts),
+            "own": (own, None, ours),
+            "own, again": (own, None, ours),
+        }
+        rates = []
+        for route, side in sides.items():
+            seconds, J = timed(lambda side=side: couplings(sites, samples, *side))
+            least, rhat = mixing_of(J)
+            row = {"prior": own, "route": route, "draws": J[..., 0].size, "R-hat": rhat}
+            row |= {"min ESS": least, "seconds": seconds, "ESS/s": least / seconds}
+            rates.append(row["ESS/s"])
+            rows.append(row)
+            table.row(row)
+        for route, rate in zip(("own", "own, again"), rates[1:], strict=True):
+            ratio = rate / rates[0]
+            print(f"{own:>15} {route:>16} ratio {ratio:.0f}   target ≥ {target}", flush=True)
+            rows.append({"prior": own, "route": route, "ratio": ratio, "target": target})
     return rows
 
 
-# Enough that drawing, and not starting, is what is measured.
-OWN_DRAWS = {"normal": 5000, "laplace": 1000, "spike_and_slab": 2000}
-
-
-def couplings(prior, sampler, **length):
+def couplings(sites, samples, prior, sampler, length):
+    """Draws (chain, draw, pair) of the couplings, simulation included."""
     from bayesinf.settings import Settings
     from bayesinf.systems import ising_couplings as ising
 
-    known, _ = ising.split(ising.simulate(40, 800, 0.1, 1))
-    fit = ising.fit(known["states"], known["energies"], prior, sampler=sampler,
-                    settings=Settings(**length))  # fmt: skip
+    known, _ = ising.split(ising.simulate(sites, samples, 0.1, 1))
+    settings = Settings(**length)
+    fit = ising.fit(known["states"], known["energies"], prior, sampler=sampler, settings=settings)
     return fit["posterior"]["J"].values
 
 
@@ -109,42 +90,38 @@ def mixing_of(J):
     return min(float(az.ess(draws)) for draws in moving), max(float(az.rhat(d)) for d in moving)
 
 
-def lasso():
+def lasso(sites=100, samples=2000, turns=2):
     from sklearn.linear_model import LassoCV
 
     from bayesinf.systems import ising_couplings as ising
 
-    spins = ising.simulate(100, 2000, 0.1, 1)
+    spins = ising.simulate(sites, samples, 0.1, 1)
     X, y = ising.features(spins["states"]).values, spins["energies"].values
-    print("L = 100, 4950 couplings, n = 2000: seconds")
-    print(f"{'turn':>5} {'ours':>7} {'ESS of bonds':>13} {'LassoCV':>8} {'ratio':>6}")
-    rows = []
-    for turn in (1, 2):
-        ours, ess, _ = posterior_of(spins)
-        started = time.perf_counter()
-        LassoCV(cv=5, fit_intercept=False).fit(X, y)
-        theirs = time.perf_counter() - started
-        rows.append({"ours": ours, "ess": ess, "lasso": theirs, "ratio": ours / theirs})
-        print(f"{turn:>5} {ours:>7.1f} {ess:>13.0f} {theirs:>8.1f} {ours / theirs:>6.2f}"
-              "   target ≤ 0.5, ESS ≥ 1000", flush=True)  # fmt: skip
+    print(f"L = {sites}, {X.shape[1]} couplings, n = {samples}: seconds")
+    columns = {"turn": "5", "ours": "7.1f", "ESS of bonds": "13.0f", "LassoCV": "8.1f"}
+    table, rows = Table(columns | {"ratio": "6.2f"}), []
+    for turn in range(1, turns + 1):
+        ours, least, _ = posterior_of(spins)
+        theirs, _ = timed(lambda: LassoCV(cv=5, fit_intercept=False).fit(X, y))
+        row = {"ours": ours, "ESS of bonds": least, "LassoCV": theirs, "ratio": ours / theirs}
+        rows.append(row)
+        table.row({"turn": turn} | row, "target ≤ 0.5, ESS ≥ 1000")
     return rows
 
 
-def growth():
+def growth(sizes=(20, 40, 100, 200)):
     from bayesinf.systems import ising_couplings as ising
 
     print("Spike and slab, n = 20 L: four chains of 400 draws, 8 starts of 50 sweeps")
-    print(f"{'L':>4} {'pairs':>6} {'n':>5} {'seconds':>8} {'ESS of bonds':>13} {'GiB so far':>11}"
-          f" {'found':>6}")  # fmt: skip
-    rows = []
+    columns = {"L": "4", "pairs": "6", "n": "5", "seconds": "8.1f", "ESS of bonds": "13.0f"}
+    table, rows = Table(columns | {"GiB so far": "11.2f", "found": "6"}), []
     posterior_of(ising.simulate(10, 100, 0.1, 1))  # what is only once is paid here
-    for sites in (20, 40, 100, 200):
-        seconds, ess, found = posterior_of(ising.simulate(sites, 20 * sites, 0.1, 1))
+    for sites in sizes:
+        seconds, least, found = posterior_of(ising.simulate(sites, 20 * sites, 0.1, 1))
         memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
-        rows.append({"L": sites, "seconds": seconds, "ess": ess, "GiB": memory})
-        pairs = sites * (sites - 1) // 2
-        print(f"{sites:>4} {pairs:>6} {20 * sites:>5} {seconds:>8.1f} {ess:>13.0f}"
-              f" {memory:>11.2f} {found:>6}", flush=True)  # fmt: skip
+        row = {"L": sites, "pairs": sites * (sites - 1) // 2, "n": 20 * sites, "seconds": seconds}
+        rows.append(row | {"ESS of bonds": least, "GiB so far": memory, "found": found})
+        table.row(rows[-1])
     return rows
 
 
@@ -156,28 +133,25 @@ def posterior_of(spins):
     from bayesinf.settings import Settings
     from bayesinf.systems import ising_couplings as ising
 
-    started = time.perf_counter()
     settings = Settings(draws=400, tune=50)
-    fit = ising.fit(spins["states"], spins["energies"], "spike_and_slab",
-                    couplings=spins["couplings"], settings=settings)  # fmt: skip
-    seconds = time.perf_counter() - started
-    bond = fit["constant_data"]["J_true"].values != 0
+    states, energies = spins["states"], spins["energies"]
+    seconds, fit = timed(lambda: ising.fit(states, energies, "spike_and_slab", settings=settings))
+    apart = (fit["posterior"]["J"]["j"] - fit["posterior"]["J"]["i"]).values
+    bond = (apart == 1) | (apart == states.sizes["site"] - 1)  # of the ring
     J = fit["posterior"]["J"].values[..., bond]
     included = fit["posterior"]["included"].values[..., bond].mean((0, 1))
-    ess = min(float(az.ess(J[..., k])) for k in range(J.shape[-1]))
-    return seconds, ess, int(np.sum(included >= 0.99))
+    least = min(float(az.ess(J[..., k])) for k in range(J.shape[-1]))
+    return seconds, least, int(np.sum(included >= 0.99))
 
 
-def start():
-    command = [sys.executable, str(ROOT / "workflows" / "ising_couplings.py"), "--help"]
-    seconds = []
-    for _ in range(5):
-        started = time.perf_counter()
-        subprocess.run(command, check=True, capture_output=True)
-        seconds.append(time.perf_counter() - started)
+def start(turns=5):
+    command = [sys.executable, str(SCRIPT), "--help"]
+    run = lambda: subprocess.run(command, check=True, capture_output=True)
+    seconds = [timed(run)[0] for _ in range(turns)]
     print(f"ising_couplings.py --help: {min(seconds):.2f} to {max(seconds):.2f} s   target < 0.7")
     return seconds
 
 
 if __name__ == "__main__":
-    main()
+    options = {"prior": {"choices": [race[0] for race in RACES], "action": "append"}}
+    main(__doc__, [ess, lasso, growth, start], TOY, options)

@@ -10,106 +10,65 @@
 Both sides run by turns, so that what else the machine does hits both alike.
 """
 
-import argparse
-import json
 import statistics
-import subprocess
-import sys
 import time
 from pathlib import Path
 
 import numpy as np
+from common import Table, alone, by_turns, main, timed
 
-CASES = ("curves", "inferred", "ess", "growth")
-SIZES = ((25, 1000), (100, 1000), (300, 1000), (300, 200), (1000, 200))  # n and draws of a chain
-
-
-def main():
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--case", choices=CASES, action="append", help="default: all")
-    parser.add_argument("--splits", type=int, default=500, help="of each size (default: 500)")
-    parser.add_argument("--turns", type=int, default=5, help="of curves and ess (default: 5)")
-    parser.add_argument("--draws", type=int, help="of each chain in growth, at most")
-    parser.add_argument("--json", type=Path, metavar="FILE")
-    parser.add_argument("--alone", nargs="+", help=argparse.SUPPRESS)
-    arguments = parser.parse_args()
-    if arguments.alone:
-        of, *options = arguments.alone
-        return print(json.dumps({"ess": hyperparameters, "growth": grown}[of](*options)))
-    results = {}
-    for case in arguments.case or CASES:
-        results[case] = globals()[case](arguments)
-    if arguments.json:
-        arguments.json.write_text(json.dumps(results, indent=1) + "\n")
-
-
-def alone(*options):
-    """Run a part of this file in a fresh interpreter; what it found, and when it was started."""
-    command = [sys.executable, __file__, "--alone", *map(str, options)]
-    started = time.time()
-    found = subprocess.run(command, capture_output=True, text=True)
-    if found.returncode:
-        sys.exit(found.stderr)
-    return json.loads(found.stdout.splitlines()[-1]) | {"started": started}
+# n and draws of a chain
+SIZES = ((25, 1000), (100, 1000), (300, 1000), (300, 200), (1000, 200))
+TOY = {
+    "curves": {"splits": 4, "turns": 1},
+    "inferred": {"splits": 2},
+    "ess": {"turns": 1, "draws": 20},
+    "growth": {"sizes": ((10, 20), (20, 20))},
+}
 
 
 # Learning curves
 
 
-def curves(arguments):
+def curves(splits=500, turns=5):
     from bayesinf.settings import Settings
     from bayesinf.systems import lennard_jones
 
-    data, count = lennard_jones.simulate(), arguments.splits
+    data = lennard_jones.simulate()
     r, u = data["distances"].values, data["energies"].values
 
     def ours(workers=None):
         settings = Settings(workers=workers)
-        return lennard_jones.learning_curves(data, count=count, inferred=0, settings=settings)
+        return lennard_jones.learning_curves(data, count=splits, inferred=0, settings=settings)
 
     scores = ours()  # the first call pays for what is only once
     sizes = scores["size"].values
     sides = {
         "ours": ours,
         "one core": lambda: ours(1),
-        "loop": lambda: loop(r, u, sizes, count),
-        "shared": lambda: loop(r, u, sizes, count, shared=True),
+        "loop": lambda: loop(r, u, sizes, splits),
+        "shared": lambda: loop(r, u, sizes, splits, shared=True),
     }
-    print(f"Classical learning curves, {2 * count * len(sizes)} fits and predictions: seconds")
+    print(f"Classical learning curves, {2 * splits * len(sizes)} fits and predictions: seconds")
     print("shared: a loop that inverts once for both prior means")
-    print(f"{'turn':>6} {'ours':>7} {'one core':>9} {'loop':>7} {'shared':>7} {'ours/loop':>10}"
-          f" {'one core/loop':>14} {'ours/shared':>12}")  # fmt: skip
-    rows, found = [], {}
-    for turn in range(1, arguments.turns + 1):
-        row = {}
-        for name, run in sides.items():
-            started = time.perf_counter()
-            found[name] = run()
-            row[name] = time.perf_counter() - started
-        row["ours/loop"] = row["ours"] / row["loop"]
-        row["one core/loop"] = row["one core"] / row["loop"]
-        row["ours/shared"] = row["ours"] / row["shared"]
-        rows.append(row)
-        print_times(turn, row)
-    middle = {name: statistics.median(row[name] for row in rows) for name in rows[0]}
-    print_times("median", middle, "   target: ours/loop ≤ 1")
-    table = compared(scores, found["loop"], sizes)
+    table = Table(
+        {"turn": "6", "ours": "7.2f", "one core": "9.2f", "loop": "7.2f", "shared": "7.2f"}
+        | {"ours/loop": "10.2f", "one core/loop": "14.2f", "ours/shared": "12.2f"}
+    )
+    pairs = {name: name.split("/") for name in ("ours/loop", "one core/loop", "ours/shared")}
+    rows = []
+    for seconds, found in by_turns(sides, turns):
+        rows.append(seconds | {name: seconds[a] / seconds[b] for name, (a, b) in pairs.items()})
+        errors = found["loop"]
+    middle = table.turns(rows, "target: ours/loop ≤ 1")
+    errors = compared(scores, errors, sizes)
     r_new = r[1::2] + 0.003
-    away = [
-        np.abs(lennard_jones.classical(r[::2], u[::2], r_new, wall=bool(gamma))
-               - predicted(r[::2], u[::2], r_new, gamma)).max()
-        for gamma in (0.0, 150.0)
-    ]  # fmt: skip
-    print(f"`classical` and the loop's formula differ by {max(away):.1e} at most"
-          "   target ≤ 1e-8", flush=True)  # fmt: skip
-    return {"turns": rows, "median": middle, "errors": table, "difference": max(away)}
-
-
-def print_times(turn, row, remark=""):
-    print("{:>6} {:>7.2f} {:>9.2f} {:>7.2f} {:>7.2f} {:>10.2f} {:>14.2f} {:>12.2f}".format(
-        turn, *row.values()) + remark, flush=True)  # fmt: skip
+    away = 0.0
+    for gamma in (0.0, 150.0):
+        fixed = lennard_jones.classical(r[::2], u[::2], r_new, wall=bool(gamma))
+        away = max(away, np.abs(fixed - predicted(r[::2], u[::2], r_new, gamma)).max())
+    print(f"`classical` and the loop's formula differ by {away:.1e} at most   target ≤ 1e-8")
+    return {"turns": rows, "median": middle, "errors": errors, "difference": away}
 
 
 def loop(r, u, sizes, count, shared=False):
@@ -156,81 +115,81 @@ def compared(scores, errors, sizes):
     return table
 
 
-def inferred(arguments):
+def inferred(splits=500):
     """Integrate as ``learning_curves`` does, a curve at a time on one core, then by itself.
 
     Curve by curve every split's effective number of points is seen. The last row is the whole call,
     both curves side by side, worker processes and classical curves included.
     """
     from bayesinf.models import gp
-    from bayesinf.models.gp import splits
+    from bayesinf.models.gp.splits import integrated, orders
     from bayesinf.settings import Settings
     from bayesinf.systems import lennard_jones
     from bayesinf.systems.lennard_jones.learning import FRACTIONS
 
-    data, settings, count = lennard_jones.simulate(), Settings(), arguments.splits
+    data, settings = lennard_jones.simulate(), Settings()
     r, u = data["distances"].values, data["energies"].values
     sizes = [round(f * len(r)) for f in FRACTIONS]
-    print(f"Hyperparameters integrated over, exponential kernel, {count} splits of each size")
-    print(f"{'mean':>10} {'fits':>6} {'seconds':>8} {'ms a fit':>9} {'effective points':>17}"
-          f" {'5 %':>6} {'5 %, worst size':>16}")  # fmt: skip
-    rows = []
-    for wall in ("zero", "repulsive"):
-        started = time.perf_counter()
+    print(f"Hyperparameters integrated over, exponential kernel, {splits} splits of each size")
+    columns = {"mean": "10", "fits": "6", "seconds": "8.1f", "ms a fit": "9.2f"}
+    table = Table(
+        columns | {"effective points": "17.0f", "5 %": "6.0f", "5 %, worst size": "16.0f"}
+    )
+
+    def one(wall):
         priors = lennard_jones.default_priors(wall, *lennard_jones.scales(r, u, ("σ", "ε")))
         problem = gp.Regression(r, u, "exponential", wall, priors=priors)
-        orders = {n: splits.orders(settings.generator("splits", n), count, len(r)) for n in sizes}
-        found = splits.integrated(problem, orders, settings.generator("splits", wall))
-        seconds = time.perf_counter() - started
-        fits = count * len(sizes)
+        divided = {n: orders(settings.generator("splits", n), splits, len(r)) for n in sizes}
+        found = integrated(problem, divided, settings.generator("splits", wall))
         effective = np.array([scores["effective"] for scores in found.values()])
         low, worst = np.quantile(effective, 0.05), np.quantile(effective, 0.05, axis=1).min()
-        rows.append({"wall": wall, "fits": fits, "seconds": seconds, "ms": 1e3 * seconds / fits,
-                     "effective": np.median(effective), "low": low, "worst": worst})  # fmt: skip
-        print(f"{wall:>10} {fits:>6} {seconds:>8.1f} {1e3 * seconds / fits:>9.2f}"
-              f" {np.median(effective):>17.0f} {low:>6.0f} {worst:>16.0f}"
-              "   target ≤ 5 ms a fit", flush=True)  # fmt: skip
-    started = time.perf_counter()
-    lennard_jones.learning_curves(data, count=count, inferred=count)
-    seconds, fits = time.perf_counter() - started, 2 * fits
-    rows.append({"wall": "both", "fits": fits, "seconds": seconds, "ms": 1e3 * seconds / fits})
-    print(f"{'both':>10} {fits:>6} {seconds:>8.1f} {1e3 * seconds / fits:>9.2f}{'':>41}"
-          "   target ≤ 5 ms a fit", flush=True)  # fmt: skip
+        return {"effective points": np.median(effective), "5 %": low, "5 %, worst size": worst}
+
+    def both():
+        lennard_jones.learning_curves(data, count=splits, inferred=splits)
+        return {}
+
+    rows, fits = [], splits * len(sizes)
+    sides = {"zero": lambda: one("zero"), "repulsive": lambda: one("repulsive"), "both": both}
+    for wall, side in sides.items():
+        seconds, found = timed(side)
+        number = 2 * fits if wall == "both" else fits
+        row = {"mean": wall, "fits": number, "seconds": seconds, "ms a fit": 1e3 * seconds / number}
+        rows.append(row | found)
+        table.row(rows[-1], "target ≤ 5 ms a fit")
     return rows
 
 
 # Posterior of the hyperparameters
 
 
-def ess(arguments):
-    print("Smallest bulk ESS of 5 hyperparameters per second, n = 25, 4 chains of 1000 draws;")
+def ess(turns=5, draws=1000):
+    print(f"Smallest bulk ESS of 5 hyperparameters per second, n = 25, 4 chains of {draws} draws;")
     print("drawing: without imports, and for NUTS without compilation")
-    print(f"{'turn':>6} {'route':>6} {'R-hat':>6} {'min ESS':>8} {'seconds':>8} {'ESS/s':>8}"
-          f" {'drawing':>8} {'ESS/s':>8}")  # fmt: skip
-    rows = []
-    for turn in range(1, arguments.turns + 1):
+    columns = {"turn": "6", "route": "6", "R-hat": "6.3f", "min ESS": "8.0f", "seconds": "8.2f"}
+    columns |= {"ESS/s": "8.1f", "drawing": "8.2f", "ESS/s drawing": "13.1f"}
+    table, rows = Table(columns), []
+    for turn in range(1, turns + 1):
         for route in ("mcmc", "nuts"):
-            row = alone("ess", route)
-            row |= {"route": route, "seconds": row["ended"] - row["started"]}
+            row = {"turn": turn, "route": route} | alone(hyperparameters, route=route, draws=draws)
+            row["seconds"] = row["ended"] - row["started"]
+            row["ESS/s"] = row["min ESS"] / row["seconds"]
+            row["ESS/s drawing"] = row["min ESS"] / row["drawing"]
             rows.append(row)
-            remark = "   not converged" if row["r_hat"] > 1.01 else ""
-            print(f"{turn:>6} {route:>6} {row['r_hat']:>6.3f} {row['ess']:>8.0f}"
-                  f" {row['seconds']:>8.2f} {row['ess'] / row['seconds']:>8.1f}"
-                  f" {row['drawing']:>8.2f} {row['ess'] / row['drawing']:>8.1f}{remark}",
-                  flush=True)  # fmt: skip
+            table.row(row, "not converged" if row["R-hat"] > 1.01 else "")
     ratios = {}
-    for name in ("seconds", "drawing"):
-        rate = [row["ess"] / row[name] for row in rows]
+    for name in ("ESS/s", "ESS/s drawing"):
+        rate = [row[name] for row in rows]
         ratios[name] = statistics.median(a / b for a, b in zip(rate[::2], rate[1::2], strict=True))
-    print(f"median ratio of ESS/s: {ratios['seconds']:.0f}   target ≥ 20;"
-          f" of drawing alone: {ratios['drawing']:.0f}")  # fmt: skip
-    away = [(a - b) / rows[1]["sd"][i] for i, (a, b) in
-            enumerate(zip(rows[0]["mean"], rows[1]["mean"], strict=True))]  # fmt: skip
-    print(f"posterior means of both differ by {max(map(abs, away)):.2f} sd at most")
-    return {"runs": rows, "ratio": ratios["seconds"], "ratio of drawing": ratios["drawing"]}
+    print(f"median ratio of ESS/s: {ratios['ESS/s']:.0f}   target ≥ 20;"
+          f" of drawing alone: {ratios['ESS/s drawing']:.0f}")  # fmt: skip
+    ours, theirs = rows[:2]
+    away = np.subtract(ours["mean"], theirs["mean"]) / theirs["sd"]
+    print(f"posterior means of both differ by {np.abs(away).max():.2f} sd at most")
+    return {"runs": rows, "ratio": ratios}
 
 
-def hyperparameters(route):
+def hyperparameters(route, draws):
     """Draw by one route: when that was done, how long drawing took, and how well it mixed."""
     from threadpoolctl import threadpool_limits
 
@@ -242,14 +201,16 @@ def hyperparameters(route):
 
     data = lennard_jones.simulate()
     data = data.isel(point=np.flatnonzero(data["training"]))
-    priors = lennard_jones.default_priors("repulsive", 1.0, 1.0)
-    problem = gp.Regression(data["distances"], data["energies"], "squared_exponential",
-                            "repulsive", priors=priors)  # fmt: skip
-    settings = Settings(draws=1000, chains=4)
+    problem = gp.Regression(
+        data["distances"],
+        data["energies"],
+        "squared_exponential",
+        "repulsive",
+        priors=lennard_jones.default_priors("repulsive", 1.0, 1.0),
+    )
+    settings = Settings(draws=draws, tune=min(draws, Settings.tune), chains=4)
     if route == "mcmc":
-        drawing = time.time()
-        with threadpool_limits(1):  # as in gp.fit
-            theta, _ = routes.mcmc(problem, settings)
+        run = lambda: routes.mcmc(problem, settings)
     else:
         import nutpie
 
@@ -257,14 +218,14 @@ def hyperparameters(route):
         compiled = nutpie.compile_pymc_model(model)
         # nuts.sample compiles by itself: it is handed what was compiled, to be timed apart.
         nutpie.compile_pymc_model = lambda model: compiled
-        drawing = time.time()
-        with threadpool_limits(1):
-            theta, _ = nuts.sample(model, problem.names, settings)
+        run = lambda: nuts.sample(model, problem.names, settings)
+    with threadpool_limits(1):  # as in gp.fit
+        drawing, (theta, _) = timed(run)
     ended = time.time()
-    quality = mixing_of(np.stack([theta[name] for name in problem.names], axis=-1))
     flat = [np.ravel(theta[name]) for name in problem.names]
     moments = {"mean": [a.mean() for a in flat], "sd": [a.std() for a in flat]}
-    return quality | moments | {"ended": ended, "drawing": ended - drawing}
+    quality = mixing_of(np.stack([theta[name] for name in problem.names], axis=-1))
+    return quality | moments | {"ended": ended, "drawing": drawing}
 
 
 def mixing_of(draws):
@@ -272,32 +233,28 @@ def mixing_of(draws):
     import arviz as az
 
     each = np.moveaxis(draws, -1, 0)
-    return {"ess": min(float(az.ess(a)) for a in each),
-            "r_hat": max(float(az.rhat(a)) for a in each)}  # fmt: skip
+    return {
+        "min ESS": min(map(float, map(az.ess, each))),
+        "R-hat": max(map(float, map(az.rhat, each))),
+    }
 
 
-def growth(arguments):
+def growth(sizes=SIZES):
     print("lennard_jones.fit, noise 0.02, 4 chains; ms: of a density evaluation, many at a time;")
     print("exponents: of the evaluation and of the whole fit, over the next smaller n of as many")
     print("draws")
-    print(f"{'n':>5} {'draws':>6} {'evaluations':>12} {'ms':>8} {'seconds':>8} {'GiB':>6}"
-          f" {'min ESS':>8} {'R-hat':>6} {'exponents':>12}")  # fmt: skip
-    rows = []
-    for n, draws in SIZES:
-        draws = min(draws, arguments.draws or draws)
-        if any((row["n"], row["draws"]) == (n, draws) for row in rows):
-            continue
-        row = {"n": n, "draws": draws} | alone("growth", n, draws)
+    columns = {"n": "5", "draws": "6", "evaluations": "12", "ms": "8.3f", "seconds": "8.1f"}
+    columns |= {"GiB": "6.2f", "min ESS": "8.0f", "R-hat": "6.3f"}
+    table, rows = Table(columns | {"exponent": "8.2f", "of fit": "6.2f"}), []
+    for n, draws in sizes:
+        row = {"n": n, "draws": draws} | alone(grown, n=n, draws=draws)
         before = [other for other in rows if other["draws"] == draws and other["n"] < n]
-        slopes = ""
         if before:
-            by = lambda name: np.log(row[name] / before[-1][name]) / np.log(n / before[-1]["n"])  # noqa: B023
-            row |= {"exponent": by("ms"), "exponent of fit": by("seconds")}
-            slopes = f"{row['exponent']:.2f}, {row['exponent of fit']:.2f}"
+            for name, time_of in (("exponent", "ms"), ("of fit", "seconds")):
+                growing = np.log(row[time_of] / before[-1][time_of])
+                row[name] = growing / np.log(n / before[-1]["n"])
         rows.append(row)
-        print(f"{n:>5} {draws:>6} {row['evaluations']:>12} {row['ms']:>8.3f} {row['seconds']:>8.1f}"
-              f" {row['GiB']:>6.2f} {row['ess']:>8.0f} {row['r_hat']:>6.3f} {slopes:>12}"
-              "   target ≤ 3", flush=True)  # fmt: skip
+        table.row(row, "target ≤ 3")
     return rows
 
 
@@ -307,26 +264,29 @@ def grown(n, draws):
     from bayesinf.settings import Settings
     from bayesinf.systems import lennard_jones
 
-    data = lennard_jones.simulate(np.linspace(0.9, 2.0, int(n)), noise=0.02)
-    started = time.perf_counter()
-    fit = lennard_jones.fit(data["distances"], data["energies"],
-                            settings=Settings(draws=int(draws)))  # fmt: skip
-    seconds = time.perf_counter() - started
+    data = lennard_jones.simulate(np.linspace(0.9, 2.0, n), noise=0.02)
+    settings = Settings(draws=draws)
+    distances, energies = data["distances"], data["energies"]
+    seconds, fit = timed(lambda: lennard_jones.fit(distances, energies, settings=settings))
     # Of this process alone: ru_maxrss begins at what the process that started it had.
     status = Path("/proc/self/status").read_text().split("VmHWM:")[1]
     memory = int(status.split()[0]) / 2**20
-    problem, drawn = gp.rebuild(fit), gp.thinned(fit, 40 if int(n) > 300 else 1000)
+    problem, drawn = gp.rebuild(fit), gp.thinned(fit, 40 if n > 300 else 1000)
     theta = {name: value.values for name, value in drawn.items()}
-    times = []
-    for _ in range(3):
-        at = time.perf_counter()
-        problem.log_marginal(theta)
-        times.append((time.perf_counter() - at) / theta["noise"].size)
+    times = [timed(lambda: problem.log_marginal(theta))[0] for _ in range(3)]
     found = fit["posterior"].to_dataset().to_dataarray().transpose("chain", "draw", "variable")
-    evaluations = int(fit["sample_stats"]["evaluations"])
-    return {"seconds": seconds, "GiB": memory, "ms": 1e3 * statistics.median(times),
-            "evaluations": evaluations} | mixing_of(found.values)  # fmt: skip
+    evaluation = 1e3 * statistics.median(times) / theta["noise"].size
+    return mixing_of(found.values) | {
+        "seconds": seconds,
+        "GiB": memory,
+        "ms": evaluation,
+        "evaluations": int(fit["sample_stats"]["evaluations"]),
+    }
 
 
 if __name__ == "__main__":
-    main()
+    options = {
+        "splits": {"type": int, "help": "of each size (default: 500)"},
+        "turns": {"type": int, "help": "of curves and ess (default: 5)"},
+    }
+    main(__doc__, [curves, inferred, ess, growth], TOY, options, parts=[hyperparameters, grown])

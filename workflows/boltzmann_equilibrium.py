@@ -45,18 +45,15 @@ def main(
             population = system.read(
                 data or POPULATION, cells=cells, repeats=repeats, encoding=encoding, axes=axes
             )
-        sites = population.sizes["site"]
-        method = method or system.default_method(sites)
-        chained = independent = run.settings
-        if draws is None:
-            # R-hat of fifty parameters and more asks for longer chains than a look at a few.
-            longer = chained.replace(draws=max(chained.draws, 400))
-            chained = system.affordable(longer, sites, independent=method != "mcmc")
-            independent = system.affordable(longer, sites, independent=True)
+        asked = {"settings": run.settings, "exact": draws is not None}
+        method, chained, said = system.plan(population, method, **asked)
+        _, independent, _ = system.plan(population, "laplace", **asked)
         with run.step("states"):
             bank = system.draw_bank(population, prior, settings=run.settings)
         with run.step("posterior"):
-            posterior = system.fit(population, prior, method, bank=bank, settings=chained)
+            options = {"method": method, "bank": bank, "settings": chained}
+            posterior = system.fit(population, prior, **options)
+            posterior.attrs |= {"plan": said} if said else {}
         with run.step("maximum likelihood"):
             likelihood = system.maximum_likelihood_fit(population, bank=bank, settings=independent)
         with run.step("quick routes"):

@@ -3,7 +3,6 @@
 Without --data: 8 repeats of 500 steps of 12 simulated sites, whose couplings are not symmetric.
 """
 
-from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -12,8 +11,6 @@ import typer
 from bayesinf import workflow
 
 POPULATION = Path(__file__).parents[1] / "data" / "boltzmann_kinetic" / "population.nc"
-
-MODELS = ("symmetric", "asymmetric")
 
 
 def main(
@@ -45,65 +42,20 @@ def main(
         "boltzmann_kinetic", output, seed=seed, draws=draws, tune=tune, chains=chains, quick=quick,
         scheduler=scheduler,
     ) as run:  # fmt: skip
-        from bayesinf import parallel
-        from bayesinf.posterior import annotated
         from bayesinf.systems import boltzmann_kinetic as system
 
         with run.step("load"):
-            choice = {"sites": cells, "repeats": repeats, "encoding": encoding, "axes": axes}
+            choice = {"cells": cells, "repeats": repeats, "encoding": encoding, "axes": axes}
             population = system.read(POPULATION if data is None else data, **choice)
-            steps = system.transitions(population)
-            asked = {"method": method, "settings": run.settings, "exact": draws is not None}
-            method, settings, said = system.plan(steps, **asked)
-        kind = {"self_coupling": self_coupling, "prior": prior, "method": method}
-        kind |= {"settings": settings, "attrs": {"plan": said}}
         with run.step("fit"):
-            fits, refits = fitted(population, steps, kind, scheduler)
+            length = {"settings": run.settings, "exact": draws is not None, "scheduler": scheduler}
+            model = {"prior": prior, "self_coupling": self_coupling, "method": method}
+            fits, refits = system.fit_both(population, **model, **length)
         with run.step("classical"):
-            classical = partial(classical_one, steps=steps, self_coupling=self_coupling)
-            tops = parallel.map(classical, MODELS, threads=True, label="Climbing")
-            for name, top in zip(MODELS, tops, strict=True):
-                fits[name] = annotated(fits[name], classical=top)
+            fits = system.with_classical(fits, population)
         with run.step("compare"):
-            fits = system.judged(fits, population, refits, settings=settings)
+            fits = system.compared(fits, population, refits, settings=run.settings)
         run.finish(system.story, fits)
-
-
-def fitted(population, steps, kind, scheduler):
-    """Fit both models to all transitions, and to those that are not held out."""
-    from bayesinf import parallel
-    from bayesinf.systems import boltzmann_kinetic as system
-
-    unseen = system.split(steps)
-    call = partial(fit_one, data=population, unseen=unseen, **kind)
-    if system.large(steps):  # a large fit fills the cores by itself
-        fits = {name: call((name, False)) for name in MODELS}
-        again = lambda name: call((name, True))
-        if kind["method"] == "laplace":
-            seen, settings = steps.take(~unseen), kind["settings"]
-            again = lambda name: system.refitted(fits[name], seen, settings)
-        return fits, {name: again(name) for name in MODELS}
-    jobs = [(name, part) for part in (False, True)[: 1 + (unseen is not None)] for name in MODELS]
-    found = parallel.map(call, jobs, scheduler=scheduler, label="Fitting")
-    return [dict(zip(MODELS, part, strict=False)) for part in (found[:2], found[2:])]
-
-
-def fit_one(job, data, unseen, settings, **options):
-    """Fit one model to all transitions, or to those that are not held out."""
-    from bayesinf.systems import boltzmann_kinetic as system
-
-    name, part = job
-    if part:  # only to be scored, for which fewer draws do
-        data = system.transitions(data).take(~unseen)
-        settings = settings.replace(draws=min(settings.draws, 100))
-    return system.fit(data, symmetric=name == "symmetric", settings=settings, **options)
-
-
-def classical_one(name, steps, self_coupling):
-    """Maximum likelihood and gradient descent of one model."""
-    from bayesinf.systems import boltzmann_kinetic as system
-
-    return system.classical(steps, symmetric=name == "symmetric", self_coupling=self_coupling)
 
 
 if __name__ == "__main__":

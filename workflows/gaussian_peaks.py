@@ -45,17 +45,17 @@ def main(
         scheduler=scheduler,
     ) as run:  # fmt: skip
         from bayesinf import parallel
-        from bayesinf.systems.gaussian_peaks import story
+        from bayesinf.systems import gaussian_peaks as peaks_of
 
         with run.step("load"):
             if data is not None:
-                model = {"peaks": peaks, "background": background, "shape": shape}
-                spectra = {"": own_spectrum(data, x, y, error) | model}
+                own = peaks_of.read(data, *map(workflow.column, (x, y, error)))
+                spectra = {"": (own, {"peaks": peaks, "background": background, "shape": shape})}
             else:
                 spectra = shipped_spectra(case)
         jobs = {
-            f"{name}_{method}".lstrip("_"): (options, method)
-            for name, options in spectra.items()
+            f"{name}_{method}".lstrip("_"): (*spectrum, method)
+            for name, spectrum in spectra.items()
             for method in ("laplace", "emcee")
             # That the approximation fails here is the point: it is shown, but is no result to keep.
             if (name, method) != ("overlap", "laplace")
@@ -63,35 +63,24 @@ def main(
         with run.step("fit"):
             call = partial(fit_one, settings=run.settings)
             fits = parallel.map(call, list(jobs.values()), scheduler=scheduler, label="Fitting")
-        run.finish(story, dict(zip(jobs, fits, strict=True)))
-
-
-def own_spectrum(path, x, y, error):
-    """Read a file of the user's."""
-    from bayesinf.data import axes, curve
-
-    read = axes(curve(path, *map(workflow.column, (x, y, error))))
-    return dict(zip(("x", "y", "error"), read, strict=True), case=path.name)
+        run.finish(peaks_of.story, dict(zip(jobs, fits, strict=True)))
 
 
 def shipped_spectra(case):
     """Read the certified sets and simulate the overlapping pair; the first one is the main one."""
     from bayesinf.errors import DataError
-    from bayesinf.systems import gaussian_peaks as peaks
+    from bayesinf.systems import gaussian_peaks
 
     if case not in ("all", *CASES):
         raise DataError("unknown --case", expected=f"all, {', '.join(CASES)}", found=case)
     spectra = {}
     for name in CASES if case == "all" else (case,):
         if name == "overlap":
-            read = peaks.overlap()
-            truth = read[[variable for variable in read.data_vars if variable.endswith("_truth")]]
-            options = {"peaks": 2, "case": "Two overlapping peaks (simulated)", "reference": truth}
+            spectrum, model = gaussian_peaks.overlap(), {"peaks": 2}
         else:
-            read = peaks.nist(NIST / f"{name.capitalize()}.dat")
-            options = peaks.nist_options(read)
-            del options["starts"]  # our own guess has to find them
-        spectra[name if spectra else ""] = {"x": read["x"], "y": read["y"]} | options
+            spectrum = gaussian_peaks.nist(NIST / f"{name.capitalize()}.dat")
+            model = gaussian_peaks.nist_options(spectrum)
+        spectra[name if spectra else ""] = spectrum, model
     return spectra
 
 
@@ -99,8 +88,8 @@ def fit_one(job, settings):
     """Fit one spectrum by one method."""
     from bayesinf.systems.gaussian_peaks import fit
 
-    options, method = job
-    return fit(**options, method=method, settings=settings)
+    spectrum, model, method = job
+    return fit(spectrum, method=method, settings=settings, **model)
 
 
 if __name__ == "__main__":

@@ -49,21 +49,34 @@ def main(
     with workflow.run("ising_couplings", output, seed=seed, draws=draws, tune=tune, chains=chains,
                       quick=quick, scheduler=scheduler) as run:  # fmt: skip
         with run.step("read"):
+            from bayesinf.posterior import annotated
             from bayesinf.systems import ising_couplings as ising
 
             if data is None and (sites is not None or sigma is not None):
-                spins = ising.simulate(sites or 40, train + held_out,
-                                       0.1 if sigma is None else sigma, seed)  # fmt: skip
+                spins = ising.simulate(
+                    sites or 40,
+                    train + held_out,
+                    0.1 if sigma is None else sigma,
+                    rng=run.settings.generator("simulate"),
+                )
             else:
                 spins = ising.read(data or SHIPPED)
-            known, unseen = ising.split(spins, train, held_out, seed)
+            known, unseen = ising.split(
+                spins, train, held_out, rng=run.settings.generator("split")
+            )
         names = [str(name) for name in prior or ising.PRIORS]
-        fit = partial(ising.fit, known, gauge=gauge, sampler=sampler, settings=run.settings,
-                      held_out=unseen)  # fmt: skip
+        options = {"gauge": gauge, "method": sampler, "settings": run.settings}
+        fit = partial(ising.fit, known, held_out=unseen, **options)
         # Here a fit's chains run side by side, one fit after the other; a cluster gets a fit each.
         each = partial(parallel.map, scheduler=scheduler) if scheduler else map
         with run.step(f"fit {', '.join(names)}"):
             fits = dict(zip(names, each(lambda name: fit(prior=name), names), strict=True))
+        with run.step("classical"):
+            best = "spike_and_slab" if "spike_and_slab" in fits else names[0]
+            group = "posterior" if "sigma" in fits[best]["posterior"] else "constant_data"
+            sigma = float(fits[best][group]["sigma"].mean())
+            textbook = ising.classical(known, unseen, gauge=gauge, sigma=sigma)
+            fits[best] = annotated(fits[best], classical=textbook)
         run.finish(ising.story, fits)
 
 

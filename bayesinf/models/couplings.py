@@ -21,6 +21,7 @@ Am. Stat. Assoc. 103, 681 (2008), doi:10.1198/016214508000000337.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -28,6 +29,9 @@ from bayesinf.errors import DataError, FitError
 from bayesinf.inference.slice import slice_sample
 from bayesinf.models.binary import ENCODINGS, known
 from bayesinf.priors import HalfCauchy, LogNormal, Normal
+
+if TYPE_CHECKING:
+    import xarray as xr
 
 GRID = 400  # points in log τ
 REACH = 40.0  # log density below the peak that is left out
@@ -38,6 +42,9 @@ SLICES = 2  # steps on a width whose density is too dear for a grid
 # By default a site alone, or one partner, may move the log odds of a site by about 4; what a
 # coupling does to them is 2 J in ±1 and J in 0/1.
 WIDE = {"±1": 2.0, "0/1": 4.0}
+
+# A coupling whose posterior is wider than this share of its prior is held by the prior.
+HELD = 0.9
 
 Width = float | HalfCauchy | LogNormal
 
@@ -320,7 +327,7 @@ class Prior:
         FitError : a shrinking prior without its local variances, given which alone it is normal.
         """
         if self.local and local is None:
-            raise FitError(f"the prior {self.sentences()[1]} is normal only given its local "
+            raise FitError(f"the prior J ~ {self.words()['J']} is normal only given its local "
                            "variances: use the method mcmc")  # fmt: skip
         means = np.append(np.full(fields, self.h.mean), np.full(count, self.mean))
         J = self.precision(count, scale, local)
@@ -459,13 +466,17 @@ class Prior:
         scale = width.pymc("scale") if self.inferred else np.float64(width)
         return h, self.kind.pymc(scale, couplings, centred)
 
+    def words(self) -> dict[str, str]:
+        """Say every prior, parameter to words."""
+        if isinstance(self.J, Normal):
+            return {"h": str(self.h), "J": str(self.J)}
+        width = self.kind.scale
+        said = str(self.kind).format("scale" if self.inferred else f"{width:.4g}")
+        return {"h": str(self.h), "J": said} | ({"scale": str(width)} if self.inferred else {})
+
     def sentences(self) -> list[str]:
         """Say every prior, one line a parameter."""
-        if isinstance(self.J, Normal):
-            return [f"h ~ {self.h}", f"J ~ {self.J}"]
-        width = self.kind.scale
-        said = f"J ~ {self.kind}".format("scale" if self.inferred else f"{width:.4g}")
-        return [f"h ~ {self.h}", said] + ([f"scale ~ {width}"] if self.inferred else [])
+        return [f"{name} ~ {said}" for name, said in self.words().items()]
 
 
 NAMES = ("normal", "inferred", "laplace", "horseshoe")
@@ -499,3 +510,38 @@ def named(name: str, encoding: str) -> Prior:
 def default(encoding: str, inferred: bool = False) -> Prior:
     """Return the prior ``normal``, or ``inferred``, of ``named``."""
     return named("inferred" if inferred else "normal", encoding)
+
+
+def held_by_prior(posterior: xr.DataTree) -> np.ndarray:
+    """Say which couplings the prior holds: the data have hardly narrowed them.
+
+        w(J_k | data) ≥ 0.9 w(J | τ),   w half of the central 68 % interval
+
+    Parameters
+    ----------
+    posterior : a fit with draws of ``J`` and of its prior. Where the width ``scale`` is inferred, τ
+        is its posterior median.
+
+    Returns
+    -------
+    bool, in the shape of J; False for couplings that never move.
+    """
+    after, before = (_rows(posterior[group]["J"]) for group in ("posterior", "prior"))
+    typical = 1.0
+    if "scale" in posterior["posterior"]:
+        before = before / _rows(posterior["prior"]["scale"])
+        typical = float(posterior["posterior"]["scale"].median())
+    width, free = _half_width(after), np.any(before != before[:1], axis=0)
+    held = (width > 0) & (width >= HELD * typical * _half_width(before[:, free].ravel()))
+    return held.reshape(posterior["posterior"]["J"].shape[2:])
+
+
+def _rows(draws):
+    """Draws (chain, draw, ...) as (draw, element)."""
+    values = draws.transpose("chain", "draw", ...).values
+    return values.reshape(values.shape[0] * values.shape[1], -1)
+
+
+def _half_width(draws):
+    """Half of the central 68 % interval over the first axis; 0 of nothing."""
+    return 0.5 * np.subtract(*np.quantile(draws, [0.84, 0.16], axis=0)) if draws.size else 0.0

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bayesinf.errors import FitError
+from bayesinf.inference import kinds
 from bayesinf.posterior import annotated, assemble, dataset
 from bayesinf.settings import DEFAULT, Settings
 
@@ -128,7 +129,7 @@ class Problem:
     hyperparameters : factors of the prior that prior sensitivity scales; None for all of them.
     routes : method to ``Route``; the first is the default.
     discrepancies : statistic to T(data, draws), by which data are compared with their replicas.
-    questions : what the checks ask of this family's fits besides, ``inference.kinds.Question``.
+    questions : what the checks ask of this family's fits besides.
     attrs : further root attributes of a fit.
     """
 
@@ -143,7 +144,7 @@ class Problem:
     discrepancies: Mapping[str, Callable]
     fixed: Mapping[str, float] = {}
     hyperparameters: Sequence[str] | None = None
-    questions: Sequence[object] = ()
+    questions: Sequence[kinds.Question] = ()
     attrs: Mapping[str, object] = {}
 
     @property
@@ -177,6 +178,10 @@ class Problem:
         """
         raise NotImplementedError
 
+    def notes(self) -> Mapping[str, xr.Dataset]:
+        """Results that travel beside every fit of this problem, as of ``posterior.annotated``."""
+        return {}
+
     def outlook(self, draws: Draws, settings: Settings) -> Outlook:
         """Look at the data from draws, (chain, draw, ...)."""
         replicas = self.replicate(draws, settings.generator("posterior predictive"))
@@ -202,7 +207,7 @@ def fit(
     settings: Settings = DEFAULT,
     *,
     system: str | None = None,
-    notes: Mapping[str, xr.Dataset] | None = None,
+    notes: Mapping[str, xr.Dataset | None] | None = None,
     attrs: Mapping[str, object] | None = None,
 ) -> xr.DataTree:
     """Run a route and fill every group, once for all families.
@@ -213,7 +218,8 @@ def fit(
     method : one of ``problem.routes``, a ``Route`` of the caller's, or None for the first.
     settings : length and seed.
     system : what the fit belongs to, for the provenance; by default the family.
-    notes : results that travel beside the fit, as of ``posterior.annotated``; the truth is one.
+    notes : results that travel beside the fit, as of ``posterior.annotated``, besides those of the
+        problem; the truth is one. What is None is left out.
     attrs : further root attributes.
 
     Returns
@@ -248,8 +254,9 @@ def fit(
     if outlook.kept is not None:
         replicas = replicas.assign_coords(draw=outlook.kept)
     fixed = {name: np.float64(value) for name, value in problem.fixed.items()}
-    asked = {"hyperparameters": problem.hyperparameters}
-    asked |= {"questions": [question.to_dict() for question in problem.questions] or None}
+    asked = kinds.declare(*problem.questions) if problem.questions else {}
+    if problem.hyperparameters is not None:
+        asked["hyperparameters"] = json.dumps(list(problem.hyperparameters))
     found = assemble(
         {
             "posterior": problem.parameters.group(sample.draws),
@@ -270,17 +277,18 @@ def fit(
         model=problem.model,
         inference=route.kind,
         settings=settings,
-        data=problem.observed.merge(problem.constants),
+        data=problem.observed.reset_coords().merge(problem.constants),
         started=started,
         attrs={
             "method": name,
             "priors": json.dumps(dict(problem.priors), ensure_ascii=False),
-            **{key: json.dumps(value) for key, value in asked.items() if value is not None},
+            **asked,
             **problem.attrs,
             **(attrs or {}),
         },
     )
-    return annotated(found, **notes) if notes else found
+    beside = {**problem.notes(), **(notes or {})}
+    return annotated(found, **{name: one for name, one in beside.items() if one is not None})
 
 
 def nuts(problem: Problem, settings: Settings) -> Sample:

@@ -11,8 +11,8 @@ import bayesinf
 from bayesinf.errors import DataError, FitError
 from bayesinf.models import binary, pairwise
 from bayesinf.models.pairwise import enumeration
-from bayesinf.priors import Normal
 from bayesinf.posterior import annotated, noted, save
+from bayesinf.priors import Normal
 from bayesinf.settings import Settings
 from bayesinf.systems import boltzmann_equilibrium as boltzmann
 from bayesinf.systems.boltzmann_equilibrium import model, pseudo, statistics
@@ -31,9 +31,9 @@ def population(sites=4, samples=3000, encoding="±1", seed=1, **options):
 def labelled(states, encoding="±1", **coords):
     """A Dataset as ``read`` makes it, of states (sample, site)."""
     states = np.asarray(states, dtype=np.int8)
-    attrs = {"encoding": encoding, "encoding_read": encoding, "case": "a test"}
-    found = xr.Dataset({"states": (("sample", "site"), states)},
-                       {"site": np.arange(states.shape[1])}, attrs)  # fmt: skip
+    attrs = {"encoding": encoding, "encoding_read": encoding}
+    found = xr.Dataset({"states": (("sample", "site"), states, attrs)},
+                       {"site": np.arange(states.shape[1])}, {"case": "a test"})  # fmt: skip
     return found.assign_coords({name: ("sample", values) for name, values in coords.items()})
 
 
@@ -78,7 +78,7 @@ def said_of(fit):
 @pytest.mark.parametrize("encoding", binary.ENCODINGS)
 def test_simulated_states_have_the_distribution_of_their_truth(encoding):
     data, low = population(2, 40_000, encoding, seed=4, width=0.8), binary.ENCODINGS[encoding]
-    h, (J,) = data["h"].values, data["J"].values
+    h, (J,) = data["truth.h"].values, data["truth.J"].values
     weight = {s: np.exp(h @ s + J * s[0] * s[1]) for s in product((low, 1), repeat=2)}
     for state, w in weight.items():
         share = w / sum(weight.values())
@@ -89,8 +89,8 @@ def test_simulated_states_have_the_distribution_of_their_truth(encoding):
 def test_simulation_follows_its_generator_and_its_default_width():
     first, again, other = population(seed=1), population(seed=1), population(seed=2)
     xr.testing.assert_identical(first, again)
-    assert not np.array_equal(first["h"], other["h"])
-    J = population(15, 10, seed=3)["J"].values
+    assert not np.array_equal(first["truth.h"], other["truth.h"])
+    J = population(15, 10, seed=3)["truth.J"].values
     assert np.std(J) * np.sqrt(15) == pytest.approx(1, abs=5 / np.sqrt(2 * J.size))
     with pytest.raises(DataError, match="unknown encoding"):
         population(encoding="+-")
@@ -124,7 +124,7 @@ def test_more_sites_than_can_be_enumerated_come_from_chains():
     states = data["states"].values
     assert states.shape == (3000, 24) and set(np.unique(states)) == {0, 1}
     # Each site's own law, averaged over the states of the others, has its mean.
-    h, J = data["h"].values, binary.matrix(data["J"].values, 24)
+    h, J = data["truth.h"].values, binary.matrix(data["truth.J"].values, 24)
     conditional = 1 / (1 + np.exp(-(h + states @ J)))
     off = (states - conditional).mean(axis=0)
     assert np.abs(off).max() < 5 * np.sqrt(0.25 / 1500)
@@ -133,7 +133,7 @@ def test_more_sites_than_can_be_enumerated_come_from_chains():
 def test_a_wrong_truth_would_be_seen_in_them():
     data = population(24, 3000, "0/1", width=0.2)
     states = data["states"].values
-    conditional = 1 / (1 + np.exp(-(data["h"].values + 0.4)))
+    conditional = 1 / (1 + np.exp(-(data["truth.h"].values + 0.4)))
     assert np.abs((states - conditional).mean(axis=0)).max() > 5 * np.sqrt(0.25 / 1500)
 
 
@@ -145,14 +145,15 @@ def test_own_files_are_read_in_either_encoding(tmp_path, suffix, written, wanted
     if suffix == ".nc":
         data.to_netcdf(path)
     else:
-        np.savez(path, **{name: data[name].values for name in ("states", "h", "J")})
+        arrays = {name.removeprefix("truth."): data[name].values for name in data.data_vars}
+        np.savez(path, **arrays)
     found = boltzmann.read(path, encoding=wanted)
     target = wanted or written
-    assert found.attrs["encoding"] == found["states"].attrs["encoding"] == target
-    assert found.attrs["encoding_read"] == written and found.attrs["case"] == path.name
+    assert found["states"].attrs["encoding"] == target and found.attrs == {"case": path.name}
+    assert found["states"].attrs["encoding_read"] == written
     np.testing.assert_array_equal(found["states"] == 1, data["states"] == 1)
     # The same distribution: energies differ by a constant.
-    pack = lambda d: np.concatenate([d["h"].values, d["J"].values])
+    pack = lambda d: np.concatenate([d["truth.h"].values, d["truth.J"].values])
     apart = [statistics.energy(d["states"].values.astype(float), pack(d)) for d in (data, found)]
     assert np.ptp(apart[0] - apart[1]) < 1e-12
 
@@ -169,14 +170,14 @@ def test_repeats_are_laid_end_to_end_and_cells_keep_their_numbers(tmp_path):
 
 
 def test_cells_that_are_left_out_take_the_truth_with_them():
-    assert {"h", "J"} <= set(boltzmann.read(SHIPPED))
-    assert not {"h", "J"} & set(boltzmann.read(SHIPPED, cells="0-8"))
+    assert {"truth.h", "truth.J"} <= set(boltzmann.read(SHIPPED))
+    assert noted(boltzmann.read(SHIPPED, cells="0-8"), "truth") is None
 
 
 def test_the_shipped_population_is_what_its_readme_makes():
     made, shipped = population(10, 20_000), boltzmann.read(SHIPPED)
     np.testing.assert_array_equal(made["states"], shipped["states"])
-    np.testing.assert_allclose(made["J"], shipped["J"], rtol=1e-14)
+    np.testing.assert_allclose(made["truth.J"], shipped["truth.J"], rtol=1e-14)
 
 
 @pytest.mark.parametrize(
@@ -200,21 +201,21 @@ def test_what_cannot_be_fitted_is_refused_in_words(tmp_path, change, message):
 
 
 def reported(states, prior="normal"):
-    fit = boltzmann.fit(labelled(states), prior, "laplace", settings=SHORT)
+    fit = boltzmann.fit(labelled(states), prior, method="laplace", settings=SHORT)
     return fit, said_of(fit)
 
 
 def test_a_cell_that_never_changes_is_named_and_its_field_is_at_the_prior():
     states = population(4, 400)["states"].values.copy()
     states[:, 2], states[:, 1] = -1, 1
-    fit, said = reported(states)
+    fit, said = reported(states, pairwise.Prior(Normal(0.0, 1.0), Normal(0.0, 0.3)))
     assert "Cell 2 never fires" in said and "Cell 1 always fires" in said
     likelihood = boltzmann.maximum_likelihood_fit(labelled(states), settings=SHORT)
     assert likelihood.attrs["classical"] == "maximum a posteriori"
     constant = noted(fit, "cell")["constant"]
     np.testing.assert_array_equal(constant, [False, True, True, False])
     # A coupling between two cells that say nothing keeps its prior.
-    bare = boltzmann.unconstrained(fit)
+    bare = boltzmann.held_by_prior(fit)
     i, j = binary.pairs(4)
     assert bare[(i == 1) & (j == 2)] and not bare[(i == 0) & (j == 3)]
     assert "(1, 2)" in said
@@ -229,15 +230,15 @@ def test_identical_cells_are_named():
 
 
 def test_fewer_states_than_parameters_leave_it_to_the_prior():
-    narrow = pairwise.Prior(Normal(0.0, 1.0), Normal(0.0, 0.3))
+    narrow = pairwise.Prior(Normal(0.0, 1.0), Normal(0.0, 0.1))
     fit, said = reported(population(6, 12)["states"].values, narrow)
     assert "fewer states (12) than parameters (21)" in said
-    bare = boltzmann.unconstrained(fit)
+    bare = boltzmann.held_by_prior(fit)
     assert bare.sum() >= 3 and f"do not constrain {bare.sum()} of 15" in said
 
 
 def test_many_states_constrain_every_coupling(fits):
-    assert not boltzmann.unconstrained(fits["posterior"]).any()
+    assert not boltzmann.held_by_prior(fits["posterior"]).any()
     said = said_of(fits["posterior"])
     assert "fires" not in said and "fewer states" not in said and "do not constrain" not in said
 
@@ -295,9 +296,9 @@ def test_log_z_is_converted_with_its_parameters(fits):
 
 def test_log_z_above_enumeration_comes_with_its_error():
     data = population(22, 1500, width=0.1)
-    theta = enumeration.pack(data["h"].values, np.zeros(231))
+    theta = enumeration.pack(data["truth.h"].values, np.zeros(231))
     found = boltzmann.information(data, theta, None, SHORT)
-    exact = np.sum(np.log(2 * np.cosh(data["h"].values)))
+    exact = np.sum(np.log(2 * np.cosh(data["truth.h"].values)))
     assert abs(found["log_z"].item() - exact) <= 5 * found["log_z_error"].item() + 1e-9
     assert "H_data" not in found
 
@@ -318,7 +319,7 @@ def test_mean_field_of_two_sites():
 @pytest.mark.parametrize("encoding", binary.ENCODINGS)
 def test_connected_moments_by_brute_force(encoding):
     data = population(5, 300, encoding)
-    fit = boltzmann.fit(data, "normal", "laplace", settings=SHORT)
+    fit = boltzmann.fit(data, "normal", method="laplace", settings=SHORT)
     found = boltzmann.connected(fit["observed_data"].to_dataset())
     centred = data["states"].values - data["states"].values.mean(axis=0)
     i, j = binary.pairs(5)
@@ -368,12 +369,12 @@ def test_nulls_hold_the_moments_of_each_part(fits):
 def test_nulls_tell_drift_from_sampling():
     rng = np.random.default_rng(2)
     on = rng.random((4000, 4)) < np.where(np.arange(4000) < 2000, 0.4, 0.6)[:, None]
-    fit = boltzmann.fit(labelled(np.where(on, 1, -1)), "normal", "laplace", settings=SHORT)
+    fit = boltzmann.fit(labelled(np.where(on, 1, -1)), "normal", method="laplace", settings=SHORT)
     entry = boltzmann.differences(fit)["mean"]
     assert np.abs(entry["halves"]).min() > 0.1  # (0.6 − 0.4) · 2 / 2 = 0.2
     assert np.abs(entry["even/odd"]).max() < 5 / np.sqrt(4000)
     steady = boltzmann.differences(
-        boltzmann.fit(population(4, 4000), "normal", "laplace", settings=SHORT)
+        boltzmann.fit(population(4, 4000), "normal", method="laplace", settings=SHORT)
     )
     assert np.abs(steady["mean"]["halves"]).max() < 5 / np.sqrt(4000)
 
@@ -385,7 +386,7 @@ def test_a_population_that_pairs_cannot_make_is_a_misfit():
     states[:, 2] = np.where(rng.random(6000) < 0.8, states[:, 0] * states[:, 1], states[:, 2])
     said = {}
     for name, values in (("triplets", states), ("pairs", population(4, 6000)["states"].values)):
-        fit = boltzmann.fit(labelled(values), "normal", "laplace", settings=SHORT)
+        fit = boltzmann.fit(labelled(values), "normal", method="laplace", settings=SHORT)
         said[name] = said_of(fit)
         entry = boltzmann.differences(fit)["cumulant"]
         null = np.abs(np.r_[entry["halves"], entry["even/odd"]]).max()
@@ -423,7 +424,7 @@ def test_energies_of_replicas_are_those_of_the_model(fits):
 
 def test_the_band_of_energies_holds_the_doubt_about_the_parameters():
     """Fitted to few states, compared to many: what is left of the band is the posterior's."""
-    fit = boltzmann.fit(population(4, 100), "normal", "laplace", settings=SHORT)
+    fit = boltzmann.fit(population(4, 100), "normal", method="laplace", settings=SHORT)
     found = statistics.energies(fit, population(4, 50_000), SHORT)
     mean, low, high = found["predicted"].values
     sampling = np.sqrt(mean * (1 - mean) / 50_000)
@@ -520,7 +521,7 @@ def test_the_report_converts_between_encodings(fits, told):
 def test_few_states_say_nothing_of_what_pairs_account_for(fits):
     """30 states of 7 sites hold log2(30) bits at most, whatever the population does."""
     data = population(7, 30)
-    few = {"posterior": boltzmann.fit(data, "normal", "laplace", settings=SHORT),
+    few = {"posterior": boltzmann.fit(data, "normal", method="laplace", settings=SHORT),
            "mle": boltzmann.maximum_likelihood_fit(data, settings=SHORT)}  # fmt: skip
     said = " ".join(boltzmann.story(few).numbers.paragraphs)
     assert "too few for that correction" in said and "Pairs account" not in said
@@ -529,7 +530,7 @@ def test_few_states_say_nothing_of_what_pairs_account_for(fits):
 
 
 def test_without_truth_or_side_results_there_is_a_report_too():
-    data = population(2, 200, "0/1").drop_vars(["h", "J"])
+    data = population(2, 200, "0/1")[["states"]]
     found = {"posterior": boltzmann.fit(data, "laplace", settings=SHORT),
              "mle": boltzmann.maximum_likelihood_fit(data, settings=SHORT)}  # fmt: skip
     told = boltzmann.story(found)
@@ -547,25 +548,44 @@ def test_the_truth_lies_in_its_intervals(fits):
     assert group["J"].dims == ("chain", "draw", "pair") and {"i", "j"} <= set(group["J"].coords)
 
 
+def of_size(sites):
+    return labelled(np.ones((2, sites)))
+
+
 def test_methods_are_chosen_by_size_and_files_stay_small():
-    assert [boltzmann.default_method(n) for n in (5, 40, 41, 160)] == [
+    def settings(sites, method=None):
+        return boltzmann.plan(of_size(sites), method, Settings())[1]
+
+    assert [boltzmann.plan(of_size(n), None, Settings())[0] for n in (5, 40, 41, 160)] == [
         "mcmc", "mcmc", "laplace", "laplace"]  # fmt: skip
     for sites in (10, 40, 160):
-        settings = boltzmann.affordable(Settings(), sites)
-        assert settings.draws * settings.chains * 8 * sites * (sites + 1) <= model.MOST_BYTES
-    assert boltzmann.affordable(Settings(), 10) == Settings()
-    assert boltzmann.affordable(Settings(), 20).draws == 320
-    assert boltzmann.affordable(Settings(), 20, independent=True).draws == 128
-    assert boltzmann.affordable(Settings(), 21).draws == 500
+        size = settings(sites, "mcmc").draws * 4 * 8 * sites * (sites + 1)
+        assert size <= model.MOST_BYTES
+    assert settings(10) == Settings()
+    assert settings(20).draws == 320
+    assert settings(20, "laplace").draws == 128
+    assert settings(21).draws == 500
+    short = Settings(draws=100)
+    method, longer, said = boltzmann.plan(of_size(10), None, short)
+    assert (method, longer.draws, said) == ("mcmc", 400, "")
+    assert boltzmann.plan(of_size(41), "mcmc", short, exact=True) == ("mcmc", short, "")
+    assert "41 sites are too many for chains" in boltzmann.plan(of_size(41), None, short)[2]
+    assert "512 draws are kept" in boltzmann.plan(of_size(20), "laplace", Settings())[2]
     with pytest.raises(FitError, match="unknown method 'newton'"):
         boltzmann.fit(population(), method="newton")
+
+
+def test_the_classical_answer_is_the_one_beside_the_fit(fits):
+    alone, beside = boltzmann.classical(population()), noted(fits["mle"], "classical")
+    xr.testing.assert_allclose(alone.drop_attrs(), beside.drop_attrs())
+    assert alone.attrs["called"] == fits["mle"].attrs["classical"] == "maximum likelihood"
 
 
 # --- pseudo-likelihood ----------------------------------------------------------------------------
 
 
 def test_pseudo_likelihood_finds_couplings_and_says_what_it_is(fits):
-    fit = boltzmann.fit(population(), "normal", "pseudo", settings=SHORT)
+    fit = boltzmann.fit(population(), "normal", method="pseudo", settings=SHORT)
     assert fit.attrs["method"] == "pseudo-likelihood" and "pseudo" in fit.attrs["model"]
     assert "not from the likelihood" in said_of(fit)
     assert "not from the likelihood" not in said_of(fits["posterior"])

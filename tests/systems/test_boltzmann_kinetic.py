@@ -14,11 +14,14 @@ import bayesinf
 from bayesinf.errors import DataError
 from bayesinf.models import logistic
 from bayesinf.models.binary import convert_directed
-from bayesinf.posterior import annotated, noted
+from bayesinf.models.couplings import held_by_prior
+from bayesinf.posterior import noted
 from bayesinf.settings import Settings
 from bayesinf.systems import boltzmann_kinetic as glauber
-from bayesinf.systems.boltzmann_kinetic import judgement
+from bayesinf.systems.boltzmann_kinetic import comparison, model
 from bayesinf.systems.boltzmann_kinetic.calibration import VARIANTS
+from bayesinf.systems.boltzmann_kinetic.statistics import Sums, blocks, held_out
+from bayesinf.systems.boltzmann_kinetic.story import verdicts
 
 DATA = Path(__file__).resolve().parents[2] / "data" / "boltzmann_kinetic"
 MODELS = ("symmetric", "asymmetric")
@@ -96,19 +99,21 @@ def test_simulated_populations_are_as_asked_for():
     plain = glauber.simulate(6, 40, 3, width=2.0, field=(0.5, 0.1), start="ones", rng=rng())
     assert plain["states"].dims == ("repeat", "time", "site")
     assert plain["states"].shape == (3, 41, 6) and (plain["states"][:, 0] == 1).all()
-    assert plain["states"].attrs["encoding"] == "±1" and plain["J"].dims == ("target", "source")
-    J = plain["J"].values
+    assert plain["states"].attrs["encoding"] == "±1"
+    assert noted(plain, "truth")["J"].dims == ("target", "source")
+    J = plain["truth.J"].values
     assert not np.allclose(J, J.T) and np.all(np.diag(J) != 0)
     other = glauber.simulate(6, 40, 3, width=2.0, field=(0.5, 0.1), start="ones", rng=rng(),
                              encoding="0/1")  # fmt: skip
     assert np.array_equal(plain["states"], 2 * other["states"].values - 1)
-    back = convert_directed(other["h"].values, other["J"].values, "0/1", "±1")
-    assert np.allclose(back[0], plain["h"]) and np.allclose(back[1], J)
-    mirror = glauber.simulate(6, 40, 3, asymmetry=0.0, self_coupling=False, rng=rng())["J"].values
+    back = convert_directed(other["truth.h"].values, other["truth.J"].values, "0/1", "±1")
+    assert np.allclose(back[0], plain["truth.h"]) and np.allclose(back[1], J)
+    mirror = glauber.simulate(6, 40, 3, asymmetry=0.0, self_coupling=False, rng=rng())
+    mirror = mirror["truth.J"].values
     assert np.array_equal(mirror, mirror.T) and not np.diag(mirror).any()
     for symmetric in (True, False):
         wide = glauber.simulate(60, 1, width=3.0, asymmetry=float(not symmetric), rng=rng())
-        wide = wide["J"].values
+        wide = wide["truth.J"].values
         above = wide[np.triu_indices(60)]
         assert abs(above.std() * np.sqrt(60) / 3 - 1) < 5 / np.sqrt(2 * above.size)
     for wrong in ({"sites": 0}, {"steps": 0}, {"width": -1.0}, {"start": "zeros"},
@@ -126,7 +131,7 @@ def test_the_shipped_population_is_made_by_the_command_beside_it(tmp_path, monke
     made = glauber.read(tmp_path / "data/boltzmann_kinetic/population.nc")
     shipped = glauber.read(DATA / "population.nc")
     xr.testing.assert_allclose(made, shipped)
-    assert np.array_equal(made["states"], shipped["states"]) and "J" in shipped
+    assert np.array_equal(made["states"], shipped["states"]) and "truth.J" in shipped
 
 
 # --- reading --------------------------------------------------------------------------------------
@@ -140,15 +145,18 @@ def saved(path, states, **more):
 def test_truth_is_read_in_the_encoding_that_is_asked_for(tmp_path):
     data = glauber.simulate(4, 30, 2, field=(0.1, 0.3), rng=rng())
     states = data["states"].values.transpose(0, 2, 1)  # (repeat, site, time), as files have it
-    truth = {"h": data["h"].values, "J": data["J"].values}
+    truth = {"h": data["truth.h"].values, "J": data["truth.J"].values}
     path = saved(tmp_path / "run.npz", states, **truth)
     plain, other = glauber.read(path), glauber.read(path, encoding="0/1")
-    assert np.array_equal(plain["states"], data["states"]) and np.allclose(plain["J"], data["J"])
-    assert np.allclose(other["J"], 4 * data["J"])
-    turned = glauber.read(path, sites="3,1,0,2")
+    assert np.array_equal(plain["states"], data["states"])
+    assert np.allclose(plain["truth.J"], data["truth.J"])
+    assert np.allclose(other["truth.J"], 4 * data["truth.J"])
+    turned = glauber.read(path, cells="3,1,0,2")
     order = [3, 1, 0, 2]
-    assert np.allclose(turned["J"], truth["J"][np.ix_(order, order)])
-    assert "J" not in glauber.read(path, sites="3")
+    assert np.allclose(turned["truth.J"], truth["J"][np.ix_(order, order)])
+    assert "truth.J" not in glauber.read(path, cells="3")
+    data.to_netcdf(tmp_path / "run.nc", engine="h5netcdf")
+    xr.testing.assert_identical(glauber.read(tmp_path / "run.nc")["truth.J"], plain["truth.J"])
 
 
 @pytest.mark.parametrize(
@@ -175,15 +183,15 @@ def test_what_the_data_do_not_say_is_named():
     states[..., 4] = -states[..., 1]
     data = bayesinf.data.raster_from_arrays(states, axes="repeat,time,site")
     data = data.assign_coords(site=[10, 11, 12, 13, 14])
-    said = glauber.remarks(glauber.transitions(data))
+    said = model.remarks(glauber.transitions(data))
     assert len(said) == 2
     assert "Site 12 is always -1" in said[0] and "prior" in said[0]
     assert "11 and 14 always agree, or never do" in said[1]
     few = glauber.simulate(9, 8, 1, rng=rng())
     assert any("8 transitions and 10 parameters" in s for s in
-               glauber.remarks(glauber.transitions(few)))  # fmt: skip
+               model.remarks(glauber.transitions(few)))  # fmt: skip
     rich = glauber.simulate(5, 300, 1, rng=rng())
-    assert glauber.remarks(glauber.transitions(rich)) == []
+    assert model.remarks(glauber.transitions(rich)) == []
 
 
 def test_a_constant_site_and_too_few_transitions_can_be_fitted():
@@ -191,7 +199,7 @@ def test_a_constant_site_and_too_few_transitions_can_be_fitted():
     states[..., 2] = 1
     data = bayesinf.data.raster_from_arrays(states, axes="repeat,time,site")
     fit = glauber.fit(data, method="laplace", prior="normal", settings=SHORT)
-    held = glauber.held_by_prior(fit)
+    held = held_by_prior(fit)
     varying = [0, 1, 3]
     assert not held[np.ix_(varying, varying)].any()
     assert json.loads(fit.attrs["remarks"])
@@ -200,7 +208,7 @@ def test_a_constant_site_and_too_few_transitions_can_be_fitted():
     assert np.all(np.isfinite(best["descent_J"]))
     few = glauber.fit(glauber.simulate(6, 4, 1, rng=rng()), prior="normal", method="laplace",
                       settings=SHORT)  # fmt: skip
-    assert glauber.held_by_prior(few).sum() > glauber.held_by_prior(fit).sum()
+    assert held_by_prior(few).sum() > held_by_prior(fit).sum()
 
 
 # --- statistics -----------------------------------------------------------------------------------
@@ -222,8 +230,8 @@ def brute(states):
 
 def summed(data, pieces=True):
     steps = glauber.transitions(data)
-    block = glauber.blocks(steps.repeat) if pieces else None
-    return glauber.Sums.of(steps.now, steps.next, steps.encoding, block)
+    block = blocks(steps.repeat) if pieces else None
+    return Sums.of(steps.now, steps.next, steps.encoding, block)
 
 
 @pytest.mark.parametrize("encoding", ["±1", "0/1"])
@@ -241,12 +249,12 @@ def test_statistics_are_those_of_loops_and_stop_at_seams(encoding, pieces):
 def test_standard_errors_are_those_of_repeated_data():
     """Of the same population run anew: the spread of its statistics is what the jackknife says."""
     truth = glauber.simulate(4, 1, 1, width=1.5, rng=rng(3))
-    h, J, draw = truth["h"].values, truth["J"].values, rng(4)
+    h, J, draw = truth["truth.h"].values, truth["truth.J"].values, rng(4)
     found, errors = [], []
     for _ in range(200):
         first = draw.choice(np.array([-1, 1], np.int8), (1, 4))
         run = glauber.evolve(h, J, first, 800, draw, encoding="±1")[0]
-        sums = glauber.Sums.of(run[:-1], run[1:], "±1", glauber.blocks(np.zeros(800, int)))
+        sums = Sums.of(run[:-1], run[1:], "±1", blocks(np.zeros(800, int)))
         found.append(sums.statistics())
         errors.append(sums.errors())
     for name in ("mean", "equal", "delayed", "population"):
@@ -257,7 +265,7 @@ def test_standard_errors_are_those_of_repeated_data():
         # The sd of 200 values is known to 5 %; blocks of 40 steps lose some correlation.
         assert np.allclose(said, spread, rtol=0.35), name
     with pytest.raises(DataError, match="one block"):
-        glauber.Sums.of(run[:-1], run[1:], "±1").errors()
+        Sums.of(run[:-1], run[1:], "±1").errors()
 
 
 def test_weights_count_blocks_as_often_as_they_say():
@@ -287,19 +295,20 @@ def test_correlations_of_different_encodings_are_not_compared():
 @pytest.mark.parametrize("repeats", [1, 3, 8, 20, 40])
 def test_blocks_are_pieces_of_repeats_and_a_fifth_is_held_out(repeats):
     repeat = np.repeat(np.arange(repeats), 50)
-    block = glauber.blocks(repeat)
+    block = blocks(repeat)
     assert np.all(np.diff(block) >= 0) and set(block) == set(range(block[-1] + 1))
     assert len(set(zip(block, repeat, strict=True))) == block[-1] + 1 >= 20
     assert block[-1] + 1 == (repeats if repeats >= 20 else -(-20 // repeats) * repeats)
-    out = glauber.held_out(repeat)
+    out = held_out(repeat)
     assert 0.15 <= out.mean() <= 0.25
     whole = [out[repeat == r].all() or not out[repeat == r].any() for r in range(repeats)]
     assert all(whole) == (repeats >= 5)
 
 
 def test_too_few_transitions_are_not_split():
-    assert glauber.split(glauber.simulate(3, 4, 2, rng=rng())) is None
-    assert glauber.split(glauber.simulate(3, 5, 2, rng=rng())).sum() == 2
+    few, enough = (glauber.simulate(3, times, 2, rng=rng()) for times in (4, 5))
+    assert glauber.split(glauber.transitions(few)) is None
+    assert glauber.split(glauber.transitions(enough)).sum() == 2
 
 
 @pytest.mark.parametrize("encoding", ["±1", "0/1"])
@@ -307,7 +316,7 @@ def test_one_step_ahead_is_the_expectation_of_each_step(encoding):
     data = glauber.simulate(4, 60, 2, encoding=encoding, rng=rng())
     steps = glauber.transitions(data)
     h, J = 0.3 * rng(2).standard_normal(4), 0.5 * rng(3).standard_normal((4, 4))
-    found = glauber.Sums.ahead(steps.now, h, J, encoding, rng(4)).statistics()
+    found = Sums.ahead(steps.now, h, J, encoding, rng(4)).statistics()
     theta = h + steps.now @ J.T
     chance = 1 / (1 + np.exp(-(2 if encoding == "±1" else 1) * theta))
     span = 2 if encoding == "±1" else 1
@@ -328,12 +337,12 @@ def test_maximum_likelihood_meets_the_delayed_correlations_one_step_ahead():
     steps = glauber.transitions(data)
     best = glauber.classical(data)
     h, J = best["newton_h"].values, best["newton_J"].values
-    found = glauber.Sums.ahead(steps.now, h, J, "±1", rng()).statistics()
+    found = Sums.ahead(steps.now, h, J, "±1", rng()).statistics()
     seen = summed(data).statistics()
     assert np.allclose(found.delayed, seen.delayed, atol=1e-5)
     mirror = glauber.classical(data, symmetric=True)
     h, J = mirror["newton_h"].values, mirror["newton_J"].values
-    other = glauber.Sums.ahead(steps.now, h, J, "±1", rng()).statistics()
+    other = Sums.ahead(steps.now, h, J, "±1", rng()).statistics()
     assert np.abs(other.delayed - seen.delayed).max() > 0.05
 
 
@@ -352,7 +361,7 @@ def test_newton_is_at_the_top_and_the_descent_on_its_way(symmetric):
     h, J = found["newton_h"].values, found["newton_J"].values
     assert np.isclose(logistic.log_likelihood(steps, h, J).sum(), found["top"])
     assert np.allclose(J, J.T) == symmetric
-    error = np.abs(J - data["J"].values)
+    error = np.abs(J - data["truth.J"].values)
     assert error.max() < 0.5
     # One step of the descent is η times the mean slope, by differences of the log likelihood.
     first = glauber.classical(data, symmetric=symmetric, iterations=1)
@@ -379,12 +388,11 @@ def judged():
         options = {"method": "laplace", "settings": SHORT.replace(draws=200)}
         fits = {name: glauber.fit(data, symmetric=name == "symmetric", **options)
                 for name in MODELS}  # fmt: skip
-        refits = {name: glauber.fit(steps.take(~unseen), symmetric=name == "symmetric", **options)
+        options["encoding"] = "±1"
+        refits = {name: logistic.fit(steps.take(~unseen), symmetric=name == "symmetric", **options)
                   for name in MODELS}  # fmt: skip
-        for name, fit in fits.items():
-            best = glauber.classical(data, symmetric=name == "symmetric")
-            fits[name] = annotated(fit, classical=best)
-        return data, glauber.judged(fits, data, refits, settings=SHORT), refits
+        fits = glauber.with_classical(fits, data)
+        return data, glauber.compared(fits, data, refits, settings=SHORT), refits
 
     return {symmetric: make(symmetric) for symmetric in (True, False)}
 
@@ -396,7 +404,7 @@ def test_the_transitions_prefer_the_model_that_made_them(judged):
         assert np.all(z < 2) if symmetric else np.all(z > 5)
         assert list(found["score"].values) == ["PSIS-LOO", "held out"]
         assert found["pareto_k"] < 0.7 and found["influential"] == 0
-        said = glauber.verdicts(noted(fits["asymmetric"], "comparison"))
+        said = verdicts(noted(fits["asymmetric"], "comparison"))
         assert all("predicts better" in s for s in said) == (not symmetric)
 
 
@@ -409,7 +417,7 @@ def test_a_model_that_scores_worse_than_its_special_case_is_told_of():
     words = {7.0: "predicts better", 2.0: "not told apart", -2.0: "not told apart",
              -4.0: "although it holds the symmetric one as a special case"}  # fmt: skip
     for difference, expected in words.items():
-        (said,) = glauber.verdicts(table(difference))
+        (said,) = verdicts(table(difference))
         assert expected in said
 
 
@@ -436,11 +444,11 @@ def test_what_is_said_of_held_out_data_is_of_fits_without_them(judged):
     data, fits, refits = judged[False]
     steps = glauber.transitions(data)
     unseen = glauber.split(steps)
-    far = summed(data).take(np.unique(glauber.blocks(steps.repeat)[unseen])).statistics()
+    far = summed(data).take(np.unique(blocks(steps.repeat)[unseen])).statistics()
     for name in MODELS:
         found = noted(fits[name], "error").sel(set="held out")
         for source, same in ((refits, True), (fits, False)):
-            again = glauber.reproduce(source[name], data, settings=SHORT)["delayed"].values
+            again = glauber.reproduce(source[name], steps, settings=SHORT)["delayed"].values
             error = np.sqrt(np.mean((again - far.delayed) ** 2, axis=(1, 2))) / float(found["unit"])
             assert np.allclose(error, found["error"], rtol=1e-9) == same
 
@@ -468,13 +476,13 @@ def test_leave_one_out_is_that_of_refits():
     options = {"prior": "normal", "method": "laplace",
                "settings": Settings(draws=500, chains=2, prior_draws=20, workers=1)}  # fmt: skip
     fit = glauber.fit(data, **options)
-    found = judgement._left_out(fit, steps)
+    found = comparison._left_out(fit, steps)
     assert np.array_equal(found["which"], np.arange(30))
     exact = []
     for t in range(0, 30, 6):
         kept = np.arange(30) != t
-        refit = glauber.fit(steps.take(kept), **options)
-        exact.append(judgement._predictive(refit, steps.take(~kept), most=4000)[0])
+        refit = logistic.fit(steps.take(kept), encoding="±1", **options)
+        exact.append(comparison._predictive(refit, steps.take(~kept), most=4000)[0])
     assert np.allclose(found["exact"][::6], exact, atol=0.2)
     assert np.std(exact) > 0.5
 
@@ -490,7 +498,7 @@ def test_a_part_of_the_transitions_speaks_for_all_with_its_error():
     z = []
     for _ in range(300):
         which = np.sort(draw.choice(total, 200, replace=False))
-        elpd, difference, se = judgement._estimated(
+        elpd, difference, se = comparison._estimated(
             [rough, other_rough], [exact[which], other[which]], which, block
         )
         part = total**2 / 200 * 0.9 * np.var((other - other_rough - exact + rough)[which])
@@ -498,14 +506,15 @@ def test_a_part_of_the_transitions_speaks_for_all_with_its_error():
         assert se[1] ** 2 > part and se[0] == 0 and difference[0] == 0
     assert abs(np.mean(z)) < 5 / np.sqrt(300) and 0.8 < np.std(z) < 1.25
     everything = np.arange(total)
-    elpd, difference, se = judgement._estimated([rough, other_rough], [exact, other], everything,
+    elpd, difference, se = comparison._estimated([rough, other_rough], [exact, other], everything,
                                                 block)  # fmt: skip
     assert np.isclose(elpd[0], exact.sum()) and np.isclose(difference[1], (other - exact).sum())
     naive = np.sqrt(total) * np.std(other - exact)
     assert 0.5 * naive < se[1] < 2 * naive
     # Blocks that go together: the error is that of their number, not of all transitions.
     together = np.repeat(draw.standard_normal(20), 100)
-    _, _, se = judgement._estimated([0 * rough, together], [0 * rough, together], everything, block)
+    drawn = [0 * rough, together]
+    _, _, se = comparison._estimated(drawn, drawn, everything, block)
     assert np.isclose(se[1], 100 * np.sqrt(20) * together.std() * np.sqrt(20 / 19))
 
 
@@ -514,24 +523,25 @@ def test_runs_of_the_truth_are_as_far_off_as_the_data_from_themselves():
     data = glauber.simulate(6, 200, 20, rng=rng(11))
     fit = glauber.fit(data, method="laplace", settings=SHORT.replace(draws=30))
     draws = fit["posterior"].to_dataset()
-    draws["h"], draws["J"] = (xr.zeros_like(draws[n]) + data[n] for n in ("h", "J"))
+    draws["h"], draws["J"] = (xr.zeros_like(draws[n]) + noted(data, "truth")[n] for n in ("h", "J"))
     fit["posterior"] = xr.DataTree(draws)
-    predicted = glauber.reproduce(fit, data, settings=SHORT)
+    predicted = glauber.reproduce(fit, glauber.transitions(data), settings=SHORT)
     seen = summed(data)
-    found = judgement.errors({"all data": predicted}, seen, None, rng())
+    found = comparison.errors({"all data": predicted}, seen, None, rng())
     assert np.all(np.abs(found["error"].values - 1) < 0.35)
     z = (predicted["mean"] - seen.statistics().mean)[0] / predicted["mean_sd"][0]
     assert np.abs(z).max() < 5
     perfect = predicted.copy()
     perfect["delayed"] = perfect["delayed"].copy(data=np.stack(2 * [seen.statistics().delayed]))
-    none = judgement.errors({"all data": perfect}, seen, None, rng())
+    none = comparison.errors({"all data": perfect}, seen, None, rng())
     assert np.allclose(none["error"], 0) and np.all(none["squared"].mean("resample") > 0.5)
 
 
 def test_predictions_do_not_depend_on_the_workers():
     data = glauber.simulate(4, 60, 3, rng=rng())
     fit = glauber.fit(data, method="laplace", settings=SHORT)
-    one, two = (glauber.reproduce(fit, data, draws=8, settings=SHORT.replace(workers=w))
+    steps = glauber.transitions(data)
+    one, two = (glauber.reproduce(fit, steps, draws=8, settings=SHORT.replace(workers=w))
                 for w in (1, 2))  # fmt: skip
     xr.testing.assert_identical(one, two)
 
@@ -543,7 +553,7 @@ def test_the_posterior_mean_beats_maximum_likelihood():
     """The benchmark of the literature in small: shrinkage that is inferred halves the error."""
     data = glauber.simulate(20, 300, 1, width=3.0, start="ones", rng=rng(2))
     fit = glauber.fit(data, method="laplace", settings=SHORT)
-    truth = data["J"].values
+    truth = data["truth.J"].values
     mean = fit["posterior"]["J"].mean(("chain", "draw")).values
     best = glauber.classical(data)["newton_J"].values
     assert np.mean((mean - truth) ** 2) < 0.5 * np.mean((best - truth) ** 2)
@@ -584,11 +594,10 @@ def test_an_unknown_variant_is_refused():
 
 def test_large_data_get_laplace_and_few_draws():
     settings = Settings()
-    small = glauber.transitions(glauber.simulate(4, 50, rng=rng()))
+    small = glauber.simulate(4, 50, rng=rng())
     assert glauber.plan(small, None, settings) == ("mcmc", settings, "")
-    now = np.zeros((20_000, 100), np.int8)
-    big = logistic.Transitions(now, now.copy(), "0/1", np.zeros(20_000, int), np.arange(100))
-    assert glauber.large(big) and not glauber.large(small)
+    states = np.zeros((1, 20_001, 100), np.int8)
+    big = bayesinf.data.raster_from_arrays(states, axes="repeat,time,site", encoding="0/1")
     method, kept, said = glauber.plan(big, None, settings)
     assert method == "laplace" and kept.draws * 4 * 100**2 * 8 <= 30e6
     assert "Laplace" in said and f"{4 * kept.draws} draws" in said
@@ -604,9 +613,10 @@ def test_a_part_of_the_data_is_fitted_from_where_all_have_led():
     part = steps.take(~glauber.split(steps))
     for symmetric in (False, True):
         fit = glauber.fit(data, symmetric=symmetric, method="laplace", settings=SHORT)
-        again = glauber.refitted(fit, part, SHORT)["posterior"]
-        asked = {"symmetric": symmetric, "method": "laplace", "prior": glauber.at_width(fit)}
-        whole = glauber.fit(part, settings=SHORT.replace(draws=500), **asked)["posterior"]
+        again = model.refitted(fit, part, SHORT)["posterior"]
+        asked = {"symmetric": symmetric, "method": "laplace", "prior": model.at_width(fit)}
+        asked |= {"encoding": "±1", "settings": SHORT.replace(draws=500)}
+        whole = logistic.fit(part, **asked)["posterior"]
         assert again.sizes["chain"] * again.sizes["draw"] == 40
         assert np.array_equal(again["J"], np.swapaxes(again["J"], 2, 3)) == symmetric
         for name in ("h", "J"):
@@ -677,13 +687,10 @@ def test_the_story_can_do_without_truth_a_top_or_a_rest(tmp_path):
     states = glauber.simulate(3, 8, 1, rng=rng())["states"].values.copy()
     states[..., 1] = -1
     data = bayesinf.data.raster_from_arrays(states, axes="repeat,time,site")
-    assert glauber.split(data) is None
-    fits = {}
-    for name in MODELS:
-        kind = {"symmetric": name == "symmetric", "self_coupling": False}
-        fit = glauber.fit(data, method="laplace", settings=SHORT, **kind)
-        fits[name] = annotated(fit, classical=glauber.classical(data, **kind))
-    told = glauber.story(glauber.judged(fits, data, settings=SHORT))
+    fits, refits = glauber.fit_both(data, method="laplace", settings=SHORT, self_coupling=False)
+    assert list(fits) == list(MODELS) and refits == {}
+    fits = glauber.with_classical(fits, data)
+    told = glauber.story(glauber.compared(fits, data, refits, settings=SHORT))
     assert "Site 1 is always -1" in " ".join(told.answer.paragraphs)
     assert "no answer here" in told.classical.paragraphs[0]
     assert "hardly constrain" in " ".join(told.priors.paragraphs)

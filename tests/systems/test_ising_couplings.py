@@ -8,25 +8,26 @@ import pytest
 import bayesinf
 from bayesinf.errors import DataError
 from bayesinf.models import linear
+from bayesinf.posterior import noted, prior_words
 from bayesinf.settings import Settings
 from bayesinf.systems import ising_couplings as ising
 
+SHIPPED = Path(__file__).parents[2] / "data" / "ising_couplings" / "ring.npz"
 SHORT = Settings(draws=100, tune=150, chains=4, prior_draws=20)
 
 
 def experiment(sites=40, train=400, noise=0.1, seed=1, test=400):
-    spins = ising.simulate(sites, train + test, noise, seed)
-    known, unseen = ising.split(spins, train, test, seed)
-    return known, unseen, spins["couplings"].values
+    rng = Settings(seed=seed).generator("experiment")
+    spins = ising.simulate(sites, train + test, noise, rng=rng)
+    return ising.split(spins, train, test, rng=rng)
 
 
-def inferred(prior, known, unseen, couplings, **keywords):
-    return ising.fit(known["states"], known["energies"], prior, held_out=unseen,
-                     couplings=couplings, **keywords)  # fmt: skip
+def inferred(prior, known, unseen, **keywords):
+    return ising.fit(known, prior, held_out=unseen, **keywords)
 
 
 def bonds(fit):
-    return fit["constant_data"]["J_true"].values != 0
+    return noted(fit, "truth")["J"].values != 0
 
 
 def test_simulation_has_the_ring_s_energy():
@@ -36,7 +37,7 @@ def test_simulation_has_the_ring_s_energy():
     np.testing.assert_array_equal(spins["energies"], by_hand)
     X = ising.features(s)
     i, j = X["i"].values, X["j"].values
-    np.testing.assert_allclose(X.values @ spins["couplings"].values[i, j], by_hand)
+    np.testing.assert_allclose(X.values @ noted(spins, "truth")["J"].values, by_hand)
     assert X.shape == (50, 15) and np.all(i < j)
     assert ising.features(s, "full").shape == (50, 36)
     noisy = ising.simulate(6, 4000, noise=0.5)
@@ -46,7 +47,8 @@ def test_simulation_has_the_ring_s_energy():
 
 @pytest.mark.parametrize(("train", "false_pairs"), [(400, 0), (200, 1)])
 def test_spike_and_slab_finds_the_ring(train, false_pairs):
-    fit = inferred("spike_and_slab", *experiment(train=train), settings=Settings(prior_draws=20))
+    data = ising.split(ising.read(SHIPPED), train)
+    fit = inferred("spike_and_slab", *data, settings=Settings(prior_draws=20))
     ring, included = bonds(fit), fit["posterior"]["included"].mean(("chain", "draw")).values
     assert ring.sum() == 40 and len(ring) == 780
     assert included[ring].min() >= 0.99
@@ -65,16 +67,13 @@ def test_noise_free_energies_neither_crash_nor_stick():
 
 
 def test_laplace_and_normal_shrink_on_the_shipped_ring():
-    spins = ising.read(Path(__file__).parents[2] / "data" / "ising_couplings" / "ring.npz")
-    data = *ising.split(spins), spins["couplings"].values
+    data = ising.split(ising.read(SHIPPED))
     laplace = inferred("laplace", *data, settings=SHORT)
     normal = inferred("normal", *data, settings=SHORT)
     assert ising.mean_score(laplace) >= 0.98
     assert 0.4 < ising.mean_score(normal) < 0.7
     # A chain of 100 draws is for a look; what it must not be is wrong about the couplings.
-    error = np.abs(
-        laplace["posterior"]["J"].mean(("chain", "draw")) - laplace["constant_data"]["J_true"]
-    )
+    error = np.abs(laplace["posterior"]["J"].mean(("chain", "draw")) - noted(laplace, "truth")["J"])
     spread = laplace["posterior"]["J"].std(("chain", "draw"))
     assert np.mean((error / spread).values < 1.96) > 0.9
 
@@ -98,67 +97,73 @@ def test_each_fit_has_every_group_and_unit():
 
 def test_known_figures_of_the_classical_treatment():
     """Noise-free, full gauge, 400 states: least squares and ridge about 0.5, lasso about 1."""
-    known, unseen, _ = experiment(noise=0.0)
-    path = ising.classical(known["states"], known["energies"], unseen, "full")["path"]
-    score = path.set_index(["method", "penalty"])["test"]
-    assert 0.45 < score["least squares"].iloc[0] < 0.65
+    path = ising.classical(*experiment(noise=0.0), gauge="full")["path"].sel(part="test")
+
+    def score(method, penalty):
+        return float(path.sel(estimator=method).sel(penalty=penalty, method="nearest"))
+
+    assert 0.45 < score("least squares", 1.0) < 0.65
     for penalty in (1e-4, 1e-2, 1.0):
-        assert 0.45 < score["ridge", penalty] < 0.65
+        assert 0.45 < score("ridge", penalty) < 0.65
     for penalty in (1e-3, 1e-2):
-        assert score["lasso", penalty] > 0.999
-    assert score["ridge", 1e5] < 0.1 and score["lasso", 1e2] < 0.01
+        assert score("lasso", penalty) > 0.999
+    assert score("ridge", 1e5) < 0.1 and score("lasso", 1e2) < 0.01
 
 
 def test_modes_of_the_priors_are_ridge_and_lasso():
-    known, _, _ = experiment(16, 80)
-    table = ising.modes(known["states"], known["energies"], sigma=0.1)
-    assert table["largest difference in J"].max() < 1e-6
+    known, _ = experiment(16, 80)
+    found = ising.modes(known, sigma=0.1)
+    assert found["mode_difference"].max() < 1e-6
     # The optimiser and scikit-learn must not agree by both staying at zero.
-    assert table["λ"].min() > 0 and table["scale"].min() > 0
+    assert found["mode_penalty"].min() > 0 and found["mode_scale"].min() > 0
 
 
 def test_equivalent_penalty_of_fixed_scales():
-    known, unseen, couplings = experiment(6, 30)
-    normal = inferred(linear.Normal(0.5), known, unseen, couplings, noise=0.1, settings=SHORT)
+    data, fixed = experiment(6, 30), {"noise": 0.1, "settings": SHORT}
+    normal = inferred(linear.Normal(0.5), *data, **fixed)
     assert ising.equivalent_penalty(normal) == pytest.approx((0.1 / 0.5) ** 2)
-    laplace = inferred(linear.Laplace(0.5), known, unseen, couplings, noise=0.1, settings=SHORT)
+    laplace = inferred(linear.Laplace(0.5), *data, **fixed)
     assert ising.equivalent_penalty(laplace) == pytest.approx(0.1**2 / (30 * 0.5))
+    # Laplace(0, 5 σ) at σ = 0.1 is the prior above.
+    relative = inferred(linear.Laplace(5.0, relative=True), *data, **fixed)
+    assert ising.equivalent_penalty(relative) == pytest.approx(0.1**2 / (30 * 0.5))
+    assert "sigma" in prior_words(relative)["J"] and "sigma" not in prior_words(laplace)["J"]
+    assert ising.equivalent_penalty(inferred("horseshoe", *data, **fixed)) is None
 
 
 # ── The full gauge ───────────────────────────────────────────────────────────────────────────────
 
 
 def test_full_gauge_leaves_the_difference_at_its_prior():
-    known, unseen, couplings = experiment(8, 200)
+    known, unseen = experiment(8, 200)
     settings = Settings(draws=2000, chains=4, prior_draws=20)
-    fit = inferred(linear.Normal(0.7), known, unseen, couplings, gauge="full", settings=settings)
-    upper, lower = ising._halves(fit, fit["posterior"]["J"].values)
+    fit = inferred(linear.Normal(0.7), known, unseen, gauge="full", settings=settings)
+    upper, lower = ising.halves(fit, fit["posterior"]["J"].values)
     assert (upper - lower).std((0, 1)) == pytest.approx(np.sqrt(2) * 0.7, rel=0.06)
     assert np.abs((upper - lower).mean((0, 1))).max() < 0.06
     assert (upper + lower).std((0, 1)).max() < 0.05
 
 
 def test_ridge_splits_a_bond_and_the_lasso_breaks_the_tie():
-    known, unseen, couplings = experiment(8, 200)
-    fit = inferred("normal", known, unseen, couplings, gauge="full", settings=SHORT)
-    found = ising.classical(known["states"], known["energies"], unseen, "full")["chosen"]
-    ring = np.triu_indices(8, 1)
-    ring = couplings[ring] != 0
-    upper, lower = ising._halves(fit, found["ridge"]["couplings"])
+    known, unseen = experiment(8, 200)
+    fit = inferred("normal", known, unseen, gauge="full", settings=SHORT)
+    found = ising.classical(known, unseen, gauge="full")["J"]
+    ring = noted(known, "truth")["J"].values != 0
+    upper, lower = ising.halves(fit, found.sel(estimator="ridge").values)
     np.testing.assert_allclose(upper, lower, atol=1e-8)
-    upper, lower = ising._halves(fit, found["lasso"]["couplings"])
+    upper, lower = ising.halves(fit, found.sel(estimator="lasso").values)
     # It may share a single bond out by accident; most it gives to one name alone.
     assert np.median(np.abs(upper - lower)[ring]) > 0.9
 
 
 def test_spike_and_slab_shares_a_bond_between_its_two_names():
-    known, unseen, couplings = experiment(8, 200)
+    known, unseen = experiment(8, 200)
     settings = Settings(draws=500, tune=200, chains=4, prior_draws=20)
-    fit = inferred("spike_and_slab", known, unseen, couplings, gauge="full", settings=settings)
-    upper, lower = ising._halves(fit, fit["posterior"]["included"].values.astype(float))
-    ring = couplings[np.triu_indices(8, 1)] != 0
+    fit = inferred("spike_and_slab", known, unseen, gauge="full", settings=settings)
+    upper, lower = ising.halves(fit, fit["posterior"]["included"].values.astype(float))
+    ring = noted(known, "truth")["J"].values != 0
     assert np.all(np.abs(upper.mean((0, 1))[ring] - lower.mean((0, 1))[ring]) < 0.15)
-    sums = ising._halves(fit, fit["posterior"]["J"].values)
+    sums = ising.halves(fit, fit["posterior"]["J"].values)
     np.testing.assert_allclose((sums[0] + sums[1]).mean((0, 1))[ring], -1.0, atol=0.02)
     assert bayesinf.check(fit).believed
 
@@ -173,9 +178,11 @@ def test_files_of_each_kind_read_the_same(tmp_path, suffix):
 
     spins = ising.simulate(5, 30)
     s, e = spins["states"].values, spins["energies"].values
+    ring = np.zeros((5, 5))
+    ring[np.triu_indices(5, 1)] = noted(spins, "truth")["J"]
     path = tmp_path / f"spins.{suffix}"
     if suffix == "npz":
-        np.savez(path, states=s, energies=e, couplings=spins["couplings"].values)
+        np.savez(path, states=s, energies=e, couplings=ring)
     elif suffix == "csv":
         table = pd.DataFrame((s + 1) // 2, columns=[f"s{k}" for k in range(5)])
         table.assign(energy=e).to_csv(path, index=False)
@@ -186,7 +193,9 @@ def test_files_of_each_kind_read_the_same(tmp_path, suffix):
     found = ising.read(path)
     np.testing.assert_array_equal(found["states"], s)
     np.testing.assert_allclose(found["energies"], e)
-    assert ("couplings" in found) == (suffix == "npz")
+    assert (noted(found, "truth") is not None) == (suffix == "npz")
+    if suffix == "npz":
+        np.testing.assert_array_equal(noted(found, "truth")["J"], noted(spins, "truth")["J"])
 
 
 def test_splits_do_not_overlap_and_shrink_with_the_file():

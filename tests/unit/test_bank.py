@@ -228,7 +228,7 @@ def test_the_optimum_is_the_exact_one_but_for_the_error_of_the_long_run(encoding
     judged = optimum.judged(found, problem, rng(11))
     assert judged.residual_error == pytest.approx(1 / 3, rel=0.05)
     assert np.abs(judged.residual).max() < 3
-    moved = optimum.Optimum(found.theta + 0.1, 0.0, found.gradient, lambda: None, 0)
+    moved = optimum.MaximumLikelihood(found.theta + 0.1, 0.0, found.gradient, lambda: None, 0)
     assert np.abs(optimum.judged(moved, problem, rng(11)).residual).max() > 5
 
 

@@ -5,6 +5,7 @@ import math
 import arviz
 import numpy as np
 import pytest
+import xarray as xr
 from scipy import integrate, stats
 from threadpoolctl import threadpool_limits
 
@@ -14,8 +15,8 @@ from bayesinf.models import binary as coding
 from bayesinf.models import couplings, pairwise
 from bayesinf.models.couplings import Gaussian, Horseshoe, Laplace, Prior, named
 from bayesinf.models.pairwise import enumeration, routes
-from bayesinf.models.pairwise.definition import definition
 from bayesinf.models.pairwise.likelihood import Pairwise
+from bayesinf.models.problem import nuts
 from bayesinf.priors import HalfCauchy, LogNormal, Normal, Uniform
 from bayesinf.settings import Settings
 
@@ -237,10 +238,11 @@ def log_local(prior, r, tau):
 @shrinking
 @pytest.mark.parametrize("width", [HalfCauchy(0.5), 0.7], ids=str)
 def test_the_density_is_the_definitions(kind, width):
-    problem = Pairwise(data(3, 80), Prior(Normal(-0.3, 1.5), kind(width)))
-    prior, stream = problem.prior, rng(12)
+    prior, stream = Prior(Normal(-0.3, 1.5), kind(width)), rng(12)
+    problem = Pairwise(data(3, 80), prior)
     ours, centred, products = [], [], []
-    models = [definition(problem, centred=centred) for centred in (True, False)]
+    stated = pairwise.problem(problem.data, encoding="±1", prior=prior)
+    models = [stated.pymc(centred=centred) for centred in (True, False)]
     log_p = [m.compile_logp(jacobian=False, mode="FAST_COMPILE") for m in models]
     for _ in range(4):
         h, J, scale = stream.normal(size=3), stream.normal(size=3), stream.uniform(0.3, 1.5)
@@ -329,7 +331,10 @@ def test_a_wrong_prior_is_told_apart(two_sites):
 def test_own_sampler_and_nuts_agree(kind):
     problem = Pairwise(data(3, 60, key=4), Prior(FIELD, kind(LogNormal(0.4, 0.5))))
     theta, scale, found = draws_of(problem, draws=1200)
-    other, width, _ = draws_of(problem, routes.nuts, draws=600, tune=300)
+    stated = pairwise.problem(problem.data, encoding="±1", prior=problem.prior)
+    found_by_nuts = nuts(stated, Settings(chains=4, draws=600, tune=300)).draws
+    other = enumeration.pack(found_by_nuts["h"], found_by_nuts["J"])
+    width = found_by_nuts["scale"]
     assert not found["diverging"].any()
     pairs = [(theta[..., k], other[..., k]) for k in range(6)]
     for own, twin in [*pairs, (np.log(scale), np.log(width))]:
@@ -387,20 +392,57 @@ def test_a_fit_under_a_shrinking_prior_is_complete(name):
     np.testing.assert_allclose(factors, named(name, "0/1").log_density(h, J, scale))
 
 
+# ── What the prior holds ──────────────────────────────────────────────────────────────────────────
+
+
+def drawn(J, prior, **scales):
+    """A fit of these draws of couplings, (draw, ...), alone."""
+    dims = ("chain", "draw", "target", "source")[: J.ndim + 1]
+    group = lambda draws, **scale: xr.Dataset(
+        {"J": (dims, draws[np.newaxis])}
+        | {name: (("chain", "draw"), of[np.newaxis]) for name, of in scale.items()}
+    )
+    after, before = ({name: pair[k] for name, pair in scales.items()} for k in (0, 1))
+    return xr.DataTree.from_dict(
+        {"posterior": group(J, **after), "prior": group(prior, **before)}
+    )
+
+
+def test_a_coupling_is_held_by_the_prior_where_the_data_hardly_narrow_it():
+    z, before = rng(30).standard_normal((4000, 2, 3)), rng(31).standard_normal((4000, 2, 3))
+    width = 0.3 * np.array([[1.0, 0.95, 0.85], [0.5, 0.0, 1.2]])
+    before[:, 1, 1] = 0.0  # as a coupling of a site to itself that is left out
+    fit = drawn(2.0 + width * z, 0.3 * before)
+    held = [[True, True, False], [False, False, True]]
+    np.testing.assert_array_equal(couplings.held_by_prior(fit), held)
+
+
+@pytest.mark.parametrize("kind", ["normal", "laplace", "horseshoe"])
+def test_an_inferred_width_stands_at_its_posterior_median(kind):
+    prior = named(kind if kind != "normal" else "inferred", "±1")
+    _, before, scale = prior.sample(rng(32), 1, 3, 4000)
+    found = 0.02 * np.exp(0.1 * rng(33).standard_normal(4000))
+    unit = np.quantile(np.abs(before / scale[:, None]), 0.68) * 0.02
+    z = rng(34).standard_normal((4000, 3))
+    fit = drawn(unit * np.array([1.0, 0.8, 0.2]) * z, before, scale=(found, scale))
+    np.testing.assert_array_equal(couplings.held_by_prior(fit), [True, False, False])
+
+
 # ── Names and errors ─────────────────────────────────────────────────────────────────────────────
 
 
 def test_names():
-    assert [named(name, "±1").sentences()[1] for name in couplings.NAMES] == [
-        "J ~ Normal(0, 1²)",
-        "J ~ Normal(0, scale²)",
-        "J ~ Laplace(0, scale)",
-        "J ~ Normal(0, (scale λ)²) × Normal(0, 2²), λ ~ half-Cauchy(1)",
+    assert [named(name, "±1").words()["J"] for name in couplings.NAMES] == [
+        "Normal(0, 1²)",
+        "Normal(0, scale²)",
+        "Laplace(0, scale)",
+        "Normal(0, (scale λ)²) × Normal(0, 2²), λ ~ half-Cauchy(1)",
     ]
-    assert named("laplace", "0/1").sentences()[2] == "scale ~ half-Cauchy(4)"
-    assert Prior(FIELD, Horseshoe(0.5)).sentences()[1:] == [
-        "J ~ Normal(0, (0.5 λ)²), λ ~ half-Cauchy(1)"
-    ]
+    assert named("laplace", "0/1").words()["scale"] == "half-Cauchy(4)"
+    assert Prior(FIELD, Horseshoe(0.5)).words() == {
+        "h": "Normal(0, 1²)",
+        "J": "Normal(0, (0.5 λ)²), λ ~ half-Cauchy(1)",
+    }
     assert couplings.default("0/1", inferred=True) == named("inferred", "0/1")
     assert Prior(FIELD, HalfCauchy(2.0)).kind == Gaussian(HalfCauchy(2.0))
 

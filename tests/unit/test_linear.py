@@ -191,6 +191,38 @@ def test_exact_moments_against_two_dimensional_quadrature(fixed, intercept):
     assert draws.std() == pytest.approx(np.sqrt(square - mean**2), rel=0.03)
 
 
+@pytest.mark.parametrize("shape", [(4, 9), (6, 6)])
+@pytest.mark.parametrize("known", [True, False])
+@pytest.mark.parametrize("intercept", [False, True])
+def test_exact_moments_where_features_outnumber_data_against_the_dense_normal(
+    shape, known, intercept
+):
+    """Of every coefficient: the data leave p - n directions to the prior alone."""
+    X, y = toy(*shape, intercept=0.5)
+    prior = linear.Normal(0.7 if known else HalfCauchy(1.0))
+    problem = regression(X, y, prior, noise=0.4 if known else None, intercept=intercept)
+    spectrum = exact.Spectrum.of(problem)
+    mean, sd = exact.moments(problem, spectrum, exact.Scales(problem, spectrum))
+
+    def conditional(scale, sigma):
+        ones = problem.intercept.sd**2 if intercept else 0.0
+        gain = scale**2 * X.T @ np.linalg.inv(scale**2 * X @ X.T + ones + sigma**2 * np.eye(len(y)))
+        centre = gain @ (y - (problem.intercept.mean if intercept else 0.0))
+        return centre, scale**2 * (1 - np.sum(gain * X.T, axis=1)) + centre**2
+
+    grid = [(0.7, 0.4)]
+    if not known:
+        axes = np.exp(np.linspace(np.log(1e-3), np.log(1e3), 40)), np.exp(np.linspace(-6, 3, 40))
+        grid = list(itertools.product(*axes))
+    weight = [dense_log_density(problem, *at) + (0 if known else np.log(at).sum()) for at in grid]
+    weight = np.exp(np.array(weight) - max(weight))
+    parts = np.array([conditional(*at) for at in grid])
+    first, second = np.tensordot(weight / weight.sum(), parts, 1)
+    tolerance = {"rtol": 1e-9} if known else {"rtol": 0.01, "atol": 2e-3}
+    np.testing.assert_allclose(mean, first, **tolerance)
+    np.testing.assert_allclose(sd, np.sqrt(second - first**2), **tolerance)
+
+
 def test_marginal_log_likelihood_is_that_of_the_left_out_point():
     X, y = toy(8, 3)
     fit = linear.fit(X, y, linear.Normal(0.6), noise=0.4, settings=SHORT)

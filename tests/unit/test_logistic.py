@@ -3,6 +3,7 @@
 import json
 import math
 
+import density
 import numpy as np
 import pytest
 import xarray as xr
@@ -16,10 +17,19 @@ from bayesinf.errors import DataError, FitError
 from bayesinf.models import logistic
 from bayesinf.models.binary import ENCODINGS, convert_directed
 from bayesinf.models.couplings import Gaussian, Horseshoe, Laplace, Prior, named
-from bayesinf.models.logistic import design, joint, kernel, nodes, optimum, predictive, routes
+from bayesinf.models.logistic import (
+    definition,
+    design,
+    joint,
+    kernel,
+    nodes,
+    optimum,
+    predictive,
+    routes,
+)
 from bayesinf.models.logistic.likelihood import Logistic
-from bayesinf.priors import HalfCauchy, LogNormal, Normal
 from bayesinf.posterior import REQUIRED_GROUPS, load, save
+from bayesinf.priors import HalfCauchy, LogNormal, Normal
 from bayesinf.settings import Settings
 
 SHORT = Settings(draws=150, tune=150, chains=4, prior_draws=20)
@@ -373,19 +383,16 @@ PRIORS = {
      ("laplace", "±1", True, True), ("inferred", "0/1", True, False)],
 )  # fmt: skip
 def test_the_density_is_the_definitions(name, encoding, symmetric, self_coupling):
-    import pymc as pm
-
     problem = problem_of(encoding, symmetric, self_coupling, PRIORS[name])
-    model = logistic.definition(problem)
-    log_p = model.compile_logp(jacobian=False)
+    named = logistic.KineticIsing(problem)
+    in_a_row = {"values": lambda one: one | {"J": one["J"][problem.pairs]}, "centred": True}
+    density.holds(named, **in_a_row)
+    density.must_fail(named, **in_a_row)
     theta = rng(4).normal(0, 0.6, (3, *problem.shape))
     scale = np.array([0.4, 1.0, 1.7])
     h, J = problem.split(theta)
-    points = [{"h": a, "J": b} | ({"scale_log__": np.log(c)} if problem.prior.inferred else {})
-              for a, b, c in zip(h, J, scale, strict=True)]  # fmt: skip
     own = problem.log_likelihood(theta).sum(axis=-1) + problem.prior.log_density(h, J, scale)
-    np.testing.assert_allclose([log_p(point) for point in points], own, rtol=1e-10)
-    assert isinstance(model, pm.Model)
+    np.testing.assert_allclose(density.stored(named, named.draws(theta, scale)), own)
     if not problem.prior.local:
         width = scale if problem.prior.inferred else 1.0
         block = problem.log_likelihood(theta) + problem.log_prior(theta, width)
@@ -480,7 +487,12 @@ def scores(draws, expected):
 
 
 def run(method, problem, settings):
-    theta, scale, evidence = routes.ROUTES[method][0](problem, settings)
+    """Draws in blocks, as the routes of the family's Problem name them, with their evidence."""
+    named = logistic.KineticIsing(problem)
+    sample = named.routes[method].run(named, settings)
+    h, J = sample.draws["h"], sample.draws["J"]
+    theta, evidence = problem.join(h, J[..., *problem.pairs]), sample.evidence
+    scale = sample.draws.get("scale", np.ones(theta.shape[:2]))
     assert theta.shape == (settings.chains, settings.draws, *problem.shape)
     assert scale.shape == theta.shape[:2]
     return theta, scale, evidence
@@ -899,12 +911,13 @@ def test_a_fit_is_complete_and_can_be_rebuilt(method, prior, kind, symmetric, tm
         dims=("repeat", "time", "site"), coords={"site": [3, 5, 8]},
     )  # fmt: skip
     found = logistic.fit(states, encoding="±1", prior=prior, method=method, symmetric=symmetric,
-                         self_coupling=False, attrs={"g": 2.0}, settings=SHORT)  # fmt: skip
+                         self_coupling=False, settings=SHORT)  # fmt: skip
     assert set(REQUIRED_GROUPS) <= set(found.children)
     assert found.attrs["inference"] == kind and found.attrs["model"] == "logistic"
-    assert found.attrs["encoding"] == "±1" and found.attrs["g"] == 2.0
+    assert found.attrs["encoding"] == "±1" and found.attrs["method"] == method
     assert (found.attrs["symmetric"], found.attrs["self_coupling"]) == (int(symmetric), 0)
-    assert len(json.loads(found.attrs["prior"])) == (2 if prior == "normal" else 3)
+    told = ["h", "J"] if prior == "normal" else ["h", "J", "scale"]
+    assert list(json.loads(found.attrs["priors"])) == told
     posterior = found["posterior"]
     assert posterior["J"].dims == ("chain", "draw", "target", "source")
     assert posterior["h"].site.values.tolist() == posterior.target.values.tolist() == [3, 5, 8]
@@ -938,10 +951,10 @@ def test_many_transitions_are_replicated_in_part(monkeypatch):
     h, J = couplings(3, 9)
     states = kinetic(h, J, "0/1", 300)
     settings = Settings(draws=10, tune=10, chains=2, prior_draws=4)
-    monkeypatch.setattr(logistic, "REPLICATED", 20 * 3 * 200)
-    monkeypatch.setattr(logistic, "POINTWISE", 20 * 50)
-    monkeypatch.setattr(logistic, "ALWAYS", 40)
-    monkeypatch.setattr(logistic, "KEPT", 9 * 7)
+    monkeypatch.setattr(definition, "REPLICATED", 20 * 3 * 200)
+    monkeypatch.setattr(definition, "POINTWISE", 20 * 50)
+    monkeypatch.setattr(definition, "ALWAYS", 40)
+    monkeypatch.setattr(definition, "KEPT", 9 * 7)
     found = {symmetric: logistic.fit(states, encoding="0/1", symmetric=symmetric, settings=settings)
              for symmetric in (True, False)}  # fmt: skip
     for fit in found.values():
@@ -985,8 +998,8 @@ def test_replicas_and_residuals_are_what_they_say(encoding):
     theta = rng(13).normal(0, 0.4, problem.shape)
     count = len(problem.data)
     view = predictive.Predictive(problem, np.arange(count), 30)
-    seen = [view.look(theta, rng(14, k), True) for k in range(60)]
     h, J = problem.split(theta)[0], problem.matrix(theta)
+    seen = [view.look(h, J, rng(14, k), True) for k in range(60)]
     np.testing.assert_allclose(
         seen[0].log_likelihood, logistic.log_likelihood(problem.data, h, J)[:30]
     )
@@ -1010,6 +1023,23 @@ def test_replicas_and_residuals_are_what_they_say(encoding):
     largest = np.array([each.discrepancy for each in seen])
     assert 0.9 < np.median(largest[:, 0]) < 2.2 and 1.2 < np.median(largest[:, 1]) < 3
     assert (seen[0].discrepancy != seen[1].discrepancy).any()
+
+
+@both
+def test_next_states_are_replicated_and_fitted_in_place_of_those_observed(encoding):
+    problem = logistic.KineticIsing(problem_of(encoding, self_coupling=False, times=700))
+    draws = problem.sample_prior(rng(16), 40)
+    replicas = problem.replicate(draws, rng(17))["next"]
+    steps, low = problem.transitions, ENCODINGS[encoding]
+    theta = draws["h"][:, None] + np.einsum("kij,tj->kti", draws["J"], steps.now)
+    chance = 1 / (1 + np.exp(-(1 - low) * theta))
+    assert replicas.shape == chance.shape and set(np.unique(replicas)) == {low, 1}
+    away = ((replicas == 1) - chance).sum(axis=1) / np.sqrt((chance * (1 - chance)).sum(axis=1))
+    assert abs(away.mean()) < LIMIT / math.sqrt(away.size) and 0.8 < away.std() < 1.2
+    other = problem.observing({"next": replicas[0]})
+    assert (other.transitions.now == steps.now).all() and other.attrs == problem.attrs
+    told = other.log_likelihood({name: value[0] for name, value in draws.items()})["states"]
+    np.testing.assert_allclose(told, np.log(np.where(replicas == 1, chance, 1 - chance))[0].sum(-1))
 
 
 def test_what_the_model_leaves_out_is_found():
@@ -1068,5 +1098,5 @@ def test_other_bad_input():
         with pytest.raises(FitError, match="use the method gibbs"):
             logistic.fit(states, encoding="0/1", prior="horseshoe", method=method, settings=FEW)
     with pytest.raises(FitError, match="no posterior"):
-        logistic.definition(Logistic(logistic.transitions(states, "0/1")))
+        logistic.KineticIsing(Logistic(logistic.transitions(states, "0/1"))).pymc()
     assert Gaussian(1.0).local is False

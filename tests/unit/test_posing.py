@@ -12,6 +12,7 @@ from bayesinf.models.pairwise import (
     optimum,
     posing,
     predictive,
+    routes,
     sampling,
     search,
 )
@@ -117,7 +118,7 @@ def test_a_bank_that_does_not_cover_the_posterior_is_drawn_anew(few, monkeypatch
     options = {"encoding": "±1", "prior": "inferred", "method": "laplace", "settings": settings}
     size = lambda fit: float(fit["sample_stats"]["bank_size"].min())
     fit = pairwise.fit(states, bank=away, **options)
-    monkeypatch.setattr(pairwise, "REDRAWN", 0)
+    monkeypatch.setattr(routes, "REDRAWN", 0)
     assert size(pairwise.fit(states, bank=away, **options)) < posing.LEAST_SIZE < size(fit)
     assert posing.covers(Pairwise(data).evidence(centre)[0])  # all states: nothing to cover
 
@@ -134,6 +135,7 @@ def test_many_sites_are_fitted_and_believed():
     # 253 z-scores: their mean square is one, with a standard deviation of 0.09.
     assert 0.5 < np.mean(z**2) < 1.6
     names = {item.name: item for item in check(fit).checks}
+    assert {"bank of states", "bank k̂", "bank shift"} <= set(names)
     assert names["bank of states"].passed and names["predictive p"].passed
     assert fit["observed_data"]["count"].sum() == 4000
     for name in ("mean", "pair_mean", "triple_mean", "population"):

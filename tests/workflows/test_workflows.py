@@ -1,7 +1,9 @@
 """Every script in workflows/, run as a user runs it: what it leaves, and what it refuses.
 
-Nothing here names a script but the contract of file and variable names at the end, so a new one is
-tested by being there. The runs start together, two at a time, and each test waits for its own.
+Each runs by default, as its report is shipped, and that report must be believed. Nothing here names
+a script but ``OPTIONS``, and the contract of file and variable names at the end, so a new one is
+tested by being there. Those that are asked for start together, two at a time, and each test waits
+for its own: ``pytest -k NAME`` starts NAME alone.
 """
 
 import json
@@ -22,13 +24,19 @@ from matplotlib.image import imread
 import bayesinf
 from bayesinf import report
 from bayesinf.posterior import PROVENANCE, REQUIRED_GROUPS
+from bayesinf.settings import DEFAULT
 
 ROOT = Path(__file__).resolve().parents[2]
 SCRIPTS = {path.stem: path for path in sorted((ROOT / "workflows").glob("*.py"))}
 READERS = [name for name, path in SCRIPTS.items() if "workflow.DataFile" in path.read_text()]
 MOST_BYTES = 5_000_000
 
+# Whose default would take too long, and whose answer is then only a look.
+OPTIONS = {"calibrate": ("--quick", "--seed", "3")}
+SHIPPED = [name for name in SCRIPTS if name not in OPTIONS]
+
 every = pytest.mark.parametrize("name", SCRIPTS)
+pytestmark = pytest.mark.timeout(900)
 
 
 def start(name, *arguments, cwd):
@@ -38,24 +46,40 @@ def start(name, *arguments, cwd):
 
 
 @pytest.fixture(scope="session")
-def runs(tmp_path_factory):
-    """Name to what its script returned with --quick, and to the reports that it wrote."""
+def runs(request, tmp_path_factory):
+    """Name to what its script returned, and to the reports that it wrote."""
 
     def run(name):
         folder = tmp_path_factory.mktemp(name)
-        done = start(name, "--quick", "--seed", 3, cwd=folder)
+        done = start(name, *OPTIONS.get(name, ()), cwd=folder)
         assert done.returncode in (0, 3), done.stderr
         found = sorted((folder / "reports").iterdir())
         assert found and not [path.name for path in found if path.name.startswith(".")]
         return done, found
 
     with ThreadPoolExecutor(2) as pool:
-        jobs = {name: pool.submit(run, name) for name in SCRIPTS}
-        yield lambda name: jobs[name].result()
+        jobs = {}
+
+        def job(name):
+            if name not in jobs:
+                jobs[name] = pool.submit(run, name)
+            return jobs[name]
+
+        for name in asked_for(request.session):
+            job(name)
+        yield lambda name: job(name).result()
+
+
+def asked_for(session):
+    """Names of the scripts whose runs the tests selected here will want."""
+    return [
+        item.callspec.params["name"]
+        for item in session.items
+        if item.path == Path(__file__) and "runs" in item.fixturenames and hasattr(item, "callspec")
+    ]
 
 
 @every
-@pytest.mark.timeout(900)
 def test_it_ends_well_and_says_where_and_how_long(runs, name):
     done, reports = runs(name)
     assert "Warning" not in done.stderr and "Traceback" not in done.stderr
@@ -65,6 +89,15 @@ def test_it_ends_well_and_says_where_and_how_long(runs, name):
     believed = [json.loads((folder / "verdict.json").read_text())["believed"] for folder in reports]
     assert done.returncode == (0 if all(believed) else 3)
     assert ("NOT BELIEVED" in done.stdout) == (not all(believed))
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_a_shipped_report_is_believed(runs, name):
+    done, (folder,) = runs(name)
+    verdict = json.loads((folder / "verdict.json").read_text())
+    distrusted = [fit["words"] for fit in verdict["fits"].values() if not fit["believed"]]
+    assert verdict["believed"] and not distrusted, distrusted
+    assert done.returncode == 0
 
 
 @every
@@ -78,7 +111,8 @@ def test_each_posterior_is_whole(runs, name):
         for fit in fits:
             tree = bayesinf.load(folder / f"{fit}.nc")
             assert set(REQUIRED_GROUPS) <= set(tree.children)
-            assert set(PROVENANCE) <= set(tree.attrs) and tree.attrs["seed"] == 3
+            assert set(PROVENANCE) <= set(tree.attrs)
+            assert tree.attrs["seed"] == (3 if name in OPTIONS else DEFAULT.seed)
             for group, node in tree.children.items():
                 for variable, values in node.data_vars.items():
                     assert values.attrs.get("units"), f"{fit}: {group}.{variable} has no units"
@@ -97,7 +131,7 @@ def test_each_table_and_verdict_can_be_read(runs, name):
         verdict = json.loads((folder / "verdict.json").read_text())
         for key in ("title", "question", "words", "alt", "command"):
             assert verdict[key].strip(), key
-        assert f"workflows/{name}.py --quick --seed 3" in verdict["command"]
+        assert " ".join([f"workflows/{name}.py", *OPTIONS.get(name, ())]) in verdict["command"]
         assert (folder / verdict["picture"]).is_file()
         written = json.loads((folder / "files.json").read_text())["files"]
         there = {str(p.relative_to(folder)) for p in folder.rglob("*") if p.is_file()}

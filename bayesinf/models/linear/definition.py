@@ -152,6 +152,12 @@ class Regression(Measured):
         return inferred + (["intercept"] if self.intercept else [])
 
     @property
+    def attrs(self) -> dict[str, int]:
+        """Whether the scale of a Laplace prior is in units of the noise."""
+        relative = getattr(self.prior, "relative", None)
+        return {} if relative is None else {"relative": int(relative)}
+
+    @property
     def discrepancies(self) -> dict[str, Discrepancy]:
         """Statistics of the residuals, and what the caller adds."""
         return {**RESIDUALS, **self.further}

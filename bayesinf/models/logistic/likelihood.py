@@ -224,9 +224,12 @@ class Logistic:
 
     def part(self, step: int, first: int = 0) -> Logistic:
         """Return the same model of every so many-th transition."""
-        return Logistic(self.data.take(np.arange(first, self.samples, step)), self.prior,
-                        symmetric=self.symmetric, self_coupling=self.self_coupling,
-                        workers=self.workers)  # fmt: skip
+        return self.of(self.data.take(np.arange(first, self.samples, step)))
+
+    def of(self, data: Transitions) -> Logistic:
+        """Return the same model of other transitions."""
+        form = {name: getattr(self, name) for name in ("symmetric", "self_coupling", "workers")}
+        return Logistic(data, self.prior, **form)
 
     def own(self, H: np.ndarray, blocks: np.ndarray | slice = slice(None)) -> np.ndarray:
         """Matrices of blocks, (block, dim, dim), from those of rows without symmetry."""

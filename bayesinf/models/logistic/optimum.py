@@ -36,7 +36,7 @@ NAMED = 6  # sites or pairs that an error lists
 
 
 @dataclass(frozen=True)
-class Optimum:
+class LogisticOptimum:
     """The top of a log density.
 
     Parameters
@@ -79,7 +79,7 @@ def maximum_likelihood(
     self_coupling: bool = True,
     prior: Prior | None = None,
     workers: int | None = None,
-) -> Optimum:
+) -> LogisticOptimum:
     """Climb to the maximum of the likelihood, or of the posterior density under a prior.
 
         Σ_t [s_i(t+1) − ⟨s_i(t+1)⟩] s_j(t) = 0
@@ -111,7 +111,7 @@ def maximum_likelihood(
                            workers=workers)  # fmt: skip
         top = maximum(problem)
         value = float(problem.log_likelihood(top.theta).sum())
-    return Optimum(
+    return LogisticOptimum(
         h=problem.split(top.theta)[0],
         J=problem.matrix(top.theta),
         log_likelihood=value,

@@ -64,7 +64,7 @@ class _Sums:
 
 @dataclass(frozen=True)
 class Seen:
-    """What one pass over the transitions finds at one θ.
+    """What one pass over the transitions finds at one draw.
 
     Parameters
     ----------
@@ -90,18 +90,22 @@ class Predictive:
     """
 
     def __init__(self, problem: Logistic, which: np.ndarray, pointwise: int):
-        self.problem, self.pointwise, self.count = problem, pointwise, len(which)
-        data = problem.data
+        self.pointwise, self.count = pointwise, len(which)
+        self.sites, self.encoding, data = problem.sites, problem.encoding, problem.data
         self.now, self.on = data.now[which].astype(float), data.next[which] == 1
         self.away = (self.now - self.now.mean(axis=0)).astype(np.float32)
         self.square = np.sum(self.away**2, axis=0, dtype=float)
         self.parts = [slice(k, min(k + PART, self.count)) for k in range(0, self.count, PART)]
 
-    def look(self, theta: np.ndarray, rng: np.random.Generator, moments: bool) -> Seen:
-        """Draw a replica at θ (block, dim) and compare; ``moments`` only where they are kept."""
-        rows, sites = self.problem.rows(theta), self.problem.sites
-        slope = logit_slope(self.problem.encoding)
-        h, J = slope * rows[:, 0], slope * rows[:, 1:].T
+    def look(
+        self, h: np.ndarray, J: np.ndarray, rng: np.random.Generator, moments: bool
+    ) -> Seen:
+        """Draw a replica at fields (site,) and couplings (target, source), and compare.
+
+        Its ``moments`` are returned only where they are kept.
+        """
+        sites, slope = self.sites, logit_slope(self.encoding)
+        h, J = slope * h, slope * J.T
         replica, data, plain = _Sums(sites), _Sums(sites), _Sums(sites)
         variance, found = np.zeros(sites), np.empty(self.pointwise)
         for part in self.parts:
@@ -118,7 +122,7 @@ class Predictive:
             data.add(on - p, now, on.sum(axis=1))
             if moments:
                 plain.add(drawn.astype(np.float32), now, number)
-        kept = plain.moments(self.count, self.problem.encoding) if moments else None
+        kept = plain.moments(self.count, self.encoding) if moments else None
         return Seen(found, self._judged(replica, variance), self._judged(data, variance), kept)
 
     def _judged(self, sums, variance):

@@ -1,4 +1,4 @@
-"""From a ``Logistic`` to draws of its parameters, by four routes, with their evidence.
+"""From a ``Logistic`` to draws of its parameters, by three routes, with their evidence.
 
 Given the width of the couplings the blocks are independent, and each has a concave log density with
 exact slope and curvature: a normal near its optimum is a good coordinate system (``nodes``).
@@ -14,7 +14,7 @@ on its own, while all of them share the products with the states. The width is d
 couplings, and once more moved together with them, which mixes where data are few.
 
 ``gibbs`` is Pólya-Gamma augmentation: given a variable for each site and transition the posterior
-is normal, whatever the mixture of normals that is its prior. ``nuts`` is PyMC's.
+is normal, whatever the mixture of normals that is its prior.
 
 Shahbaba, Lan, Johnson & Neal, Stat. Comput. 24, 339 (2014), doi:10.1007/s11222-012-9373-1; Yu &
 Meng, J. Comput. Graph. Stat. 20, 531 (2011), doi:10.1198/jcgs.2011.203main; Polson, Scott & Windle,
@@ -140,7 +140,7 @@ def mcmc(problem: Logistic, settings: Settings):
     steps = np.empty(settings.chains)
 
     def run(team):
-        walk = _Walk(problem, ladder, settings, [int(chain) for chain in team])
+        walk = _Trajectories(problem, ladder, settings, [int(chain) for chain in team])
         for turn in range(settings.tune):
             walk.advance(turn)
         for draw in range(settings.draws):
@@ -155,7 +155,7 @@ def mcmc(problem: Logistic, settings: Settings):
     return theta, scale, dataset(stats).merge(step)
 
 
-class _Walk:
+class _Trajectories:
     """Chains side by side, each in the coordinates of the node whose width is nearest."""
 
     def __init__(self, problem, ladder, settings, chains):
@@ -362,17 +362,10 @@ def _normal(problem, rng, H, precision, pull):
     return np.linalg.solve(np.swapaxes(root, 1, 2), half)[..., 0]
 
 
-def nuts(problem: Logistic, settings: Settings):
-    """Draws by NUTS on the PyMC model, the reference route, as of ``mcmc``."""
-    from bayesinf.inference import nuts as no_u_turn
-    from bayesinf.models.logistic.definition import definition
-    from bayesinf.posterior import dataset
-
-    wanted = ["h", "J", "scale"] if problem.prior.inferred else ["h", "J"]
-    draws, stats = no_u_turn.sample(definition(problem, centred=False), wanted, settings)
-    theta = problem.join(draws["h"], draws["J"])
-    return theta, draws.get("scale", np.ones(theta.shape[:2])), dataset(stats)
-
-
-ROUTES = {"laplace": (laplace, "laplace"), "mcmc": (mcmc, "mle+mcmc"),
-          "gibbs": (gibbs, "gibbs"), "nuts": (nuts, "nuts")}  # fmt: skip
+# Method to the sampler of blocks, (problem, settings) -> θ, width and evidence, and to the kind of
+# inference; the first is the default.
+SAMPLERS = {
+    "mcmc": (mcmc, "mle+mcmc"),
+    "laplace": (laplace, "laplace"),
+    "gibbs": (gibbs, "gibbs"),
+}

@@ -171,6 +171,12 @@ def log_likelihood(
     return result
 
 
+def chances(transitions: Transitions, h: np.ndarray, J: np.ndarray) -> np.ndarray:
+    """Probability that a site is on next, (..., transition, site); h and J as above."""
+    theta = h[..., np.newaxis, :] + transitions.now.astype(float) @ np.swapaxes(J, -1, -2)
+    return 0.5 + 0.5 * np.tanh(0.5 * logit_slope(transitions.encoding) * theta)
+
+
 def log_odds_density(eta: np.ndarray, on: np.ndarray) -> np.ndarray:
     """Log probability of states (transition, site) of log odds η, (transition,)."""
     # −log(1 + e^x) of the log odds x against what was seen.

@@ -35,6 +35,12 @@ def unpack(theta: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return theta[..., :sites], theta[..., sites:]
 
 
+def names(sites: int) -> list[str]:
+    """Name the parameters, ``h[3]`` and ``J[3, 7]``."""
+    couplings = [f"J[{a}, {b}]" for a, b in zip(*pairs(sites), strict=True)]
+    return [f"h[{k}]" for k in range(sites)] + couplings
+
+
 def log_partition(theta: np.ndarray, encoding: str, workers: int | None = 1) -> np.ndarray:
     """Sum over all states.
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from bayesinf.inference.kinds import Question
 from bayesinf.models.binary import Moments
 from bayesinf.models.couplings import Prior
 from bayesinf.models.pairwise import enumeration
@@ -27,6 +28,7 @@ class Pairwise:
     workers : cores for batches; None takes all.
     """
 
+    questions: tuple[Question, ...] = ()  # that a fit by these sums is asked
     settled: float | None = None  # the width of the couplings, where it is known beforehand
 
     def __init__(self, data: Moments, prior: Prior | None = None, workers: int | None = 1):

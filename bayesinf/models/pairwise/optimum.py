@@ -30,7 +30,7 @@ NAMED = 6  # sites or pairs that an error lists
 
 
 @dataclass(frozen=True)
-class Optimum:
+class MaximumLikelihood:
     """The top of a log density.
 
     Parameters
@@ -69,7 +69,9 @@ class Optimum:
         return enumeration.unpack(self.theta)[1]
 
 
-def maximum(problem: Pairwise, scale: float = 1.0, start: np.ndarray | None = None) -> Optimum:
+def maximum(
+    problem: Pairwise, scale: float = 1.0, start: np.ndarray | None = None
+) -> MaximumLikelihood:
     """Climb to the optimum.
 
         θ ← θ + t H⁻¹ ∇,   t halved until the log density rises
@@ -105,7 +107,9 @@ def maximum(problem: Pairwise, scale: float = 1.0, start: np.ndarray | None = No
             break
         flat = np.max(np.abs(gradient)) <= TOLERANCE * problem.samples
         if flat and np.max(np.abs(step)) <= SHORT:
-            return Optimum(theta, float(value), gradient, lambda known=precision: known, count)
+            return MaximumLikelihood(
+                theta, float(value), gradient, lambda known=precision: known, count
+            )
         moved = _climb(problem, scale, theta, value, step, gradient @ step)
         if moved is None:
             break
@@ -122,7 +126,7 @@ def _top_of_bank(problem, scale, start):
         rise = gradient @ step
         if rise <= FLAT:
             precision = lambda at=theta: problem.curvature(at, scale)[2]
-            return Optimum(theta, float(value), gradient, precision, count)
+            return MaximumLikelihood(theta, float(value), gradient, precision, count)
         noise, length = 1e-13 * (abs(value) + problem.samples), 1.0
         for _ in range(HALVINGS):
             point = theta + length * step
@@ -136,7 +140,9 @@ def _top_of_bank(problem, scale, start):
     raise refused(problem, theta, step, gradient)
 
 
-def judged(top: Optimum, problem: Pairwise, rng: np.random.Generator) -> Optimum:
+def judged(
+    top: MaximumLikelihood, problem: Pairwise, rng: np.random.Generator
+) -> MaximumLikelihood:
     """Compare the moments at an optimum to those of the data, by states that it has not seen.
 
     Parameters
@@ -219,9 +225,7 @@ def refuse_edges(data: Moments) -> None:
 
 def refused(problem: Pairwise, theta: np.ndarray, step: np.ndarray, gradient: np.ndarray):
     """The error that says that no optimum was found, and along which parameters it may be far."""
-    i, j = pairs(problem.sites)
-    names = [f"h[{k}]" for k in range(problem.sites)]
-    names += [f"J[{a}, {b}]" for a, b in zip(i, j, strict=True)]
+    names = enumeration.names(problem.sites)
     order = np.argsort(-np.abs(theta))
     return FitError(
         f"no optimum was found; the largest parameters are {_some([names[k] for k in order])}: "

@@ -67,6 +67,8 @@ QUESTIONS = (
 class Sampled(bank.Banked):
     """A ``Banked`` that knows how far it may be trusted, and makes replicas of the data."""
 
+    questions = QUESTIONS
+
     def __init__(self, data: Moments, prior: Prior | None, workers: int | None, states: bank.Bank):
         super().__init__(data, prior, workers, states, states.log_z)
         if prior is not None:

@@ -8,20 +8,20 @@ which it can fail.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from bayesinf.models.binary import pairs, population, triple_moments, triples
+from bayesinf import parallel
+from bayesinf.models.binary import Moments, pairs, population, triple_moments, triples
 from bayesinf.models.pairwise import enumeration
 from bayesinf.models.pairwise.likelihood import Pairwise
+from bayesinf.settings import Settings
 
 TRIPLES = 500  # triples that are followed where there are too many sites to follow all
 SHORT = {"count": 2048, "burn": 200, "thin": 10}  # chains at draws from the prior, of many sites
-
-# Which of them need more of the data than means and pair moments.
-OF_MOMENTS = ("largest mean residual", "largest pair residual", "variance of the number on")
-OF_STATES = ("all sites off", "third moment of the number on")
+TOGETHER = 25  # draws whose replicas one worker makes from one stream
 
 
 @dataclass(frozen=True)
@@ -71,10 +71,11 @@ def replicas(problem: Pairwise, theta: np.ndarray, rng: np.random.Generator) -> 
     return [one(point) for point in theta]
 
 
-def short_replicas(problem: Pairwise, theta: np.ndarray, rng: np.random.Generator):
-    """Summaries of 2048 states from short chains at each θ (draw, parameter): for draws from the
-    prior of many sites, which are anywhere.
-    """  # fmt: skip
+def short_replicas(problem: Pairwise, theta: np.ndarray, rng: np.random.Generator) -> list[Summary]:
+    """Summarise 2048 states from short chains at each θ (draw, parameter).
+
+    For draws from the prior of many sites, which are anywhere.
+    """
     from bayesinf.models.pairwise import sampling
 
     def one(point):
@@ -84,32 +85,98 @@ def short_replicas(problem: Pairwise, theta: np.ndarray, rng: np.random.Generato
     return [one(point) for point in theta]
 
 
-def discrepancies(
-    problem: Pairwise, phi: np.ndarray, expected: np.ndarray, population: np.ndarray | None
-) -> np.ndarray:
-    """Statistics by which data and replicas are compared, (..., statistic).
-
-    Residuals are those to what the same θ expects, in standard errors of independent samples.
+def spread(
+    problem: Pairwise, make: Callable, theta: np.ndarray, settings: Settings, stream: str
+) -> dict[str, np.ndarray]:
+    """Make replicas at each draw θ (..., parameter), over all cores.
 
     Parameters
     ----------
-    problem : encoding, number of sites and samples.
-    phi : means and pair moments of the data or a replica, (..., parameter).
-    expected : the same of the model, (..., parameter).
-    population : share of the states with K sites on, (..., N + 1), or None where it is not known.
+    problem : sums over states.
+    make : ``replicas`` or ``short_replicas``.
+    theta : draws.
+    settings, stream : seed and name of the random streams; each makes the replicas of 25 draws.
+
+    Returns
+    -------
+    name of a statistic to (..., element).
     """
-    sites, spins = problem.sites, problem.encoding == "±1"
-    variance = np.maximum((1.0 if spins else expected) - expected**2, 1e-300)
-    z = np.abs(phi - expected) / np.sqrt(variance / problem.samples)
-    mean = phi[..., :sites]
-    i, j = pairs(sites)
-    covariance = phi[..., sites:] - mean[..., i] * mean[..., j]
+    flat = theta.reshape(-1, problem.size)
+
+    def run(start):
+        rng = settings.generator(stream, start)
+        return make(problem, flat[start : start + TOGETHER], rng)
+
+    workers = settings.workers if problem.sites > 8 else 1  # threads cost more than few states
+    starts = range(0, len(flat), TOGETHER)
+    parts = parallel.map(run, starts, workers=workers, threads=True, label=stream)
+    return statistics([summary for part in parts for summary in part], theta.shape[:-1])
+
+
+def statistics(made: Sequence[Summary], shape: tuple[int, ...]) -> dict[str, np.ndarray]:
+    """Gather summaries of as many draws as ``shape`` has: name to (..., element)."""
+
+    def gathered(name):
+        return np.reshape([getattr(summary, name) for summary in made], (*shape, -1))
+
+    mean, pair = enumeration.unpack(gathered("phi"))
+    found = {"mean": mean, "pair_mean": pair}
+    return found | {"triple_mean": gathered("triple"), "population": gathered("population")}
+
+
+# Statistics by which data and replicas are compared: they take the statistics of the data or of
+# replicas, (..., element), what the same θ expects of means and pairs, and the moments of the data
+# for their number and encoding. Residuals are in standard errors of independent samples.
+
+Statistics = Mapping[str, np.ndarray]
+Discrepancy = Callable[[Statistics, Statistics, Moments], np.ndarray]
+
+
+def _largest_residual(seen, expected, data):
+    square = 1.0 if data.encoding == "±1" else expected
+    variance = np.maximum(square - expected**2, 1e-300)
+    z = np.abs(seen - expected) / np.sqrt(variance / data.samples)
+    return z.max(axis=-1, initial=0.0)
+
+
+def largest_mean_residual(seen: Statistics, expected: Statistics, data: Moments) -> np.ndarray:
+    """Largest residual of a mean."""
+    return _largest_residual(seen["mean"], expected["mean"], data)
+
+
+def largest_pair_residual(seen: Statistics, expected: Statistics, data: Moments) -> np.ndarray:
+    """Largest residual of a pair moment."""
+    return _largest_residual(seen["pair_mean"], expected["pair_mean"], data)
+
+
+def variance_of_number_on(seen: Statistics, _: Statistics, data: Moments) -> np.ndarray:
+    """Variance of the number of sites that are on."""
+    mean, spins = seen["mean"], data.encoding == "±1"
+    i, j = pairs(mean.shape[-1])
+    covariance = seen["pair_mean"] - mean[..., i] * mean[..., j]
     own = 1 - mean**2 if spins else mean * (1 - mean)
-    spread = (own.sum(axis=-1) + 2 * covariance.sum(axis=-1)) / (4 if spins else 1)
-    pair = z[..., sites:].max(axis=-1, initial=0.0)
-    found = [z[..., :sites].max(axis=-1), pair, spread]
-    if population is not None:
-        number = np.arange(sites + 1)
-        centred = number - (population @ number)[..., None]
-        found += [population[..., 0], np.sum(population * centred**3, axis=-1)]
-    return np.stack(np.broadcast_arrays(*found), axis=-1)
+    return (own.sum(axis=-1) + 2 * covariance.sum(axis=-1)) / (4 if spins else 1)
+
+
+def all_sites_off(seen: Statistics, *_) -> np.ndarray:
+    """Share of the states in which no site is on."""
+    return seen["population"][..., 0]
+
+
+def third_moment_of_number_on(seen: Statistics, *_) -> np.ndarray:
+    """Third central moment of the number of sites that are on."""
+    number = np.arange(seen["population"].shape[-1])
+    centred = number - (seen["population"] @ number)[..., None]
+    return np.sum(seen["population"] * centred**3, axis=-1)
+
+
+OF_MOMENTS: Mapping[str, Discrepancy] = {
+    "largest mean residual": largest_mean_residual,
+    "largest pair residual": largest_pair_residual,
+    "variance of the number on": variance_of_number_on,
+}
+# These need more of the data than means and pair moments.
+OF_STATES: Mapping[str, Discrepancy] = {
+    "all sites off": all_sites_off,
+    "third moment of the number on": third_moment_of_number_on,
+}

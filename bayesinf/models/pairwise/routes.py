@@ -22,15 +22,21 @@ Meng, J. Comput. Graph. Stat. 20, 531 (2011), doi:10.1198/jcgs.2011.203main.
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import wraps
 
 import numpy as np
 
-from bayesinf.models.binary import matrix, pairs
+from bayesinf.models import problem as driver
+from bayesinf.models.binary import matrix
 from bayesinf.models.couplings import Prior
-from bayesinf.models.pairwise import enumeration
+from bayesinf.models.pairwise import enumeration, posing
+from bayesinf.models.pairwise.definition import BoltzmannMachine
 from bayesinf.models.pairwise.likelihood import Pairwise
-from bayesinf.models.pairwise.optimum import Optimum, independent, maximum
+from bayesinf.models.pairwise.optimum import MaximumLikelihood, independent, maximum
+from bayesinf.models.problem import Route, Sample
+from bayesinf.posterior import dataset
 from bayesinf.priors import HalfCauchy
 from bayesinf.settings import Settings
 
@@ -44,6 +50,7 @@ TARGET = 0.9  # acceptance that the step of the integrator aims at
 TURN = (0.25 * np.pi, 0.75 * np.pi)  # how far a trajectory turns
 SHORTEST, LONGEST = 0.02, 0.5 * np.pi  # step of the integrator, in the same units
 DIVERGENT = 1000.0  # rise of the energy along a trajectory that counts as a divergence
+REDRAWN = 2  # times that a reweighting sample which does not cover the posterior is drawn anew
 SCALINGS = (0.1, 0.4, 1.5)  # sd of the moves of width and couplings together, in the logarithm
 
 
@@ -94,7 +101,7 @@ class Node:
 
     scale: float
     log_weight: float
-    optimum: Optimum
+    optimum: MaximumLikelihood
     frame: Frame
     prior: tuple[np.ndarray, np.ndarray]
 
@@ -156,8 +163,6 @@ def laplace(problem: Pairwise, settings: Settings):
     """Draws of θ (chain, draw, parameter) and of the width (chain, draw), and their evidence."""
     from scipy.linalg import eigh
 
-    from bayesinf.posterior import dataset
-
     found, rng = nodes(problem), settings.generator("laplace")
     if problem.settled is not None:
         found = [averaged(problem, node, rng) for node in found]
@@ -189,7 +194,7 @@ def laplace(problem: Pairwise, settings: Settings):
          "start_excess": excess},
         {"gradient": ("parameter",), "hessian_eigenvalue": ("direction",),
          "start_excess": ("start",)},
-        {"parameter": names(problem)},
+        {"parameter": enumeration.names(problem.sites)},
         sampled=False,
     )  # fmt: skip
     return theta, scale, evidence.merge(dataset({"log_weight": log_p - log_q}))
@@ -233,18 +238,9 @@ def _ends(problem, best, rng):
     return np.array([maximum(problem, best.scale, start).log_density for start in starts])
 
 
-def names(problem: Pairwise) -> list[str]:
-    """Name the parameters, ``h[3]`` and ``J[3, 7]``."""
-    i, j = pairs(problem.sites)
-    couplings = [f"J[{a}, {b}]" for a, b in zip(i, j, strict=True)]
-    return [f"h[{k}]" for k in range(problem.sites)] + couplings
-
-
 def mcmc(problem: Pairwise, settings: Settings):
     """Draws of θ (chain, draw, parameter) and of the width (chain, draw), and their evidence."""
-    from bayesinf.posterior import dataset
-
-    walk = _Walk(problem, nodes(_normal(problem)), settings)
+    walk = _Trajectories(problem, nodes(_normal(problem)), settings)
     for turn in range(settings.tune):
         walk.advance(turn)
     shape = (settings.chains, settings.draws)
@@ -269,7 +265,7 @@ def _normal(problem):
     return other
 
 
-class _Walk:
+class _Trajectories:
     """All chains side by side, each in the coordinates of the normal that is nearest."""
 
     def __init__(self, problem, found, settings):
@@ -407,17 +403,39 @@ class _Walk:
             self.scale, height = np.where(move, scale, self.scale), np.where(move, other, height)
 
 
-def nuts(problem: Pairwise, settings: Settings):
-    """Draws by NUTS on the PyMC model, the reference route, as of ``mcmc``."""
-    from bayesinf.inference import nuts as no_u_turn
-    from bayesinf.models.pairwise.definition import definition
-    from bayesinf.posterior import dataset
+def route(draw: Callable, kind: str) -> Route:
+    """Make a route of what draws from a ``Pairwise``.
 
-    wanted = ["h", "J", "scale"] if problem.prior.inferred else ["h", "J"]
-    model = definition(problem, centred=not problem.prior.local)
-    draws, stats = no_u_turn.sample(model, wanted, settings)
-    theta = enumeration.pack(draws["h"], draws["J"])
-    return theta, draws.get("scale", np.ones(theta.shape[:2])), dataset(stats)
+    It settles first on what sums over states rest on, and afterwards draws a reweighting sample
+    that does not cover the posterior anew, at the mean of the draws.
+
+    Parameters
+    ----------
+    draw : (``Pairwise``, settings) -> θ (chain, draw, parameter), widths (chain, draw), and the
+        evidence that checks ask for.
+    kind : of inference, as of ``Route``.
+    """
+
+    @wraps(draw)
+    def run(problem: BoltzmannMachine, settings: Settings) -> Sample:
+        sums = posing.posed(problem.moments, problem.prior, settings.generator("bank"),
+                            settings.workers, problem.bank)  # fmt: skip
+        theta, scale, evidence = draw(sums, settings)
+        of_sums = sums.evidence(theta)
+        for turn in range(REDRAWN):
+            if posing.covers(of_sums[0]):
+                break
+            sums = posing.redrawn(sums, theta, settings.generator("bank", turn))
+            theta, scale, evidence = draw(sums, settings)
+            of_sums = sums.evidence(theta)
+        evidence = evidence.merge(dataset(*of_sums))
+        return Sample(problem.named(theta, scale), evidence, problem=replace(problem, found=sums))
+
+    return Route(run, kind)
 
 
-ROUTES = {"laplace": (laplace, "laplace"), "mcmc": (mcmc, "mle+mcmc"), "nuts": (nuts, "nuts")}
+ROUTES = {
+    "mcmc": route(mcmc, "mle+mcmc"),
+    "laplace": route(laplace, "laplace"),
+    "nuts": Route(driver.nuts, "nuts"),
+}

@@ -34,7 +34,7 @@ PRECISE = 0.02  # standard error of log Z that is aimed at
 
 
 @dataclass(frozen=True)
-class Sample:
+class SampledStates:
     """States drawn by independent chains.
 
     Parameters
@@ -114,7 +114,7 @@ def sample(
     dynamics: str = "heat bath",
     bias: Bias | None = None,
     workers: int | None = None,
-) -> Sample:
+) -> SampledStates:
     """Draw states by independent Markov chains.
 
         P(s_i | others) = σ(Δ h_i + Δ Σ_j J_ij s_j),   Δ = 2 for ±1, 1 for 0/1
@@ -185,7 +185,7 @@ def sample(
             thin = max(1, int(np.ceil(np.log(REMEMBERED) / np.log(memory)))) if memory > 0 else 1
     kept, flips = walk.advance(draws=-(-count // len(on)), thin=thin)
     inefficiency = _inefficiency(kept[:, :LOOKED_AT], theta)
-    return Sample(
+    return SampledStates(
         states=kept.reshape(-1, sites),
         encoding=encoding,
         thin=thin,
@@ -367,7 +367,7 @@ def feature_covariance(states: np.ndarray, encoding: str, workers: int | None = 
     return result
 
 
-def moment_errors(drawn: Sample) -> np.ndarray:
+def moment_errors(drawn: SampledStates) -> np.ndarray:
     """Sampling errors of the moments of a sample, from how far its chains are apart.
 
         se² = Σ_c (φ_c − φ)² / (C (C − 1))

@@ -26,7 +26,7 @@ from bayesinf.models.pairwise import bank as banks
 from bayesinf.models.pairwise.bank import Banked, Centred
 from bayesinf.models.pairwise.likelihood import Pairwise
 from bayesinf.models.pairwise.optimum import independent, refused
-from bayesinf.models.pairwise.sampling import Bias, Sample, sample
+from bayesinf.models.pairwise.sampling import Bias, SampledStates, sample
 from bayesinf.priors import Normal
 
 CHAINS = 64
@@ -160,7 +160,7 @@ def _fields(delta, encoding):
 class _Weighed:
     """Multicanonical states, and what each weighs in the model: ``weight`` adds up to one."""
 
-    def __init__(self, drawn: Sample, levels: _Levels):
+    def __init__(self, drawn: SampledStates, levels: _Levels):
         self.encoding = drawn.encoding
         self.on = (drawn.states == 1).astype(np.int8)
         self.features = banks.features_of(self.on)

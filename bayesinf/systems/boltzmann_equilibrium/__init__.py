@@ -11,25 +11,51 @@ A site that is on or off is written ±1 or 0/1, and fields and couplings differ 
 result says in its attribute ``encoding`` which it is in.
 """
 
+from bayesinf.models.couplings import held_by_prior
 from bayesinf.systems.boltzmann_equilibrium.calibration import calibration_problem
-from bayesinf.systems.boltzmann_equilibrium.data import read, simulate
-from bayesinf.systems.boltzmann_equilibrium.learning import gradient_ascent, learning_study, newton_ascent
-from bayesinf.systems.boltzmann_equilibrium.model import (
-    affordable,
+from bayesinf.systems.boltzmann_equilibrium.classical import (
     approximations,
+    classical,
     coverage,
-    default_method,
-    draw_bank,
-    fit,
     information,
     maximum_likelihood_fit,
     mean_field,
-    unconstrained,
 )
-from bayesinf.systems.boltzmann_equilibrium.statistics import connected, differences, energies, nulls
+from bayesinf.systems.boltzmann_equilibrium.data import read, simulate
+from bayesinf.systems.boltzmann_equilibrium.learning import (
+    gradient_ascent,
+    learning_study,
+    newton_ascent,
+)
+from bayesinf.systems.boltzmann_equilibrium.model import draw_bank, fit, plan
+from bayesinf.systems.boltzmann_equilibrium.statistics import (
+    connected,
+    differences,
+    energies,
+    nulls,
+)
 from bayesinf.systems.boltzmann_equilibrium.story import story
 
-__all__ = ["affordable", "approximations", "calibration_problem", "connected", "coverage",
-           "default_method", "differences", "draw_bank", "energies", "fit", "gradient_ascent",
-           "information", "learning_study", "maximum_likelihood_fit", "mean_field", "newton_ascent",
-           "nulls", "read", "simulate", "story", "unconstrained"]  # fmt: skip
+__all__ = [
+    "approximations",
+    "calibration_problem",
+    "classical",
+    "connected",
+    "coverage",
+    "differences",
+    "draw_bank",
+    "energies",
+    "fit",
+    "gradient_ascent",
+    "held_by_prior",
+    "information",
+    "learning_study",
+    "maximum_likelihood_fit",
+    "mean_field",
+    "newton_ascent",
+    "nulls",
+    "plan",
+    "read",
+    "simulate",
+    "story",
+]

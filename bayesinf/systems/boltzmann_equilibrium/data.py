@@ -7,14 +7,18 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from bayesinf import data
 from bayesinf.errors import DataError
 from bayesinf.models import binary
+from bayesinf.models.pairwise import enumeration
+from bayesinf.models.problem import Labels
+from bayesinf.posterior import annotated
 from bayesinf.settings import DEFAULT
 
 if TYPE_CHECKING:
     import xarray as xr
 
-WITH_TRUTH = (".npz", ".nc")  # kinds of file that can hold fields and couplings beside states
+TRUTH = ("h", "J")
 
 
 def simulate(
@@ -41,8 +45,8 @@ def simulate(
 
     Returns
     -------
-    a Dataset with ``states`` (sample, site) and the truth, ``h`` (site) and ``J`` (pair) with
-    coordinates i and j; the attribute ``encoding`` says how to read all three.
+    a Dataset with ``states`` (sample, site), whose attribute ``encoding`` says how to read them,
+    and the truth in that encoding, ``truth.h`` (site) and ``truth.J`` (pair).
 
     Raises
     ------
@@ -56,15 +60,14 @@ def simulate(
     width = sites**-0.5 if width is None else width
     h = width * rng.standard_normal(sites)
     J = width * rng.standard_normal(sites * (sites - 1) // 2)
-    return _labelled(draw_states(h, J, encoding, samples, rng), np.arange(sites), encoding, h, J)
+    states = draw_states(h, J, encoding, samples, rng)
+    return _labelled(states, np.arange(sites), encoding, case="simulated population", truth=(h, J))
 
 
 def draw_states(
     h: np.ndarray, J: np.ndarray, encoding: str, samples: int, rng: np.random.Generator
 ) -> np.ndarray:
     """Draw states (sample, site), int8, at fields (site,) and couplings (pair,)."""
-    from bayesinf.models.pairwise import enumeration
-
     theta = enumeration.pack(h, J)
     if h.size > enumeration.LARGEST:
         from bayesinf.models.pairwise import sampling
@@ -107,40 +110,60 @@ def read(
     ------
     DataError : what ``data.raster`` refuses; a single site.
     """
-    from bayesinf import data
-
-    also = ("h", "J") if Path(path).suffix.lower() in WITH_TRUTH else ()
+    names = [lead + name for lead in ("", "truth.") for name in TRUTH]
     raster = data.raster(
-        path, sites=cells, repeats=repeats, encoding=encoding, axes=axes, also=also
+        path, sites=cells, repeats=repeats, encoding=encoding, axes=axes, also=names
     )
     states = raster["states"]
     count, times, sites = states.shape
     if sites < 2:
-        raise DataError("a single site has nothing to be coupled to", source=path,
-                        expected="at least 2 sites, a column each", found=sites,
-                        remedy="choose more with --cells" if cells else None)  # fmt: skip
+        raise DataError(
+            "a single site has nothing to be coupled to",
+            source=path,
+            expected="at least 2 sites, a column each",
+            found=sites,
+            remedy="choose more with --cells" if cells else None,
+        )
     read_as, target = states.attrs["encoding_read"], states.attrs["encoding"]
-    truth = (None, None)
-    found = [raster[name].values for name in also if name in raster]
-    if [array.shape for array in found] == [(sites,), (sites * (sites - 1) // 2,)]:
-        truth = binary.convert(*found, read_as, target)[:2]
-    flat = states.values.reshape(count * times, sites)
-    result = _labelled(flat, raster["site"].values, target, *truth)
+    found = [raster[name].values for name in names if name in raster]
+    known = [array.shape for array in found] == [(sites,), (sites * (sites - 1) // 2,)]
+    result = _labelled(
+        states.values.reshape(count * times, sites),
+        raster["site"].values,
+        target,
+        read_as,
+        case=Path(path).name,
+        truth=binary.convert(*found, read_as, target)[:2] if known else None,
+    )
     return result.assign_coords(
         repeat=("sample", np.repeat(raster["repeat"].values, times)),
         time=("sample", np.tile(raster["time"].values, count)),
-    ).assign_attrs(case=str(raster.attrs["source"]), encoding_read=read_as)
+    )
 
 
-def _labelled(states, sites, encoding, h=None, J=None):
-    import xarray as xr
+def _labelled(states, site, encoding, encoding_read=None, *, case, truth=None):
+    attrs = {"encoding": encoding, "encoding_read": encoding_read or encoding}
+    labels = Labels({"states": ("sample", "site")}, {"site": site})
+    found = labels.group({"states": states}, sampled=False).assign_attrs(case=case)
+    found["states"].attrs |= attrs
+    if truth is None:
+        return found
+    return annotated(found, truth=parameters(site, enumeration.pack(*truth)))
 
-    units = {"units": "1"}
-    found = {"states": (("sample", "site"), states, units | {"encoding": encoding})}
-    coords = {"site": sites}
-    if h is not None:
-        i, j = binary.pairs(len(sites))
-        coords |= {"i": ("pair", sites[i]), "j": ("pair", sites[j])}
-        found |= {"h": ("site", h, units), "J": ("pair", J, units)}
-    attrs = {"encoding": encoding, "encoding_read": encoding, "case": "simulated population"}
-    return xr.Dataset(found, coords, attrs)
+
+def parameters(site: np.ndarray, theta: np.ndarray, **more: np.ndarray) -> xr.Dataset:
+    """Label fields and couplings, and what else there is of each.
+
+    Parameters
+    ----------
+    site : labels of the sites.
+    theta : both, (parameter,).
+    more : name to (parameter,): of ``error`` come ``h_error`` and ``J_error``.
+    """
+    i, j = binary.pairs(len(site))
+    coords = {"site": site, "i": ("pair", site[i]), "j": ("pair", site[j])}
+    arrays, dims = {}, {}
+    for suffix, values in {"": theta, **{f"_{name}": of for name, of in more.items()}}.items():
+        arrays |= dict(zip((f"h{suffix}", f"J{suffix}"), enumeration.unpack(values), strict=True))
+        dims |= {f"h{suffix}": ("site",), f"J{suffix}": ("pair",)}
+    return Labels(dims, coords).group(arrays, sampled=False)

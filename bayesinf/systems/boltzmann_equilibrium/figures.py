@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bayesinf.figures import COLORS, canvas, styled
+from bayesinf.figures import COLORS, canvas, heat_map, interval, key, styled
 from bayesinf.models import binary
 from bayesinf.posterior import noted
 from bayesinf.systems.boltzmann_equilibrium.learning import RATES
@@ -26,16 +26,6 @@ def flat(draws: xr.DataArray) -> np.ndarray:
     return draws.values.reshape(-1, draws.shape[-1])
 
 
-def words(axis, entries, place=(0, 1), step=13):
-    """Write words in the colours of what they stand for, one below the other."""
-    right, top = place[0] > 0.5, place[1] > 0.5
-    for k, (word, color) in enumerate(entries):
-        down = -4 - step * k if top else 4 + step * (len(entries) - 1 - k)
-        axis.annotate(word, place, (-4 if right else 4, down), color=color,
-                      ha="right" if right else "left", va="top" if top else "bottom",
-                      xycoords="axes fraction", textcoords="offset points")  # fmt: skip
-
-
 @styled
 def parameters(posterior: xr.DataTree, likelihood: xr.DataTree | None = None) -> Figure:
     """Draw every coupling and field, and how far they are from the truth, or the classical fit."""
@@ -47,7 +37,7 @@ def parameters(posterior: xr.DataTree, likelihood: xr.DataTree | None = None) ->
         axes.T, {"J": "coupling", "h": "field"}.items(), strict=True
     ):
         draws = flat(posterior["posterior"][name])
-        low, centre, high = np.quantile(draws, [0.025, 0.5, 0.975], axis=0)
+        low, centre, high = interval(draws)
         order = np.argsort(centre if reference is None else reference[name].values)
         place, dense = np.arange(order.size), order.size > MANY
         origin = np.zeros_like(centre) if reference is None else reference[name].values
@@ -76,10 +66,10 @@ def parameters(posterior: xr.DataTree, likelihood: xr.DataTree | None = None) ->
         below.xaxis.get_major_locator().set_params(integer=True)
     called = "" if likelihood is None else likelihood.attrs["classical"]
     axes[1, 0].set_ylabel("− truth" if truth is not None else f"− {called}")
-    entries = [("posterior, 95 % interval", COLORS["posterior"])]
-    entries += [(called, COLORS["classical"])] if classical is not None else []
-    entries += [("truth", COLORS["truth"])] if truth is not None else []
-    words(axes[0, 0], entries)
+    entries = {"posterior, 95 % interval": "posterior"}
+    entries |= {called: "classical"} if classical is not None else {}
+    entries |= {"truth": "truth"} if truth is not None else {}
+    key(axes[0, 0], entries, "upper left")
     fig.align_ylabels()
     return fig
 
@@ -88,29 +78,27 @@ def parameters(posterior: xr.DataTree, likelihood: xr.DataTree | None = None) ->
 def matrices(posterior: xr.DataTree) -> Figure:
     """Draw the coupling matrix, and beside it the true one, or how clear of zero each entry is."""
     group, truth = posterior["posterior"], noted(posterior, "truth")
-    draws = flat(group["J"])
+    draws, sites = flat(group["J"]), group.sizes["site"]
     mean, sd = draws.mean(axis=0), draws.std(axis=0)
-    sites = group.sizes["site"]
-    fig, (left, right) = canvas(1, 2, height=3.5)
-    limit = np.abs(mean).max()
-    other = "posterior mean / sd", mean / np.maximum(sd, 1e-300), 5.0
-    if truth is not None:
-        limit = max(limit, np.abs(truth["J"].values).max())
-        other = "truth", truth["J"].values, limit
-    panels = ((left, "posterior mean", mean, limit), (right, *other))
-    for axis, title, values, top in panels:
-        image = axis.imshow(binary.matrix(values, sites), cmap="PuOr", vmin=-top, vmax=top)
-        axis.set_title(title)
-        labels = group["site"].values
-        ticks = np.arange(0, sites, max(1, -(-sites // 10)))
-        long = sum(len(str(label)) for label in labels[ticks]) > 36
-        axis.set_xticks(ticks, labels[ticks], rotation=90 if long else 0)
-        axis.set_yticks(ticks, labels[ticks])
-        axis.set_xlabel("site")
-        axis.set_ylabel("site")
+    known = () if truth is None else truth["J"].values
+    limit = np.abs([*mean, *known]).max(initial=0.0) or 1.0
+    panels = {"posterior mean": (mean, limit, "J")}
+    if truth is None:
+        panels["posterior mean / sd"] = mean / np.maximum(sd, 1e-300), 5.0, "J / sd"
+    else:
+        panels["truth"] = known, limit, "J"
+    ticks = np.arange(0, sites, max(1, -(-sites // 10)))
+    labels = group["site"].values[ticks]
+    long = sum(len(str(label)) for label in labels) > 36
+    fig, axes = canvas(1, 2, height=3.5)
+    for axis, (title, (values, top, label)) in zip(axes, panels.items(), strict=True):
+        image = heat_map(axis, binary.matrix(values, sites), top)
+        axis.set(title=title, xlabel="site", ylabel="site")
+        axis.set_xticks(ticks, labels, rotation=90 if long else 0)
+        axis.set_yticks(ticks, labels)
         beyond = np.abs(values).max(initial=0.0) > top * (1 + 1e-9)
-        fig.colorbar(image, ax=axis, shrink=0.7, extend="both" if beyond else "neither",
-                     label="J" if top == limit else "J / sd")  # fmt: skip
+        extend = "both" if beyond else "neither"
+        fig.colorbar(image, ax=axis, shrink=0.7, extend=extend, label=label)
     return fig
 
 
@@ -148,7 +136,7 @@ def agreement(posterior: xr.DataTree) -> Figure:
     axes[0, 0].set_ylabel("posterior (× second half, odd)")
     nulls = ("(one half − other) / 2", "(even − odd) / 2")
     entries = zip(nulls, NULLS.values(), strict=True)
-    words(axes[1, 0], [("data − posterior", COLORS["posterior"]), *entries])
+    key(axes[1, 0], [("data − posterior", "posterior"), *entries], "upper left")
     axes[1, 0].set_ylim(0, 1.5 * axes[1, 0].get_ylim()[1])
     return fig
 
@@ -159,7 +147,7 @@ def distributions(posterior: xr.DataTree) -> Figure:
     predicted = flat(posterior["posterior_predictive"]["population"])
     observed, energy = posterior["observed_data"]["population"].values, noted(posterior, "energy")
     edges = energy["edges"].values
-    low, high = np.quantile(predicted, [0.025, 0.975], axis=0)
+    low, _, high = interval(predicted)
     number = np.arange(observed.size)
     seen = np.flatnonzero((observed > 0) | (high > 0))
     last = seen[-1] + 1
@@ -201,9 +189,9 @@ def distributions(posterior: xr.DataTree) -> Figure:
     axes[0, 0].set_ylabel("share of states")
     axes[1, 0].set_ylabel("relative to posterior")
     axes[0, 0].xaxis.get_major_locator().set_params(integer=True)
-    words(axes[0, 1], [("data", COLORS["data"]), ("posterior, 95 %", COLORS["posterior"]),
-                       ("two halves", NULLS["halves"]), ("even and odd", NULLS["even/odd"])],
-          place=(1, 1))  # fmt: skip
+    drawn = {"data": "data", "posterior, 95 %": "posterior"}
+    drawn |= {"two halves": NULLS["halves"], "even and odd": NULLS["even/odd"]}
+    key(axes[0, 1], drawn)
     fig.align_ylabels()
     return fig
 
@@ -239,7 +227,7 @@ def learning(likelihood: xr.DataTree) -> Figure:
     axes[1].set_xlabel("true parameter")
     axes[1].set_title("inferred parameter")
     names = [str(name) for name in found["method"].values]
-    words(axes[1], list(zip(names, colors, strict=True)))
+    key(axes[1], zip(names, colors, strict=True), "upper left")
     sizes = found["size"].values
     for k, color in enumerate(colors):
         error = found["error"].values[k]
@@ -277,5 +265,5 @@ def approximate(likelihood: xr.DataTree) -> Figure:
     left.set_ylabel("J by the quick route")
     right.set_xlabel(f"standard error of J by {called}")
     right.set_ylabel("by pseudo-likelihood")
-    words(left, entries[::-1])
+    key(left, entries[::-1], "upper left")
     return fig

@@ -13,11 +13,11 @@ Besag, J. R. Stat. Soc. D 24, 179 (1975), doi:10.2307/2987782; Aurell & Ekeberg,
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from bayesinf.models import pairwise
 from bayesinf.models.couplings import named
 from bayesinf.settings import Settings
 
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from bayesinf.models.couplings import Prior
     from bayesinf.models.logistic.likelihood import Logistic
+    from bayesinf.models.problem import Route
 
 ATTRS = {"model": "pairwise by pseudo-likelihood", "method": "pseudo-likelihood"}
 
@@ -38,7 +39,7 @@ def conditional(data: xr.Dataset, prior: str | Prior) -> Logistic:
     from bayesinf.models import logistic
     from bayesinf.models.logistic.likelihood import Logistic
 
-    encoding = data.attrs["encoding"]
+    encoding = data["states"].attrs["encoding"]
     prior = named(prior, encoding) if isinstance(prior, str) else prior
     return Logistic(logistic.same_time(data["states"], encoding), prior, symmetric=True,
                     self_coupling=False)  # fmt: skip
@@ -61,17 +62,22 @@ def optimum(data: xr.Dataset, prior: str | Prior = "normal") -> tuple[np.ndarray
     return found.theta[0], np.sqrt(np.sum(inverse**2, axis=0))
 
 
-def route(data: xr.Dataset, prior: str | Prior) -> Callable:
-    """Return what ``pairwise.fit`` calls for draws: those of the conditional's Laplace fit.
+def draw(data: xr.Dataset, prior: str | Prior, settings: Settings):
+    """Draw θ (chain, draw, parameter) and widths (chain, draw) by Laplace, with their evidence."""
+    from bayesinf.models.logistic import routes
+
+    theta, scale, evidence = routes.laplace(conditional(data, prior), settings)
+    return theta[..., 0, :], scale, evidence
+
+
+def route(data: xr.Dataset, prior: str | Prior) -> Route:
+    """Return a route of the pairwise family whose draws are those of the pseudo-likelihood.
 
     Everything else in the fit, the log likelihood and the replicas, is then that of the joint
     distribution at these draws.
     """
 
-    def draw(_, settings: Settings):
-        from bayesinf.models.logistic import routes
+    def of_conditionals(_, settings):
+        return draw(data, prior, settings)
 
-        theta, scale, evidence = routes.laplace(conditional(data, prior), settings)
-        return theta[..., 0, :], scale, evidence
-
-    return draw
+    return pairwise.route(of_conditionals, "laplace")

@@ -14,7 +14,7 @@ import numpy as np
 
 from bayesinf.models import binary
 from bayesinf.models.pairwise import enumeration
-from bayesinf.posterior import noted
+from bayesinf.posterior import dataset, noted
 from bayesinf.settings import Settings
 
 if TYPE_CHECKING:
@@ -95,9 +95,7 @@ def nulls(data: xr.Dataset, observed: xr.Dataset) -> xr.Dataset:
     -------
     a Dataset with the moments of ``observed``, (part, ...).
     """
-    from bayesinf.posterior import dataset
-
-    states, encoding = data["states"].values, data.attrs["encoding"]
+    states, encoding = data["states"].values, data["states"].attrs["encoding"]
     positions = triple_positions(observed) if observed.sizes.get("triple") else None
     pieces = parts(data)
     found: dict[str, list] = {name: [] for name in MOMENTS}
@@ -145,9 +143,7 @@ def energies(
     ``predicted`` (quantity, bin) for the mean and the 2.5 and 97.5 % quantiles of the replicas, and
     the number of states in a replica, ``replicated``.
     """
-    from bayesinf.posterior import dataset
-
-    encoding, states = data.attrs["encoding"], data["states"].values
+    encoding, states = data["states"].attrs["encoding"], data["states"].values
     draws = posterior["posterior"]
     theta = enumeration.pack(draws["h"].values, draws["J"].values)
     theta = theta.reshape(-1, theta.shape[-1])

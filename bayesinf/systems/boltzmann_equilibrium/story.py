@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bayesinf.figures import predictive_statistics, prior_posterior
+from bayesinf.figures import interval, predictive_statistics
 from bayesinf.models import binary
-from bayesinf.posterior import element_names, noted
-from bayesinf.report import Picture, Section, Story, Table, interval, number
+from bayesinf.models.couplings import HELD, held_by_prior
+from bayesinf.posterior import element_names, noted, true_values
+from bayesinf.report import Picture, Section, Story, Table, estimates, number, sections
 from bayesinf.systems.boltzmann_equilibrium import figures
 from bayesinf.systems.boltzmann_equilibrium.figures import flat
 from bayesinf.systems.boltzmann_equilibrium.learning import ITERATIONS, SITES
-from bayesinf.systems.boltzmann_equilibrium.model import unconstrained
 from bayesinf.systems.boltzmann_equilibrium.statistics import CONNECTED, differences
 
 if TYPE_CHECKING:
@@ -36,54 +36,68 @@ def story(fits: Mapping[str, xr.DataTree]) -> Story:
     """
     best, classical = fits["posterior"], fits["mle"]
     sites, samples = best["posterior"].sizes["site"], _samples(best)
-    known = noted(best, "truth") is not None
     return Story(
         title="Couplings of a population in equilibrium",
         question=f"Which fields and couplings do {_grouped(samples)} states of {sites} sites "
         f"({best.attrs['case']}) speak for, and is a model of pairs enough?",
         answer=Section(
-            "Every coupling, every field",
-            tuple(answer(best)),
-            (
-                Picture(
-                    "parameters",
-                    figures.parameters(best, classical),
-                    "How strong, and how sure? Median and 95 % interval of each coupling (left) "
-                    "and each field "
-                    f"(right), with the {classical.attrs['classical']} (open circles)"
-                    + (" and the truth (steps). Below: the same, the truth subtracted; intervals "
-                       "should hold the line." if known else
-                       ". Below: the same, less that; a posterior off the line was moved by the "
-                       "prior, or its likelihood is skewed."),
-                    "Couplings and fields in order of size, with intervals.",
-                ),
-                Picture(
-                    "matrices",
-                    figures.matrices(best),
-                    "Who is coupled to whom? Left: the posterior mean of each coupling. Right: "
-                    + ("the truth, on the same scale." if known else
-                       "the same in units of its posterior sd: beyond ±2 it is clear of zero, and "
-                       "the darkest are so by 5 and more."),
-                    "The matrix of couplings as colours.",
-                ),
-            ),
+            "Every coupling, every field", tuple(answer(best)), tuple(_pictures(best, classical))
         ),
         numbers=Section(
             "Entropy, fields and couplings",
             tuple(_entropy_words(classical)),
-            (),
-            (Table(_entropies(classical), "Entropies and log Z."),
-             Table(_table(best, classical, "h"), _table_caption(best, "h")),
-             Table(_table(best, classical, "J"), _table_caption(best, "J"))),
+            tables=(
+                _entropies(classical),
+                _parameters(best, classical, "h"),
+                _parameters(best, classical, "J"),
+            ),
         ),
         predictive=_predictive(best),
         classical=_classical(best, classical),
         priors=_priors(best),
         extra=tuple(_bank(best)),
-    )  # fmt: skip
+    )
+
+
+def _pictures(best, classical):
+    known = noted(best, "truth") is not None
+    below = (
+        ". Below: the same, less that; a posterior off the line was moved by the prior, or its "
+        "likelihood is skewed."
+    )
+    right = (
+        "the same in units of its posterior sd: beyond ±2 it is clear of zero, and the darkest are "
+        "so by 5 and more."
+    )
+    if known:
+        below = (
+            " and the truth (steps). Below: the same, the truth subtracted; intervals should hold "
+            "the line."
+        )
+        right = "the truth, on the same scale."
+    yield Picture(
+        "parameters",
+        figures.parameters(best, classical),
+        "How strong, and how sure? Median and 95 % interval of each coupling (left) and each field "
+        f"(right), with the {classical.attrs['classical']} (open circles){below}",
+        "Couplings and fields in order of size, with intervals.",
+    )
+    yield Picture(
+        "matrices",
+        figures.matrices(best),
+        f"Who is coupled to whom? Left: the posterior mean of each coupling. Right: {right}",
+        "The matrix of couplings as colours.",
+    )
 
 
 # Words and numbers
+
+
+def _table_of(rows, name, caption):
+    """A table of these rows: name of a row to its cells, by column."""
+    import pandas as pd
+
+    return Table(pd.DataFrame.from_dict(rows, orient="index").rename_axis(name), caption)
 
 
 def _grouped(count):
@@ -106,14 +120,16 @@ def _listed(names):
 
 def _pairs(fit, which):
     group = fit["posterior"]
-    return [f"({i}, {j})" for i, j in zip(group["i"].values[which], group["j"].values[which],
-                                          strict=True)]  # fmt: skip
+    return [
+        f"({i}, {j})"
+        for i, j in zip(group["i"].values[which], group["j"].values[which], strict=True)
+    ]
 
 
 def answer(fit: xr.DataTree) -> Iterator[str]:
     """Say in words what a posterior answers, and what is to be known of its data."""
     draws = flat(fit["posterior"]["J"])
-    low, high = np.quantile(draws, [0.025, 0.975], axis=0)
+    low, _, high = interval(draws)
     clear, positive = (low > 0) | (high < 0), low > 0
     encoding, read_as = fit.attrs["encoding"], fit.attrs["encoding_read"]
     said = "" if encoding == read_as else f" (the data were written in {read_as})"
@@ -124,14 +140,17 @@ def answer(fit: xr.DataTree) -> Iterator[str]:
     )
     truth = noted(fit, "truth")
     if truth is not None:
-        inside = [(np.quantile(d, 0.025, axis=0) < t) & (t < np.quantile(d, 0.975, axis=0))
-                  for d, t in ((draws, truth["J"].values),
-                               (flat(fit["posterior"]["h"]), truth["h"].values))]  # fmt: skip
-        inside = np.concatenate(inside)
-        yield (f"The truth is known here: {inside.sum()} of {inside.size} true values lie within "
-               f"their 95 % intervals, {0.95 * inside.size:.0f} are expected to.")  # fmt: skip
+        own = interval(np.concatenate([flat(fit["posterior"]["h"]), draws], axis=1))
+        true = np.concatenate([truth["h"].values, truth["J"].values])
+        inside = (own[0] < true) & (true < own[2])
+        yield (
+            f"The truth is known here: {inside.sum()} of {inside.size} true values lie within "
+            f"their 95 % intervals, {0.95 * inside.size:.0f} are expected to."
+        )
     yield _enough(fit)
-    if fit.attrs.get("method") == "pseudo-likelihood":
+    if fit.attrs.get("plan"):
+        yield f"By the size of the data: {fit.attrs['plan']}."
+    if fit.attrs["method"] == "pseudo-likelihood":
         yield (
             "These intervals come from the pseudo-likelihood, the product of the conditional "
             "probabilities of each site, and not from the likelihood. It counts each pair twice "
@@ -165,19 +184,27 @@ def _cells(fit):
     for word, at in (("never", constant & (mean <= 0)), ("always", constant & (mean > 0))):
         names = fit["posterior"]["site"].values[at]
         if names.size:
-            yield (f"Cell {_listed(names)} {word} fires: beyond that its field and its couplings "
-                   "are what the prior says.")  # fmt: skip
+            yield (
+                f"Cell {_listed(names)} {word} fires: beyond that its field and its couplings "
+                "are what the prior says."
+            )
     if cells["identical"].any():
-        yield (f"Cells {_listed(_pairs(fit, cells['identical'].values))} are identical, or exact "
-               "opposites: their coupling is as large as the prior lets it be.")  # fmt: skip
+        yield (
+            f"Cells {_listed(_pairs(fit, cells['identical'].values))} are identical, or exact "
+            "opposites: their coupling is as large as the prior lets it be."
+        )
     count = mean.size * (mean.size + 1) // 2
     if _samples(fit) < count:
-        yield (f"There are fewer states ({_samples(fit)}) than parameters ({count}): the prior "
-               "has its say.")  # fmt: skip
-    bare = unconstrained(fit)
+        yield (
+            f"There are fewer states ({_samples(fit)}) than parameters ({count}): the prior "
+            "has its say."
+        )
+    bare = held_by_prior(fit)
     if bare.any():
-        yield (f"The data do not constrain {bare.sum()} of {bare.size} couplings, whose posterior "
-               f"is hardly narrower than the prior: {_listed(_pairs(fit, bare))}.")  # fmt: skip
+        yield (
+            f"The data do not constrain {bare.sum()} of {bare.size} couplings, whose posterior "
+            f"is hardly narrower than the prior: {_listed(_pairs(fit, bare))}."
+        )
 
 
 def _entropy_words(classical):
@@ -202,71 +229,57 @@ def _entropy_words(classical):
 
 
 def _entropies(classical):
-    import pandas as pd
-
     found, encoding = noted(classical, "information"), classical.attrs["encoding"]
-    other = next(name for name in binary.ENCODINGS if name != encoding)
-    value = lambda name: f"{float(found[name]):.6f}".replace("-", "−")
     exact, error = "H_data" in found, float(found["log_z_error"])
-    how = "sum over all states" if exact else f"annealed importance sampling, ± {error:.2g}"
     called = classical.attrs["classical"]
-    H2_error = f", ± {float(found['H2_sd']):.2g} by sampling" if exact else (
-        f", ± {error / np.log(2):.2g} from log Z")  # fmt: skip
-    rows = {
-        "H1, independent sites": (value("H1"), "bit", "means of the data"),
-        "H2, model of pairs": (value("H2"), "bit", f"{called}{H2_error}"),
-    }
+    how = "sum over all states" if exact else f"annealed importance sampling, ± {error:.2g}"
+    H2_error = f"± {error / np.log(2):.2g} from log Z"
     if exact:
-        rows |= {
-            "H, data": (value("H_data"), "bit", "shares of the states"),
-            "H, data, corrected": (value("H_data_corrected"), "bit", "Miller and Madow"),
-        }
-    rows |= {
-        f"log Z ({encoding})": (value("log_z"), "", f"{called}, {how}"),
-        f"log Z ({other})": (value("log_z_converted"), "", "converted exactly"),
+        H2_error = f"± {float(found['H2_sd']):.2g} by sampling"
+    rows = {
+        "H1, independent sites": ("H1", "bit", "means of the data"),
+        "H2, model of pairs": ("H2", "bit", f"{called}, {H2_error}"),
+        "H, data": ("H_data", "bit", "shares of the states"),
+        "H, data, corrected": ("H_data_corrected", "bit", "Miller and Madow"),
+        f"log Z ({encoding})": ("log_z", "", f"{called}, {how}"),
+        f"log Z ({_other(encoding)})": ("log_z_converted", "", "converted exactly"),
     }
-    columns = ["value", "unit", "how"]
-    return pd.DataFrame.from_dict(rows, orient="index", columns=columns).rename_axis("quantity")
+    cells = {
+        label: {"value": f"{float(found[name]):.6f}".replace("-", "−"), "unit": unit, "how": how}
+        for label, (name, unit, how) in rows.items()
+        if name in found
+    }
+    return _table_of(cells, "quantity", "Entropies and log Z.")
 
 
-def _table(best, classical, name):
+def _other(encoding):
+    return next(name for name in binary.ENCODINGS if name != encoding)
+
+
+def _parameters(best, classical, name):
     """Fields, or the couplings that stand clearest of zero, in both encodings."""
-    import pandas as pd
-
     group, encoding = best["posterior"], best.attrs["encoding"]
-    other = next(one for one in binary.ENCODINGS if one != encoding)
+    other, what = _other(encoding), "fields" if name == "h" else "couplings"
     h, J = flat(group["h"]), flat(group["J"])
-    own, converted = (h, J)[name == "J"], binary.convert(h, J, encoding, other)[name == "J"]
-    likely, truth = noted(classical, "classical"), noted(best, "truth")
-    labels = list(element_names(group[name]))
-    order = np.argsort(-np.abs(own.mean(axis=0)) / (own.std(axis=0) + 1e-300), kind="stable")
-    order = order[:SHOWN] if name == "J" or own.shape[1] > SHOWN else np.arange(own.shape[1])
-    rows = {}
-    for k in order:
-        mean, sd = own[:, k].mean(), own[:, k].std()
-        rows[labels[k]] = {
-            "mean ± sd": number(mean, sd),
-            "95 % interval": interval(*np.quantile(own[:, k], [0.025, 0.975]), sd),
-            "classical": number(float(likely[name][k]), float(likely[f"{name}_error"][k])),
-            f"in {other}": number(converted[:, k].mean(), converted[:, k].std()),
-        }
-        if truth is not None:
-            rows[labels[k]]["truth"] = f"{float(truth[name][k]):.4f}".replace("-", "−")
-    return pd.DataFrame.from_dict(rows, orient="index").rename_axis(
-        "field" if name == "h" else "coupling"
-    )
-
-
-def _table_caption(best, name):
-    group, encoding = best["posterior"], best.attrs["encoding"]
-    other = next(one for one in binary.ENCODINGS if one != encoding)
-    what = "fields" if name == "h" else "couplings"
-    count = group[name].shape[-1]
-    shown = f"The {SHOWN} {what} of {count} that stand clearest of zero" if count > SHOWN else (
-        f"The {what}")  # fmt: skip
+    converted = dict(zip("hJ", binary.convert(h, J, encoding, other), strict=False))[name]
+    own, likely = {"h": h, "J": J}[name], noted(classical, "classical")
+    labels = np.array(list(element_names(group[name])))
+    order, count = np.arange(labels.size), labels.size
+    if name == "J" or count > SHOWN:
+        clear = np.abs(own.mean(axis=0)) / (own.std(axis=0) + 1e-300)
+        order = np.argsort(-clear, kind="stable")[:SHOWN]
+    frame = estimates(best, list(labels[order]), true_values(best) or None)
+    error = likely[f"{name}_error"].values[order]
+    frame["classical"] = list(map(number, likely[name].values[order], error))
+    means, sds = converted.mean(axis=0)[order], converted.std(axis=0)[order]
+    frame[f"in {other}"] = list(map(number, means, sds))
+    shown = f"{SHOWN} {what} of {count} that stand clearest of zero" if count > SHOWN else what
     rule = "J′ = 4 J, h′ = 2 h − 2 Σ J" if encoding == "±1" else "J′ = J / 4, h′ = h / 2 + Σ J / 4"
-    return (f"{shown} in the encoding {encoding}: posterior, classical estimate ± standard error, "
-            f"and the posterior converted to {other} ({rule}).")  # fmt: skip
+    return Table(
+        frame.rename_axis(what[:-1]),
+        f"The {shown} in the encoding {encoding}: posterior, classical estimate ± standard error, "
+        f"and the posterior converted to {other} ({rule}).",
+    )
 
 
 # The data under the posterior
@@ -276,24 +289,24 @@ def _sizes(fit):
     """Root mean squares of misfit, replicas, halves, even/odd of each statistic."""
     rms = lambda values: float(np.sqrt(np.mean(values**2)))
     kinds = ("misfit", "replica", "halves", "even/odd")
-    return {name: [rms(entry[kind]) for kind in kinds]
-            for name, entry in differences(fit).items()}  # fmt: skip
+    return {name: [rms(entry[kind]) for kind in kinds] for name, entry in differences(fit).items()}
 
 
 def _predictive(fit):
-    import pandas as pd
-
     called = CONNECTED | {"population": "P(K)"}
-    rows = {called[name]: [_rounded(value) for value in sizes]
-            for name, sizes in _sizes(fit).items()}  # fmt: skip
-    columns = ["data − posterior", "one replica", "halves", "even / odd"]
-    sizes = pd.DataFrame.from_dict(rows, orient="index", columns=columns).rename_axis("statistic")
+    columns = ("data − posterior", "one replica", "halves", "even / odd")
+    rows = {
+        called[name]: dict(zip(columns, map(_rounded, sizes), strict=True))
+        for name, sizes in _sizes(fit).items()
+    }
     silent = differences(fit)["population"]
     replica = number(float(silent["model"][0]), float(silent["replica"][0]))
     share = lambda p, samples: number(float(p), float(np.sqrt(p * (1 - p) / samples)))
     silence = {"data": share(silent["data"][0], _samples(fit)), "posterior": replica}
-    silence |= {name: share(silent["parts"][k][0], _samples(fit) / 2)
-                for k, name in enumerate(("first half", "second half", "even", "odd"))}  # fmt: skip
+    silence |= {
+        name: share(silent["parts"][k][0], _samples(fit) / 2)
+        for k, name in enumerate(("first half", "second half", "even", "odd"))
+    }
     energy = noted(fit, "energy")
     size = int(energy["replicated"])
     short = f" (replicas of {_grouped(size)} states)" if size < _samples(fit) else ""
@@ -338,24 +351,46 @@ def _predictive(fit):
             ),
         ),
         (
-            Table(sizes, "Differences, root mean square. One replica: how much a data set that the "
-                  "model brings about would differ from the posterior mean. Halves, even / odd: "
-                  "half of their difference, which is what sampling makes of all the data."),
-            Table(pd.DataFrame([silence], index=["P(silence)"]).rename_axis(""),
-                  "Share of the states in which no site is on, ± the sampling error of independent "
-                  "states."),
+            _table_of(
+                rows,
+                "statistic",
+                "Differences, root mean square. One replica: how much a data set that the model "
+                "brings about would differ from the posterior mean. Halves, even / odd: half of "
+                "their difference, which is what sampling makes of all the data.",
+            ),
+            _table_of(
+                {"P(silence)": silence},
+                "",
+                "Share of the states in which no site is on, ± the sampling error of independent "
+                "states.",
+            ),
         ),
-    )  # fmt: skip
+    )
 
 
 # The classical answer
 
 
 def _classical(best, classical):
-    found = noted(classical, "classical")
-    mean = flat(best["posterior"]["J"]).mean(axis=0)
-    sd = flat(best["posterior"]["J"]).std(axis=0)
-    away = np.abs(found["J"].values - mean) / sd
+    parts = [
+        _optimum_told(best, classical),
+        _quick_told(classical),
+        _coverage_told(noted(classical, "coverage")),
+        _learning_told(classical),
+    ]
+    words, pictures, tables = (
+        tuple(one for part in kind for one in part) for kind in zip(*parts, strict=True)
+    )
+    return Section("Maximum likelihood, and quicker than that", words, pictures, tables)
+
+
+NOTHING = (), (), ()  # paragraphs, pictures, tables
+
+
+def _optimum_told(best, classical):
+    """Say how far the classical answer is from the posterior, and how good an optimum it is."""
+    found, J = noted(classical, "classical"), flat(best["posterior"]["J"])
+    away = np.abs(found["J"].values - J.mean(axis=0)) / J.std(axis=0)
     called = classical.attrs["classical"]
     how = (
         "Newton's method matches all means and pair moments"
@@ -363,82 +398,98 @@ def _classical(best, classical):
         else "The likelihood has no maximum here, since a cell never changes or two cells never "
         "show one of their four combinations; the prior Normal holds what they leave open"
     )
-    text = [
+    words = [
         f"{how}. The {called} lies {np.median(away):.2g} posterior sd from the posterior mean in "
         f"the median coupling, {away.max():.2g} at most. Its file mle.nc holds the normal "
         "approximation with the Fisher information."
     ]
     if "h_residual" in found:
         off = np.concatenate([found["h_residual"].values, found["J_residual"].values])
-        text.append(
+        words.append(
             f"States drawn afresh there, which no fit has seen, match all {_grouped(off.size)} "
             f"means and pair moments to {np.abs(off).max():.2g} standard errors of the data; rms "
             f"{np.sqrt(np.mean(off**2)):.2g}, where their own sampling error makes "
             f"{float(found['residual_error']):.2g}."
         )
-    pictures, tables = [], []
-    quick = noted(classical, "approximate")
-    if quick is not None:
-        import pandas as pd
+    return words, (), ()
 
-        shrink = quick["J_sd"].values[0] / found["J_error"].values
-        text.append(
-            "Two quick routes beside it. The pseudo-likelihood asks of each site what it does "
-            "given all others; it is not the likelihood, and claims standard errors "
-            f"{np.median(shrink):.2f} times those of {called} (median). Mean field reads "
-            "couplings off the inverse of the covariance and has no error at all."
-        )
-        rms = np.sqrt(np.mean((quick["J"].values - found["J"].values) ** 2, axis=1))
-        rows = {name: {f"rms difference to {called}": _rounded(value)}
-                for name, value in zip(quick["approximation"].values.tolist(), rms, strict=True)
-                if np.isfinite(value)}  # fmt: skip
-        tables.append(Table(pd.DataFrame.from_dict(rows, orient="index").rename_axis("route"),
-                            "How far the couplings of the quick routes are off."))  # fmt: skip
-        pictures.append(
-            Picture(
-                "approximate",
-                figures.approximate(classical),
-                "What do quick routes cost? Left: couplings by them against "
-                f"{called}. Right: the standard errors that the pseudo-likelihood claims against "
-                "those of the likelihood. On the line they would agree.",
-                "Scatter of couplings and of their errors.",
-            )
-        )
-    covered = noted(classical, "coverage")
-    if covered is not None:
-        replicas = covered.sizes["replica"]
-        text.append(
-            "Whether such errors can be trusted was measured: of "
-            f"{replicas} data sets of this size, simulated at the optimum, 95 % intervals by the "
-            f"likelihood hold {_share(covered, 'likelihood', 0.95)} of the true parameters, by the "
-            f"pseudo-likelihood {_share(covered, 'pseudo-likelihood', 0.95)}."
-        )
-        tables.append(
-            Table(
-                _coverage(covered),
-                "Share of true parameters within their intervals, "
-                f"over {replicas} simulated data sets; it should be what is claimed.",
-            )
-        )
-    if (study := noted(classical, "learning")) is not None:
-        text.append(_learning_words(study))
-        pictures.append(
-            Picture(
-                "learning",
-                figures.learning(classical),
-                "How long, and how much data, does learning take? "
-                f"{SITES} simulated sites by gradient ascent of three rates (colours) and by "
-                "Newton's method (black). Left: how far the log likelihood of a state is from "
-                "its top; below the dashed line the truth itself would be no better. Middle: where "
-                f"each is after {ITERATIONS} steps. Right: error against the number of states, and "
-                "what the Fisher information expects (line).",
-                "Learning curves, inferred against true parameters, and error against data size.",
-            )
-        )
-        tables.append(Table(_exponents(study), "Exponent of error ∝ M^exponent, ± standard error; "
-                            "1/√M is −0.5."))  # fmt: skip
-    return Section("Maximum likelihood, and quicker than that", tuple(text), tuple(pictures),
-                   tuple(tables))  # fmt: skip
+
+def _quick_told(classical):
+    """Say what the pseudo-likelihood and mean field cost."""
+    quick, found = noted(classical, "approximate"), noted(classical, "classical")
+    if quick is None:
+        return NOTHING
+    called = classical.attrs["classical"]
+    shrink = np.median(quick["J_sd"].values[0] / found["J_error"].values)
+    rms = np.sqrt(np.mean((quick["J"].values - found["J"].values) ** 2, axis=1))
+    rows = {
+        name: {f"rms difference to {called}": _rounded(value)}
+        for name, value in zip(quick["approximation"].values.tolist(), rms, strict=True)
+        if np.isfinite(value)
+    }
+    words = (
+        "Two quick routes beside it. The pseudo-likelihood asks of each site what it does given "
+        "all others; it is not the likelihood, and claims standard errors "
+        f"{shrink:.2f} times those of {called} (median). Mean field reads couplings off the "
+        "inverse of the covariance and has no error at all."
+    )
+    picture = Picture(
+        "approximate",
+        figures.approximate(classical),
+        f"What do quick routes cost? Left: couplings by them against {called}. Right: the standard "
+        "errors that the pseudo-likelihood claims against those of the likelihood. On the line "
+        "they would agree.",
+        "Scatter of couplings and of their errors.",
+    )
+    said = "How far the couplings of the quick routes are off."
+    return [words], [picture], [_table_of(rows, "route", said)]
+
+
+def _coverage_told(covered):
+    """Say how often intervals of both routes hold the truth."""
+    if covered is None:
+        return NOTHING
+    replicas, levels = covered.sizes["replica"], covered["level"].values.tolist()
+    rows = {
+        route: {f"claimed {100 * level:.0f} %": _share(covered, route, level) for level in levels}
+        for route in covered["route"].values.tolist()
+    }
+    words = (
+        f"Whether such errors can be trusted was measured: of {replicas} data sets of this size, "
+        "simulated at the optimum, 95 % intervals by the likelihood hold "
+        f"{_share(covered, 'likelihood', 0.95)} of the true parameters, by the pseudo-likelihood "
+        f"{_share(covered, 'pseudo-likelihood', 0.95)}."
+    )
+    said = (
+        f"Share of true parameters within their intervals, over {replicas} simulated data sets; "
+        "it should be what is claimed."
+    )
+    return [words], (), [_table_of(rows, "intervals by", said)]
+
+
+def _learning_told(classical):
+    """Say how long gradient ascent takes, and what more data bring."""
+    study = noted(classical, "learning")
+    if study is None:
+        return NOTHING
+    picture = Picture(
+        "learning",
+        figures.learning(classical),
+        f"How long, and how much data, does learning take? {SITES} simulated sites by gradient "
+        "ascent of three rates (colours) and by Newton's method (black). Left: how far the log "
+        "likelihood of a state is from its top; below the dashed line the truth itself would be no "
+        f"better. Middle: where each is after {ITERATIONS} steps. Right: error against the number "
+        "of states, and what the Fisher information expects (line).",
+        "Learning curves, inferred against true parameters, and error against data size.",
+    )
+    rms = study["error"].mean("repeat")[:, -1].values
+    slopes = zip(study["exponent"].values, study["exponent_se"].values, rms, strict=True)
+    rows = {
+        str(name): {"exponent": number(*found[:2]), "error at the largest M": _rounded(found[2])}
+        for name, found in zip(study["method"].values, slopes, strict=True)
+    }
+    said = "Exponent of error ∝ M^exponent, ± standard error; 1/√M is −0.5."
+    return [_learning_words(study)], [picture], [_table_of(rows, "method", said)]
 
 
 def _share(covered, route, level):
@@ -446,23 +497,18 @@ def _share(covered, route, level):
     return f"{100 * inside.mean():.1f} ± {100 * inside.std() / np.sqrt(inside.size):.1f} %"
 
 
-def _coverage(covered):
-    import pandas as pd
-
-    levels = covered["level"].values.tolist()
-    rows = {route: {f"claimed {level:.0%}".replace("%", " %"): _share(covered, route, level)
-                    for level in levels} for route in covered["route"].values.tolist()}  # fmt: skip
-    return pd.DataFrame.from_dict(rows, orient="index").rename_axis("intervals by")
-
-
 def _learning_words(study):
     count, samples = study.sizes["parameter"], int(study["size"][-1])
     top, level = float(study["newton"][-1]), count / (2 * samples)
     steps = lambda line: int(np.argmax(top - line < level)) if (top - line < level).any() else None
-    found = {f"η = {rate:g}": steps(study["log_likelihood"].sel(rate=rate).values)
-             for rate in study["rate"].values}  # fmt: skip
-    said = [f"{n} steps with {name}" if n is not None else f"more than {ITERATIONS} with {name}"
-            for name, n in found.items()]  # fmt: skip
+    found = {
+        f"η = {rate:g}": steps(study["log_likelihood"].sel(rate=rate).values)
+        for rate in study["rate"].values
+    }
+    said = [
+        f"{n} steps with {name}" if n is not None else f"more than {ITERATIONS} with {name}"
+        for name, n in found.items()
+    ]
     return (
         f"The classical way is gradient ascent of a fixed rate. On {_grouped(samples)} simulated "
         f"states of {SITES} sites, to come as near to the top as the data can tell takes "
@@ -471,55 +517,18 @@ def _learning_words(study):
     )
 
 
-def _exponents(study):
-    import pandas as pd
-
-    rows = {
-        str(name): {"exponent": number(float(slope), float(error)),
-                    "error at the largest M": _rounded(rms)}
-        for name, slope, error, rms in zip(
-            study["method"].values, study["exponent"], study["exponent_se"],
-            study["error"].mean("repeat")[:, -1], strict=True)
-    }  # fmt: skip
-    return pd.DataFrame.from_dict(rows, orient="index").rename_axis("method")
-
-
 # Priors
 
 
 def _priors(fit):
-    import pandas as pd
-
-    group = fit["posterior"]
-    J = flat(group["J"])
-    inferred = "scale" in group
-    strongest = np.argsort(-np.abs(J.mean(axis=0)) / (J.std(axis=0) + 1e-300))[: 2 - inferred]
-    labels = list(element_names(group["J"]))
-    shown = [*(["scale"] if inferred else []), next(iter(element_names(group["h"])))]
-    shown += [labels[k] for k in strongest]
-    bare = unconstrained(fit)
+    bare = held_by_prior(fit)
     said = f"{bare.sum()} of {bare.size} couplings" if bare.any() else "No coupling"
-    names = {"h": "field", "J": "coupling", "scale": "their width"}
-    priors = [line.split(" ~ ", 1) for line in json.loads(fit.attrs["prior"])]
-    table = pd.DataFrame({"prior": [rest for _, rest in priors]},
-                         [names.get(name, name) for name, _ in priors])  # fmt: skip
-    return Section(
-        "What was believed before",
-        (f"All priors are proper, and stated in the encoding {fit.attrs['encoding']}. {said} "
-         f"{'keep' if bare.sum() > 1 else 'keeps'} a posterior that is hardly narrower than the "
-         "prior (sd above 0.8 of it).",),
-        (
-            Picture(
-                "prior_posterior",
-                prior_posterior(fit, shown),
-                "What do the data add? Prior (grey, flat where it is wide) and posterior (blue) of "
-                + ("the couplings' width, of one field and of the coupling that stands" if inferred
-                   else "one field and of the two couplings that stand") + " clearest of zero.",
-                "Densities of prior and posterior.",
-            ),
-        ),
-        (Table(table.rename_axis("parameter"), "Prior of each kind of parameter."),),
-    )  # fmt: skip
+    words = (
+        f"All priors are proper, and stated in the encoding {fit.attrs['encoding']}. {said} "
+        f"{'keep' if bare.sum() > 1 else 'keeps'} a posterior that is hardly narrower than the "
+        f"prior (half of its central 68 % at least {HELD} of the prior's)."
+    )
+    return replace(sections.priors({"posterior": fit}), paragraphs=(words,))
 
 
 # Beyond enumeration

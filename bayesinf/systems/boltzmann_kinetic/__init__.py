@@ -13,23 +13,26 @@ after 150 steps of gradient descent, worth? ``story`` answers them.
 """
 
 from bayesinf.systems.boltzmann_kinetic.calibration import calibration_problem
-from bayesinf.systems.boltzmann_kinetic.classical import classical
+from bayesinf.systems.boltzmann_kinetic.classical import classical, with_classical
+from bayesinf.systems.boltzmann_kinetic.comparison import better, compared, reproduce
 from bayesinf.systems.boltzmann_kinetic.data import evolve, read, simulate
-from bayesinf.systems.boltzmann_kinetic.judgement import better, compare, judged, reproduce, split, verdicts
-from bayesinf.systems.boltzmann_kinetic.process import (
-    at_width,
-    fit,
-    held_by_prior,
-    large,
-    plan,
-    refitted,
-    remarks,
-    transitions,
-)
-from bayesinf.systems.boltzmann_kinetic.statistics import Statistics, Sums, blocks, held_out
+from bayesinf.systems.boltzmann_kinetic.model import fit, fit_both, plan, split, transitions
 from bayesinf.systems.boltzmann_kinetic.story import story
 
-__all__ = ["Statistics", "Sums", "at_width", "better", "blocks", "calibration_problem",
-           "classical", "compare", "evolve", "fit", "held_by_prior", "held_out", "judged", "large",
-           "plan", "read", "refitted", "remarks", "reproduce", "simulate", "split",
-           "story", "transitions", "verdicts"]  # fmt: skip
+__all__ = [
+    "better",
+    "calibration_problem",
+    "classical",
+    "compared",
+    "evolve",
+    "fit",
+    "fit_both",
+    "plan",
+    "read",
+    "reproduce",
+    "simulate",
+    "split",
+    "story",
+    "transitions",
+    "with_classical",
+]

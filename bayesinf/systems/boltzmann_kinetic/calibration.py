@@ -13,7 +13,7 @@ from bayesinf.models.couplings import Prior
 from bayesinf.priors import LogNormal, Normal
 from bayesinf.settings import Settings
 from bayesinf.systems.boltzmann_kinetic.data import evolve
-from bayesinf.systems.boltzmann_kinetic.process import fit, transitions
+from bayesinf.systems.boltzmann_kinetic.model import fit, transitions
 
 if TYPE_CHECKING:
     from bayesinf.calibration import Problem
@@ -21,14 +21,22 @@ if TYPE_CHECKING:
 SITES, FEWEST, MOST = 5, 200, 2000
 PRIOR = Prior(h=Normal(0.0, 0.5), J=LogNormal(0.4, 0.5))  # of the couplings: that of their width
 # Variant to whether couplings are symmetric, and to the method.
-VARIANTS = {"asymmetric": (False, "mcmc"), "symmetric": (True, "mcmc"), "gibbs": (False, "gibbs"),
-            "laplace": (False, "laplace")}  # fmt: skip
+VARIANTS = {
+    "asymmetric": (False, "mcmc"),
+    "symmetric": (True, "mcmc"),
+    "gibbs": (False, "gibbs"),
+    "laplace": (False, "laplace"),
+}
 
 
-def calibration_problem(variant: str = "asymmetric") -> Problem:
-    """Five sites and 200 to 2000 transitions; ``symmetric``, or another method for asymmetric."""
+def calibration_problem(variant: str | None = None) -> Problem:
+    """Five sites and 200 to 2000 transitions: ``asymmetric`` couplings by default.
+
+    ``symmetric`` has others, ``gibbs`` and ``laplace`` the same by another method.
+    """
     from bayesinf.calibration import Problem
 
+    variant = variant or next(iter(VARIANTS))
     if variant not in VARIANTS:
         raise DataError("unknown variant", expected=f"one of {', '.join(VARIANTS)}", found=variant)
     symmetric, method = VARIANTS[variant]

@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from bayesinf import parallel, posterior
 from bayesinf.errors import FitError
 from bayesinf.models import logistic
-from bayesinf.posterior import dataset
-from bayesinf.systems.boltzmann_kinetic.process import transitions
+from bayesinf.posterior import annotated
+from bayesinf.systems.boltzmann_kinetic.model import transitions
 
 if TYPE_CHECKING:
     import xarray as xr
+
+__all__ = ["classical", "with_classical"]
 
 RATE, ITERATIONS = 0.1, 150
 
 
 def classical(
-    data: xr.Dataset | logistic.Transitions,
+    dataset: xr.Dataset,
     *,
     symmetric: bool = False,
     self_coupling: bool = True,
@@ -30,7 +34,7 @@ def classical(
 
     Parameters
     ----------
-    data : as for ``fit``.
+    dataset : as for ``fit``.
     symmetric, self_coupling : as for ``fit``.
     rate, iterations : η of the descent, whose step is η times the slope of the mean log likelihood
         of a transition, and its length.
@@ -47,20 +51,36 @@ def classical(
     ----------
     Roudi & Hertz, Phys. Rev. Lett. 106, 048702 (2011), doi:10.1103/PhysRevLett.106.048702.
     """
-    steps = transitions(data)
-    kind = {"symmetric": symmetric, "self_coupling": self_coupling}
-    path = logistic.gradient_descent(steps, rate, iterations, **kind)
+    steps = transitions(dataset)
+    form = {"symmetric": symmetric, "self_coupling": self_coupling}
+    path = logistic.gradient_descent(steps, rate, iterations, **form)
     arrays = {"descent_h": path.h, "descent_J": path.J, "log_likelihood": path.log_likelihood}
     try:
-        top = logistic.maximum_likelihood(steps, workers=workers, **kind)
+        top = logistic.maximum_likelihood(steps, workers=workers, **form)
     except FitError as error:
         arrays["message"] = np.array(str(error))
     else:
-        arrays |= {"newton_h": top.h, "newton_J": top.J, "top": np.float64(top.log_likelihood),
-                   "gradient": np.float64(top.gradient), "steps": np.int64(top.steps)}  # fmt: skip
-    pairs = ("target", "source")
-    dims = {"descent_h": ("site",), "newton_h": ("site",), "descent_J": pairs, "newton_J": pairs,
-            "log_likelihood": ("iteration",)}  # fmt: skip
-    coords = {"site": steps.labels, "target": steps.labels, "source": steps.labels}
-    found = dataset(arrays, dims, coords, sampled=False)
-    return found.assign(rate=((), rate, {"units": "1"}))
+        arrays |= {
+            "newton_h": top.h,
+            "newton_J": top.J,
+            "top": np.float64(top.log_likelihood),
+            "gradient": np.float64(top.gradient),
+            "steps": np.int64(top.steps),
+        }
+    dims = dict.fromkeys(("descent_h", "newton_h"), ("site",))
+    dims |= dict.fromkeys(("descent_J", "newton_J"), ("target", "source"))
+    dims |= {"log_likelihood": ("iteration",)}
+    coords = dict.fromkeys(("site", "target", "source"), steps.labels)
+    arrays |= {"rate": np.float64(rate)}
+    return posterior.dataset(arrays, dims, coords, sampled=False)
+
+
+def with_classical(fits: Mapping[str, xr.DataTree], dataset: xr.Dataset) -> dict[str, xr.DataTree]:
+    """Put the classical answer of each fit's model beside it, as ``classical``."""
+
+    def one(fit):
+        form = {name: bool(fit.attrs[name]) for name in ("symmetric", "self_coupling")}
+        return annotated(fit, classical=classical(dataset, **form))
+
+    found = parallel.map(one, fits.values(), threads=True, label="Climbing")
+    return dict(zip(fits, found, strict=True))

@@ -11,10 +11,13 @@ import numpy as np
 from bayesinf import data as reading
 from bayesinf.errors import DataError
 from bayesinf.models.binary import ENCODINGS, convert_directed, known
+from bayesinf.posterior import annotated, dataset
 from bayesinf.settings import DEFAULT
 
 if TYPE_CHECKING:
     import xarray as xr
+
+__all__ = ["evolve", "read", "simulate"]
 
 STARTS = ("ones", "random")
 CHUNK = 2**20  # random numbers that are held at once
@@ -54,8 +57,8 @@ def simulate(
 
     Returns
     -------
-    a Dataset with ``states`` (repeat, time, site) as of ``read``, and the truth: ``h`` (site) and
-    ``J`` (target, source).
+    a Dataset with ``states`` (repeat, time, site) as of ``read``, and the truth beside them:
+    ``truth.h`` (site) and ``truth.J`` (target, source).
 
     Raises
     ------
@@ -67,9 +70,12 @@ def simulate(
     """
     size = min(sites, steps, repeats)
     if size < 1 or not width >= 0 or not 0 <= asymmetry <= 1 or start not in STARTS:
-        raise DataError("no such population", expected="sites, steps and repeats ≥ 1, width ≥ 0, "
-                        f"asymmetry 0 to 1, start one of {', '.join(STARTS)}",
-                        found=(sites, steps, repeats, width, asymmetry, start))  # fmt: skip
+        raise DataError(
+            "no such population",
+            expected="sites, steps and repeats ≥ 1, width ≥ 0, asymmetry 0 to 1, "
+            f"start one of {', '.join(STARTS)}",
+            found=(sites, steps, repeats, width, asymmetry, start),
+        )
     rng = DEFAULT.generator("simulate") if rng is None else rng
     J = asymmetry * rng.standard_normal((sites, sites))
     if asymmetry < 1:
@@ -87,7 +93,7 @@ def simulate(
         h, J = convert_directed(h, J, "±1", encoding)
         states = np.where(states == 1, 1, ENCODINGS[encoding]).astype(np.int8)
     found = reading.raster_from_arrays(states, axes="repeat,time,site", encoding=encoding)
-    return with_truth(found.assign_attrs(case=f"{sites} simulated sites"), h, J)
+    return _with_truth(found.assign_attrs(case=f"{sites} simulated sites"), h, J)
 
 
 def evolve(
@@ -132,7 +138,7 @@ def evolve(
 def read(
     path: str | os.PathLike,
     *,
-    sites: str | None = None,
+    cells: str | None = None,
     repeats: str | None = None,
     encoding: str | None = None,
     axes: str | None = None,
@@ -141,38 +147,39 @@ def read(
 
     Parameters
     ----------
-    path, sites, repeats, encoding, axes : as for ``bayesinf.data.raster``. A file may hold the
-        truth beside the states: ``h`` (site) and ``J`` (target, source), in the encoding of the
-        file. It is left out where sites are, since couplings among some differ from those among
-        all.
+    path, repeats, encoding, axes : as for ``bayesinf.data.raster``. A file may hold the truth
+        beside the states: ``h`` (site) and ``J`` (target, source), in the encoding of the file. It
+        is left out where sites are, since couplings among some differ from those among all.
+    cells : which sites to keep, as ``sites`` of ``raster``.
 
     Returns
     -------
-    a Dataset with ``states`` (repeat, time, site), and ``h`` and ``J`` where they are known.
+    a Dataset with ``states`` (repeat, time, site), and ``truth.h`` and ``truth.J`` where they are
+    known.
 
     Raises
     ------
     DataError : as of ``bayesinf.data.raster``; a single time.
     """
+    # In a file that a Dataset of ``simulate`` was written to, the names are the longer ones.
+    names = ("h", "J", "truth.h", "truth.J")
     found = reading.raster(
-        path, sites=sites, repeats=repeats, encoding=encoding, axes=axes, also=("h", "J")
+        path, sites=cells, repeats=repeats, encoding=encoding, axes=axes, also=names
     )
-    truth = {name: found[name].values for name in ("h", "J") if name in found}
-    found = found.drop_vars(truth)
-    # By the file's name, not by ``found.source``, which the coordinate of the couplings would hide.
-    found.attrs = {"source": Path(path).name, "case": Path(path).name}
+    truth = {key.removeprefix("truth."): found[key].values for key in names if key in found}
+    name = Path(path).name
+    found = found[["states"]].assign_attrs(source=name, case=name)
     count = found.sizes["site"]
-    if {n: v.shape for n, v in truth.items()} != {"h": (count,), "J": (count, count)}:
+    if {key: value.shape for key, value in truth.items()} != {"h": (count,), "J": (count, count)}:
         return found
     order, label = found["site"].values, found["states"].attrs
     h, J = truth["h"][order], truth["J"][np.ix_(order, order)]
-    own, target = label["encoding_read"], label["encoding"]
-    return with_truth(found, *convert_directed(h, J, own, target))
+    return _with_truth(found, *convert_directed(h, J, label["encoding_read"], label["encoding"]))
 
 
-def with_truth(data: xr.Dataset, h: np.ndarray, J: np.ndarray) -> xr.Dataset:
+def _with_truth(data, h, J):
     """Put the fields and couplings that made the states beside them."""
-    label, units = data["site"].values, {"units": "1"}
-    return data.assign(
-        h=("site", h, units), J=(("target", "source"), J, units)
-    ).assign_coords(target=label, source=label)  # fmt: skip
+    site = data["site"].values
+    dims = {"h": ("site",), "J": ("target", "source")}
+    coords = {"site": site, "target": site, "source": site}
+    return annotated(data, truth=dataset({"h": h, "J": J}, dims, coords, sampled=False))

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bayesinf.figures import COLORS, canvas, styled
+from bayesinf.figures import COLORS, canvas, interval, key, styled
 from bayesinf.posterior import noted
-from bayesinf.systems.boltzmann_kinetic.judgement import MODES
+from bayesinf.systems.boltzmann_kinetic.comparison import MODES
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -41,7 +41,7 @@ def delayed(fits: Mapping[str, xr.DataTree]) -> Figure:
         axis.set_title(name, color=LINES[name], loc="left")
     for axis in axes[1, :-1]:
         axis.set_xlabel("delayed correlation, data")
-    _corner(axes[0, 0], [("even / odd blocks", NULL)], left=True)
+    key(axes[0, 0], [("even / odd blocks", NULL)], "upper left")
     _error_bars(fig.add_subplot(grid[:, -1]), fits)
     return fig
 
@@ -58,11 +58,11 @@ def _error_bars(axis, fits):
             value = float(found["error"].sel(at))
             # What resampling adds to every squared error alike is noise of the data resampled.
             squared = found["squared"].sel(at).values
-            low, up = np.quantile(squared, [0.025, 0.975]) - squared.mean() + value**2
-            low = np.sqrt(max(low, (0.3 * value) ** 2))
-            axis.plot([low, np.sqrt(max(up, 0.0))], [-k + shift] * 2, color=LINES[name], lw=1)
+            low, _, up = np.array(interval(squared)) - squared.mean() + value**2
+            low, up = np.sqrt(max(low, (0.3 * value) ** 2)), np.sqrt(max(up, 0.0))
+            axis.plot([low, up], [-k + shift] * 2, color=LINES[name], lw=1)
             axis.plot(value, -k + shift, "o", ms=4.5, color=LINES[name])
-            ends += [low, np.sqrt(max(up, 0.0)), value]
+            ends += [low, up, value]
     ends = np.array(ends)[np.array(ends) > 0]
     axis.set_xscale("log")
     axis.set_xlim(0.7 * ends.min(), 1.4 * ends.max())
@@ -73,8 +73,8 @@ def _error_bars(axis, fits):
     for k in range(2, len(rows), 2):
         axis.axhline(0.5 - k, color=NULL, lw=0.5)
     axis.set_ylim(0.6 - len(rows), 0.6)
-    axis.set_yticks([-k for k in range(len(rows))],
-                    [f"{s},\n{m}" for s, m in rows], fontsize=7.5)  # fmt: skip
+    names = [f"{part},\n{mode}" for part, mode in rows]
+    axis.set_yticks(-np.arange(len(rows)), names, fontsize=7.5)
     axis.tick_params(axis="y", length=0)
     axis.xaxis.set_major_formatter("{x:g}")
     axis.set_xlabel("error / sampling error")
@@ -87,13 +87,17 @@ def statistics(fits: Mapping[str, xr.DataTree], mode: str = "running freely") ->
     first = next(iter(fits.values()))
     seen = noted(first, "observed")
     fig, axes = canvas(2, 4, height=4.6, height_ratios=(1, 0.85))
-    titles = {"mean": "means", "equal": "correlations,\nsame time",
-              "delayed": "correlations,\none step apart"}  # fmt: skip
+    titles = {
+        "mean": "means",
+        "equal": "correlations,\nsame time",
+        "delayed": "correlations,\none step apart",
+    }
     for column, (name, title) in zip(axes.T, titles.items(), strict=False):
         top, bottom = column
-        whole = _distinct(name, seen[name].sel(part="all").values)
-        parts = {part: _distinct(name, seen[name].sel(part=part).values)
-                 for part in seen["part"].values}  # fmt: skip
+        parts = {
+            part: _distinct(name, seen[name].sel(part=part).values) for part in seen["part"].values
+        }
+        whole = parts["all"]
         _scatter(top, parts["even"], parts["odd"], NULL)
         error = _distinct(name, seen[f"{name}_se"].values)
         for one, other, style in (("even", "odd", "-"), ("first half", "second half", (0, (3, 2)))):
@@ -109,9 +113,8 @@ def statistics(fits: Mapping[str, xr.DataTree], mode: str = "running freely") ->
         bottom.set_xlabel("|model − data| / error")
         bottom.set_xlim(0, SPREAD)
         bottom.set_ylim(0, 1.02)
-    words = [*((n, LINES[n]) for n in fits), ("even / odd blocks", NULL)]
-    _corner(axes[0, 0], words, left=True)
-    _corner(axes[1, 0], [("even / odd", NULL), ("dashed: halves", NULL)])
+    key(axes[0, 0], LINES | {"even / odd": NULL}, "upper left")
+    key(axes[1, 0], [("even / odd", NULL), ("dashed: halves", NULL)])
     axes[0, 0].set_ylabel("model")
     axes[1, 0].set_ylabel("share at least so far off")
     _population(axes[0, 3], axes[1, 3], fits, seen, mode)
@@ -126,8 +129,10 @@ def _population(top, bottom, fits, seen, mode):
     last = min(int(np.flatnonzero(whole)[-1]) + 1, len(whole) - 1)
     number = np.arange(last + 1)
     floor = 0.3 * whole[whole > 0].min()
-    draw = lambda axis, values, **look: axis.plot(
-        number, np.where(values > 0, values, np.nan)[: last + 1], **look)  # fmt: skip
+
+    def draw(axis, values, **look):
+        axis.plot(number, np.where(values > 0, values, np.nan)[: last + 1], **look)
+
     for part in ("first half", "second half"):
         draw(top, parts.sel(part=part).values, color=NULL, lw=1)
     for name, fit in fits.items():
@@ -150,8 +155,7 @@ def _population(top, bottom, fits, seen, mode):
     for axis in (top, bottom):
         axis.set_xlim(-0.5, last + 0.5)
         axis.set_xlabel("K")
-    bottom.annotate("model / data", (0, 1), (4, -4), xycoords="axes fraction", va="top",
-                    textcoords="offset points", color=COLORS["data"])  # fmt: skip
+    key(bottom, {"model / data": "data"}, "upper left")
 
 
 @styled
@@ -159,87 +163,84 @@ def classical(fits: Mapping[str, xr.DataTree]) -> Figure:
     """Draw the classical descent against the top, and couplings against couplings."""
     name, fit = list(fits.items())[-1]
     found, truth = noted(fit, "classical"), noted(fit, "truth")
-    ml = all("top" in noted(one, "classical") for one in fits.values())
-    fig, axes = canvas(1, 3 if truth is not None else 2, height=2.9)
-    left, *others = axes
-    heights = noted(fit, "comparison")["at_mean"]
-    for which, one in fits.items():
-        path = noted(one, "classical")
-        count = int(one["constant_data"]["transitions"])
-        top = float(path["top"] if ml else heights.sel(model=which))
-        away = (top - path["log_likelihood"].values) / count
-        left.plot(np.arange(len(away)), away, color=LINES[which])
-    left.set_yscale("log")
-    left.set_xlabel(f"iteration of gradient descent, η = {float(found['rate']):g}")
-    below = "its top" if ml else "that of the posterior mean"
-    left.set_ylabel(f"log likelihood for each transition,\nbelow {below}")
-    _corner(left, [(which, LINES[which]) for which in fits])
-    mean = fit["posterior"]["J"].mean(("chain", "draw")).values.ravel()
-    descent = found["descent_J"].values.ravel()
-    best = found["newton_J"].values.ravel() if ml else None
-    middle = others[0]
-    if ml:
-        _scatter(middle, best, mean, LINES[name])
-        _scatter(middle, best, descent, COLORS["classical"], mfc="none", mew=0.6, ms=3.5)
-        middle.set_xlabel("J, maximum likelihood (Newton)")
-        words = [("posterior mean", LINES[name]), ("descent", COLORS["classical"])]
-    else:
-        _scatter(middle, mean, descent, COLORS["classical"], mfc="none", mew=0.6, ms=3.5)
-        middle.set_xlabel("J, posterior mean")
-        words = [("descent", COLORS["classical"])]
-    middle.set_ylabel(f"J, {name} model")
-    _corner(middle, words, left=True)
-    _diagonal(middle)
+    has_top = all("top" in noted(one, "classical") for one in fits.values())
+    J = {"posterior mean": fit["posterior"]["J"].mean(("chain", "draw"))}
+    J |= {"maximum likelihood": found["newton_J"]} if has_top else {}
+    fig, (left, *others) = canvas(1, 3 if truth is not None else 2, height=2.9)
+    _descent(left, fits, has_top)
+    *shown, across = J
+    _against(
+        others[0], J[across], {word: J[word] for word in shown} | {"descent": found["descent_J"]}
+    )
+    others[0].set_xlabel(f"J, {across}{' (Newton)' if has_top else ''}")
+    others[0].set_ylabel(f"J, {name} model")
     if truth is not None:
-        known = truth["J"].values.ravel()
-        _scatter(others[1], known, mean, LINES[name])
-        if ml:
-            _scatter(others[1], known, best, COLORS["classical"], mfc="none", mew=0.6, ms=3.5)
-        words = [("posterior mean", LINES[name])]
-        words += [("maximum likelihood", COLORS["classical"])] if ml else []
-        _corner(others[1], words, left=True)
+        _against(others[1], truth["J"], J)
         others[1].set_xlabel("J, truth")
-        _diagonal(others[1])
     return fig
+
+
+def _descent(axis, fits, has_top):
+    """How far the likelihood of the descent is below its top, or that of the posterior mean."""
+    at_mean = noted(list(fits.values())[-1], "comparison")["at_mean"]
+    for name, fit in fits.items():
+        path = noted(fit, "classical")
+        top = float(path["top"] if has_top else at_mean.sel(model=name))
+        away = (top - path["log_likelihood"].values) / int(fit["constant_data"]["transitions"])
+        axis.plot(np.arange(len(away)), away, color=LINES[name])
+    axis.set_yscale("log")
+    axis.set_xlabel(f"iteration of gradient descent, η = {float(path['rate']):g}")
+    below = "its top" if has_top else "that of the posterior mean"
+    axis.set_ylabel(f"log likelihood for each transition,\nbelow {below}")
+    key(axis, {name: LINES[name] for name in fits})
+
+
+def _against(axis, x, estimates):
+    """Couplings by several estimates against others: the posterior's filled, the rest as rings."""
+    colors = {}
+    for word, y in estimates.items():
+        filled = word == "posterior mean"
+        colors[word] = COLORS["posterior" if filled else "classical"]
+        look = {} if filled else {"mfc": "none", "mew": 0.6, "ms": 3.5}
+        _scatter(axis, x.values.ravel(), y.values.ravel(), colors[word], **look)
+    key(axis, colors, "upper left")
+    _diagonal(axis)
 
 
 @styled
 def couplings(fits: Mapping[str, xr.DataTree]) -> Figure:
     """Draw each coupling against the one that goes back, and the couplings with themselves."""
     fig, (left, right) = canvas(1, 2, height=3.1)
-    fit = fits["asymmetric"]
-    J = fit["posterior"]["J"]
+    J, truth = fits["asymmetric"]["posterior"]["J"], noted(fits["asymmetric"], "truth")
     mean, sd = (getattr(J, what)(("chain", "draw")).values for what in ("mean", "std"))
     i, j = np.triu_indices(len(mean), 1)
     pick = _picked(i.size)
-    left.errorbar(mean[i, j][pick], mean[j, i][pick], sd[j, i][pick], sd[i, j][pick], fmt="o",
-                  ms=2.2, lw=0.4, color=LINES["asymmetric"], alpha=_alpha(i.size))  # fmt: skip
-    truth = noted(fit, "truth")
+    there, back = (i[pick], j[pick]), (j[pick], i[pick])
+    look = {"ms": 2.2, "lw": 0.4, "color": LINES["asymmetric"], "alpha": _alpha(i.size)}
+    left.errorbar(mean[there], mean[back], sd[back], sd[there], fmt="o", **look)
     if truth is not None:
-        known = truth["J"].values
-        left.plot(known[i, j], known[j, i], "o", ms=4, mfc="none", mew=0.8, color=COLORS["truth"])
-        _corner(left, [("posterior mean ± sd", LINES["asymmetric"]), ("truth", COLORS["truth"])],
-                left=True)  # fmt: skip
+        known, ring = truth["J"].values, {"ms": 4, "mfc": "none", "mew": 0.8}
+        left.plot(known[i, j], known[j, i], "o", color=COLORS["truth"], **ring)
+        key(left, {"posterior mean ± sd": LINES["asymmetric"], "truth": "truth"}, "upper left")
     _diagonal(left)
     left.set_xlabel("J from j to i")
     left.set_ylabel("J from i to j")
     left.set_title("asymmetric model, there and back", loc="left")
-    width = {n: f["posterior"]["J"].mean(("chain", "draw")).values for n, f in fits.items()}
-    off = ~np.eye(len(mean), dtype=bool)
-    reach = max(np.abs(m).max() for m in width.values()) or 1.0
-    bins = np.linspace(-reach, reach, 41)
-    for k, (name, m) in enumerate(width.items()):
-        right.hist(m[off], bins, density=True, histtype="step", color=LINES[name], lw=1.3)
-        own = np.diag(m)
+    means = {n: fit["posterior"]["J"].mean(("chain", "draw")).values for n, fit in fits.items()}
+    reach = max(np.abs(matrix).max() for matrix in means.values()) or 1.0
+    words = {name: LINES[name] for name in fits}
+    for k, (name, matrix) in enumerate(means.items()):
+        look, own = {"color": LINES[name]}, np.diag(matrix)
+        off = matrix[~np.eye(len(matrix), dtype=bool)]
+        bins = np.linspace(-reach, reach, 41)
+        right.hist(off, bins, density=True, histtype="step", lw=1.3, **look)
         if np.any(own != 0):
-            right.plot(own, np.full(len(own), 0.03 * (k + 1)), "|", ms=7, color=LINES[name],
-                       transform=right.get_xaxis_transform())  # fmt: skip
+            look |= {"ms": 7, "transform": right.get_xaxis_transform()}
+            right.plot(own, np.full(len(own), 0.03 * (k + 1)), "|", **look)
+            words["ticks: self-couplings"] = "data"
     right.set_xlabel("J, posterior mean")
     right.set_ylabel("density, between sites")
-    words = [(name, LINES[name]) for name in fits]
-    if np.any(np.diag(mean) != 0):
-        words.append(("ticks: self-couplings", COLORS["data"]))
-    _corner(right, words, left=True)
+    key(right, words, "upper left")
     return fig
 
 
@@ -282,14 +283,3 @@ def _spread(axis, away, error, color, **look):
     away = np.sort(np.abs(away[error > 0] / error[error > 0]))
     share = 1 - np.arange(len(away)) / len(away)
     axis.step(np.r_[0, away], np.r_[1, share], where="pre", color=color, lw=1.3, **look)
-
-
-def _corner(axis, words, low=False, left=False):
-    """Write words, each in its colour, into a corner."""
-    words = words[::-1] if low else words
-    for k, (word, color) in enumerate(words):
-        at, shift = (0.0 if left else 1.0, 0.0 if low else 1.0), (4 if left else -4)
-        step = (4 + 12 * k) if low else (-4 - 12 * k)
-        axis.annotate(word, at, (shift, step), color=color, ha="left" if left else "right",
-                      va="bottom" if low else "top", xycoords="axes fraction",
-                      textcoords="offset points", fontsize=8)  # fmt: skip

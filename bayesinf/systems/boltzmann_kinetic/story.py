@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bayesinf.figures import predictive_statistics, prior_posterior
+from bayesinf.figures import predictive_statistics
+from bayesinf.models.couplings import HELD, held_by_prior
 from bayesinf.posterior import noted
-from bayesinf.report import Picture, Section, Story, Table, number
+from bayesinf.report import Picture, Section, Story, Table, number, sections
 from bayesinf.systems.boltzmann_kinetic import figures
-from bayesinf.systems.boltzmann_kinetic.judgement import better, verdicts
-from bayesinf.systems.boltzmann_kinetic.process import held_by_prior
+from bayesinf.systems.boltzmann_kinetic.model import MODELS
 
 if TYPE_CHECKING:
     import xarray as xr
 
-MODELS = ("symmetric", "asymmetric")
+__all__ = ["story", "verdicts"]
+
+SCORES = {"PSIS-LOO": "By leave-one-out", "held out": "On data that were held out"}
 LONG = 60.0  # seconds of fitting from which the report says what was needed
 FAR = 5.0  # sampling errors from which the nearer of two models is no good one either
 
@@ -28,143 +32,174 @@ def story(fits: Mapping[str, xr.DataTree]) -> Story:
 
     Parameters
     ----------
-    fits : ``symmetric`` and ``asymmetric``, as ``judged`` returns them, with ``classical`` beside.
+    fits : ``symmetric`` and ``asymmetric``, as ``compared`` returns them, with ``classical``
+        beside.
     """
     fits = {name: fits[name] for name in MODELS}
     best = fits["asymmetric"]
+    shared = sections.priors(fits, "asymmetric")
+    believed = (
+        "All priors are proper. Where the couplings' width is inferred, the data themselves say "
+        "how far couplings are drawn to zero."
+    )
     return Story(
         title="Couplings out of equilibrium",
         question=f"What couplings lead {best['posterior'].sizes['site']} sites from one state to "
         f"the next ({best.attrs['case']}), are they symmetric, and which model captures the "
         "delayed correlations better?",
-        answer=Section(
-            "Delayed correlations",
-            (_answer(fits), *_remarks(best)),
-            (
-                Picture(
-                    "delayed",
-                    figures.delayed(fits),
-                    "Left: correlations one step apart, of simulations that run freely from the "
-                    "first states (above) and of the model given each state of the data (below), "
-                    "against those of the data; grey, even against odd blocks of the data, which "
-                    "differ by sampling only. Right: root mean square error in units "
-                    "of the sampling error of the data, with the 95 % interval of a bootstrap over "
-                    "blocks. A true model reaches the grey band on data that it was fitted to, and "
-                    "its edge on data that were held out. Data against data: even against odd "
-                    "blocks (dotted) and the first half against the second (dashed), which lies "
-                    "further right where the data drift.",
-                    "Delayed correlations of both models against the data, and their errors.",
-                ),
-            ),
+        answer=_delayed(fits),
+        numbers=_numbers(fits),
+        predictive=_predictive(fits),
+        classical=_classical(fits),
+        priors=replace(shared, paragraphs=(believed, *_held(fits))),
+    )
+
+
+def _delayed(fits):
+    """Which model is nearer to the delayed correlations."""
+    picture = Picture(
+        "delayed",
+        figures.delayed(fits),
+        "Left: correlations one step apart, of simulations that run freely from the first states "
+        "(above) and of the model given each state of the data (below), against those of the data; "
+        "grey, even against odd blocks of the data, which differ by sampling only. Right: root "
+        "mean square error in units of the sampling error of the data, with the 95 % interval of a "
+        "bootstrap over blocks. A true model reaches the grey band on data that it was fitted to, "
+        "and its edge on data that were held out. Data against data: even against odd blocks "
+        "(dotted) and the first half against the second (dashed), which lies further right where "
+        "the data drift.",
+        "Delayed correlations of both models against the data, and their errors.",
+    )
+    told = (_answer(fits), *_remarks(fits["asymmetric"]))
+    return Section("Delayed correlations", told, (picture,))
+
+
+def _numbers(fits):
+    """Errors, scores, and what the couplings are like."""
+    best = fits["asymmetric"]
+    picture = Picture(
+        "couplings",
+        figures.couplings(fits),
+        "Left: the coupling from i to j against that from j to i under the asymmetric model, "
+        "posterior mean ± sd; symmetric couplings would lie on the line. Right: distribution of "
+        "the couplings by model.",
+        "Couplings against those that go back, and their distributions.",
+    )
+    tables = (
+        Table(
+            _error_table(fits),
+            "Error of the delayed correlations in units of the sampling error, and the probability "
+            "that the asymmetric model is nearer to the data (bootstrap over blocks of the data).",
         ),
-        numbers=Section(
-            "In numbers",
-            (*verdicts(noted(best, "comparison")), *_influence(best), *_cost(fits)),
-            (
-                Picture(
-                    "couplings",
-                    figures.couplings(fits),
-                    "Left: the coupling from i to j against that from j to i under the asymmetric "
-                    "model, posterior mean ± sd; symmetric couplings would lie on the line. "
-                    "Right: distribution of the couplings by model.",
-                    "Couplings against those that go back, and their distributions.",
-                ),
-            ),
-            (Table(_error_table(fits), "Error of the delayed correlations in units of the sampling "
-                   "error, and the probability that the asymmetric model is nearer to the data "
-                   "(bootstrap over blocks of the data)."),
-             Table(_score_table(best), "Summed log predictive densities, and the asymmetric less "
-                   "the symmetric model ± standard error."),
-             Table(_width_table(fits), "What the couplings are like: posterior mean ± sd.")),
+        Table(
+            _score_table(best),
+            "Summed log predictive densities, and the asymmetric less the symmetric model ± "
+            "standard error.",
         ),
-        predictive=Section(
-            "The data under the posterior",
-            ("Means, correlations and the number of sites on at once, of the data and of both "
-             "models. Grey is data against data: even against odd blocks, and, dashed, the first "
-             "half against the second. A model whose curve lies on the grey ones is off by no more "
-             "than sampling.",),
-            (
-                *(
-                    Picture(
-                        f"statistics_{mode.replace(' ', '_')}",
-                        figures.statistics(fits, mode),
-                        f"The models {mode}. " + explained,
-                        f"Means, correlations and P(K), models {mode} against data.",
-                    )
-                    for mode, explained in (
-                        ("running freely", "Above: model against data. Below: share of means or "
-                         "pairs that are at least so many sampling errors off."),
-                        ("one step ahead", "Given each present state of the data, the means and "
-                         "the correlations with it are those that the couplings were fitted to."),
-                    )
-                ),
-                *(
-                    Picture(
-                        f"predictive_{name}",
-                        predictive_statistics(fit),
-                        f"Observed and replicated statistics ({name} model): the checks that "
-                        "decide whether the posterior is believed.",
-                        f"Predictive statistics of the {name} model.",
-                    )
-                    for name, fit in fits.items()
-                ),
-            ),
-        ),
-        classical=_classical_section(fits),
-        priors=Section(
-            "What was believed before",
-            ("All priors are proper. Where the couplings' width is inferred, the data themselves "
-             "say how far couplings are drawn to zero.", *_held(fits)),
-            (
-                Picture(
-                    "prior_posterior",
-                    prior_posterior(best, _shown(best)),
-                    "What the data add: prior and posterior under the asymmetric model.",
-                    "Densities of prior and posterior of some parameters.",
-                ),
-            ),
-            (Table(_prior_table(fits), "Priors."),),
-        ),
-    )  # fmt: skip
+        Table(_width_table(fits), "What the couplings are like: posterior mean ± sd."),
+    )
+    told = (*verdicts(noted(best, "comparison")), *_influence(best), *_cost(fits))
+    return Section("In numbers", told, (picture,), tables)
+
+
+def _predictive(fits):
+    """The data beside what the models make of them."""
+    modes = {
+        "running freely": "Above: model against data. Below: share of means or pairs that are at "
+        "least so many sampling errors off.",
+        "one step ahead": "Given each present state of the data, the means and the correlations "
+        "with it are those that the couplings were fitted to.",
+    }
+    pictures = [
+        Picture(
+            f"statistics_{mode.replace(' ', '_')}",
+            figures.statistics(fits, mode),
+            f"The models {mode}. {explained}",
+            f"Means, correlations and P(K), models {mode} against data.",
+        )
+        for mode, explained in modes.items()
+    ]
+    pictures += [
+        Picture(
+            f"predictive_{name}",
+            predictive_statistics(fit),
+            f"Observed and replicated statistics ({name} model): the checks that decide whether "
+            "the posterior is believed.",
+            f"Predictive statistics of the {name} model.",
+        )
+        for name, fit in fits.items()
+    ]
+    words = (
+        "Means, correlations and the number of sites on at once, of the data and of both models. "
+        "Grey is data against data: even against odd blocks, and, dashed, the first half against "
+        "the second. A model whose curve lies on the grey ones is off by no more than sampling."
+    )
+    return Section("The data under the posterior", (words,), tuple(pictures))
 
 
 def _answer(fits):
     """Which model is nearer to the delayed correlations, and how sure that is."""
-    one, other = (noted(fits[name], "error") for name in ("asymmetric", "symmetric"))
-    compared, part = better(one, other), str(one["set"].values[-1])
-    said, nearer = [], 0.0
+    errors, nearer = _errors(fits)
+    part, resamples = str(nearer["set"].values[-1]), errors["asymmetric"].sizes["resample"]
+    said, least = [], 0.0
     for mode, opening in (
         ("one step ahead", "Given each state of the data, "),
         ("running freely", "Running freely from the first states, "),
     ):
         at = {"set": part, "mode": mode}
-        values = [float(found["error"].sel(at)) for found in (one, other)]
-        chance = float(compared["probability"].sel(at))
+        values = {name: float(found["error"].sel(at)) for name, found in errors.items()}
+        chance = float(nearer["probability"].sel(at))
         winner = "asymmetric" if chance >= 0.5 else "symmetric"
-        sure = _sure(max(chance, 1 - chance), one.sizes["resample"])
+        sure = _sure(max(chance, 1 - chance), resamples)
         said.append(
-            f"{opening}the asymmetric model misses the delayed correlations by {values[0]:.2f} "
-            f"sampling errors and the symmetric one by {values[1]:.2f}: the {winner} model "
-            f"captures them better with probability {sure}."
+            f"{opening}the asymmetric model misses the delayed correlations by "
+            f"{values['asymmetric']:.2f} sampling errors and the symmetric one by "
+            f"{values['symmetric']:.2f}: the {winner} model captures them better with probability "
+            f"{sure}."
         )
-        nearer = min(values)
+        least = min(values.values())
     of = "repeats that were held out" if part == "held out" else "the data that they were fitted to"
-    if nearer > FAR:
-        on = {f"under the {name} model": noted(fit, "predicted")["population"].sel(mode=mode)
-              for name, fit in fits.items()}  # fmt: skip
+    if least > FAR:
+        on = {
+            f"under the {name} model": noted(fit, "predicted")["population"].sel(mode=mode)
+            for name, fit in fits.items()
+        }
         on["in the data"] = noted(fits["asymmetric"], "observed")["population"].sel(part="all")
-        means = [
-            f"{float(share.values @ np.arange(share.size)):.3g} {where}"
-            for where, share in on.items()
-        ]
-        said.append(f"By itself neither brings the data about: on average there are "
-                    f"{', '.join(means)} sites on.")  # fmt: skip
+        means = [f"{float(p.values @ np.arange(p.size)):.3g} {where}" for where, p in on.items()]
+        said.append(
+            "By itself neither brings the data about: on average there are "
+            f"{', '.join(means)} sites on."
+        )
     return f"Judged by {of}. " + " ".join(said)
 
 
 def _sure(chance, resamples):
     limit = 1 - 1 / resamples
     return f"{chance:.3f}" if chance < limit else f"above {limit:.3f}"
+
+
+def verdicts(comparison: xr.Dataset) -> list[str]:
+    """Say in a sentence for each score which model the transitions favour.
+
+    The asymmetric model holds the symmetric one as a special case, and should score no worse than
+    it by more than the error; where it does, that is said.
+    """
+    said = []
+    for score in comparison["score"].values:
+        at = comparison.sel(model="asymmetric", score=score)
+        difference, se = float(at["difference"]), float(at["se"])
+        size = f"{number(abs(difference), se)} in log probability"
+        by = f"{SCORES[str(score)]} ({int(at['transitions'])} transitions) the asymmetric model"
+        if difference > 2 * se:
+            said.append(f"{by} predicts better, by {size}.")
+        elif difference < -se:
+            said.append(
+                f"{by} predicts worse, by {size}, although it holds the symmetric one as a special "
+                "case: its freedom costs more than it brings."
+            )
+        else:
+            said.append(f"{by} and the symmetric one are not told apart ({size}).")
+    return said
 
 
 def _remarks(fit):
@@ -190,34 +225,37 @@ def _cost(fits):
     each = " and ".join(f"the {name} model {value:.0f} s" for name, value in seconds.items())
     most = max(int(fit.attrs.get("peak_memory_bytes", 0)) for fit in fits.values())
     held = f", and no more than {most / 1e9:.1f} GB at a time" if most else ""
-    return (f"The fits took {each}{held}. Time grows with the transitions times the squared number "
-            "of sites that are in their rarer state, memory with the transitions times the sites "
-            "and with the cube of the sites.",)  # fmt: skip
+    return (
+        f"The fits took {each}{held}. Time grows with the transitions times the squared number of "
+        "sites that are in their rarer state, memory with the transitions times the sites and with "
+        "the cube of the sites.",
+    )
 
 
 def _error_table(fits):
     import pandas as pd
 
-    one, other = (noted(fits[name], "error") for name in ("asymmetric", "symmetric"))
-    compared = better(one, other)
+    errors, nearer = _errors(fits)
     rows = {}
-    for part in one["set"].values:
-        for mode in one["mode"].values:
-            at = {"set": part, "mode": mode}
-            rows[f"{part}, {mode}"] = {
-                "symmetric": f"{float(other['error'].sel(at)):.2f}",
-                "asymmetric": f"{float(one['error'].sel(at)):.2f}",
-                "difference of squares": number(
-                    *(float(compared[n].sel(at)) for n in ("difference", "se"))
-                ),
-                "asymmetric nearer": f"{float(compared['probability'].sel(at)):.3f}",
-            }
-    for name, words in (("halves", "data: first against second half"),
-                        ("even/odd", "data: even against odd blocks")):  # fmt: skip
-        value = f"{float(one['null'].sel(parting=name)):.2f}"
-        rows[words] = dict.fromkeys(("symmetric", "asymmetric"), value)
+    for part, mode in itertools.product(nearer["set"].values, nearer["mode"].values):
+        at = nearer.sel(set=part, mode=mode)
+        rows[f"{part}, {mode}"] = {
+            **{name: f"{float(e['error'].sel(at.coords)):.2f}" for name, e in errors.items()},
+            "difference of squares": number(float(at["difference"]), float(at["se"])),
+            "asymmetric nearer": f"{float(at['probability']):.3f}",
+        }
+    null = {"halves": "first against second half", "even/odd": "even against odd blocks"}
+    for name, words in null.items():
+        value = f"{float(errors['asymmetric']['null'].sel(parting=name)):.2f}"
+        rows[f"data: {words}"] = dict.fromkeys(MODELS, value)
     frame = pd.DataFrame.from_dict(rows, orient="index").rename_axis("delayed correlations")
     return frame.fillna("–")
+
+
+def _errors(fits):
+    """Errors of the delayed correlations by model, and which model is nearer to the data."""
+    errors = {name: noted(fit, "error") for name, fit in fits.items()}
+    return errors, noted(fits["asymmetric"], "nearer")
 
 
 def _score_table(fit):
@@ -227,13 +265,13 @@ def _score_table(fit):
     rows = {}
     for score in found["score"].values:
         at = found.sel(score=score)
-        rows[str(score)] = {
-            "transitions": int(at["transitions"]),
-            **{str(m): f"{float(at['elpd'].sel(model=m)):.1f}".replace("-", "−")
-               for m in found["model"].values},
-            "difference": number(*(float(at[n].sel(model="asymmetric"))
-                                   for n in ("difference", "se"))),
-        }  # fmt: skip
+        apart = at.sel(model="asymmetric")
+        elpd = {
+            str(m): f"{float(at['elpd'].sel(model=m)):.1f}".replace("-", "−")
+            for m in found["model"].values
+        }
+        difference = number(float(apart["difference"]), float(apart["se"]))
+        rows[str(score)] = {"transitions": int(at["transitions"]), **elpd, "difference": difference}
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis("score")
 
 
@@ -246,23 +284,26 @@ def _width_table(fits):
         J = fit["posterior"]["J"].transpose("chain", "draw", ...).values
         J = J.reshape(-1, *J.shape[2:])
         i, j = np.triu_indices(J.shape[-1], 1)
-        cell = lambda values: number(float(values.mean()), float(values.std()))
-        row = {"h, mean over sites": cell(fit["posterior"]["h"].mean("site").values)}
+        row = {"h, mean over sites": _cell(fit["posterior"]["h"].mean("site").values)}
         if "scale" in fit["posterior"]:
-            row["width of couplings (scale)"] = cell(fit["posterior"]["scale"].values)
+            row["width of couplings (scale)"] = _cell(fit["posterior"]["scale"].values)
         if len(i) > 1:
-            there, back = J[:, i, j], J[:, j, i]
-            apart = [a - a.mean(axis=1, keepdims=True) for a in (there, back)]
-            share = np.sum(apart[0] * apart[1], axis=1) / np.sqrt(
-                np.prod([np.sum(a**2, axis=1) for a in apart], axis=0))  # fmt: skip
-            row["correlation of J_ij and J_ji"] = "1" if name == "symmetric" else cell(share)
+            there, back = (a - a.mean(axis=1, keepdims=True) for a in (J[:, i, j], J[:, j, i]))
+            size = np.sqrt(np.sum(there**2, axis=1) * np.sum(back**2, axis=1))
+            alike = np.sum(there * back, axis=1) / size
+            row["correlation of J_ij and J_ji"] = "1" if name == "symmetric" else _cell(alike)
         own = np.diagonal(J, axis1=1, axis2=2)
-        row["mean self-coupling"] = cell(own.mean(axis=1)) if np.any(own) else "0, fixed"
+        row["mean self-coupling"] = _cell(own.mean(axis=1)) if np.any(own) else "0, fixed"
         rows[name] = row
     return pd.DataFrame(rows).rename_axis("quantity").fillna("–")
 
 
-def _classical_section(fits):
+def _cell(draws):
+    return number(float(draws.mean()), float(draws.std()))
+
+
+def _classical(fits):
+    """What maximum likelihood says, and how far the classical descent is from it."""
     found = {name: noted(fit, "classical") for name, fit in fits.items()}
     one = found["asymmetric"]
     text = []
@@ -276,8 +317,10 @@ def _classical_section(fits):
             "in log likelihood."
         )
     else:
-        text.append(f"Maximum likelihood has no answer here: {one['message'].values!s}. "
-                    "The posterior has, since its prior is proper.")  # fmt: skip
+        text.append(
+            f"Maximum likelihood has no answer here: {one['message'].values!s}. The posterior has, "
+            "since its prior is proper."
+        )
     caption = (
         "Left: how far the likelihood of the descent is below its top, or, where it has none, "
         "below that of the posterior mean. Then couplings of the "
@@ -328,26 +371,7 @@ def _held(fits):
         most = f", most of all those from {', '.join(worst)}" if worst else ""
         said.append(
             f"Under the {name} model the data hardly constrain {held.sum()} of {held.size} "
-            f"couplings (posterior sd above 0.9 of the prior's){most}."
+            f"couplings (posterior width above {HELD:g} of the prior's){most}."
         )
-    return said or ["Every coupling is constrained by the data (posterior sd below 0.9 of the "
-                    "prior's)."]  # fmt: skip
-
-
-def _shown(fit):
-    """Some parameters: the width, the first fields, the largest couplings."""
-    names = ["scale"] if "scale" in fit["posterior"] else []
-    label = fit["posterior"]["site"].values
-    mean = np.abs(fit["posterior"]["J"].mean(("chain", "draw")).values)
-    order = np.column_stack(np.unravel_index(np.argsort(-mean.ravel())[:3], mean.shape))
-    names += [f"h[{k}]" for k in label[:2]]
-    return names + [f"J[{label[i]}, {label[j]}]" for i, j in order]
-
-
-def _prior_table(fits):
-    import pandas as pd
-
-    said = {name: json.loads(fit.attrs["prior"]) for name, fit in fits.items()}
-    frame = pd.DataFrame(said)
-    same = said["symmetric"] == said["asymmetric"]
-    return frame[["asymmetric"]].rename(columns={"asymmetric": "prior"}) if same else frame
+    every = f"Every coupling is constrained by the data (posterior width below {HELD:g} of the "
+    return said or [every + "prior's)."]

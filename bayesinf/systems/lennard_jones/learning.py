@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bayesinf import parallel
+from bayesinf.data import curve_from_arrays
 from bayesinf.errors import FitError
 from bayesinf.models import curve, gp
+from bayesinf.models import problem as driver
 from bayesinf.models.gp import splits
-from bayesinf.posterior import annotated
 from bayesinf.settings import DEFAULT, Settings
 from bayesinf.systems.lennard_jones.classical import WALLS, numbers
 from bayesinf.systems.lennard_jones.data import checked, scales
@@ -130,7 +131,6 @@ def learning_rates(scores: xr.Dataset, settings: Settings = DEFAULT) -> xr.DataT
     ``constant_data`` x is N, with a minus sign for the curves of the repulsive mean.
     """
     import lmfit
-    import xarray as xr
 
     sizes = scores["size"].values.astype(float)
     if len(sizes) < 3:
@@ -144,15 +144,16 @@ def learning_rates(scores: xr.Dataset, settings: Settings = DEFAULT) -> xr.DataT
         nu, log_beta = np.polyfit(np.log(sizes), values, 1)
         params[f"nu_{k}"].set(value=nu)
         params[f"beta_{k}"].set(value=np.exp(log_beta), min=0)
-    of_u = errors.units
-    fit = curve.fit(
-        model, params, np.concatenate([sizes, -sizes]), np.concatenate(y),
-        stacked={name: ("wall", [f"{name}_1", f"{name}_2"]) for name in ("beta", "nu")},
-        units={"beta": of_u}, system="lennard_jones", settings=settings,
+    walls = {
+        name: ("wall", dict(zip(WALLS, (f"{name}_1", f"{name}_2"), strict=True)))
+        for name in ("beta", "nu")
+    }
+    laws = curve.problem(
+        model,
+        params,
+        curve_from_arrays(np.concatenate([sizes, -sizes]), np.concatenate(y)),
+        stacked=walls,
+        units={"beta": errors.units},
         attrs={"case": "Learning curves"},
-    )  # fmt: skip
-    fit = annotated(fit, score=scores)
-    for name, group in fit.children.items():
-        if "wall" in group.dims:
-            fit[name] = xr.DataTree(group.dataset.assign_coords(wall=list(WALLS)))
-    return fit
+    )
+    return driver.fit(laws, settings=settings, system="lennard_jones", notes={"score": scores})

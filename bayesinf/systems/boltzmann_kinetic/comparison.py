@@ -16,41 +16,38 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bayesinf import parallel
+from bayesinf import parallel, posterior
 from bayesinf.models import logistic
 from bayesinf.models.binary import nulls
-from bayesinf.posterior import annotated, dataset
-from bayesinf.report import number
+from bayesinf.posterior import annotated, noted
 from bayesinf.settings import DEFAULT, Settings
 from bayesinf.systems.boltzmann_kinetic.data import evolve
-from bayesinf.systems.boltzmann_kinetic.process import thinned, transitions
-from bayesinf.systems.boltzmann_kinetic.statistics import Statistics, Sums, blocks, held_out
+from bayesinf.systems.boltzmann_kinetic.model import split, thinned, transitions
+from bayesinf.systems.boltzmann_kinetic.statistics import Statistics, Sums, blocks
 
 if TYPE_CHECKING:
     import xarray as xr
 
+__all__ = ["MODES", "better", "compared", "errors", "reproduce", "scores"]
+
 MODES = ("running freely", "one step ahead")
-SETS = ("all data", "held out")
 PARTINGS = {"halves": ("first half", "second half"), "even/odd": ("even", "odd")}
 PARTS = ("all", "first half", "second half", "even", "odd")
-SCORES = {"PSIS-LOO": "By leave-one-out", "held out": "On data that were held out"}
+SCORES = ("PSIS-LOO", "held out")
 RESAMPLES = 1000
 DRAWS = 100  # of the posterior, from which predictions are averaged
 LARGE = 2e8  # transitions × sites², from which far fewer draws do
-FEWEST = 10  # transitions below which no part of the data can be held out
-DIMS = {"mean": ("site",), "equal": ("site", "other"), "delayed": ("target", "source"),
-        "population": ("active",)}  # fmt: skip
+DIMS = {
+    "mean": ("site",),
+    "equal": ("site", "other"),
+    "delayed": ("target", "source"),
+    "population": ("active",),
+}
 
 
-def split(data: xr.Dataset | logistic.Transitions) -> np.ndarray | None:
-    """Say which transitions are held out, (transition,), bool; None where there are too few."""
-    steps = transitions(data)
-    return held_out(steps.repeat) if len(steps) >= FEWEST else None
-
-
-def judged(
+def compared(
     fits: Mapping[str, xr.DataTree],
-    data: xr.Dataset,
+    dataset: xr.Dataset,
     refits: Mapping[str, xr.DataTree] | None = None,
     *,
     settings: Settings = DEFAULT,
@@ -60,39 +57,39 @@ def judged(
     Parameters
     ----------
     fits : name to fit, all of the same data; the first should be the special case.
-    data : what they were fitted to.
+    dataset : what they were fitted to.
     refits : the same models, fitted without the transitions that ``split`` holds out.
     settings : seed.
 
     Returns
     -------
     the fits with ``observed`` and ``predicted`` (``reproduce``), ``error`` (``errors``), and, in
-    the last of them, ``comparison`` (``compare``).
+    the last of them, ``comparison`` (``scores``) and ``nearer`` (``better`` than the first).
     """
-    steps = transitions(data)
+    steps = transitions(dataset)
     unseen = split(steps) if refits else None
     block = blocks(steps.repeat)
     seen = Sums.of(steps.now, steps.next, steps.encoding, block)
-    label = {"site": steps.labels, "other": steps.labels, "target": steps.labels,
-             "source": steps.labels}  # fmt: skip
-    arrays = _stacked(observations(seen).values())
+    label = dict.fromkeys(("site", "other", "target", "source"), steps.labels)
+    parts = observations(seen).values()
+    arrays = {name: np.array([getattr(part, name) for part in parts]) for name in DIMS}
     if len(seen.count) > 1:
         arrays |= {f"{name}_se": getattr(seen.errors(), name) for name in DIMS}
     dims = _leading("part") | {f"{name}_se": dims for name, dims in DIMS.items()}
-    observed = dataset(arrays, dims, label | {"part": list(PARTS)}, sampled=False)
+    observed = posterior.dataset(arrays, dims, label | {"part": list(PARTS)}, sampled=False)
     results = {}
-    for name, one in fits.items():
-        predicted = {"all data": reproduce(one, data, settings=settings)}
+    for name, fit in fits.items():
+        predicted = {"all data": reproduce(fit, steps, settings=settings)}
         if unseen is not None:
-            predicted["held out"] = reproduce(refits[name], data, settings=settings)
-        found = errors(predicted, seen, None if unseen is None else np.unique(block[unseen]),
-                       settings.generator("resample"))  # fmt: skip
-        own = predicted["all data"].assign_coords(label)
-        results[name] = annotated(one, observed=observed, predicted=own, error=found)
-    last = list(fits)[-1]
-    comparison = compare(fits, steps, refits, unseen)
-    results[last] = annotated(results[last], comparison=comparison)
-    return results
+            predicted["held out"] = reproduce(refits[name], steps, settings=settings)
+        far = None if unseen is None else np.unique(block[unseen])
+        found = errors(predicted, seen, far, settings.generator("resample"))
+        whole = predicted["all data"].assign_coords(label)
+        results[name] = annotated(fit, observed=observed, predicted=whole, error=found)
+    first, *_, last = fits
+    nearer = better(*(noted(results[name], "error") for name in (last, first)))
+    comparison = scores(fits, steps, refits, unseen)
+    return results | {last: annotated(results[last], comparison=comparison, nearer=nearer)}
 
 
 def observations(seen: Sums) -> dict[str, Statistics]:
@@ -102,13 +99,13 @@ def observations(seen: Sums) -> dict[str, Statistics]:
     if count > 1:
         (first, second), (even, odd) = nulls(count).values()
         parts |= {"first half": first, "second half": second, "even": even, "odd": odd}
-    return {name: seen.statistics(np.isin(np.arange(count), parts.get(name, parts["all"])))
-            for name in PARTS}  # fmt: skip
+    chosen = {name: np.isin(np.arange(count), parts.get(name, parts["all"])) for name in PARTS}
+    return {name: seen.statistics(weight) for name, weight in chosen.items()}
 
 
 def reproduce(
-    posterior: xr.DataTree,
-    data: xr.Dataset | logistic.Transitions,
+    fit: xr.DataTree,
+    steps: logistic.Transitions,
     *,
     draws: int | None = None,
     settings: Settings = DEFAULT,
@@ -117,8 +114,8 @@ def reproduce(
 
     Parameters
     ----------
-    posterior : what ``fit`` returned.
-    data : from whose first states the model runs on freely, through as many repeats as long, and
+    fit : of one model.
+    steps : from whose first states the model runs on freely, through as many repeats as long, and
         from each of whose states it looks one step ahead.
     draws : how many; by default 100, for large data 12.
     settings : seed and workers.
@@ -129,18 +126,18 @@ def reproduce(
     draws, each with its sd over the draws and their simulations as NAME_sd. One step ahead the
     expectation given each present state takes the place of a simulation, but for the population.
     """
-    steps = transitions(data)
     if draws is None:
         draws = DRAWS if len(steps) * steps.sites**2 < LARGE else 12
-    h, J = thinned(posterior, draws)
+    h, J = thinned(fit, draws)
     call = partial(_reproduced, steps=steps, h=h, J=J, settings=settings)
-    found = parallel.map(call, range(len(h)), workers=settings.workers, threads=True,
-                         label="Predicting")  # fmt: skip
+    found = parallel.map(
+        call, range(len(h)), workers=settings.workers, threads=True, label="Predicting"
+    )
     arrays = {}
     for name in DIMS:
         values = np.array([[getattr(part, name) for part in pair] for pair in found])
         arrays |= {name: values.mean(axis=0), f"{name}_sd": values.std(axis=0)}
-    return dataset(arrays, _leading("mode"), {"mode": list(MODES)}, sampled=False)
+    return posterior.dataset(arrays, _leading("mode"), {"mode": list(MODES)}, sampled=False)
 
 
 def _reproduced(k, steps, h, J, settings):
@@ -198,11 +195,15 @@ def errors(
         arrays["squared"].append(np.concatenate(squared, axis=1))
         arrays["unit"].append(own)
     null = [parts[one].distance(parts[other]) / 2 / unit for one, other in PARTINGS.values()]
-    dims = {"error": ("set", "mode"), "squared": ("set", "mode", "resample"), "unit": ("set",),
-            "null": ("parting",)}  # fmt: skip
+    dims = {
+        "error": ("set", "mode"),
+        "squared": ("set", "mode", "resample"),
+        "unit": ("set",),
+        "null": ("parting",),
+    }
     coords = {"set": list(predicted), "mode": list(MODES), "parting": list(PARTINGS)}
     arrays = {name: np.array(values) for name, values in (arrays | {"null": null}).items()}
-    return dataset(arrays, dims, coords, sampled=False)
+    return posterior.dataset(arrays, dims, coords, sampled=False)
 
 
 def _apart(predicted, seen, unit):
@@ -228,9 +229,9 @@ def better(one: xr.Dataset, other: xr.Dataset) -> xr.Dataset:
     return xr.Dataset({name: values.assign_attrs(units="1") for name, values in found.items()})
 
 
-def compare(
+def scores(
     fits: Mapping[str, xr.DataTree],
-    data: xr.Dataset | logistic.Transitions,
+    steps: logistic.Transitions,
     refits: Mapping[str, xr.DataTree] | None = None,
     unseen: np.ndarray | None = None,
 ) -> xr.Dataset:
@@ -243,8 +244,8 @@ def compare(
 
     Parameters
     ----------
-    fits, refits : name to fit, as for ``judged``.
-    data : what they were fitted to.
+    fits, refits : name to fit, as for ``compared``.
+    steps : what they were fitted to.
     unseen : which transitions the refits have not seen, (transition,).
 
     Returns
@@ -260,51 +261,54 @@ def compare(
     Vehtari, Gelman & Gabry, Stat. Comput. 27, 1413 (2017), doi:10.1007/s11222-016-9696-4;
     Magnusson, Vehtari, Jonasson & Andersen, AISTATS, PMLR 108, 341 (2020), arXiv:2001.00980.
     """
-    steps = transitions(data)
     block = blocks(steps.repeat)
     found = {name: _left_out(one, steps) for name, one in fits.items()}
+    of = {key: [one[key] for one in found.values()] for key in ("surrogate", "exact", "pareto_k")}
     which = next(iter(found.values()))["which"]
-    scores = [_estimated([f["surrogate"] for f in found.values()],
-                         [f["exact"] for f in found.values()], which, block)]  # fmt: skip
+    estimates = [_estimated(of["surrogate"], of["exact"], which, block)]
     counted = [len(steps)]
     if refits and unseen is not None:
         rest, far = steps.take(unseen), block[unseen]
         exact = [_predictive(refits[name], rest) for name in fits]
-        scores.append(_estimated(exact, exact, np.arange(len(rest)), far))
+        estimates.append(_estimated(exact, exact, np.arange(len(rest)), far))
         counted.append(len(rest))
-    elpd, difference, se = (np.array([s[k] for s in scores]).T for k in range(3))
-    shapes = [f["pareto_k"] for f in found.values()]
-    dims = dict.fromkeys(("elpd", "difference", "se"), ("model", "score"))
-    dims |= dict.fromkeys(("at_mean", "pareto_k", "influential"), ("model",)) | {
-        "transitions": ("score",)
+    elpd, difference, se = (np.array(values).T for values in zip(*estimates, strict=True))
+    arrays = {
+        "at_mean": np.sum(of["surrogate"], axis=1),
+        "elpd": elpd,
+        "difference": difference,
+        "se": se,
+        "transitions": np.array(counted),
+        "pareto_k": np.max(of["pareto_k"], axis=1),
+        "influential": np.mean(np.array(of["pareto_k"]) > 0.7, axis=1),
     }
-    at_mean = np.array([f["surrogate"].sum() for f in found.values()])
-    arrays = {"at_mean": at_mean, "elpd": elpd, "difference": difference, "se": se,
-              "transitions": np.array(counted),
-              "pareto_k": np.array([k.max() for k in shapes]),
-              "influential": np.array([np.mean(k > 0.7) for k in shapes])}  # fmt: skip
-    coords = {"model": list(fits), "score": list(SCORES)[: len(scores)]}
-    return dataset(arrays, dims, coords, sampled=False)
+    dims = dict.fromkeys(arrays, ("model",)) | {"transitions": ("score",)}
+    dims |= dict.fromkeys(("elpd", "difference", "se"), ("model", "score"))
+    coords = {"model": list(fits), "score": list(SCORES)[: len(estimates)]}
+    return posterior.dataset(arrays, dims, coords, sampled=False)
 
 
-def _left_out(posterior, steps):
+def _left_out(fit, steps):
     """Pointwise PSIS-LOO of the transitions that a fit has kept, and a surrogate of all."""
     from scipy.special import logsumexp
 
     from bayesinf.diagnostics import smoothed_weights
 
-    h, J = (posterior["posterior"][n].mean(("chain", "draw")).values for n in ("h", "J"))
-    kept = posterior["log_likelihood"]["states"]
+    h, J = (fit["posterior"][n].mean(("chain", "draw")).values for n in ("h", "J"))
+    kept = fit["log_likelihood"]["states"]
     values = kept.stack(sample=("chain", "draw")).transpose("transition", "sample").values
     weight, shape = smoothed_weights(-values)
-    return {"surrogate": logistic.log_likelihood(steps, h, J),
-            "exact": logsumexp(weight + values, axis=1),
-            "pareto_k": shape, "which": kept["transition"].values}  # fmt: skip
+    return {
+        "surrogate": logistic.log_likelihood(steps, h, J),
+        "exact": logsumexp(weight + values, axis=1),
+        "pareto_k": shape,
+        "which": kept["transition"].values,
+    }
 
 
-def _predictive(posterior, steps, most=200):
+def _predictive(fit, steps, most=200):
     """Log of the mean probability of each transition over draws, (transition,)."""
-    h, J = thinned(posterior, most if len(steps) * steps.sites**2 < LARGE else 40)
+    h, J = thinned(fit, most if len(steps) * steps.sites**2 < LARGE else 40)
     total = np.full(len(steps), -np.inf)
     for place in range(len(h)):
         np.logaddexp(total, logistic.log_likelihood(steps, h[place], J[place]), out=total)
@@ -334,33 +338,6 @@ def _sum(rough, away, total, kept):
     return float(rough.sum() + total / kept * away.sum())
 
 
-def verdicts(comparison: xr.Dataset) -> list[str]:
-    """Say in a sentence for each score which model the transitions favour.
-
-    The asymmetric model holds the symmetric one as a special case, and should score no worse than
-    it by more than the error; where it does, that is said.
-    """
-    said = []
-    for score in comparison["score"].values:
-        at = comparison.sel(model="asymmetric", score=score)
-        difference, se = float(at["difference"]), float(at["se"])
-        size = f"{number(abs(difference), se)} in log probability"
-        by = f"{SCORES[str(score)]} ({int(at['transitions'])} transitions) the asymmetric model"
-        if difference > 2 * se:
-            said.append(f"{by} predicts better, by {size}.")
-        elif difference < -se:
-            said.append(f"{by} predicts worse, by {size}, although it holds the symmetric one as a "
-                        "special case: its freedom costs more than it brings.")  # fmt: skip
-        else:
-            said.append(f"{by} and the symmetric one are not told apart ({size}).")
-    return said
-
-
 def _leading(dim):
     names = {name: (dim, *dims) for name, dims in DIMS.items()}
     return names | {f"{name}_sd": dims for name, dims in names.items()}
-
-
-def _stacked(found):
-    found = list(found)
-    return {name: np.array([getattr(one, name) for one in found]) for name in DIMS}

@@ -1,0 +1,270 @@
+"""The classical answer: maximum likelihood with its errors and entropies, and quicker routes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from bayesinf.errors import FitError
+from bayesinf.models import binary, pairwise
+from bayesinf.models.couplings import Prior
+from bayesinf.models.pairwise import enumeration
+from bayesinf.posterior import annotated, dataset
+from bayesinf.priors import Normal
+from bayesinf.settings import DEFAULT, Settings
+from bayesinf.systems.boltzmann_equilibrium import pseudo
+from bayesinf.systems.boltzmann_equilibrium.data import draw_states, parameters
+from bayesinf.systems.boltzmann_equilibrium.model import fitted
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+FLAT = 100.0  # sd of the prior under which an optimum is the one of the likelihood
+ENTROPY_DRAWS = 200
+LEVELS = (0.5, 0.8, 0.95)  # of intervals whose coverage is measured
+REPLICAS = 20  # data sets to measure it on,
+MOST_COVERED = 12  # and sites up to which that takes seconds
+
+
+def classical(
+    data: xr.Dataset, *, bank: pairwise.Bank | None = None, settings: Settings = DEFAULT
+) -> xr.Dataset:
+    """Match the moments of the data, and take the Fisher information for the errors.
+
+        ⟨φ⟩_θ = ⟨φ⟩_data,   cov θ = F⁻¹ / M,   φ = (s_i, s_i s_j)
+
+    Where the likelihood has no maximum, since a cell never fires or two cells never show one of
+    their four combinations, it is the maximum a posteriori under the prior ``normal`` instead.
+
+    Parameters
+    ----------
+    data, bank : as for ``fit``.
+    settings : workers and seed.
+
+    Returns
+    -------
+    a Dataset with ``h`` (site) and ``J`` (pair) and their standard errors ``h_error`` and
+    ``J_error``; its attribute ``called`` says which of the two it is. Beyond 20 sites
+    ``h_residual`` and ``J_residual`` are the means and pair moments of fresh states less those of
+    the data, in standard errors of the data, and ``residual_error`` what of that is sampling error
+    of the fresh states.
+    """
+    best, _, called = optimum(data, bank, settings)
+    return _labelled(data, best).assign_attrs(called=called)
+
+
+def optimum(
+    data: xr.Dataset, bank: pairwise.Bank | None, settings: Settings
+) -> tuple[pairwise.MaximumLikelihood, Prior, str]:
+    """Return the optimum, the prior under which it is one, and what that is called."""
+    encoding = data["states"].attrs["encoding"]
+    moments = binary.moments(data["states"], encoding)
+    flat = Prior(Normal(0.0, FLAT), Normal(0.0, FLAT))
+    try:
+        return _maximum(moments, settings, bank=bank), flat, "maximum likelihood"
+    except FitError:
+        prior = pairwise.default(encoding)
+        return _maximum(moments, settings, prior, bank), prior, "maximum a posteriori"
+
+
+def _maximum(moments, settings, prior=None, bank=None):
+    return pairwise.maximum_likelihood(
+        moments, encoding=moments.encoding, prior=prior, bank=bank, settings=settings
+    )
+
+
+def _labelled(data, best):
+    arrays = {"error": standard_errors(best)}
+    if best.residual is not None:
+        arrays["residual"] = best.residual
+    found = parameters(data["site"].values, best.theta, **arrays)
+    if best.residual is not None:
+        found["residual_error"] = best.residual_error
+    return found
+
+
+def maximum_likelihood_fit(
+    data: xr.Dataset, *, bank: pairwise.Bank | None = None, settings: Settings = DEFAULT
+) -> xr.DataTree:
+    """Write the classical answer as a posterior, beside which it stands.
+
+    It is the normal approximation under a prior so wide (sd 100) that it moves nothing, or where
+    the likelihood has no maximum under the prior ``normal``.
+
+    Parameters
+    ----------
+    data, bank : as for ``fit``.
+    settings : length and seed.
+
+    Returns
+    -------
+    InferenceData, with the notes ``classical`` and ``information``; its root attribute
+    ``classical`` says what the optimum is called.
+    """
+    best, prior, called = optimum(data, bank, settings)
+    found = fitted(data, prior, "laplace", settings, bank, {"classical": called})
+    entropies = information(data, best.theta, found, settings)
+    return annotated(found, classical=_labelled(data, best), information=entropies)
+
+
+def standard_errors(best: pairwise.MaximumLikelihood) -> np.ndarray:
+    """Return the square roots of the diagonal of the inverse precision, (parameter,)."""
+    from scipy.linalg import solve_triangular
+
+    root = np.linalg.cholesky(best.precision)
+    inverse = solve_triangular(root, np.eye(len(root)), lower=True)
+    return np.sqrt(np.sum(inverse**2, axis=0))
+
+
+def mean_field(moments: binary.Moments) -> np.ndarray:
+    """Invert the covariance: couplings of the naive mean-field theory, (pair,).
+
+        J_ij = −(C⁻¹)_ij,   C_ij = ⟨s_i s_j⟩ − ⟨s_i⟩⟨s_j⟩
+
+    NaN where the covariance cannot be inverted. The encoding is that of the moments.
+
+    Kappen & Rodríguez, Neural Comput. 10, 1137 (1998), doi:10.1162/089976698300017386.
+    """
+    sites, mean = moments.sites, moments.mean
+    i, j = binary.pairs(sites)
+    C = binary.matrix(moments.pair - mean[i] * mean[j], sites)
+    square = 1.0 if moments.encoding == "±1" else mean
+    C[np.diag_indices(sites)] = square - mean**2
+    if np.linalg.matrix_rank(C, hermitian=True) < sites:
+        return np.full(i.size, np.nan)
+    return -np.linalg.inv(C)[i, j]
+
+
+def approximations(data: xr.Dataset) -> xr.Dataset:
+    """Infer couplings by two quick routes: pseudo-likelihood and mean field.
+
+    Parameters
+    ----------
+    data : as for ``fit``; the pseudo-likelihood has the prior ``normal``.
+
+    Returns
+    -------
+    a Dataset with ``J`` and its standard deviation ``J_sd``, (approximation, pair); mean field
+    comes without an error.
+    """
+    theta, error = (enumeration.unpack(each)[1] for each in pseudo.optimum(data))
+    field = mean_field(binary.of_states(data["states"].values, data["states"].attrs["encoding"]))
+    return dataset(
+        {"J": np.array([theta, field]), "J_sd": np.array([error, np.full_like(field, np.nan)])},
+        {"J": ("approximation", "pair"), "J_sd": ("approximation", "pair")},
+        {"approximation": ["pseudo-likelihood", "mean field"]},
+        sampled=False,
+    )  # fmt: skip
+
+
+def information(
+    data: xr.Dataset, theta: np.ndarray, posterior: xr.DataTree, settings: Settings = DEFAULT
+) -> xr.Dataset:
+    """Compute entropies in bits, and log Z.
+
+        H1 = Σ_i H(s_i),   H2 = (log Z − θ · ⟨φ⟩) / ln 2,   H = −Σ_s p(s) log₂ p(s) of the data
+
+    Up to 20 sites all of them are sums over all states. Above, log Z comes from annealed importance
+    sampling, with its error, and the entropy of the data cannot be had from so few of them.
+
+    Parameters
+    ----------
+    data : the states.
+    theta : fields and couplings at which log Z and H2 are wanted, (parameter,).
+    posterior : a fit, of which some draws have their H2 computed too.
+    settings : for its seed.
+
+    Returns
+    -------
+    a Dataset with ``H1``, ``H2``, ``log_z`` and ``log_z_converted``, that in the other encoding,
+    ``log_z_error``, and up to 20 sites ``H_data``, ``H_data_corrected`` by (number of states seen −
+    1) / 2M nats (Miller & Madow), and the standard deviations of H2 and H1 − H2 over the draws,
+    ``H2_sd`` and ``I2_sd``.
+    """
+    encoding, states = data["states"].attrs["encoding"], data["states"].values
+    moments = binary.of_states(states, encoding)
+    found = {"H1": _independent(moments.mean, encoding)}
+    if moments.sites > enumeration.LARGEST:
+        from bayesinf.models.pairwise import sampling
+
+        rng = settings.generator("annealing")
+        log_z, error, _ = sampling.annealed_log_partition(theta, encoding, rng=rng)
+        found["H2"] = (log_z - theta @ moments.statistics) / np.log(2)
+    else:
+        log_z, p = enumeration.probabilities(theta, encoding)
+        error, count = 0.0, np.bincount(binary.codes(states))
+        found["H2"] = enumeration.entropy(p)
+        H1, H2 = _entropies(posterior, encoding, settings)
+        found |= {"H2_sd": H2.std(), "I2_sd": (H1 - H2).std()}
+        found["H_data"] = enumeration.entropy(count / count.sum())
+        bias = (np.count_nonzero(count) - 1) / (2 * count.sum() * np.log(2))
+        found["H_data_corrected"] = found["H_data"] + bias
+    other = next(name for name in binary.ENCODINGS if name != encoding)
+    shift = binary.convert(*enumeration.unpack(theta), encoding, other)[2]
+    found |= {"log_z": log_z, "log_z_error": error, "log_z_converted": log_z + shift}
+    units = {name: "bit" for name in found if not name.startswith("log_z")}
+    arrays = {name: np.asarray(value, dtype=float) for name, value in found.items()}
+    return dataset(arrays, units=units, sampled=False)
+
+
+def coverage(
+    data: xr.Dataset, *, replicas: int = REPLICAS, settings: Settings = DEFAULT
+) -> xr.Dataset | None:
+    """Measure how often intervals hold the truth, with and without the likelihood.
+
+    Data of the same size are simulated at the optimum of these, and fitted by both routes under the
+    prior ``normal``: what is counted are parameters within θ̂ ± z standard errors.
+
+    Parameters
+    ----------
+    data : as for ``fit``.
+    replicas : how many data sets.
+    settings : for its seed.
+
+    Returns
+    -------
+    a Dataset with ``inside`` (route, level, replica), the share of fields and couplings in their
+    central intervals of each nominal level; None beyond 12 sites.
+    """
+    from scipy.special import ndtri
+
+    encoding, states = data["states"].attrs["encoding"], data["states"].values
+    samples, sites = states.shape
+    if sites > MOST_COVERED:
+        return None
+    prior, rng = pairwise.default(encoding), settings.generator("coverage")
+    truth = _maximum(binary.of_states(states, encoding), settings, prior).theta
+    reach = ndtri(0.5 + 0.5 * np.array(LEVELS))[:, None]
+    inside = np.empty((2, len(LEVELS), replicas))
+    for k in range(replicas):
+        fake = data[["states"]].copy()
+        drawn = draw_states(*enumeration.unpack(truth), encoding, samples, rng)
+        fake["states"] = data["states"].copy(data=drawn)
+        best = _maximum(binary.of_states(drawn, encoding), settings, prior)
+        routes = (best.theta, standard_errors(best)), pseudo.optimum(fake)
+        for route, (theta, error) in enumerate(routes):
+            inside[route, :, k] = np.mean(np.abs(theta - truth) < reach * error, axis=1)
+    return dataset(
+        {"inside": inside}, {"inside": ("route", "level", "replica")},
+        {"route": ["likelihood", "pseudo-likelihood"], "level": list(LEVELS)}, sampled=False,
+    )  # fmt: skip
+
+
+def _independent(mean, encoding):
+    """Entropies in bits of independent sites of these means (..., site)."""
+    from scipy.special import entr
+
+    on = (1 + mean) / 2 if encoding == "±1" else mean
+    return np.sum(entr(on) + entr(1 - on), axis=-1) / np.log(2)
+
+
+def _entropies(posterior, encoding, settings):
+    """H1 and H2 of some draws."""
+    draws = posterior["posterior"]
+    theta = enumeration.pack(draws["h"].values, draws["J"].values)
+    theta = theta.reshape(-1, theta.shape[-1])
+    theta = theta[:: max(1, len(theta) // ENTROPY_DRAWS)]
+    log_z, expected = enumeration.expectations(theta, encoding, settings.workers)
+    H1 = _independent(enumeration.unpack(expected)[0], encoding)
+    return H1, (log_z - np.sum(theta * expected, axis=-1)) / np.log(2)

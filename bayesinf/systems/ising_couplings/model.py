@@ -1,0 +1,224 @@
+"""The fit: energies as a linear model of products of spins, and what is read off its posterior."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from bayesinf.errors import DataError
+from bayesinf.models import linear
+from bayesinf.models import problem as driver
+from bayesinf.posterior import dataset, noted
+from bayesinf.settings import DEFAULT, Settings
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+    from bayesinf.priors import Prior
+
+GAUGES = ("pairs", "full")
+PRIORS = ("laplace", "spike_and_slab", "normal")  # those that a workflow fits by default
+
+
+def features(states: np.ndarray, gauge: str = "pairs") -> xr.DataArray:
+    """Multiply the spins out.
+
+    Parameters
+    ----------
+    states : ±1, (sample, site).
+    gauge : ``pairs`` for i < j, or ``full`` for all L² ordered products.
+
+    Returns
+    -------
+    DataArray s_i s_j, (sample, pair), with coordinates ``i`` and ``j``; pairs are labelled "i-j".
+    """
+    import xarray as xr
+
+    states = np.asarray(states)
+    if gauge not in GAUGES:
+        raise DataError("unknown gauge", expected=" or ".join(GAUGES), found=gauge)
+    sites = states.shape[1]
+    every = np.triu_indices(sites, 1) if gauge == "pairs" else np.indices((sites, sites))
+    i, j = (np.ravel(index) for index in every)
+    return xr.DataArray(
+        (states[:, i] * states[:, j]).astype(float),
+        dims=("sample", "pair"),
+        coords={
+            "sample": np.arange(len(states)),
+            "pair": [f"{a}-{b}" for a, b in zip(i, j, strict=True)],
+            "i": ("pair", i),
+            "j": ("pair", j),
+        },
+        attrs={"units": "1"},
+    )
+
+
+def fit(
+    spins: xr.Dataset,
+    prior: str | linear.CoefficientPrior = "laplace",
+    *,
+    gauge: str = "pairs",
+    noise: float | Prior | None = None,
+    held_out: xr.Dataset | None = None,
+    method: str | None = None,
+    settings: Settings = DEFAULT,
+) -> xr.DataTree:
+    """Infer all couplings from states and energies.
+
+    Parameters
+    ----------
+    spins : ``states`` (sample, site) and ``energies`` (sample,), as of ``simulate`` or ``read``.
+    prior : ``laplace``, ``spike_and_slab``, ``normal``, ``horseshoe``, or an instance from
+        ``bayesinf.models.linear`` with scales of the caller's.
+    gauge : ``pairs`` or ``full``.
+    noise : σ where it is known, its prior, or None to infer it under the default prior.
+    held_out : the same along ``held_out``, to be predicted.
+    method : None for the prior's own, or ``nuts``.
+    settings : length and seed.
+
+    Returns
+    -------
+    InferenceData with ``J`` (pair; coordinates ``i``, ``j``), ``sigma``, the prior's
+    hyperparameters, and ``included`` (pair) where there is a spike.
+
+    Raises
+    ------
+    DataError : states without energies; what ``linear.regression`` refuses.
+    """
+    import xarray as xr
+
+    if "energies" not in spins:
+        raise DataError("the states have no energies", expected="one energy for each state")
+    X, truth = features(spins["states"], gauge), noted(spins, "truth")
+    problem = linear.regression(
+        X,
+        spins["energies"],
+        prior,
+        noise=noise,
+        name="J",
+        constants=spins[["states"]].drop_attrs(deep=False),
+        discrepancies={"lowest energy": lowest_energy, "spread of energies": energy_spread},
+    )
+    truth = None if truth is None else _in_gauge(truth, X)
+    found = driver.fit(
+        problem,
+        method,
+        settings,
+        system="ising_couplings",
+        notes={"truth": truth},
+        attrs={"gauge": gauge},
+    )
+    if held_out is not None:
+        unseen = features(held_out["states"], gauge)
+        predicted = linear.predict(found, unseen, name="J", settings=settings)
+        targets = held_out[["states", "energies"]].drop_attrs(deep=False)
+        if truth is not None:
+            exact = unseen.values @ truth["J"].values
+            targets["exact"] = ("held_out", exact, held_out["energies"].attrs)
+        found["predictions"] = xr.DataTree(predicted)
+        found["predictions_constant_data"] = xr.DataTree(
+            targets.assign_coords(held_out=predicted["held_out"])
+        )
+    return found
+
+
+def _in_gauge(truth, X):
+    """The true couplings of the pairs that are features; in the full gauge halves share a bond."""
+    i, j = X["i"].values, X["j"].values
+    sites = int(max(i.max(), j.max())) + 1
+    matrix = np.zeros((sites, sites))
+    matrix[truth["i"], truth["j"]] = truth["J"]
+    values = (matrix + matrix.T)[i, j] / (2 if np.any(i >= j) else 1)
+    labels = {name: X.coords[name] for name in ("pair", "i", "j")}
+    units = {"J": truth["J"].attrs["units"]}
+    return dataset({"J": values}, {"J": ("pair",)}, labels, units, sampled=False)
+
+
+def lowest_energy(y: np.ndarray, mean: np.ndarray, noise: np.ndarray) -> np.ndarray:
+    """Lowest energy among the states: the tail that the couplings have to reach."""
+    return np.min(y, axis=-1) + 0 * mean[..., 0]
+
+
+def energy_spread(y: np.ndarray, mean: np.ndarray, noise: np.ndarray) -> np.ndarray:
+    """Standard deviation of the energies."""
+    return np.std(y, axis=-1) + 0 * mean[..., 0]
+
+
+# What is read off a posterior
+
+
+def r_squared(observed: np.ndarray, predicted: np.ndarray) -> np.ndarray:
+    """1 - Σ (observed - predicted)² / Σ (observed - mean)², over the last axis."""
+    residual = np.sum((observed - predicted) ** 2, axis=-1)
+    return 1 - residual / np.sum((observed - np.mean(observed)) ** 2)
+
+
+def test_half(fit: xr.DataTree, name: str = "energies") -> tuple[np.ndarray, np.ndarray]:
+    """Held-out energies that no classical method has chosen λ by, and their noise-free draws.
+
+    Returns
+    -------
+    ``name`` of ``predictions_constant_data``, (held_out,), and (chain, draw, held_out): the second
+    half of either.
+    """
+    observed = fit["predictions_constant_data"][name].values
+    half = len(observed) // 2
+    return observed[half:], fit["predictions"]["mean"].values[..., half:]
+
+
+def mean_score(fit: xr.DataTree) -> float:
+    """R² of the posterior mean's prediction on the test half."""
+    observed, draws = test_half(fit)
+    return float(r_squared(observed, draws.mean((0, 1))))
+
+
+def true_score(fit: xr.DataTree) -> float:
+    """R² of the posterior mean's prediction against the energies that the true couplings give.
+
+    Against measured energies no prediction exceeds 1 - σ² / var(E); this one has no such ceiling.
+    """
+    exact, draws = test_half(fit, "exact")
+    return float(r_squared(exact, draws.mean((0, 1))))
+
+
+def prior_of(fit: xr.DataTree) -> str:
+    """Return the name of a fit's prior, as ``fit`` takes it."""
+    names = {cls.__name__: name for name, cls in linear.PRIORS.items()}
+    return names[fit.attrs["model"]]
+
+
+def equivalent_penalty(fit: xr.DataTree) -> np.ndarray | None:
+    """The λ of ridge or lasso that each draw of (scale, σ) stands for; None for other priors.
+
+    ridge  λ = (σ / scale)²,   lasso  λ = σ² / (n scale), or σ / (n scale) for a relative scale
+    """
+    prior, posterior, fixed = prior_of(fit), fit["posterior"], fit["constant_data"]
+    if prior not in ("normal", "laplace"):
+        return None
+    scale, sigma = ((posterior if n in posterior else fixed)[n].values for n in ("scale", "sigma"))
+    if prior == "normal":
+        return np.ravel((sigma / scale) ** 2)
+    width = scale * sigma if fit.attrs["relative"] else scale
+    return np.ravel(sigma**2 / (fit["observed_data"].sizes["sample"] * width))
+
+
+def matrix(values: np.ndarray, i: np.ndarray, j: np.ndarray) -> np.ndarray:
+    """Lay couplings of pairs out as a matrix, (site, site).
+
+    Pairs i < j fill both triangles; the full gauge fills each entry by itself.
+    """
+    sites = int(max(np.max(i), np.max(j))) + 1
+    result = np.zeros((sites, sites))
+    result[i, j] = values
+    return result if np.any(i > j) else result + result.T
+
+
+def halves(fit: xr.DataTree, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Take apart what the full gauge has twice: values (..., pair) above and below the diagonal."""
+    i, j = (fit["posterior"][name].values for name in "ij")
+    sites = fit["constant_data"].sizes["site"]
+    above, below = np.triu_indices(sites, 1)
+    index = np.empty((sites, sites), dtype=int)
+    index[i, j] = np.arange(len(i))
+    return values[..., index[above, below]], values[..., index[below, above]]

@@ -1,0 +1,318 @@
+"""The story of the report: which spins are coupled, how sure that is, and what the classics say."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from bayesinf.figures import interval, predictive_statistics, prior_posterior, with_units
+from bayesinf.posterior import noted, prior_words
+from bayesinf.report import Picture, Section, Story, Table, estimates, number
+from bayesinf.systems.ising_couplings import figures
+from bayesinf.systems.ising_couplings.figures import called
+from bayesinf.systems.ising_couplings.model import (
+    halves,
+    mean_score,
+    prior_of,
+    r_squared,
+    test_half,
+    true_score,
+)
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import xarray as xr
+
+
+def story(fits: Mapping[str, xr.DataTree]) -> Story:
+    """Tell what the couplings are, how sure that is, and how the classical answer compares.
+
+    Parameters
+    ----------
+    fits : name to InferenceData, all of the same data and with ``predictions``; the note
+        ``classical`` stands beside one of them.
+    """
+    best = "spike_and_slab" if "spike_and_slab" in fits else next(iter(fits))
+    main = fits[best]
+    textbook = next(
+        found for fit in fits.values() if (found := noted(fit, "classical")) is not None
+    )
+    return Story(
+        "Ising couplings from states and energies",
+        "Given spin states and their energies alone, which spins are coupled, how strongly, and "
+        "how sure is that?",
+        _answer(main, fits, textbook),
+        _numbers(main, fits),
+        _predictive(main, fits),
+        _classical(fits, textbook),
+        _priors(fits),
+        (_gauge(fits, textbook),) if main.attrs["gauge"] == "full" else (),
+        best,
+    )
+
+
+def _answer(main, fits, textbook):
+    (n, sites), p = main["constant_data"]["states"].shape, main["posterior"].sizes["pair"]
+    truth = noted(main, "truth")
+    more = "there are more couplings than data" if p > n else "data outnumber couplings"
+    return Section(
+        f"Which of {p} pairs of {sites} spins are coupled?",
+        (
+            _in_words(main, truth),
+            f"The model knows all pairs alike; {n} states were shown to it, so {more} and the "
+            "prior has a say.",
+        ),
+        (
+            Picture(
+                "couplings",
+                figures.couplings(fits, textbook),
+                "Coupling matrices: blue is negative, as on the ring, and white is none. Top: "
+                + ("truth and " if truth is not None else "")
+                + "posterior means under each prior. Bottom: classical fits, λ chosen on "
+                "validation data. A prior that selects leaves the bonds and nothing else; one that "
+                "only shrinks smears them over all pairs.",
+                f"Heat maps of the {sites} by {sites} coupling matrix for each prior and each "
+                "classical method.",
+            ),
+            Picture(
+                "intervals",
+                figures.intervals(fits),
+                "The couplings of largest posterior mean, with 95 % intervals, and under spike and "
+                "slab the probability that each pair is coupled at all. "
+                + ("Green marks the true value. " if truth is not None else "")
+                + "A wide interval says that data and prior leave the coupling open.",
+                "Intervals of the strongest couplings under each prior, and inclusion probability "
+                "of every pair.",
+            ),
+        ),
+    )
+
+
+def _in_words(fit, truth):
+    posterior = fit["posterior"]
+    if "included" not in posterior:
+        low, _, high = interval(posterior["J"].values, axis=(0, 1))
+        clear = int(np.sum((low > 0) | (high < 0)))
+        return f"The 95 % intervals of {clear} couplings leave out zero."
+    probability = posterior["included"].mean(("chain", "draw")).values
+    found = probability > 0.5
+    words = (
+        f"{int(found.sum())} pairs are coupled with a probability above one half"
+        f" ({int(np.sum(probability >= 0.99))} of them at 0.99 or more)."
+    )
+    if truth is not None:
+        bonds = truth["J"].values != 0
+        words += (
+            f" Of the {int(bonds.sum())} true bonds {int(np.sum(found & bonds))} are among them,"
+            f" and {int(np.sum(found & ~bonds))} pairs that are none; the least certain bond has"
+            f" probability {probability[bonds].min():.3f}, the most suspect other pair"
+            f" {probability[~bonds].max():.3f}."
+        )
+    return words
+
+
+def _numbers(main, fits):
+    strongest = np.argsort(-np.abs(main["posterior"]["J"].values.mean((0, 1))), kind="stable")
+    i, j = (main["posterior"][name].values for name in "ij")
+    shown = [f"J[{i[k]}, {j[k]}]" for k in strongest[:12]]
+    return Section(
+        "Noise, couplings, and how well held-out energies are predicted",
+        ("R² is measured on the test half of the held-out states.",),
+        tables=(
+            Table(_summary(fits), "What each prior makes of the same data."),
+            Table(
+                estimates(main, shown),
+                f"The twelve strongest couplings under the {called(main)} prior.",
+            ),
+        ),
+    )
+
+
+def _summary(fits):
+    import pandas as pd
+
+    rows = {}
+    for fit in fits.values():
+        posterior, truth = fit["posterior"], noted(fit, "truth")
+        observed, draws = test_half(fit)
+        low, _, high = interval(r_squared(observed, draws).ravel())
+        row = {
+            "test R², posterior mean": f"{mean_score(fit):.6f}",
+            "test R² of a draw, 95 %": f"{low:.5f} to {high:.5f}".replace("-", "−"),
+        }
+        for name in _scalars(fit):
+            values = posterior[name].values
+            label = with_units(name, posterior[name].attrs["units"])
+            row[label] = number(float(values.mean()), float(values.std()))
+        if truth is not None:
+            row["R² against true energies"] = f"{true_score(fit):.6f}"
+            error = posterior["J"].values.mean((0, 1)) - truth["J"].values
+            for pairs, which in (("bonds", truth["J"] != 0), ("other pairs", truth["J"] == 0)):
+                label = with_units(f"rms error of {pairs}", posterior["J"].attrs["units"])
+                row[label] = f"{np.sqrt(np.mean(error[which.values] ** 2)):.4f}"
+        rows[called(fit)] = row
+    return pd.DataFrame(rows).fillna("").rename_axis("quantity")
+
+
+def _scalars(fit):
+    return [name for name, v in fit["posterior"].data_vars.items() if v.ndim == 2]
+
+
+def _predictive(main, fits):
+    return Section(
+        "Held-out energies, and replicas of the training data",
+        (
+            "The held-out states are predicted by each posterior without having been seen: 95 % of "
+            "them should lie in the 95 % band. Replicas of the training data should look like the "
+            "data in every statistic.",
+        ),
+        (
+            Picture(
+                "held_out",
+                figures.held_out(fits),
+                "Measured energies of held-out states against their prediction, with 95 % "
+                "intervals. Points should straddle the diagonal and most bars touch it; the share "
+                "that does is printed. Long bars are honest where the prior cannot tell couplings "
+                "apart.",
+                "Scatter of measured against predicted energies for each prior.",
+            ),
+            Picture(
+                "statistics",
+                predictive_statistics(main),
+                f"Statistics of the data against replicas, {called(main)} prior. A p-value near 0 "
+                "or 1 would say that the model cannot make such data.",
+                "Posterior predictive distributions of four statistics with the data's values.",
+            ),
+        ),
+    )
+
+
+def _classical(fits, textbook):
+    worst = float(textbook["mode_difference"].max())
+    return Section(
+        "Least squares, ridge, lasso and elastic net",
+        (
+            "The mode of the normal prior is ridge regression with λ = (σ/scale)², and the mode of "
+            "the Laplace prior is the lasso with λ = σ²/(n scale); the table shows both equalities "
+            f"on these data, to {worst:.0e}. A mode is one point of a posterior: ridge and lasso "
+            "say where it is highest, the posterior says where it is.",
+        ),
+        (
+            Picture(
+                "penalty",
+                figures.penalties(fits, textbook),
+                "R² against λ on one split, and by 5-fold cross-validation with its standard "
+                "error. The shaded band is the posterior of the λ that the inferred scale stands "
+                "for: what cross-validation searches for on a grid, the posterior infers, with "
+                "its uncertainty.",
+                "R squared against the penalty for three classical methods, with the posterior of "
+                "the equivalent penalty.",
+            ),
+        ),
+        (
+            Table(_modes(textbook), "Mode of the prior against scikit-learn's fit at the same λ."),
+            Table(
+                _scores(fits, textbook),
+                "R² on the test half of the held-out states. Classical methods chose λ on the "
+                "validation half; the posteriors have not seen it.",
+            ),
+        ),
+    )
+
+
+def _modes(textbook):
+    import pandas as pd
+
+    columns = {
+        "prior": textbook["mode_prior"].values,
+        "scale": textbook["mode_scale"].values,
+        "classical fit": ["ridge", "lasso"],
+        "λ": textbook["mode_penalty"].values,
+        "largest difference in J": textbook["mode_difference"].values,
+    }
+    return pd.DataFrame(columns)
+
+
+def _scores(fits, textbook) -> pd.DataFrame:
+    """Test R² of posterior means and of classical fits, the best first."""
+    import pandas as pd
+
+    rows = [(f"posterior mean, {called(fit)} prior", mean_score(fit), "") for fit in fits.values()]
+    for method in textbook["estimator"].values:
+        one = textbook.sel(estimator=method)
+        penalty = "" if method == "least squares" else f"{float(one['chosen']):.0e}"
+        rows.append((method, float(one["score"]), penalty))
+    table = pd.DataFrame(rows, columns=["method", "R²", "λ"]).sort_values("R²", ascending=False)
+    return table.assign(**{"R²": table["R²"].map("{:.6f}".format)}).reset_index(drop=True)
+
+
+def _priors(fits):
+    import pandas as pd
+
+    stated = pd.DataFrame(
+        [
+            {"prior": called(fit), "of": name, "is": words}
+            for fit in fits.values()
+            for name, words in prior_words(fit).items()
+        ]
+    )
+    hyperparameters = tuple(
+        Picture(
+            f"prior_{name}",
+            prior_posterior(fit, _scalars(fit)),
+            f"Scales under the {called(fit)} prior: where the posterior is much narrower than the "
+            "prior, the data have spoken.",
+            f"Prior and posterior densities of the hyperparameters of {name}.",
+        )
+        for name, fit in fits.items()
+        if _scalars(fit)
+    )
+    expected = Picture(
+        "prior_predictive",
+        figures.prior_energies(fits),
+        "Energies that each prior expects before any data (one curve a prior draw), against those "
+        "measured: the priors allow the data and much else.",
+        "Cumulative distributions of prior predictive energies with the measured energies.",
+    )
+    return Section(
+        "What was believed beforehand",
+        (
+            "By default widths are half-Cauchy on the scale sd(E)/√p, at which a prior predicts "
+            "energies about as large as those measured, without being sure of it. The noise is "
+            "inverse-χ, worth one observation of a hundredth of sd(E), which keeps σ above zero "
+            "where the data show no noise.",
+        ),
+        (*hyperparameters, expected),
+        (Table(stated, "Every prior, by the fit that has it."),),
+    )
+
+
+def _gauge(fits, textbook):
+    """Show what the full gauge leaves open: J_ij - J_ji."""
+    fit = next((f for f in fits.values() if prior_of(f) == "normal"), next(iter(fits.values())))
+    split = {}
+    for method in ("ridge", "lasso"):
+        upper, lower = halves(fit, textbook["J"].sel(estimator=method).values)
+        strong = np.argsort(-np.abs(upper + lower))[: fit["constant_data"].sizes["site"]]
+        split[method] = float(np.mean(np.abs(upper - lower)[strong]))
+    return Section(
+        "What the full gauge leaves open",
+        (
+            "Every product stands there twice, so the data see J_ij + J_ji alone. Under the normal "
+            "prior the posterior of J_ij − J_ji must be its prior, and is. Ridge splits each bond "
+            f"evenly (mean |J_ij − J_ji| on the strongest bonds: {split['ridge']:.2g}); the lasso "
+            f"puts it on one side or the other ({split['lasso']:.2g}), for no reason in the data.",
+        ),
+        (
+            Picture(
+                "gauge",
+                figures.gauge(fit),
+                "Posterior of J_ij − J_ji, all pairs and draws, against its prior given the same "
+                "scale: the curves coincide. The sum J_ij + J_ji, which the data do see, does not "
+                "look like its prior.",
+                "Density of coupling differences on top of the prior, and of coupling sums.",
+            ),
+        ),
+    )
