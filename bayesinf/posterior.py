@@ -198,16 +198,8 @@ def noted(result: xr.DataTree | xr.Dataset, name: str) -> xr.Dataset | None:
 
 
 def prior_words(posterior: xr.DataTree) -> dict[str, str]:
-    """Return the priors of a fit in words, by the name of what they are of.
-
-    They stand as JSON in the root attribute ``priors``, name to words, or as a list of sentences
-    "name ~ words" in ``prior``; a fit without either has none to tell.
-    """
-    if "priors" in posterior.attrs:
-        return json.loads(posterior.attrs["priors"])
-    sentences = json.loads(posterior.attrs.get("prior", "[]"))
-    parts = [sentence.partition(" ~ ") for sentence in sentences]
-    return {name: words for name, _, words in parts}
+    """Return the priors of a fit in words, by the name of what they are of."""
+    return json.loads(posterior.attrs.get("priors", "{}"))
 
 
 def true_values(posterior: xr.DataTree) -> dict[str, float]:

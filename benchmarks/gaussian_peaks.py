@@ -31,7 +31,7 @@ def ensemble(walkers=64, steps=300, turns=5):
     lines |= {"b_center": 178, "b_sigma": 12}
     params = model.make_params(bg_amplitude=97, bg_decay=100, **lines)
     best = model.fit(y, params, x=x).params
-    problem = curve.Problem(model, best, x, y)
+    problem = curve.problem(model, best, data)
     theta = np.append(problem.optimum.theta, problem.optimum.scale)
     start = theta * (1 + 1e-4 * np.random.default_rng(1).standard_normal((walkers, len(theta))))
 

@@ -5,26 +5,18 @@ peaks so close that the quadratic approximation fails.
 """
 
 from functools import partial
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from bayesinf import workflow
 
-NIST = Path(__file__).parents[1] / "data" / "gaussian_peaks"
 CASES = ("gauss1", "gauss2", "eckerle4", "overlap")
 
 
+@workflow.script
 def main(
-    data: workflow.DataFile = None,
-    output: workflow.Output = None,
-    seed: workflow.Seed = 1,
-    draws: workflow.Draws = None,
-    tune: workflow.Tune = None,
-    chains: workflow.Chains = None,
-    quick: workflow.Quick = False,
-    scheduler: workflow.Scheduler = None,
+    run: workflow.Run,
     x: Annotated[str | None, typer.Option(help="Column of x: name, or position from 1.")] = None,
     y: Annotated[str | None, typer.Option(help="Column of y.")] = None,
     error: Annotated[str | None, typer.Option(help="Column of error bars, or 'none'.")] = None,
@@ -40,58 +32,41 @@ def main(
     ] = "all",
 ):
     """Find the peaks of a spectrum, with their errors by curvature and by sampling side by side."""
-    with workflow.run(
-        "gaussian_peaks", output, seed=seed, draws=draws, tune=tune, chains=chains, quick=quick,
-        scheduler=scheduler,
-    ) as run:  # fmt: skip
-        from bayesinf import parallel
-        from bayesinf.systems.gaussian_peaks import story
+    from bayesinf.systems import gaussian_peaks as system
 
-        with run.step("load"):
-            if data is not None:
-                model = {"peaks": peaks, "background": background, "shape": shape}
-                spectra = {"": own_spectrum(data, x, y, error) | model}
-            else:
-                spectra = shipped_spectra(case)
-        jobs = {
-            f"{name}_{method}".lstrip("_"): (options, method)
-            for name, options in spectra.items()
-            for method in ("laplace", "emcee")
-            # That the approximation fails here is the point: it is shown, but is no result to keep.
-            if (name, method) != ("overlap", "laplace")
-        }
-        with run.step("fit"):
-            call = partial(fit_one, settings=run.settings)
-            fits = parallel.map(call, list(jobs.values()), scheduler=scheduler, label="Fitting")
-        run.finish(story, dict(zip(jobs, fits, strict=True)))
+    with run.step("load"):
+        if run.data is not None:
+            own = system.read(run.data, *map(workflow.column, (x, y, error)))
+            spectra = {"": (own, {"peaks": peaks, "background": background, "shape": shape})}
+        else:
+            spectra = shipped(run, case)
+    jobs = {
+        f"{name}_{method}".lstrip("_"): (*spectrum, method)
+        for name, spectrum in spectra.items()
+        for method in ("laplace", "emcee")
+        # That the approximation fails here is the point: it is shown, but is no result to keep.
+        if (name, method) != ("overlap", "laplace")
+    }
+    with run.step("fit"):
+        call = partial(fit_one, settings=run.settings)
+        return dict(zip(jobs, run.map(call, jobs.values(), label="Fitting"), strict=True))
 
 
-def own_spectrum(path, x, y, error):
-    """Read a file of the user's."""
-    from bayesinf.data import axes, curve
-
-    read = axes(curve(path, *map(workflow.column, (x, y, error))))
-    return dict(zip(("x", "y", "error"), read, strict=True), case=path.name)
-
-
-def shipped_spectra(case):
+def shipped(run, case):
     """Read the certified sets and simulate the overlapping pair; the first one is the main one."""
     from bayesinf.errors import DataError
-    from bayesinf.systems import gaussian_peaks as peaks
+    from bayesinf.systems import gaussian_peaks as system
 
     if case not in ("all", *CASES):
         raise DataError("unknown --case", expected=f"all, {', '.join(CASES)}", found=case)
     spectra = {}
     for name in CASES if case == "all" else (case,):
         if name == "overlap":
-            read = peaks.overlap()
-            truth = read[[variable for variable in read.data_vars if variable.endswith("_truth")]]
-            options = {"peaks": 2, "case": "Two overlapping peaks (simulated)", "reference": truth}
+            spectrum, model = system.overlap(), {"peaks": 2}
         else:
-            read = peaks.nist(NIST / f"{name.capitalize()}.dat")
-            options = peaks.nist_options(read)
-            del options["starts"]  # our own guess has to find them
-        spectra[name if spectra else ""] = {"x": read["x"], "y": read["y"]} | options
+            spectrum = system.nist(run.shipped(f"{name.capitalize()}.dat"))
+            model = system.nist_options(spectrum)
+        spectra[name if spectra else ""] = spectrum, model
     return spectra
 
 
@@ -99,8 +74,8 @@ def fit_one(job, settings):
     """Fit one spectrum by one method."""
     from bayesinf.systems.gaussian_peaks import fit
 
-    options, method = job
-    return fit(**options, method=method, settings=settings)
+    spectrum, model, method = job
+    return fit(spectrum, method=method, settings=settings, **model)
 
 
 if __name__ == "__main__":

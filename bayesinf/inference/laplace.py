@@ -16,7 +16,7 @@ from bayesinf.errors import FitError
 
 
 @dataclass(frozen=True)
-class Laplace:
+class Approximation:
     """What the approximation leaves behind.
 
     Parameters
@@ -41,7 +41,7 @@ def sample(
     rng: np.random.Generator,
     shape: tuple[int, int],
     scale=None,
-) -> Laplace:
+) -> Approximation:
     """Draw from the quadratic approximation of a density.
 
         θ ~ N(optimum, scale² covariance),   scale = 1, or drawn first and kept as last parameter
@@ -98,7 +98,9 @@ def sample(
     gradient, hessian = _derivatives(around, len(optimum))
     finite = np.isfinite(hessian).all()
     eigenvalue = np.linalg.eigvalsh(-hessian) if finite else np.full(len(optimum), np.nan)
-    return Laplace(draws.reshape(*shape, -1), (log_p - log_q).reshape(shape), gradient, eigenvalue)
+    return Approximation(
+        draws.reshape(*shape, -1), (log_p - log_q).reshape(shape), gradient, eigenvalue
+    )
 
 
 def _derivatives(log_density, size: int, step: float = 0.02):

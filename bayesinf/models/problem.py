@@ -277,7 +277,7 @@ def fit(
         model=problem.model,
         inference=route.kind,
         settings=settings,
-        data=problem.observed.merge(problem.constants),
+        data=problem.observed.reset_coords().merge(problem.constants),
         started=started,
         attrs={
             "method": name,

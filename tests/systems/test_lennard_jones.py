@@ -11,8 +11,8 @@ from scipy import constants, optimize, stats
 from bayesinf.errors import DataError, FitError
 from bayesinf.models import gp
 from bayesinf.models.gp import splits
-from bayesinf.priors import LogNormal, Normal
 from bayesinf.posterior import annotated, load, noted, save
+from bayesinf.priors import LogNormal, Normal
 from bayesinf.settings import Settings
 from bayesinf.systems import lennard_jones as lj
 from bayesinf.systems.lennard_jones import judgement, potentials

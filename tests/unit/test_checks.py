@@ -4,6 +4,7 @@ import time
 import numpy as np
 import pytest
 import xarray as xr
+from arviz_stats import loo as arviz_loo
 from arviz_stats.base import array_stats
 from scipy import stats
 from scipy.signal import lfilter
@@ -352,6 +353,16 @@ def test_laplace():
     assert check(laplace(log_weight=np.log(light))).believed
 
 
+def test_few_draws_are_trusted_with_a_lighter_tail_only():
+    """The limit of Pareto k̂ is 1 − 1 / log₁₀ S: 0.5 of a hundred draws, 0.7 of thousands."""
+    weights = stats.genpareto(0.6).ppf((np.arange(2000) + 0.5) / 2000)
+    many = laplace(log_weight=np.log(weights).reshape(4, 500))
+    assert named(check(many))["Pareto k̂"].passed
+    few = laplace(log_weight=np.log(weights[10::20]).reshape(4, 25).repeat(20, axis=1))
+    few = check(few.isel(draw=slice(None, None, 20)))
+    assert 0.5 < named(few)["Pareto k̂"].value < 0.7 and "Pareto k̂" in failed(few)
+
+
 def test_a_block_of_importance_weights_is_not_hidden_by_the_size_of_another():
     """Blocks that were drawn apart have weights of their own, each of an unknown size."""
     light = np.log(stats.uniform.rvs(size=(4, 500, 2), random_state=1))
@@ -497,6 +508,9 @@ def test_leave_one_out_is_the_closed_form():
     result = checks.loo(fit())
     assert result["elpd"] == pytest.approx(exact_elpd, abs=0.15)
     assert result["p"] == pytest.approx(1, abs=0.35)
+    whole = arviz_loo(fit())
+    assert result["se"] == pytest.approx(whole.se * np.sqrt(39 / 40), rel=1e-9)  # n, not n − 1
+    assert result["p"] == pytest.approx(whole.p, rel=1e-9)
     usual = array_stats.loo(np.moveaxis(fit()["log_likelihood"]["y"].values, 2, 0))
     np.testing.assert_allclose(result["pareto_k"], usual[1])
     np.testing.assert_allclose(result["pointwise"], usual[0])

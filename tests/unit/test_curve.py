@@ -1,13 +1,16 @@
 import lmfit
 import numpy as np
 import pytest
+import xarray as xr
+from density import holds
 from scipy import stats
 
 from bayesinf.checks import check
+from bayesinf.data import curve_from_arrays
 from bayesinf.errors import DataError, FitError
 from bayesinf.models import curve
+from bayesinf.posterior import REQUIRED_GROUPS, load, noted, save
 from bayesinf.priors import LogUniform, Normal, Uniform
-from bayesinf.posterior import REQUIRED_GROUPS, load, save
 from bayesinf.settings import Settings
 
 SHORT = Settings(draws=250, chains=4, prior_draws=50)
@@ -101,20 +104,43 @@ def test_the_pymc_definition_is_the_density_of_the_fast_route(known):
               "a_center": Uniform(0, 10), "b_center": Uniform(0, 10),
               "a_sigma": LogUniform(0.1, 5)}  # fmt: skip
     ordered = [("a_center", "a_amplitude"), ("b_center", "b_amplitude")]
-    fit = curve.fit(model, params, X, y, error, priors=priors, ordered=ordered, settings=SHORT)
-    definition = curve.definition(model, params, X, y, error, priors=priors, ordered=ordered)
-    log_density = definition.compile_logp(jacobian=False)
-    total = sum(v.sum(v.dims[2:]) for v in fit["log_prior"].data_vars.values())
-    total = total + fit["log_likelihood"]["y"].sum("point")
-    for draw in (0, 77, 201):
-        point = {}
-        for rv in definition.free_RVs:
-            transform, value = definition.rvs_to_transforms[rv], definition.rvs_to_values[rv]
-            drawn = np.float64(fit["posterior"][rv.name][1, draw])
-            point[value.name] = (
-                drawn if transform is None else transform.forward(drawn, *rv.owner.inputs).eval()
-            )
-        assert log_density(point) == pytest.approx(float(total[1, draw]), rel=1e-9)
+    points = curve_from_arrays(X, y, error)
+    options = {"priors": priors, "ordered": ordered}
+    holds(curve.problem(model, params, points, **options))
+
+    # Stacked parameters that share a prior are one variable of the definition.
+    stacked = {
+        name: ("line", [f"a_{name}", f"b_{name}"]) for name in ("center", "sigma", "amplitude")
+    }
+    stated = curve.problem(model, params, points, stacked=stacked, **options)
+    free = {rv.name for rv in stated.pymc().free_RVs} - {"noise"}
+    assert free == {"center", "a_sigma", "a_amplitude", "b_amplitude", "c"}
+
+    def apart(one):
+        names = [name for name in free if "_" in name]
+        return one | {name: one[name[2:]]["ab".index(name[0])] for name in names}
+
+    holds(stated, values=apart)
+
+
+def test_draws_and_points_are_the_same_thing():
+    model, params, y = line()
+    points, parts = curve_from_arrays(X, y), {"zero": "intercept", "one": "slope"}
+    stated = curve.problem(model, params, points, stacked={"beta": ("power", parts)})
+    theta = np.abs(rng(7).normal(size=(2, 5, 3)))
+    draws = stated.draws(theta)
+    np.testing.assert_array_equal(stated.theta(draws), theta)
+    assert stated.parameters.group(draws)["beta"].sel(power="one").values == pytest.approx(
+        theta[..., 0]
+    )
+
+
+def test_the_fit_of_replicated_data_has_their_residuals():
+    model, params, y = line()
+    stated = curve.problem(model, params, curve_from_arrays(X, y))
+    other = stated.observing({"y": 2 * y})
+    np.testing.assert_allclose(other.optimum.theta, 2 * stated.optimum.theta, rtol=1e-8)
+    assert other.observed["y"].values == pytest.approx(2 * stated.observed["y"].values)
 
 
 @pytest.mark.filterwarnings("ignore:Numba will use object mode")  # there is no other for a profile
@@ -123,11 +149,11 @@ def test_a_lineshape_without_symbols_is_defined_all_the_same():
     params = model.make_params(amplitude=5, center=4, sigma=0.7)
     y = model.eval(params, x=X) + 0.1 * rng(5).normal(size=40)
     prior = {"amplitude": Normal(5, 3), "center": Normal(4, 3), "sigma": Normal(1, 3)}
-    definition = curve.definition(model, params, X, y, 0.1, priors=prior)
-    theta = np.array([5.2, 4.1, 0.75])
-    problem = curve.Problem(model, params, X, y, 0.1, priors=prior)
-    point = dict(zip(problem.free, theta, strict=True))
-    assert definition.compile_logp()(point) == pytest.approx(problem.log_density(theta), rel=1e-12)
+    points = curve_from_arrays(X, y, np.full(40, 0.1))
+    stated, theta = curve.problem(model, params, points, priors=prior), np.array([5.2, 4.1, 0.75])
+    point = dict(zip(stated.free, theta, strict=True))
+    log_density = stated.pymc().compile_logp()
+    assert log_density(point) == pytest.approx(stated.log_density(theta), rel=1e-12)
 
 
 @pytest.mark.parametrize("known", [True, False])
@@ -140,12 +166,11 @@ def test_a_straight_line_has_its_closed_form(known, method):
     sd = np.sqrt(np.diag(np.linalg.inv(design.T @ design)) * s2)
     widening = 1.0 if known else np.sqrt(38 / 36)
     settings = Settings(draws=1500 if method == "laplace" else 3000, chains=4, prior_draws=20)
-    fit = curve.fit(model, params, X, y, 0.3 if known else None, method, settings=settings)
+    fit = curve.fit(model, params, X, y, 0.3 if known else None, method=method, settings=settings)
+    classical = noted(fit, "classical")
     for name, mean, spread in zip(("slope", "intercept"), best, sd, strict=True):
-        assert float(fit["sample_stats"][f"{name}_optimum"]) == pytest.approx(mean, rel=1e-8)
-        assert float(fit["sample_stats"][f"{name}_standard_error"]) == pytest.approx(
-            spread, rel=1e-7
-        )
+        assert float(classical[name]) == pytest.approx(mean, rel=1e-8)
+        assert float(classical[f"{name}_error"]) == pytest.approx(spread, rel=1e-7)
         draws = fit["posterior"][name].values.ravel()
         assert draws.mean() == pytest.approx(mean, abs=0.08 * spread)
         assert draws.std() == pytest.approx(spread * widening, rel=0.05)
@@ -165,10 +190,11 @@ def test_standard_errors_are_lmfits():
     params = model.make_params(amplitude=5, center=4, sigma=0.7)
     y = model.eval(params, x=X) + 0.1 * rng(6).normal(size=40)
     theirs = model.fit(y, params, x=X).params
-    ours = curve.fit(model, params, X, y, settings=SHORT)["sample_stats"]
+    ours = curve.fit(model, params, X, y, settings=SHORT)
+    ours = noted(ours, "classical")
     for name in ("amplitude", "center", "sigma", "fwhm", "height"):
-        assert float(ours[f"{name}_optimum"]) == pytest.approx(theirs[name].value, rel=1e-5)
-        assert float(ours[f"{name}_standard_error"]) == pytest.approx(theirs[name].stderr, rel=2e-3)
+        assert float(ours[name]) == pytest.approx(theirs[name].value, rel=1e-5)
+        assert float(ours[f"{name}_error"]) == pytest.approx(theirs[name].stderr, rel=2e-3)
 
 
 def test_every_group_and_unit_survives_the_file(tmp_path):
@@ -185,6 +211,44 @@ def test_every_group_and_unit_survives_the_file(tmp_path):
     np.testing.assert_array_equal(again["posterior"]["slope"], fit["posterior"]["slope"])
 
 
+def test_columns_keep_their_names_to_the_file(tmp_path):
+    model, params, y = line()
+    x = xr.DataArray(X, dims="row", name="wavelength", attrs={"units": "nm"})
+    counts = xr.DataArray(y, dims="row", name="counts", attrs={"units": "1/s"})
+    for error in (None, 0.3):
+        fit = curve.fit(model, params, x, counts, error, settings=SHORT)
+        back = load(save(fit, tmp_path / "fit.nc"))
+        for group in (
+            "observed_data",
+            "log_likelihood",
+            "posterior_predictive",
+            "prior_predictive",
+        ):
+            assert list(back[group].data_vars) == ["counts"]
+            assert back[group]["counts"].dims[-1] == "point"
+            np.testing.assert_array_equal(back[group]["wavelength"], X)
+        assert back["constant_data"]["wavelength"].units == "nm"
+        assert back["observed_data"]["counts"].units == "1/s"
+        assert ("error" in back["constant_data"]) == (error is not None)
+        np.testing.assert_array_equal(back["observed_data"]["counts"], y)
+
+
+@pytest.mark.parametrize("noise", [0.3, LogUniform(0.1, 1.0)])
+def test_the_noise_is_an_argument(noise):
+    model, params, y = line()
+    fit = curve.fit(model, params, X, y, noise=noise, settings=SHORT)
+    known = noise == 0.3
+    assert ("noise" in fit["posterior"]) != known
+    if known:
+        assert float(fit["constant_data"]["noise"]) == 0.3
+        bars = curve.fit(model, params, X, y, 0.3, settings=SHORT)
+        np.testing.assert_array_equal(fit["posterior"]["slope"], bars["posterior"]["slope"])
+        np.testing.assert_array_equal(fit["log_likelihood"]["y"], bars["log_likelihood"]["y"])
+        assert "chi-square" in fit["sample_stats"]["statistic"]
+    else:
+        assert float(fit["prior"]["noise"].min()) >= 0.1
+
+
 def test_an_optimum_beyond_the_prior_is_not_believed():
     model, params, y = line()
     priors = {"slope": Uniform(-1, 0.6), "intercept": Uniform(-50, 50)}
@@ -195,9 +259,10 @@ def test_an_optimum_beyond_the_prior_is_not_believed():
 
 def test_mistakes_are_said_in_one_line():
     model, params, y = line()
-    fit = lambda **changes: curve.fit(
-        **({"model": model, "params": params, "x": X, "y": y} | changes)
-    )
+
+    def fit(**changes):
+        return curve.fit(**({"model": model, "params": params, "x": X, "y": y} | changes))
+
     for changes, kind, words in (
         ({"method": "magic"}, FitError, "laplace, emcee"),
         ({"priors": {"slop": Normal()}}, FitError, "slope, intercept"),
@@ -207,6 +272,9 @@ def test_mistakes_are_said_in_one_line():
         ({"y": np.ones(40)}, DataError, "vary"),
         ({"y": 1 + X}, FitError, "prior of the noise"),
         ({"error": np.zeros(40)}, DataError, "error bar"),
+        ({"error": 0.3, "noise": 0.3}, DataError, "twice"),
+        ({"noise": 0.0}, DataError, "above zero"),
+        ({"priors": {"noise": LogUniform(1, 2)}}, FitError, "argument 'noise'"),
     ):
         with pytest.raises(kind, match=words) as caught:
             fit(**changes)

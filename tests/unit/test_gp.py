@@ -12,11 +12,12 @@ from hypothesis import strategies as st
 from scipy import special, stats
 
 from bayesinf.checks import check, loo
+from bayesinf.data import curve_from_arrays
 from bayesinf.errors import DataError, FitError
 from bayesinf.models import gp
-from bayesinf.models.gp import kernels, means, regression
-from bayesinf.priors import InverseChi, LogNormal, Normal, Uniform
+from bayesinf.models.gp import cholesky, definition, kernels, means
 from bayesinf.posterior import REQUIRED_GROUPS, load, save
+from bayesinf.priors import InverseChi, LogNormal, Normal, Uniform
 from bayesinf.settings import Settings
 
 SHORT = Settings(draws=100, chains=4, prior_draws=50)
@@ -28,6 +29,11 @@ M12, M32, M52 = gp.Exponential, gp.Matern32, gp.Matern52
 
 def rng(*key):
     return np.random.default_rng(key)
+
+
+def process(x, y, kernel="squared_exponential", mean="zero", error=None, **options):
+    """A process on arrays."""
+    return gp.process(curve_from_arrays(x, y, error), kernel, mean, **options)
 
 
 # ── Textbook twins ───────────────────────────────────────────────────────────────────────────────
@@ -204,7 +210,7 @@ def test_several_leaves_are_numbered_and_a_product_has_one_amplitude(name, names
     asked = ready(name).parameters()
     assert [parameter for parameter, value in asked.items() if value is None] == names
     assert set(asked.values()) <= {None, 1.0}
-    problem = gp.Regression(np.arange(4), [1.0, 3.0, 2.0, 5.0], CASES[name][0])
+    problem = process(np.arange(4), [1.0, 3.0, 2.0, 5.0], CASES[name][0])
     assert problem.names == [*names, "noise"]
 
 
@@ -296,9 +302,9 @@ def test_the_slopes_of_a_mean_are_differences(name):
 
 
 def test_a_function_states_its_parameters_by_its_defaults():
-    problem = gp.Regression([0, 1, 2, 3], [1.0, 3.0, 2.0, 5.0], "matern32", wall)
+    problem = process([0, 1, 2, 3], [1.0, 3.0, 2.0, 5.0], "matern32", wall)
     assert problem.names[-2:] == ["height", "tilt"] and problem.fixed == {"power": 1.5}
-    assert problem.priors["height"] == LogNormal(1.0, 0.5)
+    assert problem.inferred["height"] == LogNormal(1.0, 0.5)
     x, theta = np.array([0.0, 4.0]), {"height": 2.0, "power": 2.0, "tilt": np.array([0.0, 1.0])}
     expected = [[2.0, 0.5], [2.0, 0.5 + np.sin(4)]]
     np.testing.assert_allclose(problem.mean.value(x, theta), expected)
@@ -319,7 +325,7 @@ def test_a_mean_that_cannot_be_read_is_refused_in_one_line():
         (lambda x, amplitude=Normal(0, 1): amplitude * x, "amplitude"),
     ):
         with pytest.raises(FitError, match=words) as caught:
-            gp.Regression(x, y, "matern32", wrong)
+            process(x, y, "matern32", wrong)
         assert "\n" not in str(caught.value)
 
 
@@ -353,7 +359,7 @@ def dense_moments(name, mean, theta, x, error):
 def test_the_marginal_likelihood_is_that_of_a_multivariate_normal(name, mean):
     x, y, error = points()
     for known in (error, 0 * x):
-        problem = gp.Regression(x, y, CASES[name][0], MEANS[mean], known if known.any() else None,
+        problem = process(x, y, CASES[name][0], MEANS[mean], known if known.any() else None,
                                 noise=LogNormal(0.3, 0.3))  # fmt: skip
         for key in range(2):
             theta = some_theta(problem, (key,))
@@ -365,7 +371,7 @@ def test_the_marginal_likelihood_is_that_of_a_multivariate_normal(name, mean):
 @every_kernel
 def test_many_marginal_likelihoods_at_once_are_those_one_by_one(name):
     x, y, error = points()
-    problem = gp.Regression(x, y, CASES[name][0], wall, error)
+    problem = process(x, y, CASES[name][0], wall, error)
     theta = some_theta(problem, (3,), (2, 5))
     at_once = problem.log_marginal(theta)
     assert at_once.shape == (2, 5)
@@ -377,11 +383,11 @@ def test_many_marginal_likelihoods_at_once_are_those_one_by_one(name):
 @pytest.mark.parametrize("workers", [1, 2])
 def test_chunks_and_threads_change_nothing(monkeypatch, workers):
     x, y, error = points()
-    problem = gp.Regression(x, y, "matern52", "repulsive", error, workers=workers)
+    problem = process(x, y, "matern52", "repulsive", error, workers=workers)
     u = rng(22).normal(size=(23, len(problem.names)))
     whole = problem.log_density(u), problem.left_out(problem.theta(u), rng(23))
-    monkeypatch.setattr(regression, "CHUNK", 5 * 13**2)
-    monkeypatch.setattr(regression, "LARGE", 5)
+    monkeypatch.setattr(definition, "CHUNK", 5 * 13**2)
+    monkeypatch.setattr(definition, "LARGE", 5)
     np.testing.assert_array_equal(problem.log_density(u), whole[0])
     chunked = problem.left_out(problem.theta(u), rng(23))
     for field in ("replica", "log_density", "mean", "jitter"):
@@ -393,7 +399,7 @@ def test_chunks_and_threads_change_nothing(monkeypatch, workers):
 def test_the_gradient_is_that_of_the_log_density(name, mean):
     x, y, error = points()
     priors = {"gamma": Normal(2, 1), "r0": Uniform(1, 5)} if mean == "repulsive" else {}
-    problem = gp.Regression(x, y, CASES[name][0], MEANS[mean], error, priors=priors)
+    problem = process(x, y, CASES[name][0], MEANS[mean], error, priors=priors)
     for key in range(2):
         u = 0.6 * rng(24, key).normal(size=len(problem.names))
         value, gradient = problem.gradient(u)
@@ -406,13 +412,13 @@ def test_the_gradient_is_that_of_the_log_density(name, mean):
 def test_the_density_in_standardised_parameters_is_that_of_the_parameters():
     # p(θ | y) dθ = p(u | y) du, with dθ/du by differences.
     x, y, error = points()
-    problem = gp.Regression(x, y, "rational_quadratic", "repulsive", error)
+    problem = process(x, y, "rational_quadratic", "repulsive", error)
     for key in range(5):
         u = rng(25, key).normal(size=len(problem.names))
         theta, step = problem.theta(u), 1e-5 * np.eye(len(u))
         up, down = problem.theta(u + step), problem.theta(u - step)
         volume = [(up[n][i] - down[n][i]) / 2e-5 for i, n in enumerate(problem.names)]
-        in_theta = problem.log_marginal(theta) + sum(problem.log_priors(theta).values())
+        in_theta = problem.log_marginal(theta) + sum(problem.log_factors(theta).values())
         expected = in_theta + np.sum(np.log(volume))
         assert problem.log_density(u) == pytest.approx(float(expected), abs=1e-6)
 
@@ -471,7 +477,7 @@ def test_scikit_learn_agrees():
     new = np.linspace(-1, 9, 15)
     mean, sd = theirs.predict(new[:, None], return_std=True)
     one = {name: np.array([value]) for name, value in stated.items()}
-    ours, root, jitter = gp.Regression(x, y).conditional(one, new)
+    ours, root, jitter = process(x, y).conditional(one, new)
     assert jitter == 0
     np.testing.assert_allclose(ours[0], mean, rtol=1e-8, atol=1e-10)
     # Theirs is of new data, noise and all.
@@ -493,20 +499,20 @@ DEFINED = [
 @pytest.mark.parametrize(("kernel", "mean", "known", "tolerance"), DEFINED)
 def test_the_pymc_definition_is_the_density_of_the_fast_route(kernel, mean, known, tolerance):
     x, y, error = points()
-    problem = gp.Regression(x, y, kernel, mean, error if known else None,
+    problem = process(x, y, kernel, mean, error if known else None,
                             noise=LogNormal(0.4, 0.2))  # fmt: skip
-    definition = gp.definition(problem)
-    log_density = definition.compile_logp(jacobian=False, mode="FAST_COMPILE")
-    assert {variable.name for variable in definition.free_RVs} == set(problem.names)
+    model = problem.pymc()
+    log_density = model.compile_logp(jacobian=False, mode="FAST_COMPILE")
+    assert {variable.name for variable in model.free_RVs} == set(problem.names)
     for key in range(3):
         theta, point = some_theta(problem, (30, key)), {}
-        for variable in definition.free_RVs:
-            transform = definition.rvs_to_transforms[variable]
+        for variable in model.free_RVs:
+            transform = model.rvs_to_transforms[variable]
             value = theta[variable.name]
             if transform is not None:
                 value = transform.forward(value, *variable.owner.inputs).eval()
-            point[definition.rvs_to_values[variable].name] = value
-        ours = problem.log_marginal(theta) + sum(problem.log_priors(theta).values())
+            point[model.rvs_to_values[variable].name] = value
+        ours = problem.log_marginal(theta) + sum(problem.log_factors(theta).values())
         assert log_density(point) == pytest.approx(float(ours), rel=tolerance)
 
 
@@ -514,7 +520,7 @@ def test_a_mean_that_symbols_cannot_pass_has_no_definition():
     x, y, _ = points()
     only_numbers = lambda x, rate=Normal(1, 1): np.interp(x, [0, 1 / float(rate)], [0, 1])
     with pytest.raises(FitError, match="no form in PyMC"):
-        gp.definition(gp.Regression(x, y, "matern32", only_numbers))
+        process(x, y, "matern32", only_numbers).pymc()
 
 
 # ── The fit ──────────────────────────────────────────────────────────────────────────────────────
@@ -568,7 +574,7 @@ def test_stored_log_densities_are_those_of_the_model_draw_by_draw(one_fit):
         )
     # log_prior holds the priors that the fit says it used, by name.
     for name in problem.names:
-        prior = gp.Regression(x, y, "matern52", "repulsive", error).priors[name]
+        prior = process(x, y, "matern52", "repulsive", error).inferred[name]
         np.testing.assert_allclose(
             one_fit["log_prior"][name], prior.log_density(one_fit["posterior"][name].values)
         )
@@ -609,7 +615,7 @@ def test_new_data_at_x_are_the_curve_there_and_new_noise(one_fit):
 def test_replicas_of_the_residuals_are_those_of_data_from_the_model():
     # Standardised leave-one-out residuals of data y ~ N(m, K) have the covariance D⁻½K⁻¹D⁻½.
     x, y, error = points(6)
-    problem = gp.Regression(x, y, "matern32", "zero", error)
+    problem = process(x, y, "matern32", "zero", error)
     theta = {"length_scale": 1.0, "amplitude": 1.0, "noise": 0.3}
     many = {name: np.full(40_000, value) for name, value in theta.items()}
     precision = np.linalg.inv(dense_moments("matern32", "zero", theta, x, error)[1])
@@ -777,8 +783,8 @@ def test_nuts_on_the_definition_agrees():
 
 def test_the_seed_decides_the_draws_and_the_workers_do_not(monkeypatch):
     x, y, error = points()
-    monkeypatch.setattr(regression, "CHUNK", 50 * 13**2)
-    monkeypatch.setattr(regression, "LARGE", 5)
+    monkeypatch.setattr(definition, "CHUNK", 50 * 13**2)
+    monkeypatch.setattr(definition, "LARGE", 5)
     fit = lambda **changes: gp.fit(x, y, error, settings=SHORT.replace(**changes))
     first, threads, other = fit(workers=1), fit(workers=2), fit(seed=2)
     for group in ("posterior", "posterior_predictive", "log_likelihood", "sample_stats", "prior"):
@@ -857,7 +863,7 @@ def test_mistakes_are_said_in_one_line():
 @pytest.mark.parametrize("name", ["exponential", "product", "both"])
 def test_the_curve_at_given_parameters_is_the_closed_form(name, mean):
     x, y, error = points()
-    problem = gp.Regression(x, y, CASES[name][0], MEANS[mean], error)
+    problem = process(x, y, CASES[name][0], MEANS[mean], error)
     new = np.array([-2.0, 0.3, x[2], 4.4, 4.4001, 11.0])
     theta = some_theta(problem, (60,), (3,))
     means_, roots, _ = problem.conditional(theta, new)
@@ -877,7 +883,7 @@ def test_the_curve_at_given_parameters_is_the_closed_form(name, mean):
 def test_the_slope_at_given_parameters_is_the_closed_form(name):
     # cov(f′, ·) by differences of the twin in its points.
     x, y, error = points()
-    problem = gp.Regression(x, y, CASES[name][0], wall, error)
+    problem = process(x, y, CASES[name][0], wall, error)
     new, h = np.array([0.3, 2.2, 5.1]), 1e-3
     theta = some_theta(problem, (61,), (2,))
     means_, roots, _ = problem.conditional(theta, new, slope=True)
@@ -1033,7 +1039,7 @@ def test_a_path_without_slope_is_not_asked_for_one(name):
 def test_good_matrices_have_their_exact_factors():
     roots = np.tril(rng(70).normal(size=(2, 3, 5, 5))) + 3 * np.eye(5)
     matrices = roots @ np.swapaxes(roots, -1, -2)
-    lower, jitter = regression.cholesky(matrices.copy(), 5)
+    lower, jitter = cholesky.cholesky(matrices.copy(), 5)
     np.testing.assert_array_equal(lower, np.linalg.cholesky(matrices))
     assert jitter.shape == (2, 3) and not jitter.any()
 
@@ -1044,7 +1050,7 @@ def test_a_singular_matrix_takes_jitter_and_leaves_its_neighbours_alone():
     hopeless = np.array([[1.0, 2.0, 0.0], [2.0, 1.0, 0.0], [0.0, 0.0, 1.0]])
     not_numbers = np.full((3, 3), np.nan)
     stack = np.stack([good, singular, hopeless, not_numbers, good])
-    lower, jitter = regression.cholesky(stack.copy(), 3)
+    lower, jitter = cholesky.cholesky(stack.copy(), 3)
     np.testing.assert_array_equal(lower[[0, 4]], [np.linalg.cholesky(good)] * 2)
     np.testing.assert_array_equal(jitter[[0, 2, 3, 4]], 0)
     assert np.isnan(lower[[2, 3]][:, *np.tril_indices(3)]).all()
@@ -1057,7 +1063,7 @@ def test_a_singular_matrix_takes_jitter_and_leaves_its_neighbours_alone():
 def test_rows_beyond_the_size_are_not_raised():
     singular = np.ones((3, 3))
     singular[2, 2] = 5.0
-    lower, jitter = regression.cholesky(singular.copy(), 2)
+    lower, jitter = cholesky.cholesky(singular.copy(), 2)
     raised = singular + np.diag([jitter, jitter, 0.0])
     assert jitter > 0
     np.testing.assert_allclose(lower @ lower.T, raised, rtol=1e-15)
@@ -1096,7 +1102,7 @@ def test_points_that_say_the_same_twice_say_no_more_than_once():
 
 def test_parameters_beyond_all_bounds_have_no_density_and_no_warning():
     x, y, _ = points()
-    problem = gp.Regression(x, y, "rational_quadratic", "repulsive")
+    problem = process(x, y, "rational_quadratic", "repulsive")
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         far = 300.0 * np.vstack([np.eye(6), -np.eye(6)])

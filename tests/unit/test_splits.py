@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from scipy import integrate, optimize, stats
 
+from bayesinf.data import curve_from_arrays
 from bayesinf.models import gp
 from bayesinf.models.gp import splits
 from bayesinf.priors import LogNormal
@@ -11,6 +12,11 @@ from bayesinf.priors import LogNormal
 
 def rng(*key):
     return np.random.default_rng(key)
+
+
+def process(x, y, kernel, mean="zero", error=None, **options):
+    """A process on arrays."""
+    return gp.process(curve_from_arrays(x, y, error), kernel, mean, **options)
 
 
 def points(key=1, size=12):
@@ -79,7 +85,7 @@ def test_fixed_scores_are_those_of_explicit_conditioning(training, known):
     x, y, error = points()
     numbers = {"length_scale": 0.8, "amplitude": 1.1, "noise": 0.15, "r0": 2.0}
     error = error if known else None
-    problem = gp.Regression(x, y, "exponential", "repulsive", error)
+    problem = process(x, y, "exponential", "repulsive", error)
     theta = {name: np.full(2, value) for name, value in numbers.items()}
     theta["gamma"] = np.array([0.0, 1.5])
     order = splits.orders(rng(3), 6, len(x))
@@ -102,8 +108,8 @@ def test_a_zero_mean_is_scored_like_a_wall_without_height():
     flat = {name: np.array(value) for name, value in theta.items()}
     wall = flat | {"gamma": np.zeros(1), "r0": np.ones(1)}
     order = splits.orders(rng(4), 3, len(x))
-    found = splits.fixed(gp.Regression(x, y, "exponential"), flat, order, 6)
-    walled = splits.fixed(gp.Regression(x, y, "exponential", "repulsive"), wall, order, 6)
+    found = splits.fixed(process(x, y, "exponential"), flat, order, 6)
+    walled = splits.fixed(process(x, y, "exponential", "repulsive"), wall, order, 6)
     for name, expected in walled.items():
         assert found[name].shape == (1, 3)
         np.testing.assert_allclose(found[name], expected, rtol=1e-12)
@@ -114,14 +120,14 @@ def test_parts_and_threads_change_no_score(monkeypatch, workers):
     x, y, _ = points()
     numbers = {"length_scale": 0.8, "amplitude": 1.1, "noise": 0.1, "gamma": 1.0, "r0": 1.0}
     theta = {name: np.array([value]) for name, value in numbers.items()}
-    process = lambda workers: gp.Regression(x, y, "exponential", "repulsive", workers=workers)
+    on = lambda workers: process(x, y, "exponential", "repulsive", workers=workers)
     order = splits.orders(rng(4), 30, len(x))
-    at_once = splits.fixed(process(1), theta, order, 6)
+    at_once = splits.fixed(on(1), theta, order, 6)
     monkeypatch.setattr(splits, "CHUNK", 4 * len(x) ** 2)  # four splits at a time, the last two
-    in_parts = splits.fixed(process(workers), theta, order, 6)
+    in_parts = splits.fixed(on(workers), theta, order, 6)
     for name, expected in at_once.items():
         np.testing.assert_allclose(in_parts[name], expected, rtol=1e-12)
-    alone, found = (splits.integrated(process(n), {6: order[:3]}, rng(5))[6] for n in (1, workers))
+    alone, found = (splits.integrated(on(n), {6: order[:3]}, rng(5))[6] for n in (1, workers))
     for name, expected in alone.items():
         np.testing.assert_array_equal(found[name], expected)
 
@@ -187,7 +193,7 @@ def one_free():
     x, y, _ = points(8, 16)
     prior = LogNormal(0.3, 1.0)
     kernel = gp.Exponential(length_scale=1.5, amplitude=1.0)
-    problem = gp.Regression(x, y, kernel, priors={"noise": prior})
+    problem = process(x, y, kernel, priors={"noise": prior})
     order = {size: splits.orders(rng(9, size), 8, 16) for size in (6, 12)}
     return problem, prior, order, splits.integrated(problem, order, rng(10))
 
@@ -230,7 +236,7 @@ def test_averages_over_three_uncertain_hyperparameters_are_those_of_quadrature()
     training, count = 12, 60
     names = ("length_scale", "amplitude", "noise")
     priors = {name: LogNormal(median, 1.0) for name, median in zip(names, (1, 1, 0.3), strict=True)}
-    problem = gp.Regression(x, y, "exponential", priors=priors)
+    problem = process(x, y, "exponential", priors=priors)
     order = splits.orders(rng(9), count, 16)
     found = splits.integrated(problem, {training: order}, rng(10))[training]
     u = np.stack(np.meshgrid(*[np.linspace(-4, 4, 17)] * 3, indexing="ij"), axis=-1).reshape(-1, 3)
@@ -287,7 +293,7 @@ def test_intervals_cover_what_they_say_when_the_truth_is_drawn_from_the_prior():
         matrix = covariance_by_hand(x, theta["length_scale"], theta["amplitude"],
                                     theta["noise"] ** 2)  # fmt: skip
         y = np.linalg.cholesky(matrix) @ draw.standard_normal(15)
-        problem = gp.Regression(x, y, "exponential", priors=priors, workers=1)
+        problem = process(x, y, "exponential", priors=priors, workers=1)
         scores = splits.integrated(problem, {9: splits.orders(draw, 2, 15)}, draw)[9]
         for level, values in covered.items():
             values[k] = scores[f"coverage_{level}"].mean()

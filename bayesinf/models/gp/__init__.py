@@ -1,23 +1,24 @@
 """Gaussian processes: y = m(x) + f(x) + ε with f ~ GP(0, k), and all hyperparameters inferred.
 
-``fit`` is the entry and ``predict`` reads curves, slopes and new data from what it returns.
-``kernels`` are the covariance functions, ``means`` the prior means; ``regression`` is the density
-of one process on one data set, ``definition`` the same in PyMC, ``routes`` draw from it.
+``process`` states the problem and ``fit`` its posterior; ``predict`` reads curves, slopes and new
+data from that. ``kernels`` are the covariance functions, ``means`` the prior means; ``definition``
+holds the problem and its model in PyMC, ``routes`` draw from it, and ``splits`` score
+its predictions over many splits of one data set.
 """
 
 from __future__ import annotations
 
 import json
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from bayesinf.data import curve_from_arrays
 from bayesinf.errors import FitError
-from bayesinf.models import noise as measurement
+from bayesinf.models import problem as driver
 from bayesinf.models.gp import kernels
-from bayesinf.models.gp.definition import definition
+from bayesinf.models.gp.definition import NOISE, Process, process, ratio
 from bayesinf.models.gp.kernels import (
     KERNELS,
     Exponential,
@@ -29,38 +30,46 @@ from bayesinf.models.gp.kernels import (
     SquaredExponential,
 )
 from bayesinf.models.gp.means import MEANS, Function, Mean, Repulsive, Zero
-from bayesinf.models.gp.regression import NOISE, Regression
-from bayesinf.models.gp.routes import ROUTES
-from bayesinf.priors import Prior
+from bayesinf.posterior import dataset
 from bayesinf.settings import DEFAULT, Settings
 
 if TYPE_CHECKING:
     import xarray as xr
 
-__all__ = ["KERNELS", "MEANS", "NOISE", "Exponential", "Function", "Matern32", "Matern52",
-           "Periodic", "RationalQuadratic", "Regression", "Repulsive", "SquaredExponential", "Zero",
-           "definition", "fit", "log_marginal_likelihood", "predict", "rebuild",
-           "thinned"]  # fmt: skip
-
-# Statistics of the leave-one-out residuals, which are standardised already.
-DISCREPANCIES = measurement.RESIDUALS | {"residual memory": measurement.residual_memory}
+__all__ = [
+    "KERNELS",
+    "MEANS",
+    "NOISE",
+    "Exponential",
+    "Function",
+    "Matern32",
+    "Matern52",
+    "Periodic",
+    "Process",
+    "RationalQuadratic",
+    "Repulsive",
+    "SquaredExponential",
+    "Zero",
+    "fit",
+    "log_marginal_likelihood",
+    "predict",
+    "process",
+    "ratio",
+    "rebuild",
+    "thinned",
+]
 
 
 def fit(
-    x: np.ndarray,
-    y: np.ndarray,
-    error: np.ndarray | None = None,
+    x: np.ndarray | xr.DataArray,
+    y: np.ndarray | xr.DataArray,
+    error: np.ndarray | xr.DataArray | float | None = None,
     *,
     kernel: str | Kernel = "squared_exponential",
     mean: str | Callable | Mean = "zero",
-    method: str = "mcmc",
-    noise: Prior | float | None = None,
-    priors: Mapping[str, Prior] | None = None,
-    units: Mapping[str, str] | None = None,
-    reference: xr.Dataset | None = None,
-    system: str = "gp",
-    attrs: Mapping[str, object] | None = None,
+    method: str | None = None,
     settings: Settings = DEFAULT,
+    **options,
 ) -> xr.DataTree:
     """Infer the hyperparameters of a Gaussian process from data on one coordinate.
 
@@ -70,26 +79,20 @@ def fit(
 
     Parameters
     ----------
-    x, y : (point,), arrays or DataArrays, which keep their units; x may repeat. They are sorted.
+    x, y : (point,), arrays or DataArrays, which keep names and units; x may repeat. They are
+        sorted.
     error : (point,) or one number, the sd of what is known of the noise.
-    kernel : ``exponential``, ``squared_exponential``, ``matern32``, ``matern52``,
-        ``rational_quadratic``, ``periodic``, or sums and products of the classes of those names.
-    mean : ``zero``, ``repulsive``, or a function of x whose further arguments, with priors or
-        numbers as defaults, are parameters as well.
-    method : ``mcmc`` (population Monte Carlo), ``laplace``, or ``nuts`` (PyMC).
-    noise : sd of the noise beyond ``error``: a prior, a number, or None for the default prior.
-    priors : name of a parameter to its prior; else wide ones around the extent of the data.
-    units : of parameters of the mean, where that is a function.
-    reference : joins ``constant_data``.
-    system, attrs : for the provenance.
+    kernel, mean : as for ``process``.
+    method : ``mcmc`` (population Monte Carlo, the default), ``laplace``, or ``nuts`` (PyMC).
     settings : length and seed.
+    **options : as for ``process``: ``noise``, ``priors``, ``units``.
 
     Returns
     -------
     InferenceData with ``length_scale``, ``amplitude``, ``noise`` and the mean's parameters.
-    ``log_likelihood`` holds log p(y_i | y_1, ..., y_{i−1}, θ), which add up to the marginal
-    likelihood, and as ``y_marginal`` log p(y_i | y_{−i}, θ), from which leave-one-out follows.
-    ``posterior_predictive`` holds, point by point, new data at x.
+    ``log_likelihood`` holds, under the name of y, log p(y_i | y_1, ..., y_{i−1}, θ), which add up
+    to the marginal likelihood, and as NAME_marginal log p(y_i | y_{−i}, θ), from which
+    leave-one-out follows. ``posterior_predictive`` holds, point by point, new data at x.
 
     Raises
     ------
@@ -100,79 +103,9 @@ def fit(
     ----------
     Rasmussen & Williams, Gaussian Processes for Machine Learning, MIT Press (2006).
     """
-    from threadpoolctl import threadpool_limits
-
-    from bayesinf.posterior import assemble, dataset
-
-    started = time.perf_counter()
-    if method not in ROUTES:
-        raise FitError(f"unknown method {method!r}: use one of {', '.join(ROUTES)}")
-    problem = Regression(x, y, kernel, mean, error, noise=noise, priors=priors,
-                         workers=settings.workers)  # fmt: skip
-    if not problem.names:
-        raise FitError("nothing is left to infer: all parameters are fixed")
-    route, inference = ROUTES[method]
-    # One BLAS thread: on matrices of this size threads that wait for each other cost more than
-    # they bring, and on large ones several matrices are worked on side by side.
-    with threadpool_limits(1):
-        theta, evidence = route(problem, settings)
-        shape = np.shape(theta[NOISE])
-        flat = {name: np.ravel(value) for name, value in theta.items()}
-        left_out = problem.left_out(flat, settings.generator("replicas"))
-        prior, expected = _prior(problem, settings)
-    data, of = problem.data, _units(problem, units or {})
-    of_y = {"y": of["y"], "y_marginal": "1"}
-    z = settings.generator("posterior predictive").standard_normal(left_out.mean.shape)
-    by_draw = lambda array: array.reshape(*shape, *array.shape[1:])
-
-    def pointwise(arrays, units=None):
-        dims = dict.fromkeys(arrays, ("point",))
-        return dataset({name: by_draw(a) for name, a in arrays.items()}, dims, None, units)
-
-    judge = lambda values: np.stack([t(values, 0.0, 1.0) for t in DISCREPANCIES.values()], axis=-1)
-    stats = dataset(
-        {"discrepancy": by_draw(judge(left_out.replica)),
-         "discrepancy_observed": by_draw(judge(left_out.residual)),
-         "jitter": by_draw(left_out.jitter)},
-        dict.fromkeys(("discrepancy", "discrepancy_observed"), ("statistic",)),
-        {"statistic": list(DISCREPANCIES)},
-    )  # fmt: skip
-    stats = stats.merge(evidence)
-    for name in set(problem.names) & {str(n).removesuffix("_optimum") for n in stats.data_vars}:
-        stats[f"{name}_optimum"].attrs["units"] = of[name]
-    free = {name: theta[name] for name in problem.names}
-    constants = data.drop_vars("y").merge(dataset(
-        {name: np.float64(v) for name, v in problem.fixed.items()}, None, None, of, sampled=False
-    ))  # fmt: skip
-    groups = {
-        "posterior": dataset(free, None, None, of),
-        "sample_stats": stats,
-        "posterior_predictive": pointwise({"y": left_out.mean + left_out.sd * z}, of_y),
-        "log_likelihood": pointwise(
-            {"y": left_out.log_conditional, "y_marginal": left_out.log_density}
-        ),
-        "log_prior": dataset(problem.log_priors(theta)),
-        "prior": dataset({n: prior[n][None] for n in problem.names}, None, None, of),
-        "prior_predictive": dataset({"y": expected[None]}, {"y": ("point",)}, None, of_y),
-        "observed_data": data[["y"]],
-        "constant_data": constants if reference is None else constants.merge(reference),
-    }
-    return assemble(
-        groups,
-        system=system,
-        model=f"{problem.mean.name} mean",
-        inference=inference,
-        settings=settings,
-        data=data,
-        started=started,
-        attrs={
-            "kernel": json.dumps(kernels.to_dict(problem.kernel)),
-            "mean": problem.mean.name,
-            "fixed": json.dumps(list(problem.fixed)),
-            "priors": json.dumps({name: str(prior) for name, prior in problem.priors.items()}),
-        }
-        | dict(attrs or {}),
-    )
+    data = _curve(x, y, error)
+    problem = process(data, kernel, mean, workers=settings.workers, **options)
+    return driver.fit(problem, method, settings)
 
 
 def log_marginal_likelihood(
@@ -202,12 +135,14 @@ def log_marginal_likelihood(
     ------
     FitError : a hyperparameter is missing or unknown.
     """
-    problem = Regression(x, y, kernel, mean, error)
+    problem = process(_curve(x, y, error), kernel, mean)
     given = {NOISE: 0.0} | problem.fixed | hyperparameters
     needed = {*problem.names, *problem.fixed}
     if set(given) != needed:
-        raise FitError(f"hyperparameters needed are {', '.join(sorted(needed))}, not "
-                       f"{', '.join(sorted(given))}")  # fmt: skip
+        raise FitError(
+            f"hyperparameters needed are {', '.join(sorted(needed))}, not "
+            f"{', '.join(sorted(given))}"
+        )
     values = {name: np.asarray(value, dtype=float) for name, value in given.items()}
     return problem.log_marginal(values)[()]
 
@@ -236,9 +171,10 @@ def predict(
 
     Returns
     -------
-    a Dataset over chain, draw and ``new``, with coordinate ``x``: ``mean`` and ``sd`` of the curve
-    at the hyperparameters of each draw, ``curve`` and (where asked) ``slope``, drawn jointly over
-    all x, and ``y``, curve plus noise (without errors of measurement, which new data do not state).
+    a Dataset over chain, draw and ``new``, with x under its name as coordinate: ``mean`` and ``sd``
+    of the curve at the hyperparameters of each draw, ``curve`` and (where asked) ``slope``, drawn
+    jointly over all x, and under the name of y new data, curve plus noise (without errors of
+    measurement, which new data do not state).
 
     Raises
     ------
@@ -246,44 +182,42 @@ def predict(
     """
     from threadpoolctl import threadpool_limits
 
-    from bayesinf.posterior import dataset
-
     x = np.atleast_1d(np.asarray(x, dtype=float))
     problem = rebuild(posterior, mean)
     if slope and not problem.kernel.smooth:
-        raise FitError("the paths of an exponential kernel have no slope anywhere: use "
-                       "squared_exponential, matern32 or matern52")  # fmt: skip
+        raise FitError(
+            "the paths of an exponential kernel have no slope anywhere: use "
+            "squared_exponential, matern32 or matern52"
+        )
     chosen = thinned(posterior, most)
     shape = (chosen.sizes["chain"], chosen.sizes["draw"])
     theta = {n: np.broadcast_to(value.values, shape).ravel() for n, value in chosen.items()}
     seed = posterior.attrs["seed"] if settings is None else settings.seed
     rng = Settings(seed=int(seed)).generator("predictions")
-    size = len(x) * (2 if slope else 1)
-    step = max(1, 2**21 // (len(problem.x) + size) ** 2)
-    means, sds, curves = [], [], []
+    step = max(1, 2**21 // (len(problem.x) + len(x) * (2 if slope else 1)) ** 2)
+    parts = []
     with threadpool_limits(1):
         for start in range(0, len(theta[NOISE]), step):
             part = {name: value[start : start + step] for name, value in theta.items()}
             centre, root, _ = problem.conditional(part, x, slope)
-            means.append(centre)
-            sds.append(np.linalg.norm(root, axis=-1))
-            curves.append(centre + np.einsum("nij,nj->ni", root, rng.standard_normal(centre.shape)))
-    by_draw = lambda parts: np.concatenate(parts).reshape(*shape, size)
-    mean_, sd, curve = by_draw(means), by_draw(sds), by_draw(curves)
-    values = slice(0, len(x))
+            curve = centre + np.einsum("nij,nj->ni", root, rng.standard_normal(centre.shape))
+            parts.append(np.stack([centre, np.linalg.norm(root, axis=-1), curve]))
+    found = np.concatenate(parts, axis=1).reshape(3, *shape, -1)
+    of_x, of_y = problem.unit(problem.x_name), problem.unit(problem.y_name)
+    arrays = dict(zip(("mean", "sd", "curve"), found[..., : len(x)], strict=True))
     noise = theta[NOISE].reshape(*shape, 1) * rng.standard_normal((*shape, len(x)))
-    arrays = {"mean": mean_[..., values], "sd": sd[..., values], "curve": curve[..., values],
-              "y": curve[..., values] + noise}  # fmt: skip
+    arrays[problem.y_name] = arrays["curve"] + noise
+    units = dict.fromkeys(arrays, of_y)
     if slope:
-        arrays |= {"slope": curve[..., len(x) :], "slope_mean": mean_[..., len(x) :],
-                   "slope_sd": sd[..., len(x) :]}  # fmt: skip
-    of_x, of_y = problem.data["x"].units, problem.data["y"].units
-    units = {n: ratio(of_y, of_x) if n.startswith("slope") else of_y for n in arrays}
-    coords = {"x": ("new", x, {"units": of_x})} | {dim: chosen[dim] for dim in ("chain", "draw")}
+        slopes = ("slope_mean", "slope_sd", "slope")
+        arrays |= dict(zip(slopes, found[..., len(x) :], strict=True))
+        units |= dict.fromkeys(slopes, ratio(of_y, of_x))
+    coords = {dim: chosen[dim] for dim in ("chain", "draw")}
+    coords |= {problem.x_name: ("new", x, {"units": of_x})}
     return dataset(arrays, dict.fromkeys(arrays, ("new",)), coords, units)
 
 
-def rebuild(posterior: xr.DataTree, mean: Callable | Mean | None = None) -> Regression:
+def rebuild(posterior: xr.DataTree, mean: Callable | Mean | None = None) -> Process:
     """Return the process and the data of a posterior; ``mean`` as for ``predict``."""
     named = posterior.attrs["mean"]
     if mean is None and named not in MEANS:
@@ -291,13 +225,11 @@ def rebuild(posterior: xr.DataTree, mean: Callable | Mean | None = None) -> Regr
             f"the prior mean of this posterior is the function {named!r}, which its file cannot "
             "hold: pass it as mean="
         )
-    constants = posterior["constant_data"].dataset
-    return Regression(
-        constants["x"],
-        posterior["observed_data"]["y"],
+    data = posterior["constant_data"].to_dataset()
+    return process(
+        data.assign(posterior["observed_data"].dataset.data_vars),
         kernels.from_dict(json.loads(posterior.attrs["kernel"])),
         named if mean is None else mean,
-        constants.get("error"),
     )
 
 
@@ -311,31 +243,8 @@ def thinned(posterior: xr.DataTree, most: int) -> xr.Dataset:
     return draws.isel(draw=slice(step - 1, None, step)).assign(fixed)
 
 
-def ratio(of_y: str, of_x: str) -> str:
-    """Return the unit of y per x."""
-    return of_y if of_x == "1" else f"{of_y}/{of_x}"
-
-
-def _units(problem, given):
-    of_x, of_y = problem.data["x"].units, problem.data["y"].units
-    of = {"x": of_x, "y": of_y, "1": "1"}
-    units = {name: of[kind] for name, kind in problem.kernel.measured().items()}
-    units |= {"x": of_x, "y": of_y, NOISE: of_y}
-    if isinstance(problem.mean, Repulsive):
-        units |= {"gamma": ratio(of_y, of_x), "r0": of_x}
-    return units | dict.fromkeys(problem.mean.parameters().keys() - units.keys(), "1") | dict(given)
-
-
-def _prior(problem, settings):
-    """Draws of θ from the prior, and the data that they expect, (draw, point)."""
-    size, rng = settings.prior_draws, settings.generator("prior")
-    theta = problem.theta(rng.standard_normal((size, len(problem.names))))
-    z = settings.generator("prior predictive").standard_normal((size, len(problem.x)))
-
-    def expect(part):
-        with np.errstate(all="ignore"):  # a draw beyond all bounds is left out of the picture
-            lower, *_ = problem.factors({k: v for k, v in part.items() if k != "z"})
-            noise = np.einsum("nij,nj->ni", lower, part["z"])
-            return problem.mean.value(problem.x, part) + noise
-
-    return theta, problem.in_chunks(expect, theta | {"z": z}, size)
+def _curve(x, y, error):
+    """Validate arrays; one error is that of each point."""
+    if error is not None and np.ndim(error) == 0:
+        error = np.full(np.shape(y), float(error))
+    return curve_from_arrays(x, y, error)

@@ -1,18 +1,24 @@
-"""From a ``Regression`` to draws of its hyperparameters, by three routes, with their evidence."""
+"""From a ``Process`` to draws of its hyperparameters, by three routes, with their evidence."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from bayesinf.errors import FitError
 from bayesinf.inference import laplace as quadratic
-from bayesinf.inference import nuts as no_u_turn
 from bayesinf.inference import population
-from bayesinf.models.gp.regression import Regression
+from bayesinf.models import problem as driver
+from bayesinf.models.problem import Route, Sample
+from bayesinf.posterior import dataset
 from bayesinf.settings import Settings
+
+if TYPE_CHECKING:
+    from bayesinf.models.gp.definition import Process
+
+__all__ = ["ROUTES", "Optima", "curvature", "descend", "laplace", "mcmc", "optima"]
 
 FROM_PRIOR = 64  # prior draws for each parameter, among which descents begin
 STARTS, SCANS = 6, 10  # descents from the best of those, and from ridges seen from the optimum
@@ -38,7 +44,7 @@ class Optima:
     ends: np.ndarray
 
 
-def optima(problem: Regression, rng: np.random.Generator) -> Optima:
+def optima(problem: Process, rng: np.random.Generator) -> Optima:
     """Find the optima: from prior draws, then along each coordinate through the best of them.
 
     A wall or a period makes likelihoods with several optima, most often apart in that one
@@ -103,10 +109,8 @@ def curvature(problem, point):
     return (vectors / np.clip(np.abs(values), FLATTEST, 1 / STEP**2)) @ vectors.T
 
 
-def mcmc(problem: Regression, settings: Settings):
-    """Draws of θ by name, (chain, draw), through population Monte Carlo, and their evidence."""
-    from bayesinf.posterior import dataset
-
+def mcmc(problem: Process, settings: Settings) -> Sample:
+    """Draw by population Monte Carlo."""
     found = optima(problem, settings.generator("optima"))
     rngs = [settings.generator("proposal")]
     rngs += [settings.generator("chain", chain) for chain in range(settings.chains)]
@@ -114,65 +118,67 @@ def mcmc(problem: Regression, settings: Settings):
         problem.log_density, found.points, found.covariances, rngs, settings.draws
     )
     evidence = dataset(
-        {"acceptance_rate": chains.acceptance_rate, "efficiency": chains.efficiency,
-         "evaluations": chains.evaluations},
+        {
+            "acceptance_rate": chains.acceptance_rate,
+            "efficiency": chains.efficiency,
+            "evaluations": chains.evaluations,
+        },
         {"acceptance_rate": ("chain",)},
         {"chain": np.arange(settings.chains)},
         sampled=False,
-    )  # fmt: skip
-    evidence = evidence.merge(dataset({"log_weight": chains.log_weight}))
-    return problem.theta(chains.draws), evidence.merge(_summit(problem, found))
+    )
+    return _sample(problem, found, chains, evidence)
 
 
-def laplace(problem: Regression, settings: Settings):
-    """Draws of θ by the normal around the optimum in u, and their evidence."""
-    from bayesinf.posterior import dataset
-
+def laplace(problem: Process, settings: Settings) -> Sample:
+    """Draw from the normal around the optimum in u."""
     found = optima(problem, settings.generator("optima"))
     normal = quadratic.sample(
-        problem.log_density, found.points[0], found.covariances[0], settings.generator("laplace"),
+        problem.log_density,
+        found.points[0],
+        found.covariances[0],
+        settings.generator("laplace"),
         (settings.chains, settings.draws),
-    )  # fmt: skip
+    )
     evidence = dataset(
-        {"gradient": normal.gradient, "hessian_eigenvalue": normal.hessian_eigenvalue,
-         "start_excess": found.ends[0] - found.ends},
-        {"gradient": ("parameter",), "hessian_eigenvalue": ("parameter",),
-         "start_excess": ("start",)},
+        {
+            "gradient": normal.gradient,
+            "hessian_eigenvalue": normal.hessian_eigenvalue,
+            "start_excess": found.ends[0] - found.ends,
+        },
+        {
+            "gradient": ("parameter",),
+            "hessian_eigenvalue": ("parameter",),
+            "start_excess": ("start",),
+        },
         {"parameter": problem.names},
         sampled=False,
-    )  # fmt: skip
-    evidence = evidence.merge(dataset({"log_weight": normal.log_weight}))
-    return problem.theta(normal.draws), evidence.merge(_summit(problem, found))
+    )
+    return _sample(problem, found, normal, evidence)
 
 
-def nuts(problem: Regression, settings: Settings):
-    """Draws of θ by NUTS on the PyMC model, the reference route."""
-    from bayesinf.models.gp.definition import definition
-    from bayesinf.posterior import dataset
-
-    draws, stats = no_u_turn.sample(definition(problem), problem.names, settings)
-    shape = next(iter(draws.values())).shape
-    fixed = {name: np.full(shape, value) for name, value in problem.fixed.items()}
-    return draws | fixed, dataset(stats)
-
-
-def _summit(problem, found):
-    """The best optimum, by name, and the condition number of the covariance there."""
-    from bayesinf.posterior import dataset
-
+def _sample(problem, found, drawn, evidence):
+    """Draws by name, and beside their evidence the best optimum and the condition number there."""
     theta = problem.theta(found.points[0])
     matrix = problem.covariance(theta)
     values = np.linalg.eigvalsh(matrix / np.sqrt(np.outer(np.diag(matrix), np.diag(matrix))))
-    numbers: Mapping[str, object] = {f"{n}_optimum": theta[n] for n in problem.names}
-    return dataset(
-        {**numbers, "condition_number": values[-1] / max(values[0], 1e-300),
-         "log_density_optimum": found.ends[0]},
+    units = problem.parameters.units
+    summit = dataset(
+        {f"{name}_optimum": theta[name] for name in problem.names}
+        | {
+            "condition_number": values[-1] / max(values[0], 1e-300),
+            "log_density_optimum": found.ends[0],
+        },
+        units={f"{name}_optimum": units.get(name, "1") for name in problem.names},
         sampled=False,
-    )  # fmt: skip
+    )
+    weights = dataset({"log_weight": drawn.log_weight})
+    draws = problem.theta(drawn.draws)
+    return Sample({n: draws[n] for n in problem.names}, evidence.merge(weights).merge(summit))
 
 
 ROUTES = {
-    "mcmc": (mcmc, "mle+mcmc"),
-    "laplace": (laplace, "laplace"),
-    "nuts": (nuts, "nuts"),
+    "mcmc": Route(mcmc, "mle+mcmc"),
+    "laplace": Route(laplace, "laplace"),
+    "nuts": Route(driver.nuts, "nuts"),
 }

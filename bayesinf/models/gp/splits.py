@@ -11,7 +11,6 @@ marginal likelihood of its own training data.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from copy import copy
 
 import numpy as np
 from scipy.special import ndtr, ndtri
@@ -19,7 +18,8 @@ from threadpoolctl import threadpool_limits
 
 from bayesinf import parallel
 from bayesinf.inference import population
-from bayesinf.models.gp.regression import BORDER, Regression, cholesky
+from bayesinf.models.gp.cholesky import BORDER, cholesky
+from bayesinf.models.gp.definition import Process
 from bayesinf.models.gp.routes import FROM_PRIOR, RIVAL, curvature, descend, optima
 
 LEVELS = (0.5, 0.8, 0.95)
@@ -41,7 +41,7 @@ def orders(rng: np.random.Generator, count: int, size: int) -> np.ndarray:
 
 
 def fixed(
-    problem: Regression, theta: Mapping[str, np.ndarray], orders: np.ndarray, training: int
+    problem: Process, theta: Mapping[str, np.ndarray], orders: np.ndarray, training: int
 ) -> dict[str, np.ndarray]:
     """Score splits at stated hyperparameters.
 
@@ -77,7 +77,7 @@ def fixed(
 
 
 def integrated(
-    problem: Regression,
+    problem: Process,
     orders: Mapping[int, np.ndarray],
     rng: np.random.Generator,
     resampled: int | None = RESAMPLED,
@@ -132,17 +132,9 @@ def _learnt(problem, mixture, orders, training, rng):
     return mixture
 
 
-def _part(problem, seen):
-    """The same process on part of the data."""
-    part, seen = copy(problem), np.sort(seen)
-    part.x, part.y, part.variance = problem.x[seen], problem.y[seen], problem.variance[seen]
-    part.distances = problem.distances[np.ix_(seen, seen)]
-    return part
-
-
 def _optima(problem, seen, draws):
     """Where descents from the best of some draws end, on part of the data; covariances there."""
-    part = _part(problem, seen)
+    part = problem.part(np.sort(seen))
     starts = draws[np.argsort(-part.log_density(draws))[:CLIMBS]]
     ends = sorted((descend(part, start) for start in starts), key=lambda end: -end[0])
     least = ends[0][0] - RIVAL
@@ -170,7 +162,7 @@ def _scored(problem, mixture, orders, training, rng, resampled):
         weight = _tempered(log_shared - proposed, 5 * len(problem.names))
         near = population.improved(mixture.at(weight @ shared.u), shared.u, weight)
         own = near.sample(rng, OWN)
-        log_own = _part(problem, order[:training]).log_density(own)
+        log_own = problem.part(np.sort(order[:training])).log_density(own)
         u = np.concatenate([shared.u, own])
         both = [np.log(SHARED) + mixture.log_density(u), np.log(OWN) + near.log_density(u)]
         weight = _normalised(np.concatenate([log_shared, log_own]) - np.logaddexp(*both))

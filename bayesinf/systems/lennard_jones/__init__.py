@@ -9,27 +9,53 @@ amplitude of the kernel, noise, and the parameters of the mean.
 
 The questions beyond the curve: what are the well's depth and place, the force and the second virial
 coefficient; does the wall make learning faster, or only start better; and are the error bars of the
-classical recipe, with its fixed numbers, worth anything? ``story`` answers them.
+classical recipe, with its fixed numbers, worth anything? ``story`` answers them from what ``fit``,
+``compare``, ``from_the_wall_inward`` and ``learning_curves`` have found.
 """
 
 from bayesinf.systems.lennard_jones.calibration import calibration_problem
+from bayesinf.systems.lennard_jones.classical import classical, kernel_ridge
+from bayesinf.systems.lennard_jones.comparison import compare, from_the_wall_inward
 from bayesinf.systems.lennard_jones.data import argon, argon_table, read, scales, simulate
-from bayesinf.systems.lennard_jones.judgement import compare, from_the_wall_inward
 from bayesinf.systems.lennard_jones.learning import learning_curves, learning_rates
-from bayesinf.systems.lennard_jones.potentials import aziz, lennard_jones, second_virial
-from bayesinf.systems.lennard_jones.process import (
+from bayesinf.systems.lennard_jones.model import (
     MEANS,
-    classical,
     curves,
     default_priors,
     fit,
     predict,
+    problem,
+    truth,
     virial,
     well,
 )
+from bayesinf.systems.lennard_jones.potentials import aziz, lennard_jones, second_virial
 from bayesinf.systems.lennard_jones.story import story
 
-__all__ = ["MEANS", "argon", "argon_table", "aziz", "calibration_problem", "classical",
-           "compare", "curves", "default_priors", "fit", "from_the_wall_inward", "learning_curves",
-           "learning_rates", "lennard_jones", "predict", "read", "scales", "second_virial",
-           "simulate", "story", "virial", "well"]  # fmt: skip
+__all__ = [
+    "MEANS",
+    "argon",
+    "argon_table",
+    "aziz",
+    "calibration_problem",
+    "classical",
+    "compare",
+    "curves",
+    "default_priors",
+    "fit",
+    "from_the_wall_inward",
+    "kernel_ridge",
+    "learning_curves",
+    "learning_rates",
+    "lennard_jones",
+    "predict",
+    "problem",
+    "read",
+    "scales",
+    "second_virial",
+    "simulate",
+    "story",
+    "truth",
+    "virial",
+    "well",
+]

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from bayesinf.data import axes, curve, curve_from_arrays
 from bayesinf.errors import DataError
 from bayesinf.settings import DEFAULT
 from bayesinf.systems.lennard_jones.potentials import (
@@ -19,6 +19,8 @@ from bayesinf.systems.lennard_jones.potentials import (
 
 if TYPE_CHECKING:
     import xarray as xr
+
+__all__ = ["argon", "argon_table", "checked", "read", "scales", "simulate"]
 
 
 def simulate(
@@ -39,13 +41,24 @@ def simulate(
 
     Returns
     -------
-    a Dataset over ``point`` with ``distances``, ``energies`` and the mask ``training``.
+    a Dataset over ``point`` with ``distances``, ``energies``, the mask ``training``, and as
+    ``truth.epsilon`` and ``truth.sigma`` what is true of a Lennard-Jones mean. The attribute
+    ``potential`` names the potential of ``POTENTIALS`` that the energies are of.
     """
-    r = np.linspace(0.9, 2.0, 50) if distances is None else np.asarray(distances, dtype=float)
+    r = np.linspace(0.9, 2.0, 50) if distances is None else np.sort(np.asarray(distances, float))
     rng = DEFAULT.generator("simulate") if rng is None else rng
     chosen = np.isin(np.arange(len(r)), rng.permutation(len(r))[: round(training * len(r))])
     energies = lennard_jones(r) + noise * rng.standard_normal(len(r))
-    return _labelled(r, energies, None, "σ", "ε", chosen, "Lennard-Jones pair", "lennard_jones")
+    found = _labelled(r, energies, None, "σ", "ε").assign_attrs(
+        case="Lennard-Jones pair", potential="lennard_jones"
+    )
+    found["training"] = ("point", chosen, {"units": "1"})
+    truth = {"epsilon": (1.0, "ε"), "sigma": (1.0, "σ")} | (
+        {"noise": (noise, "ε")} if noise else {}
+    )
+    return found.assign(
+        {f"truth.{name}": ((), value, {"units": unit}) for name, (value, unit) in truth.items()}
+    )
 
 
 def read(
@@ -68,16 +81,14 @@ def read(
 
     Returns
     -------
-    a Dataset as of ``simulate``, all points to train on.
+    a Dataset as of ``simulate``, all points to train on, and nothing known of the truth.
 
     Raises
     ------
     DataError : what ``data.curve`` refuses, fewer than three points, r ≤ 0, energies all equal, a
         unit that is missing or unknown.
     """
-    from bayesinf import data
-
-    found = data.curve(
+    found = curve(
         path,
         distance,
         energy,
@@ -85,25 +96,26 @@ def read(
         x_names=("r", "distance", "distances", "separation"),
         y_names=("u", "v", "e", "energy", "energies", "potential"),
     )
-    r, u, bars = data.axes(found)
-    units = [
-        _unit(path, r, distance_unit, DISTANCE_UNITS),
-        _unit(path, u, energy_unit, ENERGY_UNITS),
-    ]
-    validated(r.values, u.values, path)
-    if bars is not None and bars.units not in (u.units, units[1]):
+    r, u, bars = axes(found)
+    of_r = _unit(path, r, distance_unit, "distance", DISTANCE_UNITS)
+    of_u = _unit(path, u, energy_unit, "energy", ENERGY_UNITS)
+    if bars is not None and bars.units not in (u.units, of_u):
         raise DataError(
-            "the error bars have another unit than the energies", source=path,
+            "the error bars have another unit than the energies",
+            source=path,
             where=f"column {bars.attrs['long_name']}",
-            expected=units[1], found=bars.units, remedy="convert the column",
-        )  # fmt: skip
-    every = np.ones(found.sizes["point"], dtype=bool)
-    return _labelled(r, u, bars, *units, every, Path(path).name, "")
+            expected=of_u,
+            found=bars.units,
+            remedy="convert the column",
+        )
+    result = _labelled(r, u, bars, of_r, of_u).assign_attrs(case=Path(path).name)
+    checked(result, path)
+    return result
 
 
 def argon(path: str | Path) -> xr.Dataset:
-    """Read the argon energies of ``data/lennard_jones/argon.csv``, Å and K; all points are to train on."""
-    return read(path).assign_attrs(case="Argon", truth="aziz")
+    """Read the energies of ``data/lennard_jones/argon.csv``, Å and K; all are to train on."""
+    return read(path).assign_attrs(case="Argon", potential="aziz")
 
 
 def argon_table() -> np.ndarray:
@@ -112,22 +124,71 @@ def argon_table() -> np.ndarray:
     return np.column_stack([r, np.round(aziz(r), 3)])
 
 
-def _labelled(r, energies, error, of_r, of_u, training, case, truth):
+def checked(dataset: xr.Dataset, source: object = None) -> xr.Dataset:
+    """Return distances, energies and errors as a curve, sorted; refuse what no fit should see."""
+    found = curve_from_arrays(
+        dataset["distances"], dataset["energies"], dataset.get("error"), source=source
+    )
+    r, u = found["distances"].values, found["energies"].values
+    if r[0] <= 0:
+        raise DataError(
+            "a distance is not positive",
+            source=source,
+            where="distances",
+            expected="r > 0",
+            found=f"{r[0]:g}",
+            remedy="correct or remove the row",
+        )
+    if np.all(u == u[0]):
+        raise DataError(
+            "all energies are equal",
+            source=source,
+            expected="energies that depend on r",
+            found=f"{u[0]:g} throughout",
+            remedy="check which column holds the energies",
+        )
+    return found
+
+
+def scales(distances: np.ndarray, energies: np.ndarray) -> tuple[float, float]:
+    """Read the size σ and the well depth ε of a pair off its energies, roughly.
+
+    In reduced units, which DataArrays may have, both are 1. Else they are those of a Lennard-Jones
+    potential A/r¹² − B/r⁶ through the data, by least squares of relative errors; where that has no
+    well, the lowest energy stands for −ε, at 2^(1/6) σ, or a tenth of the energies' sd if none is
+    negative. Priors are wide around these scales, and the classical recipe's numbers are in units
+    of them.
+    """
+    units = [getattr(a, "attrs", {}).get("units") for a in (distances, energies)]
+    if units in (["σ", "ε"], ["sigma", "epsilon"]):
+        return 1.0, 1.0
+    r, u = np.asarray(distances, dtype=float), np.asarray(energies, dtype=float)
+    weight = 1 / (np.abs(u) + np.median(np.abs(u)) + 1e-300)
+    columns = np.column_stack([(r / r.min()) ** -12, -((r / r.min()) ** -6)])
+    (a, b), *_ = np.linalg.lstsq(columns * weight[:, None], u * weight)
+    if a > 0 and b > 0:
+        return float(r.min() * (a / b) ** (1 / 6)), float(b**2 / (4 * a))
+    depth = -u.min() if u.min() < 0 else 0.1 * u.std()
+    return float(r[np.argmin(u)] / 2 ** (1 / 6)), float(depth)
+
+
+def _labelled(r, energies, error, of_r, of_u):
+    """Distances, energies and errors with their units, all points to train on."""
     import xarray as xr
 
     columns = {"distances": (r, of_r), "energies": (energies, of_u), "error": (error, of_u)}
-    found = {name: ("point", np.asarray(values, dtype=float), {"units": unit})
-             for name, (values, unit) in columns.items() if values is not None}  # fmt: skip
-    found["training"] = ("point", training, {"units": "1"})
-    return xr.Dataset(found, attrs={"case": case, "truth": truth})
+    found = {
+        name: ("point", np.asarray(values, dtype=float), {"units": unit})
+        for name, (values, unit) in columns.items()
+        if values is not None
+    }
+    return xr.Dataset(found | {"training": ("point", np.ones(len(r), bool), {"units": "1"})})
 
 
-def _unit(path, column, given, table):
+def _unit(path, column, given, what, table):
     """The unit of a column: the one given, else the header's; it must be known."""
-    header = "" if column.units == "1" else column.units
-    unit = given or header
+    unit = given or ("" if column.units == "1" else column.units)
     if unit not in table:
-        what = "distance" if table is DISTANCE_UNITS else "energy"
         raise DataError(
             f"the unit of the {what} is {'unknown' if unit else 'missing'}",
             source=path,
@@ -138,40 +199,3 @@ def _unit(path, column, given, table):
             f"or by --{what}-unit",
         )
     return unit
-
-
-def validated(r: np.ndarray, energies: np.ndarray, source: object = None) -> None:
-    """Refuse distances that are not positive, and energies that are all equal."""
-    r, energies = np.asarray(r, dtype=float), np.asarray(energies, dtype=float)
-    if (r <= 0).any():
-        raise DataError(
-            "a distance is not positive", source=source, where="distances", expected="r > 0",
-            found=f"{r[r <= 0][0]:g}", remedy="correct or remove the row",
-        )  # fmt: skip
-    if len(energies) and np.all(energies == energies[0]):
-        raise DataError(
-            "all energies are equal", source=source, expected="energies that depend on r",
-            found=f"{energies[0]:g} throughout", remedy="check which column holds the energies",
-        )  # fmt: skip
-
-
-def scales(
-    distances: np.ndarray, energies: np.ndarray, units: Sequence[str] = ()
-) -> tuple[float, float]:
-    """Read the size σ and the well depth ε of a pair off its energies, roughly.
-
-    In reduced units both are 1. Else they are those of a Lennard-Jones potential A/r¹² − B/r⁶
-    through the data, by least squares of relative errors; where that has no well, the lowest energy
-    stands for −ε, at 2^(1/6) σ, or a tenth of the energies' sd if none is negative. Priors are wide
-    around these scales, and the classical recipe's numbers are in units of them.
-    """
-    if tuple(units) in (("σ", "ε"), ("sigma", "epsilon")):
-        return 1.0, 1.0
-    r, u = np.asarray(distances, dtype=float), np.asarray(energies, dtype=float)
-    weight = 1 / (np.abs(u) + np.median(np.abs(u)) + 1e-300)
-    columns = np.column_stack([(r / r.min()) ** -12, -((r / r.min()) ** -6)])
-    (a, b), *_ = np.linalg.lstsq(columns * weight[:, None], u * weight)
-    if a > 0 and b > 0:
-        return float(r.min() * (a / b) ** (1 / 6)), float(b**2 / (4 * a))
-    depth = -u.min() if u.min() < 0 else 0.1 * u.std()
-    return float(r[np.argmin(u)] / 2 ** (1 / 6)), float(depth)

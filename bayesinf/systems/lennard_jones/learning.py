@@ -8,19 +8,20 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bayesinf import parallel
+from bayesinf.data import curve_from_arrays
 from bayesinf.errors import FitError
 from bayesinf.models import curve, gp
+from bayesinf.models import problem as driver
 from bayesinf.models.gp import splits
-from bayesinf.posterior import annotated
 from bayesinf.settings import DEFAULT, Settings
-from bayesinf.systems.lennard_jones.data import scales
-from bayesinf.systems.lennard_jones.process import classical_numbers, default_priors
+from bayesinf.systems.lennard_jones.classical import WALLS, numbers
+from bayesinf.systems.lennard_jones.data import checked, scales
+from bayesinf.systems.lennard_jones.model import problem
 
 if TYPE_CHECKING:
     import xarray as xr
 
 FRACTIONS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95)  # of the data to train on
-WALLS = ("zero", "repulsive")
 
 
 def learning_curves(
@@ -54,54 +55,52 @@ def learning_curves(
     """
     import xarray as xr
 
-    r, u = data["distances"].values, data["energies"].values
-    units = data["distances"].units, data["energies"].units
-    (sigma, epsilon), total = scales(r, u, units), len(r)
+    pair, total = checked(data), data.sizes["point"]
     sizes = sorted({round(f * total) for f in FRACTIONS} - {0, 1, 2, total})
-    theta = classical_numbers(sigma, epsilon)
+    theta = numbers(*scales(data["distances"], data["energies"]))
     form = gp.Exponential(length_scale=theta["length_scale"], amplitude=theta["amplitude"])
-    options = {"error": data.get("error"), "workers": settings.workers}
     walled = gp.Repulsive(theta["gamma"], theta["r0"])
-    problem = gp.Regression(r, u, form, walled, noise=theta["noise"], **options)
+    recipe = gp.process(pair, form, walled, noise=theta["noise"], workers=settings.workers)
     both = {name: np.full(2, value) for name, value in theta.items()}
     both["gamma"] = np.array([0.0, theta["gamma"]])
     rows = {}
-    for size in sizes:
-        order = _orders(settings, size, count, total)
-        found = splits.fixed(problem, both, order, size)
+    orders = {size: _orders(settings, size, count, total) for size in sizes}
+    for size, order in orders.items():
+        found = splits.fixed(recipe, both, order, size)
         for k, wall in enumerate(WALLS):
             rows[wall, "fixed", size] = {name: value[k] for name, value in found.items()}
     if inferred:
-        orders = {size: _orders(settings, size, count, total)[:inferred] for size in sizes}
-        call = partial(_inferred, r=r, u=u, error=data.get("error"), scale=(sigma, epsilon),
-                       kernel=kernel, orders=orders, settings=settings)  # fmt: skip
-        curves = parallel.map(call, WALLS, workers=settings.workers, scheduler=scheduler,
-                              label="Learning curves")  # fmt: skip
-        for wall, found in zip(WALLS, curves, strict=True):
+        fewer = {size: order[:inferred] for size, order in orders.items()}
+        call = partial(_inferred, data=data, kernel=kernel, orders=fewer, settings=settings)
+        drawn = parallel.map(
+            call, WALLS, workers=settings.workers, scheduler=scheduler, label="Learning curves"
+        )
+        for wall, found in zip(WALLS, drawn, strict=True):
             rows |= {(wall, "inferred", size): scores for size, scores in found.items()}
     names = [*splits.SCORES, *(f"{name}_se" for name in splits.SCORES), "splits", "effective"]
-    shape, coords = (2, 2, len(sizes)), {
-        "wall": list(WALLS), "numbers": ["fixed", "inferred"], "size": sizes
-    }  # fmt: skip
+    coords = {"wall": list(WALLS), "numbers": ["fixed", "inferred"], "size": sizes}
+    shape = tuple(map(len, coords.values()))
     arrays = {name: np.full(shape, np.nan) for name in names}
-    for (wall, numbers, size), scores in rows.items():
-        at = (coords["wall"].index(wall), coords["numbers"].index(numbers), sizes.index(size))
+    for labels, scores in rows.items():
+        at = tuple(
+            values.index(label) for values, label in zip(coords.values(), labels, strict=True)
+        )
         for name in splits.SCORES:
             arrays[name][at] = scores[name].mean()
             arrays[f"{name}_se"][at] = scores[name].std(ddof=1) / np.sqrt(len(scores[name]))
         arrays["splits"][at] = len(scores["error"])
         if "effective" in scores:
             arrays["effective"][at] = np.median(scores["effective"])
-    of_u = {name: units[1] for name in ("error", "crps", "error_se", "crps_se")}
+    of_u = {name: pair["energies"].units for name in ("error", "crps", "error_se", "crps_se")}
     return xr.Dataset(
         {n: (tuple(coords), a, {"units": of_u.get(n, "1")}) for n, a in arrays.items()}, coords
     )
 
 
-def _inferred(wall, r, u, error, scale, kernel, orders, settings):
+def _inferred(wall, data, kernel, orders, settings):
     """One curve with inferred hyperparameters: size to scores."""
-    problem = gp.Regression(r, u, kernel, wall, error, priors=default_priors(wall, *scale))
-    return splits.integrated(problem, orders, settings.generator("splits", wall))
+    state = problem(data, wall, kernel)
+    return splits.integrated(state, orders, settings.generator("splits", wall))
 
 
 def _orders(settings, size, count, total):
@@ -132,7 +131,6 @@ def learning_rates(scores: xr.Dataset, settings: Settings = DEFAULT) -> xr.DataT
     ``constant_data`` x is N, with a minus sign for the curves of the repulsive mean.
     """
     import lmfit
-    import xarray as xr
 
     sizes = scores["size"].values.astype(float)
     if len(sizes) < 3:
@@ -146,15 +144,16 @@ def learning_rates(scores: xr.Dataset, settings: Settings = DEFAULT) -> xr.DataT
         nu, log_beta = np.polyfit(np.log(sizes), values, 1)
         params[f"nu_{k}"].set(value=nu)
         params[f"beta_{k}"].set(value=np.exp(log_beta), min=0)
-    of_u = errors.units
-    fit = curve.fit(
-        model, params, np.concatenate([sizes, -sizes]), np.concatenate(y),
-        stacked={name: ("wall", [f"{name}_1", f"{name}_2"]) for name in ("beta", "nu")},
-        units={"beta": of_u}, system="lennard_jones", settings=settings,
-        attrs={"case": "Learning curves", "truth": ""},
-    )  # fmt: skip
-    fit = annotated(fit, score=scores)
-    for name, group in fit.children.items():
-        if "wall" in group.dims:
-            fit[name] = xr.DataTree(group.dataset.assign_coords(wall=list(WALLS)))
-    return fit
+    walls = {
+        name: ("wall", dict(zip(WALLS, (f"{name}_1", f"{name}_2"), strict=True)))
+        for name in ("beta", "nu")
+    }
+    laws = curve.problem(
+        model,
+        params,
+        curve_from_arrays(np.concatenate([sizes, -sizes]), np.concatenate(y)),
+        stacked=walls,
+        units={"beta": errors.units},
+        attrs={"case": "Learning curves"},
+    )
+    return driver.fit(laws, settings=settings, system="lennard_jones", notes={"score": scores})

@@ -45,7 +45,7 @@ def aziz(r: np.ndarray) -> np.ndarray:
     return wall - (1 - rho**1.68 * np.exp(-0.78 * rho)) * 315775.0248 * damped
 
 
-TRUTHS: Mapping[str, Callable] = {"lennard_jones": lennard_jones, "aziz": aziz}
+POTENTIALS: Mapping[str, Callable] = {"lennard_jones": lennard_jones, "aziz": aziz}
 
 
 def second_virial(

@@ -12,17 +12,12 @@ from bayesinf import parallel
 from bayesinf.checks import loo
 from bayesinf.errors import DataError
 from bayesinf.models import gp
+from bayesinf.models import problem as driver
 from bayesinf.models.gp import splits
 from bayesinf.settings import DEFAULT, Settings
-from bayesinf.systems.lennard_jones.data import scales
-from bayesinf.systems.lennard_jones.process import (
-    MEANS,
-    classical_numbers,
-    default_priors,
-    fit,
-    named_mean,
-    prior_mean,
-)
+from bayesinf.systems.lennard_jones.classical import WALLS, numbers
+from bayesinf.systems.lennard_jones.data import checked, scales
+from bayesinf.systems.lennard_jones.model import MEANS, problem
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -43,7 +38,7 @@ def compare(
 
     Parameters
     ----------
-    data : as of ``simulate``; its training points are used.
+    data : as of ``simulate`` or ``read``; all of its rows are used.
     means, kernels : to be compared, each with each.
     settings : length and seed.
     scheduler : as in ``parallel.map``.
@@ -79,23 +74,14 @@ def compare(
 
 def _compared(pair, data, settings):
     mean, kernel = pair
-    training = data.isel(point=data["training"].values)
-    columns = [training[name] for name in ("distances", "energies")]
-    one = fit(*columns, training.get("error"), mean=mean, kernel=kernel,
-              settings=settings.replace(workers=1))  # fmt: skip
-    units = [column.units for column in columns]
-    problem = gp.Regression(
-        *columns, kernel, prior_mean(mean), training.get("error"), workers=1,
-        priors=default_priors(mean, *scales(*(c.values for c in columns), units)),
-    )  # fmt: skip
-    total = len(problem.x)
+    state = problem(data, mean, kernel, workers=1)
+    one = driver.fit(state, settings=settings.replace(workers=1))
+    total = len(state.x)
     order = np.array([np.append(np.delete(np.arange(total), i), i) for i in range(total)])
     rng = settings.generator("left out", mean, kernel)
-    refitted = splits.integrated(problem, {total - 1: order}, rng, None)[total - 1]["log_density"]
-    theta = {name: one["sample_stats"][f"{name}_optimum"].values.reshape(1)
-             for name in problem.names}  # fmt: skip
-    theta |= {name: np.full(1, value) for name, value in problem.fixed.items()}
-    closed = problem.left_out(theta, rng).log_density
+    refitted = splits.integrated(state, {total - 1: order}, rng, None)[total - 1]["log_density"]
+    summit = {n: one["sample_stats"][f"{n}_optimum"].values.reshape(1) for n in state.names}
+    closed = state.left_out(state.complete(summit), rng).log_density
     psis = loo(one)
     return {
         "elpd_psis": psis["elpd"],
@@ -139,7 +125,7 @@ def from_the_wall_inward(
 
     Parameters
     ----------
-    data : as of ``simulate``; all points are used.
+    data : as of ``simulate`` or ``read``; all of its rows are used.
     start : least distance to train on; by default 0.955 σ.
     kernels : of the inferred processes.
     settings : length and seed.
@@ -158,52 +144,55 @@ def from_the_wall_inward(
     """
     import xarray as xr
 
-    r, u = data["distances"].values, data["energies"].values
-    units = data["distances"].units, data["energies"].units
-    start = WALL * scales(r, u, units)[0] if start is None else start
-    outside = r >= start
+    r, u = data["distances"], data["energies"]
+    start = WALL * scales(r, u)[0] if start is None else start
+    outside = r.values >= start
     if outside.all() or outside.sum() < 3:
-        raise DataError("the wall cannot be held out", expected="points on both sides of it",
-                        found=f"{outside.sum()} of {len(r)} points at r ≥ {start:.4g}")  # fmt: skip
+        raise DataError(
+            "the wall cannot be held out",
+            expected="points on both sides of it",
+            found=f"{outside.sum()} of {len(r)} points at r ≥ {start:.4g}",
+        )
     beyond, inside = data.isel(point=outside), data.isel(point=~outside)
-    at, held_out = r[~outside], u[~outside]
+    at, held_out = inside["distances"].values, inside["energies"].values
     known = inside["error"].values ** 2 if "error" in data else 0 * held_out
     judge = partial(_held_out, at=at, energies=held_out, known=known)
-    columns = [beyond[name] for name in ("distances", "energies")]
-    sigma, epsilon = scales(r[outside], u[outside], units)  # nothing is known of the wall
-    labels, rows = [], []
-    for mean in ("zero", "repulsive"):
-        theta = classical_numbers(sigma, epsilon, wall=mean == "repulsive")
-        problem = gp.Regression(*columns, "exponential", "repulsive", beyond.get("error"))
-        labels.append((mean, "exponential", "fixed"))
-        rows.append(judge(problem, {n: np.full(1, v) for n, v in theta.items()}))
+    scale = scales(beyond["distances"], beyond["energies"])  # nothing is known of the wall
+    rough = gp.process(checked(beyond), "exponential", "repulsive")
+    labels, rows = [(mean, "exponential", "fixed") for mean in WALLS], []
+    for mean in WALLS:
+        theta = numbers(*scale, wall=mean == "repulsive")
+        rows.append(judge(rough, {n: np.full(1, v) for n, v in theta.items()}))
     pairs = [(mean, kernel) for kernel in kernels for mean in MEANS]
     labels += [(*pair, "inferred") for pair in pairs]
-    call = partial(_from_outside, columns=columns, error=beyond.get("error"), judge=judge,
-                   settings=settings.replace(workers=1))  # fmt: skip
-    rows += parallel.map(call, pairs, scheduler=scheduler, workers=settings.workers,
-                         label="From the wall inward")  # fmt: skip
-    of_u, names = {"units": data["energies"].units}, list(rows[0])
-    arrays = {n: np.array([row[n] for row in rows]) for n in names}
-    dims = {n: ("model", "inside")[: a.ndim] for n, a in arrays.items()}
-    units = {n: {"units": "1"} if n.startswith("log") else of_u for n in names}
+    call = partial(_from_outside, data=beyond, judge=judge, settings=settings.replace(workers=1))
+    rows += parallel.map(
+        call,
+        pairs,
+        scheduler=scheduler,
+        workers=settings.workers,
+        label="From the wall inward",
+    )
+    of_u = {"units": u.units}
+    found = {}
+    for name in rows[0]:
+        values = np.array([row[name] for row in rows])
+        units = {"units": "1"} if name.startswith("log") else of_u
+        found[name] = (("model", "inside")[: values.ndim], values, units)
     columns = zip(("model_mean", "model_kernel", "numbers"), zip(*labels, strict=True), strict=True)
-    coords = {name: ("model", list(values)) for name, values in columns}
-    found = {name: (dims[name], array, units[name]) for name, array in arrays.items()}
     return xr.Dataset(
-        found
-        | {"energy": ("inside", held_out, of_u), "start": ((), start, data["distances"].attrs)},
-        coords | {"inside": ("inside", at, data["distances"].attrs)},
+        found | {"energy": ("inside", held_out, of_u), "start": ((), start, r.attrs)},
+        {name: ("model", list(values)) for name, values in columns}
+        | {"inside": ("inside", at, r.attrs)},
     )
 
 
-def _from_outside(pair, columns, error, judge, settings):
+def _from_outside(pair, data, judge, settings):
     """Fit what lies outside, and judge its predictions of the wall."""
-    mean, kernel = pair
-    one = fit(*columns, error, mean=mean, kernel=kernel, settings=settings)
-    chosen = gp.thinned(one, 400)
+    state = problem(data, *pair, workers=1)
+    chosen = gp.thinned(driver.fit(state, settings=settings), 400)
     theta = {n: v.values.ravel() for n, v in chosen.broadcast_like(chosen["noise"]).items()}
-    return judge(gp.rebuild(one, named_mean(one)), theta)
+    return judge(state, theta)
 
 
 def _held_out(problem, theta, at, energies, known):

@@ -9,15 +9,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bayesinf.errors import FitError
+from bayesinf.settings import DEFAULT
 
 if TYPE_CHECKING:
-    from bayesinf.models.curve.problem import Problem
+    from bayesinf.models.curve.definition import NonlinearRegression
 
 RESTARTS = 4  # besides the starts given, from 5 standard errors around the best of them
 
 
 @dataclass(frozen=True)
-class Optimum:
+class LeastSquares:
     """The classical answer.
 
     Parameters
@@ -49,7 +50,7 @@ class Optimum:
         return self.covariance / np.outer(sd, sd)
 
 
-def least_squares(problem: Problem) -> Optimum:
+def least_squares(problem: NonlinearRegression) -> LeastSquares:
     """Descend from each start, then from ``RESTARTS`` places around the best end."""
     params, free = problem.curve.params, problem.free
     values = {name: params[name].value for name in free}
@@ -59,17 +60,20 @@ def least_squares(problem: Problem) -> Optimum:
     ]
     best, rss = min(ends, key=lambda end: end[1])
     dof = len(problem.y) - len(free)
-    scale = lambda rss: float(np.sqrt(rss / dof)) if problem.inferred else 1.0
+
+    def scale(rss):
+        return float(np.sqrt(rss / dof)) if problem.inferred else 1.0
+
     spread = np.linalg.cholesky(_covariance(problem, best, dof)) * scale(rss)
     lower, upper = np.transpose([(params[name].min, params[name].max) for name in free])
-    rng = problem.settings.generator("starts")
+    rng = DEFAULT.generator("starts")  # where priors rest on the optimum, no seed may move them
     for _ in range(RESTARTS):
         start = best + 5 * spread @ rng.standard_normal(len(best))
         ends.append(_descend(problem, np.where((start > lower) & (start < upper), start, best)))
     best = problem.sorted(min(ends, key=lambda end: end[1])[0])
     rss = _sum_of_squares(problem, best)
     sums = np.array([end[1] for end in ends])
-    return Optimum(best, sums, rss, dof, scale(rss), _covariance(problem, best, dof))
+    return LeastSquares(best, sums, rss, dof, scale(rss), _covariance(problem, best, dof))
 
 
 def _weighted(problem, values):
@@ -90,9 +94,10 @@ def _descend(problem, start):
     import lmfit
 
     free, params = problem.free, copy.deepcopy(problem.curve.params)
-    at = lambda params: np.array([params[name].value for name in free])
-
     limit = 1000 * (1 + len(free))
+
+    def at(params):
+        return np.array([params[name].value for name in free])
 
     def run():
         tried = []
@@ -101,10 +106,8 @@ def _descend(problem, start):
             tried.append(at(p))
             return _residual(problem, tried[-1])
 
-        result = lmfit.minimize(
-            residual, params, method="leastsq", calc_covar=False, xtol=1e-14, ftol=1e-14,
-            max_nfev=limit,
-        )  # fmt: skip
+        options = {"xtol": 1e-14, "ftol": 1e-14, "max_nfev": limit, "calc_covar": False}
+        result = lmfit.minimize(residual, params, method="leastsq", **options)
         # Of a run cut short lmfit returns MINPACK's working array, whose memory is free by then.
         return tried[limit - 1] if result.aborted else at(result.params)
 

@@ -1,0 +1,69 @@
+"""Peaks in a spectrum: how many counts, where and how wide, on what background?
+
+    y_i = background(x_i) + Σ_k height_k · shape((x_i − center_k) / sigma_k) + ε_i
+
+The line shapes are lmfit's, so ``sigma`` is what lmfit means by it (standard deviation of a
+Gaussian, half width at half maximum of a Lorentzian). Free are height, centre and sigma of each
+peak; area (``amplitude``) and full width (``fwhm``) follow. Peaks are numbered by their centres:
+centres ascend in the prior, so peaks cannot change places within a posterior.
+
+The question beyond the numbers: may the errors be read from the curvature at the optimum, as every
+fitting program does, or does the posterior have another shape? ``story`` lays both side by side.
+
+    data.py         simulated spectra, files of the user's, NIST's certified sets
+    model.py        shapes and backgrounds, priors, where to start; the fit
+    classical.py    least squares, and the quadratic approximation held against the posterior
+    figures.py      the spectrum, and the posterior of each parameter
+    story.py        the report
+    calibration.py  a spectrum drawn from the prior
+"""
+
+from bayesinf.systems.gaussian_peaks.calibration import calibration_problem
+from bayesinf.systems.gaussian_peaks.classical import (
+    certified_table,
+    classical,
+    comparison,
+    correlations,
+    quadratic_verdict,
+)
+from bayesinf.systems.gaussian_peaks.data import (
+    nist,
+    nist_options,
+    nist_starts,
+    overlap,
+    read,
+    simulate,
+)
+from bayesinf.systems.gaussian_peaks.model import (
+    BACKGROUNDS,
+    SHAPES,
+    Lines,
+    curves,
+    default_priors,
+    fit,
+    problem,
+)
+from bayesinf.systems.gaussian_peaks.story import story
+
+__all__ = [
+    "BACKGROUNDS",
+    "SHAPES",
+    "Lines",
+    "calibration_problem",
+    "certified_table",
+    "classical",
+    "comparison",
+    "correlations",
+    "curves",
+    "default_priors",
+    "fit",
+    "nist",
+    "nist_options",
+    "nist_starts",
+    "overlap",
+    "problem",
+    "quadratic_verdict",
+    "read",
+    "simulate",
+    "story",
+]

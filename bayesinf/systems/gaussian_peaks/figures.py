@@ -1,0 +1,94 @@
+"""The spectrum with its fit, and the posterior of each parameter with its approximation."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from bayesinf.figures import (
+    COLORS,
+    abscissa,
+    band,
+    canvas,
+    density,
+    few_ticks,
+    key,
+    styled,
+    with_units,
+)
+from bayesinf.posterior import noted
+from bayesinf.systems.gaussian_peaks.classical import known, scalars, widening
+from bayesinf.systems.gaussian_peaks.model import Lines
+
+if TYPE_CHECKING:
+    import xarray as xr
+    from matplotlib.figure import Figure
+
+__all__ = ["marginals", "spectrum"]
+
+
+@styled
+def spectrum(fit: xr.DataTree) -> Figure:
+    """Draw the data with predictive band, curve and components, and the residuals below."""
+    (x, y), mean, color = abscissa(fit), noted(fit, "curve"), COLORS["posterior"]
+    fig, (above, below) = canvas(2, 1, height=4.6, sharex=True, height_ratios=[3, 1])
+    grid, floor, lines = (mean[name].to_numpy() for name in ("grid", "background", "peaks"))
+    replicas = fit["posterior_predictive"][y.name].to_numpy()
+    band(above, x.to_numpy(), replicas, "posterior", alpha=0.18, line=False)
+    label = partial(above.annotate, textcoords="offset points", color=color, va="top")
+    if fit.attrs["background"] != "none":
+        # Under the highest peak the data are far away.
+        above.plot(grid, floor, color=color, lw=1, ls=(0, (1, 1.5)))
+        top = int(np.argmax(lines.sum(axis=0)))
+        label("background", (grid[top], floor[top]), (-4, -4), ha="right")
+    for k, line in enumerate(lines, 1):
+        top = int(np.argmax(line))
+        above.plot(grid, floor + line, color=color, lw=1, ls=(0, (4, 2)))
+        label(f"peak {k}", (grid[top], floor[top] + 0.5 * line[top]), (0, 5), ha="center")
+    above.plot(grid, floor + lines.sum(axis=0), color=color)
+    bars = fit["constant_data"]["error"].to_numpy() if "error" in fit["constant_data"] else None
+    above.errorbar(x, y, bars, fmt="o", ms=2.5, lw=0.7, color=COLORS["data"], zorder=1.9)
+    above.set_ylabel(with_units(y.name, y.units))
+    noise = fit["posterior"]["noise"].mean() if "noise" in fit["posterior"] else bars
+    noise = fit["constant_data"]["noise"] if noise is None else noise
+    below.axhspan(-1.96, 1.96, color=color, alpha=0.18, lw=0)
+    below.axhline(0, color=color, lw=1)
+    residual = (y.to_numpy() - mean["mean"].to_numpy()) / np.asarray(noise)
+    below.plot(x, residual, "o", ms=2.5, color=COLORS["data"])
+    below.set_ylabel("residual / noise")
+    below.set_xlabel(with_units(x.name, x.units))
+    fig.align_ylabels()
+    return fig
+
+
+@styled
+def marginals(fit: xr.DataTree) -> Figure:
+    """Draw the posterior of each fitted parameter with its quadratic approximation."""
+    shown, certified = list(scalars(fit, Lines.of(fit).fitted)), known(fit, "certified")
+    truth = known(fit, "truth") | certified
+    columns = min(4, len(shown))
+    rows = -(-len(shown) // columns)
+    fig, axes = canvas(rows, columns, height=0.4 + 1.7 * rows, squeeze=False)
+    for axis in axes.flat[len(shown) :]:
+        axis.set_axis_off()
+    for axis, (label, draws, best, error, unit) in zip(axes.flat, shown, strict=False):
+        sd = error * widening(fit)
+        low, high = np.quantile(draws, [0.001, 0.999])
+        grid = np.linspace(min(low, best - 3.3 * sd), max(high, best + 3.3 * sd), 300)
+        sampled = density(draws.ravel(), grid)
+        normal = np.exp(-0.5 * ((grid - best) / sd) ** 2) / (sd * np.sqrt(2 * np.pi))
+        axis.fill_between(grid, sampled, color=COLORS["posterior"], alpha=0.3, lw=0)
+        axis.plot(grid, normal, color=COLORS["second"])
+        if label in truth:
+            axis.axvline(truth[label], color=COLORS["truth"], lw=1, ls=(0, (4, 2)))
+        axis.set_ylim(0, 1.12 * max(sampled.max(), normal.max()))
+        axis.set_yticks([])
+        axis.spines["left"].set_visible(False)
+        few_ticks(axis)
+        axis.set_xlabel(with_units(label.replace("background_", "background "), unit))
+    words = [("emcee", "posterior"), ("Laplace", "second")]
+    key(axes[0, 0], words + [("certified" if certified else "truth", "truth")] * bool(truth),
+        "upper left", 12)  # fmt: skip
+    return fig
