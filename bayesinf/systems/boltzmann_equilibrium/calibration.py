@@ -47,15 +47,16 @@ def simulated(rng: np.random.Generator) -> tuple[dict[str, np.ndarray], xr.Datas
     count = round(float(np.exp(rng.uniform(*np.log(SAMPLES)))))
     states = draw_states(h, J, ENCODING, count, rng)
     labels = Labels({"states": ("sample", "site")}, {"site": np.arange(SITES)})
-    return {"h": h, "J": J, "scale": scale}, labels.group({"states": states}, sampled=False)
+    data = labels.group({"states": states}, sampled=False)
+    data["states"].attrs["encoding"] = ENCODING
+    return {"h": h, "J": J, "scale": scale}, data
 
 
 def fitted(data: xr.Dataset, settings: Settings, method: str) -> xr.DataTree:
     """Fit one of them, without what only a report needs."""
-    states = data["states"].assign_attrs(encoding=ENCODING)
     if method == "pseudo":
-        method = pseudo.route(states.to_dataset(), PRIOR)
-    return pairwise.fit(states, encoding=ENCODING, prior=PRIOR, method=method, settings=settings)
+        method = pseudo.route(data, PRIOR)
+    return pairwise.fit(data["states"], encoding=ENCODING, prior=PRIOR, method=method, settings=settings)
 
 
 def log_likelihood(truth: dict[str, np.ndarray], data: xr.Dataset) -> float:

@@ -147,8 +147,8 @@ def fitted(
         system="boltzmann_equilibrium",
         notes={"truth": noted(data, "truth")},
         attrs={
-            "case": data.attrs["case"],
-            "encoding_read": states.attrs["encoding_read"],
+            "case": data.attrs.get("case", "population"),
+            "encoding_read": states.attrs.get("encoding_read", states.attrs["encoding"]),
             **(attrs or {}),
         },
     )

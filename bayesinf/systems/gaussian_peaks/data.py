@@ -75,7 +75,8 @@ def simulate(
     background, shape : as for ``fit``; the background has its level at the smallest x.
     noise : sd of the noise.
     rng : generator of the noise; by default the stream "simulate" of the default settings.
-    **parameters : the other parameters by name, as ``background_level`` or ``gamma``.
+    **parameters : the other parameters by name, as ``background_slope`` or ``gamma``; the level of
+        a constant background is 1 where it is not given.
 
     Returns
     -------
@@ -89,6 +90,8 @@ def simulate(
     at = np.asarray(x, dtype=float)
     rng = DEFAULT.generator("simulate") if rng is None else rng
     lines = Lines(len(np.atleast_1d(height)), background, shape, float(at.min()))
+    if background == "constant":
+        parameters = {"background_level": 1.0} | parameters
     needed = [*lines.of_background, *SHAPES[shape].extra]
     if sorted(parameters) != sorted(needed):
         raise FitError(
