@@ -253,7 +253,7 @@ def test_mistakes_are_said_in_one_line(tmp_path):
         (lambda: peaks.fit(data, peaks=0), FitError, "positive"),
         (lambda: peaks.fit(data, priors={"hight": Uniform()}), FitError, "height"),
         (lambda: peaks.fit(data, starts=[{"center": [1, 2]}]), FitError, "or 1"),
-        (lambda: peaks.simulate(), FitError, "background_level"),
+        (lambda: peaks.simulate(gamma=1.0), FitError, "background_level"),
         (lambda: peaks.calibration_problem("foo"), DataError, "inferred_noise, known_noise"),
         (lambda: peaks.fit(data.assign(error=0.0)), DataError, "error bar"),
         (lambda: peaks.nist(tmp_path / "none.dat"), DataError, "no such file"),

@@ -25,6 +25,10 @@ if TYPE_CHECKING:
 
 __all__ = ["nist", "nist_options", "nist_starts", "overlap", "read", "simulate"]
 
+# What a simulated spectrum has where nothing else is said.
+OTHERS = {"gamma": 0.5, "fraction": 0.5}
+OTHERS |= {"background_level": 1.0, "background_slope": 0.2, "background_decay": 5.0}
+
 # The two forms that the curves of NIST's peaks have.
 GAUSS = {"peaks": 2, "background": "exponential", "origin": 0.0}
 ECKERLE = {"peaks": 1, "background": "none", "origin": 0.0}
@@ -75,8 +79,8 @@ def simulate(
     background, shape : as for ``fit``; the background has its level at the smallest x.
     noise : sd of the noise.
     rng : generator of the noise; by default the stream "simulate" of the default settings.
-    **parameters : the other parameters by name, as ``background_slope`` or ``gamma``; the level of
-        a constant background is 1 where it is not given.
+    **parameters : the other parameters by name, as ``background_level`` or ``gamma``; by default as
+        in ``OTHERS``.
 
     Returns
     -------
@@ -84,20 +88,19 @@ def simulate(
 
     Raises
     ------
-    FitError : an unknown background or shape; a parameter is missing, or is none of them.
+    FitError : an unknown background or shape, a parameter that is none of theirs.
     """
     x = np.linspace(0, 10, 101) if x is None else x
     at = np.asarray(x, dtype=float)
     rng = DEFAULT.generator("simulate") if rng is None else rng
     lines = Lines(len(np.atleast_1d(height)), background, shape, float(at.min()))
-    if background == "constant":
-        parameters = {"background_level": 1.0} | parameters
     needed = [*lines.of_background, *SHAPES[shape].extra]
-    if sorted(parameters) != sorted(needed):
+    if not set(parameters) <= set(needed):
         raise FitError(
-            f"a {background} background and {shape} peaks need {needed or 'nothing'} "
+            f"a {background} background and {shape} peaks have {needed or 'nothing'} "
             f"besides height, center and sigma, not {sorted(parameters)}"
         )
+    parameters = {name: parameters.get(name, OTHERS[name]) for name in needed}
     truth = {"height": height, "center": center, "sigma": sigma} | parameters
     model, params = lines.lmfit()
     for name, value in lines.flat(truth).items():

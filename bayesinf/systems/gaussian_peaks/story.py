@@ -220,5 +220,5 @@ def _priors(fit):
         "the noise's is flat in its logarithm. Peaks are ordered by their centres.",
     )
     rows = {name: {"prior": said} for name, said in prior_words(fit).items()}
-    table = Table.of(rows, "parameter", "Prior of each free parameter.")
+    table = Table.of(rows, "parameter", "Prior of each parameter.")
     return Section("Priors", words, pictures, (table,))
