@@ -8,8 +8,8 @@
     diagnostics.py R-hat, effective sample sizes and tails of weights, for thousands at once
     checks.py      may this posterior be believed?
     calibration.py does the whole machine give honest intervals?
-    figures.py     InferenceData in, matplotlib Figure out
-    report.py      one page a physicist can show
+    figures/       InferenceData in, matplotlib Figure out
+    report/        one page a physicist can show
     workflow.py    the frame that every script in workflows/ shares
     parallel.py    one function over many items, on local cores or a Dask cluster
 
@@ -24,6 +24,7 @@ _HOMES = {
     "check": "checks",
     "Verdict": "checks",
     "calibrate": "calibration",
+    "retell": "workflow",
     "Settings": "settings",
     "DEFAULT": "settings",
     "QUICK": "settings",

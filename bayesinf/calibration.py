@@ -35,23 +35,27 @@ if TYPE_CHECKING:
     import xarray as xr
     from matplotlib.figure import Figure
 
+    from bayesinf.models.problem import Problem, Route
+
 LEVELS = (0.5, 0.8, 0.95)  # central intervals whose coverage is counted
 ALPHA = 0.01  # chance that a calibrated machine is called uncalibrated, all quantities together
 FAILED = 0.01  # share of fits that may fail
 LEAST = 10  # replications below which nothing can be said
 _NULL = 10_000  # simulated samples behind the ECDF's simultaneous band
 
+SHORT = Settings(draws=200, chains=4, prior_draws=20)  # of each of many fits
+
 Truth = Mapping[str, np.ndarray]
 
 
 @dataclass(frozen=True)
-class Problem:
-    """A model that can be simulated from its prior, and how to fit it. All parts picklable.
+class Machine:
+    """All that is calibrated: a simulation from the prior, and a fit of what it makes. Picklable.
 
     Parameters
     ----------
     name : of the system.
-    simulate : rng -> (truth, data): posterior variable to its true value, and a Dataset.
+    simulate : rng -> (truth, data): posterior variable to its true value, and what ``fit`` takes.
     fit : (data, settings) -> InferenceData.
     settings : length of each fit; its seed is replaced.
     log_likelihood : (truth, data) -> float, where given: the total log likelihood at the truth,
@@ -66,8 +70,54 @@ class Problem:
     log_likelihood: Callable[[Truth, xr.Dataset], float] | None = None
 
 
-def calibrate(
+def of(
     problem: Problem,
+    *,
+    name: str,
+    method: str | Route | None = None,
+    settings: Settings = SHORT,
+) -> Machine:
+    """Make the machine of any problem: prior, replicated data, and the one driver.
+
+    Parameters
+    ----------
+    problem : whose model is calibrated; its own data say only how many there are, and where.
+    name : of the system.
+    method : of the fit, as ``models.problem.fit`` takes it.
+    settings : length of each fit.
+
+    Returns
+    -------
+    the machine, which ranks the total log likelihood as well.
+    """
+    return Machine(
+        name,
+        functools.partial(_simulate, problem),
+        functools.partial(_fit, problem, method),
+        settings,
+        functools.partial(_log_likelihood, problem),
+    )
+
+
+def _simulate(problem, rng):
+    draws = problem.sample_prior(rng, 1)
+    data = problem.replicate(draws, rng)
+    return ({name: values[0] for name, values in each.items()} for each in (draws, data))
+
+
+def _fit(problem, method, data, settings):
+    from bayesinf.models.problem import fit
+
+    return fit(problem.observing(data), method, settings)
+
+
+def _log_likelihood(problem, truth, data):
+    pointwise = problem.observing(data).log_likelihood(truth)
+    return float(sum(np.sum(values) for values in pointwise.values()))
+
+
+def calibrate(
+    machine: Machine,
     replications: int = 200,
     *,
     seed: int = 1,
@@ -82,7 +132,7 @@ def calibrate(
 
     Parameters
     ----------
-    problem : what to simulate and to fit.
+    machine : what to simulate and to fit.
     replications : simulated data sets; each has a seed of its own, which depends on nothing else.
     seed : of them all.
     workers, scheduler : as in ``parallel.map``; they do not change the result.
@@ -103,11 +153,11 @@ def calibrate(
         raise DataError("too few replications", expected=f"at least {LEAST}", found=replications)
     children = np.random.SeedSequence(seed).spawn(replications)
     outcomes = parallel.map(
-        functools.partial(_replicate, problem),
+        functools.partial(_replicate, machine),
         children,
         workers=workers,
         scheduler=scheduler,
-        label=f"calibrating {problem.name}",
+        label=f"calibrating {machine.name}",
     )
     good = [outcome for outcome in outcomes if isinstance(outcome, xr.Dataset)]
     if not good:
@@ -121,33 +171,33 @@ def calibrate(
     result = ranks.assign(error=("replication", errors))
     for variable in result.data_vars.values():
         variable.attrs = {"units": "1"}
-    return result.assign_attrs(problem=problem.name, seed=seed, settings=problem.settings.to_json())
+    return result.assign_attrs(problem=machine.name, seed=seed, settings=machine.settings.to_json())
 
 
-def _replicate(problem, child):
+def _replicate(machine, child):
     """Ranks of one replication, or the message of its fit where that failed."""
     import xarray as xr
 
     for_data, for_fit, for_ties = child.spawn(3)
-    truth, data = problem.simulate(np.random.default_rng(for_data))
-    settings = problem.settings.replace(seed=int(for_fit.generate_state(1)[0]), workers=1)
+    truth, data = machine.simulate(np.random.default_rng(for_data))
+    settings = machine.settings.replace(seed=int(for_fit.generate_state(1)[0]), workers=1)
     try:
-        fit = problem.fit(data, settings)
+        fit = machine.fit(data, settings)
     except Exception as error:  # whatever it is, it is reported
         return " ".join(f"{type(error).__name__}: {error}".split())
     sampled = {name: fit["posterior"][name] for name in truth if name in fit["posterior"]}
     if missing := sorted(set(truth) - set(sampled)):
         raise DataError(
             "the posterior does not hold what was simulated",
-            source=problem.name,
+            source=machine.name,
             expected=f"the variables {', '.join(truth)}",
             found=f"no {', '.join(missing)}",
         )
-    if problem.log_likelihood is not None:
+    if machine.log_likelihood is not None:
         own = [v for name, v in fit["log_likelihood"].data_vars.items()
                if not name.endswith("_marginal")]  # fmt: skip
         sampled["log_likelihood"] = sum(v.sum(set(v.dims) - {"chain", "draw"}) for v in own)
-        truth = {**truth, "log_likelihood": problem.log_likelihood(truth, data)}
+        truth = {**truth, "log_likelihood": machine.log_likelihood(truth, data)}
     rng = np.random.default_rng(for_ties)
     ranks = {}
     for name, variable in sampled.items():

@@ -1,30 +1,38 @@
 """The frame that every script in ``workflows/`` shares: options, errors, files and exit status.
 
-A script reads its data, fits, and hands the fits to ``run.finish``, which checks each of them,
-writes everything into a hidden folder beside the output and moves it into place at the end. So a
-bad input, a failed fit or a killed run leaves the output folder as it was. Exit status: 0 done and
-believed; 2 bad usage or bad input, one line on stderr, nothing written; 3 done, but a check failed.
+A script is a function that reads, fits, and returns its fits by name; ``script`` gives it the
+options that all have in common, and a ``Run`` as its first argument. Then every fit is checked and
+everything written into a hidden folder beside the output, and moved into place at the end. So a bad
+input, a failed fit or a killed run leaves the output folder as it was. The story is told last, and
+where that fails the fits are kept: ``retell`` makes the page once it can be told.
+
+Exit status: 0 done and believed; 1 done, but the report could not be told, one line on stderr; 2
+bad usage or bad input, one line on stderr, nothing written; 3 done, but a check failed.
 """
 
 from __future__ import annotations
 
+import inspect
 import json
 import os
 import shlex
 import shutil
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, is_dataclass
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from traceback import extract_tb
+from typing import TYPE_CHECKING, Annotated, get_type_hints
 
 import typer
 from typer.exceptions import TyperException
 
 from bayesinf.errors import BayesinfError, DataError
 from bayesinf.settings import DEFAULT, QUICK, Settings
+from bayesinf.systems import names, system
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -32,43 +40,102 @@ if TYPE_CHECKING:
 
     from bayesinf.report import Story
 
-DataFile = Annotated[
-    Path | None, typer.Option("--data", metavar="FILE", help="Your data; else what data/ holds.")
-]
-Output = Annotated[
-    Path | None, typer.Option("--output", metavar="DIR", help="Default: reports/<workflow>.")
-]
-Seed = Annotated[int, typer.Option(min=0, help="All randomness follows from it.")]
-Draws = Annotated[int | None, typer.Option(min=4, help="Draws kept in each chain.")]
-Tune = Annotated[int | None, typer.Option(min=0, help="Draws made before those and discarded.")]
-Chains = Annotated[int | None, typer.Option(min=1, help="Independent chains.")]
-Quick = Annotated[bool, typer.Option("--quick", help="Short chains: a look, not a result.")]
-Scheduler = Annotated[
-    str | None, typer.Option(metavar="ADDRESS", help="A Dask scheduler to send the work to.")
-]
+__all__ = ["REPORTS", "Recording", "Run", "cli", "column", "retell", "script", "staged", "summary"]
 
-# What to take of binary data, as ``bayesinf.data.raster`` reads them.
-Cells = Annotated[
-    str | None, typer.Option(help="Sites to keep, from 0: '40' the first forty, or '0-9,12'.")
-]
-Repeats = Annotated[str | None, typer.Option(help="Repeats to keep, likewise.")]
-Encoding = Annotated[
-    str | None, typer.Option(help="'±1' or '0/1': of the result; default: that of the data.")
-]
-Axes = Annotated[str | None, typer.Option(help="Order of the axes, as in 'repeat,time,site'.")]
-
+# The options of every script.
+SHARED = {
+    "data": (
+        Annotated[
+            Path | None,
+            typer.Option("--data", metavar="FILE", help="Your data; else what data/ holds."),
+        ],
+        None,
+    ),
+    "output": (
+        Annotated[
+            Path | None,
+            typer.Option("--output", metavar="DIR", help="Default: reports/<workflow>."),
+        ],
+        None,
+    ),
+    "seed": (Annotated[int, typer.Option(min=0, help="All randomness follows from it.")], 1),
+    "draws": (
+        Annotated[int | None, typer.Option(min=4, help="Draws kept in each chain.")],
+        None,
+    ),
+    "tune": (
+        Annotated[int | None, typer.Option(min=0, help="Draws made before those and discarded.")],
+        None,
+    ),
+    "chains": (Annotated[int | None, typer.Option(min=1, help="Independent chains.")], None),
+    "quick": (
+        Annotated[bool, typer.Option("--quick", help="Short chains: a look, not a result.")],
+        False,
+    ),
+    "scheduler": (
+        Annotated[
+            str | None,
+            typer.Option(metavar="ADDRESS", help="A Dask scheduler to send the work to."),
+        ],
+        None,
+    ),
+}
 REPORTS = Path("reports")
+
+
+@dataclass(frozen=True)
+class Recording:
+    """Options that say what to take of binary data, as ``bayesinf.data.raster`` reads them."""
+
+    cells: Annotated[
+        str | None, typer.Option(help="Sites to keep, from 0: '40' the first forty, or '0-9,12'.")
+    ] = None
+    repeats: Annotated[str | None, typer.Option(help="Repeats to keep, likewise.")] = None
+    encoding: Annotated[
+        str | None, typer.Option(help="'±1' or '0/1': of the result; default: that of the data.")
+    ] = None
+    axes: Annotated[
+        str | None, typer.Option(help="Order of the axes, as in 'repeat,time,site'.")
+    ] = None
 
 
 @dataclass
 class Run:
-    """One run of a workflow: its settings, its clock, and where its results go."""
+    """One run of a script: its data, settings and clock, and where its results go.
+
+    Parameters
+    ----------
+    name : of the script, and of the system that it asks.
+    settings : length and seed.
+    output : folder of the results.
+    data : a file of the user's; None where none was given.
+    scheduler : address of a Dask scheduler; None for the local cores.
+    quick : whether short chains were asked for.
+    given : names of the options that the user gave.
+    home : folder of the script.
+    seconds : label of a step to how long it took.
+    """
 
     name: str
     settings: Settings
     output: Path
+    data: Path | None = None
     scheduler: str | None = None
+    quick: bool = False
+    given: frozenset[str] = frozenset()
+    home: Path = Path("workflows")
     seconds: dict[str, float] = field(default_factory=dict)
+
+    def __post_init__(self):
+        places = (self.output, *self.output.absolute().parents)
+        there = next(folder for folder in places if folder.exists())
+        if not there.is_dir() or not os.access(there, os.W_OK):
+            raise DataError(
+                "the output cannot be written",
+                source=self.output,
+                expected="a folder, or a name that is free",
+                found=f"{there}, {'which is read-only' if there.is_dir() else 'a file'}",
+            )
 
     @contextmanager
     def step(self, label: str):
@@ -80,44 +147,79 @@ class Run:
             yield
         self.seconds[label] = self.seconds.get(label, 0.0) + time.perf_counter() - started
 
-    def finish(
+    def map[Item, Result](
         self,
-        story: Callable[[Mapping[str, xr.DataTree]], Story],
-        fits: Mapping[str, xr.DataTree],
+        function: Callable[[Item], Result],
+        items: Iterable[Item],
+        *,
+        label: str | None = None,
+        threads: bool = False,
+    ) -> list[Result]:
+        """Apply a function to each item, as ``parallel.map`` does, where this run's work goes."""
+        from bayesinf import parallel
+
+        return parallel.map(
+            function,
+            items,
+            workers=self.settings.workers,
+            scheduler=self.scheduler,
+            threads=threads,
+            label=label,
+        )
+
+    def shipped(self, name: str) -> Path:
+        """Return the path of a file that data/ holds for this script."""
+        return self.home.parent / "data" / self.name / name
+
+    def finish(
+        self, fits: Mapping[str, xr.DataTree], story: Callable[[Mapping[str, xr.DataTree]], Story]
     ) -> None:
         """Check the fits, write all results, and say in one line whether to believe them.
 
         Parameters
         ----------
-        story : from the fits to the system's part of the report.
         fits : file stem to InferenceData; each becomes ``<stem>.nc``.
+        story : from the fits to the system's part of the report.
 
         Raises
         ------
-        typer.Exit : with status 3 where a check failed; everything is written all the same.
+        typer.Exit : with status 3 where a check failed, and with status 1 where the story could not
+            be told; everything else is written all the same.
         """
-        from threadpoolctl import threadpool_limits
-
         from bayesinf.checks import check
         from bayesinf.posterior import save
-        from bayesinf.report import write
+        from bayesinf.report import write_verdict
 
+        command = shlex.join(["python", *sys.argv]) if sys.argv[0] else self.name
         with self.step("check"):
             verdicts = {name: check(fit) for name, fit in fits.items()}
-        with self.staging() as folder:
+        untold = None
+        with staged(self.output) as folder:
             with self.step("save"):
                 for name, fit in fits.items():
                     save(fit, folder / f"{name}.nc")
-            # Small matrices by the hundred: threads of BLAS that wait for each other cost more than
-            # they bring, on a busy machine tenfold.
-            with self.step("report"), threadpool_limits(1):
                 summary(fits).to_csv(folder / "summary.csv", index=False)
-                command = shlex.join(["python", *sys.argv]) if sys.argv[0] else self.name
-                write(folder, story(fits), fits, verdicts, command=command)
-        self.say(
-            {name: verdict.words for name, verdict in verdicts.items()},
-            all(verdict.believed for verdict in verdicts.values()),
+                write_verdict(folder, verdicts, command=command)
+            with self.step("report"):
+                try:
+                    _tell(folder, story, fits, verdicts, command)
+                except Exception as error:  # whatever it is, it must not cost the fits
+                    untold = error
+                    (folder / "index.html").unlink(missing_ok=True)
+                    shutil.rmtree(folder / "figures", ignore_errors=True)
+        believed = all(verdict.believed for verdict in verdicts.values())
+        words = {name: verdict.words for name, verdict in verdicts.items()}
+        if untold is None:
+            self.say(words, believed)
+            return
+        place = extract_tb(untold.__traceback__)[-1]
+        said = f"{type(untold).__name__}: {untold} ({Path(place.filename).name}:{place.lineno})"
+        print(
+            f"error: the report could not be told, {' '.join(said.split())}; the fits are in "
+            f"{self.output}, and bayesinf.retell makes the page of them",
+            file=sys.stderr,
         )
+        raise typer.Exit(1)
 
     def say(self, words: Mapping[str, str], believed: bool) -> None:
         """Print verdict, place of the results and where the time went; exit 3 if not believed."""
@@ -131,61 +233,195 @@ class Run:
         if not believed:
             raise typer.Exit(3)
 
-    @contextmanager
-    def staging(self):
-        """Give a hidden folder to write into, and move its files to the output if all went well.
-
-        Files of the run before that this one did not write are removed; anything else in the output
-        folder is left alone.
-        """
-        home = self.output.resolve()
-        folder = home.with_name(f".{home.name}.{os.getpid()}.partial")
-        shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir(parents=True)
-        try:
-            yield folder
-            written = sorted(
-                str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()
-            )
-            manifest = folder / "files.json"
-            manifest.write_text(json.dumps({"written_by": "bayesinf", "files": written}, indent=1))
-            stale = set(_previous(home)) - set(written)
-            for name in (*written, manifest.name):
-                (home / name).parent.mkdir(parents=True, exist_ok=True)
-                os.replace(folder / name, home / name)
-            for name in stale:
-                (home / name).unlink()
-        finally:
-            shutil.rmtree(folder, ignore_errors=True)
-
 
 @contextmanager
-def run(
-    name: str,
-    output: Path | None,
-    *,
-    seed: int = DEFAULT.seed,
-    draws: int | None = None,
-    tune: int | None = None,
-    chains: int | None = None,
-    quick: bool = False,
-    scheduler: str | None = None,
-):
-    """Open a run of the workflow ``name``; the options are those of the command line."""
-    output = (REPORTS / name) if output is None else Path(output)
-    there = next(folder for folder in (output, *output.absolute().parents) if folder.exists())
-    if not there.is_dir() or not os.access(there, os.W_OK):
-        raise DataError(
-            "the output cannot be written",
-            source=output,
-            expected="a folder, or a name that is free",
-            found=f"{there}, {'which is read-only' if there.is_dir() else 'a file'}",
+def staged(output: Path, keep: Iterable[str] = ()) -> Iterator[Path]:
+    """Give a hidden folder to write into, and move its files to the output if all went well.
+
+    Files of the run before that this one did not write are removed, but for those to ``keep``;
+    anything else in the output folder is left alone.
+    """
+    home = output.resolve()
+    folder = home.with_name(f".{home.name}.{os.getpid()}.partial")
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    try:
+        yield folder
+        written = sorted(
+            str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()
         )
-    given = {"seed": seed, "draws": draws, "tune": tune, "chains": chains}
-    settings = (QUICK if quick else DEFAULT).replace(
-        **{field: value for field, value in given.items() if value is not None}
+        before = _previous(home)
+        kept = sorted({*written, *(name for name in keep if name in before)})
+        manifest = folder / "files.json"
+        manifest.write_text(json.dumps({"written_by": "bayesinf", "files": kept}, indent=1))
+        for name in (*written, manifest.name):
+            (home / name).parent.mkdir(parents=True, exist_ok=True)
+            os.replace(folder / name, home / name)
+        for name in set(before) - set(kept):
+            (home / name).unlink()
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def script(
+    function: Callable | None = None,
+    *,
+    name: str | None = None,
+    story: Callable[[Mapping[str, xr.DataTree]], Story] | None = None,
+    without: Iterable[str] = (),
+) -> Callable:
+    """Make a script of a function from a ``Run``, and options of its own, to fits by name.
+
+    The options of ``SHARED`` become fields of the run. A parameter that is annotated with a
+    dataclass, such as ``Recording``, becomes an option for each of its fields. What the function
+    returns is finished with the story of the system that the script is named after, or told plainly
+    where that has none; a script that returns None has seen to its results itself.
+
+    Parameters
+    ----------
+    function : its first parameter is the run; its docstring asks the question.
+    name : of the script; None takes its file's.
+    story : from the fits to the system's part of the report, in place of the system's own.
+    without : shared options that mean nothing to this script.
+
+    Returns
+    -------
+    a function of all options, for ``cli``.
+    """
+    if function is None:
+        return partial(script, name=name, story=story, without=without)
+    file = Path(function.__code__.co_filename)
+    title = name or file.stem
+    shared = {each: entry for each, entry in SHARED.items() if each not in without}
+    hints = get_type_hints(function, include_extras=True)
+    _, *own = inspect.signature(function).parameters.values()
+    gathered = {p.name: hints[p.name] for p in own if is_dataclass(hints[p.name])}
+    options = {each: (kind, default) for each, (kind, default) in shared.items()}
+    for parameter in own:
+        if parameter.name in gathered:
+            kinds = get_type_hints(gathered[parameter.name], include_extras=True)
+            options |= {
+                f.name: (kinds[f.name], f.default) for f in fields(gathered[parameter.name])
+            }
+        else:
+            options[parameter.name] = hints[parameter.name], parameter.default
+
+    def main(context: typer.Context = None, **given):
+        values = {each: default for each, (_, default) in options.items()} | given
+        common = {each: values[each] for each in SHARED if each in values}
+        run = _opened(title, file, common, _given(context, given))
+        arguments = {
+            parameter.name: gathered[parameter.name](
+                **{f.name: values[f.name] for f in fields(gathered[parameter.name])}
+            )
+            if parameter.name in gathered
+            else values[parameter.name]
+            for parameter in own
+        }
+        fits = function(run, **arguments)
+        if fits is not None:
+            question = " ".join((function.__doc__ or title).split("\n\n")[0].split())
+            run.finish(fits, story or _story(title, title.replace("_", " "), question))
+
+    parameters = {"context": (typer.Context, inspect.Parameter.empty)} | options
+    main.__signature__ = inspect.Signature(
+        [
+            inspect.Parameter(
+                each, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=kind
+            )
+            for each, (kind, default) in parameters.items()
+        ]
     )
-    yield Run(name, settings, output, scheduler)
+    main.__annotations__ = {each: kind for each, (kind, _) in parameters.items()}
+    main.__name__, main.__doc__, main.__module__ = "main", function.__doc__, function.__module__
+    return main
+
+
+def retell(folder: str | os.PathLike) -> Path:
+    """Make the page of a report again from the files in its folder alone.
+
+    Parameters
+    ----------
+    folder : of a run of a script.
+
+    Returns
+    -------
+    the path of ``index.html``; fits and ``summary.csv`` stay as they are.
+
+    Raises
+    ------
+    DataError : no run wrote this folder, or a fit cannot be read.
+    """
+    from bayesinf.checks import check
+    from bayesinf.posterior import load
+
+    folder = Path(folder)
+    try:
+        told = json.loads((folder / "verdict.json").read_text(encoding="utf-8"))
+        stems, command = list(told["fits"]), told["command"]
+    except (OSError, ValueError, LookupError, TypeError) as error:
+        raise DataError(
+            "no report to tell again",
+            source=folder,
+            expected="a folder with the fits and the verdict.json of a run",
+            found=type(error).__name__,
+        ) from error
+    fits = {name: load(folder / f"{name}.nc") for name in stems}
+    asked = str(next(iter(fits.values())).attrs["system"])
+    title = told.get("title") or asked.replace("_", " ")
+    question = told.get("question") or f"What do the data say about {title}?"
+    verdicts = {name: check(fit) for name, fit in fits.items()}
+    with staged(folder, keep=[*(f"{name}.nc" for name in stems), "summary.csv"]) as hidden:
+        _tell(hidden, _story(asked, title, question), fits, verdicts, command)
+    return folder / "index.html"
+
+
+def _tell(folder, story, fits, verdicts, command):
+    """Tell the story and write the page."""
+    from threadpoolctl import threadpool_limits
+
+    from bayesinf.report import write
+
+    # Small matrices by the hundred: threads of BLAS that wait for each other cost more than they
+    # bring, on a busy machine tenfold.
+    with threadpool_limits(1):
+        write(folder, story(fits), fits, verdicts, command=command)
+
+
+def _story(name, title, question):
+    """The story of a system of that name; a plain one where there is none."""
+    from bayesinf.report import plain_story
+
+    told = getattr(system(name), "story", None) if name in names() else None
+    return told or partial(plain_story, title=title, question=question)
+
+
+def _opened(name, file, common, given):
+    """The run that the shared options describe."""
+    lengths = {each: common.get(each) for each in ("seed", "draws", "tune", "chains")}
+    quick = common.get("quick", False)
+    settings = (QUICK if quick else DEFAULT).replace(
+        **{each: value for each, value in lengths.items() if value is not None}
+    )
+    output = common.get("output")
+    return Run(
+        name,
+        settings,
+        REPORTS / name if output is None else Path(output),
+        data=common.get("data"),
+        scheduler=common.get("scheduler"),
+        quick=quick,
+        given=given,
+        home=file.parent,
+    )
+
+
+def _given(context, options):
+    """Names of the options that stand on the command line, or in a call from Python."""
+    if context is None:
+        return frozenset(options)
+    source = context.get_parameter_source
+    return frozenset(each for each in options if source(each).name == "COMMANDLINE")
 
 
 def summary(fits: Mapping[str, xr.DataTree]) -> pd.DataFrame:

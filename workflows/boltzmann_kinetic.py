@@ -3,29 +3,18 @@
 Without --data: 8 repeats of 500 steps of 12 simulated sites, whose couplings are not symmetric.
 """
 
-from pathlib import Path
+from dataclasses import asdict
 from typing import Annotated
 
 import typer
 
 from bayesinf import workflow
 
-POPULATION = Path(__file__).parents[1] / "data" / "boltzmann_kinetic" / "population.nc"
 
-
+@workflow.script
 def main(
-    data: workflow.DataFile = None,
-    output: workflow.Output = None,
-    seed: workflow.Seed = 1,
-    draws: workflow.Draws = None,
-    tune: workflow.Tune = None,
-    chains: workflow.Chains = None,
-    quick: workflow.Quick = False,
-    scheduler: workflow.Scheduler = None,
-    cells: workflow.Cells = None,
-    repeats: workflow.Repeats = None,
-    encoding: workflow.Encoding = None,
-    axes: workflow.Axes = None,
+    run: workflow.Run,
+    recording: workflow.Recording,
     prior: Annotated[
         str,
         typer.Option(help="Of the couplings: normal, inferred (its width is), laplace, horseshoe."),
@@ -38,24 +27,20 @@ def main(
     ] = True,
 ):
     """Infer couplings from the steps of a population, and ask whether they are symmetric."""
-    with workflow.run(
-        "boltzmann_kinetic", output, seed=seed, draws=draws, tune=tune, chains=chains, quick=quick,
-        scheduler=scheduler,
-    ) as run:  # fmt: skip
-        from bayesinf.systems import boltzmann_kinetic as system
+    from bayesinf.systems import boltzmann_kinetic as system
 
-        with run.step("load"):
-            choice = {"cells": cells, "repeats": repeats, "encoding": encoding, "axes": axes}
-            population = system.read(POPULATION if data is None else data, **choice)
-        with run.step("fit"):
-            length = {"settings": run.settings, "exact": draws is not None, "scheduler": scheduler}
-            model = {"prior": prior, "self_coupling": self_coupling, "method": method}
-            fits, refits = system.fit_both(population, **model, **length)
-        with run.step("classical"):
-            fits = system.with_classical(fits, population)
-        with run.step("compare"):
-            fits = system.compared(fits, population, refits, settings=run.settings)
-        run.finish(system.story, fits)
+    with run.step("load"):
+        population = system.read(run.data or run.shipped("population.nc"), **asdict(recording))
+    with run.step("fit"):
+        model = {"prior": prior, "self_coupling": self_coupling, "method": method}
+        exact = "draws" in run.given
+        fits, refits = system.fit_both(
+            population, **model, settings=run.settings, exact=exact, scheduler=run.scheduler
+        )
+    with run.step("classical"):
+        fits = system.with_classical(fits, population)
+    with run.step("compare"):
+        return system.compared(fits, population, refits, settings=run.settings)
 
 
 if __name__ == "__main__":

@@ -2,9 +2,7 @@
 
 import shlex
 import sys
-import time
-from importlib import import_module
-from pkgutil import iter_modules
+from dataclasses import replace
 from typing import Annotated
 
 import typer
@@ -15,13 +13,11 @@ from bayesinf.errors import DataError
 REPLICATIONS, QUICK_REPLICATIONS = 200, 40
 
 
+@workflow.script(without=("data", "draws", "tune", "chains"))
 def main(
+    run: workflow.Run,
     name: Annotated[str | None, typer.Argument(help="A system; default: all, in turn.")] = None,
     replications: Annotated[int | None, typer.Option(min=10, help="Simulated data sets.")] = None,
-    output: workflow.Output = None,
-    seed: workflow.Seed = 1,
-    quick: workflow.Quick = False,
-    scheduler: workflow.Scheduler = None,
     variant: Annotated[
         str | None, typer.Option(help="Where NAME has several: for ising a prior.")
     ] = None,
@@ -31,28 +27,29 @@ def main(
     Parameters are drawn from its prior, data from the parameters, and the data fitted, many times:
     the truth must rank evenly among the draws, and intervals must cover it as often as they say.
     """
-    replications = replications or (QUICK_REPLICATIONS if quick else REPLICATIONS)
+    replications = replications or (QUICK_REPLICATIONS if run.quick else REPLICATIONS)
     if variant is not None and name is None:
         raise DataError("a variant of which system?", expected="NAME before --variant")
     status = 0
     for system, make in systems(name).items():
+        machine = make(variant)
         title = f"calibrate_{system}" + (f"_{variant}" if variant else "")
-        problem = make(variant) if variant else make()
-        folder = output / title if output and name is None else output
-        with workflow.run(title, folder, seed=seed, quick=quick, scheduler=scheduler) as run:
-            try:
-                calibrate(run, problem, replications)
-            except typer.Exit as verdict:  # the other systems still have their turn
-                status = max(status, verdict.exit_code)
+        if "output" in run.given:
+            folder = run.output if name else run.output / title
+        else:
+            folder = workflow.REPORTS / title
+        try:
+            calibrate(replace(run, name=title, output=folder, seconds={}), machine, replications)
+        except typer.Exit as verdict:  # the other systems still have their turn
+            status = max(status, verdict.exit_code)
     raise typer.Exit(status)
 
 
 def systems(name=None):
-    """The systems that can be calibrated, by their file's name; or the one that is asked for."""
-    import bayesinf.systems as home
+    """The systems that can be calibrated, by name; or the one that is asked for."""
+    from bayesinf.systems import names, system
 
-    names = sorted(module.name for module in iter_modules(home.__path__))
-    modules = {each: import_module(f"bayesinf.systems.{each}") for each in names}
+    modules = {each: system(each) for each in names()}
     found = {each: module.calibration_problem for each, module in modules.items()
              if hasattr(module, "calibration_problem")}  # fmt: skip
     if name is not None and name not in found:
@@ -64,20 +61,19 @@ def systems(name=None):
     return found if name is None else {name: found[name]}
 
 
-def calibrate(run, problem, replications):
+def calibrate(run, machine, replications):
     """Calibrate one system, print the summary, and write everything into its folder."""
     from bayesinf import calibration
 
-    started = time.perf_counter()
-    result = calibration.calibrate(
-        problem, replications, seed=run.settings.seed, scheduler=run.scheduler
-    )
-    run.seconds["fits"] = time.perf_counter() - started
-    with run.step("report"), run.staging() as folder:
+    with run.step("fits"):
+        result = calibration.calibrate(
+            machine, replications, seed=run.settings.seed, scheduler=run.scheduler
+        )
+    with run.step("report"), workflow.staged(run.output) as folder:
         calibration.write(folder, result, command=shlex.join(["python", *sys.argv]))
-    show(calibration.readable(calibration.summary(result)), f"Calibration of {problem.name}")
+    show(calibration.readable(calibration.summary(result)), f"Calibration of {machine.name}")
     verdict = calibration.verdict(result)
-    run.say({problem.name: verdict["words"]}, verdict["believed"])
+    run.say({machine.name: verdict["words"]}, verdict["believed"])
 
 
 def show(table, title):

@@ -5,26 +5,18 @@ peaks so close that the quadratic approximation fails.
 """
 
 from functools import partial
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from bayesinf import workflow
 
-NIST = Path(__file__).parents[1] / "data" / "gaussian_peaks"
 CASES = ("gauss1", "gauss2", "eckerle4", "overlap")
 
 
+@workflow.script
 def main(
-    data: workflow.DataFile = None,
-    output: workflow.Output = None,
-    seed: workflow.Seed = 1,
-    draws: workflow.Draws = None,
-    tune: workflow.Tune = None,
-    chains: workflow.Chains = None,
-    quick: workflow.Quick = False,
-    scheduler: workflow.Scheduler = None,
+    run: workflow.Run,
     x: Annotated[str | None, typer.Option(help="Column of x: name, or position from 1.")] = None,
     y: Annotated[str | None, typer.Option(help="Column of y.")] = None,
     error: Annotated[str | None, typer.Option(help="Column of error bars, or 'none'.")] = None,
@@ -40,46 +32,40 @@ def main(
     ] = "all",
 ):
     """Find the peaks of a spectrum, with their errors by curvature and by sampling side by side."""
-    with workflow.run(
-        "gaussian_peaks", output, seed=seed, draws=draws, tune=tune, chains=chains, quick=quick,
-        scheduler=scheduler,
-    ) as run:  # fmt: skip
-        from bayesinf import parallel
-        from bayesinf.systems import gaussian_peaks as peaks_of
+    from bayesinf.systems import gaussian_peaks as system
 
-        with run.step("load"):
-            if data is not None:
-                own = peaks_of.read(data, *map(workflow.column, (x, y, error)))
-                spectra = {"": (own, {"peaks": peaks, "background": background, "shape": shape})}
-            else:
-                spectra = shipped_spectra(case)
-        jobs = {
-            f"{name}_{method}".lstrip("_"): (*spectrum, method)
-            for name, spectrum in spectra.items()
-            for method in ("laplace", "emcee")
-            # That the approximation fails here is the point: it is shown, but is no result to keep.
-            if (name, method) != ("overlap", "laplace")
-        }
-        with run.step("fit"):
-            call = partial(fit_one, settings=run.settings)
-            fits = parallel.map(call, list(jobs.values()), scheduler=scheduler, label="Fitting")
-        run.finish(peaks_of.story, dict(zip(jobs, fits, strict=True)))
+    with run.step("load"):
+        if run.data is not None:
+            own = system.read(run.data, *map(workflow.column, (x, y, error)))
+            spectra = {"": (own, {"peaks": peaks, "background": background, "shape": shape})}
+        else:
+            spectra = shipped(run, case)
+    jobs = {
+        f"{name}_{method}".lstrip("_"): (*spectrum, method)
+        for name, spectrum in spectra.items()
+        for method in ("laplace", "emcee")
+        # That the approximation fails here is the point: it is shown, but is no result to keep.
+        if (name, method) != ("overlap", "laplace")
+    }
+    with run.step("fit"):
+        call = partial(fit_one, settings=run.settings)
+        return dict(zip(jobs, run.map(call, jobs.values(), label="Fitting"), strict=True))
 
 
-def shipped_spectra(case):
+def shipped(run, case):
     """Read the certified sets and simulate the overlapping pair; the first one is the main one."""
     from bayesinf.errors import DataError
-    from bayesinf.systems import gaussian_peaks
+    from bayesinf.systems import gaussian_peaks as system
 
     if case not in ("all", *CASES):
         raise DataError("unknown --case", expected=f"all, {', '.join(CASES)}", found=case)
     spectra = {}
     for name in CASES if case == "all" else (case,):
         if name == "overlap":
-            spectrum, model = gaussian_peaks.overlap(), {"peaks": 2}
+            spectrum, model = system.overlap(), {"peaks": 2}
         else:
-            spectrum = gaussian_peaks.nist(NIST / f"{name.capitalize()}.dat")
-            model = gaussian_peaks.nist_options(spectrum)
+            spectrum = system.nist(run.shipped(f"{name.capitalize()}.dat"))
+            model = system.nist_options(spectrum)
         spectra[name if spectra else ""] = spectrum, model
     return spectra
 

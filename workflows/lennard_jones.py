@@ -6,25 +6,16 @@ splits of all 50, and the energies of two argon atoms.
 
 from contextlib import suppress
 from functools import partial
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from bayesinf import workflow
 
-ARGON = Path(__file__).parents[1] / "data" / "lennard_jones" / "argon.csv"
 
-
+@workflow.script
 def main(
-    data: workflow.DataFile = None,
-    output: workflow.Output = None,
-    seed: workflow.Seed = 1,
-    draws: workflow.Draws = None,
-    tune: workflow.Tune = None,
-    chains: workflow.Chains = None,
-    quick: workflow.Quick = False,
-    scheduler: workflow.Scheduler = None,
+    run: workflow.Run,
     r: Annotated[str | None, typer.Option(help="Column of distances: name, or position.")] = None,
     energy: Annotated[str | None, typer.Option(help="Column of energies.")] = None,
     error: Annotated[str | None, typer.Option(help="Column of error bars, or 'none'.")] = None,
@@ -39,41 +30,36 @@ def main(
     splits: Annotated[int, typer.Option(min=2, help="Random splits of each size.")] = 500,
 ):
     """Learn a pair potential with a wall as prior mean, and say how sure it is everywhere."""
-    with workflow.run(
-        "lennard_jones", output, seed=seed, draws=draws, tune=tune, chains=chains, quick=quick,
-        scheduler=scheduler,
-    ) as run:  # fmt: skip
-        from bayesinf import parallel
-        from bayesinf.posterior import annotated
-        from bayesinf.systems import lennard_jones as system
+    from bayesinf.posterior import annotated
+    from bayesinf.systems import lennard_jones as system
 
-        with run.step("load"):
-            if data is not None:
-                columns = [workflow.column(name) for name in (r, energy, error)]
-                units = {"distance_unit": distance_unit, "energy_unit": energy_unit}
-                potentials = {"": system.read(data, *columns, **units)}
-            else:
-                rng = run.settings.generator("simulate")
-                potentials = {"": system.simulate(rng=rng), "argon": system.argon(ARGON)}
-        # Without a wall argon's energies, from 2000 K to −143 K, are no draw of one process, and
-        # the checks say so: it is shown among the comparisons, but is no result to keep.
-        jobs = {
-            f"{name}_{mean}_mean".lstrip("_"): (found, mean)
-            for name, found in potentials.items()
-            for mean in system.MEANS
-            if (name, mean) != ("argon", "zero")
-        }
-        with run.step("fit"):
-            call = partial(fit_one, kernel=kernel, settings=run.settings)
-            found = parallel.map(call, list(jobs.values()), scheduler=scheduler, label="Fitting")
-            fits = dict(zip(jobs, found, strict=True))
-        with run.step("compare"):
-            for name, found in potentials.items():
-                stem = f"{name}_repulsive_mean".lstrip("_")
-                fits[stem] = annotated(fits[stem], **side_results(found, name, run))
-        with run.step("learning curves"):
-            curve = learning_curve(potentials[""], splits, quick, run)
-        run.finish(system.story, fits | ({} if curve is None else {"learning_curve": curve}))
+    with run.step("load"):
+        if run.data is not None:
+            columns = [workflow.column(name) for name in (r, energy, error)]
+            units = {"distance_unit": distance_unit, "energy_unit": energy_unit}
+            potentials = {"": system.read(run.data, *columns, **units)}
+        else:
+            rng = run.settings.generator("simulate")
+            argon = system.argon(run.shipped("argon.csv"))
+            potentials = {"": system.simulate(rng=rng), "argon": argon}
+    # Without a wall argon's energies, from 2000 K to −143 K, are no draw of one process, and the
+    # checks say so: it is shown among the comparisons, but is no result to keep.
+    jobs = {
+        f"{name}_{mean}_mean".lstrip("_"): (found, mean)
+        for name, found in potentials.items()
+        for mean in system.MEANS
+        if (name, mean) != ("argon", "zero")
+    }
+    with run.step("fit"):
+        call = partial(fit_one, kernel=kernel, settings=run.settings)
+        fits = dict(zip(jobs, run.map(call, jobs.values(), label="Fitting"), strict=True))
+    with run.step("compare"):
+        for name, found in potentials.items():
+            stem = f"{name}_repulsive_mean".lstrip("_")
+            fits[stem] = annotated(fits[stem], **side_results(found, name, run))
+    with run.step("learning curves"):
+        curve = learning_curve(potentials[""], splits, run)
+    return fits | ({} if curve is None else {"learning_curve": curve})
 
 
 def fit_one(job, kernel, settings):
@@ -103,12 +89,12 @@ def side_results(data, name, run):
     return results
 
 
-def learning_curve(data, count, quick, run):
+def learning_curve(data, count, run):
     """Score random splits and fit the power laws; None where the data are too few for that."""
     from bayesinf.errors import FitError
     from bayesinf.systems import lennard_jones as system
 
-    inferred = min(count, 20 if quick else 100)
+    inferred = min(count, 20 if run.quick else 100)
     try:
         scores = system.learning_curves(
             data, count=count, inferred=inferred, settings=run.settings, scheduler=run.scheduler

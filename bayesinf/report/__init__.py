@@ -11,7 +11,7 @@ neither script nor network.
 """
 
 from bayesinf.report.numbers import estimates, interval, number, short, value_with_unit
-from bayesinf.report.page import MOST_BYTES, gallery, png, render, write, write_text
+from bayesinf.report.page import MOST_BYTES, gallery, png, render, write, write_text, write_verdict
 from bayesinf.report.sections import plain_story
 from bayesinf.report.story import Picture, Section, Story, Table
 
@@ -32,4 +32,5 @@ __all__ = [
     "value_with_unit",
     "write",
     "write_text",
+    "write_verdict",
 ]

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from bayesinf.checks import Verdict
 
-__all__ = ["MOST_BYTES", "gallery", "png", "render", "write", "write_text"]
+__all__ = ["MOST_BYTES", "gallery", "png", "render", "write", "write_text", "write_verdict"]
 
 
 MOST_BYTES = 5_000_000
@@ -94,19 +94,29 @@ def write(
     (folder / "figures").mkdir(parents=True, exist_ok=True)
     for name, image in images.items():
         (folder / "figures" / f"{name}.png").write_bytes(image)
-    summary = {
-        "title": story.title,
-        "question": story.question,
-        "believed": believed,
+    best_picture = {"picture": f"figures/{best.name}.png", "alt": best.alt}
+    told = {"title": story.title, "question": story.question} | best_picture
+    write_verdict(folder, verdicts, command=command, **told)
+    return write_text(folder / "index.html", page)
+
+
+def write_verdict(
+    folder: Path, verdicts: Mapping[str, Verdict], *, command: str, **told: str
+) -> Path:
+    """Write ``verdict.json``: whether to believe the fits, and ``told``, what else is known."""
+    content = told | {
+        "believed": all(verdict.believed for verdict in verdicts.values()),
         "words": _overall(verdicts),
-        "picture": f"figures/{best.name}.png",
-        "alt": best.alt,
         "command": command,
         "fits": {name: verdict.to_dict() for name, verdict in verdicts.items()},
     }
-    plain = json.dumps(summary, indent=2, ensure_ascii=False, default=lambda number: number.item())
-    write_text(folder / "verdict.json", plain)
-    return write_text(folder / "index.html", page)
+    text = json.dumps(content, indent=2, ensure_ascii=False, default=_plain)
+    return write_text(folder / "verdict.json", text)
+
+
+def _plain(number):
+    """A number of NumPy's as one of Python's."""
+    return number.item()
 
 
 def gallery(folder: str | os.PathLike) -> Path:

@@ -9,9 +9,10 @@ import pytest
 import typer
 import xarray as xr
 from scipy import stats
+from straight_line import StraightLine
 
 from bayesinf import calibration
-from bayesinf.calibration import Problem, calibrate, summary, verdict
+from bayesinf.calibration import Machine, calibrate, summary, verdict
 from bayesinf.errors import DataError, FitError
 from bayesinf.posterior import dataset
 from bayesinf.settings import Settings
@@ -72,8 +73,8 @@ def fit_spike(data, settings, rate=0.2):
     return xr.DataTree.from_dict({"posterior": group})
 
 
-MEAN = Problem("mean", draw_mean, fit_mean, SETTINGS, log_likelihood)
-SPIKE = Problem("spike", draw_spike, fit_spike, SETTINGS)
+MEAN = Machine("mean", draw_mean, fit_mean, SETTINGS, log_likelihood)
+SPIKE = Machine("spike", draw_spike, fit_spike, SETTINGS)
 
 
 def run(problem, replications=200, **options):
@@ -286,14 +287,53 @@ def test_the_script_lists_the_systems_that_there_are(script):
     with pytest.raises(DataError, match=r"expected one of .*, found atlantis"):
         script.systems("atlantis")
     for name, make in script.systems().items():
-        assert isinstance(make(), Problem), name
+        assert isinstance(make(), Machine), name
+
+
+def test_an_unknown_variant_is_a_clear_error_in_every_system(script):
+    for make in script.systems().values():
+        with pytest.raises(DataError, match=r"variant; expected .*, found foo"):
+            make("foo")
+
+
+QUICK = SETTINGS.replace(prior_draws=4)
+LINE = StraightLine(np.linspace(0, 1, 12), np.zeros(12), noise=0.8)
+
+
+def test_any_problem_can_be_calibrated():
+    machine = calibration.of(LINE, name="line", method="exact", settings=QUICK)
+    result = run(machine, 60)
+    table = summary(result)
+    assert list(table.index) == ["slope", "offset", "log_likelihood"]
+    assert table["passed"].all() and not result["error"].to_numpy().any()
+    wrong = replace(machine, fit=partial(fit_wrong_line, machine))
+    assert not summary(run(wrong, 60)).loc["slope", "passed"]
+
+
+def fit_wrong_line(machine, data, settings):
+    """Half of the data are not looked at, but at zero."""
+    return machine.fit({"y": np.where(LINE.x < 0.5, data["y"], 0.0)}, settings)
+
+
+def test_the_band_is_wider_where_elements_depend_on_each_other():
+    u = np.random.default_rng(5).random((200, 30))
+    copies = np.repeat(u[:, :1], 30, axis=1)
+    for level in (0.5, 0.8, 0.95):
+        low, high = calibration._coverage_band(u, level, 0.01)
+        # As many cases as elements, wider by what is not known of their dependence: 1 + √(8/200).
+        sd = np.sqrt(1.2 * level * (1 - level) / u.size)
+        assert high - low == pytest.approx(2 * 2.576 * sd, rel=0.06)
+        low, high = calibration._coverage_band(copies, level, 0.01)
+        # Thirty copies are one case each replication.
+        one = np.sqrt(level * (1 - level) / len(u))
+        assert high - low == pytest.approx(2 * 2.576 * one, rel=0.15)
 
 
 @pytest.mark.parametrize(("options", "status"), [({}, 0), ({"scale": 0.3}, 3)])
 def test_the_script_takes_every_system_in_turn_and_says_whether_to_believe_it(
     script, monkeypatch, tmp_path, capsys, options, status
 ):
-    problems = {"crooked": lambda: changed(**options), "mean": lambda: MEAN}
+    problems = {"crooked": lambda variant: changed(**options), "mean": lambda variant: MEAN}
     monkeypatch.setattr(script, "systems", lambda name: problems)
     with pytest.raises(typer.Exit) as finish:
         script.main(output=tmp_path, replications=30)

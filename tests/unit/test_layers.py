@@ -12,9 +12,9 @@ ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = ROOT / "bayesinf"
 SCRIPTS = sorted((ROOT / "workflows").glob("*.py"))
 
-# What each part may import; a folder is one part, and a dotted name is all of it that is allowed. No
-# system appears on the right: no part may import one. A new file in a folder needs no line here, a
-# new module at the top does.
+# What each part may import; a folder is one part, and a dotted name is all of it that may be had.
+# No system appears on the right: no part may import one. A new file in a folder needs no line here,
+# a new module at the top does.
 ALLOWED = {
     "errors": "",
     "settings": "errors",

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Annotated
 
 import numpy as np
@@ -14,9 +15,10 @@ import pytest
 import typer
 from straight_line import fit
 
+import bayesinf
 from bayesinf import data as reading
-from bayesinf import figures, report, workflow
-from bayesinf.errors import FitError
+from bayesinf import figures, report, systems, workflow
+from bayesinf.errors import DataError, FitError
 from bayesinf.posterior import load
 
 HERE = Path(__file__).resolve().parent
@@ -43,43 +45,36 @@ def stuck():
     return tree
 
 
+def tell(fits):
+    """The story, or what may go wrong while it is told."""
+    fail = fits["gibbs"].attrs["fail"]
+    if fail == "interrupt":
+        raise KeyboardInterrupt
+    if fail == "kill":
+        os.kill(os.getpid(), signal.SIGKILL)
+    if fail == "story":
+        raise ZeroDivisionError("a slip\nof the pen")
+    return story(fits, ("line", "second") if "exact" in fits else ("line",))
+
+
+@workflow.script(name="wire", story=tell)
 def main(
-    data: workflow.DataFile = None,
-    output: workflow.Output = None,
-    seed: workflow.Seed = 1,
-    draws: workflow.Draws = None,
-    tune: workflow.Tune = None,
-    chains: workflow.Chains = None,
-    quick: workflow.Quick = False,
-    scheduler: workflow.Scheduler = None,
+    run,
     fail: Annotated[str, typer.Option()] = "",
     extra: Annotated[bool, typer.Option()] = False,
 ):
     """What is a wire's resistance?"""
-    with workflow.run(
-        "wire", output, seed=seed, draws=draws, tune=tune, chains=chains, quick=quick,
-        scheduler=scheduler,
-    ) as run:  # fmt: skip
-        with run.step("read"):
-            if data is not None:
-                reading.curve(data)
-        with run.step("fit"):
-            if fail == "fit":
-                raise FitError("the line\nis a circle")
-            fits = {"gibbs": fit()} | ({"exact": fit("exact")} if extra else {})
-            if fail == "check":
-                fits["gibbs"] = stuck()
-
-        def tell(fits):
-            if fail == "interrupt":
-                raise KeyboardInterrupt
-            if fail == "kill":
-                os.kill(os.getpid(), signal.SIGKILL)
-            if fail == "bug":
-                raise ZeroDivisionError("a bug")
-            return story(fits, ("line", "second") if extra else ("line",))
-
-        run.finish(tell, fits)
+    with run.step("read"):
+        if run.data is not None:
+            reading.curve(run.data)
+    with run.step("fit"):
+        if fail == "fit":
+            raise FitError("the line\nis a circle")
+        if fail == "bug":
+            raise ZeroDivisionError("a bug")
+        fits = {"gibbs": stuck() if fail in ("check", "both") else fit().copy()}
+        fits["gibbs"].attrs["fail"] = "story" if fail == "both" else fail
+        return fits | ({"exact": fit("exact")} if extra else {})
 
 
 @pytest.fixture
@@ -215,6 +210,61 @@ def test_a_killed_run_leaves_the_output_as_it_was(tmp_path):
     assert contents(tmp_path / "here") == before
 
 
+@pytest.mark.parametrize("fail", ["story", "both"])
+def test_a_story_that_cannot_be_told_does_not_cost_the_fits(wire, fail):
+    wire("--output", "here", "--extra")
+    status, out, err = wire("--output", "here", "--fail", fail)
+    assert status == 1 and out == ""
+    assert err.startswith(
+        "error: the report could not be told, ZeroDivisionError: a slip of the pen"
+    )
+    assert err.count("\n") == 1 and "(test_workflow.py:" in err and "in here" in err
+    there = set(contents("here"))
+    assert there == {"gibbs.nc", "summary.csv", "verdict.json", "files.json"}
+    verdict = json.loads(Path("here/verdict.json").read_text())
+    assert verdict["believed"] is (fail == "story") and set(verdict["fits"]) == {"gibbs"}
+    assert verdict["command"] == f"python wire.py --output here --fail {fail}"
+    assert load("here/gibbs.nc")["posterior"]["slope"].shape == (4, 500)
+    assert [path.name for path in Path().iterdir()] == ["here"]
+
+
+def test_a_report_is_told_again_from_its_folder_alone(wire, monkeypatch):
+    wire("--output", "here", "--extra", "--fail", "story")
+    before = contents("here")
+    monkeypatch.setattr(workflow, "names", lambda: ["straight_line"])
+    monkeypatch.setattr(workflow, "system", lambda name: SimpleNamespace(story=story))
+    page = bayesinf.retell("here")
+    after = contents("here")
+    assert page.name == "index.html" and "47 V/A" in page.read_text()
+    assert set(after) - set(before) == {
+        "index.html", "figures/line.png", "figures/diagnostics_gibbs.png",
+        "figures/diagnostics_exact.png",
+    }  # fmt: skip
+    for name in ("gibbs.nc", "exact.nc", "summary.csv"):
+        assert after[name] == before[name]
+    verdict = json.loads(after["verdict.json"])
+    assert list(verdict["fits"]) == ["gibbs", "exact"] and verdict["title"] == "A wire"
+    assert verdict["command"] == "python wire.py --output here --extra --fail story"
+    assert sorted(json.loads(after["files.json"])["files"]) == sorted(set(after) - {"files.json"})
+    bayesinf.retell("here")
+    assert set(contents("here")) == set(after)
+
+
+def test_what_has_no_story_is_told_plainly(wire):
+    wire("--output", "here")
+    assert "straight_line" not in systems.names()
+    text = bayesinf.retell("here").read_text()
+    assert "The data, and replicas of them" in text and "What is its resistance?" in text
+
+
+def test_only_what_a_run_wrote_can_be_told_again(tmp_path):
+    with pytest.raises(DataError, match=r"no report to tell again.*verdict\.json of a run"):
+        bayesinf.retell(tmp_path)
+    (tmp_path / "verdict.json").write_text('{"command": "python calibrate.py"}')
+    with pytest.raises(DataError, match="no report to tell again"):
+        bayesinf.retell(tmp_path)
+
+
 @pytest.mark.parametrize(
     "arguments",
     [
@@ -245,12 +295,67 @@ def test_an_output_that_cannot_be_is_refused_before_any_work(wire, output, monke
 # --- the parts ------------------------------------------------------------------------------------
 
 
-def test_options_become_settings():
-    with workflow.run("wire", None, seed=5, tune=0, quick=True, scheduler="a:1") as run:
-        assert run.settings == workflow.QUICK.replace(seed=5, tune=0)
-        assert run.output == Path("reports/wire") and run.scheduler == "a:1"
-    with workflow.run("wire", "there", draws=7, chains=2) as run:
-        assert run.settings == workflow.DEFAULT.replace(draws=7, chains=2)
+def seen(arguments=(), **options):
+    """The run and the arguments that a script's function gets, from the command line."""
+    found = []
+
+    @workflow.script(**options)
+    def main(run, recording: workflow.Recording, count: int = 3):
+        """How many?"""
+        found.extend((run, recording, count))
+
+    with pytest.raises(SystemExit) as exit, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "argv", ["many.py", *arguments])
+        workflow.cli(main)
+    assert exit.value.code == 0
+    return found
+
+
+def test_options_become_settings(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    run, recording, count = seen(["--seed", "5", "--tune", "0", "--quick", "--scheduler", "a:1"])
+    assert run.settings == workflow.QUICK.replace(seed=5, tune=0)
+    assert run.output == Path("reports/test_workflow") and run.scheduler == "a:1"
+    assert run.quick and run.given == {"seed", "tune", "quick", "scheduler"}
+    assert recording == workflow.Recording() and count == 3
+    run, _, _ = seen(["--output", "there", "--draws", "7", "--chains", "2", "--data", "a.csv"],
+                     name="wire")  # fmt: skip
+    assert run.settings == workflow.DEFAULT.replace(draws=7, chains=2)
+    assert run.output == Path("there") and run.data == Path("a.csv") and not run.quick
+    assert run.shipped("a.npz") == HERE.parent / "data" / "wire" / "a.npz"
+
+
+def test_options_of_a_dataclass_are_options_of_the_script():
+    _, recording, count = seen(["--cells", "0-9", "--axes", "time,site", "--count", "4"])
+    assert recording == workflow.Recording(cells="0-9", axes="time,site") and count == 4
+
+
+def test_what_means_nothing_to_a_script_is_no_option_of_it(monkeypatch, capsys):
+    run, _, _ = seen(without=("draws", "data"))
+    assert run.settings == workflow.DEFAULT and run.data is None
+    main = workflow.script(lambda run: None, without=("draws",))
+    monkeypatch.setattr(sys, "argv", ["many.py", "--draws", "5"])
+    with pytest.raises(SystemExit) as exit:
+        workflow.cli(main)
+    assert exit.value.code == 2 and "--draws" in capsys.readouterr().err
+
+
+def test_a_map_goes_where_the_run_goes(monkeypatch):
+    from bayesinf import parallel
+
+    calls = []
+    monkeypatch.setattr(parallel, "map", lambda function, items, **rest: calls.append(rest))
+    run, _, _ = seen(["--scheduler", "a:1"])
+    run.map(abs, [1, 2], label="Taking", threads=True)
+    assert calls == [{"workers": None, "scheduler": "a:1", "threads": True, "label": "Taking"}]
+
+
+def test_systems_are_found_by_their_files():
+    names = systems.names()
+    assert "gaussian_peaks" in names and names == sorted(names)
+    assert systems.system("gaussian_peaks").__name__ == "bayesinf.systems.gaussian_peaks"
+    with pytest.raises(DataError, match="no such system; expected one of boltzmann"):
+        systems.system("atlantis")
 
 
 def test_the_summary_has_a_row_for_each_scalar():

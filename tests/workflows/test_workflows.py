@@ -6,9 +6,11 @@ tested by being there. Those that are asked for start together, two at a time, a
 for its own: ``pytest -k NAME`` starts NAME alone.
 """
 
+import inspect
 import json
 import os
 import re
+import runpy
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -28,7 +30,11 @@ from bayesinf.settings import DEFAULT
 
 ROOT = Path(__file__).resolve().parents[2]
 SCRIPTS = {path.stem: path for path in sorted((ROOT / "workflows").glob("*.py"))}
-READERS = [name for name, path in SCRIPTS.items() if "workflow.DataFile" in path.read_text()]
+READERS = [
+    name
+    for name, path in SCRIPTS.items()
+    if "data" in inspect.signature(runpy.run_path(str(path))["main"]).parameters
+]
 MOST_BYTES = 5_000_000
 
 # Whose default would take too long, and whose answer is then only a look.

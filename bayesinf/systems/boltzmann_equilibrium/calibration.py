@@ -20,25 +20,25 @@ from bayesinf.systems.boltzmann_equilibrium.data import draw_states
 if TYPE_CHECKING:
     import xarray as xr
 
-    from bayesinf.calibration import Problem
+    from bayesinf.calibration import Machine
 
 ENCODING, SITES, SAMPLES = "±1", 5, (200, 2000)
 PRIOR = Prior(Normal(0.0, 0.5), LogNormal(0.4, 0.5))
 VARIANTS = {"exact": "mcmc", "laplace": "laplace", "pseudo": "pseudo"}
 
 
-def calibration_problem(variant: str | None = None) -> Problem:
+def calibration_problem(variant: str | None = None) -> Machine:
     """Fields, couplings and their width from 200 to 2000 states of five sites.
 
     Variants are ``exact`` (MCMC with all states summed over; None too), ``laplace`` and ``pseudo``,
     whose intervals are not those of a posterior, which is to be seen.
     """
-    from bayesinf.calibration import Problem
+    from bayesinf.calibration import Machine
 
     variant = variant or next(iter(VARIANTS))
     if variant not in VARIANTS:
         raise DataError("unknown variant", expected=f"one of {', '.join(VARIANTS)}", found=variant)
-    return Problem(
+    return Machine(
         name="boltzmann_equilibrium",
         simulate=simulated,
         fit=partial(fitted, method=VARIANTS[variant]),

@@ -16,7 +16,7 @@ from bayesinf.systems.boltzmann_kinetic.data import evolve
 from bayesinf.systems.boltzmann_kinetic.model import fit, transitions
 
 if TYPE_CHECKING:
-    from bayesinf.calibration import Problem
+    from bayesinf.calibration import Machine
 
 SITES, FEWEST, MOST = 5, 200, 2000
 PRIOR = Prior(h=Normal(0.0, 0.5), J=LogNormal(0.4, 0.5))  # of the couplings: that of their width
@@ -29,18 +29,18 @@ VARIANTS = {
 }
 
 
-def calibration_problem(variant: str | None = None) -> Problem:
+def calibration_problem(variant: str | None = None) -> Machine:
     """Five sites and 200 to 2000 transitions: ``asymmetric`` couplings by default.
 
     ``symmetric`` has others, ``gibbs`` and ``laplace`` the same by another method.
     """
-    from bayesinf.calibration import Problem
+    from bayesinf.calibration import Machine
 
     variant = variant or next(iter(VARIANTS))
     if variant not in VARIANTS:
         raise DataError("unknown variant", expected=f"one of {', '.join(VARIANTS)}", found=variant)
     symmetric, method = VARIANTS[variant]
-    return Problem(
+    return Machine(
         name="boltzmann_kinetic",
         simulate=partial(_simulate, symmetric=symmetric),
         fit=partial(_fit, symmetric=symmetric, method=method),

@@ -6,7 +6,7 @@ from functools import partial
 
 import numpy as np
 
-from bayesinf.calibration import Problem
+from bayesinf.calibration import Machine
 from bayesinf.errors import DataError
 from bayesinf.posterior import noted
 from bayesinf.priors import LogUniform, Uniform
@@ -26,7 +26,7 @@ PRIORS = {
 NOISE = LogUniform(0.3, 1.5)
 
 
-def calibration_problem(variant: str | None = None) -> Problem:
+def calibration_problem(variant: str | None = None) -> Machine:
     """One Gaussian on a constant background, by emcee, with priors that know no data.
 
     Parameters
@@ -41,7 +41,7 @@ def calibration_problem(variant: str | None = None) -> Problem:
     if variant not in VARIANTS:
         raise DataError("unknown variant", expected=f"one of {', '.join(VARIANTS)}", found=variant)
     known = variant == "known_noise"
-    return Problem(
+    return Machine(
         name="gaussian_peaks",
         simulate=partial(_simulate, known=known),
         fit=partial(_fit, known=known),

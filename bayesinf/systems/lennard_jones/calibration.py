@@ -15,7 +15,7 @@ from bayesinf.priors import LogNormal, Uniform
 from bayesinf.settings import Settings
 
 if TYPE_CHECKING:
-    from bayesinf.calibration import Problem
+    from bayesinf.calibration import Machine
 
 _DISTANCES = np.linspace(0.9, 2.0, 25)
 _HELD_OUT = np.arange(2, 25, 5)  # of those, to be predicted
@@ -28,14 +28,14 @@ _PRIORS = {
 }
 
 
-def calibration_problem(variant: str | None = None) -> Problem:
+def calibration_problem(variant: str | None = None) -> Machine:
     """Twenty energies with a wall or (variant ``zero``) without, and five that are held out."""
-    from bayesinf.calibration import Problem
+    from bayesinf.calibration import Machine
 
     mean = "repulsive" if variant is None else variant
     if mean not in gp.MEANS:
         raise DataError("unknown variant", expected=f"one of {', '.join(gp.MEANS)}", found=variant)
-    return Problem(
+    return Machine(
         name="lennard_jones",
         simulate=partial(_simulate, mean=mean),
         fit=partial(_fit, mean=mean),
