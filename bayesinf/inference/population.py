@@ -56,8 +56,9 @@ class Mixture:
     @cached_property
     def whitener(self) -> np.ndarray:
         """What turns the roots into ones, (k, p, p)."""
-        return np.linalg.solve(self.root, np.broadcast_to(np.eye(self.root.shape[1]),
-                                                          self.root.shape))  # fmt: skip
+        return np.linalg.solve(
+            self.root, np.broadcast_to(np.eye(self.root.shape[1]), self.root.shape)
+        )
 
     def squares(self, points: np.ndarray) -> np.ndarray:
         """Squared Mahalanobis distances from each component, (size, k)."""
@@ -201,8 +202,11 @@ class _Round:
     def of(cls, mixture, points, log_density):
         log_weight = log_density - mixture.log_density(points)
         if not np.isfinite(log_weight.max()):
-            raise FitError("no draw of the proposal lies in the support of the posterior: state "
-                           "priors that fit the data", centres=mixture.centre)  # fmt: skip
+            raise FitError(
+                "no draw of the proposal lies in the support of the posterior: state "
+                "priors that fit the data",
+                centres=mixture.centre,
+            )
         return cls(points, log_weight, np.exp(log_weight - np.logaddexp.reduce(log_weight)))
 
     @property

@@ -311,8 +311,10 @@ class Process(Problem):
     def in_chunks(self, function, theta, count):
         """Apply a function to the points of θ, a memory's worth at a time, in threads if large."""
         step = max(1, CHUNK // len(self.x) ** 2)
-        parts = [{name: value[i : i + step] for name, value in theta.items()}
-                 for i in range(0, count, step)]  # fmt: skip
+        parts = [
+            {name: value[i : i + step] for name, value in theta.items()}
+            for i in range(0, count, step)
+        ]
         if len(self.x) >= LARGE and len(parts) > 1:
             found = parallel.map(
                 function, parts, workers=self.workers, threads=True, label="Covariances"

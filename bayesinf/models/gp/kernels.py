@@ -77,8 +77,11 @@ class Leaf(Operators):
 
     def _of(self, theta):
         """Square of the amplitude, and the other parameters, shaped to meet distances."""
-        matrix = lambda name: np.asarray(theta[f"{name}{self.suffix}"])[..., None, None]
-        return matrix("amplitude") ** 2, [matrix(name) for name in self.own]
+        amplitude, *own = (
+            np.asarray(theta[f"{name}{self.suffix}"])[..., None, None]
+            for name in ("amplitude", *self.own)
+        )
+        return amplitude**2, own
 
     def value(self, d: np.ndarray, theta: Theta) -> np.ndarray:
         """Covariance at the distances d, (..., n, m), for parameters of shape (...)."""
@@ -292,8 +295,9 @@ class Sum(Combined):
 
     def derivatives(self, d, theta):
         """Covariance with its first and second derivative in d."""
-        return tuple(map(sum, zip(*(part.derivatives(d, theta) for part in self.parts),
-                                  strict=True)))  # fmt: skip
+        return tuple(
+            map(sum, zip(*(part.derivatives(d, theta) for part in self.parts), strict=True))
+        )
 
     def pymc(self, theta):
         """Covariance function in PyMC."""
@@ -351,8 +355,10 @@ def kernel(given: str | Kernel) -> Kernel:
     """
     if isinstance(given, str):
         if given not in KERNELS:
-            raise FitError(f"unknown kernel {given!r}: use one of {', '.join(KERNELS)}, or sums "
-                           "and products of their classes in bayesinf.models.gp")  # fmt: skip
+            raise FitError(
+                f"unknown kernel {given!r}: use one of {', '.join(KERNELS)}, or sums "
+                "and products of their classes in bayesinf.models.gp"
+            )
         return KERNELS[given]()
     if not isinstance(given, Operators):
         raise FitError(f"a kernel is a name or a covariance of bayesinf.models.gp, not {given!r}")

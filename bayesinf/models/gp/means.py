@@ -107,8 +107,9 @@ class Function:
     @cached_property
     def _arguments(self):
         _, *others = signature(self.function).parameters.values()
-        return [a for a in others if a.kind in (Argument.POSITIONAL_OR_KEYWORD,
-                                                Argument.KEYWORD_ONLY)]  # fmt: skip
+        return [
+            a for a in others if a.kind in (Argument.POSITIONAL_OR_KEYWORD, Argument.KEYWORD_ONLY)
+        ]
 
     def parameters(self) -> dict[str, Parameter]:
         """Those of the function."""

@@ -65,8 +65,11 @@ def fixed(
     residual = problem.y - np.broadcast_to(mean, (rows, len(problem.x)))
 
     def run(part):
-        centre, variance, _ = _predict(covariance[part[:, :, None], part[:, None, :]],
-                                       np.moveaxis(residual[:, part], 0, 1), training)  # fmt: skip
+        centre, variance, _ = _predict(
+            covariance[part[:, :, None], part[:, None, :]],
+            np.moveaxis(residual[:, part], 0, 1),
+            training,
+        )
         held_out = np.moveaxis(residual[:, part[:, training:]], 0, 1)
         return normal_scores((held_out - centre), np.sqrt(variance)[:, None])
 
@@ -312,6 +315,8 @@ def _absolute(mean, sd):
 
 
 def _averages(below, edges, **scores):
-    covered = {f"coverage_{100 * level:.0f}": below <= edge
-               for level, edge in zip(LEVELS, edges, strict=True)}  # fmt: skip
+    covered = {
+        f"coverage_{100 * level:.0f}": below <= edge
+        for level, edge in zip(LEVELS, edges, strict=True)
+    }
     return {name: np.mean(value, axis=-1) for name, value in (scores | covered).items()}

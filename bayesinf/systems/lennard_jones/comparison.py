@@ -59,17 +59,20 @@ def compare(
 
     pairs = [(mean, kernel) for mean in means for kernel in kernels]
     call = partial(_compared, data=data, settings=settings)
-    found = parallel.map(call, pairs, scheduler=scheduler, workers=settings.workers,
-                         label="Comparing")  # fmt: skip
+    found = parallel.map(
+        call, pairs, scheduler=scheduler, workers=settings.workers, label="Comparing"
+    )
     pointwise = np.array([row.pop("pointwise") for row in found])
     weight = stacking(pointwise)
     shape = len(means), len(kernels)
     arrays = {name: [row[name] for row in found] for name in found[0]} | {"weight": weight}
     return xr.Dataset(
-        {name: (("model_mean", "model_kernel"), np.reshape(values, shape), {"units": "1"})
-         for name, values in arrays.items()},
+        {
+            name: (("model_mean", "model_kernel"), np.reshape(values, shape), {"units": "1"})
+            for name, values in arrays.items()
+        },
         {"model_mean": list(means), "model_kernel": list(kernels)},
-    )  # fmt: skip
+    )
 
 
 def _compared(pair, data, settings):
@@ -219,6 +222,10 @@ def _held_out(problem, theta, at, energies, known):
             below, above = np.where(less, middle, below), np.where(less, above, middle)
         edges[name] = middle
     count = np.log(len(centre))
-    return {"predicted": mean, **edges, "error": np.abs(mean - energies).mean(),
-            "log_density": float(np.mean(logsumexp(each, axis=0) - count)),
-            "log_density_joint": float(logsumexp(joint) - count)}  # fmt: skip
+    return {
+        "predicted": mean,
+        **edges,
+        "error": np.abs(mean - energies).mean(),
+        "log_density": float(np.mean(logsumexp(each, axis=0) - count)),
+        "log_density_joint": float(logsumexp(joint) - count),
+    }

@@ -134,8 +134,9 @@ def learning_rates(scores: xr.Dataset, settings: Settings = DEFAULT) -> xr.DataT
 
     sizes = scores["size"].values.astype(float)
     if len(sizes) < 3:
-        raise FitError(f"a power law needs three sizes of training sets, not {len(sizes)}: "
-                       "give more data")  # fmt: skip
+        raise FitError(
+            f"a power law needs three sizes of training sets, not {len(sizes)}: give more data"
+        )
     errors = scores["error"].sel(numbers="fixed")
     y = [np.log(errors.sel(wall=wall).values) for wall in WALLS]
     model = lmfit.Model(power_laws)

@@ -7,12 +7,33 @@ from collections.abc import Callable, Mapping
 import numpy as np
 
 # Units that may stand in a file, and what they are in Å and in K; reduced units have no such size.
-DISTANCE_UNITS = {"Å": 1.0, "A": 1.0, "angstrom": 1.0, "nm": 10.0, "pm": 0.01, "bohr": 0.529177,
-                  "a0": 0.529177, "m": 1e10, "σ": np.nan, "sigma": np.nan}  # fmt: skip
-ENERGY_UNITS = {"K": 1.0, "meV": 11.604518, "eV": 11604.518, "kJ/mol": 120.27236,
-                "kcal/mol": 503.21957, "cm-1": 1.4387769, "cm^-1": 1.4387769, "1/cm": 1.4387769,
-                "hartree": 315775.02, "Eh": 315775.02, "J": 7.2429705e22, "ε": np.nan,
-                "epsilon": np.nan}  # fmt: skip
+DISTANCE_UNITS = {
+    "Å": 1.0,
+    "A": 1.0,
+    "angstrom": 1.0,
+    "nm": 10.0,
+    "pm": 0.01,
+    "bohr": 0.529177,
+    "a0": 0.529177,
+    "m": 1e10,
+    "σ": np.nan,
+    "sigma": np.nan,
+}
+ENERGY_UNITS = {
+    "K": 1.0,
+    "meV": 11.604518,
+    "eV": 11604.518,
+    "kJ/mol": 120.27236,
+    "kcal/mol": 503.21957,
+    "cm-1": 1.4387769,
+    "cm^-1": 1.4387769,
+    "1/cm": 1.4387769,
+    "hartree": 315775.02,
+    "Eh": 315775.02,
+    "J": 7.2429705e22,
+    "ε": np.nan,
+    "epsilon": np.nan,
+}
 VOLUME = 0.602214076  # cm³/mol that one Å³ a particle comes to
 
 

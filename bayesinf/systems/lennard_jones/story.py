@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -63,23 +62,20 @@ def story(fits: Mapping[str, xr.DataTree]) -> Story:
             (),
             (*_tables(main), *_comparison(best)),
         ),
-        predictive=replace(
-            sections.predictive(best),
-            title="Each energy, predicted from the others",
-            paragraphs=(
-                "Each energy is predicted from all the others. Statistics of these residuals, in "
-                "units of their predicted sd, among those of data that the model would bring "
-                "about: largest residual, skewness, and memory, the product of neighbours. A "
-                "process of one length scale betrays itself by them when it meets a wall.",
-            ),
+        predictive=sections.predictive(
+            best,
+            (),
+            "Each energy is predicted from all the others, and the statistics are of these "
+            "residuals, in units of their predicted sd. Memory is the product of neighbours: a "
+            "process of one length scale betrays itself by it when it meets a wall.",
         ),
         classical=_classical(main, fits.get("learning_curve")),
-        priors=replace(
-            sections.priors({"repulsive_mean": best}),
-            paragraphs=(
-                "All priors are proper and wide: around the extent of the data for the kernel, "
-                "around σ and ε, as read off the data, for the mean.",
-            ),
+        priors=sections.priors(
+            {"repulsive_mean": best},
+            None,
+            (),
+            "All priors are proper and wide: around the extent of the data for the kernel, around "
+            "σ and ε, as read off the data, for the mean.",
         ),
         extra=(
             *_wall("", main),
@@ -132,18 +128,15 @@ def _mean_error(fit):
 
 def _tables(of):
     """The well by prior mean, and the hyperparameters of the fit that speaks for the data."""
-    import pandas as pd
-
     fit, rows = first(of), {}
     for mean, one in of.items():
         rows[CALLED[mean]] = {name: _value(draws) for name, draws in noted(one, "well").items()}
     if _truth(fit, "depth") is not None:
         known = {name: float(_truth(fit, name)) for name in noted(fit, "well")}
         rows["truth"] = {n: short(v, 6) if np.isfinite(v) else OUTSIDE for n, v in known.items()}
-    wells = pd.DataFrame.from_dict(rows, orient="index").rename_axis("prior mean")
     called = _called(fit)
     return (
-        Table(wells, f"{called}: the well, by prior mean."),
+        Table.of(rows, "prior mean", f"{called}: the well, by prior mean."),
         Table(estimates(fit), f"{called}: hyperparameters under the repulsive mean."),
     )
 
@@ -334,20 +327,19 @@ def _further(name, of):
                 "Second virial coefficient against temperature.",
             )
         )
-        tables.append(Table(_virial_table(of, known), "Second virial coefficient (cm³/mol)."))
+        tables.append(_virial_table(of, known))
     yield Section(_called(fit), tuple(text), tuple(pictures), tuple(tables))
     yield from _wall(name, of)
 
 
 def _virial_table(of, known):
-    import pandas as pd
-
-    drawn = {CALLED[mean]: noted(fit, "virial")["B2"] for mean, fit in of.items()}
-    columns = {
-        name: [number(v.mean(), v.std()) for v in found.values.reshape(-1, found.shape[-1]).T]
-        for name, found in drawn.items()
-    }
+    rows = {}
+    for mean, fit in of.items():
+        drawn = noted(fit, "virial")["B2"].stack(sample=("chain", "draw"))
+        for t, values in drawn.groupby("temperature"):
+            cells = rows.setdefault(f"{t:g}", {})
+            cells[CALLED[mean]] = number(float(values.mean()), float(values.std()))
     if known is not None:
-        columns["true potential"] = [_fixed(2)(value) for value in known.values]
-    temperatures = next(iter(drawn.values()))["temperature"].values
-    return pd.DataFrame(columns, pd.Index([f"{t:g}" for t in temperatures], name="T (K)"))
+        for t, value in known.groupby("temperature"):
+            rows[f"{t:g}"]["true potential"] = _fixed(2)(value.item())
+    return Table.of(rows, "T (K)", "Second virial coefficient (cm³/mol).")
