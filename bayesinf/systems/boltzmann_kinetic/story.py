@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 import json
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -37,7 +36,6 @@ def story(fits: Mapping[str, xr.DataTree]) -> Story:
     """
     fits = {name: fits[name] for name in MODELS}
     best = fits["asymmetric"]
-    shared = sections.priors(fits, "asymmetric")
     believed = (
         "All priors are proper. Where the couplings' width is inferred, the data themselves say "
         "how far couplings are drawn to zero."
@@ -51,7 +49,7 @@ def story(fits: Mapping[str, xr.DataTree]) -> Story:
         numbers=_numbers(fits),
         predictive=_predictive(fits),
         classical=_classical(fits),
-        priors=replace(shared, paragraphs=(believed, *_held(fits))),
+        priors=sections.priors(fits, "asymmetric", (), believed, *_held(fits)),
     )
 
 
@@ -85,19 +83,7 @@ def _numbers(fits):
         "the couplings by model.",
         "Couplings against those that go back, and their distributions.",
     )
-    tables = (
-        Table(
-            _error_table(fits),
-            "Error of the delayed correlations in units of the sampling error, and the probability "
-            "that the asymmetric model is nearer to the data (bootstrap over blocks of the data).",
-        ),
-        Table(
-            _score_table(best),
-            "Summed log predictive densities, and the asymmetric less the symmetric model ± "
-            "standard error.",
-        ),
-        Table(_width_table(fits), "What the couplings are like: posterior mean ± sd."),
-    )
+    tables = (_error_table(fits), _score_table(best), _width_table(fits))
     told = (*verdicts(noted(best, "comparison")), *_influence(best), *_cost(fits))
     return Section("In numbers", told, (picture,), tables)
 
@@ -119,22 +105,20 @@ def _predictive(fits):
         )
         for mode, explained in modes.items()
     ]
-    pictures += [
+    pictures.append(
         Picture(
-            f"predictive_{name}",
-            predictive_statistics(fit),
-            f"Observed and replicated statistics ({name} model): the checks that decide whether "
-            "the posterior is believed.",
-            f"Predictive statistics of the {name} model.",
+            "predictive_symmetric",
+            predictive_statistics(fits["symmetric"]),
+            "Observed and replicated statistics of the symmetric model; below, of the asymmetric.",
+            "Predictive statistics of the symmetric model.",
         )
-        for name, fit in fits.items()
-    ]
+    )
     words = (
         "Means, correlations and the number of sites on at once, of the data and of both models. "
         "Grey is data against data: even against odd blocks, and, dashed, the first half against "
         "the second. A model whose curve lies on the grey ones is off by no more than sampling."
     )
-    return Section("The data under the posterior", (words,), tuple(pictures))
+    return sections.predictive(fits["asymmetric"], pictures, words)
 
 
 def _answer(fits):
@@ -233,8 +217,6 @@ def _cost(fits):
 
 
 def _error_table(fits):
-    import pandas as pd
-
     errors, nearer = _errors(fits)
     rows = {}
     for part, mode in itertools.product(nearer["set"].values, nearer["mode"].values):
@@ -248,8 +230,12 @@ def _error_table(fits):
     for name, words in null.items():
         value = f"{float(errors['asymmetric']['null'].sel(parting=name)):.2f}"
         rows[f"data: {words}"] = dict.fromkeys(MODELS, value)
-    frame = pd.DataFrame.from_dict(rows, orient="index").rename_axis("delayed correlations")
-    return frame.fillna("–")
+    return Table.of(
+        rows,
+        "delayed correlations",
+        "Error of the delayed correlations in units of the sampling error, and the probability "
+        "that the asymmetric model is nearer to the data (bootstrap over blocks of the data).",
+    )
 
 
 def _errors(fits):
@@ -259,8 +245,6 @@ def _errors(fits):
 
 
 def _score_table(fit):
-    import pandas as pd
-
     found = noted(fit, "comparison")
     rows = {}
     for score in found["score"].values:
@@ -272,13 +256,16 @@ def _score_table(fit):
         }
         difference = number(float(apart["difference"]), float(apart["se"]))
         rows[str(score)] = {"transitions": int(at["transitions"]), **elpd, "difference": difference}
-    return pd.DataFrame.from_dict(rows, orient="index").rename_axis("score")
+    return Table.of(
+        rows,
+        "score",
+        "Summed log predictive densities, and the asymmetric less the symmetric model ± standard "
+        "error.",
+    )
 
 
 def _width_table(fits):
     """The couplings as a whole: width, how like those that go back they are, self-couplings."""
-    import pandas as pd
-
     rows = {}
     for name, fit in fits.items():
         J = fit["posterior"]["J"].transpose("chain", "draw", ...).values
@@ -295,7 +282,7 @@ def _width_table(fits):
         own = np.diagonal(J, axis1=1, axis2=2)
         row["mean self-coupling"] = _cell(own.mean(axis=1)) if np.any(own) else "0, fixed"
         rows[name] = row
-    return pd.DataFrame(rows).rename_axis("quantity").fillna("–")
+    return Table.of(rows, "model", "What the couplings are like: posterior mean ± sd.")
 
 
 def _cell(draws):
@@ -306,47 +293,34 @@ def _classical(fits):
     """What maximum likelihood says, and how far the classical descent is from it."""
     found = {name: noted(fit, "classical") for name, fit in fits.items()}
     one = found["asymmetric"]
-    text = []
     if "top" in one:
         away = float(one["top"] - one["log_likelihood"][-1])
         slope = float(f"{float(one['gradient']):.1g}")
-        text.append(
+        text = (
             f"Newton's method finds the top of the likelihood in {int(one['steps'])} steps (slope "
             f"for each transition at most {number(slope)}). The classical "
             f"{one.sizes['iteration'] - 1} iterations of gradient descent end {away:.4g} below it "
             "in log likelihood."
         )
     else:
-        text.append(
+        text = (
             f"Maximum likelihood has no answer here: {one['message'].values!s}. The posterior has, "
             "since its prior is proper."
         )
-    caption = (
-        "Left: how far the likelihood of the descent is below its top, or, where it has none, "
-        "below that of the posterior mean. Then couplings of the "
-        "asymmetric model, the descent against maximum likelihood or the posterior mean"
-    )
     known = noted(fits["asymmetric"], "truth") is not None
-    return Section(
-        "Maximum likelihood",
-        tuple(text),
-        (
-            Picture(
-                "classical",
-                figures.classical(fits),
-                caption + (", and estimates against the truth." if known else "."),
-                "Gradient descent against iteration, and couplings against couplings.",
-            ),
-        ),
-        (Table(_mse_table(fits), "Mean squared error of the couplings, by model."),)
-        if known
-        else (),
+    picture = Picture(
+        "classical",
+        figures.classical(fits),
+        "Left: how far the likelihood of the descent is below its top, or, where it has none, "
+        "below that of the posterior mean. Then couplings of the asymmetric model, the descent "
+        "against maximum likelihood or the posterior mean"
+        + (", and estimates against the truth." if known else "."),
+        "Gradient descent against iteration, and couplings against couplings.",
     )
+    return Section("Maximum likelihood", (text,), (picture,), (_mse_table(fits),) if known else ())
 
 
 def _mse_table(fits):
-    import pandas as pd
-
     rows = {}
     for name, fit in fits.items():
         truth, found = noted(fit, "truth")["J"].values, noted(fit, "classical")
@@ -355,7 +329,7 @@ def _mse_table(fits):
             estimates["maximum likelihood"] = found["newton_J"].values
         estimates["gradient descent"] = found["descent_J"].values
         rows[name] = {n: f"{np.mean((J - truth) ** 2):.3g}" for n, J in estimates.items()}
-    return pd.DataFrame(rows).rename_axis("estimate")
+    return Table.of(rows, "model", "Mean squared error of the couplings, by model.")
 
 
 def _held(fits):
