@@ -198,16 +198,8 @@ def noted(result: xr.DataTree | xr.Dataset, name: str) -> xr.Dataset | None:
 
 
 def prior_words(posterior: xr.DataTree) -> dict[str, str]:
-    """Return the priors of a fit in words, by the name of what they are of.
-
-    They stand as JSON in the root attribute ``priors``, name to words, or as a list of sentences
-    "name ~ words" in ``prior``; a fit without either has none to tell.
-    """
-    if "priors" in posterior.attrs:
-        return json.loads(posterior.attrs["priors"])
-    sentences = json.loads(posterior.attrs.get("prior", "[]"))
-    parts = [sentence.partition(" ~ ") for sentence in sentences]
-    return {name: words for name, _, words in parts}
+    """Return the priors of a fit in words, by the name of what they are of."""
+    return json.loads(posterior.attrs.get("priors", "{}"))
 
 
 def true_values(posterior: xr.DataTree) -> dict[str, float]:
@@ -332,7 +324,9 @@ def element_names(variable: xr.DataArray) -> dict[str, dict[str, int]]:
         # A pair is named by its sites, the coordinates beside its number.
         along = [c for name, c in variable.coords.items() if c.dims == (dim,) and name != dim]
         columns = [coordinate.values for coordinate in along or [variable[dim]]]
-        words.append([", ".join(map(str, entry)) for entry in zip(*columns, strict=True)])
+        word = [", ".join(map(str, entry)) for entry in zip(*columns, strict=True)]
+        # Where something was measured twice at one place, only its number tells which one it is.
+        words.append(word if len(set(word)) == len(word) else list(map(str, variable[dim].values)))
     if not dims:
         return {str(variable.name): {}}
     names = {}

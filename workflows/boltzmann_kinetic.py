@@ -32,9 +32,11 @@ def main(
     with run.step("load"):
         population = system.read(run.data or run.shipped("population.nc"), **asdict(recording))
     with run.step("fit"):
-        length = {"settings": run.settings, "exact": "draws" in run.given}
         model = {"prior": prior, "self_coupling": self_coupling, "method": method}
-        fits, refits = system.fit_both(population, **model, **length, scheduler=run.scheduler)
+        exact = "draws" in run.given
+        fits, refits = system.fit_both(
+            population, **model, settings=run.settings, exact=exact, scheduler=run.scheduler
+        )
     with run.step("classical"):
         fits = system.with_classical(fits, population)
     with run.step("compare"):

@@ -39,7 +39,7 @@ def main(
             own = system.read(run.data, *map(workflow.column, (x, y, error)))
             spectra = {"": (own, {"peaks": peaks, "background": background, "shape": shape})}
         else:
-            spectra = shipped_spectra(run, case)
+            spectra = shipped(run, case)
     jobs = {
         f"{name}_{method}".lstrip("_"): (*spectrum, method)
         for name, spectrum in spectra.items()
@@ -52,20 +52,20 @@ def main(
         return dict(zip(jobs, run.map(call, jobs.values(), label="Fitting"), strict=True))
 
 
-def shipped_spectra(run, case):
+def shipped(run, case):
     """Read the certified sets and simulate the overlapping pair; the first one is the main one."""
     from bayesinf.errors import DataError
-    from bayesinf.systems import gaussian_peaks
+    from bayesinf.systems import gaussian_peaks as system
 
     if case not in ("all", *CASES):
         raise DataError("unknown --case", expected=f"all, {', '.join(CASES)}", found=case)
     spectra = {}
     for name in CASES if case == "all" else (case,):
         if name == "overlap":
-            spectrum, model = gaussian_peaks.overlap(), {"peaks": 2}
+            spectrum, model = system.overlap(), {"peaks": 2}
         else:
-            spectrum = gaussian_peaks.nist(run.shipped(f"{name.capitalize()}.dat"))
-            model = gaussian_peaks.nist_options(spectrum)
+            spectrum = system.nist(run.shipped(f"{name.capitalize()}.dat"))
+            model = system.nist_options(spectrum)
         spectra[name if spectra else ""] = spectrum, model
     return spectra
 

@@ -38,30 +38,24 @@ def main(
     ] = None,
 ):
     """Infer every coupling of an Ising model from states and energies."""
-    from bayesinf.posterior import annotated
     from bayesinf.systems import ising_couplings as ising
 
-    stream = run.settings.generator
     with run.step("read"):
         if run.data is None and (sites is not None or sigma is not None):
-            noise = 0.1 if sigma is None else sigma
-            spins = ising.simulate(sites or 40, train + held_out, noise, rng=stream("simulate"))
+            noise, rng = 0.1 if sigma is None else sigma, run.settings.generator("simulate")
+            spins = ising.simulate(sites or 40, train + held_out, noise, rng=rng)
         else:
             spins = ising.read(run.data or run.shipped("ring.npz"))
-        known, unseen = ising.split(spins, train, held_out, rng=stream("split"))
+        parts = ising.split(spins, train, held_out, rng=run.settings.generator("split"))
     names = [str(name) for name in prior or ising.PRIORS]
     options = {"gauge": gauge, "method": sampler, "settings": run.settings}
-    fit = partial(ising.fit, known, held_out=unseen, **options)
+    fit = partial(ising.fit, parts[0], held_out=parts[1], **options)
     # Here a fit's chains run side by side, one fit after the other; a cluster gets a fit each.
     each = run.map if run.scheduler else map
     with run.step(f"fit {', '.join(names)}"):
-        fits = dict(zip(names, each(lambda name: fit(prior=name), names), strict=True))
+        fits = dict(zip(names, each(fit, names), strict=True))
     with run.step("classical"):
-        best = "spike_and_slab" if "spike_and_slab" in fits else names[0]
-        group = "posterior" if "sigma" in fits[best]["posterior"] else "constant_data"
-        noise = float(fits[best][group]["sigma"].mean())
-        textbook = ising.classical(known, unseen, gauge=gauge, sigma=noise)
-        return fits | {best: annotated(fits[best], classical=textbook)}
+        return ising.with_classical(fits, *parts)
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ else, so that a new system can be read before it has a story of its own.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from bayesinf import figures
@@ -65,49 +65,59 @@ def derived(
     return Table(frame if any(frame["unit"]) else frame.drop(columns="unit"), caption)
 
 
-def predictive(fit: xr.DataTree) -> Section:
-    """Tell how the data look among data that the posterior replicates."""
+def predictive(fit: xr.DataTree, pictures: Sequence[Picture] = (), *words: str) -> Section:
+    """Tell how the data look among data that the posterior replicates.
+
+    Parameters
+    ----------
+    fit : InferenceData.
+    pictures : what a system shows before the statistics that every fit has.
+    *words : what it says first.
+    """
     names = [str(name) for name in fit["sample_stats"]["discrepancy"]["statistic"].values]
-    return Section(
-        "Replicas of the data",
-        (
-            "Data were drawn from the posterior as often as it has draws. A model that describes "
-            "the data makes replicas among which they do not stand out; p is the share of replicas "
-            "whose statistic is the larger one.",
-        ),
-        (
-            Picture(
-                "predictive_statistics",
-                figures.predictive_statistics(fit),
-                "Statistics of replicas (blue) and of the data (black).",
-                f"Distributions over replicas of {', '.join(names)}, with the data's values.",
-            ),
-        ),
+    statistics = Picture(
+        "predictive_statistics",
+        figures.predictive_statistics(fit),
+        "Would replicas of the data show what the data show? Statistics of replicas (blue) and of "
+        "the data (black); p near 0 or 1 is a misfit.",
+        f"Distributions over replicas of {', '.join(names)}, with the data's values.",
     )
+    shared = (
+        "Data were drawn from the posterior as often as it has draws. A model that describes the "
+        "data makes replicas among which they do not stand out; p is the share of replicas whose "
+        "statistic is the larger one."
+    )
+    return Section("The data, and replicas of them", (*words, shared), (*pictures, statistics))
 
 
-def priors(fits: Mapping[str, xr.DataTree], best: str | None = None) -> Section:
+def priors(
+    fits: Mapping[str, xr.DataTree],
+    best: str | None = None,
+    pictures: Sequence[Picture] = (),
+    *words: str,
+) -> Section:
     """Tell what was believed before the data, and how much narrower the posterior is.
 
     Parameters
     ----------
-    fits : name to InferenceData.
+    fits : name to InferenceData; their priors stand side by side where they differ.
     best : whose posterior is drawn; None takes the first.
+    pictures : what a system shows besides.
+    *words : what it says first.
     """
-    import pandas as pd
-
+    said: dict[str, dict[str, str]] = {}
+    for fit, one in fits.items():
+        for name, text in prior_words(one).items():
+            said.setdefault(name, {})[fit] = text
+    if all(len(set(texts.values())) == 1 for texts in said.values()):
+        said = {name: {"prior": next(iter(texts.values()))} for name, texts in said.items()}
     fit = fits[best or next(iter(fits))]
-    words = {name: prior_words(one) for name, one in fits.items()}
-    words = {name: said for name, said in words.items() if said}
-    same = all(said == next(iter(words.values())) for said in words.values())
-    frame = pd.DataFrame({"prior": next(iter(words.values()))} if same and words else words)
-    tables = (Table(frame.rename_axis("parameter"), "Priors."),) if words else ()
     known = figures.elements(fit, [n for n in fit["posterior"].data_vars if n in fit["prior"]])
     shown = [name for name in figures.representative(fit, clearest=True) if name in known]
-    pictures = ()
+    drawn = ()
     if shown:
         truth = {name: value for name, value in true_values(fit).items() if name in shown}
-        pictures = (
+        drawn = (
             Picture(
                 "prior_posterior",
                 figures.prior_posterior(fit, shown, truth or None),
@@ -116,12 +126,9 @@ def priors(fits: Mapping[str, xr.DataTree], best: str | None = None) -> Section:
                 f"Densities of prior and posterior of {', '.join(shown)}.",
             ),
         )
-    return Section(
-        "What was believed before",
-        ("Where the posterior is much narrower than the prior, the data have spoken.",),
-        pictures,
-        tables,
-    )
+    shared = "Where the posterior is much narrower than the prior, the data have spoken."
+    tables = (Table.of(said, "parameter", "Priors."),) if said else ()
+    return Section("What was believed before", (*words, shared), (*drawn, *pictures), tables)
 
 
 def plain_story(fits: Mapping[str, xr.DataTree], title: str, question: str) -> Story:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -42,6 +43,21 @@ class Table:
 
     frame: pd.DataFrame
     caption: str
+
+    @classmethod
+    def of(cls, rows: Mapping[str, Mapping[str, object]], index: str, caption: str) -> Table:
+        """Tabulate rows by name, each from column to cell; a cell that a row lacks is a dash.
+
+        Parameters
+        ----------
+        rows : name of a row to its cells, column to text or number.
+        index : what the rows are.
+        caption : as above.
+        """
+        import pandas as pd
+
+        frame = pd.DataFrame.from_dict(rows, orient="index").rename_axis(index)
+        return cls(frame.astype(object).where(frame.notna(), "–"), caption)
 
 
 @dataclass(frozen=True)

@@ -299,13 +299,11 @@ def with_truth(tree):
     return annotated(tree, truth=dataset(truth, sampled=False))
 
 
-def test_priors_in_words_are_read_from_either_attribute():
+def test_priors_in_words_are_those_of_the_file():
+    assert prior_words(fit())["slope"] == "Normal(0, 100²)"
     tree = fit().copy()
+    del tree.attrs["priors"]
     assert prior_words(tree) == {}
-    tree.attrs["prior"] = json.dumps(["h ~ Normal(0, 1²)", "J ~ Laplace(0, scale)"])
-    assert prior_words(tree) == {"h": "Normal(0, 1²)", "J": "Laplace(0, scale)"}
-    tree.attrs["priors"] = json.dumps({"slope": "Normal(0, 100²)"})
-    assert prior_words(tree) == {"slope": "Normal(0, 100²)"}
 
 
 def test_true_values_are_those_of_the_posterior_by_label():
@@ -329,8 +327,13 @@ def test_the_shared_sections_tell_truth_priors_and_replicas():
     assert told.tables[0].frame.to_dict() == {"prior": {"slope": "Normal(0, 100²)"}}
     words = [text.get_text() for text in told.pictures[0].figure.axes[0].texts]
     assert words == ["posterior", "prior", "truth"]
-    differing = sections.priors({"gibbs": tree, "exact": fit("exact")})
-    assert list(differing.tables[0].frame) == ["prior"]
+    same = sections.priors({"gibbs": tree, "exact": fit("exact")})
+    assert list(same.tables[0].frame) == ["prior"]
+    tree.attrs["priors"] = json.dumps({"slope": "Normal(0, 1²)"})
+    differing = sections.priors({"gibbs": tree, "exact": fit("exact")}, None, (), "First words.")
+    assert list(differing.tables[0].frame) == ["gibbs", "exact"]
+    assert dict(differing.tables[0].frame["gibbs"]) == {"slope": "Normal(0, 1²)", "offset": "–"}
+    assert differing.paragraphs[0] == "First words."
     assert len(sections.predictive(tree).pictures) == 1
 
 
@@ -349,7 +352,7 @@ def test_a_plain_story_tells_any_fit_and_the_best_one_is_reloaded(tmp_path):
     page = report.write(tmp_path, plain, FITS, verdicts, command=COMMAND)
     texts = Reader(page.read_text(encoding="utf-8")).texts
     assert any(text.startswith("slope = (4") and text.endswith(" V/A") for text in texts)
-    for title in ("In numbers", "Replicas of the data", "What was believed before",
+    for title in ("In numbers", "The data, and replicas of them", "What was believed before",
                   "In numbers: exact"):  # fmt: skip
         assert title in texts
     assert "The classical answer" not in texts

@@ -17,7 +17,7 @@ least squares, ridge and lasso.
 """
 
 from bayesinf.systems.ising_couplings.calibration import calibration_problem
-from bayesinf.systems.ising_couplings.classical import classical, modes
+from bayesinf.systems.ising_couplings.classical import classical, modes, with_classical
 from bayesinf.systems.ising_couplings.data import read, simulate, split
 from bayesinf.systems.ising_couplings.model import (
     PRIORS,
@@ -45,4 +45,5 @@ __all__ = [
     "split",
     "story",
     "true_score",
+    "with_classical",
 ]

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from bayesinf.models.linear.conditional import Factors
-from bayesinf.posterior import dataset
-from bayesinf.systems.ising_couplings.model import features, r_squared
+from bayesinf.posterior import annotated, dataset
+from bayesinf.systems.ising_couplings.model import best, features, r_squared
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -67,11 +68,11 @@ def classical(
 
     Returns
     -------
-    a Dataset over ``estimator`` (``ESTIMATORS``) with ``path`` (estimator, part, penalty), R² in training,
-    validation and test; ``folds`` and ``folds_error`` (estimator, fold_penalty), R² by 5-fold
-    cross-validation and its standard error; ``J`` (estimator, pair) at the λ, ``chosen`` (estimator),
-    that the validation half prefers, and its R² in the test half, ``score`` (estimator). With
-    ``sigma`` also the results of ``modes``.
+    a Dataset over ``estimator`` (``ESTIMATORS``) with ``path`` (estimator, part, penalty), R² in
+    training, validation and test; ``folds`` and ``folds_error`` (estimator, fold_penalty), R² by
+    5-fold cross-validation and its standard error; ``J`` (estimator, pair) at the λ, ``chosen``
+    (estimator), that the validation half prefers, and its R² in the test half, ``score``
+    (estimator). With ``sigma`` also the results of ``modes``.
     """
     from sklearn.model_selection import KFold
 
@@ -118,6 +119,24 @@ def classical(
     units = {"J": spins["energies"].attrs.get("units", "1")}
     result = dataset(arrays, dims, coords, units, sampled=False)
     return result if sigma is None else result.merge(modes(spins, sigma))
+
+
+def with_classical(
+    fits: Mapping[str, xr.DataTree], spins: xr.Dataset, held_out: xr.Dataset
+) -> dict[str, xr.DataTree]:
+    """Put the classical answer beside the fit that carries the answer, at the noise it found.
+
+    Parameters
+    ----------
+    fits : name to fit.
+    spins, held_out : what they were fitted to, and what they predict.
+    """
+    name = best(fits)
+    fit = fits[name]
+    group = "posterior" if "sigma" in fit["posterior"] else "constant_data"
+    sigma = float(fit[group]["sigma"].mean())
+    found = classical(spins, held_out, gauge=fit.attrs["gauge"], sigma=sigma)
+    return {**fits, name: annotated(fit, classical=found)}
 
 
 def modes(spins: xr.Dataset, sigma: float) -> xr.Dataset:

@@ -31,8 +31,8 @@ def story(fits: Mapping[str, xr.DataTree]) -> Story:
 
     Parameters
     ----------
-    fits : name to InferenceData, all of the same data and with ``predictions``; the note
-        ``classical`` stands beside one of them.
+    fits : name to InferenceData, all of the same data and with ``predictions``, as of
+        ``with_classical``.
     """
     best = "spike_and_slab" if "spike_and_slab" in fits else next(iter(fits))
     main = fits[best]
@@ -49,7 +49,7 @@ def story(fits: Mapping[str, xr.DataTree]) -> Story:
         _classical(fits, textbook),
         _priors(fits),
         (_gauge(fits, textbook),) if main.attrs["gauge"] == "full" else (),
-        best,
+        best(fits),
     )
 
 
