@@ -324,7 +324,9 @@ def element_names(variable: xr.DataArray) -> dict[str, dict[str, int]]:
         # A pair is named by its sites, the coordinates beside its number.
         along = [c for name, c in variable.coords.items() if c.dims == (dim,) and name != dim]
         columns = [coordinate.values for coordinate in along or [variable[dim]]]
-        words.append([", ".join(map(str, entry)) for entry in zip(*columns, strict=True)])
+        word = [", ".join(map(str, entry)) for entry in zip(*columns, strict=True)]
+        # Where something was measured twice at one place, only its number tells which one it is.
+        words.append(word if len(set(word)) == len(word) else list(map(str, variable[dim].values)))
     if not dims:
         return {str(variable.name): {}}
     names = {}

@@ -65,9 +65,9 @@ def curves(splits=500, turns=5):
     r_new = r[1::2] + 0.003
     away = 0.0
     for gamma in (0.0, 150.0):
-        fixed = lennard_jones.classical(r[::2], u[::2], r_new, wall=bool(gamma))
+        fixed = lennard_jones.kernel_ridge(r[::2], u[::2], r_new, wall=bool(gamma))
         away = max(away, np.abs(fixed - predicted(r[::2], u[::2], r_new, gamma)).max())
-    print(f"`classical` and the loop's formula differ by {away:.1e} at most   target ≤ 1e-8")
+    print(f"`kernel_ridge` and the loop's formula differ by {away:.1e} at most   target ≤ 1e-8")
     return {"turns": rows, "median": middle, "errors": errors, "difference": away}
 
 
@@ -121,15 +121,14 @@ def inferred(splits=500):
     Curve by curve every split's effective number of points is seen. The last row is the whole call,
     both curves side by side, worker processes and classical curves included.
     """
-    from bayesinf.models import gp
     from bayesinf.models.gp.splits import integrated, orders
     from bayesinf.settings import Settings
     from bayesinf.systems import lennard_jones
     from bayesinf.systems.lennard_jones.learning import FRACTIONS
 
     data, settings = lennard_jones.simulate(), Settings()
-    r, u = data["distances"].values, data["energies"].values
-    sizes = [round(f * len(r)) for f in FRACTIONS]
+    total = data.sizes["point"]
+    sizes = [round(f * total) for f in FRACTIONS]
     print(f"Hyperparameters integrated over, exponential kernel, {splits} splits of each size")
     columns = {"mean": "10", "fits": "6", "seconds": "8.1f", "ms a fit": "9.2f"}
     table = Table(
@@ -137,9 +136,8 @@ def inferred(splits=500):
     )
 
     def one(wall):
-        priors = lennard_jones.default_priors(wall, *lennard_jones.scales(r, u, ("σ", "ε")))
-        problem = gp.Regression(r, u, "exponential", wall, priors=priors)
-        divided = {n: orders(settings.generator("splits", n), splits, len(r)) for n in sizes}
+        problem = lennard_jones.problem(data, wall, "exponential")
+        divided = {n: orders(settings.generator("splits", n), splits, total) for n in sizes}
         found = integrated(problem, divided, settings.generator("splits", wall))
         effective = np.array([scores["effective"] for scores in found.values()])
         low, worst = np.quantile(effective, 0.05), np.quantile(effective, 0.05, axis=1).min()
@@ -193,34 +191,24 @@ def hyperparameters(route, draws):
     """Draw by one route: when that was done, how long drawing took, and how well it mixed."""
     from threadpoolctl import threadpool_limits
 
-    from bayesinf.inference import nuts
-    from bayesinf.models import gp
+    from bayesinf.models import problem as driver
     from bayesinf.models.gp import routes
     from bayesinf.settings import Settings
     from bayesinf.systems import lennard_jones
 
     data = lennard_jones.simulate()
-    data = data.isel(point=np.flatnonzero(data["training"]))
-    problem = gp.Regression(
-        data["distances"],
-        data["energies"],
-        "squared_exponential",
-        "repulsive",
-        priors=lennard_jones.default_priors("repulsive", 1.0, 1.0),
-    )
+    problem = lennard_jones.problem(data.isel(point=data["training"].values))
     settings = Settings(draws=draws, tune=min(draws, Settings.tune), chains=4)
-    if route == "mcmc":
-        run = lambda: routes.mcmc(problem, settings)
-    else:
+    run = {"mcmc": routes.mcmc, "nuts": driver.nuts}[route]
+    if route == "nuts":
         import nutpie
 
-        model = gp.definition(problem)
-        compiled = nutpie.compile_pymc_model(model)
-        # nuts.sample compiles by itself: it is handed what was compiled, to be timed apart.
+        compiled = nutpie.compile_pymc_model(problem.pymc())
+        # The route compiles by itself: it is handed what was compiled, to be timed apart.
         nutpie.compile_pymc_model = lambda model: compiled
-        run = lambda: nuts.sample(model, problem.names, settings)
-    with threadpool_limits(1):  # as in gp.fit
-        drawing, (theta, _) = timed(run)
+    with threadpool_limits(1):  # as in the driver
+        drawing, sample = timed(lambda: run(problem, settings))
+    theta = sample.draws
     ended = time.time()
     flat = [np.ravel(theta[name]) for name in problem.names]
     moments = {"mean": [a.mean() for a in flat], "sd": [a.std() for a in flat]}
@@ -240,9 +228,9 @@ def mixing_of(draws):
 
 
 def growth(sizes=SIZES):
-    print("lennard_jones.fit, noise 0.02, 4 chains; ms: of a density evaluation, many at a time;")
-    print("exponents: of the evaluation and of the whole fit, over the next smaller n of as many")
-    print("draws")
+    print("Fits of lennard_jones.problem, noise 0.02, 4 chains; ms: of a density evaluation, many")
+    print("at a time; exponents: of the evaluation and of the whole fit, over the next smaller n")
+    print("of as many draws")
     columns = {"n": "5", "draws": "6", "evaluations": "12", "ms": "8.3f", "seconds": "8.1f"}
     columns |= {"GiB": "6.2f", "min ESS": "8.0f", "R-hat": "6.3f"}
     table, rows = Table(columns | {"exponent": "8.2f", "of fit": "6.2f"}), []
@@ -261,13 +249,12 @@ def growth(sizes=SIZES):
 def grown(n, draws):
     """Fit n points: seconds, memory and mixing; then time evaluations where the draws lie."""
     from bayesinf.models import gp
+    from bayesinf.models import problem as driver
     from bayesinf.settings import Settings
     from bayesinf.systems import lennard_jones
 
-    data = lennard_jones.simulate(np.linspace(0.9, 2.0, n), noise=0.02)
-    settings = Settings(draws=draws)
-    distances, energies = data["distances"], data["energies"]
-    seconds, fit = timed(lambda: lennard_jones.fit(distances, energies, settings=settings))
+    state = lennard_jones.problem(lennard_jones.simulate(np.linspace(0.9, 2.0, n), noise=0.02))
+    seconds, fit = timed(lambda: driver.fit(state, settings=Settings(draws=draws)))
     # Of this process alone: ru_maxrss begins at what the process that started it had.
     status = Path("/proc/self/status").read_text().split("VmHWM:")[1]
     memory = int(status.split()[0]) / 2**20

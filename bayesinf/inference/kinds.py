@@ -141,10 +141,6 @@ class Question:
                 f"{', '.join(RELATIONS)}; found {self.worst!r} and {self.relation!r}"
             )
 
-    def to_dict(self) -> dict:
-        """Return the fields, which JSON can hold."""
-        return asdict(self)
-
     def answered(self, value: float) -> bool:
         """Whether a value is as it should be; what is not a number is not."""
         match self.relation:
@@ -160,7 +156,7 @@ class Question:
 
 def declare(*questions: Question) -> dict[str, str]:
     """Return the root attribute ``questions`` of a fit that is to be asked them."""
-    return {"questions": json.dumps([question.to_dict() for question in questions])}
+    return {"questions": json.dumps([asdict(question) for question in questions])}
 
 
 def declared(attrs: Mapping[str, object]) -> tuple[Question, ...]:

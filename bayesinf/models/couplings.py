@@ -474,10 +474,6 @@ class Prior:
         said = str(self.kind).format("scale" if self.inferred else f"{width:.4g}")
         return {"h": str(self.h), "J": said} | ({"scale": str(width)} if self.inferred else {})
 
-    def sentences(self) -> list[str]:
-        """Say every prior, one line a parameter."""
-        return [f"{name} ~ {said}" for name, said in self.words().items()]
-
 
 NAMES = ("normal", "inferred", "laplace", "horseshoe")
 

@@ -59,8 +59,7 @@ def tang_toennies(reference_data):
 
 
 def argon_fit(found):
-    return lennard_jones.fit(found["distances"], found["energies"], mean="lennard_jones",
-                             settings=SHORT)  # fmt: skip
+    return lennard_jones.fit(found, mean="lennard_jones", settings=SHORT)
 
 
 def test_eighteen_energies_of_argon_give_its_virial_coefficients(tang_toennies):

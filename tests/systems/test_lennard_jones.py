@@ -8,14 +8,15 @@ import pytest
 import xarray as xr
 from scipy import constants, optimize, stats
 
+from bayesinf.data import curve_from_arrays
 from bayesinf.errors import DataError, FitError
 from bayesinf.models import gp
 from bayesinf.models.gp import splits
-from bayesinf.posterior import annotated, load, noted, save
+from bayesinf.posterior import annotated, load, noted, save, true_values
 from bayesinf.priors import LogNormal, Normal
 from bayesinf.settings import Settings
 from bayesinf.systems import lennard_jones as lj
-from bayesinf.systems.lennard_jones import judgement, potentials
+from bayesinf.systems.lennard_jones import comparison, potentials
 
 ARGON = Path(__file__).parents[2] / "data" / "lennard_jones" / "argon.csv"
 SHORT = Settings(draws=250, chains=4, prior_draws=50, workers=1)
@@ -33,19 +34,24 @@ def rng(*key):
     return np.random.default_rng(key)
 
 
+def pair(distances, energies, error=None, units=("σ", "ε"), **attrs):
+    """A dataset as of ``read``, of arrays."""
+    of_r, of_u = ({"units": unit} for unit in units)
+    columns = {"distances": (distances, of_r), "energies": (energies, of_u), "error": (error, of_u)}
+    found = {name: ("point", values, of) for name, (values, of) in columns.items()
+             if values is not None}  # fmt: skip
+    return xr.Dataset(found, attrs=attrs)
+
+
 @cache
 def argon(mean):
-    data = lj.argon(ARGON)
-    return lj.fit(data["distances"], data["energies"], mean=mean, case="Argon", truth="aziz",
-                  settings=SHORT)  # fmt: skip
+    return lj.fit(lj.argon(ARGON), mean=mean, settings=SHORT)
 
 
 @cache
 def reduced(mean, kernel="squared_exponential"):
     """A fit of all fifty energies, which have no noise."""
-    data = lj.simulate(training=1.0)
-    return lj.fit(data["distances"], data["energies"], mean=mean, kernel=kernel,
-                  case=data.attrs["case"], truth="lennard_jones", settings=SHORT)  # fmt: skip
+    return lj.fit(lj.simulate(training=1.0), mean=mean, kernel=kernel, settings=SHORT)
 
 
 @cache
@@ -176,18 +182,19 @@ def test_the_shipped_argon_energies_are_those_of_aziz_to_a_thousandth():
     np.testing.assert_array_equal(data["energies"], table[:, 1])
     assert np.abs(table[:, 1] - lj.aziz(table[:, 0])).max() <= 0.0005 + 1e-12
     assert table[0, 0] == 2.8 and table[-1, 0] == 10.0 and np.all(np.diff(table[:, 0]) > 0.09)
-    assert bool(data["training"].all()) and data.attrs["truth"] == "aziz"
+    assert bool(data["training"].all()) and data.attrs["potential"] == "aziz"
     assert data["distances"].units == "Å" and data["energies"].units == "K"
 
 
 def test_scales_are_those_of_the_pair():
     data = lj.argon(ARGON)
-    sigma, epsilon = lj.scales(data["distances"].values, data["energies"].values, ("Å", "K"))
+    sigma, epsilon = lj.scales(data["distances"], data["energies"])
     # They are there to centre wide priors on: no table of energies is a Lennard-Jones potential.
     assert sigma == pytest.approx(3.35, rel=0.01) and epsilon == pytest.approx(143.2, rel=0.15)
     r = np.linspace(0.9, 2, 30)
-    assert lj.scales(r, 3 * lj.lennard_jones(r), ("σ", "ε")) == (1, 1)
-    sigma, epsilon = lj.scales(3.4 * r, 120 * lj.lennard_jones(r), ("Å", "K"))
+    in_reduced_units = pair(r, 3 * lj.lennard_jones(r))
+    assert lj.scales(in_reduced_units["distances"], in_reduced_units["energies"]) == (1, 1)
+    sigma, epsilon = lj.scales(3.4 * r, 120 * lj.lennard_jones(r))
     assert sigma == pytest.approx(3.4, rel=0.01) and epsilon == pytest.approx(120, rel=0.05)
     for u in (np.exp(-r), -np.exp(-r), r, -r):  # curves that are no pair's
         assert all(np.isfinite(value) and value > 0 for value in lj.scales(r, u))
@@ -233,7 +240,7 @@ def test_a_table_is_read_as_it_was_meant(name, tmp_path):
     np.testing.assert_array_equal(data["energies"], [304.5, -44, -142])
     assert data["distances"].units == "Å" and data["energies"].units == "K"
     assert bool(data["training"].all()) and "error" not in data
-    assert data.attrs == {"case": "pair.csv", "truth": ""}
+    assert data.attrs == {"case": "pair.csv"}
 
 
 @pytest.mark.parametrize("called", ["error (K)", "U_err (K)", "sd"])
@@ -307,13 +314,28 @@ def test_the_classical_recipe_is_the_textbooks_formula(wall):
     for key in range(5):
         seen = np.isin(np.arange(50), rng(4, key).permutation(50)[: 5 + 9 * key])
         at = np.append(r[~seen], [0.7, 1.234, 3.0])
-        found = lj.classical(r[seen], u[seen], at, wall=wall)
+        found = lj.kernel_ridge(r[seen], u[seen], at, wall=wall)
         np.testing.assert_allclose(found, textbook(r[seen], u[seen], at, wall), atol=1e-8)
-        np.testing.assert_allclose(lj.classical(r[seen], u[seen], r[seen], wall=wall), u[seen],
-                                   atol=1e-6)  # fmt: skip
-        in_kelvin = lj.classical(3.4 * r[seen], 120 * u[seen], 3.4 * at, sigma=3.4, epsilon=120.0,
-                                 wall=wall)  # fmt: skip
+        again = lj.kernel_ridge(r[seen], u[seen], r[seen], wall=wall)
+        np.testing.assert_allclose(again, u[seen], atol=1e-6)
+        in_kelvin = lj.kernel_ridge(
+            3.4 * r[seen], 120 * u[seen], 3.4 * at, sigma=3.4, epsilon=120.0, wall=wall
+        )
         np.testing.assert_allclose(in_kelvin, 120 * found, atol=1e-6)
+
+
+def test_the_classical_answer_is_in_units_of_the_data():
+    data = lj.simulate().isel(point=slice(0, 50, 2))
+    found = lj.classical(data)
+    at = found["distances"].values
+    r, u = data["distances"].values, data["energies"].values
+    for wall in ("zero", "repulsive"):
+        expected = textbook(r, u, at, wall == "repulsive")
+        np.testing.assert_allclose(found["curve"].sel(wall=wall), expected, atol=1e-7)
+    assert found["curve"].units == "ε" and found["distances"].units == "σ"
+    in_kelvin = lj.classical(lj.argon(ARGON), [3.0, 3.8])
+    assert in_kelvin["curve"].units == "K" and in_kelvin.sizes == {"wall": 2, "new": 2}
+    np.testing.assert_allclose(in_kelvin["curve"], 2 * [lj.aziz(np.array([3.0, 3.8]))], rtol=0.02)
 
 
 @pytest.mark.parametrize("training", [5, 25, 48])
@@ -321,7 +343,8 @@ def test_splits_at_the_classical_numbers_are_the_classical_recipe(training):
     data = lj.simulate()
     r, u = data["distances"].values, data["energies"].values
     kernel = gp.Exponential(length_scale=0.1, amplitude=1.0)
-    problem = gp.Regression(r, u, kernel, gp.Repulsive(150.0, 0.95), noise=1e-9**0.5, workers=1)
+    curve = curve_from_arrays(r, u)
+    problem = gp.process(curve, kernel, gp.Repulsive(150.0, 0.95), noise=1e-9**0.5, workers=1)
     theta = {name: np.full(2, value) for name, value in problem.fixed.items()}
     theta["gamma"] = np.array([0.0, 150.0])
     order = splits.orders(rng(5), 12, 50)
@@ -329,7 +352,7 @@ def test_splits_at_the_classical_numbers_are_the_classical_recipe(training):
     for k, wall in enumerate((False, True)):
         for i, row in enumerate(order):
             seen, unseen = row[:training], row[training:]
-            predicted = lj.classical(r[seen], u[seen], r[unseen], wall=wall)
+            predicted = lj.kernel_ridge(r[seen], u[seen], r[unseen], wall=wall)
             error = np.abs(predicted - u[unseen]).mean()
             assert found[k, i] == pytest.approx(error, abs=1e-8)
 
@@ -348,14 +371,13 @@ def steep(r, height=LogNormal(1.0, 1.0), power=12.0):
 )  # fmt: skip
 def test_each_mean_brings_its_parameters_with_their_units(mean, more):
     r = np.linspace(3.2, 6, 10)
-    u = lj.aziz(r)
-    r, u = (xr.DataArray(v, attrs={"units": unit}) for v, unit in ((r, "Å"), (u, "K")))
-    fit = lj.fit(r, u, mean=mean, settings=SHORT)
+    fit = lj.fit(pair(r, lj.aziz(r), units=("Å", "K")), mean=mean, settings=SHORT)
     units = {name: variable.units for name, variable in fit["posterior"].data_vars.items()}
     assert units == {"length_scale": "Å", "amplitude": "K", "noise": "K"} | more
     assert set(fit["posterior"]["noise"].dims) == {"chain", "draw"}
-    assert fit.attrs["system"] == "lennard_jones" and fit.attrs["truth"] == ""
-    assert fit["constant_data"]["x"].units == "Å" and fit["observed_data"]["y"].units == "K"
+    assert fit.attrs["system"] == "lennard_jones" and noted(fit, "truth") is None
+    assert fit["constant_data"]["distances"].units == "Å"
+    assert fit["observed_data"]["energies"].units == "K"
     for name in more:
         assert np.isfinite(fit["posterior"][name]).all() and fit["posterior"][name].std() > 0
 
@@ -364,7 +386,7 @@ def test_points_with_large_errors_are_trusted_less():
     r = np.linspace(1.0, 2.0, 40)
     error = np.where(r < 1.5, 0.01, 0.3)
     u = lj.lennard_jones(r) + error * rng(6).normal(size=40)
-    fit = lj.fit(r, u, error, mean="zero", settings=SHORT)
+    fit = lj.fit(pair(r, u, error), mean="zero", settings=SHORT)
     np.testing.assert_array_equal(fit["constant_data"]["error"], error)
     # The noise beyond the errors is small against even the smaller of them: there is none.
     assert float(fit["posterior"]["noise"].median()) < 0.01
@@ -373,14 +395,14 @@ def test_points_with_large_errors_are_trusted_less():
     assert near < 0.01 and far > 4 * near
     z = (flat(drawn["mean"]).mean(axis=0) - lj.lennard_jones(np.array([1.25, 1.75]))) / [near, far]
     assert np.abs(z).max() < 4
-    same = lj.fit(r, u, 0.3, mean="zero", settings=SHORT)
+    same = lj.fit(pair(r, u, np.full(40, 0.3)), mean="zero", settings=SHORT)
     assert float(lj.predict(same, [1.25])["sd"].mean()) > 4 * near
 
 
 def test_distances_may_repeat():
     r = np.repeat(np.linspace(0.98, 2.0, 9), 3)
     u = lj.lennard_jones(r) + 0.1 * rng(7).normal(size=27)
-    fit = lj.fit(r, u, mean="zero", settings=SHORT)
+    fit = lj.fit(pair(r, u), mean="zero", settings=SHORT)
     spread = np.sqrt(u.reshape(9, 3).var(axis=1, ddof=1).mean())
     assert float(fit["posterior"]["noise"].mean()) == pytest.approx(spread, rel=0.3)
 
@@ -390,8 +412,9 @@ def test_a_file_of_a_lennard_jones_mean_predicts_without_being_told(tmp_path):
     back = load(save(fit, tmp_path / "fit.nc"))
     there, here = (lj.predict(f, [3.0, 3.8, 12.0], slope=True) for f in (back, fit))
     xr.testing.assert_allclose(there, here, rtol=1e-12)
-    for found in ("well", "virial"):
-        xr.testing.assert_allclose(getattr(lj, found)(back), getattr(lj, found)(fit), rtol=1e-9)
+    for name, again in (("curve", lj.curves(back)), ("virial", lj.virial(back))):
+        xr.testing.assert_allclose(noted(back, name).reset_coords(), again.reset_coords())
+    xr.testing.assert_allclose(noted(back, "well"), lj.well(noted(back, "curve")), rtol=1e-9)
     # Far outside only the mean is left, whose size the energies inside have set.
     np.testing.assert_allclose(flat(lj.predict(back, [30.0])["curve"]).mean(), 0, atol=3e4)
 
@@ -401,7 +424,7 @@ def test_a_function_that_is_only_called_lennard_jones_is_not_taken_for_it():
         return 10 * epsilon * ((sigma / r) ** 12 - (sigma / r) ** 10)
 
     r = np.linspace(0.95, 2, 12)
-    fit = lj.fit(r, lj.lennard_jones(r), mean=lennard_jones, settings=SHORT)
+    fit = lj.fit(pair(r, lj.lennard_jones(r)), mean=lennard_jones, settings=SHORT)
     told = lj.predict(fit, [0.8, 1.5], mean=lennard_jones)
     try:  # it may ask for the function, as for any other that a file cannot hold
         untold = lj.predict(fit, [0.8, 1.5])
@@ -424,14 +447,14 @@ def test_mistakes_are_said_in_one_line():
         ({"energies": np.ones(12)}, DataError, "all energies are equal"),
         ({"energies": hole}, DataError, "finite"),
         ({"distances": np.where(hole == hole, r, np.nan)}, DataError, "finite"),
-        ({"energies": u[:-1]}, DataError, "length"),
-        ({"distances": r[:-1]}, DataError, "length"),
         ({"distances": [], "energies": []}, DataError, "at least 3"),
         ({"distances": r[:2], "energies": u[:2]}, DataError, "at least 3"),
         ({"error": -np.ones(12)}, DataError, "error bar"),
     ):
         with pytest.raises(kind, match=words) as caught:
-            lj.fit(**({"distances": r, "energies": u, "settings": SHORT} | changes))
+            columns = {"distances": r, "energies": u, "error": None} | changes
+            data = pair(*(columns.pop(name) for name in ("distances", "energies", "error")))
+            lj.fit(data, **columns, settings=SHORT)
         assert "\n" not in str(caught.value)
 
 
@@ -440,7 +463,7 @@ def test_mistakes_are_said_in_one_line():
 
 @pytest.mark.parametrize("mean", lj.MEANS)
 def test_the_well_of_many_energies_is_the_true_one(mean):
-    found = lj.well(reduced(mean))
+    found = noted(reduced(mean), "well")
     for name, truth in (("depth", 1.0), ("minimum", MINIMUM), ("crossing", 1.0)):
         draws = found[name].values
         assert np.isfinite(draws).all() and draws.shape[0] == 4
@@ -451,7 +474,7 @@ def test_the_well_of_many_energies_is_the_true_one(mean):
 
 
 def test_the_well_of_argon_has_units_and_covers_azizs():
-    found = lj.well(argon("repulsive"))
+    found = noted(argon("repulsive"), "well")
     assert {n: v.units for n, v in found.items()} == {"depth": "K", "minimum": "Å", "crossing": "Å"}
     for name, truth in (("depth", 143.2365), ("minimum", 3.756996), ("crossing", 3.350184)):
         draws = found[name].values
@@ -460,7 +483,7 @@ def test_the_well_of_argon_has_units_and_covers_azizs():
 
 
 def test_paths_without_a_slope_have_a_well_as_well():
-    found = lj.well(reduced("repulsive", "exponential"))
+    found = noted(reduced("repulsive", "exponential"), "well")
     for name, truth, share in (("depth", 1.0, 0.25), ("minimum", MINIMUM, 0.08),
                                ("crossing", 1.0, 0.01)):  # fmt: skip
         assert np.isfinite(found[name]).all()
@@ -472,11 +495,12 @@ def test_paths_without_a_slope_have_a_well_as_well():
 @pytest.mark.parametrize("mean", ["zero", "repulsive"])
 def test_energies_of_the_wall_alone_have_no_well(mean):
     r = np.linspace(0.85, 0.97, 8)
-    found = lj.well(lj.fit(r, lj.lennard_jones(r), mean=mean, settings=SHORT))
+    found = noted(lj.fit(pair(r, lj.lennard_jones(r)), mean=mean, settings=SHORT), "well")
     for name in ("depth", "minimum", "crossing"):
         assert np.isnan(found[name]).mean() > 0.95, name
     beyond = np.linspace(1.03, 1.8, 12)
-    found = lj.well(lj.fit(beyond, lj.lennard_jones(beyond), mean=mean, settings=SHORT))
+    data = pair(beyond, lj.lennard_jones(beyond))
+    found = noted(lj.fit(data, mean=mean, settings=SHORT), "well")
     assert np.isnan(found["crossing"]).all() and np.isfinite(found["depth"]).all()
     assert float(found["depth"].mean()) == pytest.approx(1, abs=0.05)
 
@@ -501,16 +525,15 @@ def test_the_virial_coefficients_of_argon_are_known_from_its_energies(mean):
     np.testing.assert_allclose(draws.mean(axis=0), [-86.47, -48.14, -15.41, 6.74], atol=0.5)
     low, high = np.quantile(draws, [0.025, 0.975], axis=0)
     assert 0 < high[0] - low[0] < 1 and np.all(np.diff(high - low) < 0)
-    np.testing.assert_allclose(
-        lj.process.true_virial(argon(mean), TEMPERATURES), [-86.47, -48.14, -15.41, 6.74], atol=0.05
-    )
+    known = noted(argon(mean), "truth")["B2"].sel(temperature=list(TEMPERATURES))
+    np.testing.assert_allclose(known, [-86.47, -48.14, -15.41, 6.74], atol=0.05)
 
 
 def test_virial_coefficients_are_the_same_from_energies_in_other_units():
     r, u = lj.argon_table().T
-    r, u = (xr.DataArray(v, attrs={"units": unit})
-            for v, unit in ((r / 10, "nm"), (u / KELVIN["meV"], "meV")))  # fmt: skip
-    draws = flat(lj.virial(lj.fit(r, u, mean="lennard_jones", settings=SHORT), TEMPERATURES)["B2"])
+    data = pair(r / 10, u / KELVIN["meV"], units=("nm", "meV"))
+    fit = lj.fit(data, mean="lennard_jones", settings=SHORT)
+    draws = flat(noted(fit, "virial")["B2"].sel(temperature=list(TEMPERATURES)))
     np.testing.assert_allclose(draws.mean(axis=0), [-86.47, -48.14, -15.41, 6.74], atol=0.5)
 
 
@@ -518,6 +541,51 @@ def test_a_virial_coefficient_needs_units_of_length_and_energy():
     with pytest.raises(FitError, match="ε and σ") as caught:
         lj.virial(reduced("zero"))
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("mean", lj.MEANS)
+def test_what_is_told_of_a_fit_stands_beside_it(mean):
+    for fit, known in ((reduced(mean), lj.lennard_jones), (argon(mean), lj.aziz)):
+        r = fit["constant_data"]["distances"]
+        drawn, truth, recipe = (noted(fit, name) for name in ("curve", "truth", "classical"))
+        grid = drawn["distances"].values
+        assert drawn["distances"].units == r.units == truth["distances"].units
+        np.testing.assert_allclose(grid[[0, -1]], [r.min(), r.max()])
+        again = lj.predict(fit, grid, slope=True, most=200)
+        for name in ("curve", "slope"):
+            np.testing.assert_array_equal(drawn[name], again[name])
+            assert drawn[name].units == again[name].units == truth[name].units
+        np.testing.assert_allclose(drawn["mean"], again["mean"].mean(("chain", "draw")))
+        np.testing.assert_allclose(truth["curve"], known(grid), rtol=1e-12)
+        rises = known(grid + 1e-4) - known(grid - 1e-4)
+        np.testing.assert_allclose(truth["slope"], rises / 2e-4, rtol=1e-5, atol=1e-3)
+        at = np.argmin(np.abs(grid - float(r[20])))
+        assert recipe["curve"].dims == ("wall", "new")
+        near = recipe["curve"].isel(new=at) - known(grid[at])
+        assert np.abs(near).max() < 0.1 * noted(fit, "well")["depth"].mean()
+    assert (noted(reduced(mean), "virial") is None) and "B2" not in noted(reduced(mean), "truth")
+    for name, value in (("depth", 1.0), ("minimum", MINIMUM), ("crossing", 1.0)):
+        assert float(noted(reduced(mean), "truth")[name]) == pytest.approx(value, rel=1e-6)
+    known = {"epsilon": 1.0, "sigma": 1.0} if mean == "lennard_jones" else {}
+    assert true_values(reduced(mean)) == known
+
+
+@pytest.mark.parametrize(("low", "high", "seen"), [
+    (0.9, 1.1, {"crossing"}), (1.05, 2.0, {"depth", "minimum"}), (1.2, 2.0, set()),
+])  # fmt: skip
+def test_a_true_well_is_told_where_the_data_reach(low, high, seen):
+    truth = lj.truth(lj.simulate(), np.linspace(low, high, 50))
+    names = {name for name in ("depth", "minimum", "crossing") if np.isfinite(truth[name])}
+    assert names == seen
+
+
+def test_a_fit_takes_a_noise_that_is_known():
+    data = noisy()
+    assert float(data["truth.noise"]) == 0.05
+    fit = lj.fit(data, noise=0.05, settings=SHORT)
+    assert "noise" not in fit["posterior"] and float(fit["constant_data"]["noise"]) == 0.05
+    stated = lj.fit(data, noise=LogNormal(0.05, 0.01), settings=SHORT)["posterior"]["noise"]
+    np.testing.assert_allclose(stated, 0.05, rtol=0.06)
 
 
 # ── Learning curves ──────────────────────────────────────────────────────────────────────────────
@@ -628,13 +696,13 @@ def closed_stack(n, a, m, b):
 
 def test_stacking_meets_its_closed_forms():
     bad, good = np.full(10, -50.0), rng(9).normal(size=10)
-    np.testing.assert_allclose(judgement.stacking(np.array([bad, good])), [0, 1], atol=1e-6)
-    np.testing.assert_allclose(judgement.stacking(np.array([good, good])), [0.5, 0.5], atol=1e-12)
+    np.testing.assert_allclose(comparison.stacking(np.array([bad, good])), [0, 1], atol=1e-6)
+    np.testing.assert_allclose(comparison.stacking(np.array([good, good])), [0.5, 0.5], atol=1e-12)
     for n, a, m, b in ((6, 3.0, 4, 4.0), (5, 4.0, 5, 4.0), (3, 10.0, 9, 5.0)):
         density = np.array([[a] * n + [1.0] * m, [1.0] * n + [b] * m])
         weight = closed_stack(n, a, m, b)
         assert 0 < weight < 1
-        found = judgement.stacking(np.log(density) + 100 * rng(10).normal(size=n + m))
+        found = comparison.stacking(np.log(density) + 100 * rng(10).normal(size=n + m))
         np.testing.assert_allclose(found, [weight, 1 - weight], atol=1e-6)
 
 
@@ -666,7 +734,7 @@ def test_means_and_kernels_are_compared_by_finite_numbers(compared):
 def test_the_log_density_at_the_optimum_is_that_of_deleting_each_energy(compared):
     data = noisy(12)
     r, u = data["distances"].values, data["energies"].values
-    fit = lj.fit(data["distances"], data["energies"], mean="repulsive", settings=SHORT)
+    fit = lj.fit(data, mean="repulsive", settings=SHORT)
     at = {n.removesuffix("_optimum"): float(v) for n, v in fit["sample_stats"].data_vars.items()
           if n.endswith("_optimum")}  # fmt: skip
     matrix = at["amplitude"] ** 2 * np.exp(-0.5 * ((r[:, None] - r) / at["length_scale"]) ** 2)
@@ -690,11 +758,12 @@ def test_the_log_density_of_refits_is_that_of_fits_without_each_energy(kernel, n
     found = lj.compare(data, means=("zero",), kernels=(kernel,), settings=SHORT)
     r, u = data["distances"].values, data["energies"].values
     # The priors are those of all the energies, for the fits without one of them as well.
-    priors = gp.Regression(r, u, kernel, priors=lj.default_priors("zero", 1.0, 1.0)).priors
+    priors = lj.problem(data, "zero", kernel).inferred
     total = 0.0
     for i in range(len(r)):
         rest = np.arange(len(r)) != i
-        fit = lj.fit(r[rest], u[rest], mean="zero", kernel=kernel, priors=priors, settings=SHORT)
+        fit = lj.fit(data.isel(point=rest), mean="zero", kernel=kernel, priors=priors,
+                     settings=SHORT)  # fmt: skip
         drawn = lj.predict(fit, [r[i]], most=1000)
         sd = np.hypot(drawn["sd"].values[..., 0], fit["posterior"]["noise"].values)
         total += np.log(stats.norm(drawn["mean"].values[..., 0], sd).pdf(u[i]).mean())
@@ -775,8 +844,8 @@ def told(story):
 
 
 def test_the_story_of_one_data_set_is_told_from_a_file_alone(tmp_path):
-    data = noisy()
-    fit = lj.fit(data["distances"], data["energies"], case="neon.csv", settings=SHORT)
+    data = noisy().assign_attrs(case="neon.csv")
+    fit = lj.fit(data, settings=SHORT)
     story = lj.story({"repulsive_mean": load(save(fit, tmp_path / "repulsive_mean.nc"))})
     assert "10 energies" in story.question and "neon.csv" in story.question
     sections, words, pictures = told(story)
@@ -809,7 +878,8 @@ def test_the_story_of_all_is_told_from_files_alone(tmp_path, inward, compared):
 
 def test_energies_that_never_cross_zero_have_a_story_all_the_same():
     r = np.linspace(1.05, 2.0, 10)
-    fit = lj.fit(r, lj.lennard_jones(r), case="outside", truth="lennard_jones", settings=SHORT)
+    data = pair(r, lj.lennard_jones(r), case="outside", potential="lennard_jones")
+    fit = lj.fit(data, settings=SHORT)
     _, words, _ = told(lj.story({"repulsive_mean": fit}))
     assert "not within the data" in words
 
@@ -829,11 +899,17 @@ def test_calibration_draws_from_the_prior_it_fits_with(variant):
         {"gamma", "r0"} if variant == "repulsive" else set())  # fmt: skip
     assert set(truth) == names | {"prediction"}
     known = {name: value for name, value in truth.items() if name in names}
-    exact = gp.log_marginal_likelihood(data["x"], data["y"], mean=variant, **known)
+    exact = gp.log_marginal_likelihood(*data.values(), mean=variant, **known)
     assert problem.log_likelihood(truth, data) == pytest.approx(exact, rel=1e-10)
     # The priors do not look at the data.
     other, _ = problem.simulate(rng(12))
     assert all(other[name] != truth[name] for name in names)
+
+
+def test_no_variant_is_the_wall():
+    found = [lj.calibration_problem(v).simulate(rng(13))[0] for v in (None, "repulsive")]
+    assert found[0].keys() == found[1].keys() >= {"gamma", "r0", "prediction"}
+    np.testing.assert_array_equal(found[0]["prediction"], found[1]["prediction"])
 
 
 def test_an_unknown_variant_is_refused():

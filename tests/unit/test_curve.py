@@ -5,7 +5,7 @@ import xarray as xr
 from density import holds
 from scipy import stats
 
-from bayesinf.checks import check
+from bayesinf.checks import check, loo
 from bayesinf.data import curve_from_arrays
 from bayesinf.errors import DataError, FitError
 from bayesinf.models import curve
@@ -175,6 +175,8 @@ def test_a_straight_line_has_its_closed_form(known, method):
         assert draws.mean() == pytest.approx(mean, abs=0.08 * spread)
         assert draws.std() == pytest.approx(spread * widening, rel=0.05)
     if not known:
+        assert float(classical["noise"]) == pytest.approx(np.sqrt(s2), rel=1e-8)
+        assert float(classical["noise_error"]) == pytest.approx(np.sqrt(s2 / (2 * 38)), rel=1e-8)
         noise = fit["posterior"]["noise"].values.ravel()
         exact = 1 / np.sqrt(stats.chi2(38).rvs(200_000, random_state=1) / (38 * s2))
         np.testing.assert_allclose(np.quantile(noise, [0.05, 0.5, 0.95]),
@@ -231,6 +233,14 @@ def test_columns_keep_their_names_to_the_file(tmp_path):
         assert back["observed_data"]["counts"].units == "1/s"
         assert ("error" in back["constant_data"]) == (error is not None)
         np.testing.assert_array_equal(back["observed_data"]["counts"], y)
+
+
+def test_points_measured_twice_are_told_apart():
+    model, params, y = line()
+    x = np.repeat(X[:20], 2)
+    names = loo(curve.fit(model, params, x, y, settings=SHORT))["names"]
+    assert names == [f"y[{i}]" for i in range(40)]
+    assert loo(curve.fit(model, params, X, y, settings=SHORT))["names"][1] == f"y[{X[1]}]"
 
 
 @pytest.mark.parametrize("noise", [0.3, LogUniform(0.1, 1.0)])

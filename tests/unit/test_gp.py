@@ -4,6 +4,7 @@ import json
 import math
 import warnings
 
+import density
 import numpy as np
 import pytest
 import xarray as xr
@@ -499,21 +500,19 @@ DEFINED = [
 @pytest.mark.parametrize(("kernel", "mean", "known", "tolerance"), DEFINED)
 def test_the_pymc_definition_is_the_density_of_the_fast_route(kernel, mean, known, tolerance):
     x, y, error = points()
-    problem = process(x, y, kernel, mean, error if known else None,
-                            noise=LogNormal(0.4, 0.2))  # fmt: skip
-    model = problem.pymc()
-    log_density = model.compile_logp(jacobian=False, mode="FAST_COMPILE")
-    assert {variable.name for variable in model.free_RVs} == set(problem.names)
-    for key in range(3):
-        theta, point = some_theta(problem, (30, key)), {}
-        for variable in model.free_RVs:
-            transform = model.rvs_to_transforms[variable]
-            value = theta[variable.name]
-            if transform is not None:
-                value = transform.forward(value, *variable.owner.inputs).eval()
-            point[model.rvs_to_values[variable].name] = value
-        ours = problem.log_marginal(theta) + sum(problem.log_factors(theta).values())
-        assert log_density(point) == pytest.approx(float(ours), rel=tolerance)
+    error = error if known else None
+    problem = process(x, y, kernel, mean, error, noise=LogNormal(0.4, 0.2))
+    assert {variable.name for variable in problem.pymc().free_RVs} == set(problem.names)
+    theta = some_theta(problem, (30,), (4,))
+    draws = {name: theta[name] for name in problem.names}
+    density.holds(problem, draws, rel=tolerance)
+    fast = problem.log_marginal(theta) + sum(problem.log_factors(theta).values())
+    np.testing.assert_allclose(density.stored(problem, draws), fast, rtol=1e-10)
+
+
+def test_a_wrong_density_does_not_hold():
+    x, y, error = points()
+    density.must_fail(process(x, y, "matern52", "repulsive", error))
 
 
 def test_a_mean_that_symbols_cannot_pass_has_no_definition():
@@ -665,6 +664,56 @@ def test_prior_draws_are_the_priors_and_their_curves():
     )
     exact += 0.1**2 * np.eye(len(x)) + 4 + np.outer(x, x)
     np.testing.assert_allclose(expected, exact, atol=0.09 * exact.max())
+
+
+def test_replicas_are_draws_of_the_model_with_no_curve_seen():
+    x, y, error = points(6)
+    problem = process(x, y, "matern32", line, error)
+    theta = {"length_scale": 1.0, "amplitude": 1.0, "noise": 0.3, "offset": 2.0, "rate": -1.0}
+    many = {name: np.full((4, 10_000), theta[name]) for name in problem.names}
+    drawn = problem.replicate(many, rng(42))["y"]
+    assert drawn.shape == (4, 10_000, 6)
+    flat_ = drawn.reshape(-1, 6)
+    m, K = dense_moments("matern32", line, theta, x, error)
+    np.testing.assert_allclose(flat_.mean(axis=0), m, atol=0.03)
+    np.testing.assert_allclose(np.cov(flat_.T), K, atol=0.05)
+    # The same process, priors and all, of those data.
+    other = problem.observing({"y": drawn[0, 0]})
+    assert other.inferred == problem.inferred
+    expected = stats.multivariate_normal(m, K).logpdf(drawn[0, 0])
+    one = {name: np.array(theta[name]) for name in problem.names}
+    assert other.log_likelihood(one)["y"].sum() == pytest.approx(expected, rel=1e-9)
+    np.testing.assert_array_equal(other.observed["y"], drawn[0, 0])
+
+
+def test_the_outlook_tells_the_likelihood_that_the_process_tells(one_fit):
+    problem = gp.rebuild(one_fit)
+    draws = {name: one_fit["posterior"][name].values for name in problem.names}
+    (told,) = problem.log_likelihood(draws).values()
+    np.testing.assert_allclose(one_fit["log_likelihood"]["y"], told, rtol=1e-9, atol=1e-9)
+
+
+def test_the_names_of_the_data_stand_in_the_result(tmp_path):
+    x, y, error = points()
+    r = xr.DataArray(x, name="distances", attrs={"units": "nm"})
+    u = xr.DataArray(y, name="energies", attrs={"units": "eV"})
+    fit = gp.fit(r, u, error, noise=0.1, settings=SHORT)
+    assert set(fit["observed_data"].data_vars) == {"energies"}
+    assert set(fit["constant_data"].data_vars) == {"distances", "error", "noise"}
+    assert set(fit["log_likelihood"].data_vars) == {"energies", "energies_marginal"}
+    for group in ("posterior_predictive", "prior_predictive", "log_likelihood"):
+        assert fit[group]["energies"].dims == ("chain", "draw", "point")
+    assert fit["posterior_predictive"]["energies"].units == "eV"
+    assert json.loads(fit.attrs["priors"])["noise"] == "0.1 (fixed)"
+    assert fit.attrs["method"] == "mcmc" and fit.attrs["system"] == "gp"
+    back = load(save(fit, tmp_path / "fit.nc"))
+    for one in (fit, back):
+        found = gp.predict(one, [1.0, 2.0])
+        assert found["distances"].dims == ("new",) and found["distances"].units == "nm"
+        assert set(found.data_vars) == {"mean", "sd", "curve", "energies"}
+    with pytest.raises(FitError, match="noise: rename") as caught:
+        gp.fit(r.rename("noise"), u, settings=SHORT)
+    assert "\n" not in str(caught.value)
 
 
 def small():

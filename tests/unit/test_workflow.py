@@ -254,7 +254,7 @@ def test_what_has_no_story_is_told_plainly(wire):
     wire("--output", "here")
     assert "straight_line" not in systems.names()
     text = bayesinf.retell("here").read_text()
-    assert "Replicas of the data" in text and "What is its resistance?" in text
+    assert "The data, and replicas of them" in text and "What is its resistance?" in text
 
 
 def test_only_what_a_run_wrote_can_be_told_again(tmp_path):

@@ -18,8 +18,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bayesinf.models import pairwise
-from bayesinf.models.couplings import named
-from bayesinf.settings import Settings
+from bayesinf.models.pairwise.definition import stated
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -40,9 +39,8 @@ def conditional(data: xr.Dataset, prior: str | Prior) -> Logistic:
     from bayesinf.models.logistic.likelihood import Logistic
 
     encoding = data["states"].attrs["encoding"]
-    prior = named(prior, encoding) if isinstance(prior, str) else prior
-    return Logistic(logistic.same_time(data["states"], encoding), prior, symmetric=True,
-                    self_coupling=False)  # fmt: skip
+    steps = logistic.same_time(data["states"], encoding)
+    return Logistic(steps, stated(prior, encoding), symmetric=True, self_coupling=False)
 
 
 def optimum(data: xr.Dataset, prior: str | Prior = "normal") -> tuple[np.ndarray, np.ndarray]:
@@ -62,14 +60,6 @@ def optimum(data: xr.Dataset, prior: str | Prior = "normal") -> tuple[np.ndarray
     return found.theta[0], np.sqrt(np.sum(inverse**2, axis=0))
 
 
-def draw(data: xr.Dataset, prior: str | Prior, settings: Settings):
-    """Draw θ (chain, draw, parameter) and widths (chain, draw) by Laplace, with their evidence."""
-    from bayesinf.models.logistic import routes
-
-    theta, scale, evidence = routes.laplace(conditional(data, prior), settings)
-    return theta[..., 0, :], scale, evidence
-
-
 def route(data: xr.Dataset, prior: str | Prior) -> Route:
     """Return a route of the pairwise family whose draws are those of the pseudo-likelihood.
 
@@ -78,6 +68,9 @@ def route(data: xr.Dataset, prior: str | Prior) -> Route:
     """
 
     def of_conditionals(_, settings):
-        return draw(data, prior, settings)
+        from bayesinf.models.logistic import routes
+
+        theta, scale, evidence = routes.laplace(conditional(data, prior), settings)
+        return theta[..., 0, :], scale, evidence
 
     return pairwise.route(of_conditionals, "laplace")

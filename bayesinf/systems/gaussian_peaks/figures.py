@@ -84,9 +84,9 @@ def marginals(fit: xr.DataTree) -> Figure:
         if label in truth:
             axis.axvline(truth[label], color=COLORS["truth"], lw=1, ls=(0, (4, 2)))
         axis.set_ylim(0, 1.12 * max(sampled.max(), normal.max()))
+        few_ticks(axis)
         axis.set_yticks([])
         axis.spines["left"].set_visible(False)
-        few_ticks(axis)
         axis.set_xlabel(with_units(label.replace("background_", "background "), unit))
     words = [("emcee", "posterior"), ("Laplace", "second")]
     key(axes[0, 0], words + [("certified" if certified else "truth", "truth")] * bool(truth),

@@ -317,7 +317,7 @@ def units_of(of_x: str, of_y: str) -> dict[str, str]:
     ratio = f"{of_y or 1}/{of_x}" if of_x else of_y
     along_x = ("center", "sigma", "fwhm", "gamma", "background_decay", "background_origin")
     units = dict.fromkeys(along_x, of_x)
-    units |= {"height": of_y, "background_level": of_y, "background_slope": ratio, "noise": of_y}
+    units |= {"height": of_y, "background_level": of_y, "background_slope": ratio}
     units["amplitude"] = " ".join(unit for unit in (of_y, of_x) if unit)
     return {name: unit or "1" for name, unit in units.items()}
 

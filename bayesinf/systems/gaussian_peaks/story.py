@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bayesinf.figures import elements, pair, prior_predictive
-from bayesinf.posterior import noted
+from bayesinf.figures import elements, pair, prior_posterior, prior_predictive
+from bayesinf.posterior import noted, prior_words
 from bayesinf.report import (
     Picture,
     Section,
@@ -16,7 +16,6 @@ from bayesinf.report import (
     Table,
     estimates,
     number,
-    sections,
 )
 from bayesinf.systems.gaussian_peaks.classical import (
     certified_table,
@@ -154,19 +153,15 @@ def _estimates(fit):
 
 
 def _side_by_side(of):
-    import pandas as pd
-
     if "emcee" not in of:
         return
-    table, pairs = comparison(of["emcee"]), correlations(of["emcee"])
-    printed = {
-        method: [number(*row) for row in table[[f"{method} mean", f"{method} sd"]].to_numpy()]
-        for method in ("Laplace", "emcee")
-    }
-    printed["shift"] = table["shift"].map("{:+.2f}".format)
-    printed["ratio"] = table["ratio"].map("{:.3f}".format)
-    yield Table(
-        pd.DataFrame(printed, table.index),
+    pairs, rows = correlations(of["emcee"]), {}
+    for label, row in comparison(of["emcee"]).iterrows():
+        means = {m: number(row[f"{m} mean"], row[f"{m} sd"]) for m in ("Laplace", "emcee")}
+        rows[label] = means | {"shift": f"{row['shift']:+.2f}", "ratio": f"{row['ratio']:.3f}"}
+    yield Table.of(
+        rows,
+        "parameter",
         "Laplace (optimum and curvature) and emcee side by side, mean ± sd; shift of the mean in "
         "posterior sd, and ratio of the sds.",
     )
@@ -186,8 +181,6 @@ def _certified(fit):
 
 
 def _classical(fit):
-    import pandas as pd
-
     noisy = "noise" in fit["posterior"]
     scale = "s² = RSS/ν." if noisy else "residuals in units of the error bars and s = 1."
     rows = {
@@ -198,8 +191,7 @@ def _classical(fit):
         }
         for label, draws, best, error, unit in scalars(fit, _ordered(fit))
     }
-    frame = pd.DataFrame.from_dict(rows, orient="index").rename_axis("parameter")
-    table = Table(frame, f"Least squares and posterior: {_called(fit)}.")
+    table = Table.of(rows, "parameter", f"Least squares and posterior: {_called(fit)}.")
     words = (
         f"The classical answer: lmfit's optimum and its standard errors, √diag(s²(JᵀJ)⁻¹), {scale}"
     )
@@ -207,16 +199,26 @@ def _classical(fit):
 
 
 def _priors(fit):
-    shared = sections.priors({"": fit})
-    expected = Picture(
-        "prior_predictive",
-        prior_predictive(fit),
-        "What the priors expect before any data: median and regions of 50 and 90 % at each x. The "
-        "data should lie well inside.",
-        "Prior predictive bands, with the data inside them.",
+    noise = [name for name in ("noise",) if name in fit["posterior"]]
+    pictures = (
+        Picture(
+            "prior_predictive",
+            prior_predictive(fit),
+            "What the priors expect before any data: median and regions of 50 and 90 % at each x. "
+            "The data should lie well inside.",
+            "Prior predictive bands, with the data inside them.",
+        ),
+        Picture(
+            "prior_posterior",
+            prior_posterior(fit, Lines.of(fit).fitted + noise, known(fit, "truth") or None),
+            "What the data add: prior and posterior of each parameter.",
+            "Densities of prior and posterior of each fitted parameter.",
+        ),
     )
     words = (
         "All priors are proper. By default they are flat over far more than the data leave open, "
         "the noise's is flat in its logarithm. Peaks are ordered by their centres.",
     )
-    return Section("Priors", words + shared.paragraphs, (expected, *shared.pictures), shared.tables)
+    rows = {name: {"prior": said} for name, said in prior_words(fit).items()}
+    table = Table.of(rows, "parameter", "Prior of each free parameter.")
+    return Section("Priors", words, pictures, (table,))

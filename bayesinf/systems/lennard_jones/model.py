@@ -314,7 +314,8 @@ def _true_well(potential, grid):
     from scipy.optimize import brentq, minimize_scalar
 
     first, last = grid[0], grid[-1]
-    bottom = minimize_scalar(potential, bounds=(first, last), method="bounded")
+    finest = {"xatol": 1e-8 * last}
+    bottom = minimize_scalar(potential, bounds=(first, last), method="bounded", options=finest)
     found = {"depth": -bottom.fun, "minimum": bottom.x, "crossing": np.nan}
     if bottom.fun > 0 or bottom.fun >= min(potential(first), potential(last)):
         found = dict.fromkeys(found, np.nan)
