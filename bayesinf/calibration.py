@@ -17,7 +17,7 @@ from __future__ import annotations
 import functools
 import json
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -97,6 +97,19 @@ def of(
         settings,
         functools.partial(_log_likelihood, problem),
     )
+
+
+def variant_of(variant: str | None, variants: Iterable[str]) -> str:
+    """Return the variant of a system that is asked for, the first where none is.
+
+    Raises
+    ------
+    DataError : it is none of those that the system has.
+    """
+    known = list(variants)
+    if variant is not None and variant not in known:
+        raise DataError("unknown variant", expected=f"one of {', '.join(known)}", found=variant)
+    return known[0] if variant is None else variant
 
 
 def _simulate(problem, rng):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bayesinf.errors import DataError
+from bayesinf.calibration import Machine, variant_of
 from bayesinf.models import binary, pairwise
 from bayesinf.models.couplings import Prior
 from bayesinf.models.pairwise import Pairwise, enumeration
@@ -20,8 +20,6 @@ from bayesinf.systems.boltzmann_equilibrium.data import draw_states
 if TYPE_CHECKING:
     import xarray as xr
 
-    from bayesinf.calibration import Machine
-
 ENCODING, SITES, SAMPLES = "±1", 5, (200, 2000)
 PRIOR = Prior(Normal(0.0, 0.5), LogNormal(0.4, 0.5))
 VARIANTS = {"exact": "mcmc", "laplace": "laplace", "pseudo": "pseudo"}
@@ -33,11 +31,7 @@ def calibration_problem(variant: str | None = None) -> Machine:
     Variants are ``exact`` (MCMC with all states summed over; None too), ``laplace`` and ``pseudo``,
     whose intervals are not those of a posterior, which is to be seen.
     """
-    from bayesinf.calibration import Machine
-
-    variant = variant or next(iter(VARIANTS))
-    if variant not in VARIANTS:
-        raise DataError("unknown variant", expected=f"one of {', '.join(VARIANTS)}", found=variant)
+    variant = variant_of(variant, VARIANTS)
     return Machine(
         name="boltzmann_equilibrium",
         simulate=simulated,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -91,13 +90,6 @@ def _pictures(best, classical):
 
 
 # Words and numbers
-
-
-def _table_of(rows, name, caption):
-    """A table of these rows: name of a row to its cells, by column."""
-    import pandas as pd
-
-    return Table(pd.DataFrame.from_dict(rows, orient="index").rename_axis(name), caption)
 
 
 def _grouped(count):
@@ -249,7 +241,7 @@ def _entropies(classical):
         for label, (name, unit, how) in rows.items()
         if name in found
     }
-    return _table_of(cells, "quantity", "Entropies and log Z.")
+    return Table.of(cells, "quantity", "Entropies and log Z.")
 
 
 def _other(encoding):
@@ -262,17 +254,19 @@ def _parameters(best, classical, name):
     other, what = _other(encoding), "fields" if name == "h" else "couplings"
     h, J = flat(group["h"]), flat(group["J"])
     converted = dict(zip("hJ", binary.convert(h, J, encoding, other), strict=False))[name]
-    own, likely = {"h": h, "J": J}[name], noted(classical, "classical")
-    labels = np.array(list(element_names(group[name])))
-    order, count = np.arange(labels.size), labels.size
+    likely, count = noted(classical, "classical"), group[name].shape[-1]
+    labels = list(element_names(group[name]))
     if name == "J" or count > SHOWN:
-        clear = np.abs(own.mean(axis=0)) / (own.std(axis=0) + 1e-300)
-        order = np.argsort(-clear, kind="stable")[:SHOWN]
-    frame = estimates(best, list(labels[order]), true_values(best) or None)
-    error = likely[f"{name}_error"].values[order]
-    frame["classical"] = list(map(number, likely[name].values[order], error))
-    means, sds = converted.mean(axis=0)[order], converted.std(axis=0)[order]
-    frame[f"in {other}"] = list(map(number, means, sds))
+        found = group[name].std(("chain", "draw")).values + 1e-300
+        found = np.abs(group[name].mean(("chain", "draw")).values) / found
+        order = np.argsort(-found, kind="stable")[:SHOWN]
+    else:
+        order = np.arange(count)
+    frame = estimates(best, [labels[k] for k in order], true_values(best) or None)
+    columns = {"classical": (likely[name].values, likely[f"{name}_error"].values)}
+    columns[f"in {other}"] = converted.mean(axis=0), converted.std(axis=0)
+    for column, (centre, error) in columns.items():
+        frame[column] = list(map(number, centre[order], error[order]))
     shown = f"{SHOWN} {what} of {count} that stand clearest of zero" if count > SHOWN else what
     rule = "J′ = 4 J, h′ = 2 h − 2 Σ J" if encoding == "±1" else "J′ = J / 4, h′ = h / 2 + Σ J / 4"
     return Table(
@@ -351,14 +345,14 @@ def _predictive(fit):
             ),
         ),
         (
-            _table_of(
+            Table.of(
                 rows,
                 "statistic",
                 "Differences, root mean square. One replica: how much a data set that the model "
                 "brings about would differ from the posterior mean. Halves, even / odd: half of "
                 "their difference, which is what sampling makes of all the data.",
             ),
-            _table_of(
+            Table.of(
                 {"P(silence)": silence},
                 "",
                 "Share of the states in which no site is on, ± the sampling error of independent "
@@ -442,7 +436,7 @@ def _quick_told(classical):
         "Scatter of couplings and of their errors.",
     )
     said = "How far the couplings of the quick routes are off."
-    return [words], [picture], [_table_of(rows, "route", said)]
+    return [words], [picture], [Table.of(rows, "route", said)]
 
 
 def _coverage_told(covered):
@@ -464,7 +458,7 @@ def _coverage_told(covered):
         f"Share of true parameters within their intervals, over {replicas} simulated data sets; "
         "it should be what is claimed."
     )
-    return [words], (), [_table_of(rows, "intervals by", said)]
+    return [words], (), [Table.of(rows, "intervals by", said)]
 
 
 def _learning_told(classical):
@@ -489,7 +483,7 @@ def _learning_told(classical):
         for name, found in zip(study["method"].values, slopes, strict=True)
     }
     said = "Exponent of error ∝ M^exponent, ± standard error; 1/√M is −0.5."
-    return [_learning_words(study)], [picture], [_table_of(rows, "method", said)]
+    return [_learning_words(study)], [picture], [Table.of(rows, "method", said)]
 
 
 def _share(covered, route, level):
@@ -528,7 +522,7 @@ def _priors(fit):
         f"{'keep' if bare.sum() > 1 else 'keeps'} a posterior that is hardly narrower than the "
         f"prior (half of its central 68 % at least {HELD} of the prior's)."
     )
-    return replace(sections.priors({"posterior": fit}), paragraphs=(words,))
+    return sections.priors({"posterior": fit}, None, (), words)
 
 
 # Beyond enumeration

@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bayesinf.errors import DataError
+from bayesinf.calibration import Machine, variant_of
 from bayesinf.models import logistic
 from bayesinf.models.couplings import Prior
 from bayesinf.priors import LogNormal, Normal
 from bayesinf.settings import Settings
 from bayesinf.systems.boltzmann_kinetic.data import evolve
 from bayesinf.systems.boltzmann_kinetic.model import fit, transitions
-
-if TYPE_CHECKING:
-    from bayesinf.calibration import Machine
 
 SITES, FEWEST, MOST = 5, 200, 2000
 PRIOR = Prior(h=Normal(0.0, 0.5), J=LogNormal(0.4, 0.5))  # of the couplings: that of their width
@@ -34,11 +30,7 @@ def calibration_problem(variant: str | None = None) -> Machine:
 
     ``symmetric`` has others, ``gibbs`` and ``laplace`` the same by another method.
     """
-    from bayesinf.calibration import Machine
-
-    variant = variant or next(iter(VARIANTS))
-    if variant not in VARIANTS:
-        raise DataError("unknown variant", expected=f"one of {', '.join(VARIANTS)}", found=variant)
+    variant = variant_of(variant, VARIANTS)
     symmetric, method = VARIANTS[variant]
     return Machine(
         name="boltzmann_kinetic",

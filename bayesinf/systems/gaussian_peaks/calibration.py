@@ -6,8 +6,7 @@ from functools import partial
 
 import numpy as np
 
-from bayesinf.calibration import Machine
-from bayesinf.errors import DataError
+from bayesinf.calibration import Machine, variant_of
 from bayesinf.posterior import noted
 from bayesinf.priors import LogUniform, Uniform
 from bayesinf.settings import Settings
@@ -37,9 +36,7 @@ def calibration_problem(variant: str | None = None) -> Machine:
     ------
     DataError : an unknown variant.
     """
-    variant = VARIANTS[0] if variant is None else variant
-    if variant not in VARIANTS:
-        raise DataError("unknown variant", expected=f"one of {', '.join(VARIANTS)}", found=variant)
+    variant = variant_of(variant, VARIANTS)
     known = variant == "known_noise"
     return Machine(
         name="gaussian_peaks",

@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING
 
 import numpy as np
 
+from bayesinf.calibration import Machine, variant_of
 from bayesinf.data import spins_from_arrays
-from bayesinf.errors import DataError
 from bayesinf.models import linear
 from bayesinf.priors import Beta, HalfCauchy, InverseChi
 from bayesinf.settings import Settings
 from bayesinf.systems.ising_couplings.model import features, fit
-
-if TYPE_CHECKING:
-    from bayesinf.calibration import Machine
 
 SITES, SAMPLES, NOISE = 5, 24, InverseChi(4.0, 0.5)
 VARIANTS = {
@@ -28,11 +24,7 @@ VARIANTS = {
 
 def calibration_problem(variant: str | None = None) -> Machine:
     """State the problem for simulation-based calibration; a variant is a prior."""
-    from bayesinf.calibration import Machine
-
-    variant = variant or next(iter(VARIANTS))
-    if variant not in VARIANTS:
-        raise DataError("no such variant", expected=f"one of {', '.join(VARIANTS)}", found=variant)
+    variant = variant_of(variant, VARIANTS)
     prior = VARIANTS[variant]
     return Machine(
         name=f"ising_couplings ({variant.replace('_', ' ')})",

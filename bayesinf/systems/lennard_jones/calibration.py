@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING
 
 import numpy as np
 
+from bayesinf.calibration import Machine, variant_of
 from bayesinf.data import curve_from_arrays
-from bayesinf.errors import DataError
 from bayesinf.models import gp
 from bayesinf.models import problem as driver
 from bayesinf.priors import LogNormal, Uniform
 from bayesinf.settings import Settings
 
-if TYPE_CHECKING:
-    from bayesinf.calibration import Machine
-
 _DISTANCES = np.linspace(0.9, 2.0, 25)
 _HELD_OUT = np.arange(2, 25, 5)  # of those, to be predicted
+VARIANTS = ("repulsive", "zero")  # prior means
 _PRIORS = {
     "length_scale": LogNormal(0.3, 0.4),
     "amplitude": LogNormal(1.5, 0.5),
@@ -30,11 +27,7 @@ _PRIORS = {
 
 def calibration_problem(variant: str | None = None) -> Machine:
     """Twenty energies with a wall or (variant ``zero``) without, and five that are held out."""
-    from bayesinf.calibration import Machine
-
-    mean = "repulsive" if variant is None else variant
-    if mean not in gp.MEANS:
-        raise DataError("unknown variant", expected=f"one of {', '.join(gp.MEANS)}", found=variant)
+    mean = variant_of(variant, VARIANTS)
     return Machine(
         name="lennard_jones",
         simulate=partial(_simulate, mean=mean),
