@@ -67,14 +67,14 @@ def ess(sites=40, samples=800, shorter=1, prior=None):
     return rows
 
 
-def couplings(sites, samples, prior, sampler, length):
+def couplings(sites, samples, prior, method, length):
     """Draws (chain, draw, pair) of the couplings, simulation included."""
     from bayesinf.settings import Settings
     from bayesinf.systems import ising_couplings as ising
 
-    known, _ = ising.split(ising.simulate(sites, samples, 0.1, 1))
+    known, _ = ising.split(ising.simulate(sites, samples))
     settings = Settings(**length)
-    fit = ising.fit(known["states"], known["energies"], prior, sampler=sampler, settings=settings)
+    fit = ising.fit(known, prior, method=method, settings=settings)
     return fit["posterior"]["J"].values
 
 
@@ -95,7 +95,7 @@ def lasso(sites=100, samples=2000, turns=2):
 
     from bayesinf.systems import ising_couplings as ising
 
-    spins = ising.simulate(sites, samples, 0.1, 1)
+    spins = ising.simulate(sites, samples)
     X, y = ising.features(spins["states"]).values, spins["energies"].values
     print(f"L = {sites}, {X.shape[1]} couplings, n = {samples}: seconds")
     columns = {"turn": "5", "ours": "7.1f", "ESS of bonds": "13.0f", "LassoCV": "8.1f"}
@@ -115,9 +115,9 @@ def growth(sizes=(20, 40, 100, 200)):
     print("Spike and slab, n = 20 L: four chains of 400 draws, 8 starts of 50 sweeps")
     columns = {"L": "4", "pairs": "6", "n": "5", "seconds": "8.1f", "ESS of bonds": "13.0f"}
     table, rows = Table(columns | {"GiB so far": "11.2f", "found": "6"}), []
-    posterior_of(ising.simulate(10, 100, 0.1, 1))  # what is only once is paid here
+    posterior_of(ising.simulate(10, 100))  # what is only once is paid here
     for sites in sizes:
-        seconds, least, found = posterior_of(ising.simulate(sites, 20 * sites, 0.1, 1))
+        seconds, least, found = posterior_of(ising.simulate(sites, 20 * sites))
         memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
         row = {"L": sites, "pairs": sites * (sites - 1) // 2, "n": 20 * sites, "seconds": seconds}
         rows.append(row | {"ESS of bonds": least, "GiB so far": memory, "found": found})
@@ -134,10 +134,9 @@ def posterior_of(spins):
     from bayesinf.systems import ising_couplings as ising
 
     settings = Settings(draws=400, tune=50)
-    states, energies = spins["states"], spins["energies"]
-    seconds, fit = timed(lambda: ising.fit(states, energies, "spike_and_slab", settings=settings))
+    seconds, fit = timed(lambda: ising.fit(spins, "spike_and_slab", settings=settings))
     apart = (fit["posterior"]["J"]["j"] - fit["posterior"]["J"]["i"]).values
-    bond = (apart == 1) | (apart == states.sizes["site"] - 1)  # of the ring
+    bond = (apart == 1) | (apart == spins.sizes["site"] - 1)  # of the ring
     J = fit["posterior"]["J"].values[..., bond]
     included = fit["posterior"]["included"].values[..., bond].mean((0, 1))
     least = min(float(az.ess(J[..., k])) for k in range(J.shape[-1]))

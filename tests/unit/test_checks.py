@@ -402,6 +402,9 @@ def test_a_classical_estimate_must_be_an_optimum_and_no_more():
 
 def test_closed_forms():
     assert not failed(check(exact()))
+    # Fifty means and fifty variances have one chance in a thousand together.
+    limit = stats.norm.isf(1e-3 / 100 / 2)
+    assert named(check(exact()))["moments"].threshold == f"|z| ≤ {limit:.1f}"
     assert not failed(check(exact(degrees=8)))
     assert failed(check(exact(condition=1e13))) == {"condition"}
     assert failed(check(exact(condition=np.nan))) == {"condition"}
@@ -515,6 +518,17 @@ def test_leave_one_out_is_the_closed_form():
     np.testing.assert_allclose(result["pareto_k"], usual[1])
     np.testing.assert_allclose(result["pointwise"], usual[0])
     assert result["names"][7] == "y[7]" and result["draws"] == 2000
+
+
+def test_predictive_p_values_are_two_sided_and_ties_count_half():
+    posterior = fit()
+    stored = posterior["sample_stats"].to_dataset()
+    ranks = np.broadcast_to(np.arange(2000.0).reshape(4, 500, 1), stored["discrepancy"].shape)
+    for replicas, observed, p in ((ranks, 199.5, 0.2), (ranks, 1799.5, 0.2), (0 * ranks, 0.0, 1.0)):
+        stored["discrepancy"] = stored["discrepancy"].copy(data=replicas)
+        stored["discrepancy_observed"] = xr.full_like(stored["discrepancy"], observed)
+        posterior["sample_stats"] = xr.DataTree(stored)
+        assert named(check(posterior))["predictive p"].value == pytest.approx(p)
 
 
 def test_an_influential_observation_is_advice_and_the_marginal_is_preferred():
