@@ -141,13 +141,14 @@ def curve_from_arrays(
 
 def axes(dataset: xr.Dataset) -> tuple[xr.DataArray, xr.DataArray, xr.DataArray | None]:
     """Return x, y and the error bars, or None, of a Dataset that ``curve`` made."""
-    names = [dataset.attrs.get(role) for role in ("x", "y", "error")]
-    missing = [name for name in names if name is not None and name not in dataset.variables]
+    variables = getattr(dataset, "variables", {})  # an array has none
+    names = [getattr(dataset, "attrs", {}).get(role) for role in ("x", "y", "error")]
+    missing = [name for name in names if name is not None and name not in variables]
     if missing or None in names[:2]:
         raise DataError(
             "the dataset does not say which variables are x and y",
             expected="attributes x and y with the names of variables, as of bayesinf.data.curve",
-            found=listing(missing or dataset.variables),
+            found=listing(missing or variables) or type(dataset).__name__,
             remedy="make it with bayesinf.data.curve_from_arrays(x, y, error)",
         )
     x, y, error = (None if name is None else dataset[name] for name in names)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bayesinf.errors import DataError
+from bayesinf.models.linear import routes
 from bayesinf.models.linear.priors import PRIORS, CoefficientPrior
 from bayesinf.models.noise import RESIDUALS, Discrepancy, Measured
 from bayesinf.models.problem import Draws, Labels, Route
@@ -165,9 +166,7 @@ class Regression(Measured):
     @property
     def routes(self) -> dict[str, Route]:
         """The prior's own route, and NUTS where the prior is continuous."""
-        from bayesinf.models.linear.routes import of_prior
-
-        return of_prior(self.prior)
+        return routes.of_prior(self.prior)
 
     def inner(self, draws: Draws) -> dict[str, np.ndarray]:
         """Draws with the coefficients called ``beta``, as the modules of this package do."""

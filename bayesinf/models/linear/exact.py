@@ -14,11 +14,14 @@ the draws are held by the check of this kind of inference.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bayesinf.models.linear.definition import Regression
 from bayesinf.models.noise import log_density
+
+if TYPE_CHECKING:
+    from bayesinf.models.linear.definition import Regression
 
 GRID = 256  # cells a side, about 0.05 posterior sd each: a variance comes out 2e-4 too large
 DEPTH = 20.0  # cells whose log density lies this far below the highest are outside the grid

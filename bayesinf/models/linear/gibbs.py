@@ -10,14 +10,18 @@ sweep), so the loop around it is plain Python.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from bayesinf.inference.slice import slice_sample
 from bayesinf.models.linear.conditional import Factors
-from bayesinf.models.linear.definition import Regression
 from bayesinf.models.linear.priors import Horseshoe, Laplace, log_normal
 from bayesinf.models.noise import log_density
 from bayesinf.priors import HalfCauchy
+
+if TYPE_CHECKING:
+    from bayesinf.models.linear.definition import Regression
 
 NOISE_STEPS = 1  # Metropolis steps on σ a sweep; it then mixes about half as fast as the scale
 TARGET_ACCEPTANCE = 0.4  # about the best for a random walk in one dimension

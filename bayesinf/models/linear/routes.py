@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from bayesinf import parallel
 from bayesinf.models import problem as driver
 from bayesinf.models.linear import exact, gibbs, spike
-from bayesinf.models.linear.definition import Regression
 from bayesinf.models.linear.priors import CoefficientPrior, Normal, SpikeAndSlab
 from bayesinf.models.problem import Labels, Route, Sample
 from bayesinf.posterior import dataset
 from bayesinf.settings import Settings
+
+if TYPE_CHECKING:
+    from bayesinf.models.linear.definition import Regression
 
 __all__ = ["of_prior"]
 
@@ -25,9 +28,10 @@ def of_prior(prior: CoefficientPrior) -> dict[str, Route]:
     """Return the routes of a prior by method, its own first."""
     if isinstance(prior, SpikeAndSlab):  # NUTS moves in continuous spaces only
         return {"gibbs": Route(spike_and_slab, "gibbs")}
-    own = {"exact": Route(closed_form, "exact")} if isinstance(prior, Normal) else {
-        "gibbs": Route(shrinking, "gibbs")
-    }  # fmt: skip
+    if isinstance(prior, Normal):
+        own = {"exact": Route(closed_form, "exact")}
+    else:
+        own = {"gibbs": Route(shrinking, "gibbs")}
     return own | {"nuts": Route(driver.nuts, "nuts")}
 
 

@@ -19,12 +19,16 @@ so where starts differ beyond what the choice can mend they disagree, and R-hat 
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from bayesinf.errors import FitError
 from bayesinf.models.linear import conditional
-from bayesinf.models.linear.definition import Regression
 from bayesinf.priors import Beta, HalfCauchy, InverseChi
+
+if TYPE_CHECKING:
+    from bayesinf.models.linear.definition import Regression
 
 ALIKE = 0.7  # columns whose cosine exceeds this are drawn in pairs too
 PARTNERS = 8  # pairs a column at the most

@@ -56,7 +56,8 @@ def fitted(data: xr.Dataset, settings: Settings, method: str) -> xr.DataTree:
     """Fit one of them, without what only a report needs."""
     if method == "pseudo":
         method = pseudo.route(data, PRIOR)
-    return pairwise.fit(data["states"], encoding=ENCODING, prior=PRIOR, method=method, settings=settings)
+    options = {"prior": PRIOR, "method": method, "settings": settings}
+    return pairwise.fit(data["states"], encoding=ENCODING, **options)
 
 
 def log_likelihood(truth: dict[str, np.ndarray], data: xr.Dataset) -> float:

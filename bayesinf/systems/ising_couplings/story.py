@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bayesinf.figures import interval, predictive_statistics, prior_posterior, with_units
-from bayesinf.posterior import noted, prior_words
-from bayesinf.report import Picture, Section, Story, Table, estimates, number
+from bayesinf.figures import interval, prior_posterior, with_units
+from bayesinf.posterior import noted
+from bayesinf.report import Picture, Section, Story, Table, estimates, number, sections
 from bayesinf.systems.ising_couplings import figures
 from bayesinf.systems.ising_couplings.figures import called
 from bayesinf.systems.ising_couplings.model import (
+    best,
     halves,
     mean_score,
     prior_of,
@@ -22,7 +23,6 @@ from bayesinf.systems.ising_couplings.model import (
 )
 
 if TYPE_CHECKING:
-    import pandas as pd
     import xarray as xr
 
 
@@ -34,11 +34,8 @@ def story(fits: Mapping[str, xr.DataTree]) -> Story:
     fits : name to InferenceData, all of the same data and with ``predictions``, as of
         ``with_classical``.
     """
-    best = "spike_and_slab" if "spike_and_slab" in fits else next(iter(fits))
-    main = fits[best]
-    textbook = next(
-        found for fit in fits.values() if (found := noted(fit, "classical")) is not None
-    )
+    main = fits[best(fits)]
+    textbook = noted(main, "classical")
     return Story(
         "Ising couplings from states and energies",
         "Given spin states and their energies alone, which spins are coupled, how strongly, and "
@@ -121,7 +118,7 @@ def _numbers(main, fits):
         "Noise, couplings, and how well held-out energies are predicted",
         ("R² is measured on the test half of the held-out states.",),
         tables=(
-            Table(_summary(fits), "What each prior makes of the same data."),
+            Table.of(_summary(fits), "prior", "What each prior makes of the same data."),
             Table(
                 estimates(main, shown),
                 f"The twelve strongest couplings under the {called(main)} prior.",
@@ -131,8 +128,6 @@ def _numbers(main, fits):
 
 
 def _summary(fits):
-    import pandas as pd
-
     rows = {}
     for fit in fits.values():
         posterior, truth = fit["posterior"], noted(fit, "truth")
@@ -153,7 +148,7 @@ def _summary(fits):
                 label = with_units(f"rms error of {pairs}", posterior["J"].attrs["units"])
                 row[label] = f"{np.sqrt(np.mean(error[which.values] ** 2)):.4f}"
         rows[called(fit)] = row
-    return pd.DataFrame(rows).fillna("").rename_axis("quantity")
+    return rows
 
 
 def _scalars(fit):
@@ -161,32 +156,19 @@ def _scalars(fit):
 
 
 def _predictive(main, fits):
-    return Section(
-        "Held-out energies, and replicas of the training data",
-        (
-            "The held-out states are predicted by each posterior without having been seen: 95 % of "
-            "them should lie in the 95 % band. Replicas of the training data should look like the "
-            "data in every statistic.",
-        ),
-        (
-            Picture(
-                "held_out",
-                figures.held_out(fits),
-                "Measured energies of held-out states against their prediction, with 95 % "
-                "intervals. Points should straddle the diagonal and most bars touch it; the share "
-                "that does is printed. Long bars are honest where the prior cannot tell couplings "
-                "apart.",
-                "Scatter of measured against predicted energies for each prior.",
-            ),
-            Picture(
-                "statistics",
-                predictive_statistics(main),
-                f"Statistics of the data against replicas, {called(main)} prior. A p-value near 0 "
-                "or 1 would say that the model cannot make such data.",
-                "Posterior predictive distributions of four statistics with the data's values.",
-            ),
-        ),
+    picture = Picture(
+        "held_out",
+        figures.held_out(fits),
+        "Measured energies of held-out states against their prediction, with 95 % intervals. "
+        "Points should straddle the diagonal and most bars touch it; the share that does is "
+        "printed. Long bars are honest where the prior cannot tell couplings apart.",
+        "Scatter of measured against predicted energies for each prior.",
     )
+    words = (
+        "The held-out states are predicted by each posterior without having been seen: 95 % of "
+        "them should lie in the 95 % band."
+    )
+    return sections.predictive(main, (picture,), words)
 
 
 def _classical(fits, textbook):
@@ -212,9 +194,14 @@ def _classical(fits, textbook):
             ),
         ),
         (
-            Table(_modes(textbook), "Mode of the prior against scikit-learn's fit at the same λ."),
-            Table(
+            Table.of(
+                _modes(textbook),
+                "prior",
+                "Mode of the prior against scikit-learn's fit at the same λ.",
+            ),
+            Table.of(
                 _scores(fits, textbook),
+                "method",
                 "R² on the test half of the held-out states. Classical methods chose λ on the "
                 "validation half; the posteriors have not seen it.",
             ),
@@ -223,42 +210,31 @@ def _classical(fits, textbook):
 
 
 def _modes(textbook):
-    import pandas as pd
+    rows = {}
+    for prior, counterpart in (("normal", "ridge"), ("Laplace", "lasso")):
+        one = textbook.sel(mode_prior=prior)
+        rows[prior] = {
+            "scale": float(one["mode_scale"]),
+            "classical fit": counterpart,
+            "λ": float(one["mode_penalty"]),
+            "largest difference in J": float(one["mode_difference"]),
+        }
+    return rows
 
-    columns = {
-        "prior": textbook["mode_prior"].values,
-        "scale": textbook["mode_scale"].values,
-        "classical fit": ["ridge", "lasso"],
-        "λ": textbook["mode_penalty"].values,
-        "largest difference in J": textbook["mode_difference"].values,
-    }
-    return pd.DataFrame(columns)
 
-
-def _scores(fits, textbook) -> pd.DataFrame:
+def _scores(fits, textbook):
     """Test R² of posterior means and of classical fits, the best first."""
-    import pandas as pd
-
-    rows = [(f"posterior mean, {called(fit)} prior", mean_score(fit), "") for fit in fits.values()]
+    rows = {f"posterior mean, {called(fit)} prior": (mean_score(fit), "") for fit in fits.values()}
     for method in textbook["estimator"].values:
         one = textbook.sel(estimator=method)
         penalty = "" if method == "least squares" else f"{float(one['chosen']):.0e}"
-        rows.append((method, float(one["score"]), penalty))
-    table = pd.DataFrame(rows, columns=["method", "R²", "λ"]).sort_values("R²", ascending=False)
-    return table.assign(**{"R²": table["R²"].map("{:.6f}".format)}).reset_index(drop=True)
+        rows[str(method)] = float(one["score"]), penalty
+    order = sorted(rows.items(), key=lambda row: -row[1][0])
+    return {name: {"R²": f"{score:.6f}", "λ": penalty} for name, (score, penalty) in order}
 
 
 def _priors(fits):
-    import pandas as pd
-
-    stated = pd.DataFrame(
-        [
-            {"prior": called(fit), "of": name, "is": words}
-            for fit in fits.values()
-            for name, words in prior_words(fit).items()
-        ]
-    )
-    hyperparameters = tuple(
+    scales = [
         Picture(
             f"prior_{name}",
             prior_posterior(fit, _scalars(fit)),
@@ -268,7 +244,7 @@ def _priors(fits):
         )
         for name, fit in fits.items()
         if _scalars(fit)
-    )
+    ]
     expected = Picture(
         "prior_predictive",
         figures.prior_energies(fits),
@@ -276,17 +252,13 @@ def _priors(fits):
         "measured: the priors allow the data and much else.",
         "Cumulative distributions of prior predictive energies with the measured energies.",
     )
-    return Section(
-        "What was believed beforehand",
-        (
-            "By default widths are half-Cauchy on the scale sd(E)/√p, at which a prior predicts "
-            "energies about as large as those measured, without being sure of it. The noise is "
-            "inverse-χ, worth one observation of a hundredth of sd(E), which keeps σ above zero "
-            "where the data show no noise.",
-        ),
-        (*hyperparameters, expected),
-        (Table(stated, "Every prior, by the fit that has it."),),
+    words = (
+        "By default widths are half-Cauchy on the scale sd(E)/√p, at which a prior predicts "
+        "energies about as large as those measured, without being sure of it. The noise is "
+        "inverse-χ, worth one observation of a hundredth of sd(E), which keeps σ above zero where "
+        "the data show no noise."
     )
+    return sections.priors(fits, best(fits), (*scales, expected), words)
 
 
 def _gauge(fits, textbook):
