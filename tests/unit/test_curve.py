@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 import xarray as xr
 from density import holds
-from scipy import stats
+from scipy import optimize, special, stats
 
 from bayesinf.checks import check, loo
 from bayesinf.data import curve_from_arrays
@@ -257,6 +257,29 @@ def test_the_noise_is_an_argument(noise):
         assert "chi-square" in fit["sample_stats"]["statistic"]
     else:
         assert float(fit["prior"]["noise"].min()) >= 0.1
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_a_worse_start_is_told_by_the_log_density_that_it_misses(known):
+    """Another frequency is an optimum too; noise that is inferred is integrated out of both."""
+    model = lmfit.Model(lambda x, frequency: np.sin(frequency * x))
+    y = np.sin(2.0 * X) + 0.1 * rng(7).normal(size=40)
+    starts = [{"frequency": 2.05}, {"frequency": 2.95}]
+    error = 0.1 if known else None
+    params = model.make_params(frequency=2.0)
+    fit = curve.fit(model, params, X, y, error, starts=starts, settings=SHORT)
+    scale = np.array([[0.1]]) if known else np.geomspace(1e-2, 1e2, 4001)[:, None]
+
+    def best(low, high):
+        rss = lambda frequency: np.sum((y - np.sin(frequency * X)) ** 2)
+        at = optimize.minimize_scalar(rss, bounds=(low, high), method="bounded").x
+        return special.logsumexp(stats.norm.logpdf(y, np.sin(at * X), scale).sum(axis=1))
+
+    expected = best(1.9, 2.1) - best(2.6, 3.0)
+    assert expected > 10
+    excess = fit["sample_stats"]["start_excess"].values
+    assert excess[0] == pytest.approx(0, abs=1e-6)
+    assert excess[1] == pytest.approx(expected, rel=1e-4)
 
 
 def test_an_optimum_beyond_the_prior_is_not_believed():

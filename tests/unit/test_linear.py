@@ -223,16 +223,40 @@ def test_exact_moments_where_features_outnumber_data_against_the_dense_normal(
     np.testing.assert_allclose(sd, np.sqrt(second - first**2), **tolerance)
 
 
-def test_marginal_log_likelihood_is_that_of_the_left_out_point():
-    X, y = toy(8, 3)
-    fit = linear.fit(X, y, linear.Normal(0.6), noise=0.4, settings=SHORT)
-    K = 0.36 * X @ X.T + 0.16 * np.eye(len(y))
+@pytest.mark.parametrize("intercept", [False, True])
+def test_marginal_log_likelihood_is_that_of_the_left_out_point(intercept):
+    X, y = toy(8, 3, intercept=0.5)
+    fit = linear.fit(X, y, linear.Normal(0.6), noise=0.4, intercept=intercept, settings=SHORT)
+    K, centre = 0.36 * X @ X.T + 0.16 * np.eye(len(y)), 0.0
+    if intercept:
+        centre, sd = np.mean(y), 10 * np.std(y)  # of its default prior
+        K = K + sd**2
     for i in range(len(y)):
         rest = np.arange(len(y)) != i
         weights = np.linalg.solve(K[np.ix_(rest, rest)], K[rest, i])
         sd = np.sqrt(K[i, i] - weights @ K[rest, i])
-        expected = stats.norm.logpdf(y[i], weights @ y[rest], sd)
-        np.testing.assert_allclose(fit["log_likelihood"]["y_marginal"][..., i], expected, rtol=1e-8)
+        expected = stats.norm.logpdf(y[i], centre + weights @ (y[rest] - centre), sd)
+        np.testing.assert_allclose(fit["log_likelihood"]["y_marginal"][..., i], expected, rtol=1e-7)
+
+
+@pytest.mark.parametrize("shape", [(8, 3), (4, 9)])
+def test_condition_number_is_that_of_the_covariance_of_the_data(shape):
+    X, y = toy(*shape)
+    fit = linear.fit(X, y, linear.Normal(0.6), noise=0.4, settings=SHORT)
+    expected = np.linalg.cond(0.36 * X @ X.T + 0.16 * np.eye(len(y)))
+    assert float(fit["sample_stats"]["condition_number"]) == pytest.approx(expected, rel=1e-9)
+
+
+@pytest.mark.parametrize("intercept", [False, True])
+def test_default_priors_follow_the_units_of_the_data(intercept):
+    X, y = toy(intercept=0.5)
+
+    def moments(X, y):
+        problem = regression(X, y, "normal", intercept=intercept)
+        spectrum = exact.Spectrum.of(problem)
+        return np.array(exact.moments(problem, spectrum, exact.Scales(problem, spectrum)))
+
+    np.testing.assert_allclose(moments(10 * X, 1000 * y), 100 * moments(X, y), rtol=1e-6)
 
 
 # ── Gibbs ────────────────────────────────────────────────────────────────────────────────────────
