@@ -1,11 +1,13 @@
 """The physics. Each module is one system: how its data come about, which model of which family
 describes them, which priors are fair, and the figures that answer its question.
 
-A system is found by its file name; nothing else lists it.
+A system is found by its file name; nothing else lists it. Systems of the user's own are found the
+same way in the folders that the environment variable ``BAYESINF_SYSTEMS`` names.
 """
 
 from __future__ import annotations
 
+import os
 from importlib import import_module
 from pkgutil import iter_modules
 from types import ModuleType
@@ -13,6 +15,8 @@ from types import ModuleType
 from bayesinf.errors import DataError
 
 __all__ = ["names", "system"]
+
+__path__ += filter(None, os.environ.get("BAYESINF_SYSTEMS", "").split(os.pathsep))
 
 
 def names() -> list[str]:
