@@ -208,8 +208,14 @@ def test_standard_errors_are_lmfits():
     for name in ("amplitude", "center", "sigma", "fwhm", "height"):
         assert float(ours[name]) == pytest.approx(theirs[name].value, rel=1e-5)
         assert float(ours[f"{name}_error"]) == pytest.approx(theirs[name].stderr, rel=2e-3)
-    noise, error = float(ours["noise_optimum"]), float(ours["noise_standard_error"])
+    noise, error = float(ours["noise"]), float(ours["noise_error"])
     assert error == pytest.approx(noise / np.sqrt(2 * (40 - 3)), rel=1e-9)
+
+
+def test_a_side_that_is_open_ends_a_hundred_standard_errors_away():
+    fit = curve.fit(*line()[:2], X, line()[2], settings=SHORT)
+    error = float(noted(fit, "classical")["slope_error"])
+    np.testing.assert_allclose(fit["log_prior"]["slope"], -np.log(200 * error), rtol=1e-9)
 
 
 def test_every_group_and_unit_survives_the_file(tmp_path):

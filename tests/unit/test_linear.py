@@ -296,6 +296,22 @@ def test_gibbs_finds_the_posterior_of_one_coefficient_and_not_another(name):
     assert not agrees(*posterior_of_one(X, y, lambda beta: 2 * log_prior(beta), sigma))
 
 
+def test_gibbs_finds_the_noise_whatever_its_unit():
+    X, y = toy(3, 1, noise=1.0)
+    y, noise = 0.01 * y, InverseChi(3.0, 0.005)
+    beta, log_sigma = np.linspace(-0.2, 0.2, 801)[:, None, None], np.linspace(-8, -1, 401)
+    value = -np.abs(beta[..., 0]) / 0.005 + noise.log_density(np.exp(log_sigma)) + log_sigma
+    value = value + stats.norm.logpdf(y[:, None], X * beta, np.exp(log_sigma)).sum(axis=1)
+    weight = np.exp(value - value.max()).sum(axis=0)
+    mean = np.average(log_sigma, weights=weight)
+    sd = np.sqrt(np.average((log_sigma - mean) ** 2, weights=weight))
+    settings = Settings(draws=2500, tune=100, chains=4, prior_draws=4, workers=1)
+    found = linear.fit(X, y, linear.Laplace(0.005), noise=noise, settings=settings)["posterior"]
+    draws = np.log(found["sigma"].values)
+    assert draws.mean() == pytest.approx(mean, abs=0.06 * sd)
+    assert draws.std() == pytest.approx(sd, rel=0.06)
+
+
 def enumerate_models(X, y, rate, width, sigma):
     """Inclusion probabilities and means by the sum over all models, and the evidence."""
     p = X.shape[1]
