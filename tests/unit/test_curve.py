@@ -187,6 +187,17 @@ def test_a_straight_line_has_its_closed_form(known, method):
     assert check(fit).believed
 
 
+def test_walkers_find_the_noise_of_few_points():
+    """Six points leave it four degrees of freedom: one more or less would move it by a tenth."""
+    model, params, y = line()
+    x, y = X[::7], y[::7]
+    rss = np.polyfit(x, y, 1, full=True)[1].item()
+    settings = Settings(draws=1500, chains=4, prior_draws=20)
+    noise = curve.fit(model, params, x, y, method="emcee", settings=settings)["posterior"]["noise"]
+    exact = np.sqrt(rss / stats.chi2(4).isf([0.25, 0.5, 0.75]))
+    np.testing.assert_allclose(np.quantile(noise, [0.25, 0.5, 0.75]), exact, rtol=0.06)
+
+
 def test_standard_errors_are_lmfits():
     model = lmfit.models.GaussianModel()
     params = model.make_params(amplitude=5, center=4, sigma=0.7)
@@ -197,6 +208,14 @@ def test_standard_errors_are_lmfits():
     for name in ("amplitude", "center", "sigma", "fwhm", "height"):
         assert float(ours[name]) == pytest.approx(theirs[name].value, rel=1e-5)
         assert float(ours[f"{name}_error"]) == pytest.approx(theirs[name].stderr, rel=2e-3)
+    noise, error = float(ours["noise"]), float(ours["noise_error"])
+    assert error == pytest.approx(noise / np.sqrt(2 * (40 - 3)), rel=1e-9)
+
+
+def test_a_side_that_is_open_ends_a_hundred_standard_errors_away():
+    fit = curve.fit(*line()[:2], X, line()[2], settings=SHORT)
+    error = float(noted(fit, "classical")["slope_error"])
+    np.testing.assert_allclose(fit["log_prior"]["slope"], -np.log(200 * error), rtol=1e-9)
 
 
 def test_every_group_and_unit_survives_the_file(tmp_path):

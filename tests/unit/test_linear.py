@@ -296,6 +296,22 @@ def test_gibbs_finds_the_posterior_of_one_coefficient_and_not_another(name):
     assert not agrees(*posterior_of_one(X, y, lambda beta: 2 * log_prior(beta), sigma))
 
 
+def test_gibbs_finds_the_noise_whatever_its_unit():
+    X, y = toy(3, 1, noise=1.0)
+    y, noise = 0.01 * y, InverseChi(3.0, 0.005)
+    beta, log_sigma = np.linspace(-0.2, 0.2, 801)[:, None, None], np.linspace(-8, -1, 401)
+    value = -np.abs(beta[..., 0]) / 0.005 + noise.log_density(np.exp(log_sigma)) + log_sigma
+    value = value + stats.norm.logpdf(y[:, None], X * beta, np.exp(log_sigma)).sum(axis=1)
+    weight = np.exp(value - value.max()).sum(axis=0)
+    mean = np.average(log_sigma, weights=weight)
+    sd = np.sqrt(np.average((log_sigma - mean) ** 2, weights=weight))
+    settings = Settings(draws=2500, tune=100, chains=4, prior_draws=4, workers=1)
+    found = linear.fit(X, y, linear.Laplace(0.005), noise=noise, settings=settings)["posterior"]
+    draws = np.log(found["sigma"].values)
+    assert draws.mean() == pytest.approx(mean, abs=0.06 * sd)
+    assert draws.std() == pytest.approx(sd, rel=0.06)
+
+
 def enumerate_models(X, y, rate, width, sigma):
     """Inclusion probabilities and means by the sum over all models, and the evidence."""
     p = X.shape[1]
@@ -383,6 +399,18 @@ def test_spike_and_slab_scales_against_quadrature():
     assert np.all(np.abs(np.array(found) - expected) < [0.05, 0.01, 0.015])
 
 
+@pytest.mark.parametrize("intercept", [False, True])
+def test_inclusion_rate_where_every_feature_is_in(intercept):
+    """Beta(1, 1) and three of three: Beta(4, 1). The intercept is none of them."""
+    X, _ = toy(40, 3)
+    y = X @ [5.0, 5.0, -5.0] + 0.1 * np.random.default_rng(1).normal(size=40)
+    prior = linear.SpikeAndSlab(Beta(1.0, 1.0), 5.0)
+    settings = Settings(draws=1000, tune=50, chains=2, prior_draws=4)
+    fit = linear.fit(X, y, prior, noise=0.1, intercept=intercept, settings=settings)
+    assert flat(fit, "included").all()
+    assert stats.kstest(flat(fit, "inclusion_rate"), stats.beta(4, 1).cdf).pvalue > 1e-3
+
+
 @pytest.mark.parametrize("name", ["normal", "laplace", "relative laplace", "horseshoe"])
 def test_fast_route_and_nuts_draw_from_the_same_posterior(name):
     X, y = toy(12, 3)
@@ -449,6 +477,13 @@ def test_noise_free_data_neither_crash_nor_stick(name, shape):
     if shape[0] > shape[1]:
         truth = np.linalg.lstsq(X, y, rcond=None)[0]
         np.testing.assert_allclose(beta.mean(0), truth, atol=0.02)
+
+
+@pytest.mark.parametrize("name", PRIORS)
+def test_every_route_finds_the_intercept(name):
+    X, y = toy(30, 2, intercept=100.0)
+    fit = linear.fit(X, y, PRIORS[name], intercept=True, settings=SHORT)
+    assert float(fit["posterior"]["intercept"].mean()) == pytest.approx(100.0, abs=0.5)
 
 
 def test_intercept_and_fixed_scales_are_told_apart():
