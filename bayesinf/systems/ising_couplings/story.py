@@ -118,7 +118,7 @@ def _numbers(main, fits):
         "Noise, couplings, and how well held-out energies are predicted",
         ("R² is measured on the test half of the held-out states.",),
         tables=(
-            Table.of(_summary(fits), "prior", "What each prior makes of the same data."),
+            Table.of(_summary(fits), "quantity", "What each prior makes of the same data."),
             Table(
                 estimates(main, shown),
                 f"The twelve strongest couplings under the {called(main)} prior.",
@@ -128,7 +128,7 @@ def _numbers(main, fits):
 
 
 def _summary(fits):
-    rows = {}
+    columns = {}
     for fit in fits.values():
         posterior, truth = fit["posterior"], noted(fit, "truth")
         observed, draws = test_half(fit)
@@ -147,8 +147,9 @@ def _summary(fits):
             for pairs, which in (("bonds", truth["J"] != 0), ("other pairs", truth["J"] == 0)):
                 label = with_units(f"rms error of {pairs}", posterior["J"].attrs["units"])
                 row[label] = f"{np.sqrt(np.mean(error[which.values] ** 2)):.4f}"
-        rows[called(fit)] = row
-    return rows
+        columns[called(fit)] = row
+    quantities = dict.fromkeys(quantity for column in columns.values() for quantity in column)
+    return {q: {prior: column.get(q, "") for prior, column in columns.items()} for q in quantities}
 
 
 def _scalars(fit):
@@ -243,7 +244,7 @@ def _priors(fits):
             f"Prior and posterior densities of the hyperparameters of {name}.",
         )
         for name, fit in fits.items()
-        if _scalars(fit)
+        if _scalars(fit) and name != best(fits)
     ]
     expected = Picture(
         "prior_predictive",
