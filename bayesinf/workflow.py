@@ -212,9 +212,7 @@ class Run:
         if untold is None:
             self.say(words, believed)
             return
-        frames = extract_tb(untold.__traceback__)
-        ours = [frame for frame in frames if "bayesinf" in Path(frame.filename).parts]
-        place = (ours or frames)[-1]
+        place = extract_tb(untold.__traceback__)[-1]
         said = f"{type(untold).__name__}: {untold} ({Path(place.filename).name}:{place.lineno})"
         print(
             f"error: the report could not be told, {' '.join(said.split())}; the fits are in "

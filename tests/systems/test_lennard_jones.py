@@ -913,5 +913,5 @@ def test_no_variant_is_the_wall():
 
 
 def test_an_unknown_variant_is_refused():
-    with pytest.raises(DataError, match="zero, repulsive"):
+    with pytest.raises(DataError, match="repulsive, zero"):
         lj.calibration_problem("attractive")
