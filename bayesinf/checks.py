@@ -445,7 +445,7 @@ def loo(posterior: xr.DataTree) -> dict:
 
     group = posterior["log_likelihood"].data_vars
     chosen = [group[name] for name in group if f"{name}_marginal" not in group]
-    names = [name for variable in chosen for name in element_names(variable)]
+    names = [n.replace("_marginal[", "[") for one in chosen for n in element_names(one)]
     values = np.concatenate([elements(variable) for variable in chosen])
     values = values.reshape(len(values), -1)
     weights, shape = diagnostics.smoothed_weights(-values)

@@ -55,14 +55,11 @@ def derived(
     -------
     a row a quantity.
     """
-    import pandas as pd
-
     rows = {
         name: estimate(values, (units or {}).get(name, "1"), name, truth)
         for name, values in draws.items()
     }
-    frame = pd.DataFrame.from_dict(rows, orient="index").rename_axis("quantity")
-    return Table(frame if any(frame["unit"]) else frame.drop(columns="unit"), caption)
+    return Table.of(rows, "quantity", caption)
 
 
 def predictive(fit: xr.DataTree, pictures: Sequence[Picture] = (), *words: str) -> Section:

@@ -46,7 +46,9 @@ class Table:
 
     @classmethod
     def of(cls, rows: Mapping[str, Mapping[str, object]], index: str, caption: str) -> Table:
-        """Tabulate rows by name, each from column to cell; a cell that a row lacks is a dash.
+        """Tabulate rows by name, each from column to cell.
+
+        A cell that a row lacks is a dash, and a column that is empty throughout is left out.
 
         Parameters
         ----------
@@ -57,6 +59,7 @@ class Table:
         import pandas as pd
 
         frame = pd.DataFrame.from_dict(rows, orient="index").rename_axis(index)
+        frame = frame.loc[:, (frame != "").any()]
         return cls(frame.astype(object).where(frame.notna(), "–"), caption)
 
 

@@ -227,7 +227,7 @@ def rebuild(posterior: xr.DataTree, mean: Callable | Mean | None = None) -> Proc
         )
     data = posterior["constant_data"].to_dataset()
     return process(
-        data.assign(posterior["observed_data"].dataset.data_vars),
+        data.assign(posterior["observed_data"].to_dataset().reset_coords(drop=True).data_vars),
         kernels.from_dict(json.loads(posterior.attrs["kernel"])),
         named if mean is None else mean,
     )

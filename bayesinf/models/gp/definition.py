@@ -103,13 +103,16 @@ class Process(Problem):
 
     @property
     def data(self) -> Labels:
-        """Labels of y."""
-        return Labels({self.y_name: ("point",)}, units={self.y_name: self.unit(self.y_name)})
+        """Labels of y, with x as a coordinate."""
+        (x,) = self._variables({self.x_name: self.x}).data_vars.values()
+        units = {self.y_name: self.unit(self.y_name)}
+        return Labels({self.y_name: ("point",)}, {self.x_name: x.variable}, units)
 
     @property
     def observed(self) -> xr.Dataset:
-        """y."""
-        return self._variables({self.y_name: self.y})
+        """y, with x as a coordinate."""
+        found = self._variables({self.x_name: self.x, self.y_name: self.y})
+        return found.set_coords(self.x_name)
 
     @property
     def constants(self) -> xr.Dataset:
