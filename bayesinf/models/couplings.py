@@ -279,6 +279,11 @@ class Prior:
         return not isinstance(self.kind.scale, int | float)
 
     @property
+    def hyperparameters(self) -> list[str]:
+        """Factors whose power prior sensitivity scales: the width's where it is inferred."""
+        return ["h", "scale"] if self.inferred else ["h", "J"]
+
+    @property
     def local(self) -> bool:
         """Whether couplings have variances of their own, given which they are normal."""
         return self.kind.local

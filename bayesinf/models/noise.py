@@ -9,6 +9,7 @@ from its file alone.
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
@@ -74,13 +75,13 @@ class Measured(Problem):
 
     y: np.ndarray
 
+    @abstractmethod
     def mean(self, draws: Draws) -> np.ndarray:
         """Mean of the data, (..., observation)."""
-        raise NotImplementedError
 
+    @abstractmethod
     def noise_sd(self, draws: Draws) -> np.ndarray:
         """Standard deviation of the noise, in a shape that broadcasts against the mean."""
-        raise NotImplementedError
 
     @property
     def measured(self) -> str:

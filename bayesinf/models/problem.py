@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import json
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -112,7 +113,7 @@ class Outlook:
     kept: np.ndarray | None = None
 
 
-class Problem:
+class Problem(ABC):
     """One model of one data set: all that a route, a check or a figure may ask of it.
 
     A family sets the attributes and writes the methods; those with a body here serve most of them.
@@ -156,27 +157,31 @@ class Problem:
         """Define the model: in PyMC, with the names of the posterior."""
         raise FitError(f"the model {self.model} has no form in PyMC")
 
+    @abstractmethod
     def sample_prior(self, rng: np.random.Generator, size: int) -> Draws:
         """Draw the parameters from their prior, (size, ...)."""
-        raise NotImplementedError
 
+    @abstractmethod
     def log_factors(self, draws: Draws) -> Draws:
         """Log density of each factor of the prior, normalised: (...) each."""
-        raise NotImplementedError
 
+    @abstractmethod
     def log_likelihood(self, draws: Draws) -> Draws:
         """Pointwise log likelihood, normalised: variable to (..., observation)."""
-        raise NotImplementedError
 
+    @abstractmethod
     def replicate(self, draws: Draws, rng: np.random.Generator) -> Draws:
         """Draw data like those observed: variable to (..., observation)."""
-        raise NotImplementedError
 
     def observing(self, data: Draws) -> Problem:
         """Return the same model of other data, such as ``replicate`` draws (without the axes of
         draws): what calibration fits.
+
+        Raises
+        ------
+        FitError : the family has no such thing.
         """
-        raise NotImplementedError
+        raise FitError(f"the model {self.model} cannot be stated of other data")
 
     def notes(self) -> Mapping[str, xr.Dataset]:
         """Results that travel beside every fit of this problem, as of ``posterior.annotated``."""

@@ -15,6 +15,7 @@ fills the defaults in, so that what a fit reports is a stated prior.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 
@@ -31,7 +32,7 @@ def log_normal(beta, sd):
 
 
 @dataclass(frozen=True)
-class CoefficientPrior:
+class CoefficientPrior(ABC):
     """What the priors of coefficients share: their hyperparameters are their fields."""
 
     @property
@@ -93,9 +94,9 @@ class CoefficientPrior:
         """Add the hyperparameters that are inferred to the open PyMC model; return all of them."""
         return self.fixed | {k: v.pymc(k) for k, v in self.inferred.items()}
 
+    @abstractmethod
     def words(self) -> str:
         """Say the prior of a coefficient, given its hyperparameters."""
-        raise NotImplementedError
 
 
 @dataclass(frozen=True)

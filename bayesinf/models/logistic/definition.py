@@ -125,7 +125,7 @@ class KineticIsing(Problem):
     @property
     def hyperparameters(self) -> list[str]:
         """What prior sensitivity scales: fields, and the width of the couplings if inferred."""
-        return ["h", "scale"] if self.prior.inferred else ["h", "J"]
+        return self.prior.hyperparameters
 
     @property
     def attrs(self) -> dict[str, object]:

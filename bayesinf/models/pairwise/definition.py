@@ -122,7 +122,7 @@ class BoltzmannMachine(Problem):
     @property
     def hyperparameters(self) -> list[str]:
         """Factors of the prior: not that of the couplings where their width is inferred."""
-        return ["h", "scale"] if self.prior.inferred else ["h", "J"]
+        return self.prior.hyperparameters
 
     @property
     def discrepancies(self) -> dict[str, predictive.Discrepancy]:
