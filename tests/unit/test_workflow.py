@@ -259,9 +259,10 @@ def test_what_has_no_story_is_told_plainly(wire):
 
 def test_only_what_a_run_wrote_can_be_told_again(tmp_path):
     def refused():
-        with pytest.raises(DataError, match=r"no report to tell again.*verdict\.json of a run") as it:
+        words = r"no report to tell again.*verdict\.json of a run"
+        with pytest.raises(DataError, match=words) as caught:
             bayesinf.retell(tmp_path / "here")
-        return str(it.value).split(", found ")[-1]
+        return str(caught.value).split(", found ")[-1]
 
     assert refused() == "no such folder"
     (tmp_path / "here").mkdir()
