@@ -683,9 +683,9 @@ def test_it_is_said_where_the_nearer_of_two_models_is_far_off_too(judged):
 
 
 def test_a_site_alone_is_drawn_without_couplings_between_sites():
-    fits, _ = glauber.fit_both(glauber.simulate(1, 60, 1, rng=rng()), method="laplace",
-                               settings=SHORT)  # fmt: skip
-    left, right = glauber.figures.couplings(fits).axes
+    data = glauber.simulate(1, 60, 1, rng=rng())
+    fits, _ = glauber.fit_both(data, method="laplace", settings=SHORT)
+    _, right = glauber.figures.couplings(fits).axes
     assert not right.patches and [line.get_xdata().size for line in right.lines] == [1, 1]
 
 
