@@ -160,6 +160,11 @@ def _progress(label, total) -> Iterator[Callable[[], None]]:
     timer.start()
     try:
         yield lambda: progress.advance(task)
+    except BaseException:
+        # What failed is said in one line, not below a bar that stands still.
+        progress.live.transient = True
+        progress.console.quiet = not progress.console.is_terminal
+        raise
     finally:
         timer.cancel()
         timer.join()

@@ -360,11 +360,16 @@ def retell(folder: str | os.PathLike) -> Path:
         told = json.loads((folder / "verdict.json").read_text(encoding="utf-8"))
         stems, command = list(told["fits"]), told["command"]
     except (OSError, ValueError, LookupError, TypeError) as error:
+        found = "a verdict.json without fits, as a calibration has it"
+        if isinstance(error, OSError):
+            found = "no verdict.json" if folder.is_dir() else "no such folder"
+        elif isinstance(error, ValueError):
+            found = "a verdict.json that is no JSON"
         raise DataError(
             "no report to tell again",
             source=folder,
             expected="a folder with the fits and the verdict.json of a run",
-            found=type(error).__name__,
+            found=found,
         ) from error
     fits = {name: load(folder / f"{name}.nc") for name in stems}
     asked = str(next(iter(fits.values())).attrs["system"])

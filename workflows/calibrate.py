@@ -19,7 +19,7 @@ def main(
     name: Annotated[str | None, typer.Argument(help="A system; default: all, in turn.")] = None,
     replications: Annotated[int | None, typer.Option(min=10, help="Simulated data sets.")] = None,
     variant: Annotated[
-        str | None, typer.Option(help="Where NAME has several: for ising a prior.")
+        str | None, typer.Option(help="Where NAME has several: as ising_couplings has priors.")
     ] = None,
 ):
     """Does a system's whole machine give honest intervals?

@@ -20,6 +20,12 @@ def _doubles(*numbers):
     return [np.float64(number) for number in numbers]
 
 
+def _positive(x):
+    """Return where x is positive, and x with one in place of what is not: it has a logarithm."""
+    x = np.asarray(x, dtype=float)
+    return x > 0, np.where(x > 0, x, 1.0)
+
+
 @dataclass(frozen=True)
 class Normal:
     """N(mean, sd²)."""
@@ -61,9 +67,11 @@ class LogNormal:
         return self.median * np.exp(self.spread * rng.standard_normal(size))
 
     def log_density(self, x):
-        """Normalised log density at x."""
-        z = np.log(np.asarray(x) / self.median) / self.spread
-        return -0.5 * z**2 - np.log(x) - np.log(self.spread) - 0.5 * np.log(2 * np.pi)
+        """Normalised log density at x; -inf where x is not positive."""
+        inside, x = _positive(x)
+        z = np.log(x / self.median) / self.spread
+        found = -0.5 * z**2 - np.log(x) - np.log(self.spread) - 0.5 * np.log(2 * np.pi)
+        return np.where(inside, found, -np.inf)
 
     def from_normal(self, u):
         """Return the value that stands in this prior where u stands in N(0, 1)."""
@@ -159,12 +167,14 @@ class Beta:
         return rng.beta(self.a, self.b, size)
 
     def log_density(self, x):
-        """Normalised log density at x."""
-        return (
+        """Normalised log density at x; -inf outside [0, 1]."""
+        x = np.asarray(x, dtype=float)
+        found = (
             special.xlogy(self.a - 1, x)
             + special.xlog1py(self.b - 1, -x)
             - special.betaln(self.a, self.b)
         )
+        return np.where((x >= 0) & (x <= 1), found, -np.inf)
 
     def from_normal(self, u):
         """Return the value that stands in this prior where u stands in N(0, 1)."""
@@ -195,8 +205,10 @@ class HalfCauchy:
         return self.scale * np.abs(rng.standard_cauchy(size))
 
     def log_density(self, x):
-        """Normalised log density at x."""
-        return np.log(2 / (np.pi * self.scale)) - np.log1p((x / self.scale) ** 2)
+        """Normalised log density at x; -inf where x is negative."""
+        x = np.asarray(x, dtype=float)
+        found = np.log(2 / (np.pi * self.scale)) - np.log1p((x / self.scale) ** 2)
+        return np.where(x >= 0, found, -np.inf)
 
     def from_normal(self, u):
         """Return the value that stands in this prior where u stands in N(0, 1)."""
@@ -230,15 +242,17 @@ class InverseChi:
         return self.scale * np.sqrt(self.dof / rng.chisquare(self.dof, size))
 
     def log_density(self, x):
-        """Normalised log density at x."""
+        """Normalised log density at x; -inf where x is not positive."""
+        inside, x = _positive(x)
         half, rate = self.dof / 2, self.dof * self.scale**2 / 2
-        return (
+        found = (
             np.log(2)
             + half * np.log(rate)
             - special.gammaln(half)
             - (self.dof + 1) * np.log(x)
             - rate / np.square(x)
         )
+        return np.where(inside, found, -np.inf)
 
     def from_normal(self, u):
         """Return the value that stands in this prior where u stands in N(0, 1)."""

@@ -682,6 +682,13 @@ def test_it_is_said_where_the_nearer_of_two_models_is_far_off_too(judged):
     assert f"{seen @ np.arange(7):.3g} in the data" in said
 
 
+def test_a_site_alone_is_drawn_without_couplings_between_sites():
+    data = glauber.simulate(1, 60, 1, rng=rng())
+    fits, _ = glauber.fit_both(data, method="laplace", settings=SHORT)
+    _, right = glauber.figures.couplings(fits).axes
+    assert not right.patches and [line.get_xdata().size for line in right.lines] == [1, 1]
+
+
 def test_the_story_can_do_without_truth_a_top_or_a_rest(tmp_path):
     """Data with a constant site and too few transitions to hold any out."""
     states = glauber.simulate(3, 8, 1, rng=rng())["states"].values.copy()

@@ -675,6 +675,7 @@ def test_a_file_of_learning_rates_keeps_the_scores(tmp_path):
     assert fit["posterior"]["beta"].dims == ("chain", "draw", "wall")
     assert fit["posterior"]["wall"].values.tolist() == ["zero", "repulsive"]
     assert noted(fit, "wall") is None and fit["posterior"]["nu"].units == "1"
+    assert "signed_size" in fit["constant_data"] and "log_error" in fit["observed_data"]
 
 
 def test_two_sizes_are_too_few_for_a_power_law():

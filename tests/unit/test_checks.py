@@ -13,7 +13,7 @@ from bayesinf import checks, diagnostics
 from bayesinf.checks import check
 from bayesinf.errors import CheckFailed, DataError
 from bayesinf.inference import kinds
-from bayesinf.models.noise import predictive_groups
+from bayesinf.models import noise as measurement
 from bayesinf.posterior import assemble, dataset, load, save
 from bayesinf.settings import Settings
 
@@ -41,7 +41,19 @@ def fit(inference="nuts", seed=1, draws=None, dims=None, evidence=None, evidence
     y = y + outlier * (np.arange(observations) == 7)
     draws = {"mu": mu} if draws is None else draws
     mean = np.broadcast_to(mu[..., np.newaxis], (*mu.shape, observations))
-    groups = predictive_groups(y, mean, np.ones(observations), generator, dim="point")
+    replicas = mean + generator.standard_normal(mean.shape)
+    discrepancies = {
+        name: np.stack([t(data, mean, np.ones(1)) for t in measurement.RESIDUALS.values()], axis=-1)
+        for name, data in (("discrepancy", replicas), ("discrepancy_observed", y))
+    }
+    statistic = {"statistic": list(measurement.RESIDUALS)}
+    groups = {
+        "posterior_predictive": dataset({"y": replicas}, {"y": ("point",)}),
+        "log_likelihood": dataset({"y": measurement.log_density(y, mean, 1.0)}, {"y": ("point",)}),
+        "sample_stats": dataset(
+            discrepancies, dict.fromkeys(discrepancies, ("statistic",)), statistic
+        ),
+    }
     evidence = dataset(evidence or {}, evidence_dims, coords, sampled=False)
     sampled = {name: v for name, v in evidence.data_vars.items() if v.dims[:1] == ("walker",)}
     assert not sampled

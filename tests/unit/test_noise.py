@@ -1,10 +1,14 @@
 """The measurement: its density, its replicas, and statistics that know the truth."""
 
+from dataclasses import dataclass
+
 import numpy as np
 import pytest
+import xarray as xr
 from scipy import integrate, stats
 
 from bayesinf.models import noise
+from bayesinf.settings import Settings
 
 STATISTICS = noise.RESIDUALS | {
     "residual memory": noise.residual_memory,
@@ -30,10 +34,29 @@ def slow(name, y, mean, sd):
             return sum(value**2 for value in z)
 
 
-def p_values(discrepancies):
-    stats_ = discrepancies["sample_stats"]
-    replica, observed = stats_["discrepancy"], stats_["discrepancy_observed"]
-    return ((replica > observed) + 0.5 * (replica == observed)).mean(("chain", "draw"))
+@dataclass
+class Known(noise.Measured):
+    """A mean and a noise that stand there already: nothing is fitted."""
+
+    y: np.ndarray
+    means: np.ndarray
+    sd: np.ndarray
+    discrepancies: dict
+    observed = xr.Dataset({"voltage": ((), 0.0)})
+
+    def mean(self, draws):
+        return self.means
+
+    def noise_sd(self, draws):
+        return self.sd
+
+
+def p_values(y, mean, sd, statistics, seed):
+    """Name of each statistic to its predictive p-value."""
+    found = Known(y, mean, sd, statistics).outlook({}, Settings(seed=seed))
+    replica, observed = found.discrepancy, found.discrepancy_observed
+    p = ((replica > observed) + 0.5 * (replica == observed)).mean((0, 1))
+    return dict(zip(statistics, p, strict=True))
 
 
 @pytest.mark.parametrize(("mean", "sd"), [(0.0, 1.0), (-3.0, 0.02), (1e5, 40.0)])
@@ -63,14 +86,9 @@ def test_a_statistic_is_its_slow_twin(name):
 def test_p_values_are_uniform_under_the_truth(name):
     """Mean and noise known exactly: nothing is fitted, so each p-value is uniform."""
     rng = np.random.default_rng(2)
-    found = []
-    for _ in range(300):
-        y = 3.0 + 0.5 * rng.normal(size=20)
-        groups = noise.predictive_groups(
-            y, np.full((2, 200, 20), 3.0), np.full((2, 200), 0.5), rng, dim="point",
-            discrepancies={name: STATISTICS[name]},
-        )  # fmt: skip
-        found.append(p_values(groups).item())
+    mean, sd, statistics = np.full((2, 200, 20), 3.0), np.full((2, 200, 1), 0.5), {name: STATISTICS[name]}
+    data = 3.0 + 0.5 * rng.normal(size=(300, 20))
+    found = [p_values(y, mean, sd, statistics, seed)[name] for seed, y in enumerate(data)]
     assert stats.kstest(found, "uniform").pvalue > 1e-3
 
 
@@ -86,43 +104,22 @@ def test_p_values_are_uniform_under_the_truth(name):
 def test_each_statistic_sees_what_it_is_for(name, make):
     rng = np.random.default_rng(3)
     y = make(rng.normal(size=60))
-    groups = noise.predictive_groups(
-        y, np.zeros((2, 500, 60)), np.ones((2, 500)), rng, dim="point", discrepancies=STATISTICS
-    )
-    assert p_values(groups).sel(statistic=name) < 0.01
+    found = p_values(y, np.zeros((2, 500, 60)), np.ones((2, 500, 1)), STATISTICS, 3)
+    assert found[name] < 0.01
 
 
 @pytest.mark.parametrize("known", [False, True])
-def test_groups_hold_replicas_and_likelihood(known):
+def test_the_outlook_holds_replicas_and_likelihood(known):
     rng = np.random.default_rng(4)
     y, mean = rng.normal(size=5), rng.normal(size=(3, 4000, 5))
-    sd = rng.uniform(0.5, 2, 5) if known else rng.uniform(0.5, 2, (3, 4000))
-    groups = noise.predictive_groups(
-        y, mean, sd, np.random.default_rng(5), dim="time", coords={"time": [1, 2, 3, 5, 8]},
-        units="mV", name="voltage",
-    )  # fmt: skip
-    replicas = groups["posterior_predictive"]["voltage"]
-    assert replicas.dims == ("chain", "draw", "time") and replicas.attrs["units"] == "mV"
-    assert list(replicas["time"].values) == [1, 2, 3, 5, 8]
-    sds = np.broadcast_to(sd if known else sd[..., None], mean.shape)
-    assert stats.kstest(((replicas.values - mean) / sds).ravel(), "norm").pvalue > 1e-3
-    likelihood = groups["log_likelihood"]["voltage"]
-    np.testing.assert_allclose(likelihood, stats.norm.logpdf(y, mean, sds))
-    assert likelihood.attrs["units"] == "1"
-    chosen = groups["sample_stats"]
-    assert list(chosen["statistic"].values) == list(noise.RESIDUALS)
-    np.testing.assert_allclose(
-        chosen["discrepancy"].sel(statistic="largest residual"),
-        noise.largest_residual(replicas.values, mean, sds),
-    )
-    np.testing.assert_allclose(
-        chosen["discrepancy_observed"].sel(statistic="largest residual"),
-        noise.largest_residual(y, mean, sds),
-    )
-
-
-def test_the_same_generator_gives_the_same_replicas():
-    make = lambda: noise.predictive_groups(
-        np.zeros(3), np.zeros((2, 4, 3)), np.ones((2, 4)), np.random.default_rng(6), dim="p"
-    )
-    assert make()["posterior_predictive"].identical(make()["posterior_predictive"])
+    sd = rng.uniform(0.5, 2, 5) if known else rng.uniform(0.5, 2, (3, 4000, 1))
+    problem = Known(y, mean, sd, noise.RESIDUALS)
+    found, again = (problem.outlook({}, Settings(seed=5)) for _ in range(2))
+    replicas, likelihood = found.replicas["voltage"], found.log_likelihood["voltage"]
+    np.testing.assert_array_equal(replicas, again.replicas["voltage"])
+    assert stats.kstest(((replicas - mean) / sd).ravel(), "norm").pvalue > 1e-3
+    np.testing.assert_allclose(likelihood, stats.norm.logpdf(y, mean, sd))
+    np.testing.assert_allclose(likelihood, problem.log_likelihood({})["voltage"])
+    assert next(iter(noise.RESIDUALS)) == "largest residual"
+    for data, of in ((replicas, found.discrepancy), (y, found.discrepancy_observed)):
+        np.testing.assert_allclose(of[..., 0], noise.largest_residual(data, mean, sd))

@@ -109,6 +109,17 @@ def test_a_bar_appears_only_when_the_work_outlasts_our_patience(monkeypatch, cap
     assert out == "" and "slumber" in err and "3/3" in err
 
 
+def test_no_bar_is_left_where_the_work_failed(monkeypatch, capsys):
+    def fail(_):
+        time.sleep(0.3)
+        raise DataError("all is lost")
+
+    monkeypatch.setattr(parallel, "PATIENCE", 0.05)
+    with pytest.raises(DataError, match="all is lost"):
+        parallel.map(fail, range(3), workers=1, label="slumber")
+    assert capsys.readouterr() == ("", "")
+
+
 def test_a_dask_cluster_gives_the_same():
     from distributed import LocalCluster
 

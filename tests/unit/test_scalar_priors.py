@@ -122,6 +122,15 @@ def test_nothing_lies_outside_the_bounds(prior):
     assert np.isfinite(prior.log_density(prior.lower)) and np.isfinite(prior.log_density(1.0))
 
 
+@case
+def test_the_density_is_nought_outside_the_support(prior, support):
+    outside = [x for x in (support[0] - 1, support[1] + 1) if np.isfinite(x)]
+    for found in (prior.log_density(np.array(outside)), [prior.log_density(x) for x in outside]):
+        assert np.all(np.isneginf(found))
+    if support[0] == 0 and isinstance(prior, priors.LogNormal | priors.InverseChi):
+        assert np.isneginf(prior.log_density(0.0))
+
+
 def test_known_values():
     assert priors.Normal(1, 2).log_density(3.0) == pytest.approx(stats.norm.logpdf(3, 1, 2))
     assert priors.Beta(2, 3).log_density(0.3) == pytest.approx(stats.beta.logpdf(0.3, 2, 3))

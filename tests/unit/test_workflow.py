@@ -258,11 +258,19 @@ def test_what_has_no_story_is_told_plainly(wire):
 
 
 def test_only_what_a_run_wrote_can_be_told_again(tmp_path):
-    with pytest.raises(DataError, match=r"no report to tell again.*verdict\.json of a run"):
-        bayesinf.retell(tmp_path)
-    (tmp_path / "verdict.json").write_text('{"command": "python calibrate.py"}')
-    with pytest.raises(DataError, match="no report to tell again"):
-        bayesinf.retell(tmp_path)
+    def refused():
+        words = r"no report to tell again.*verdict\.json of a run"
+        with pytest.raises(DataError, match=words) as caught:
+            bayesinf.retell(tmp_path / "here")
+        return str(caught.value).split(", found ")[-1]
+
+    assert refused() == "no such folder"
+    (tmp_path / "here").mkdir()
+    assert refused() == "no verdict.json"
+    (tmp_path / "here/verdict.json").write_text("{")
+    assert refused() == "a verdict.json that is no JSON"
+    (tmp_path / "here/verdict.json").write_text('{"command": "python calibrate.py"}')
+    assert refused() == "a verdict.json without fits, as a calibration has it"
 
 
 @pytest.mark.parametrize(

@@ -106,7 +106,7 @@ class Bank:
     @cached_property
     def mean(self) -> np.ndarray:
         """φ̄ of the states as 0/1, (parameter,)."""
-        return packed(self._sum(self._own))
+        return packed(self.weighted_sum(self._own))
 
     def evaluate(
         self, theta: np.ndarray, gradient: bool = False
@@ -170,7 +170,7 @@ class Bank:
     def product(self, weight: np.ndarray, v: np.ndarray) -> np.ndarray:
         """Fisher information under weights (state,) times v (parameter,)."""
         x = self.exponents(v)
-        second = self._sum(weight * (x - weight @ x))
+        second = self.weighted_sum(weight * (x - weight @ x))
         return encoded(packed(second), self.encoding)
 
     def fisher(self, theta: np.ndarray) -> np.ndarray:
@@ -184,7 +184,7 @@ class Bank:
         result = np.zeros((len(theta), len(theta)))
         with self._pool() as pool:
             self.features.products(weight, result, pool)
-        bank_kernel.complete(result, packed(self._sum(weight)))
+        bank_kernel.complete(result, packed(self.weighted_sum(weight)))
         if self.encoding == "±1":
             for side in (result, result.T):
                 _encode_rows(side, self.sites)
@@ -200,7 +200,8 @@ class Bank:
         # What a state stands for beside itself is bounded, and no tail of the ratios.
         return np.repeat(self.exponents(theta - self.theta), self.count)
 
-    def _sum(self, weight):
+    def weighted_sum(self, weight: np.ndarray) -> np.ndarray:
+        """Sum each product s_i s_j over the states with a weight each, (site, site)."""
         run = lambda first: self.features.moments(
             weight[first : first + BLOCK], first, min(first + BLOCK, len(weight))
         )
@@ -552,7 +553,7 @@ class Banked(Pairwise):
         the sake of a pair that was on together once.
         """
         weight = self.bank.weights(theta)
-        moments = packed(self.bank._sum(weight)) - self.bank.mean
+        moments = packed(self.bank.weighted_sum(weight)) - self.bank.mean
         centred = Centred(self.data)
         own = centred.variances(self.bank.phi + encoded(moments, self.encoding))
         added = np.maximum(centred.wanted - own, 0.0) + caution / self.samples

@@ -114,7 +114,7 @@ class Sampled(bank.Banked):
         for point in theta:
             drawn = rng.multinomial(self.samples, held.weights(point)) / self.samples
             seen = np.flatnonzero(drawn)
-            phi = bank.packed(held._sum(drawn)) - held.mean
+            phi = bank.packed(held.weighted_sum(drawn)) - held.mean
             away = np.bincount(on, drawn - here, self.sites + 1)
             found.append(
                 Summary(

@@ -233,7 +233,8 @@ def couplings(fits: Mapping[str, xr.DataTree]) -> Figure:
         look, own = {"color": LINES[name]}, np.diag(matrix)
         off = matrix[~np.eye(len(matrix), dtype=bool)]
         bins = np.linspace(-reach, reach, 41)
-        right.hist(off, bins, density=True, histtype="step", lw=1.3, **look)
+        if off.size:  # one site alone has only itself
+            right.hist(off, bins, density=True, histtype="step", lw=1.3, **look)
         if np.any(own != 0):
             look |= {"ms": 7, "transform": right.get_xaxis_transform()}
             right.plot(own, np.full(len(own), 0.03 * (k + 1)), "|", **look)

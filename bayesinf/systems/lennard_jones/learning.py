@@ -127,10 +127,11 @@ def learning_rates(scores: xr.Dataset, settings: Settings = DEFAULT) -> xr.DataT
 
     Returns
     -------
-    InferenceData with ``beta`` and ``nu`` over ``wall`` (zero, repulsive), and ``noise``. In
-    ``constant_data`` x is N, with a minus sign for the curves of the repulsive mean.
+    InferenceData with ``beta`` and ``nu`` over ``wall`` (zero, repulsive), and ``noise``. The data
+    are ``log_error``; ``signed_size`` is N, with a minus sign for the curve of the repulsive mean.
     """
     import lmfit
+    import xarray as xr
 
     sizes = scores["size"].values.astype(float)
     if len(sizes) < 3:
@@ -152,7 +153,10 @@ def learning_rates(scores: xr.Dataset, settings: Settings = DEFAULT) -> xr.DataT
     laws = curve.problem(
         model,
         params,
-        curve_from_arrays(np.concatenate([sizes, -sizes]), np.concatenate(y)),
+        curve_from_arrays(
+            xr.DataArray(np.concatenate([sizes, -sizes]), dims="point", name="signed_size"),
+            xr.DataArray(np.concatenate(y), dims="point", name="log_error"),
+        ),
         stacked=walls,
         units={"beta": errors.units},
         attrs={"case": "Learning curves"},
