@@ -86,7 +86,8 @@ def test_a_statistic_is_its_slow_twin(name):
 def test_p_values_are_uniform_under_the_truth(name):
     """Mean and noise known exactly: nothing is fitted, so each p-value is uniform."""
     rng = np.random.default_rng(2)
-    mean, sd, statistics = np.full((2, 200, 20), 3.0), np.full((2, 200, 1), 0.5), {name: STATISTICS[name]}
+    mean, sd = np.full((2, 200, 20), 3.0), np.full((2, 200, 1), 0.5)
+    statistics = {name: STATISTICS[name]}
     data = 3.0 + 0.5 * rng.normal(size=(300, 20))
     found = [p_values(y, mean, sd, statistics, seed)[name] for seed, y in enumerate(data)]
     assert stats.kstest(found, "uniform").pvalue > 1e-3
