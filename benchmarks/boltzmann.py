@@ -375,11 +375,11 @@ def kinetic_errors(g, settings, sites, steps):
     from bayesinf.models import logistic
     from bayesinf.models.couplings import Prior
     from bayesinf.priors import Normal
-    from bayesinf.systems import boltzmann_kinetic as glauber
+    from bayesinf.systems import boltzmann_kinetic as kinetic
 
     rng = settings.generator("literature", g)
-    data = glauber.simulate(sites, steps, 1, width=g, start="ones", rng=rng)
-    moves, truth = glauber.transitions(data), data["truth.J"].values
+    data = kinetic.simulate(sites, steps, 1, width=g, start="ones", rng=rng)
+    moves, truth = kinetic.transitions(data), data["truth.J"].values
     error = lambda J: float(np.mean((J - truth) ** 2))
     known = Prior(h=Normal(0.0, 0.01), J=Normal(0.0, g / np.sqrt(sites)))
     mode = logistic.maximum_likelihood(moves, prior=known)

@@ -249,6 +249,22 @@ def fit(
         prior = problem.sample_prior(settings.generator("prior"), settings.prior_draws)
         expected = problem.prior_predictive(prior, settings)
 
+    found = assemble(
+        _groups(problem, sample, outlook, prior, expected),
+        system=system or problem.family,
+        model=problem.model,
+        inference=route.kind,
+        settings=settings,
+        data=problem.observed.reset_coords().merge(problem.constants),
+        started=started,
+        attrs={"method": name, **_said(problem), **problem.attrs, **(attrs or {})},
+    )
+    beside = {**problem.notes(), **(notes or {})}
+    return annotated(found, **{name: one for name, one in beside.items() if one is not None})
+
+
+def _groups(problem, sample, outlook, prior, expected):
+    """The groups of a fit: of a route's draws, of how the data look from there, of the prior."""
     statistic = {name: ("statistic",) for name in ("discrepancy", "discrepancy_observed")}
     compared = dataset(
         {name: getattr(outlook, name) for name in statistic} | dict(outlook.statistics),
@@ -258,42 +274,28 @@ def fit(
     replicas = problem.data.group(outlook.replicas)
     if outlook.kept is not None:
         replicas = replicas.assign_coords(draw=outlook.kept)
+    pointwise = {**outlook.log_likelihood, **sample.marginal}
     fixed = {name: np.float64(value) for name, value in problem.fixed.items()}
-    asked = kinds.declare(*problem.questions) if problem.questions else {}
+    fixed = problem.parameters.group(fixed, sampled=False)
+    return {
+        "posterior": problem.parameters.group(sample.draws),
+        "sample_stats": compared.merge(sample.evidence),
+        "posterior_predictive": replicas,
+        "log_likelihood": problem.pointwise.log_likelihood(pointwise),
+        "log_prior": dataset(problem.log_factors(sample.draws)),
+        "prior": problem.parameters.group(_chain(prior)),
+        "prior_predictive": problem.data.group(_chain(expected)),
+        "observed_data": problem.observed,
+        "constant_data": problem.constants.merge(fixed),
+    }
+
+
+def _said(problem):
+    """Root attributes in which a problem says its priors, and what the checks may ask."""
+    said = {"priors": json.dumps(dict(problem.priors), ensure_ascii=False)}
     if problem.hyperparameters is not None:
-        asked["hyperparameters"] = json.dumps(list(problem.hyperparameters))
-    found = assemble(
-        {
-            "posterior": problem.parameters.group(sample.draws),
-            "sample_stats": compared.merge(sample.evidence),
-            "posterior_predictive": replicas,
-            "log_likelihood": problem.pointwise.log_likelihood(
-                {**outlook.log_likelihood, **sample.marginal}
-            ),
-            "log_prior": dataset(problem.log_factors(sample.draws)),
-            "prior": problem.parameters.group(_chain(prior)),
-            "prior_predictive": problem.data.group(_chain(expected)),
-            "observed_data": problem.observed,
-            "constant_data": problem.constants.merge(
-                problem.parameters.group(fixed, sampled=False)
-            ),
-        },
-        system=system or problem.family,
-        model=problem.model,
-        inference=route.kind,
-        settings=settings,
-        data=problem.observed.reset_coords().merge(problem.constants),
-        started=started,
-        attrs={
-            "method": name,
-            "priors": json.dumps(dict(problem.priors), ensure_ascii=False),
-            **asked,
-            **problem.attrs,
-            **(attrs or {}),
-        },
-    )
-    beside = {**problem.notes(), **(notes or {})}
-    return annotated(found, **{name: one for name, one in beside.items() if one is not None})
+        said["hyperparameters"] = json.dumps(list(problem.hyperparameters))
+    return said | (kinds.declare(*problem.questions) if problem.questions else {})
 
 
 def nuts(problem: Problem, settings: Settings) -> Sample:

@@ -17,7 +17,7 @@ from bayesinf.models.binary import convert_directed
 from bayesinf.models.couplings import held_by_prior
 from bayesinf.posterior import noted
 from bayesinf.settings import Settings
-from bayesinf.systems import boltzmann_kinetic as glauber
+from bayesinf.systems import boltzmann_kinetic as kinetic
 from bayesinf.systems.boltzmann_kinetic import comparison, model
 from bayesinf.systems.boltzmann_kinetic.calibration import VARIANTS
 from bayesinf.systems.boltzmann_kinetic.statistics import Sums, blocks, held_out
@@ -61,7 +61,7 @@ def test_one_step_follows_the_transition_matrix(encoding):
     h, J = convert_directed(H3, J3, "±1", encoding)
     for a, now in enumerate(STATES):
         first = np.tile(now if encoding == "±1" else (now + 1) // 2, (count, 1))
-        run = glauber.evolve(h, J, first, 1, rng(a), encoding=encoding)
+        run = kinetic.evolve(h, J, first, 1, rng(a), encoding=encoding)
         assert run.dtype == np.int8 and np.array_equal(run[:, 0], first)
         share = np.bincount(numbers(run[:, 1]), minlength=8) / count
         error = np.sqrt(exact[a] * (1 - exact[a]) / count)
@@ -76,7 +76,7 @@ def test_the_stationary_distribution_is_that_of_the_matrix():
     stationary = np.real(vectors[:, order[0]] / vectors[:, order[0]].sum())
     assert np.abs(values[order[1]]) ** steps < 1e-4
     first = np.ones((count, 3), np.int8)
-    last = glauber.evolve(H3, J3, first, steps, rng(), encoding="±1")[:, -1]
+    last = kinetic.evolve(H3, J3, first, steps, rng(), encoding="±1")[:, -1]
     share = np.bincount(numbers(last), minlength=8) / count
     assert np.all(np.abs(share - stationary) < 5 * np.sqrt(stationary * (1 - stationary) / count))
     # It is not the equilibrium of the symmetrised couplings, which a test should tell from it.
@@ -90,36 +90,36 @@ def test_each_step_is_of_the_state_before_it_across_chunks(monkeypatch):
     J = 50 * np.roll(np.eye(5), 1, axis=1)  # site i shows next what i + 1 shows now
     first = np.array([[1, -1, -1, 1, -1], [-1, 1, 1, -1, -1]], np.int8)
     monkeypatch.setattr("bayesinf.systems.boltzmann_kinetic.data.CHUNK", 30)
-    run = glauber.evolve(np.zeros(5), J, first, 23, rng(), encoding="±1")
+    run = kinetic.evolve(np.zeros(5), J, first, 23, rng(), encoding="±1")
     for t in range(24):
         assert np.array_equal(run[:, t], np.roll(first, -t, axis=1))
 
 
 def test_simulated_populations_are_as_asked_for():
-    plain = glauber.simulate(6, 40, 3, width=2.0, field=(0.5, 0.1), start="ones", rng=rng())
+    plain = kinetic.simulate(6, 40, 3, width=2.0, field=(0.5, 0.1), start="ones", rng=rng())
     assert plain["states"].dims == ("repeat", "time", "site")
     assert plain["states"].shape == (3, 41, 6) and (plain["states"][:, 0] == 1).all()
     assert plain["states"].attrs["encoding"] == "±1"
     assert noted(plain, "truth")["J"].dims == ("target", "source")
     J = plain["truth.J"].values
     assert not np.allclose(J, J.T) and np.all(np.diag(J) != 0)
-    other = glauber.simulate(6, 40, 3, width=2.0, field=(0.5, 0.1), start="ones", rng=rng(),
+    other = kinetic.simulate(6, 40, 3, width=2.0, field=(0.5, 0.1), start="ones", rng=rng(),
                              encoding="0/1")  # fmt: skip
     assert np.array_equal(plain["states"], 2 * other["states"].values - 1)
     back = convert_directed(other["truth.h"].values, other["truth.J"].values, "0/1", "±1")
     assert np.allclose(back[0], plain["truth.h"]) and np.allclose(back[1], J)
-    mirror = glauber.simulate(6, 40, 3, asymmetry=0.0, self_coupling=False, rng=rng())
+    mirror = kinetic.simulate(6, 40, 3, asymmetry=0.0, self_coupling=False, rng=rng())
     mirror = mirror["truth.J"].values
     assert np.array_equal(mirror, mirror.T) and not np.diag(mirror).any()
     for symmetric in (True, False):
-        wide = glauber.simulate(60, 1, width=3.0, asymmetry=float(not symmetric), rng=rng())
+        wide = kinetic.simulate(60, 1, width=3.0, asymmetry=float(not symmetric), rng=rng())
         wide = wide["truth.J"].values
         above = wide[np.triu_indices(60)]
         assert abs(above.std() * np.sqrt(60) / 3 - 1) < 5 / np.sqrt(2 * above.size)
     for wrong in ({"sites": 0}, {"steps": 0}, {"width": -1.0}, {"start": "zeros"},
                   {"encoding": "up"}):  # fmt: skip
         with pytest.raises(DataError):
-            glauber.simulate(**wrong)
+            kinetic.simulate(**wrong)
 
 
 def test_the_shipped_population_is_made_by_the_command_beside_it(tmp_path, monkeypatch):
@@ -128,8 +128,8 @@ def test_the_shipped_population_is_made_by_the_command_beside_it(tmp_path, monke
     (tmp_path / "data/boltzmann_kinetic").mkdir(parents=True)
     monkeypatch.chdir(tmp_path)
     exec(re.sub(r"\n    ", "\n", command), {})
-    made = glauber.read(tmp_path / "data/boltzmann_kinetic/population.nc")
-    shipped = glauber.read(DATA / "population.nc")
+    made = kinetic.read(tmp_path / "data/boltzmann_kinetic/population.nc")
+    shipped = kinetic.read(DATA / "population.nc")
     xr.testing.assert_allclose(made, shipped)
     assert np.array_equal(made["states"], shipped["states"]) and "truth.J" in shipped
 
@@ -143,20 +143,20 @@ def saved(path, states, **more):
 
 
 def test_truth_is_read_in_the_encoding_that_is_asked_for(tmp_path):
-    data = glauber.simulate(4, 30, 2, field=(0.1, 0.3), rng=rng())
+    data = kinetic.simulate(4, 30, 2, field=(0.1, 0.3), rng=rng())
     states = data["states"].values.transpose(0, 2, 1)  # (repeat, site, time), as files have it
     truth = {"h": data["truth.h"].values, "J": data["truth.J"].values}
     path = saved(tmp_path / "run.npz", states, **truth)
-    plain, other = glauber.read(path), glauber.read(path, encoding="0/1")
+    plain, other = kinetic.read(path), kinetic.read(path, encoding="0/1")
     assert np.array_equal(plain["states"], data["states"])
     assert np.allclose(plain["truth.J"], data["truth.J"])
     assert np.allclose(other["truth.J"], 4 * data["truth.J"])
-    turned = glauber.read(path, cells="3,1,0,2")
+    turned = kinetic.read(path, cells="3,1,0,2")
     order = [3, 1, 0, 2]
     assert np.allclose(turned["truth.J"], truth["J"][np.ix_(order, order)])
-    assert "truth.J" not in glauber.read(path, cells="3")
+    assert "truth.J" not in kinetic.read(path, cells="3")
     data.to_netcdf(tmp_path / "run.nc", engine="h5netcdf")
-    xr.testing.assert_identical(glauber.read(tmp_path / "run.nc")["truth.J"], plain["truth.J"])
+    xr.testing.assert_identical(kinetic.read(tmp_path / "run.nc")["truth.J"], plain["truth.J"])
 
 
 @pytest.mark.parametrize(
@@ -172,41 +172,41 @@ def test_truth_is_read_in_the_encoding_that_is_asked_for(tmp_path):
     ids=["one time", "one time of many sites", "NaN", "values", "mixed", "axes"],
 )
 def test_bad_states_are_refused(change, words, tmp_path):
-    states = glauber.simulate(4, 30, 2, rng=rng())["states"].values.transpose(0, 2, 1)
+    states = kinetic.simulate(4, 30, 2, rng=rng())["states"].values.transpose(0, 2, 1)
     with pytest.raises(DataError, match=words):
-        glauber.read(saved(tmp_path / "bad.npz", change(states.astype(float))))
+        kinetic.read(saved(tmp_path / "bad.npz", change(states.astype(float))))
 
 
 def test_what_the_data_do_not_say_is_named():
-    states = glauber.simulate(5, 300, 1, rng=rng())["states"].values.copy()
+    states = kinetic.simulate(5, 300, 1, rng=rng())["states"].values.copy()
     states[..., 2] = -1
     states[..., 4] = -states[..., 1]
     data = bayesinf.data.raster_from_arrays(states, axes="repeat,time,site")
     data = data.assign_coords(site=[10, 11, 12, 13, 14])
-    said = model.remarks(glauber.transitions(data))
+    said = model.remarks(kinetic.transitions(data))
     assert len(said) == 2
     assert "Site 12 is always -1" in said[0] and "prior" in said[0]
     assert "11 and 14 always agree, or never do" in said[1]
-    few = glauber.simulate(9, 8, 1, rng=rng())
+    few = kinetic.simulate(9, 8, 1, rng=rng())
     assert any("8 transitions and 10 parameters" in s for s in
-               model.remarks(glauber.transitions(few)))  # fmt: skip
-    rich = glauber.simulate(5, 300, 1, rng=rng())
-    assert model.remarks(glauber.transitions(rich)) == []
+               model.remarks(kinetic.transitions(few)))  # fmt: skip
+    rich = kinetic.simulate(5, 300, 1, rng=rng())
+    assert model.remarks(kinetic.transitions(rich)) == []
 
 
 def test_a_constant_site_and_too_few_transitions_can_be_fitted():
-    states = glauber.simulate(4, 200, 2, rng=rng())["states"].values.copy()
+    states = kinetic.simulate(4, 200, 2, rng=rng())["states"].values.copy()
     states[..., 2] = 1
     data = bayesinf.data.raster_from_arrays(states, axes="repeat,time,site")
-    fit = glauber.fit(data, method="laplace", prior="normal", settings=SHORT)
+    fit = kinetic.fit(data, method="laplace", prior="normal", settings=SHORT)
     held = held_by_prior(fit)
     varying = [0, 1, 3]
     assert not held[np.ix_(varying, varying)].any()
     assert json.loads(fit.attrs["remarks"])
-    best = glauber.classical(data)
+    best = kinetic.classical(data)
     assert "newton_J" not in best and "2" in str(best["message"].values)
     assert np.all(np.isfinite(best["descent_J"]))
-    few = glauber.fit(glauber.simulate(6, 4, 1, rng=rng()), prior="normal", method="laplace",
+    few = kinetic.fit(kinetic.simulate(6, 4, 1, rng=rng()), prior="normal", method="laplace",
                       settings=SHORT)  # fmt: skip
     assert held_by_prior(few).sum() > held_by_prior(fit).sum()
 
@@ -229,7 +229,7 @@ def brute(states):
 
 
 def summed(data, pieces=True):
-    steps = glauber.transitions(data)
+    steps = kinetic.transitions(data)
     block = blocks(steps.repeat) if pieces else None
     return Sums.of(steps.now, steps.next, steps.encoding, block)
 
@@ -237,7 +237,7 @@ def summed(data, pieces=True):
 @pytest.mark.parametrize("encoding", ["±1", "0/1"])
 @pytest.mark.parametrize("pieces", [True, False])
 def test_statistics_are_those_of_loops_and_stop_at_seams(encoding, pieces):
-    data = glauber.simulate(4, 6, 9, width=2.0, encoding=encoding, rng=rng())
+    data = kinetic.simulate(4, 6, 9, width=2.0, encoding=encoding, rng=rng())
     found = summed(data, pieces).statistics()
     mean, equal, delayed, population = brute(data["states"].values)
     assert np.allclose(found.mean, mean) and np.allclose(found.population, population)
@@ -248,12 +248,12 @@ def test_statistics_are_those_of_loops_and_stop_at_seams(encoding, pieces):
 
 def test_standard_errors_are_those_of_repeated_data():
     """Of the same population run anew: the spread of its statistics is what the jackknife says."""
-    truth = glauber.simulate(4, 1, 1, width=1.5, rng=rng(3))
+    truth = kinetic.simulate(4, 1, 1, width=1.5, rng=rng(3))
     h, J, draw = truth["truth.h"].values, truth["truth.J"].values, rng(4)
     found, errors = [], []
     for _ in range(200):
         first = draw.choice(np.array([-1, 1], np.int8), (1, 4))
-        run = glauber.evolve(h, J, first, 800, draw, encoding="±1")[0]
+        run = kinetic.evolve(h, J, first, 800, draw, encoding="±1")[0]
         sums = Sums.of(run[:-1], run[1:], "±1", blocks(np.zeros(800, int)))
         found.append(sums.statistics())
         errors.append(sums.errors())
@@ -269,7 +269,7 @@ def test_standard_errors_are_those_of_repeated_data():
 
 
 def test_weights_count_blocks_as_often_as_they_say():
-    data = glauber.simulate(3, 40, 25, rng=rng())
+    data = kinetic.simulate(3, 40, 25, rng=rng())
     sums = summed(data)
     assert len(sums.count) == 25
     weight = np.zeros(25)
@@ -285,7 +285,7 @@ def test_weights_count_blocks_as_often_as_they_say():
 
 
 def test_correlations_of_different_encodings_are_not_compared():
-    one, other = (summed(glauber.simulate(3, 50, encoding=e, rng=rng())).statistics()
+    one, other = (summed(kinetic.simulate(3, 50, encoding=e, rng=rng())).statistics()
                   for e in ("±1", "0/1"))  # fmt: skip
     assert np.allclose(one.delayed, 4 * other.delayed)
     with pytest.raises(DataError, match="different encodings"):
@@ -306,15 +306,15 @@ def test_blocks_are_pieces_of_repeats_and_a_fifth_is_held_out(repeats):
 
 
 def test_too_few_transitions_are_not_split():
-    few, enough = (glauber.simulate(3, times, 2, rng=rng()) for times in (4, 5))
-    assert glauber.split(glauber.transitions(few)) is None
-    assert glauber.split(glauber.transitions(enough)).sum() == 2
+    few, enough = (kinetic.simulate(3, times, 2, rng=rng()) for times in (4, 5))
+    assert kinetic.split(kinetic.transitions(few)) is None
+    assert kinetic.split(kinetic.transitions(enough)).sum() == 2
 
 
 @pytest.mark.parametrize("encoding", ["±1", "0/1"])
 def test_one_step_ahead_is_the_expectation_of_each_step(encoding):
-    data = glauber.simulate(4, 60, 2, encoding=encoding, rng=rng())
-    steps = glauber.transitions(data)
+    data = kinetic.simulate(4, 60, 2, encoding=encoding, rng=rng())
+    steps = kinetic.transitions(data)
     h, J = 0.3 * rng(2).standard_normal(4), 0.5 * rng(3).standard_normal((4, 4))
     found = Sums.ahead(steps.now, h, J, encoding, rng(4)).statistics()
     theta = h + steps.now @ J.T
@@ -333,14 +333,14 @@ def test_one_step_ahead_is_the_expectation_of_each_step(encoding):
 
 def test_maximum_likelihood_meets_the_delayed_correlations_one_step_ahead():
     """The equations of its optimum: ⟨s_i(t+1) s_j(t)⟩ and ⟨s_i(t+1)⟩ of model and data agree."""
-    data = glauber.simulate(5, 300, 2, rng=rng())
-    steps = glauber.transitions(data)
-    best = glauber.classical(data)
+    data = kinetic.simulate(5, 300, 2, rng=rng())
+    steps = kinetic.transitions(data)
+    best = kinetic.classical(data)
     h, J = best["newton_h"].values, best["newton_J"].values
     found = Sums.ahead(steps.now, h, J, "±1", rng()).statistics()
     seen = summed(data).statistics()
     assert np.allclose(found.delayed, seen.delayed, atol=1e-5)
-    mirror = glauber.classical(data, symmetric=True)
+    mirror = kinetic.classical(data, symmetric=True)
     h, J = mirror["newton_h"].values, mirror["newton_J"].values
     other = Sums.ahead(steps.now, h, J, "±1", rng()).statistics()
     assert np.abs(other.delayed - seen.delayed).max() > 0.05
@@ -351,9 +351,9 @@ def test_maximum_likelihood_meets_the_delayed_correlations_one_step_ahead():
 
 @pytest.mark.parametrize("symmetric", [True, False])
 def test_newton_is_at_the_top_and_the_descent_on_its_way(symmetric):
-    data = glauber.simulate(5, 400, 2, width=1.5, asymmetry=float(not symmetric), rng=rng())
-    steps = glauber.transitions(data)
-    found = glauber.classical(data, symmetric=symmetric)
+    data = kinetic.simulate(5, 400, 2, width=1.5, asymmetry=float(not symmetric), rng=rng())
+    steps = kinetic.transitions(data)
+    found = kinetic.classical(data, symmetric=symmetric)
     assert found["gradient"] <= 1e-8 and found.sizes["iteration"] == 151
     path = found["log_likelihood"].values
     assert np.all(np.diff(path) > 0) and path[-1] < float(found["top"])
@@ -364,7 +364,7 @@ def test_newton_is_at_the_top_and_the_descent_on_its_way(symmetric):
     error = np.abs(J - data["truth.J"].values)
     assert error.max() < 0.5
     # One step of the descent is η times the mean slope, by differences of the log likelihood.
-    first = glauber.classical(data, symmetric=symmetric, iterations=1)
+    first = kinetic.classical(data, symmetric=symmetric, iterations=1)
     for k in range(5):
         up, down = np.zeros((2, 5))
         up[k], down[k] = 1e-4, -1e-4
@@ -381,18 +381,18 @@ def judged():
     """Whether the truth is symmetric to data and fits, judged, as the workflow has them."""
 
     def make(symmetric):
-        data = glauber.simulate(6, 200, 10, width=1.2, asymmetry=float(not symmetric),
+        data = kinetic.simulate(6, 200, 10, width=1.2, asymmetry=float(not symmetric),
                                 field=(-0.2, 0.2), rng=rng(7))  # fmt: skip
-        steps = glauber.transitions(data)
-        unseen = glauber.split(steps)
+        steps = kinetic.transitions(data)
+        unseen = kinetic.split(steps)
         options = {"method": "laplace", "settings": SHORT.replace(draws=200)}
-        fits = {name: glauber.fit(data, symmetric=name == "symmetric", **options)
+        fits = {name: kinetic.fit(data, symmetric=name == "symmetric", **options)
                 for name in MODELS}  # fmt: skip
         options["encoding"] = "±1"
         refits = {name: logistic.fit(steps.take(~unseen), symmetric=name == "symmetric", **options)
                   for name in MODELS}  # fmt: skip
-        fits = glauber.with_classical(fits, data)
-        return data, glauber.compared(fits, data, refits, settings=SHORT), refits
+        fits = kinetic.with_classical(fits, data)
+        return data, kinetic.compared(fits, data, refits, settings=SHORT), refits
 
     return {symmetric: make(symmetric) for symmetric in (True, False)}
 
@@ -424,9 +424,9 @@ def test_a_model_that_scores_worse_than_its_special_case_is_told_of():
 def test_the_delayed_correlations_tell_which_model_is_nearer(judged):
     _, fits, _ = judged[False]
     one, other = (noted(fits[name], "error") for name in ("asymmetric", "symmetric"))
-    compared = glauber.better(one, other)
+    compared = kinetic.better(one, other)
     assert np.all(compared["probability"] == 1) and np.all(compared["difference"] > 0)
-    assert np.allclose(glauber.better(one, one)["probability"], 0.5)
+    assert np.allclose(kinetic.better(one, one)["probability"], 0.5)
     # On data that it has not seen a true model is off by the sampling error of the data.
     held = one["error"].sel(set="held out").values
     assert np.all((held > 0.5) & (held < 1.7))
@@ -442,21 +442,21 @@ def test_the_delayed_correlations_tell_which_model_is_nearer(judged):
 
 def test_what_is_said_of_held_out_data_is_of_fits_without_them(judged):
     data, fits, refits = judged[False]
-    steps = glauber.transitions(data)
-    unseen = glauber.split(steps)
+    steps = kinetic.transitions(data)
+    unseen = kinetic.split(steps)
     far = summed(data).take(np.unique(blocks(steps.repeat)[unseen])).statistics()
     for name in MODELS:
         found = noted(fits[name], "error").sel(set="held out")
         for source, same in ((refits, True), (fits, False)):
-            again = glauber.reproduce(source[name], steps, settings=SHORT)["delayed"].values
+            again = kinetic.reproduce(source[name], steps, settings=SHORT)["delayed"].values
             error = np.sqrt(np.mean((again - far.delayed) ** 2, axis=(1, 2))) / float(found["unit"])
             assert np.allclose(error, found["error"], rtol=1e-9) == same
 
 
 def test_the_held_out_score_is_that_of_loops(judged):
     data, fits, refits = judged[False]
-    steps = glauber.transitions(data)
-    unseen = glauber.split(steps)
+    steps = kinetic.transitions(data)
+    unseen = kinetic.split(steps)
     found = noted(fits["asymmetric"], "comparison").sel(score="held out")
     for name, refit in refits.items():
         h, J = (refit["posterior"][n].values for n in ("h", "J"))
@@ -471,11 +471,11 @@ def test_the_held_out_score_is_that_of_loops(judged):
 
 def test_leave_one_out_is_that_of_refits():
     """Of few transitions, each left out in turn, refitted exactly."""
-    data = glauber.simulate(3, 30, 1, rng=rng(3))
-    steps = glauber.transitions(data)
+    data = kinetic.simulate(3, 30, 1, rng=rng(3))
+    steps = kinetic.transitions(data)
     options = {"prior": "normal", "method": "laplace",
                "settings": Settings(draws=500, chains=2, prior_draws=20, workers=1)}  # fmt: skip
-    fit = glauber.fit(data, **options)
+    fit = kinetic.fit(data, **options)
     found = comparison._left_out(fit, steps)
     assert np.array_equal(found["which"], np.arange(30))
     exact = []
@@ -520,12 +520,12 @@ def test_a_part_of_the_transitions_speaks_for_all_with_its_error():
 
 def test_runs_of_the_truth_are_as_far_off_as_the_data_from_themselves():
     """Free running and one step ahead from many copies of the truth, on data that it made."""
-    data = glauber.simulate(6, 200, 20, rng=rng(11))
-    fit = glauber.fit(data, method="laplace", settings=SHORT.replace(draws=30))
+    data = kinetic.simulate(6, 200, 20, rng=rng(11))
+    fit = kinetic.fit(data, method="laplace", settings=SHORT.replace(draws=30))
     draws = fit["posterior"].to_dataset()
     draws["h"], draws["J"] = (xr.zeros_like(draws[n]) + noted(data, "truth")[n] for n in ("h", "J"))
     fit["posterior"] = xr.DataTree(draws)
-    predicted = glauber.reproduce(fit, glauber.transitions(data), settings=SHORT)
+    predicted = kinetic.reproduce(fit, kinetic.transitions(data), settings=SHORT)
     seen = summed(data)
     found = comparison.errors({"all data": predicted}, seen, None, rng())
     assert np.all(np.abs(found["error"].values - 1) < 0.35)
@@ -538,10 +538,10 @@ def test_runs_of_the_truth_are_as_far_off_as_the_data_from_themselves():
 
 
 def test_predictions_do_not_depend_on_the_workers():
-    data = glauber.simulate(4, 60, 3, rng=rng())
-    fit = glauber.fit(data, method="laplace", settings=SHORT)
-    steps = glauber.transitions(data)
-    one, two = (glauber.reproduce(fit, steps, draws=8, settings=SHORT.replace(workers=w))
+    data = kinetic.simulate(4, 60, 3, rng=rng())
+    fit = kinetic.fit(data, method="laplace", settings=SHORT)
+    steps = kinetic.transitions(data)
+    one, two = (kinetic.reproduce(fit, steps, draws=8, settings=SHORT.replace(workers=w))
                 for w in (1, 2))  # fmt: skip
     xr.testing.assert_identical(one, two)
 
@@ -551,11 +551,11 @@ def test_predictions_do_not_depend_on_the_workers():
 
 def test_the_posterior_mean_beats_maximum_likelihood():
     """The benchmark of the literature in small: shrinkage that is inferred halves the error."""
-    data = glauber.simulate(20, 300, 1, width=3.0, start="ones", rng=rng(2))
-    fit = glauber.fit(data, method="laplace", settings=SHORT)
+    data = kinetic.simulate(20, 300, 1, width=3.0, start="ones", rng=rng(2))
+    fit = kinetic.fit(data, method="laplace", settings=SHORT)
     truth = data["truth.J"].values
     mean = fit["posterior"]["J"].mean(("chain", "draw")).values
-    best = glauber.classical(data)["newton_J"].values
+    best = kinetic.classical(data)["newton_J"].values
     assert np.mean((mean - truth) ** 2) < 0.5 * np.mean((best - truth) ** 2)
     width = fit["posterior"]["scale"].values * np.sqrt(20)
     assert abs(width.mean() - 3.0) < 5 * width.std()
@@ -563,11 +563,11 @@ def test_the_posterior_mean_beats_maximum_likelihood():
 
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_calibration_problems_can_be_fitted(variant):
-    problem = glauber.calibration_problem(variant)
+    problem = kinetic.calibration_problem(variant)
     truth, data = problem.simulate(rng())
     again, _ = problem.simulate(rng())
     assert all(np.array_equal(truth[n], again[n]) for n in truth)
-    steps = glauber.transitions(data)
+    steps = kinetic.transitions(data)
     assert 190 <= len(steps) <= 2000 and steps.sites == 5
     assert np.array_equal(truth["J"], truth["J"].T) == (variant == "symmetric")
     fit = problem.fit(data, problem.settings.replace(seed=3, workers=1))
@@ -580,7 +580,7 @@ def test_calibration_problems_can_be_fitted(variant):
 
 def test_calibration_draws_couplings_of_the_width_that_it_says():
     for variant in ("asymmetric", "symmetric"):
-        problem, draw = glauber.calibration_problem(variant), rng()
+        problem, draw = kinetic.calibration_problem(variant), rng()
         truths = [problem.simulate(draw)[0] for _ in range(20)]
         unit = np.array([truth["J"][np.triu_indices(5)] / truth["scale"] for truth in truths])
         assert abs(unit.std() - 1) < 5 / np.sqrt(2 * unit.size)
@@ -589,30 +589,30 @@ def test_calibration_draws_couplings_of_the_width_that_it_says():
 
 def test_an_unknown_variant_is_refused():
     with pytest.raises(DataError, match="asymmetric"):
-        glauber.calibration_problem("tilted")
+        kinetic.calibration_problem("tilted")
 
 
 def test_large_data_get_laplace_and_few_draws():
     settings = Settings()
-    small = glauber.simulate(4, 50, rng=rng())
-    assert glauber.plan(small, None, settings) == ("mcmc", settings, "")
+    small = kinetic.simulate(4, 50, rng=rng())
+    assert kinetic.plan(small, None, settings) == ("mcmc", settings, "")
     states = np.zeros((1, 20_001, 100), np.int8)
     big = bayesinf.data.raster_from_arrays(states, axes="repeat,time,site", encoding="0/1")
-    method, kept, said = glauber.plan(big, None, settings)
+    method, kept, said = kinetic.plan(big, None, settings)
     assert method == "laplace" and kept.draws * 4 * 100**2 * 8 <= 30e6
     assert "Laplace" in said and f"{4 * kept.draws} draws" in said
-    assert glauber.plan(big, "mcmc", settings, exact=True)[:2] == ("mcmc", settings)
+    assert kinetic.plan(big, "mcmc", settings, exact=True)[:2] == ("mcmc", settings)
     few = settings.replace(draws=50)
-    assert [glauber.plan(small, *a)[1].draws for a in ((None, few), ("laplace", few))] == [500, 50]
-    assert glauber.plan(small, None, few, exact=True)[1].draws == 50
+    assert [kinetic.plan(small, *a)[1].draws for a in ((None, few), ("laplace", few))] == [500, 50]
+    assert kinetic.plan(small, None, few, exact=True)[1].draws == 50
 
 
 def test_a_part_of_the_data_is_fitted_from_where_all_have_led():
-    data = glauber.simulate(6, 300, 10, width=1.0, field=(-0.2, 0.2), rng=rng(9))
-    steps = glauber.transitions(data)
-    part = steps.take(~glauber.split(steps))
+    data = kinetic.simulate(6, 300, 10, width=1.0, field=(-0.2, 0.2), rng=rng(9))
+    steps = kinetic.transitions(data)
+    part = steps.take(~kinetic.split(steps))
     for symmetric in (False, True):
-        fit = glauber.fit(data, symmetric=symmetric, method="laplace", settings=SHORT)
+        fit = kinetic.fit(data, symmetric=symmetric, method="laplace", settings=SHORT)
         again = model.refitted(fit, part, SHORT)["posterior"]
         asked = {"symmetric": symmetric, "method": "laplace", "prior": model.at_width(fit)}
         asked |= {"encoding": "±1", "settings": SHORT.replace(draws=500)}
@@ -633,7 +633,7 @@ def test_a_part_of_the_data_is_fitted_from_where_all_have_led():
 def test_long_fits_say_what_they_took(judged, monkeypatch):
     _, fits, _ = judged[True]
     assert all(fit.attrs["peak_memory_bytes"] > 5e7 for fit in fits.values())
-    said = lambda: " ".join(glauber.story(fits).numbers.paragraphs)
+    said = lambda: " ".join(kinetic.story(fits).numbers.paragraphs)
     assert "The fits took" not in said()
     monkeypatch.setattr(sys.modules["bayesinf.systems.boltzmann_kinetic.story"], "LONG", 0.0)
     most = max(fit.attrs["peak_memory_bytes"] for fit in fits.values()) / 1e9
@@ -650,7 +650,7 @@ def test_figures_and_story_are_made_from_files_alone(judged, tmp_path):
         for group in fit.children.values():
             assert all("units" in v.attrs and v.size for v in group.data_vars.values())
     read = {name: bayesinf.load(tmp_path / f"{name}.nc") for name in MODELS}
-    told = glauber.story(read)
+    told = kinetic.story(read)
     assert "above 0.999" in told.answer.paragraphs[0]
     assert told.answer.paragraphs[0].count("the asymmetric model captures them better") == 2
     sections = told.answer, told.numbers, told.predictive, told.classical, told.priors
@@ -669,7 +669,7 @@ def test_figures_and_story_are_made_from_files_alone(judged, tmp_path):
 
 def test_it_is_said_where_the_nearer_of_two_models_is_far_off_too(judged):
     _, fits, _ = judged[False]
-    assert "neither" not in glauber.story(fits).answer.paragraphs[0]
+    assert "neither" not in kinetic.story(fits).answer.paragraphs[0]
     far = {}
     for name, fit in fits.items():
         constants = fit["constant_data"].to_dataset()
@@ -677,27 +677,27 @@ def test_it_is_said_where_the_nearer_of_two_models_is_far_off_too(judged):
         far[name] = fit.copy()
         far[name]["constant_data"] = xr.DataTree(constants)
     seen = noted(fits["asymmetric"], "observed")["population"].sel(part="all").values
-    said = glauber.story(far).answer.paragraphs[0]
+    said = kinetic.story(far).answer.paragraphs[0]
     assert "neither brings the data about" in said
     assert f"{seen @ np.arange(7):.3g} in the data" in said
 
 
 def test_a_site_alone_is_drawn_without_couplings_between_sites():
-    data = glauber.simulate(1, 60, 1, rng=rng())
-    fits, _ = glauber.fit_both(data, method="laplace", settings=SHORT)
-    _, right = glauber.figures.couplings(fits).axes
+    data = kinetic.simulate(1, 60, 1, rng=rng())
+    fits, _ = kinetic.fit_both(data, method="laplace", settings=SHORT)
+    _, right = kinetic.figures.couplings(fits).axes
     assert not right.patches and [line.get_xdata().size for line in right.lines] == [1, 1]
 
 
 def test_the_story_can_do_without_truth_a_top_or_a_rest(tmp_path):
     """Data with a constant site and too few transitions to hold any out."""
-    states = glauber.simulate(3, 8, 1, rng=rng())["states"].values.copy()
+    states = kinetic.simulate(3, 8, 1, rng=rng())["states"].values.copy()
     states[..., 1] = -1
     data = bayesinf.data.raster_from_arrays(states, axes="repeat,time,site")
-    fits, refits = glauber.fit_both(data, method="laplace", settings=SHORT, self_coupling=False)
+    fits, refits = kinetic.fit_both(data, method="laplace", settings=SHORT, self_coupling=False)
     assert list(fits) == list(MODELS) and refits == {}
-    fits = glauber.with_classical(fits, data)
-    told = glauber.story(glauber.compared(fits, data, refits, settings=SHORT))
+    fits = kinetic.with_classical(fits, data)
+    told = kinetic.story(kinetic.compared(fits, data, refits, settings=SHORT))
     assert "Site 1 is always -1" in " ".join(told.answer.paragraphs)
     assert "no answer here" in told.classical.paragraphs[0]
     assert "hardly constrain" in " ".join(told.priors.paragraphs)

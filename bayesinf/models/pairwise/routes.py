@@ -96,7 +96,7 @@ class Frame:
 
 
 @dataclass(frozen=True)
-class Node:
+class WidthNode:
     """The optimum at one width, its weight, the normal around it, and the moments of the prior."""
 
     scale: float
@@ -123,7 +123,7 @@ class Node:
         return Frame(self.optimum.theta + cho_solve((root, True), rise), root)
 
 
-def nodes(problem: Pairwise) -> list[Node]:
+def nodes(problem: Pairwise) -> list[WidthNode]:
     """Optima at the widths that have weight, or the one optimum where the width is fixed."""
     if not problem.prior.inferred:
         return [_node(problem, 1.0, 0.0, None)]
@@ -156,7 +156,7 @@ def _node(problem, scale, log_scale, start):
     frame = Frame(top.theta, np.linalg.cholesky(top.precision))
     moments = problem.prior.moments(problem.sites, problem.size - problem.sites, scale)
     weight = float(top.log_density + log_scale + frame.log_volume)
-    return Node(scale, weight, top, frame, moments)
+    return WidthNode(scale, weight, top, frame, moments)
 
 
 def laplace(problem: Pairwise, settings: Settings):
@@ -200,7 +200,7 @@ def laplace(problem: Pairwise, settings: Settings):
     return theta, scale, evidence.merge(dataset({"log_weight": log_p - log_q}))
 
 
-def averaged(problem: Pairwise, node: Node, rng: np.random.Generator) -> Node:
+def averaged(problem: Pairwise, node: WidthNode, rng: np.random.Generator) -> WidthNode:
     """Move the normal of a node to where the slope vanishes on average, not only at its centre.
 
         ∫ N(θ | m, H⁻¹) ∇ log p(θ) dθ = 0
@@ -240,7 +240,7 @@ def _ends(problem, best, rng):
 
 def mcmc(problem: Pairwise, settings: Settings):
     """Draws of θ (chain, draw, parameter) and of the width (chain, draw), and their evidence."""
-    walk = _Trajectories(problem, nodes(_normal(problem)), settings)
+    walk = _JointTrajectories(problem, nodes(_normal(problem)), settings)
     for turn in range(settings.tune):
         walk.advance(turn)
     shape = (settings.chains, settings.draws)
@@ -265,7 +265,7 @@ def _normal(problem):
     return other
 
 
-class _Trajectories:
+class _JointTrajectories:
     """All chains side by side, each in the coordinates of the normal that is nearest."""
 
     def __init__(self, problem, found, settings):
