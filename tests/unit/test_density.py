@@ -5,6 +5,7 @@ PyMC compiles for seconds, so the fits that tests share are made once.
 
 import json
 
+import arviz as az
 import density as checker
 import numpy as np
 import pymc as pm
@@ -14,6 +15,7 @@ from scipy import stats
 
 import bayesinf
 from bayesinf import priors
+from bayesinf.checks import loo
 from bayesinf.diagnostics import comparisons
 from bayesinf.errors import DataError, FitError
 from bayesinf.models.density import LogDensity, problem
@@ -151,6 +153,7 @@ def test_the_density_that_is_stored_is_the_models():
     np.testing.assert_allclose(values, own + np.log(draws["tau"]))  # the Jacobian of log tau
     for point, value in zip(points, values, strict=True):
         assert stated.value_and_gradient(point)[0] == pytest.approx(value)
+    assert stated.hyperparameters == ["mu", "tau"]  # theta's prior is part of the model
     assert stated.coordinates[:3] == ["mu", "tau", "theta[Choate]"]
 
 
@@ -175,6 +178,12 @@ def test_quantities_are_judged_and_the_others_are_stored(schools):
     bad.attrs["quantities"] = '["tau"]'
     bad["posterior"]["tau"].values[0] += 50
     assert not bayesinf.check(bad).believed
+
+
+def test_arviz_reads_what_is_fitted(schools):
+    assert "theta[Choate]" in az.summary(schools).index
+    assert az.loo(schools).elpd == pytest.approx(loo(schools)["elpd"], abs=0.02)
+    assert len(az.psense_summary(schools, var_names=["mu", "tau"])) == 2
 
 
 def test_a_simplex_a_potential_and_two_data_sets_have_a_place():
@@ -256,7 +265,7 @@ def test_a_correlated_normal_with_gradient_or_without(method, vectorised):
     )
     target = problem(stated)
     point = target.starts(np.random.default_rng(1), 1)[0] * 0.01
-    value, gradient = target.value_and_gradient(point)
+    gradient = target.value_and_gradient(point)[1]
     numeric = [
         (target.log_density((point + h)[None]) - target.log_density((point - h)[None]))[0] / 2e-6
         for h in 1e-6 * np.eye(2)
@@ -306,27 +315,51 @@ def test_bounds_cut_a_prior_and_leave_it_normalised(prior, bounds):
     assert share == pytest.approx(0.5, abs=0.04)
 
 
-@pytest.mark.parametrize("method", ["laplace", "ensemble"])
-def test_wrong_targets_are_not_believed(method):
-    def funnel(v, a, b, c):
-        x = np.stack([a, b, c])
-        return -0.5 * (x**2).sum(0) * np.exp(-v) - 1.5 * v
+def funnel(v, a, b, c):
+    return -0.5 * (a**2 + b**2 + c**2) * np.exp(-v) - 1.5 * v
 
-    wide = priors.Normal(0, 1000)
-    stated = LogDensity({"v": priors.Normal(0, 3)} | dict.fromkeys("abc", wide), funnel,
-                        vectorised=True)  # fmt: skip
 
-    def two_modes(a):
-        return np.logaddexp(-0.5 * ((a - 5) / 0.5) ** 2, -0.5 * ((a + 5) / 0.5) ** 2)
+def two_modes(a):
+    return np.logaddexp(-0.5 * ((a - 5) / 0.5) ** 2, -0.5 * ((a + 5) / 0.5) ** 2)
 
-    split = LogDensity({"a": priors.Normal(0, 10)}, two_modes, vectorised=True)
-    for wrong in (stated, split) if method == "laplace" else (stated,):
-        short = Settings(draws=200, chains=4)
-        try:
-            verdict = bayesinf.check(bayesinf.fit(wrong, method=method, settings=short))
-        except FitError:
-            continue
-        assert not verdict.believed, verdict.words
+
+WIDE = priors.Normal(0, 1000)
+FUNNEL = LogDensity(
+    {"v": priors.Normal(0, 3)} | dict.fromkeys("abc", WIDE), funnel, vectorised=True
+)
+TWO_MODES = LogDensity({"a": priors.Normal(0, 10)}, two_modes, vectorised=True)
+
+
+@pytest.mark.parametrize("wrong", [FUNNEL, TWO_MODES], ids=["funnel", "two modes"])
+def test_laplace_is_not_believed_of_what_is_no_normal(wrong):
+    verdict = bayesinf.check(bayesinf.fit(wrong, settings=SETTINGS))
+    assert not verdict.believed, verdict.words
+
+
+def test_walkers_start_around_every_mode(monkeypatch):
+    seen = []
+
+    def sample(log_density, start, *rest):
+        seen.append(start)
+        raise FitError("enough")
+
+    monkeypatch.setattr("bayesinf.inference.ensemble.sample", sample)
+    with pytest.raises(FitError, match="enough"):
+        bayesinf.fit(TWO_MODES, method="ensemble")
+    values = problem(TWO_MODES).at(seen[0])["a"]
+    assert (values > 0).sum() == (values < 0).sum() == 32
+
+
+def test_a_density_without_data_is_saved_and_told(tmp_path):
+    fit = bayesinf.fit(LogDensity({"a": priors.Normal(0, 10), "b": priors.Uniform(-1e4, 1e4)},
+                                  correlated), settings=SETTINGS, name="two numbers")  # fmt: skip
+    page = bayesinf.write_report(fit, tmp_path)
+    text = page.read_text()
+    assert "two numbers" in text and "replicas of them" not in text
+    assert "Not asked: predictive check" in text
+    again = load(tmp_path / "posterior.nc")
+    assert bayesinf.check(again).words == bayesinf.check(fit).words
+    assert "two numbers" in bayesinf.retell(tmp_path).read_text()
 
 
 def test_a_log_density_says_what_it_lacks():
@@ -355,7 +388,7 @@ def test_memory_of_steps_is_asked_of_time_alone_and_sees_correlated_errors():
     white = rng.normal(size=(200, 300)) + 0.1 * np.arange(300)
     walk = np.cumsum(rng.normal(size=(200, 300)), axis=1)
     timed = comparisons(xr.Dataset({"y": ("time", white[0])}))["memory of steps"]
-    assert np.mean(timed({"y": white})) == pytest.approx(-0.5, abs=0.01)
+    assert np.mean(timed({"y": white})) == pytest.approx(-0.5, abs=0.02)
     assert np.mean(timed({"y": walk})) == pytest.approx(0, abs=0.02)
     dated = xr.Dataset({"y": ("n", white[0])}, {"n": np.arange(300).astype("datetime64[D]")})
     assert "memory of steps" in comparisons(dated)

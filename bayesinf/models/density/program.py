@@ -66,9 +66,21 @@ class Program(Density):
         self.units = dict(units)
         self.observed, self.constants = self._known_data()
         self.parameters = self.data = self._labels()
+        self.hyperparameters = self._top()
         if not definition.observed_RVs:
             questions = ("predictive check", "leave-one-out", "prior sensitivity")
             self.unasked = dict.fromkeys(questions, "the model has no data")
+
+    @cached_property
+    def pointwise(self) -> Labels:
+        """Labels of the log likelihood; a vector with one density, such as of counts that share a
+        total, is one observation.
+        """
+        dims = dict(self.data.dims)
+        for rv in self.definition.observed_RVs:
+            inner = getattr(rv.owner.op, "ndim_supp", 0)
+            dims[rv.name] = dims[rv.name][: rv.ndim - inner]
+        return Labels(dims, self.data.coords, self.units)
 
     def pymc(self) -> pm.Model:
         """Return the model itself."""
@@ -253,6 +265,16 @@ class Program(Density):
             potential.name: "a factor of the density, which draws of the prior leave out"
             for potential in self.definition.potentials
         }
+
+    def _top(self):
+        """Parameters whose prior hangs on no other, which prior sensitivity scales: the other
+        priors are part of the model. None where that is all.
+        """
+        from pytensor.graph.traversal import ancestors
+
+        free = self.definition.free_RVs
+        top = [rv.name for rv in free if not {*free} & {*ancestors(rv.owner.inputs)}]
+        return top if len(top) < len(free) else None
 
     def _own_dims(self, name, ndim):
         given = self.definition.named_vars_to_dims.get(name) or (None,) * ndim

@@ -29,6 +29,8 @@ WALKERS = 64  # or four times the number of coordinates, if that is more
 NEWTON_STEPS = 20
 FLAT = 1e-4  # slope in log density per posterior sd at which the Newton steps end
 DIFFERENCE = 0.01  # step of the difference of gradients, in posterior sd
+RIVAL = 3.0  # log density below the best at which another optimum still counts (5 % of it)
+ELSEWHERE = 0.1  # least that another optimum is said to be below the best, however high it is
 NOTHING = 1e100  # −log density where there is none, for the search
 
 
@@ -41,12 +43,15 @@ class Mode:
     point : (coordinate,).
     covariance : inverse of the negative Hessian, (coordinate, coordinate); where that is not
         positive definite, of the matrix with its eigenvalues' absolute values.
-    excess : log density of each start's end below the best, (start,).
+    excess : log density of each start's end below the best, (start,); at least ``ELSEWHERE`` where
+        it is another place, so that modes of equal height are told apart.
+    rivals : ends at another place that are nearly as good, (rival, coordinate).
     """
 
     point: np.ndarray
     covariance: np.ndarray
     excess: np.ndarray
+    rivals: np.ndarray
 
 
 def nuts(problem: Density, settings: Settings) -> Sample:
@@ -77,9 +82,18 @@ def laplace(problem: Density, settings: Settings) -> Sample:
 
 
 def walkers(problem: Density, settings: Settings) -> Sample:
-    """Walk from the Laplace approximation into the posterior itself, a chain a walker."""
+    """Walk from the Laplace approximation into the posterior itself, a chain a walker.
+
+    Where there are other optima nearly as good, the walkers start around all of them, so that a run
+    that does not pass from one to the other is seen to be too short.
+    """
     count = max(WALKERS, 4 * len(problem.coordinates))
-    start = _approximation(problem, settings, (1, count))[0].draws[0]
+    found, best = _approximation(problem, settings, (1, count))
+    start = found.draws[0]
+    moved = start.copy()
+    for k, rival in enumerate(best.rivals, start=1):
+        moved[k :: len(best.rivals) + 1] += rival - best.point
+    start = np.where(np.isfinite(problem.log_density(moved))[:, np.newaxis], moved, start)
     kept = -(-settings.draws * settings.chains // count)
     with np.errstate(all="ignore"):
         spread = np.linalg.cond(np.corrcoef(start.T)) if start.shape[1] > 1 else np.ptp(start) > 0
@@ -145,8 +159,26 @@ def mode(problem: Density, rng: np.random.Generator, starts: int = STARTS) -> Mo
             starts=points,
         )
     point, covariance = _climbed(negative, ends[best])
-    highest = min(negative(point)[0], values[best])
-    return Mode(point, covariance, values - highest)
+    excess = values - min(negative(point)[0], values[best])
+    others = _apart(np.stack(ends), point, covariance)
+    elsewhere = others >= 0
+    excess = np.where(elsewhere, np.maximum(excess, ELSEWHERE), excess)
+    near = others[elsewhere & (excess <= RIVAL)]
+    return Mode(point, covariance, excess, np.stack(ends)[np.unique(near)])
+
+
+def _apart(ends, point, covariance):
+    """For each end the first end at the same place, (end,); −1 at the optimum itself.
+
+    Places are the same within one posterior sd. An end that is below its optimum by 0.01 in log
+    density is off by a seventh of that.
+    """
+    root = np.linalg.cholesky(covariance)
+    with np.errstate(all="ignore"):
+        white = np.linalg.solve(root, (np.vstack([point, ends]) - point).T).T
+        distance = np.linalg.norm(white[:, np.newaxis] - white, axis=2)
+    np.fill_diagonal(distance, 0.0)
+    return np.argmax(distance <= 1, axis=1)[1:] - 1
 
 
 def _climbed(negative, point):
