@@ -239,6 +239,18 @@ def test_a_log_density_has_the_closed_form(method):
     assert fit["log_likelihood"]["y"].dims == ("chain", "draw", "time")
 
 
+def test_replicas_of_many_data_are_thinned_and_their_statistics_are_not(monkeypatch):
+    monkeypatch.setattr("bayesinf.models.density.definition.MOST_REPLICATED", 20_000)
+    fit = bayesinf.fit(normal_line(), settings=SETTINGS)
+    assert fit["posterior_predictive"]["y"].shape == (4, 167, 30)
+    np.testing.assert_array_equal(fit["posterior_predictive"]["draw"], np.arange(0, 500, 3))
+    assert fit["sample_stats"]["discrepancy"].shape[:2] == (4, 500)
+    np.testing.assert_allclose(
+        fit["posterior_predictive"]["y"].mean("time"),
+        fit["sample_stats"]["discrepancy"].sel(statistic="mean", draw=np.arange(0, 500, 3)),
+    )
+
+
 SD, RHO = np.array([1e-3, 50.0]), 0.9
 NORMAL = np.outer(SD, SD) * np.array([[1, RHO], [RHO, 1]])
 PRECISION = np.linalg.inv(NORMAL)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 
 import numpy as np
@@ -67,11 +68,10 @@ class Density(Problem):
 
         A model that cannot replicate its data has no statistics of them.
         """
-        likelihood = self.log_likelihood(draws)
         if not self.discrepancies:
             chains, count = next(iter(draws.values())).shape[:2]
             none = np.empty((chains, count, 0))
-            return Outlook({}, likelihood, none, none)
+            return Outlook({}, self.log_likelihood(draws), none, none)
         found = super().outlook(draws, settings)
         largest = max(values.size for values in found.replicas.values())
         chains, count = found.discrepancy.shape[:2]
@@ -79,6 +79,4 @@ class Density(Problem):
         if len(kept) == count:
             return found
         thinned = {name: values[:, kept] for name, values in found.replicas.items()}
-        return Outlook(
-            thinned, likelihood, found.discrepancy, found.discrepancy_observed, kept=kept
-        )
+        return replace(found, replicas=thinned, kept=kept)
