@@ -203,6 +203,17 @@ def test_a_simplex_a_potential_and_two_data_sets_have_a_place():
     assert "factor" in json.loads(fit.attrs["priors"])["nudge"]
 
 
+def test_missing_data_are_parameters():
+    with pm.Model() as model:
+        m = pm.Normal("m", 0, 1)
+        with pytest.warns(pm.exceptions.ImputationWarning):
+            pm.Normal("y", m, 1, observed=[1.0, np.nan, 2.0])
+    fit = bayesinf.fit(model, method="laplace", settings=SETTINGS, quantities=["m", "y_unobserved"])
+    assert bayesinf.check(fit).believed, bayesinf.check(fit).words
+    assert fit["log_likelihood"]["y_observed"].shape == (4, 500, 2)
+    assert float(fit["posterior"]["y_unobserved"].mean()) == pytest.approx(1.0, abs=0.15)
+
+
 def test_what_cannot_be_fitted_is_refused():
     with pm.Model() as discrete:
         pm.Poisson("k", 3)

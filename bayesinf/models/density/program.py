@@ -260,7 +260,7 @@ class Program(Density):
     @cached_property
     def priors(self):
         """Each parameter's prior, and each potential, in words."""
-        said = {rv.name: rv.str_repr().split("~", 1)[-1].strip() for rv in self.definition.free_RVs}
+        said = {rv.name: _words(rv) for rv in self.definition.free_RVs}
         return said | {
             potential.name: "a factor of the density, which draws of the prior leave out"
             for potential in self.definition.potentials
@@ -332,6 +332,12 @@ class Program(Density):
             )
         lead = self._lead(draws)
         return {name: found[name].values.reshape(*lead, *found[name].shape[2:]) for name in names}
+
+
+def _words(rv):
+    """The distribution of a variable as PyMC prints it; of data that are missing it prints none."""
+    said = getattr(rv, "str_repr", None)
+    return said().split("~", 1)[-1].strip() if said else "as the data that were observed"
 
 
 @contextmanager
