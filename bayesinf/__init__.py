@@ -6,6 +6,7 @@
     inference/     routes that need a log density and nothing else
     posterior.py   InferenceData: groups, provenance, save and load
     diagnostics.py R-hat, effective sample sizes and tails of weights, for thousands at once
+    foreign.py     posteriors of other libraries, dressed as ours
     checks.py      may this posterior be believed?
     calibration.py does the whole machine give honest intervals?
     figures/       InferenceData in, matplotlib Figure out
@@ -19,6 +20,8 @@ Data flow down this list and never up. What passes is xarray.
 from importlib import import_module
 
 _HOMES = {
+    "fit": "models.density",
+    "write_report": "workflow",
     "load": "posterior",
     "save": "posterior",
     "check": "checks",

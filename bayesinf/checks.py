@@ -15,8 +15,8 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -24,8 +24,9 @@ import numpy as np
 
 from bayesinf import diagnostics
 from bayesinf.errors import CheckFailed
+from bayesinf.foreign import adopted
 from bayesinf.inference import kinds
-from bayesinf.posterior import element_names
+from bayesinf.posterior import element_names, reported
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -79,10 +80,13 @@ class Verdict:
     ----------
     inference : the kind of inference that made it.
     checks : what was looked at.
+    unasked : questions that this posterior cannot be asked, to the reason: a file of another
+        library's without replicas, a model that has no data.
     """
 
     inference: str
     checks: tuple[Check, ...]
+    unasked: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def believed(self) -> bool:
@@ -92,11 +96,25 @@ class Verdict:
     @property
     def words(self) -> str:
         """The verdict for people: believed, or what to distrust and what to do."""
+        return self._found + self._not_asked
+
+    @property
+    def _not_asked(self):
+        said = [f"{name.replace('_', ' ')} ({reason})" for name, reason in self.unasked.items()]
+        return f" Not asked: {', '.join(said)}." if said else ""
+
+    @property
+    def _found(self):
         failed = [check for check in self.checks if not check.passed]
         if not failed:
-            return f"Believed. All {len(self.checks)} checks pass: {_listed(self.checks)}."
+            opening = "Believed as far as it was asked" if self.unasked else "Believed"
+            all_of_them = (
+                f"All {len(self.checks)} checks pass" if self.checks[1:] else "Its check passes"
+            )
+            return f"{opening}. {all_of_them}: {_listed(self.checks)}."
         if self.believed:
-            opening = "Believed: all required checks pass. Keep in mind that "
+            asked = " that could be asked" if self.unasked else ""
+            opening = f"Believed: all required checks{asked} pass. Keep in mind that "
         else:
             opening, failed = "Do not believe yet: ", [check for check in failed if check.required]
         remedies = dict.fromkeys(check.remedy for check in failed)
@@ -110,6 +128,7 @@ class Verdict:
             "believed": self.believed,
             "words": self.words,
             "checks": [asdict(check) | {"value": finite(check)} for check in self.checks],
+            **({"not_asked": dict(self.unasked)} if self.unasked else {}),
         }
 
     def require(self) -> Verdict:
@@ -128,26 +147,31 @@ def _listed(checks) -> str:
     return ", ".join(check.message for check in checks)
 
 
-def check(posterior: xr.DataTree) -> Verdict:
+def check(posterior: xr.DataTree, inference: str | None = None) -> Verdict:
     """Ask a posterior every question that its kind of inference calls for.
 
     Parameters
     ----------
-    posterior : an InferenceData; its root attribute ``inference`` says how it was made. One that
-        has a root attribute ``classical`` is a classical estimate for comparison, of which only
-        that it is an optimum is required.
+    posterior : an InferenceData. Of a fit of bayesinf's the root attribute ``inference`` says how
+        it was made; one that has a root attribute ``classical`` is a classical estimate for
+        comparison, of which only that it is an optimum is required. Any other InferenceData will
+        do, of PyMC, emcee or NumPyro: see ``foreign.adopted``.
+    inference : its kind, a name of ``inference.kinds``; None for what the file says, or shows.
 
     Returns
     -------
-    the verdict; evidence that is missing is a check that failed.
+    the verdict; evidence that is missing is a check that failed, but for what a file of another
+    library's cannot hold, which is not asked, and said to be so.
 
     Raises
     ------
-    DataError : the kind of inference is unknown.
+    DataError : the kind of inference is unknown; there is no posterior.
     """
-    kind = kinds.of(posterior.attrs)
+    posterior = adopted(posterior, inference)
+    kind, unasked = kinds.of(posterior.attrs), kinds.unasked(posterior.attrs)
     missing = [name for name in kind.evidence if name not in posterior["sample_stats"]]
-    asked = [QUESTIONS[name] for name in kind.questions] + list(EVERY_FIT)
+    names = [name for name in (*kind.questions, *EVERY_FIT) if name not in unasked]
+    asked = [QUESTIONS[name] for name in names]
     asked += [partial(_declared, question) for question in kinds.declared(posterior.attrs)]
     checks = []
     for question in asked:
@@ -155,7 +179,7 @@ def check(posterior: xr.DataTree) -> Verdict:
             checks.extend(question(posterior))
         except _MissingEvidence as found:
             missing.append(str(found))
-    for name in dict.fromkeys(missing):
+    for name in dict.fromkeys(name for name in missing if name not in unasked):
         finding = f"the posterior carries no {name}, which its checks need"
         checks.append(_answer(name, math.nan, "present", False, "", finding, "refit"))
     if "classical" in posterior.attrs:
@@ -165,7 +189,7 @@ def check(posterior: xr.DataTree) -> Verdict:
             replace(check, required=check.required and check.name in OF_AN_OPTIMUM)
             for check in checks
         ]
-    return Verdict(posterior.attrs["inference"], tuple(checks))
+    return Verdict(posterior.attrs["inference"], tuple(checks), unasked)
 
 
 class _MissingEvidence(Exception):
@@ -188,7 +212,7 @@ def _answer(name, value, threshold, passed, good, bad, remedy, required=True) ->
 
 def _mixing(posterior) -> Iterator[Check]:
     """R-hat and effective sample sizes, the worst over all elements of all variables."""
-    variables = list(posterior["posterior"].data_vars.values())
+    variables = [posterior["posterior"][name] for name in reported(posterior)]
     found = [diagnostics.tie_weighted_mixing(elements(variable)) for variable in variables]
     owners = [
         (v, i) for v, part in zip(variables, found, strict=True) for i in range(part.shape[1])
@@ -244,7 +268,8 @@ def _longer(posterior, shortfall) -> str:
     """The remedy for draws that are too few by a factor, with a margin."""
     draws = json.loads(posterior.attrs["settings"])["draws"]
     factor = 2 ** math.ceil(math.log2(max(2, 1.3 * shortfall)))
-    return f"run longer (--draws {factor * draws})"
+    option = "draws =" if "library" in posterior.attrs else "--draws"
+    return f"run longer ({option} {factor * draws})"
 
 
 # --- ensembles ------------------------------------------------------------------------------------
@@ -252,6 +277,14 @@ def _longer(posterior, shortfall) -> str:
 
 def _length(posterior) -> Iterator[Check]:
     times = _evidence(posterior, "autocorrelation_time")
+    # Where quantities are named, those of the parameters that are among them.
+    wanted = [
+        i
+        for i, name in enumerate(element_names(times))
+        if name.removeprefix(f"{times.name}[").split("[")[0].removesuffix("]")
+        in reported(posterior)
+    ]
+    times = times[wanted] if wanted and "quantities" in posterior.attrs else times
     slowest = int(np.argmax(times.values))
     ratio = float(_evidence(posterior, "steps").item() / times.values[slowest])
     good = f"the walkers ran for {ratio:.0f} autocorrelation times"
@@ -444,6 +477,8 @@ def loo(posterior: xr.DataTree) -> dict:
     from scipy.special import logsumexp
 
     group = posterior["log_likelihood"].data_vars
+    if not group:
+        raise _MissingEvidence("log_likelihood")
     chosen = [group[name] for name in group if f"{name}_marginal" not in group]
     names = [n.replace("_marginal[", "[") for one in chosen for n in element_names(one)]
     values = np.concatenate([elements(variable) for variable in chosen])
@@ -471,12 +506,15 @@ def _prior_sensitivity(posterior) -> Iterator[Check]:
     likelihood = posterior["log_likelihood"].data_vars
     own = [name for name in likelihood if not name.endswith("_marginal")]
     factors = posterior["log_prior"].data_vars
+    for name, found in (("log_likelihood", own), ("log_prior", factors)):
+        if not found:
+            raise _MissingEvidence(name)
     top = json.loads(posterior.attrs.get("hyperparameters", "null")) or list(factors)
     to_data = _power_scaling(sum(elements(likelihood[name]).sum(axis=0) for name in own))
     to_prior = _power_scaling(sum(elements(factors[name]).sum(axis=0) for name in top))
     found = [
         (to_prior(draws), to_data(draws), element_name(variable, i))
-        for variable in posterior["posterior"].data_vars.values()
+        for variable in (posterior["posterior"][name] for name in reported(posterior))
         if variable[0, 0].size <= SMALL
         for i, draws in enumerate(elements(variable))
         if np.ptp(draws) > 0
@@ -520,8 +558,11 @@ QUESTIONS = {
     "importance weights": _importance_weights,
     "conditioning": _conditioning,
     "moments": _moments,
+    "predictive check": _predictive,
+    "leave-one-out": _leave_one_out,
+    "prior sensitivity": _prior_sensitivity,
 }
-EVERY_FIT = (_predictive, _leave_one_out, _prior_sensitivity)
+EVERY_FIT = ("predictive check", "leave-one-out", "prior sensitivity")
 
 
 # --- labelled arrays ------------------------------------------------------------------------------

@@ -3,14 +3,21 @@
 Arrays in, arrays out: R-hat and effective sample sizes of chains, and the tail of importance
 weights. They are the published estimators, and equal ArviZ's where ArviZ has them (a test holds
 them to it); they are written again because ArviZ takes one quantity after the other, which for
-5000 couplings means half a minute instead of two seconds.
+5000 couplings means half a minute instead of two seconds. ``comparisons`` are the statistics by
+which data of any kind are held against their replicas.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING
 
 import numpy as np
+
+if TYPE_CHECKING:
+    import xarray as xr
 
 
 def mixing(draws: np.ndarray, workers: int | None = None) -> np.ndarray:
@@ -230,3 +237,55 @@ def smoothed_weights(log_weight: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         # took the log weights. A test holds this call to known tails on both sides.
         smooth[uneven], shape[uneven] = array_stats.psislw(-log_weight[uneven])
     return smooth, np.where(np.isnan(shape), np.inf, shape)
+
+
+TIMES = {"time", "times", "t", "date", "year", "month", "week", "day", "hour", "minute", "second"}
+
+
+def comparisons(observed: xr.Dataset) -> dict[str, Callable]:
+    """Return statistics by which data of any kind are compared with their replicas.
+
+    Of each variable: mean, standard deviation, smallest and largest value. No order is assumed,
+    but along a dimension of time (by its name, ``TIMES``, or its coordinate's type), where also
+    the memory of the steps is looked at,
+
+        Σ d_i d_{i+1} / Σ d_i²,   d_i = y_{i+1} − y_i
+
+    which is −1/2 for independent errors about any slow trend.
+
+    Parameters
+    ----------
+    observed : the data; variables that are not numbers are left out.
+
+    Returns
+    -------
+    name to T(data, draws), where data map variables to arrays (..., own dimensions) and T is (...).
+    """
+    found = {}
+    for name, variable in observed.data_vars.items():
+        if variable.dtype.kind not in "biuf" or not variable.size:
+            continue
+        own, of = variable.ndim, f" of {name}" if len(observed.data_vars) > 1 else ""
+        found[f"mean{of}"] = partial(_reduced, np.mean, name, own)
+        if variable.size > 1:
+            found[f"sd{of}"] = partial(_reduced, np.std, name, own)
+            found[f"smallest{of}"] = partial(_reduced, np.min, name, own)
+            found[f"largest{of}"] = partial(_reduced, np.max, name, own)
+        for k, dim in enumerate(variable.dims):
+            dated = dim in variable.coords and variable[dim].dtype.kind == "M"
+            if (str(dim).lower() in TIMES or dated) and variable.sizes[dim] > 3:
+                found[f"memory of steps{of}"] = partial(_step_memory, name, own, k - own)
+    return found
+
+
+def _reduced(function, name, own, data, draws=None):
+    values = np.asarray(data[name], dtype=float)
+    return function(values.reshape(*values.shape[: values.ndim - own], -1), axis=-1)
+
+
+def _step_memory(name, own, axis, data, draws=None):
+    steps = np.moveaxis(np.diff(np.asarray(data[name], dtype=float), axis=axis), axis, -1)
+    lead = steps.shape[: steps.ndim - own]
+    pairs = (steps[..., 1:] * steps[..., :-1]).reshape(*lead, -1).sum(axis=-1)
+    size = (steps**2).reshape(*lead, -1).sum(axis=-1)
+    return pairs / np.maximum(size, np.finfo(float).tiny)

@@ -202,6 +202,15 @@ def prior_words(posterior: xr.DataTree) -> dict[str, str]:
     return json.loads(posterior.attrs.get("priors", "{}"))
 
 
+def reported(posterior: xr.DataTree) -> list[str]:
+    """Return the variables that are judged and reported, the root attribute ``quantities``.
+
+    A fit without it reports all of its posterior's variables.
+    """
+    names = json.loads(posterior.attrs.get("quantities", "null"))
+    return list(posterior["posterior"].data_vars) if names is None else names
+
+
 def true_values(posterior: xr.DataTree) -> dict[str, float]:
     """Return what is known about the parameters beforehand, as for simulated data.
 

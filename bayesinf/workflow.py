@@ -40,7 +40,8 @@ if TYPE_CHECKING:
 
     from bayesinf.report import Story
 
-__all__ = ["REPORTS", "Recording", "Run", "cli", "column", "retell", "script", "staged", "summary"]
+__all__ = ["REPORTS", "Recording", "Run", "cli", "column", "retell", "script", "staged", "summary",
+           "write_report"]  # fmt: skip
 
 # The options of every script.
 SHARED = {
@@ -381,6 +382,58 @@ def retell(folder: str | os.PathLike) -> Path:
     return folder / "index.html"
 
 
+def write_report(
+    fits: xr.DataTree | Mapping[str, xr.DataTree],
+    folder: str | os.PathLike,
+    *,
+    title: str | None = None,
+    question: str | None = None,
+    inference: str | None = None,
+) -> Path:
+    """Write a report of any InferenceData: files, tables, verdict and page.
+
+    Parameters
+    ----------
+    fits : an InferenceData, or name to InferenceData, the first of which carries the answer; of
+        bayesinf, or of whatever library (``foreign.adopted``).
+    folder : where to; what a report before left there goes, anything else stays.
+    title, question : of the page.
+    inference : kind of inference; None for what each file says, or shows.
+
+    Returns
+    -------
+    the path of ``index.html``.
+
+    Raises
+    ------
+    DataError : there is no posterior; the kind of inference is unknown.
+    """
+    from bayesinf.checks import check
+    from bayesinf.foreign import adopted
+    from bayesinf.posterior import save
+
+    several = isinstance(fits, Mapping) and not hasattr(fits, "children")
+    named = fits if several else {"posterior": fits}
+    named = {name: adopted(fit, inference) for name, fit in named.items()}
+    title = title or str(next(iter(named.values())).attrs["model"])
+    question = question or "What do the data say about the parameters?"
+    verdicts = {name: check(fit) for name, fit in named.items()}
+    command = f"bayesinf.write_report(fits, {str(folder)!r})"
+    with staged(Path(folder)) as hidden:
+        for name, fit in named.items():
+            save(fit, hidden / f"{name}.nc")
+        summary(named).to_csv(hidden / "summary.csv", index=False)
+        plain = partial(_plain_story, title=title, question=question)
+        _tell(hidden, plain, named, verdicts, command)
+    return Path(folder) / "index.html"
+
+
+def _plain_story(fits, title, question):
+    from bayesinf.report import plain_story
+
+    return plain_story(fits, title, question)
+
+
 def _tell(folder, story, fits, verdicts, command):
     """Tell the story and write the page."""
     from threadpoolctl import threadpool_limits
@@ -430,7 +483,7 @@ def _given(context, options):
 
 
 def summary(fits: Mapping[str, xr.DataTree]) -> pd.DataFrame:
-    """Tabulate every posterior variable of every fit.
+    """Tabulate every posterior variable of every fit, or those that are its ``quantities``.
 
     Returns
     -------
@@ -443,10 +496,11 @@ def summary(fits: Mapping[str, xr.DataTree]) -> pd.DataFrame:
     from bayesinf.diagnostics import mixing
     from bayesinf.figures import elements
     from bayesinf.inference import kinds
+    from bayesinf.posterior import reported
 
     tables = []
     for name, fit in fits.items():
-        scalars = elements(fit)
+        scalars = elements(fit, reported(fit))
         draws = np.stack([array.values for array in scalars.values()])
         low, high = np.quantile(draws, [0.025, 0.975], axis=(1, 2))
         chains = kinds.of(fit.attrs).chains

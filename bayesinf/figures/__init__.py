@@ -1,11 +1,13 @@
 """Pictures that every report can have: InferenceData in, matplotlib Figure out.
 
     canvas.py      colours, style, axes, labels, and the draws behind a picture
-    posteriors.py  densities against the prior, parameters in pairs
+    posteriors.py  densities against the prior, parameters in pairs, intervals
     traces.py      how the draws came about
     predictive.py  statistics of data against replicas; what the priors expect
     bands.py       data with a band, against whatever they were measured at
     matrices.py    couplings as a heat map, panels on one scale
+
+A fit is one of bayesinf's, or any other InferenceData, of PyMC, emcee or NumPyro.
 
 Where a function takes ``var_names``, each entry is a variable (``"J"``, all of its elements) or one
 element of it, spelt as the pictures spell it (``"J[0, 1]"``).
@@ -25,7 +27,7 @@ from bayesinf.figures.canvas import (
     with_units,
 )
 from bayesinf.figures.matrices import heat_map, matrices
-from bayesinf.figures.posteriors import density, pair, prior_posterior
+from bayesinf.figures.posteriors import density, forest, pair, prior_posterior
 from bayesinf.figures.predictive import predictive_statistics, prior_predictive
 from bayesinf.figures.traces import representative, trace_rank
 
@@ -37,6 +39,7 @@ __all__ = [
     "density",
     "elements",
     "few_ticks",
+    "forest",
     "heat_map",
     "interval",
     "key",

@@ -8,6 +8,7 @@ import numpy as np
 
 from bayesinf.errors import DataError
 from bayesinf.figures.canvas import COLORS, canvas, interval, key, styled, with_units
+from bayesinf.foreign import adopted
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 __all__ = ["abscissa", "band", "predictive_band"]
+
+ERRORS = {"error", "errors", "sigma", "sd", "se", "std", "yerr"}  # error bars, by their name
 
 
 def band(
@@ -68,6 +71,7 @@ def abscissa(
     ------
     DataError : a name was given that is not there.
     """
+    fit = adopted(fit)
     observed, constants = fit["observed_data"], fit["constant_data"]
     if y is not None and y not in observed.data_vars:
         raise DataError(
@@ -89,7 +93,7 @@ def abscissa(
     found = [
         variable
         for name, variable in constants.data_vars.items()
-        if variable.dims == (dim,) and "." not in name and name != "error"
+        if variable.dims == (dim,) and "." not in name and name not in ERRORS
     ]
     found += [coordinate for coordinate in values.coords.values() if coordinate.dims == (dim,)]
     found = [variable for variable in found if variable.dtype.kind in "iuf"]

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bayesinf.errors import DataError
+from bayesinf.foreign import adopted
 from bayesinf.posterior import element_names
 
 if TYPE_CHECKING:
@@ -47,16 +48,27 @@ COLORS = {
 
 
 def styled(draw: Callable[..., Figure]) -> Callable[..., Figure]:
-    """Let a function that returns a Figure draw in the style of bayesinf."""
+    """Let a function that returns a Figure draw in the style of bayesinf, of any InferenceData."""
 
     @functools.wraps(draw)
     def drawn(*args, **kwargs):
         from matplotlib import style
 
+        args = [_adopted(each) for each in args]
+        kwargs = {name: _adopted(each) for name, each in kwargs.items()}
         with style.context(Path(__file__).with_name("bayesinf.mplstyle")):
             return draw(*args, **kwargs)
 
     return drawn
+
+
+def _adopted(given):
+    """What a picture is drawn from, where it is a fit, or fits by name, of whatever library."""
+    if hasattr(given, "children"):
+        return adopted(given)
+    if isinstance(given, Mapping):
+        return {name: _adopted(each) for name, each in given.items()}
+    return given
 
 
 def canvas(rows: int = 1, columns: int = 1, height: float = 3.2, width: float = 7.2, **kwargs):
@@ -174,7 +186,7 @@ def elements(
     ------
     DataError : the group has no variable or element of that name.
     """
-    content = fit[group]
+    content = adopted(fit)[group]
     found = {}
     for name in content.data_vars if var_names is None else var_names:
         stem = name.split("[")[0]

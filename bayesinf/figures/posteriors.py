@@ -12,6 +12,7 @@ from bayesinf.figures.canvas import (
     canvas,
     elements,
     few_ticks,
+    interval,
     key,
     padded,
     span,
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     import xarray as xr
     from matplotlib.figure import Figure
 
-__all__ = ["density", "pair", "prior_posterior"]
+__all__ = ["density", "forest", "pair", "prior_posterior"]
 
 
 def density(draws: np.ndarray, grid: np.ndarray) -> np.ndarray:
@@ -197,6 +198,39 @@ def prior_posterior(
         few_ticks(axis)
     roles = ("posterior", "prior", "truth")[: 2 + bool(truth)]
     key(axes[0, 0], zip(roles, roles, strict=True), "above")
+    return fig
+
+
+@styled
+def forest(
+    fit: xr.DataTree, var_names: Sequence[str], truth: Mapping[str, float] | None = None
+) -> Figure:
+    """Draw intervals that hold 50 and 95 % of the posterior, with its median, one below the other.
+
+    Parameters
+    ----------
+    fit : InferenceData.
+    var_names : variables or elements; parameters of one unit share a scale, so give those that do.
+    truth : label to known value.
+
+    Returns
+    -------
+    a Figure, a row for each.
+    """
+    arrays, truth = elements(fit, var_names), truth or {}
+    fig, axis = canvas(height=0.7 + 0.24 * len(arrays))
+    for row, (label, array) in enumerate(arrays.items()):
+        for level, width in ((0.95, 1.2), (0.5, 3.5)):
+            low, middle, high = interval(np.ravel(array.values), level)
+            axis.plot([low, high], [row, row], color=COLORS["posterior"], lw=width)
+        axis.plot(middle, row, "o", ms=4, color=COLORS["posterior"], mec="white", mew=0.6)
+        if label in truth:
+            axis.plot(truth[label], row, "|", ms=9, mew=1.5, color=COLORS["truth"])
+    axis.set_yticks(range(len(arrays)), list(arrays))
+    axis.set_ylim(len(arrays) - 0.5, -0.5)
+    axis.tick_params(axis="y", length=0)
+    units = {array.units for array in arrays.values()}
+    axis.set_xlabel(with_units("value", units.pop() if len(units) == 1 else "1"))
     return fig
 
 

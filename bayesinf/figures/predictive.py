@@ -41,7 +41,16 @@ def predictive_statistics(fit: xr.DataTree) -> Figure:
     Returns
     -------
     a Figure, three statistics to a row.
+
+    Raises
+    ------
+    DataError : there are none.
     """
+    statistics = fit["sample_stats"]
+    if "discrepancy" not in statistics or not statistics["discrepancy"].size:
+        raise DataError(
+            "no statistics of replicas", source="sample_stats", expected="replicas of the data"
+        )
     replicated, observed = (
         fit["sample_stats"][name].stack(sample=("chain", "draw"))
         for name in ("discrepancy", "discrepancy_observed")

@@ -9,8 +9,9 @@ import numpy as np
 
 from bayesinf.figures.canvas import COLORS, canvas, elements, padded, span, styled, with_units
 from bayesinf.figures.posteriors import density
+from bayesinf.foreign import adopted
 from bayesinf.inference import kinds
-from bayesinf.posterior import element_names
+from bayesinf.posterior import element_names, reported
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -38,12 +39,13 @@ def representative(fit: xr.DataTree, most: int = 6, clearest: bool = False) -> l
 
     Returns
     -------
-    labels, as ``elements`` spells them; elements that never move are left out.
+    labels, as ``elements`` spells them; elements that never move, and variables that are not
+    among the fit's ``quantities``, are left out.
     """
     from bayesinf.diagnostics import tie_weighted_mixing
 
-    scalars, vectors = [], []
-    for name, array in fit["posterior"].data_vars.items():
+    fit, scalars, vectors = adopted(fit), [], []
+    for name, array in ((name, fit["posterior"][name]) for name in reported(fit)):
         draws = array.transpose("chain", "draw", ...).values
         draws = draws.reshape(*draws.shape[:2], -1).transpose(2, 0, 1).astype(float)
         moving = np.flatnonzero(np.ptp(draws, axis=(1, 2)) > 0)

@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass
 
 from bayesinf.errors import DataError
 
-__all__ = ["KINDS", "Kind", "Question", "declare", "declared", "of"]
+__all__ = ["KINDS", "Kind", "Question", "declare", "declared", "of", "unasked"]
 
 
 @dataclass(frozen=True)
@@ -60,6 +60,7 @@ KINDS = {
     "nuts": _chains("NUTS"),
     "gibbs": _chains("Gibbs sampling"),
     "mle+mcmc": _chains("mle+mcmc"),
+    "mcmc": _chains("Markov chain Monte Carlo"),
     "ensemble": Kind(
         words="Ensemble of {chains} walkers, {draws} draws kept of each.",
         evidence=("autocorrelation_time", "steps", "acceptance_rate"),
@@ -162,3 +163,12 @@ def declare(*questions: Question) -> dict[str, str]:
 def declared(attrs: Mapping[str, object]) -> tuple[Question, ...]:
     """Return the questions that a fit's root attributes declare."""
     return tuple(Question(**fields) for fields in json.loads(attrs.get("questions", "[]")))
+
+
+def unasked(attrs: Mapping[str, object]) -> dict[str, str]:
+    """Return what a fit cannot be asked, by the names of questions or of evidence, and why.
+
+    It is the root attribute ``not_asked``, which a model of the user's has where it lacks a part
+    (a likelihood observation by observation), and a posterior of another library's.
+    """
+    return json.loads(attrs.get("not_asked", "{}"))

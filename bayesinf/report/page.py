@@ -75,7 +75,7 @@ def write(
         "remarks": {
             name: verdict.words
             for name, verdict in verdicts.items()
-            if not all(check.passed for check in verdict.checks)
+            if verdict.unasked or not all(check.passed for check in verdict.checks)
         },
         "traces": traces,
         "sampling": {name: _sampling(fit) for name, fit in fits.items()},
@@ -194,7 +194,8 @@ def _sampling(fit):
 def _provenance(fits):
     """Attribute to its values, one a fit, or a single one where all fits agree."""
     keys = dict.fromkeys(key for fit in fits.values() for key in fit.attrs)
-    keys.pop("questions", None)  # the diagnostics say them, with their answers
+    for said in ("questions", "not_asked"):  # by the diagnostics, with the answers
+        keys.pop(said, None)
     rows = []
     for key in keys:
         values = [_attribute(key, fit.attrs.get(key)) for fit in fits.values()]

@@ -6,11 +6,13 @@ else, so that a new system can be read before it has a story of its own.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from bayesinf import figures
-from bayesinf.posterior import prior_words, true_values
+from bayesinf.posterior import prior_words, reported, true_values
 from bayesinf.report.numbers import estimate, estimates, value_with_unit
 from bayesinf.report.story import Picture, Section, Story, Table
 
@@ -29,7 +31,7 @@ def numbers(fit: xr.DataTree, title: str = "In numbers") -> Section:
     Of a fit with many parameters those are told that stand clearest of zero.
     """
     shown = figures.representative(fit, MOST_ROWS, clearest=True)
-    total = sum(variable[0, 0].size for variable in fit["posterior"].data_vars.values())
+    total = sum(fit["posterior"][name][0, 0].size for name in reported(fit))
     some = f", {len(shown)} of {total}" if len(shown) < total else ""
     caption = f"Parameters{some}: posterior mean, standard deviation and 95 % interval."
     return Section(title, tables=(Table(estimates(fit, shown, true_values(fit) or None), caption),))
@@ -62,8 +64,8 @@ def derived(
     return Table.of(rows, "quantity", caption)
 
 
-def predictive(fit: xr.DataTree, pictures: Sequence[Picture] = (), *words: str) -> Section:
-    """Tell how the data look among data that the posterior replicates.
+def predictive(fit: xr.DataTree, pictures: Sequence[Picture] = (), *words: str) -> Section | None:
+    """Tell how the data look among data that the posterior replicates; None without replicas.
 
     Parameters
     ----------
@@ -71,7 +73,10 @@ def predictive(fit: xr.DataTree, pictures: Sequence[Picture] = (), *words: str) 
     pictures : what a system shows before the statistics that every fit has.
     *words : what it says first.
     """
-    names = [str(name) for name in fit["sample_stats"]["discrepancy"]["statistic"].values]
+    compared = fit["sample_stats"].get("discrepancy")
+    if compared is None or not compared.size:
+        return None
+    names = [str(name) for name in compared["statistic"].values]
     statistics = Picture(
         "predictive_statistics",
         figures.predictive_statistics(fit),
@@ -92,8 +97,9 @@ def priors(
     best: str | None = None,
     pictures: Sequence[Picture] = (),
     *words: str,
-) -> Section:
-    """Tell what was believed before the data, and how much narrower the posterior is.
+) -> Section | None:
+    """Tell what was believed before the data, and how much narrower the posterior is; None where
+    the fits hold nothing of their priors.
 
     Parameters
     ----------
@@ -123,6 +129,8 @@ def priors(
                 f"Densities of prior and posterior of {', '.join(shown)}.",
             ),
         )
+    if not (said or drawn or pictures or words):
+        return None
     shared = "Where the posterior is much narrower than the prior, the data have spoken."
     tables = (Table.of(said, "parameter", "Priors."),) if said else ()
     return Section("What was believed before", (*words, shared), (*drawn, *pictures), tables)
@@ -141,23 +149,41 @@ def plain_story(fits: Mapping[str, xr.DataTree], title: str, question: str) -> S
     a Story.
     """
     best = next(iter(fits))
-    fit = fits[best]
+    fit, truth = fits[best], true_values(fits[best])
     shown = figures.representative(fit, 3, clearest=True) or list(figures.elements(fit))[:1]
     draws = figures.elements(fit, shown[:1])[shown[0]]
     value = value_with_unit(float(draws.mean()), float(draws.std()), draws.units)
     picture = Picture(
         "answer",
-        figures.pair(fit, shown, true_values(fit)),
+        figures.pair(fit, shown, truth),
         f"The posterior of {', '.join(shown)}: regions that hold 50 and 90 % of it.",
         f"Posterior densities of {', '.join(shown)}, alone and in pairs.",
     )
+    extra = []
     if figures.abscissa(fit) is not None:
+        extra = [Section("Parameters in pairs", pictures=(replace(picture, name="pairs"),))]
         picture = Picture(
             "answer",
             figures.predictive_band(fit),
             "The data, and the band that holds 95 % of data replicated from the posterior.",
             "Data with a predictive band.",
         )
-    others = (numbers(one, f"In numbers: {name}") for name, one in fits.items() if name != best)
+    extra += _forests(fit, truth)
+    extra += [numbers(one, f"In numbers: {name}") for name, one in fits.items() if name != best]
     answer = Section(f"{shown[0]} = {value}", pictures=(picture,))
-    return Story(title, question, answer, extra=tuple(others), best=best)
+    return Story(title, question, answer, extra=tuple(extra), best=best)
+
+
+def _forests(fit, truth):
+    """Intervals of the elements of each vector beside each other, which share a unit."""
+    pictures = []
+    for name in reported(fit):
+        labels = list(figures.elements(fit, [name]))
+        if len(labels) > 1:
+            labels = labels[:MOST_ROWS]
+            caption = f"{name}: median, and intervals that hold 50 and 95 % of the posterior"
+            caption += ", with the truth (green)." if set(labels) & set(truth) else "."
+            alt = f"Intervals of {', '.join(labels)}."
+            stem = re.sub(r"\W+", "_", f"forest_{name}")
+            pictures.append(Picture(stem, figures.forest(fit, labels, truth), caption, alt))
+    return [Section("Side by side", pictures=tuple(pictures[:4]))] if pictures else []

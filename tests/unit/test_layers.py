@@ -25,16 +25,17 @@ ALLOWED = {
     "inference": "errors settings parallel posterior",
     "diagnostics": "errors parallel",
     "models": "errors settings parallel posterior data priors inference diagnostics",
-    "checks": "errors posterior inference.kinds diagnostics",
-    "figures": "errors settings posterior inference.kinds diagnostics",
+    "foreign": "errors posterior inference.kinds diagnostics",
+    "checks": "errors posterior inference.kinds diagnostics foreign",
+    "figures": "errors settings posterior inference.kinds diagnostics foreign",
     "report": "errors posterior inference.kinds checks figures",
     "calibration": "errors settings parallel posterior models.problem diagnostics checks figures "
     "report",
     "systems": "errors settings parallel data posterior priors inference models diagnostics checks "
     "figures report calibration",
     # The frame finds the system that a script is named after, by that name.
-    "workflow": "errors settings parallel posterior inference.kinds diagnostics checks figures "
-    "report calibration systems.names systems.system",
+    "workflow": "errors settings parallel posterior inference.kinds diagnostics foreign checks "
+    "figures report calibration systems.names systems.system",
 }
 # In these folders each entry stands for itself; what the others may lean on is named.
 SHARED = ("problem", "noise", "binary", "couplings")

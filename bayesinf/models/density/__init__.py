@@ -1,0 +1,112 @@
+"""The density family: a model of the user's own, in PyMC or as a log density in NumPy.
+
+``fit`` takes a ``pymc.Model`` or a ``LogDensity``. ``definition`` holds what both have in common,
+``program`` the PyMC model and ``log_density`` the NumPy one as a ``Problem``; ``routes`` lead to
+draws: NUTS, the Laplace approximation and an ensemble of walkers, the last two in unconstrained
+coordinates.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from bayesinf.errors import DataError
+from bayesinf.models import problem as driver
+from bayesinf.models.density.definition import Density
+from bayesinf.models.density.log_density import LogDensity, Target
+from bayesinf.models.density.program import Program
+from bayesinf.settings import DEFAULT, Settings
+
+if TYPE_CHECKING:
+    import pymc as pm
+    import xarray as xr
+
+__all__ = ["Density", "LogDensity", "Program", "Target", "fit", "problem"]
+
+
+def problem(
+    model: pm.Model | LogDensity,
+    *,
+    name: str | None = None,
+    units: Mapping[str, str] | None = None,
+) -> Density:
+    """State a model of the user's own as a ``Problem``.
+
+    Parameters
+    ----------
+    model : a ``pymc.Model``, or a ``LogDensity``.
+    name : of the model, for the provenance.
+    units : variable to its unit.
+
+    Raises
+    ------
+    DataError : the model is neither of them, or has a unit for a variable that is not there.
+    """
+    if isinstance(model, LogDensity):
+        stated = Target(model, name, units or {})
+    elif hasattr(model, "free_RVs"):
+        stated = Program(model, name, units or {})
+    else:
+        raise DataError(
+            "no model to fit",
+            expected="a pymc.Model or a bayesinf.models.density.LogDensity",
+            found=type(model).__name__,
+        )
+    known = [*stated.variables, *stated.observed.data_vars]
+    _known(units or {}, known, "units")
+    return stated
+
+
+def fit(
+    model: pm.Model | LogDensity,
+    *,
+    method: str | None = None,
+    settings: Settings = DEFAULT,
+    quantities: Sequence[str] | None = None,
+    name: str | None = None,
+    units: Mapping[str, str] | None = None,
+) -> xr.DataTree:
+    """Fit a model of the user's own; the answer is its posterior.
+
+    Replicas are compared with the data by general statistics: mean, standard deviation, smallest
+    and largest value of each observed variable, and the memory of its steps where it runs along
+    time (``diagnostics.comparisons``). No other order of the data is assumed.
+
+    Parameters
+    ----------
+    model : a ``pymc.Model`` of continuous variables, or a ``LogDensity``.
+    method : ``nuts`` (PyMC models; their default), ``laplace`` (default of a ``LogDensity``) or
+        ``ensemble``.
+    settings : length and seed.
+    quantities : names of the variables that must mix and are reported. Others are stored and not
+        judged, such as the weights of a network, which permute. None judges all. The run of an
+        ensemble is judged by the parameters among them, or by all where there is none.
+    name : of the model, for the provenance.
+    units : variable to its unit.
+
+    Returns
+    -------
+    InferenceData. The posterior holds the parameters, and the deterministic variables of a PyMC
+    model.
+
+    Raises
+    ------
+    DataError : no such model or variable.
+    FitError : discrete parameters, an unknown method, a density without a maximum.
+    """
+    stated = problem(model, name=name, units=units)
+    attrs = {}
+    if quantities is not None:
+        _known(quantities, stated.variables, "quantities")
+        attrs["quantities"] = json.dumps(list(quantities))
+    return driver.fit(stated, method, settings, attrs=attrs)
+
+
+def _known(names, known, where):
+    for name in names:
+        if name not in known:
+            raise DataError(
+                "no such variable", where=where, expected=f"one of {', '.join(known)}", found=name
+            )

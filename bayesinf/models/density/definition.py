@@ -1,0 +1,82 @@
+"""A density of the user's own: what a PyMC model and a log density in NumPy have in common.
+
+Both are looked at in unconstrained coordinates, where every point is allowed; there the optimum is
+sought and walkers walk. Draws go back to the variables that the user named.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from functools import cached_property
+
+import numpy as np
+
+from bayesinf.diagnostics import comparisons
+from bayesinf.models.problem import Draws, Outlook, Problem
+from bayesinf.settings import Settings
+
+__all__ = ["Density"]
+
+MOST_REPLICATED = 4_000_000  # numbers of the replicas of a variable; beyond, draws are thinned
+
+
+class Density(Problem):
+    """A density in unconstrained coordinates, with the names of its variables.
+
+    Attributes
+    ----------
+    variables : what the posterior holds: the parameters, and what follows from them.
+    coordinates : labels of the unconstrained coordinates.
+    unasked : questions of ``checks`` that this model cannot be asked, to the reason in words.
+    """
+
+    family = "density"
+    variables: Sequence[str]
+    coordinates: Sequence[str]
+    unasked: Mapping[str, str] = {}
+
+    def starts(self, rng: np.random.Generator, count: int) -> np.ndarray:
+        """Points from which the optimum is sought, (start, coordinate)."""
+        raise NotImplementedError
+
+    def value_and_gradient(self, point: np.ndarray) -> tuple[float, np.ndarray]:
+        """Log density, with the Jacobian, and its gradient at one point, (coordinate,)."""
+        raise NotImplementedError
+
+    def log_density(self, points: np.ndarray) -> np.ndarray:
+        """Log density with the Jacobian at many points, (point, coordinate) -> (point,)."""
+        raise NotImplementedError
+
+    def at(self, points: np.ndarray) -> Draws:
+        """Values of the variables at points, (..., coordinate) -> (..., own dimensions)."""
+        raise NotImplementedError
+
+    @cached_property
+    def discrepancies(self):
+        """General statistics of each observed variable; none where data cannot be replicated."""
+        return {} if "predictive check" in self.unasked else comparisons(self.observed)
+
+    @property
+    def attrs(self):
+        """What the checks cannot ask of this model, for the root attributes."""
+        return {"not_asked": json.dumps(dict(self.unasked))} if self.unasked else {}
+
+    def outlook(self, draws: Draws, settings: Settings) -> Outlook:
+        """Look at the data from draws; of many data the replicas are thinned, not the statistics.
+
+        A model that cannot replicate its data has no statistics of them.
+        """
+        if not self.discrepancies:
+            chains, count = next(iter(draws.values())).shape[:2]
+            none = np.empty((chains, count, 0))
+            return Outlook({}, self.log_likelihood(draws), none, none)
+        found = super().outlook(draws, settings)
+        largest = max(values.size for values in found.replicas.values())
+        chains, count = found.discrepancy.shape[:2]
+        kept = np.arange(0, count, -(-largest // MOST_REPLICATED))
+        if len(kept) == count:
+            return found
+        thinned = {name: values[:, kept] for name, values in found.replicas.items()}
+        return replace(found, replicas=thinned, kept=kept)
