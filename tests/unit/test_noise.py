@@ -50,6 +50,12 @@ class Known(noise.Measured):
     def noise_sd(self, draws):
         return self.sd
 
+    def sample_prior(self, rng, size):
+        return {}
+
+    def log_factors(self, draws):
+        return {}
+
 
 def p_values(y, mean, sd, statistics, seed):
     """Name of each statistic to its predictive p-value."""

@@ -7,6 +7,7 @@ sought and walkers walk. Draws go back to the variables that the user named.
 from __future__ import annotations
 
 import json
+from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
@@ -37,21 +38,21 @@ class Density(Problem):
     coordinates: Sequence[str]
     unasked: Mapping[str, str] = {}
 
+    @abstractmethod
     def starts(self, rng: np.random.Generator, count: int) -> np.ndarray:
         """Points from which the optimum is sought, (start, coordinate)."""
-        raise NotImplementedError
 
+    @abstractmethod
     def value_and_gradient(self, point: np.ndarray) -> tuple[float, np.ndarray]:
         """Log density, with the Jacobian, and its gradient at one point, (coordinate,)."""
-        raise NotImplementedError
 
+    @abstractmethod
     def log_density(self, points: np.ndarray) -> np.ndarray:
         """Log density with the Jacobian at many points, (point, coordinate) -> (point,)."""
-        raise NotImplementedError
 
+    @abstractmethod
     def at(self, points: np.ndarray) -> Draws:
         """Values of the variables at points, (..., coordinate) -> (..., own dimensions)."""
-        raise NotImplementedError
 
     @cached_property
     def discrepancies(self):
