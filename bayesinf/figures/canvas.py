@@ -66,8 +66,9 @@ def _adopted(given):
     """What a picture is drawn from, where it is a fit, or fits by name, of whatever library."""
     if hasattr(given, "children"):
         return adopted(given)
-    if isinstance(given, Mapping):
-        return {name: _adopted(each) for name, each in given.items()}
+    # A Dataset is a mapping too, and is left as it is.
+    if isinstance(given, dict) and all(hasattr(each, "children") for each in given.values()):
+        return {name: adopted(each) for name, each in given.items()}
     return given
 
 
