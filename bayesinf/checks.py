@@ -155,7 +155,7 @@ def check(posterior: xr.DataTree, inference: str | None = None) -> Verdict:
     posterior : an InferenceData. Of a fit of bayesinf's the root attribute ``inference`` says how
         it was made; one that has a root attribute ``classical`` is a classical estimate for
         comparison, of which only that it is an optimum is required. Any other InferenceData will
-        do, of PyMC, emcee or NumPyro: see ``foreign.adopted``.
+        do, of PyMC, emcee or others: see ``foreign.adopted``.
     inference : its kind, a name of ``inference.kinds``; None for what the file says, or shows.
 
     Returns

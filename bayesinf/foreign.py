@@ -1,6 +1,6 @@
 """A posterior that another library wrote, dressed as one of ours.
 
-PyMC, emcee (through ArviZ), NumPyro, bambi and CmdStan write InferenceData without bayesinf's root
+PyMC, emcee (through ArviZ) and others write InferenceData without bayesinf's root
 attributes, units, or the groups that every fit here has. ``adopted`` adds what can be said: the
 kind of inference, guessed from the groups; units of 1; statistics of replicas, where there are
 replicas; autocorrelation times of walkers. What such a file cannot hold stands, with the reason, in

@@ -7,7 +7,7 @@
     bands.py       data with a band, against whatever they were measured at
     matrices.py    couplings as a heat map, panels on one scale
 
-A fit is one of bayesinf's, or any other InferenceData, of PyMC, emcee or NumPyro.
+A fit is one of bayesinf's, or any other InferenceData, of PyMC, emcee or others.
 
 Where a function takes ``var_names``, each entry is a variable (``"J"``, all of its elements) or one
 element of it, spelt as the pictures spell it (``"J[0, 1]"``).
