@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["abscissa", "band", "predictive_band"]
+__all__ = ["abscissa", "along_abscissa", "band", "predictive_band"]
 
 ERRORS = {"error", "errors", "sigma", "sd", "se", "std", "yerr"}  # error bars, by their name
 
@@ -100,6 +100,21 @@ def abscissa(
     return (found[0], values) if found else None
 
 
+def along_abscissa(
+    fit: xr.DataTree, y: str | None = None, x: str | None = None
+) -> tuple[xr.DataArray, xr.DataArray, np.ndarray]:
+    """Return what ``abscissa`` finds, and the order in which x ascends.
+
+    Raises
+    ------
+    DataError : the data have no abscissa.
+    """
+    found = abscissa(fit, y, x)
+    if found is None:
+        raise DataError("the data have no abscissa", expected="numbers along the data's dimension")
+    return *found, np.argsort(found[0].values)
+
+
 @styled
 def predictive_band(
     fit: xr.DataTree, y: str | None = None, x: str | None = None, curve: np.ndarray | None = None
@@ -120,11 +135,7 @@ def predictive_band(
     ------
     DataError : the data have no abscissa.
     """
-    found = abscissa(fit, y, x)
-    if found is None:
-        raise DataError("the data have no abscissa", expected="numbers along the data's dimension")
-    x, y = found
-    order = np.argsort(x.values)
+    x, y, order = along_abscissa(fit, y, x)
     replicas = fit["posterior_predictive"][y.name].transpose("chain", "draw", ...).values
     fig, axis = canvas(height=3.4)
     band(axis, x.values[order], replicas[..., order], "posterior", alpha=0.18, line=curve is None)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bayesinf.errors import DataError
-from bayesinf.figures.bands import abscissa, band
+from bayesinf.figures.bands import along_abscissa, band
 from bayesinf.figures.canvas import (
     COLORS,
     canvas,
@@ -106,11 +106,7 @@ def prior_predictive(fit: xr.DataTree, y: str | None = None, x: str | None = Non
     ------
     DataError : the data have no abscissa.
     """
-    found = abscissa(fit, y, x)
-    if found is None:
-        raise DataError("the data have no abscissa", expected="numbers along the data's dimension")
-    x, y = found
-    order = np.argsort(x.values)
+    x, y, order = along_abscissa(fit, y, x)
     expected = fit["prior_predictive"][y.name].to_numpy().reshape(-1, x.size)[:, order]
     expected = expected[np.isfinite(expected).all(axis=1)]
     place = x.values[order]
