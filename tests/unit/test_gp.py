@@ -1161,3 +1161,14 @@ def test_parameters_beyond_all_bounds_have_no_density_and_no_warning():
         for point in far:
             value, gradient = problem.gradient(point)
             assert not np.isnan(value) and np.isfinite(gradient).all()
+
+
+def test_an_observation_is_called_by_the_datas_name_and_its_place():
+    """Not by its number, nor as the marginal density by which leave-one-out goes."""
+    distances = xr.DataArray(np.array([3.0, 3.5, 4.25, 5.0]), dims="point", name="distances")
+    energies = xr.DataArray(np.array([2.0, -1.0, -0.5, -0.1]), dims="point", name="energies")
+    short = Settings(draws=30, chains=2, prior_draws=10)
+    fit = gp.fit(distances, energies, method="laplace", settings=short)
+    assert loo(fit)["names"] == [f"energies[{r}]" for r in (3.0, 3.5, 4.25, 5.0)]
+    for group in ("observed_data", "posterior_predictive", "log_likelihood"):
+        np.testing.assert_array_equal(fit[group]["distances"], distances)
