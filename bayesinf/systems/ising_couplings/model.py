@@ -125,15 +125,19 @@ def fit(
 
 
 def _in_gauge(truth, X):
-    """The true couplings of the pairs that are features; in the full gauge halves share a bond."""
+    """What is known, with the couplings of the pairs that are features; in the full gauge halves
+    share a bond, and of the pairs nothing else is known.
+    """
     i, j = X["i"].values, X["j"].values
-    sites = int(max(i.max(), j.max())) + 1
+    full, sites = np.any(i >= j), int(max(i.max(), j.max())) + 1
     matrix = np.zeros((sites, sites))
     matrix[truth["i"], truth["j"]] = truth["J"]
-    values = (matrix + matrix.T)[i, j] / (2 if np.any(i >= j) else 1)
+    values = (matrix + matrix.T)[i, j] / (2 if full else 1)
     labels = {name: X.coords[name] for name in ("pair", "i", "j")}
     units = {"J": truth["J"].attrs["units"]}
-    return dataset({"J": values}, {"J": ("pair",)}, labels, units, sampled=False)
+    J = dataset({"J": values}, {"J": ("pair",)}, labels, units, sampled=False)
+    rest = truth.drop_dims("pair") if full else truth.drop_vars("J")
+    return J.merge(rest.drop_vars(["pair", "i", "j"], errors="ignore"))
 
 
 def lowest_energy(y: np.ndarray, mean: np.ndarray, noise: np.ndarray) -> np.ndarray:
