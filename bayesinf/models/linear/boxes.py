@@ -11,16 +11,19 @@ at a draw over that which it was drawn from is a weight that says how well the b
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
-__all__ = ["Boxes", "cells", "refined"]
+__all__ = ["ERROR", "Boxes", "LogDensity", "laid", "refined"]
+
+LogDensity = Callable[[np.ndarray], np.ndarray]  # of points (point, axis)
 
 ERROR = 0.01  # variance of the draws' log weights at which boxes are fine enough
 SHARE = 0.006  # variance in a box of the log weight, over the square of what a neighbour is off
-MOST = 20_000  # boxes at which it is given up
+MOST = 20_000  # boxes beyond the first at which it is given up
 STEEP = 6.0  # largest fall across a box, in log density, that a slope may describe
 NEAR = 1e-6  # of a width: boxes so near each other touch
 FIRM, SOFT = 1e-9, 1e-4  # what holds slope and curvature at zero where neighbours do not tell them
@@ -46,20 +49,25 @@ class Boxes:
     bend: np.ndarray
     error: np.ndarray
 
-    @property
+    @cached_property
     def log_mass(self) -> np.ndarray:
         """Log of the integral over each box, (box,)."""
         half = 0.5 * self.slope * self.width
         with np.errstate(invalid="ignore", divide="ignore"):
             tilt = np.where(np.abs(half) < 1e-4, half**2 / 6, np.log(np.sinh(half) / half))
-        return self.value + np.sum(np.log(self.width) + tilt, axis=1)
+        return self.value + self.rise + np.sum(np.log(self.width) + tilt, axis=1)
 
-    @property
+    @cached_property
+    def rise(self) -> np.ndarray:
+        """What the curvature adds to the log of a box's mean density, to first order, (box,)."""
+        return np.sum(np.clip(self.bend, -STEEP, STEEP), axis=1) / 24
+
+    @cached_property
     def log_total(self) -> float:
         """Log of the integral over all boxes."""
         return float(np.logaddexp.reduce(self.log_mass))
 
-    @property
+    @cached_property
     def share(self) -> np.ndarray:
         """Probability of each box, (box,)."""
         return np.exp(self.log_mass - self.log_total)
@@ -70,7 +78,7 @@ class Boxes:
         Returns
         -------
         which box, (size,); the points, (size, axis); and their log density, not normalised: where
-        the boxes are right, that of the density itself, (size,).
+        the boxes are right, that of the density itself but for its curvature, (size,).
         """
         share = self.share
         box = rng.choice(len(share), size, p=share / share.sum())
@@ -80,50 +88,48 @@ class Boxes:
         steep = np.where(flat, 1.0, fall)
         place = np.where(flat, u, np.log1p(u * np.expm1(steep)) / steep) - 0.5
         offset = place * width
-        return box, self.centre[box] + offset, self.value[box] + np.sum(slope * offset, axis=1)
+        log_density = (self.value + self.rise)[box] + np.sum(slope * offset, axis=1)
+        return box, self.centre[box] + offset, log_density
 
-    def moments(self) -> tuple[np.ndarray, np.ndarray]:
-        """Mean and standard deviation along each axis, (axis,)."""
+    @cached_property
+    def inner(self) -> tuple[np.ndarray, np.ndarray]:
+        """Mean and variance within each box, (box, axis) each."""
         half = 0.5 * self.slope * self.width
         flat = np.abs(half) < 1e-3
         safe = np.where(flat, 1.0, half)
-        # Mean and variance of an exponential on [-1, 1], and their series about a slope of zero.
+        # Those of an exponential on [-1, 1], and their series about a slope of zero.
         mean = np.where(flat, half / 3, 1 / np.tanh(safe) - 1 / safe)
         variance = np.where(flat, 1 / 3 - half**2 / 15, 1 / safe**2 - 1 / np.sinh(safe) ** 2)
-        inner, share = self.centre + 0.5 * self.width * mean, self.share
-        overall = share @ inner
-        spread = share @ (0.25 * self.width**2 * variance + (inner - overall) ** 2)
-        return overall, np.sqrt(spread)
+        return self.centre + 0.5 * self.width * mean, 0.25 * self.width**2 * variance
+
+    def moments(self, chosen: np.ndarray | slice = slice(None)) -> tuple[np.ndarray, np.ndarray]:
+        """Mean and standard deviation along each axis, (axis,), of all boxes or of some."""
+        mean, variance, share = self.inner[0][chosen], self.inner[1][chosen], self.share[chosen]
+        share = share / np.sum(share)
+        overall = share @ mean
+        return overall, np.sqrt(share @ (variance + (mean - overall) ** 2))
 
 
-def cells(bounds: Sequence[tuple[float, float]], steps: Sequence[int]) -> tuple[np.ndarray, ...]:
-    """Centres along each axis of a regular grid between bounds, one array an axis."""
-    edges = [np.linspace(*box, count + 1) for box, count in zip(bounds, steps, strict=True)]
-    return tuple(0.5 * (edge[1:] + edge[:-1]) for edge in edges)
+def laid(log_density: LogDensity, centre: np.ndarray, width: np.ndarray) -> Boxes:
+    """Boxes of given centres and widths, (box, axis) each, as a first grid lays them."""
+    return _described(centre, width, log_density(centre))
 
 
-def refined(
-    log_density: Callable[[np.ndarray], np.ndarray],
-    centre: np.ndarray,
-    width: np.ndarray,
-    *,
-    error: float = ERROR,
-    most: int = MOST,
-) -> Boxes:
+def refined(log_density: LogDensity, boxes: Boxes, error: float = ERROR, most: int = MOST) -> Boxes:
     """Cut boxes until the log density is resolved.
 
     Parameters
     ----------
     log_density : from points (point, axis) to its values, (point,).
-    centre, width : of the boxes to begin with, (box, axis).
+    boxes : to begin with.
     error : variance of the draws' log weights to reach.
-    most : boxes at which to stop all the same.
+    most : boxes to add at which to stop all the same.
 
     Returns
     -------
     the boxes.
     """
-    boxes = _described(centre, width, log_density(centre))
+    most = most + len(boxes.value)
     while np.sum(boxes.error) > error and len(boxes.value) < most:
         # The boxes that carry most of the error, all at once: points are cheaper together.
         order = np.argsort(-boxes.error)

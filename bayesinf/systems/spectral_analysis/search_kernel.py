@@ -1,6 +1,6 @@
 """The compiled loop of ``search``: normal equations of many harmonics at many frequencies.
 
-At frequency f the columns are 1, cos kφ and sin kφ with φ = 2πft and k up to H. Every product of two
+At frequency f the columns are 1, cos kφ and sin kφ, φ = 2πft and k up to H. Every product of two
 of them is half a sum of a cosine and a sine of multiples up to 2H, so the weighted sums of these
 are all that is gathered over the points. The frequencies of a block are f + j step, and their
 sines follow from those of f by adding the angle 2π j step t, of which there is one table; those of
