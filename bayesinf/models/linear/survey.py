@@ -21,8 +21,8 @@ __all__ = ["STEPS", "Axis", "Survey", "surveyed"]
 
 STEPS = 24  # boxes along each axis to begin with
 TAIL = 5.0  # standard normal quantile at which the axis of a prior without end is cut
-DEPTH = 30.0  # log density below the best at which a screen rules out
-MOST_FIRST = 20_000  # boxes of the first grid that a screen may let through
+DEPTH = 50.0  # log density below the best at which a screen rules out
+MOST_FIRST = 10_000  # boxes of the first grid that a screen may let through
 AUDITED = 12  # steps ruled out by a screen that are evaluated all the same
 TASK = 16  # points that a thread takes at a time
 SEEN = 0.01  # share of the posterior from which a step of the first grid is looked at

@@ -142,8 +142,10 @@ class Varying(Measured):
 
     @property
     def constants(self) -> xr.Dataset:
-        """What is known besides and does not vary; features do."""
-        return self.reference.constants.drop_vars(["X"], errors="ignore")
+        """What is known besides and does not vary."""
+        here = self.reference.constants
+        there = self.build(**{n: float(p.from_normal(-0.5)) for n, p in self.varied.items()}).constants
+        return here[[name for name in here.data_vars if here[name].equals(there[name])]]
 
     @property
     def priors(self) -> dict[str, str]:

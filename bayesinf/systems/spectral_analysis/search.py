@@ -25,7 +25,7 @@ def power(
     count: int,
     harmonics: int = 1,
 ) -> np.ndarray:
-    """Least-squares power of a grid of frequencies, P = 1 − χ²(f) / χ²(no period), the mean floating.
+    """Least-squares power of a grid of frequencies, P = 1 − χ²(f) / χ²(no period), with a free mean.
 
     Parameters
     ----------
