@@ -34,6 +34,7 @@ GRID = 256  # cells a side, about 0.05 posterior sd each: a variance comes out 2
 SEARCH = 1024  # cells along log ρ where the search begins, which no mode slips through
 DEPTH = 20.0  # cells whose log density lies this far below the highest are outside the grid
 REACH = 30.0  # where the search begins: e-folds around the data's own scales
+ROUNDING = 1e-12  # a difference this small beside its parts is rounding
 WIDENINGS = 8  # times that the search reaches further where the posterior touches its edge
 
 
@@ -333,16 +334,15 @@ class Posterior:
         return draws, self._leave_one_out(rho, sigma, seen)
 
     def condition_number(self) -> float:
-        """Condition number of the data's covariance at the median ratio of scale to noise, the
-        unshrunk columns apart, which are taken out by least squares first.
+        """Ratio of the largest singular value of A to the smallest of those that the data decide,
+        ρ s² > 1 at the median ρ; what the prior decides loses no digits, however small its s.
         """
         (a, b), weight, s = self.scales.grid.axes, self.scales.grid.weight, self.spectrum.s
         log_rho = np.broadcast_to(self.scales.coordinates(a, b)[0], weight.shape).ravel()
         order = np.argsort(log_rho)
         middle = np.searchsorted(np.cumsum(weight.ravel()[order]), 0.5)
-        rho = np.exp(log_rho[order[middle]])
-        smallest = 1 + rho * s[-1] ** 2 if len(s) >= len(self.spectrum.t) else 1.0
-        return float((1 + rho * s[0] ** 2) / smallest)
+        decided = s[np.exp(log_rho[order[middle]]) * s**2 > 1]
+        return float(s[0] / decided[-1]) if len(decided) else 1.0
 
     def moments(self) -> tuple[np.ndarray, np.ndarray]:
         """Mean and sd of each coefficient f in closed form, the scales summed over the grid."""
@@ -375,7 +375,10 @@ class Posterior:
         mean = probability @ fixed + moved.sum(axis=0)
         square = probability @ fixed**2 + 2 * np.sum(fixed * moved, axis=0)
         square = square + np.einsum("afp,apq,afq->f", per, second, per, optimize=True)
-        unseen = np.maximum(_row_squares(T) - np.sum(TV**2, axis=1), 0.0)
+        # What V leaves of T; where it leaves nothing, rounding must not pass for a variance.
+        whole = _row_squares(T)
+        unseen = whole - np.sum(TV**2, axis=1)
+        unseen[unseen < ROUNDING * whole] = 0.0
         inner = TV**2 @ (rho / (1 + rho * s**2)) + np.multiply.outer(unseen, rho)
         return mean, np.sqrt(np.maximum(inner @ variance + square - mean**2, 0.0))
 

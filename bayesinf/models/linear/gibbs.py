@@ -139,7 +139,9 @@ def chain(
     design = Factors(seen.stacked, seen.t)
     spread = float(np.sqrt(np.mean(design.y**2)))
     kind = LaplaceScales if isinstance(problem.prior, Laplace) else HorseshoeScales
-    unit = spread / np.sqrt(np.mean(seen.A**2))
+    # Start wide: a scale too narrow leaves all to the noise, and takes long to find out.
+    size = np.sqrt(np.mean(seen.A**2, axis=0))
+    unit = spread / np.min(size[size > 0])
     scales = kind(problem.prior, problem.weights, unit, rng)
 
     def variances(sigma):
