@@ -25,6 +25,7 @@ DEPTH = 50.0  # log density below the best at which a screen rules out
 MOST_FIRST = 10_000  # boxes of the first grid that a screen may let through
 AUDITED = 12  # steps ruled out by a screen that are evaluated all the same
 TASK = 16  # points that a thread takes at a time
+FEW = 64  # points below which threads cost more than they bring
 SEEN = 0.01  # share of the posterior from which a step of the first grid is looked at
 
 
@@ -163,6 +164,8 @@ def surveyed(
 
     def log_density(points):
         one = lambda point: log_evidence(plain.theta(point)) + plain.log_prior(point)
+        if len(points) < FEW:
+            return np.array([one(point) for point in points])
         tasks = [points[k : k + TASK] for k in range(0, len(points), TASK)]
         run = lambda task: [one(point) for point in task]
         found = parallel.map(run, tasks, threads=True, label="surveying")

@@ -10,7 +10,7 @@ against the same model without one.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -23,7 +23,7 @@ from bayesinf.models import linear
 from bayesinf.models import problem as driver
 from bayesinf.models.linear import Regression
 from bayesinf.models.noise import residual_memory
-from bayesinf.posterior import dataset, noted
+from bayesinf.posterior import noted
 from bayesinf.priors import HalfCauchy, LogNormal, Normal, Prior, Uniform
 from bayesinf.settings import DEFAULT, Settings
 from bayesinf.systems.spectral_analysis import search
@@ -31,7 +31,7 @@ from bayesinf.systems.spectral_analysis import search
 if TYPE_CHECKING:
     import xarray as xr
 
-__all__ = ["Curve", "fit"]
+__all__ = ["WIDTHS", "Curve", "fit", "periodic", "quiet"]
 
 MOST_HARMONICS = 6
 DECLINE = 3.0  # log evidence below the best at which no further harmonic is tried
@@ -137,6 +137,26 @@ class Curve:
             "scale": HalfCauchy(spread),
         } | dict(self.stated or {})
 
+    @property
+    def frequency_unit(self) -> str:
+        """Cycles per unit of the times."""
+        unit = self.time.attrs["units"]
+        return "1" if unit == "1" else f"1/{unit}"
+
+    def converted(self, unit: str | None) -> float:
+        """Return what periods are multiplied by for another unit than that of the times."""
+        own = self.time.attrs["units"]
+        if unit in (None, own):
+            return 1.0
+        if unit not in SECONDS or own not in SECONDS:
+            raise DataError(
+                "no way from the unit of the times to that of the period",
+                expected=f"both among {', '.join(SECONDS)}",
+                found=f"{own} and {unit}",
+                remedy="state --time-unit",
+            )
+        return SECONDS[own] / SECONDS[unit]
+
     def features(self, frequency: float, harmonics: int) -> np.ndarray:
         """Cosines, then sines, of all harmonics, (point, 2 harmonics)."""
         angle = 2 * np.pi * frequency * np.multiply.outer(self.t, np.arange(1, harmonics + 1))
@@ -164,7 +184,7 @@ class Curve:
     @cached_property
     def steps(self) -> dict[str, int]:
         """Steps of frequency and jitter that the widths to be expected of them call for."""
-        best = np.max(self.power(self.steps_at(20), 2))
+        best = np.max(self.power(self.steps_at(20), 3))
         signal = len(self.y) * best / max(1 - best, 1e-3)
         width = np.sqrt(3 / signal) / (2 * np.pi)  # in cycles over the record
         low, high = np.log(self.priors["jitter"].from_normal(np.array([-5.0, 5.0])))
@@ -230,16 +250,89 @@ def periodic(curve: Curve, harmonics: int) -> linear.Varying:
         power = np.minimum(curve.power(len(values), harmonics), 1 - 1e-12)
         return -0.5 * count * np.log1p(-power)
 
-    time_unit = curve.time.attrs["units"]
     return linear.varying(
         Periodic(curve, harmonics, template),
         {name: curve.priors[name] for name in ("frequency", "jitter")},
         steps=curve.steps,
         screen={"frequency": about},
-        units={"frequency": "1" if time_unit == "1" else f"1/{time_unit}", "jitter": unit},
+        units={"frequency": curve.frequency_unit, "jitter": unit},
     )
 
 
 def quiet(curve: Curve) -> linear.Varying:
     """State the noise alone, the mean floating."""
     return linear.varying(Quiet(curve), {"jitter": curve.priors["jitter"]}, steps=64)
+
+
+def fit(
+    dataset: xr.Dataset,
+    harmonics: int | None = None,
+    *,
+    shortest: float | None = None,
+    longest: float | None = None,
+    period_unit: str | None = None,
+    priors: Mapping[str, Prior] | None = None,
+    method: str | None = None,
+    settings: Settings = DEFAULT,
+) -> xr.DataTree:
+    """Infer period, harmonics, mean and jitter of a light curve.
+
+    Parameters
+    ----------
+    dataset : as of ``simulate`` or ``read``.
+    harmonics : of the period; None for the number of the largest evidence.
+    shortest, longest : periods between which to search; by default twice the median time between
+        neighbours, and the length of the record.
+    period_unit : s, min, h, d or yr, where the times have one of these; None for that of the times.
+    priors : of ``frequency``, ``jitter``, ``level`` or ``scale``, in place of the default ones.
+    method, settings : as for ``models.problem.fit``.
+
+    Returns
+    -------
+    InferenceData with ``frequency``, ``jitter``, ``level``, ``amplitude`` (component) and
+    ``scale``. Beside it stand ``source`` (period and peak-to-peak amplitude of each draw),
+    ``models`` (evidence with no period and with each number of harmonics), ``candidates``
+    (posterior mass at the period, its half and double, and its aliases), ``folded`` (the curve by
+    phase), ``classical``, and the ``truth`` where the data know it.
+
+    Raises
+    ------
+    DataError : too few or too short data, a range without periods, a unit that is not known.
+    """
+    from bayesinf.systems.spectral_analysis.results import beside
+
+    curve = Curve(dataset, shortest, longest, priors)
+    factor = curve.converted(period_unit)
+    if len(curve.y) <= 2 * (harmonics or 1) + 3:
+        raise DataError(
+            "fewer values than the model has parameters",
+            expected=f"more than {2 * (harmonics or 1) + 3}",
+            found=len(curve.y),
+            remedy="ask for fewer harmonics",
+        )
+    tried = _tried(curve, [harmonics] if harmonics else range(1, MOST_HARMONICS + 1))
+    best = max(tried, key=lambda count: tried[count].log_evidence())
+    found = driver.fit(
+        tried[best],
+        method,
+        settings,
+        system="spectral_analysis",
+        notes={"truth": noted(dataset, "truth")},
+        attrs={"harmonics": best},
+    )
+    unit = period_unit or curve.time.attrs["units"]
+    return beside(found, curve, tried, quiet(curve), factor, unit)
+
+
+def _tried(curve, counts):
+    """Models with more and more harmonics, until the evidence has clearly passed its top."""
+    tried, best = {}, -np.inf
+    for count in counts:
+        if len(curve.y) <= 2 * count + 3:
+            break
+        tried[count] = periodic(curve, count)
+        value = tried[count].log_evidence()
+        best = max(best, value)
+        if value < best - DECLINE:
+            break
+    return tried

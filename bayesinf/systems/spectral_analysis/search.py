@@ -11,7 +11,7 @@ import numpy as np
 
 from bayesinf import parallel
 
-__all__ = ["log_evidence", "power"]
+__all__ = ["log_evidence", "power", "window"]
 
 TASK = 64 * 256  # frequencies that a thread takes at a time
 
@@ -81,6 +81,28 @@ def log_evidence(
     return np.logaddexp.reduce(each + log_weights[:, np.newaxis], axis=0)
 
 
+def window(
+    t: np.ndarray, error: np.ndarray, start: float, step: float, count: int
+) -> np.ndarray:
+    """Spectral window of a grid of frequencies: the power of data that are one throughout.
+
+    Where it is high, periods hide behind each other: a cycle more or less between observations.
+
+    Parameters
+    ----------
+    t, error : times and standard deviations of the noise, (point,).
+    start, step, count : the frequencies, as for ``power``.
+
+    Returns
+    -------
+    the power, between 0 and 1, (count,).
+    """
+    weight = 1 / np.square(error)
+    without_mean = np.array([[1e30 * weight.sum(), 0.0, 0.0]])
+    explained, _ = _swept(t, np.ones(len(t)), weight, (start, step, count), without_mean)
+    return explained[0] / weight.sum()
+
+
 def _swept(t, y, weight, grid, precision):
     """What the kernel finds at every frequency and for every row of precisions, (node, count)."""
     from bayesinf.systems.spectral_analysis import search_kernel as kernel
@@ -97,5 +119,8 @@ def _swept(t, y, weight, grid, precision):
         kernel.sweep(t, weight, weighted, start, step, first, last, turn, precision, *part)
         found[:, :, first:last] = part
 
-    parallel.map(run, range(0, count, TASK), threads=True, label="searching")
+    if count <= TASK:
+        run(0)
+    else:
+        parallel.map(run, range(0, count, TASK), threads=True, label="searching")
     return found
