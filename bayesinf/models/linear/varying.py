@@ -144,7 +144,8 @@ class Varying(Measured):
     def constants(self) -> xr.Dataset:
         """What is known besides and does not vary."""
         here = self.reference.constants
-        there = self.build(**{n: float(p.from_normal(-0.5)) for n, p in self.varied.items()}).constants
+        aside = {name: float(prior.from_normal(-0.5)) for name, prior in self.varied.items()}
+        there = self.build(**aside).constants
         return here[[name for name in here.data_vars if here[name].equals(there[name])]]
 
     @property
@@ -201,8 +202,8 @@ class Varying(Measured):
         return self._each(draws, lambda regression, one: {"": spread(regression, one)})[""]
 
     def observing(self, data: Draws) -> Varying:
-        """Return the same model of other data."""
-        return replace(self, build=partial(_observing, self.build, dict(data)))
+        """Return the same model of other data, without the screen, which knows only its own."""
+        return replace(self, build=partial(_observing, self.build, dict(data)), screen={})
 
     def log_evidence(self) -> float:
         """Log probability of the data, all parameters integrated out: log p(y)."""
