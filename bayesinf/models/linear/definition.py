@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bayesinf.errors import DataError
+from bayesinf.models import noise as measurement
 from bayesinf.models.linear import routes
 from bayesinf.models.linear.priors import PRIORS, CoefficientPrior
-from bayesinf.models.noise import RESIDUALS, Discrepancy, Measured
+from bayesinf.models.noise import Discrepancy, Measured
 from bayesinf.models.problem import Draws, Labels, Route
 from bayesinf.priors import InverseChi, Normal, Prior
 
@@ -160,8 +161,9 @@ class Regression(Measured):
 
     @property
     def discrepancies(self) -> dict[str, Discrepancy]:
-        """Statistics of the residuals, and what the caller adds."""
-        return {**RESIDUALS, **self.further}
+        """Statistics of the residuals, their memory where rows have an order; the caller's join."""
+        order = measurement.neighbours_of(self.names.coords, self.names.dims[0])
+        return measurement.asked(order, known=self.noise_fixed, further=self.further)
 
     @property
     def routes(self) -> dict[str, Route]:
