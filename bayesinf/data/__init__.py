@@ -3,7 +3,8 @@
     tables.py   any file -> labelled arrays: ``read``
     curve.py    y(x) with error bars: ``curve``, ``axes``
     binary.py   spins with energies: ``spins``; who is on at which time: ``raster``
-    series.py   what was measured at which times, in repeats: ``series``, ``times``, ``repeats``
+    series.py   what was measured at which times, in repeats: ``series``, ``times``, ``repeats``;
+    layouts.py  how the arrays of those lie
     origins.py  the past to learn from and the future to forecast: ``rolling_origins``, ``lagged``
     arrays.py   what these check alike
 

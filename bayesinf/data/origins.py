@@ -64,8 +64,9 @@ class Split:
             return part, part["time"].values, part["known"].values
         place = np.flatnonzero(times(data)["repeat"].values == self.repeat)
         if place.size != 1:
-            raise DataError("no such repeat", expected=listing(data["repeat"].values),
-                            found=self.repeat)  # fmt: skip
+            raise DataError(
+                "no such repeat", expected=listing(data["repeat"].values), found=self.repeat
+            )
         (part,) = repeats(data.isel(repeat=place))
         at = times(data).isel(repeat=place[0]).values[: part.sizes["step"]]
         return part, at, np.full(at.shape, -np.inf)  # what is measured is itself the target
@@ -109,8 +110,9 @@ def rolling_origins(
     lengths |= {} if window is None else {"window": window}
     for name, value in lengths.items() if gap >= 0 else [("gap", gap)]:
         if not (np.isfinite(value) and (value > 0)):
-            raise DataError(f"{name} is no length of time", expected="a number above zero",
-                            found=value)  # fmt: skip
+            raise DataError(
+                f"{name} is no length of time", expected="a number above zero", found=value
+            )
     found = False
     for part in repeats(series):
         at = part[series.attrs["time"]].values
@@ -119,8 +121,9 @@ def rolling_origins(
         for k in range(max(count, 0)):
             origin = at[0] + least + k * step + slack
             beginning = -np.inf if window is None else origin - window
-            split = Split(part["repeat"].item(), origin, origin + gap, origin + gap + horizon,
-                          beginning)  # fmt: skip
+            split = Split(
+                part["repeat"].item(), origin, origin + gap, origin + gap + horizon, beginning
+            )
             if _any(at, beginning, origin) and _any(at, split.opening, split.closing):
                 found = True
                 yield split

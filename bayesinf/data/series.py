@@ -12,21 +12,21 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from bayesinf.data import layouts
 from bayesinf.data.arrays import (
     enough,
     finite,
-    labelled,
     labels,
     listing,
     number,
     place,
     shown,
     to_numbers,
-    vector,
 )
 from bayesinf.data.binary import REPEAT_NAMES
 from bayesinf.data.curve import variable_name
@@ -39,9 +39,22 @@ if TYPE_CHECKING:
 
 __all__ = ["repeats", "series", "series_from_arrays", "times"]
 
-TIME_NAMES = ("time", "t", "times", "date", "jd", "mjd", "hjd", "bjd", "year", "day", "hour",
-              "minute", "second", "seconds")  # fmt: skip
-AXES = ("repeat", "time", "step", "row")  # of arrays, where they are named, in this order
+TIME_NAMES = (
+    "time",
+    "t",
+    "times",
+    "date",
+    "jd",
+    "mjd",
+    "hjd",
+    "bjd",
+    "year",
+    "day",
+    "hour",
+    "minute",
+    "second",
+    "seconds",
+)
 TAKEN = ("repeat", "step", "length")  # names of the Dataset's own
 
 
@@ -91,8 +104,9 @@ def series(
     chosen = {name: name for name in arrays if name not in (when, grouped)}
     if variables is not None:
         renamed = variables if isinstance(variables, Mapping) else dict.fromkeys(variables)
-        picked = {new: pick(arrays, new if old is None else old, path)
-                  for new, old in renamed.items()}  # fmt: skip
+        picked = {
+            new: pick(arrays, new if old is None else old, path) for new, old in renamed.items()
+        }
         named = isinstance(variables, Mapping)
         chosen = {new if named else old: old for new, old in picked.items()}
     if not chosen:
@@ -157,17 +171,16 @@ def series_from_arrays(
         raise DataError(
             "unknown way with missing values", expected="refuse or keep", found=repr(missing)
         )
-    given = (
-        values if isinstance(values, Mapping) else {getattr(values, "name", None) or "y": values}
-    )
-    parts = _parts(time, given, repeat, source)
-    name = variable_name(getattr(parts[0][1], "name", None) or "time", "time", TAKEN)
-    read_in = [_ordered(*part, name, missing, least, source) for part in parts]
+    alone = {getattr(values, "name", None) or "y": values}
+    given = values if isinstance(values, Mapping) else alone
+    layout = layouts.parts(time, given, repeat, source)
+    name = variable_name(layout[0].time.name or "time", "time", TAKEN)
+    done = [_ordered(part, name, missing, least, source) for part in layout]
     names = {}
-    for old in read_in[0][2]:
+    for old in done[0].values:
         names[old] = variable_name(old, "value", (*TAKEN, name, *names.values()))
-    result = _laid_out(read_in, name, names, units or {})
-    remark = "; ".join(_remarks(read_in, name))
+    result = _laid_out(done, name, names, units or {})
+    remark = "; ".join(_remarks(done, name))
     return result.assign_attrs({"time": name} | ({"remark": remark} if remark else {}))
 
 
@@ -222,131 +235,23 @@ def _time(arrays, asked, source):
     return found
 
 
-# --- repeats --------------------------------------------------------------------------------------
-
-
-def _parts(time, given, repeat, source):
-    """Each repeat: its label, its times and, by name, its values, all (time,)."""
-    when = _each(time, "time", source)
-    if len(when) == 1 and np.size(repeat) == when[0].size:
-        marks = vector(repeat, "repeat", source)
-        flat = {name: _columns(values, name, 1, when, source) for name, values in given.items()}
-        columns = {n: part for each in flat.values() for n, part in each[0].items()}
-        _same_length(when[0], {str(marks.name): marks} | columns, source)
-        return list(_by_label(marks, when[0], columns))
-    found = {name: _columns(values, name, len(when), when, source)
-             for name, values in given.items()}  # fmt: skip
-    count = max(len(each) for each in found.values())
-    when = when * count if len(when) == 1 else when
-    for name, each in found.items():
-        if len(each) != count:
-            raise DataError(
-                "variables differ in their repeats",
-                source=source,
-                where=name,
-                expected=f"{count} repeats",
-                found=len(each),
-            )
-    marks = np.arange(count) if repeat is None else np.asarray(repeat)
-    if len(marks) != count or len(set(marks.tolist())) != count:
-        raise DataError(
-            "the labels of the repeats do not fit them",
-            source=source,
-            expected=f"{count} different ones",
-            found=listing(marks.tolist()),
-        )
-    parts = []
-    for k in range(count):
-        columns = {name: column for each in found.values() for name, column in each[k].items()}
-        _same_length(when[k], columns, source)
-        end = _end(when[k]) if count > 1 else when[k].size
-        parts.append((marks[k], when[k][:end], {n: column[:end] for n, column in columns.items()}))
-    return parts
-
-
-def _end(when):
-    """How many times there are before the NaN that pad a repeat to the length of the longest."""
-    there = ~np.isnan(to_numbers(when.to_numpy()).astype(float))
-    return len(there) - int(np.argmax(there[::-1])) if there.any() else len(there)
-
-
-def _each(given, name, source):
-    """One-dimensional arrays, one a repeat."""
-    if isinstance(given, list | tuple) and len(given) and np.ndim(given[0]):
-        return [vector(each, name, source) for each in given]
-    array = _fronted(labelled(given, name, source))
-    return list(array) if array.ndim == 2 and array.shape[1] > 1 else [vector(array, name, source)]
-
-
-def _columns(values, name, count, when, source):
-    """Values as one mapping a repeat: name to array, (time,)."""
-    if isinstance(values, list | tuple) and len(values) and np.ndim(values[0]):
-        return [_apart(labelled(each, name, source), name, source) for each in values]
-    array, length = _fronted(labelled(values, name, source)), when[0].size
-    repeated = "repeat" in array.dims or count > 1 or array.ndim == 3
-    if array.ndim == 2 and not repeated:
-        if array.shape == (length, length) and not {*AXES} & {*array.dims}:
-            raise DataError(
-                f"the axes of {name} are not clear",
-                source=source,
-                expected="(time, variable) or (repeat, time)",
-                found=f"shape {array.shape} at {length} times",
-                remedy="give the times as (repeat, time), or the variables one by one",
-            )
-        repeated = array.shape[0] != length
-    return [_apart(each, name, source) for each in array] if repeated else [
-        _apart(array, name, source)]  # fmt: skip
-
-
-def _fronted(array):
-    """An array with the axes that are known by their names in front."""
-    return array.transpose(*(axis for axis in AXES if axis in array.dims), ...)
-
-
-def _apart(array, name, source):
-    """The columns of an array (time,) or (time, variable)."""
-    if array.ndim > 2 or not array.ndim:
-        raise DataError(
-            f"{name} has the wrong shape",
-            source=source,
-            expected="(time,), (time, variable), (repeat, time) or (repeat, time, variable)",
-            found=f"{array.ndim} axes within a repeat",
-        )
-    if array.ndim == 1:
-        return {name: array.rename(name)}
-    count = array.shape[1]
-    labels = [name] if count == 1 else [f"{name}_{k + 1}" for k in range(count)]
-    return {label: array[:, k].rename(label) for k, label in enumerate(labels)}
-
-
-def _same_length(when, columns, source):
-    for name, column in columns.items():
-        if column.size != when.size:
-            raise DataError(
-                "columns differ in length",
-                source=source,
-                expected=f"{when.size} entries in each, as there are times",
-                found=f"{column.size} in {name}",
-            )
-
-
-def _by_label(marks, when, columns):
-    """Rows of one label together, labels in the order in which they are first met."""
-    codes = marks.to_numpy()
-    if codes.dtype.kind == "f" and np.array_equal(codes, np.round(codes)):
-        codes = codes.astype(int)
-    found, first = np.unique(codes, return_index=True)
-    for label in found[np.argsort(first)]:
-        rows = np.flatnonzero(codes == label)
-        yield label, when[rows], {name: column[rows] for name, column in columns.items()}
-
-
 # --- one repeat -----------------------------------------------------------------------------------
 
 
-def _ordered(label, when, columns, name, missing, least, source):
-    """A repeat whose rows ascend in time: label, times, values, rows moved and values missing."""
-    when = when.rename(when.name or name)
+@dataclass(frozen=True)
+class _Repeat:
+    """A repeat whose rows ascend in time."""
+
+    label: object
+    times: np.ndarray
+    values: Mapping[str, np.ndarray]
+    attrs: Mapping[str, Mapping[str, str]]  # of the variables, and of the times as ""
+    moved: int  # rows that stood out of order
+
+
+def _ordered(part, name, missing, least, source):
+    """Check one repeat and sort it by time."""
+    when = part.time.rename(part.time.name or name)
     enough(when.size, least, source)
     at = finite(when, source)
     order = np.argsort(at, kind="stable")
@@ -361,10 +266,14 @@ def _ordered(label, when, columns, name, missing, least, source):
             found=shown(when.to_numpy()[row]),
             remedy="average the rows, or name the column that tells repeats apart",
         )
-    moved = int(np.sum(np.maximum.accumulate(at) > at))
-    values = {n: _numbers(column, missing, source)[order] for n, column in columns.items()}
-    kept = {n: labels(column) for n, column in columns.items()}
-    return label, (at[order], labels(when)), values, kept, moved
+    columns = part.values.items()
+    return _Repeat(
+        part.label,
+        at[order],
+        {name: _numbers(column, missing, source)[order] for name, column in columns},
+        {"": labels(when)} | {name: labels(column) for name, column in columns},
+        int(np.sum(np.maximum.accumulate(at) > at)),
+    )
 
 
 def _numbers(column, missing, source):
@@ -390,43 +299,41 @@ def _numbers(column, missing, source):
     return numbers
 
 
-def _remarks(parts, name):
+def _remarks(done, name):
     """What was changed, in words."""
-    moved = sum(part[4] for part in parts)
+    moved, total = sum(each.moved for each in done), sum(each.times.size for each in done)
     if moved:
-        total = sum(part[1][0].size for part in parts)
         yield f"{moved} of {total} rows stood out of order along {name} and were sorted"
-    for variable in parts[0][2]:
-        count = sum(int(np.isnan(part[2][variable]).sum()) for part in parts)
+    for variable in done[0].values:
+        count = sum(int(np.isnan(each.values[variable]).sum()) for each in done)
         if count:
             yield f"{count} values of {variable} are missing and kept as NaN"
 
 
-def _laid_out(parts, name, names, units):
+def _laid_out(done, name, names, units):
     """The Dataset: a row a repeat, NaN beyond its end."""
     import xarray as xr
 
-    lengths = np.array([part[1][0].size for part in parts])
-    shape = len(parts), int(lengths.max())
+    lengths = np.array([each.times.size for each in done])
 
     def filled(pieces):
-        array = np.full(shape, np.nan)
+        array = np.full((len(done), lengths.max()), np.nan)
         for row, piece in zip(array, pieces, strict=True):
             row[: piece.size] = piece
         return array
 
     def said(attrs, *known):
         given = [units[each] for each in known if each in units]
-        return attrs | ({"units": given[0]} if given else {})
+        return dict(attrs) | ({"units": given[0]} if given else {})
 
-    first, dims = parts[0], ("repeat", "step")
+    attrs, dims = done[0].attrs, ("repeat", "step")
     variables = {
-        new: (dims, filled([part[2][old] for part in parts]), said(first[3][old], old, new))
+        new: (dims, filled([each.values[old] for each in done]), said(attrs[old], old, new))
         for old, new in names.items()
     }
     coords = {
-        "repeat": [part[0] for part in parts],
-        name: (dims, filled([part[1][0] for part in parts]), said(first[1][1], name)),
+        "repeat": [each.label for each in done],
+        name: (dims, filled([each.times for each in done]), said(attrs[""], name)),
         "length": ("repeat", lengths, {"units": "1"}),
     }
     return xr.Dataset(variables, coords)

@@ -270,8 +270,9 @@ def test_a_split_that_looks_ahead_is_found_out(monkeypatch, owner, name, broken)
 
 
 def test_origins_are_told_by_time_and_stay_in_their_repeat():
-    even = data.series_from_arrays([np.arange(11.0), np.arange(100.0, 104.0)],
-                                   {"x": [np.arange(11.0), np.arange(4.0)]})  # fmt: skip
+    even = data.series_from_arrays(
+        [np.arange(11.0), np.arange(100.0, 104.0)], {"x": [np.arange(11.0), np.arange(4.0)]}
+    )
     splits = list(data.rolling_origins(even, horizon=2, least=4, gap=1))
     assert [(s.repeat, round(s.origin, 6)) for s in splits] == [(0, 4.0), (0, 6.0)]
     past, future = splits[1].past(even), splits[1].future(even)
