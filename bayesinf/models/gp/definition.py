@@ -20,6 +20,7 @@ import numpy as np
 
 from bayesinf import parallel
 from bayesinf.data import axes
+from bayesinf.diagnostics import Neighbours
 from bayesinf.errors import DataError, FitError
 from bayesinf.models import noise as measurement
 from bayesinf.models.gp import kernels
@@ -74,8 +75,11 @@ class Process(Problem):
     workers: int | None = None
 
     family = "gp"
-    # Of leave-one-out residuals, which are standardised already.
-    discrepancies = measurement.RESIDUALS | {"residual memory": measurement.residual_memory}
+
+    @property
+    def discrepancies(self) -> dict[str, measurement.Discrepancy]:
+        """Statistics of the leave-one-out residuals, which are standardised, along x."""
+        return measurement.asked(Neighbours.along(self.x))
 
     # What things are called
 
