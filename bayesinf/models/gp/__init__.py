@@ -1,14 +1,15 @@
 """Gaussian processes: y = m(x) + f(x) + ε with f ~ GP(0, k), and all hyperparameters inferred.
 
 ``process`` states the problem and ``fit`` its posterior; ``predict`` reads curves, slopes and new
-data from that. ``kernels`` are the covariance functions, ``means`` the prior means; ``definition``
-holds the problem and its model in PyMC, ``routes`` draw from it, and ``splits`` score
-its predictions over many splits of one data set.
+data from that, and ``acquire`` where to measure next. ``kernels`` are the covariance functions,
+``means`` the prior means. ``definition`` holds the problem of one coordinate and its model in PyMC,
+``field`` that of several inputs and of slopes, ``marginal`` the numbers of both; ``routes`` draw
+from them, and ``splits`` score predictions over many splits of one data set.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,6 +17,8 @@ import numpy as np
 from bayesinf.data import curve_from_arrays
 from bayesinf.errors import FitError
 from bayesinf.models import problem as driver
+from bayesinf.models.gp import places
+from bayesinf.models.gp.acquire import acquire
 from bayesinf.models.gp.definition import NOISE, Process, ratio
 from bayesinf.models.gp.kernels import (
     KERNELS,
@@ -49,6 +52,8 @@ __all__ = [
     "Repulsive",
     "SquaredExponential",
     "Zero",
+    "acquire",
+    "data",
     "fit",
     "log_marginal_likelihood",
     "predict",
@@ -59,28 +64,66 @@ __all__ = [
 ]
 
 
+def data(
+    x=None, y=None, error=None, *, slopes: Mapping[str, tuple] | None = None, name: str = "y"
+) -> xr.Dataset:
+    """Validate and label what ``process`` takes, held in memory.
+
+    Parameters
+    ----------
+    x, y, error, slopes, name : as for ``fit``.
+
+    Returns
+    -------
+    a Dataset: of one input without slopes that of ``bayesinf.data.curve_from_arrays``, else one
+    with inputs, values and slopes under their names.
+
+    Raises
+    ------
+    DataError : x, y, error or slopes do not fit together, are not finite, or too few.
+    """
+    if slopes or places.several(x):
+        return places.table(x, y, error, slopes=slopes, name=name).dataset().reset_coords()
+    if isinstance(x, Mapping):
+        (x,) = places.columns(x).values()
+    if error is not None and np.ndim(error) == 0:
+        error = np.full(np.shape(y), float(error))
+    return curve_from_arrays(x, y, error)
+
+
 def fit(
-    x: np.ndarray | xr.DataArray,
-    y: np.ndarray | xr.DataArray,
+    x: np.ndarray | xr.DataArray | Mapping[str, np.ndarray] | None = None,
+    y: np.ndarray | xr.DataArray | None = None,
     error: np.ndarray | xr.DataArray | float | None = None,
     *,
+    slopes: Mapping[str, tuple] | None = None,
+    name: str = "y",
     kernel: str | Kernel = "squared_exponential",
     mean: str | Callable | Mean = "zero",
     method: str | None = None,
     settings: Settings = DEFAULT,
     **options,
 ) -> xr.DataTree:
-    """Infer the hyperparameters of a Gaussian process from data on one coordinate.
+    """Infer the hyperparameters of a Gaussian process from values, slopes, or both.
 
         y_i = m(x_i) + f(x_i) + ε_i,  f ~ GP(0, k),  ε_i ~ N(0, error_i² + noise²),  θ ~ priors
+        s_j = ∂(m + f)/∂x_k at x_j + ε_j,            ε_j ~ N(0, error_j² + noise_dy_dx_k²)
 
-    The curve f is integrated out, so θ is what is sampled; ``predict`` brings f back.
+    The curve f is integrated out, so θ is what is sampled; ``predict`` brings f back. Each draw of
+    θ costs O(n³) for n values and slopes.
 
     Parameters
     ----------
-    x, y : (point,), arrays or DataArrays, which keep names and units; x may repeat. They are
-        sorted.
+    x : (point,), or (point, input) of several inputs: an array, a DataArray whose second coordinate
+        names the inputs, or a mapping or Dataset of columns, which keep names and units. x may
+        repeat; of one input it is sorted. None where there are slopes alone.
+    y : (point,), an array or a DataArray, which keeps name and unit.
     error : (point,) or one number, the sd of what is known of the noise.
+    slopes : input to (x, values) or (x, values, error): measured slopes of y along that input,
+        (slope,), at x as above; the slopes along an input are one variable of the data, ``dy_dx``.
+        Slopes alone leave the level of y to its prior, N(mean, amplitude²) at each point; one value
+        pins it.
+    name : what y is called where no values say.
     kernel, mean : as for ``process``.
     method : ``mcmc`` (population Monte Carlo, the default), ``laplace``, or ``nuts`` (PyMC).
     settings : length and seed.
@@ -88,30 +131,35 @@ def fit(
 
     Returns
     -------
-    InferenceData with ``length_scale``, ``amplitude``, ``noise`` and the mean's parameters.
+    InferenceData with ``length_scale``, a vector over ``input`` where there are several,
+    ``amplitude``, ``noise`` of the values, ``noise_dy_dx`` of slopes, and the mean's parameters.
     ``log_likelihood`` holds, under the name of y, log p(y_i | y_1, ..., y_{i−1}, θ), which add up
     to the marginal likelihood, and as NAME_marginal log p(y_i | y_{−i}, θ), from which
-    leave-one-out follows. ``posterior_predictive`` holds, point by point, new data at x.
+    leave-one-out follows; slopes come after values. ``posterior_predictive`` holds, point by point,
+    new data at x.
 
     Raises
     ------
-    DataError : x, y or error do not fit together, are not finite, or too few.
-    FitError : an unknown kernel, mean, method or parameter; no density anywhere.
+    DataError : x, y, error or slopes do not fit together, are not finite, or too few.
+    FitError : an unknown kernel, mean, method or parameter; no density anywhere; slopes of a
+        process whose paths have none.
 
     References
     ----------
     Rasmussen & Williams, Gaussian Processes for Machine Learning, MIT Press (2006).
     """
-    data = _curve(x, y, error)
-    problem = process(data, kernel, mean, workers=settings.workers, **options)
+    table = data(x, y, error, slopes=slopes, name=name)
+    problem = process(table, kernel, mean, workers=settings.workers, **options)
     return driver.fit(problem, method, settings)
 
 
 def log_marginal_likelihood(
-    x: np.ndarray,
-    y: np.ndarray,
+    x: np.ndarray | None = None,
+    y: np.ndarray | None = None,
     error: np.ndarray | None = None,
     *,
+    slopes: Mapping[str, tuple] | None = None,
+    name: str = "y",
     kernel: str | Kernel = "squared_exponential",
     mean: str | Callable | Mean = "zero",
     **hyperparameters,
@@ -122,9 +170,9 @@ def log_marginal_likelihood(
 
     Parameters
     ----------
-    x, y, error, kernel, mean : as for ``fit``.
-    **hyperparameters : all that kernel and mean do not fix, by name, and ``noise`` (0 if left out):
-        numbers, or arrays that broadcast.
+    x, y, error, slopes, name, kernel, mean : as for ``fit``.
+    **hyperparameters : all that kernel and mean do not fix, by name, and the noises (0 if left
+        out): numbers, or arrays that broadcast; length scales of several inputs are (..., input).
 
     Returns
     -------
@@ -134,20 +182,14 @@ def log_marginal_likelihood(
     ------
     FitError : a hyperparameter is missing or unknown.
     """
-    problem = process(_curve(x, y, error), kernel, mean)
-    given = {NOISE: 0.0} | problem.fixed | hyperparameters
-    needed = {*problem.names, *problem.fixed}
+    problem = process(data(x, y, error, slopes=slopes, name=name), kernel, mean)
+    silent = {one: 0.0 for one in problem.noises if one not in problem.fixed}
+    given = silent | problem.fixed | hyperparameters
+    needed = {*problem.inferred, *problem.fixed}
     if set(given) != needed:
         raise FitError(
             f"hyperparameters needed are {', '.join(sorted(needed))}, not "
             f"{', '.join(sorted(given))}"
         )
-    values = {name: np.asarray(value, dtype=float) for name, value in given.items()}
+    values = {one: np.asarray(value, dtype=float) for one, value in given.items()}
     return problem.log_marginal(values)[()]
-
-
-def _curve(x, y, error):
-    """Validate arrays; one error is that of each point."""
-    if error is not None and np.ndim(error) == 0:
-        error = np.full(np.shape(y), float(error))
-    return curve_from_arrays(x, y, error)

@@ -75,6 +75,11 @@ class Process(Marginal):
     # What things are called
 
     @property
+    def noises(self) -> list[str]:
+        """The noise of each variable of the data."""
+        return [NOISE]
+
+    @property
     def model(self) -> str:
         """The prior mean."""
         return f"{self.mean.name} mean"
@@ -119,7 +124,8 @@ class Process(Marginal):
     @property
     def priors(self) -> dict[str, str]:
         """Every prior in words."""
-        fixed = {name: f"{value:.4g} (fixed)" for name, value in self.fixed.items()}
+        numbers = {name: np.atleast_1d(value) for name, value in self.fixed.items()}
+        fixed = {n: f"{', '.join(f'{v:.4g}' for v in one)} (fixed)" for n, one in numbers.items()}
         return {name: str(prior) for name, prior in self.inferred.items()} | fixed
 
     @property
