@@ -82,7 +82,7 @@ def data(
     ------
     DataError : x, y, error or slopes do not fit together, are not finite, or too few.
     """
-    if slopes or places.several(x):
+    if slopes or places.several(x) or x is None or y is None:
         return places.table(x, y, error, slopes=slopes, name=name).dataset().reset_coords()
     if isinstance(x, Mapping):
         (x,) = places.columns(x).values()

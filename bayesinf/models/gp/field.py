@@ -207,7 +207,7 @@ class Field(Process):
             except Exception as error:  # whatever a function does that was never meant for symbols
                 raise unsymbolic(self.mean, error) from error
             if np.all(self.along == VALUE):
-                covariance = self.kernel.pymc(theta, len(self.inputs)).full(pt.constant(self.x))
+                covariance = self.kernel.pymc(theta, len(self.inputs))(self.x)
             else:
                 covariance = self._between.matrix(self.kernel, theta, join=pt.concatenate)
             covariance = covariance + pt.diag(self.noise_variance(theta))
