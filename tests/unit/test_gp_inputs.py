@@ -1,4 +1,4 @@
-"""Processes of several inputs: each number against a dense twin, one length scale for each input."""
+"""Processes of several inputs, a length scale for each: every number against a dense twin."""
 
 import json
 
@@ -312,7 +312,7 @@ def one_fit():
 
 
 def test_names_and_units_of_the_inputs_stand_in_the_result(one_fit, tmp_path):
-    x, y, error = columns()
+    x, _, _ = columns()
     scale = one_fit["posterior"]["length_scale"]
     assert scale.dims == ("chain", "draw", "input") and scale.units == "rad, kg m/s"
     assert list(scale["input"].values) == ["angle", "momentum"]
@@ -426,16 +426,16 @@ def test_splits_of_several_inputs_are_scored():
 @pytest.mark.filterwarnings("ignore")  # of PyMC's and nutpie's own
 def test_other_routes_agree(method):
     draw = rng(13)
-    x = draw.uniform(-1, 1, (25, 2))
-    y = np.sin(3 * x[:, 0]) + x[:, 1] + 0.2 * draw.normal(size=25)
+    x = draw.uniform(-1, 1, (16, 2))
+    y = np.sin(3 * x[:, 0]) + x[:, 1] + 0.2 * draw.normal(size=16)
     priors = {"noise": LogNormal(0.2, 0.3), "length_scale": LogNormal(1.0, 0.4)}
-    settings = Settings(draws=400, tune=300, chains=4, prior_draws=20, workers=2)
+    settings = Settings(draws=250, tune=200, chains=4, prior_draws=20, workers=2)
     options = {"kernel": SE(amplitude=1.0), "priors": priors, "settings": settings}
     exact, other = (gp.fit(x, y, method=m, **options) for m in ("mcmc", method))
     for name in ("length_scale", "noise"):
         ours, theirs = (np.log(f["posterior"][name].values) for f in (exact, other))
         away = np.abs(ours.mean(axis=(0, 1)) - theirs.mean(axis=(0, 1)))
-        assert np.all(away < 0.25 * ours.std(axis=(0, 1)))
+        assert np.all(away < 0.4 * ours.std(axis=(0, 1)))
 
 
 def test_ranks_of_the_truth_are_uniform():
@@ -444,7 +444,7 @@ def test_ranks_of_the_truth_are_uniform():
               "noise": LogNormal(0.2, 0.4)}  # fmt: skip
     problem = process(x, x[:, 0], priors=priors)
     machine = calibration.of(problem, name="gp", settings=Settings(draws=50, prior_draws=4))
-    found = calibration.calibrate(machine, 60, seed=1)
+    found = calibration.calibrate(machine, 60, seed=1, workers=1)
     assert found["length_scale"].shape == (60, 2) and not (found["error"] != "").any()
     assert calibration.verdict(found)["believed"], calibration.summary(found)
 

@@ -133,13 +133,6 @@ class Field(Process):
         """The noise of each variable of the data."""
         return [noise_name(one, self.y_name) for one in self.variables]
 
-    def unit(self, name):
-        """Return the unit of an input, of y, of a slope, or of an error."""
-        slopes = {slope_name(self.y_name, one): one for one in self.inputs}
-        if name in slopes and "units" not in self.attributes.get(name, {}):
-            return ratio(self.unit(self.y_name), self.unit(slopes[name]))
-        return super().unit(name)
-
     @property
     def parameters(self) -> Labels:
         """Labels of the hyperparameters; a vector whose inputs differ in unit lists their units."""
@@ -349,5 +342,6 @@ class Field(Process):
         """What each slope of the curve is called in predictions, and its unit."""
         if not self.several:
             return super().slopes_called()
-        names = [slope_name(self.y_name, one) for one in self.inputs]
-        return {name: self.unit(name) for name in names}
+        of_y = self.unit(self.y_name)
+        found = {slope_name(self.y_name, one): ratio(of_y, self.unit(one)) for one in self.inputs}
+        return {name: self.attributes.get(name, {}).get("units", u) for name, u in found.items()}

@@ -17,6 +17,7 @@ import numpy as np
 from bayesinf.data.arrays import enough, finite, labels, vector
 from bayesinf.data.curve import variable_name
 from bayesinf.errors import DataError
+from bayesinf.models.gp.definition import ratio
 from bayesinf.models.gp.slopes import VALUE
 
 if TYPE_CHECKING:
@@ -70,7 +71,8 @@ class Data:
                 known |= {"error": "error"} if k == VALUE else {}
             if k != VALUE:
                 slopes[self.inputs[k]] = name
-        roles = {"y": self.y_name, "inputs": json.dumps(self.inputs), "slopes": json.dumps(slopes)}
+        roles = {"y": self.y_name, "y_units": self._labels(self.y_name)["units"]}
+        roles |= {"inputs": json.dumps(self.inputs), "slopes": json.dumps(slopes)}
         if len(self.inputs) == 1 and self.inputs[0] in coords:
             roles["x"] = self.inputs[0]
         return xr.Dataset(variables, coords, attrs=roles | known)
@@ -82,6 +84,13 @@ class Data:
 def slope_name(y_name: str, one: str) -> str:
     """Return what the slope of y along an input is called."""
     return f"d{y_name}_d{one}"
+
+
+def times(of_slope: str, of_x: str) -> str:
+    """Return the unit of y from those of a slope and of x: the reverse of ``ratio``."""
+    if of_x == "1" or of_slope.endswith(f"/{of_x}"):
+        return of_slope.removesuffix(f"/{of_x}")
+    return of_x if of_slope == "1" else f"{of_slope} {of_x}"
 
 
 def several(x) -> bool:
@@ -139,8 +148,10 @@ def table(x=None, y=None, error=None, *, slopes: Mapping | None = None, name: st
             )
         called = slope_name(name, one)
         values = vector(given[1], called, None)
-        if "units" in values.attrs:
-            units[called] = {"units": values.attrs["units"]}
+        of_x, of_slope = units[one]["units"], values.attrs.get("units")
+        if name not in units and of_slope:  # no values that say what y is measured in
+            units[name] = {"units": times(of_slope, of_x)}
+        units[called] = {"units": of_slope or ratio(units.get(name, {}).get("units", "1"), of_x)}
         block = _block(found, values, given[2] if len(given) == 3 else None, called)
         blocks.append((inputs.index(one), called, block))
     blocks.sort(key=lambda block: block[0])
@@ -251,7 +262,7 @@ def read(data: xr.Dataset) -> Data:
     named = {VALUE: y_name} if y_name in data.variables else {}
     slopes = json.loads(data.attrs["slopes"])
     named |= {k: slopes[one] for k, one in enumerate(inputs) if one in slopes}
-    parts, attributes = [], {}
+    parts, attributes = [], {y_name: {"units": data.attrs["y_units"]}}
     for k, name in named.items():
         lead, bars = ("", "error") if k == VALUE else (f"{name}_at_", f"{name}_error")
         x = np.stack([data[f"{lead}{one}"].values for one in inputs], axis=1).astype(float)
