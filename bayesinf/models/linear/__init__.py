@@ -28,6 +28,7 @@ from bayesinf.models.linear.priors import (
     SpikeAndSlab,
 )
 from bayesinf.models.linear.stating import regression
+from bayesinf.models.linear.varying import Varying, varying
 from bayesinf.posterior import dataset
 from bayesinf.settings import DEFAULT, Settings
 
@@ -43,6 +44,7 @@ __all__ = [
     "Normal",
     "Regression",
     "SpikeAndSlab",
+    "Varying",
     "covariance",
     "differences",
     "evidences",
@@ -50,6 +52,7 @@ __all__ = [
     "precision",
     "predict",
     "regression",
+    "varying",
 ]
 
 
