@@ -19,6 +19,7 @@ from bayesinf.models import problem as driver
 from bayesinf.models.linear.basis import Basis, covariance, differences, precision
 from bayesinf.models.linear.definition import Regression
 from bayesinf.models.linear.evidence import evidences
+from bayesinf.models.linear.nonnegative import Nonnegative, nonnegative
 from bayesinf.models.linear.priors import (
     PRIORS,
     CoefficientPrior,
@@ -40,6 +41,7 @@ __all__ = [
     "CoefficientPrior",
     "Horseshoe",
     "Laplace",
+    "Nonnegative",
     "Normal",
     "Regression",
     "SpikeAndSlab",
@@ -47,6 +49,7 @@ __all__ = [
     "differences",
     "evidences",
     "fit",
+    "nonnegative",
     "precision",
     "predict",
     "regression",
