@@ -19,7 +19,7 @@ from bayesinf.models import problem as driver
 from bayesinf.models.linear.basis import Basis, covariance, differences, precision
 from bayesinf.models.linear.definition import Regression
 from bayesinf.models.linear.evidence import evidences
-from bayesinf.models.linear.nonnegative import Nonnegative, nonnegative
+from bayesinf.models.linear.truncated import Nonnegative, nonnegative
 from bayesinf.models.linear.priors import (
     PRIORS,
     CoefficientPrior,
