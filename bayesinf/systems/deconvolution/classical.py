@@ -9,18 +9,20 @@ doi:10.1137/1.9780898719697.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from bayesinf import data as reading
 from bayesinf.errors import DataError
-from bayesinf.posterior import dataset
+from bayesinf.posterior import annotated, dataset
+from bayesinf.systems.deconvolution.model import SMOOTH, best, compare
 
 if TYPE_CHECKING:
     import xarray as xr
 
-__all__ = ["FIXED", "RULES", "Tikhonov", "classical"]
+__all__ = ["RULES", "Tikhonov", "classical", "with_comparison"]
 
 FIXED = 1e-4  # the λ of the textbook recipe
 RULES = ("fixed", "cross-validation", "L-curve", "discrepancy")
@@ -150,3 +152,21 @@ def classical(blurred: xr.Dataset, *, order: int = 1, sigma: float | None = None
     coords = {"rule": list(RULES), "trial": solver.trials, "position": blurred["position"]}
     units = {"signal": blurred.attrs["signal_units"]}
     return dataset(arrays, dims, coords, units, sampled=False).assign_attrs(order=order)
+
+
+def with_comparison(fits: Mapping[str, xr.DataTree], blurred: xr.Dataset) -> dict[str, xr.DataTree]:
+    """Put the evidence of the smooth priors and the classical answers beside the best fit.
+
+    Parameters
+    ----------
+    fits : name to fit.
+    blurred : what they were fitted to.
+    """
+    name = best(fits)
+    sigma = float(fits[name]["posterior"]["sigma"].mean())
+    notes = {
+        "evidence": compare(blurred, [prior for prior in SMOOTH if prior in fits]),
+        "classical": classical(blurred, order=1, sigma=sigma),
+        "classical_second": classical(blurred, order=2, sigma=sigma),
+    }
+    return {**fits, name: annotated(fits[name], **notes)}

@@ -286,7 +286,7 @@ def with_edges(blurred: xr.Dataset, edges: str) -> xr.Dataset:
     x, y, error = reading.axes(blurred)
     shape = Shape.parse(blurred.attrs["shape"])
     position = shape.grid(x.values, _known(edges))
-    curve = blurred[[v.name for v in (x, y, error) if v is not None]].drop_vars("position")
+    curve = blurred[[v.name for v in (x, y, error) if v is not None]]
     return _with_response(curve, shape.matrix(x.values, position), position, edges, shape)
 
 

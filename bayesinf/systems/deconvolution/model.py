@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -47,7 +47,7 @@ ORDERS = {"first_differences": 1, "second_differences": 2}
 LEVEL_WIDTH = 10.0  # of the level's prior, in the level that alone would make data so large
 LENGTH = 0.125, 1.0  # median of the length scale in lengths of the window, and spread of its log
 LEAST_VARIANCE = 1e-12  # of a direction that the kernel keeps, beside the largest
-NUMBERS = 500_000  # of the signal that a file keeps: draws × positions
+NUMBERS = 300_000  # of the signal that a file keeps: draws × positions
 LEVEL = 0.95  # of bands
 WIDTHS = (0.1, 1.0, 10.0)  # factors on the priors of level and slope at which models are compared
 
@@ -61,7 +61,7 @@ def problem(
     width_spread: float = 0.0,
     noise: Prior | None = None,
     scale: Prior | None = None,
-    null_width: float = 1.0,
+    level: Normal | None = None,
 ) -> Problem:
     """State y = A f + ε, ε_i ~ N(0, (σ e_i)²), with a smooth prior of f.
 
@@ -82,8 +82,8 @@ def problem(
     width_spread : of a log-normal prior of the response's width about that stated; 0 for a width
         that is known.
     noise, scale : priors; by default those of ``linear.regression``.
-    null_width : factor on the widths of the priors of level and slope, ten times what alone would
-        make data as large as these.
+    level : prior of the level, by default ``level_prior``; the slope's is as wide over half the
+        grid.
 
     Raises
     ------
@@ -92,9 +92,12 @@ def problem(
     if prior not in SMOOTH:
         raise DataError("no such prior", expected=f"one of {', '.join(SMOOTH)}", found=prior)
     if positive and (prior not in ORDERS or width_spread):
-        raise DataError("what does not go together: a signal above zero, and this prior or a width"
-                        " that is not known", expected=f"one of {', '.join(ORDERS)}")  # fmt: skip
-    build = partial(_regression, blurred, prior, noise=noise, scale=scale, null_width=null_width)
+        raise DataError(
+            "what does not go together: a signal above zero, and this prior or a width"
+            " that is not known",
+            expected=f"one of {', '.join(ORDERS)}",
+        )
+    build = partial(_regression, blurred, prior, noise=noise, scale=scale, level=level)
     position, varied = blurred["position"].values, {}
     unit = blurred["position"].attrs.get("units", "1")
     if prior not in ORDERS:
@@ -106,8 +109,10 @@ def problem(
             varied["length"] = length
     if width_spread:
         if "shape" not in blurred.attrs:
-            raise DataError("the width of a response without a form cannot be inferred",
-                            expected="a response given as FORM:WIDTH")  # fmt: skip
+            raise DataError(
+                "the width of a response without a form cannot be inferred",
+                expected="a response given as FORM:WIDTH",
+            )
         width = Shape.parse(blurred.attrs["shape"]).width
         varied["width"] = LogNormal(width, float(width_spread))
     if varied:
@@ -115,7 +120,7 @@ def problem(
     return linear.nonnegative(build()) if positive else build()
 
 
-def _regression(blurred, prior, *, length=None, width=None, noise=None, scale=None, null_width=1.0):
+def _regression(blurred, prior, *, length=None, width=None, noise=None, scale=None, level=None):
     """The regression at given length and width."""
     x, y, bars = reading.axes(blurred)
     position, A = blurred["position"], blurred["response"]
@@ -123,9 +128,8 @@ def _regression(blurred, prior, *, length=None, width=None, noise=None, scale=No
         shape = Shape.parse(blurred.attrs["shape"])
         A = A.copy(data=shape.of_width(width).matrix(x.values, position.values))
     s, unit, of_x = position.values, blurred.attrs["signal_units"], position.attrs["units"]
-    size = np.sqrt(np.mean(y.values**2) / np.mean(blurred["response"].values.sum(axis=1) ** 2))
-    widest = float(null_width * LEVEL_WIDTH * size)
-    level, slope = Normal(0.0, widest), Normal(0.0, 2 * widest / float(s[-1] - s[0]))
+    level = level_prior(blurred) if level is None else level
+    slope = Normal(0.0, 2 * level.sd / float(s[-1] - s[0]))
     if prior in ORDERS:
         step = float((s[-1] - s[0]) / (len(s) - 1))
         basis = linear.differences(
@@ -158,6 +162,13 @@ def _regression(blurred, prior, *, length=None, width=None, noise=None, scale=No
         constants=blurred[[x.name] if width is not None else [x.name, "response"]],
         discrepancies={"memory of residuals": residual_memory},
     )
+
+
+def level_prior(blurred: xr.Dataset, factor: float = 1.0) -> Normal:
+    """Return the prior of the level: ten times what alone makes data as large as these."""
+    y, A = reading.axes(blurred)[1].values, blurred["response"].values
+    size = np.sqrt(np.mean(y**2) / np.mean(A.sum(axis=1) ** 2))
+    return Normal(0.0, float(factor * LEVEL_WIDTH * size))
 
 
 def _root(s, length):
@@ -334,6 +345,20 @@ def directions(found: xr.DataTree, stated: Problem) -> xr.Dataset:
     return dataset(arrays, dims, {"position": draws["position"]}, sampled=False)
 
 
+def best(fits: Mapping[str, xr.DataTree]) -> str:
+    """Return the name of the fit that carries the answer: where it was asked for, the one above
+    zero, else that of the smooth prior with the greatest evidence.
+    """
+    if "positive" in fits:
+        return "positive"
+    value = {
+        name: float(fits[name]["sample_stats"].get("log_evidence", -np.inf))
+        for name in SMOOTH
+        if name in fits
+    }
+    return max(value, key=value.get) if value else next(iter(fits))
+
+
 def compare(blurred: xr.Dataset, priors: Sequence[str] = SMOOTH) -> xr.Dataset:
     """Compare smooth priors by their evidence, for three widths of the priors of level and slope.
 
@@ -341,10 +366,8 @@ def compare(blurred: xr.Dataset, priors: Sequence[str] = SMOOTH) -> xr.Dataset:
     -------
     Dataset with ``log_evidence`` (model, width).
     """
-    value = [
-        [problem(blurred, prior, null_width=width).log_evidence() for width in WIDTHS]
-        for prior in priors
-    ]
+    levels = [level_prior(blurred, width) for width in WIDTHS]
+    value = [[problem(blurred, p, level=one).log_evidence() for one in levels] for p in priors]
     coords = {"model": list(priors), "width": list(WIDTHS)}
     dims = {"log_evidence": ("model", "width")}
     return dataset({"log_evidence": np.array(value)}, dims, coords, sampled=False)
