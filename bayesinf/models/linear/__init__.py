@@ -29,6 +29,7 @@ from bayesinf.models.linear.priors import (
     SpikeAndSlab,
 )
 from bayesinf.models.linear.stating import regression
+from bayesinf.models.linear.varying import Varying, varying
 from bayesinf.posterior import dataset
 from bayesinf.settings import DEFAULT, Settings
 
@@ -45,6 +46,7 @@ __all__ = [
     "Normal",
     "Regression",
     "SpikeAndSlab",
+    "Varying",
     "covariance",
     "differences",
     "evidences",
@@ -53,6 +55,7 @@ __all__ = [
     "precision",
     "predict",
     "regression",
+    "varying",
 ]
 
 

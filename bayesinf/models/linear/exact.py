@@ -149,17 +149,25 @@ class Scales:
 
     def log_density(self, a, b) -> np.ndarray:
         """Log density of the data and the axes' values."""
-        problem = self.problem
-        log_rho, log_sigma = self.coordinates(a, b)
-        sigma, scale = np.exp(log_sigma), np.exp(log_sigma + log_rho / 2)
+        return self.log_joint(*self.coordinates(a, b))
+
+    def log_joint(self, log_rho, log_sigma) -> np.ndarray:
+        """Log density of the data, and of log ρ and log σ as far as they are inferred."""
+        sigma = np.exp(log_sigma)
         seen = self.spectrum.products(log_rho)
         log_det = seen.log_det + 2 * self.count * log_sigma + seen.log_determinant(sigma)
         value = -0.5 * (seen.quadratic(sigma) + log_det + self.count * np.log(2 * np.pi))
-        value = value + self.log_jacobian
+        return value + self.log_jacobian + self.log_prior(self.problem, log_rho, log_sigma)
+
+    @staticmethod
+    def log_prior(problem: Regression, log_rho, log_sigma) -> np.ndarray:
+        """Log prior density of log ρ and log σ, as far as they are inferred."""
         # The priors are densities of scale and σ; the axes are logarithms, of which a counts twice.
-        if self.scale is None:
+        value, sigma = 0.0 * log_sigma, np.exp(log_sigma)
+        if "scale" not in problem.prior.fixed:
+            scale = np.exp(log_sigma + log_rho / 2)
             value = value + problem.prior.scale.log_density(scale) + np.log(scale / 2)
-        if self.sigma is None:
+        if not problem.noise_fixed:
             value = value + problem.noise.log_density(sigma) + log_sigma
         return value
 

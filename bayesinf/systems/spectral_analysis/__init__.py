@@ -1,0 +1,1 @@
+"""Spectral analysis by least squares, and the period of a source."""
