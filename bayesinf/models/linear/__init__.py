@@ -19,7 +19,6 @@ from bayesinf.models import problem as driver
 from bayesinf.models.linear.basis import Basis, covariance, differences, precision
 from bayesinf.models.linear.definition import Regression
 from bayesinf.models.linear.evidence import evidences
-from bayesinf.models.linear.truncated import Nonnegative, nonnegative
 from bayesinf.models.linear.priors import (
     PRIORS,
     CoefficientPrior,
@@ -29,6 +28,7 @@ from bayesinf.models.linear.priors import (
     SpikeAndSlab,
 )
 from bayesinf.models.linear.stating import regression
+from bayesinf.models.linear.truncated import Nonnegative, nonnegative
 from bayesinf.models.linear.varying import Varying, varying
 from bayesinf.posterior import dataset
 from bayesinf.settings import DEFAULT, Settings

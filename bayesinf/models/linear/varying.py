@@ -202,6 +202,10 @@ class Varying(Measured):
         """Return the same model of other data."""
         return replace(self, build=partial(_observing, self.build, dict(data)))
 
+    def widened(self, factor: float) -> Varying:
+        """Return the same problem with every unshrunk and null prior wider by a factor."""
+        return replace(self, build=partial(_widened, self.build, factor))
+
     def log_evidence(self) -> float:
         """Log probability of the data, all parameters integrated out: log p(y)."""
         return self.survey.boxes.log_total
@@ -291,6 +295,11 @@ def varying(
 def _observing(build, data, **theta):
     """The regression at θ, of other data."""
     return build(**theta).observing(data)
+
+
+def _widened(build, factor, **theta):
+    """The regression at θ, its unshrunk and null priors wider."""
+    return build(**theta).widened(factor)
 
 
 def closed_form(problem: Varying, settings: Settings) -> Sample:
