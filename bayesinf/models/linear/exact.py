@@ -311,8 +311,13 @@ class Posterior:
         draws, (size, ...), as ``Regression.outer`` takes them; and the log density of each y_i
         given the others and the scales, (size, observation).
         """
-        spectrum, scales = self.spectrum, self.scales
-        log_rho, log_sigma = scales.draw(rng, size)
+        return self.draw_given(rng, *self.scales.draw(rng, size))
+
+    def draw_given(
+        self, rng: np.random.Generator, log_rho: np.ndarray, log_sigma: np.ndarray
+    ) -> tuple[dict, np.ndarray]:
+        """Draw all coefficients given the scales, log ρ and log σ, (size,) each; see ``draw``."""
+        spectrum, scales, size = self.spectrum, self.scales, len(log_rho)
         rho, sigma = np.exp(log_rho), np.exp(log_sigma)
         scale = sigma * np.sqrt(rho)
         seen = spectrum.products(log_rho)
@@ -333,8 +338,10 @@ class Posterior:
         return draws, self._leave_one_out(rho, sigma, seen)
 
     def condition_number(self) -> float:
-        """Condition number of the data's covariance at the median ratio of scale to noise, the
-        unshrunk columns apart, which are taken out by least squares first.
+        """Condition number of the features in units of prior and noise, (A √ρ, 1), at the median ρ.
+
+        It is the square root of that of the data's covariance, which the singular value
+        decomposition never forms. The unshrunk columns, taken out by least squares, stand apart.
         """
         (a, b), weight, s = self.scales.grid.axes, self.scales.grid.weight, self.spectrum.s
         log_rho = np.broadcast_to(self.scales.coordinates(a, b)[0], weight.shape).ravel()
@@ -342,7 +349,7 @@ class Posterior:
         middle = np.searchsorted(np.cumsum(weight.ravel()[order]), 0.5)
         rho = np.exp(log_rho[order[middle]])
         smallest = 1 + rho * s[-1] ** 2 if len(s) >= len(self.spectrum.t) else 1.0
-        return float((1 + rho * s[0] ** 2) / smallest)
+        return float(np.sqrt((1 + rho * s[0] ** 2) / smallest))
 
     def moments(self) -> tuple[np.ndarray, np.ndarray]:
         """Mean and sd of each coefficient f in closed form, the scales summed over the grid."""

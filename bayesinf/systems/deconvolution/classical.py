@@ -17,7 +17,7 @@ import numpy as np
 from bayesinf import data as reading
 from bayesinf.errors import DataError
 from bayesinf.posterior import annotated, dataset
-from bayesinf.systems.deconvolution.model import SMOOTH, best, compare
+from bayesinf.systems.deconvolution.model import SMOOTH, best, compare, noise_of, noise_of
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -163,7 +163,7 @@ def with_comparison(fits: Mapping[str, xr.DataTree], blurred: xr.Dataset) -> dic
     blurred : what they were fitted to.
     """
     name = best(fits)
-    sigma = float(fits[name]["posterior"]["sigma"].mean())
+    sigma = float(noise_of(fits[name]).mean())
     notes = {
         "evidence": compare(blurred, [prior for prior in SMOOTH if prior in fits]),
         "classical": classical(blurred, order=1, sigma=sigma),

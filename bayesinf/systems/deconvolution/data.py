@@ -164,25 +164,37 @@ def shaw(
     Parameters
     ----------
     points : of measurement and of the signal.
-    noise : standard deviation.
+    noise : standard deviation, known, the error bar of each point.
     rng : as for ``simulate``.
 
     Returns
     -------
-    Dataset as of ``simulate``.
+    Dataset as of ``simulate``, with ``error``.
+
+    Raises
+    ------
+    DataError : fewer than 8 points, no noise.
 
     References
     ----------
     C. B. Shaw, J. Math. Anal. Appl. 37, 83 (1972), doi:10.1016/0022-247X(72)90185-3.
     """
+    if points < 8 or not noise > 0:
+        raise DataError(
+            "no such data", expected="points ≥ 8 and noise > 0", found=f"{points} and {noise}"
+        )
+    if points < 8 or not noise > 0:
+        raise DataError(
+            "no such data", expected="points ≥ 8 and noise > 0", found=f"{points} and {noise}"
+        )
     step = np.pi / points
     t = step * (np.arange(points) + 0.5) - np.pi / 2
     s = t[:, np.newaxis]
     A = step * (np.cos(s) + np.cos(t)) ** 2 * np.sinc(np.sin(s) + np.sin(t)) ** 2
     signal = 2 * np.exp(-6 * (t - 0.8) ** 2) + np.exp(-2 * (t + 0.5) ** 2)
     rng = DEFAULT.generator("simulate") if rng is None else rng
-    truth = {"signal": signal, "sigma": np.float64(noise)}
-    return _labelled(t, A @ signal + noise * rng.standard_normal(points), A, t, truth, "zero")
+    y = A @ signal + noise * rng.standard_normal(points)
+    return _labelled(t, y, A, t, {"signal": signal}, "zero", error=np.full(points, noise))
 
 
 def read(
@@ -290,11 +302,11 @@ def with_edges(blurred: xr.Dataset, edges: str) -> xr.Dataset:
     return _with_response(curve, shape.matrix(x.values, position), position, edges, shape)
 
 
-def _labelled(x, y, A, position, truth, edges, shape=None):
+def _labelled(x, y, A, position, truth, edges, shape=None, error=None):
     """A data set of arrays, with its truth."""
     import xarray as xr
 
-    curve = reading.curve_from_arrays(x, xr.DataArray(y, dims="point", name="blurred"))
+    curve = reading.curve_from_arrays(x, xr.DataArray(y, dims="point", name="blurred"), error)
     found = _with_response(curve, A, position, edges, shape)
     truth = dataset(truth, {"signal": ("position",)}, {"position": position}, sampled=False)
     return annotated(found, truth=truth)

@@ -106,7 +106,8 @@ def penalties(fit: xr.DataTree, textbook: xr.Dataset) -> Figure:
     score.set_xlabel("λ")
     corner.set_xlabel("|y − A f|")
     corner.set_ylabel("|D f|")
-    key(top, {"λ = (σ / scale hᵏ)², posterior": "posterior", "λ of the rules": "classical"})
+    corner.minorticks_off()
+    key(top, {"posterior of λ = (σ / scale h)²": "posterior", "λ by rule": "classical"}, "above")
     return fig
 
 

@@ -31,6 +31,7 @@ __all__ = [
     "compare",
     "directions",
     "fit",
+    "noise_of",
     "plan",
     "problem",
     "shape_of",
@@ -49,7 +50,6 @@ LENGTH = 0.125, 1.0  # median of the length scale in lengths of the window, and 
 LEAST_VARIANCE = 1e-12  # of a direction that the kernel keeps, beside the largest
 NUMBERS = 300_000  # of the signal that a file keeps: draws × positions
 LEVEL = 0.95  # of bands
-WIDTHS = (0.1, 1.0, 10.0)  # factors on the priors of level and slope at which models are compared
 
 
 def problem(
@@ -249,12 +249,23 @@ def fit(
     if truth is not None and "signal" in truth:
         true = shape_of(truth["signal"].values, truth["position"].values, x)
         notes["true_shape"] = dataset(true, {}, {}, units, sampled=False)
-    if prior in ORDERS and {"scale", "sigma"} <= set(found["posterior"].data_vars):
-        draws, step = found["posterior"], float(np.diff(signal["position"].values[[0, -1]])[0])
-        step /= signal.sizes["position"] - 1
-        penalty = (draws["sigma"] / (draws["scale"] * step ** ORDERS[prior])).values ** 2
-        notes["penalty"] = dataset({"penalty": penalty})
+    if prior in ORDERS and "scale" in found["posterior"]:
+        step = np.ptp(signal["position"].values) / (signal.sizes["position"] - 1)
+        scale = found["posterior"]["scale"] * step ** ORDERS[prior]
+        notes["penalty"] = dataset({"penalty": (noise_of(found) / scale).values ** 2})
     return annotated(found, **notes)
+
+
+def noise_of(fit: xr.DataTree) -> xr.DataArray:
+    """Return σ of a fit, draws or the number that the caller knew."""
+    group = "posterior" if "sigma" in fit["posterior"] else "constant_data"
+    return fit[group]["sigma"]
+
+
+def noise_of(fit: xr.DataTree) -> xr.DataArray:
+    """Return σ of a fit, draws or the number that the caller knew."""
+    group = "posterior" if "sigma" in fit["posterior"] else "constant_data"
+    return fit[group]["sigma"]
 
 
 def shape_of(signal: np.ndarray, position: np.ndarray, x: np.ndarray) -> dict[str, np.ndarray]:
@@ -267,8 +278,8 @@ def shape_of(signal: np.ndarray, position: np.ndarray, x: np.ndarray) -> dict[st
 
     Returns
     -------
-    ``height`` of the highest point and ``centre``, where it is; ``width``, the length over which
-    the signal is above half its height; ``area``, its integral; (...) each.
+    ``height`` of the highest point; ``centre`` of what rises above half of it, and ``width``, the
+    length over which the signal does; ``area``, its integral; (...) each.
     """
     step = (position[-1] - position[0]) / (len(position) - 1)
     inside = (position >= x[0] - step / 2) & (position <= x[-1] + step / 2)
@@ -280,7 +291,7 @@ def shape_of(signal: np.ndarray, position: np.ndarray, x: np.ndarray) -> dict[st
     share = (over[..., 1:] + over[..., :-1]) / (size[..., 1:] + size[..., :-1])
     return {
         "height": height,
-        "centre": s[np.argmax(f, axis=-1)],
+        "centre": over @ s / np.sum(over, axis=-1),
         "width": step * np.sum(share, axis=-1),
         "area": step * np.sum(f, axis=-1),
     }
@@ -320,7 +331,8 @@ def directions(found: xr.DataTree, stated: Problem) -> xr.Dataset:
     -------
     ``information`` (scale s_k / σ)² at the posterior's scales, (direction), falling; ``decided``,
     how many are above one; ``freedom``, the sum of information / (1 + information); ``vector``
-    (shown, position), some of them at either side, their largest value one, and ``rank`` (shown).
+    (shown, position), some of them at either side, their largest value one, and ``rank`` (shown);
+    ``condition``, the condition number of the response.
     """
     draws = found["posterior"]
     mean = lambda name: float(np.exp(np.log(draws[name]).mean())) if name in draws else None
@@ -340,6 +352,7 @@ def directions(found: xr.DataTree, stated: Problem) -> xr.Dataset:
         "freedom": np.sum(information / (1 + information)),
         "vector": vector,
         "rank": rank + 1,
+        "condition": np.linalg.cond(regression.X),
     }
     dims = {"information": ("direction",), "vector": ("shown", "position"), "rank": ("shown",)}
     return dataset(arrays, dims, {"position": draws["position"]}, sampled=False)
@@ -364,10 +377,6 @@ def compare(blurred: xr.Dataset, priors: Sequence[str] = SMOOTH) -> xr.Dataset:
 
     Returns
     -------
-    Dataset with ``log_evidence`` (model, width).
+    Dataset as of ``linear.evidences``.
     """
-    levels = [level_prior(blurred, width) for width in WIDTHS]
-    value = [[problem(blurred, p, level=one).log_evidence() for one in levels] for p in priors]
-    coords = {"model": list(priors), "width": list(WIDTHS)}
-    dims = {"log_evidence": ("model", "width")}
-    return dataset({"log_evidence": np.array(value)}, dims, coords, sampled=False)
+    return linear.evidences({prior: problem(blurred, prior) for prior in priors})

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bayesinf.posterior import noted
+from bayesinf.posterior import noted, true_values, true_values
 from bayesinf.report import (
     Picture,
     Section,
@@ -94,7 +94,7 @@ def _answer(fit, name):
                 f"leaves the simultaneous band at {out.sum()} of {out.size} positions, between "
                 f"{short(places[0])} and {short(places[-1])}"
             )
-        text += f" The true signal {where}; the rms error of the posterior mean is {rms:.2g}."
+        text += f" The true signal {where}; the rms error of the posterior mean is {short(rms, 2)}."
     return text
 
 
@@ -129,7 +129,7 @@ def _numbers(fits, main, name):
         (first, second) = (str(evidence["model"].values[k]) for k in order[:2])
         gap = -float(away.sel(width=1.0, model=second))
         words.append(
-            f"By evidence {CALLED[first]} beat {CALLED[second]} by {gap:.1f} in its logarithm, "
+            f"By evidence {CALLED[first]} beats {CALLED[second]} by {gap:.1f} in its logarithm, "
             f"odds of {short(np.exp(gap), 2)} to one, if both were as likely before."
         )
         rows = {
@@ -147,7 +147,8 @@ def _numbers(fits, main, name):
         )
         tables.append(Table.of(rows, "prior of the signal", caption))
     scalars = [n for n, v in main["posterior"].data_vars.items() if v.ndim == 2]
-    tables.append(Table(estimates(main, scalars), f"Parameters, {NAMES.get(name, name)}."))
+    frame = estimates(main, scalars, true_values(main) or None)
+    tables.append(Table(frame, f"Parameters, {NAMES.get(name, name)}."))
     errors = Picture(
         "priors_compared",
         figures.side_by_side(fits, NAMES),
@@ -226,8 +227,8 @@ def _directions(fit):
         f"of freedom; {int(found['decided'])} directions are known better from the data than "
         "beforehand."
     )
-    if np.isfinite(condition):
-        words += f" The condition number of the data's covariance is {condition:.1g}."
+    words += f" The response has condition number {short(float(found['condition']), 1)}"
+    words += f", with the prior {short(condition, 1)}." if np.isfinite(condition) else "."
     return Section(
         "What the data decide",
         (words,),
@@ -265,13 +266,14 @@ def _shaw(fits, name):
     if "shaw" not in fits or name == "shaw":
         return
     fit = fits["shaw"]
+    seen, size = noted(fit, "directions"), fit["posterior"].sizes["position"]
     inside = _answer(fit, "squared_exponential").split("The true")[1]
     yield Section(
         "Shaw's problem",
         (
-            "The image of a slit under diffraction, 20 × 20, with noise of 1e-6: condition number "
-            f"about 1e16, and {int(noted(fit, 'directions')['decided'])} directions that the data "
-            f"decide. The true{inside}",
+            f"The image of a slit under diffraction, {size} data of {size} numbers, their noise "
+            f"known: the condition number is {short(float(seen['condition']), 1)}, and the data "
+            f"decide {int(seen['decided'])} directions. The true{inside}",
         ),
         (_signal(fit, "shaw"),),
     )
