@@ -4,8 +4,8 @@ A period, a rate, a width of a response or a length scale of a basis enters its 
 closed form, but given it the posterior has one, and so has the evidence p(y | θ). So the posterior
 of θ, p(θ) p(y | θ), is laid on boxes that are refined wherever it is (``boxes``), all modes at
 once, and its sum is the evidence of the whole model. Draws are independent: a box, a point θ in it,
-the scales from the grid that the box's centre has, then α and β given all, in closed form at the drawn θ. The weight of each draw says how far the
-boxes are from the posterior, and is stored.
+the scales from the grid that the box's centre has, then α and β given all, in closed form at the
+drawn θ. The weight of each draw says how far the boxes are from the posterior, and is stored.
 """
 
 from __future__ import annotations

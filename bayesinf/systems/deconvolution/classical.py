@@ -17,7 +17,7 @@ import numpy as np
 from bayesinf import data as reading
 from bayesinf.errors import DataError
 from bayesinf.posterior import annotated, dataset
-from bayesinf.systems.deconvolution.model import SMOOTH, best, compare, noise_of, noise_of
+from bayesinf.systems.deconvolution.model import SMOOTH, best, compare, noise_of
 
 if TYPE_CHECKING:
     import xarray as xr

@@ -48,7 +48,7 @@ ORDERS = {"first_differences": 1, "second_differences": 2}
 LEVEL_WIDTH = 10.0  # of the level's prior, in the level that alone would make data so large
 LENGTH = 0.125, 1.0  # median of the length scale in lengths of the window, and spread of its log
 LEAST_VARIANCE = 1e-12  # of a direction that the kernel keeps, beside the largest
-NUMBERS = 300_000  # of the signal that a file keeps: draws × positions
+NUMBERS = 200_000  # of the signal that a file keeps: draws × positions
 LEVEL = 0.95  # of bands
 
 
@@ -254,12 +254,6 @@ def fit(
         scale = found["posterior"]["scale"] * step ** ORDERS[prior]
         notes["penalty"] = dataset({"penalty": (noise_of(found) / scale).values ** 2})
     return annotated(found, **notes)
-
-
-def noise_of(fit: xr.DataTree) -> xr.DataArray:
-    """Return σ of a fit, draws or the number that the caller knew."""
-    group = "posterior" if "sigma" in fit["posterior"] else "constant_data"
-    return fit[group]["sigma"]
 
 
 def noise_of(fit: xr.DataTree) -> xr.DataArray:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bayesinf.posterior import noted, true_values, true_values
+from bayesinf.posterior import noted, true_values
 from bayesinf.report import (
     Picture,
     Section,
