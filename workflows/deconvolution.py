@@ -36,23 +36,24 @@ def main(
     """Infer a signal from what a known response has made of it."""
     from bayesinf.systems import deconvolution as system
 
-    rng = run.settings.generator("simulate")
+    simulated = partial(system.simulate, response=response)
     with run.step("load"):
         if run.data is not None:
             columns = dict(zip("xy", map(workflow.column, (x, y)), strict=True))
             columns["error"] = workflow.column(error)
             blurred = system.read(run.data, response, edges=edges or "open", **columns)
         elif signal == "shaw":
-            blurred = system.shaw(rng=rng)
+            blurred = system.shaw(rng=run.settings.generator("shaw"))
         else:
-            blurred = system.simulate(response=response, edges=edges or "zero", rng=rng)
+            blurred = simulated(edges=edges or "zero", rng=run.settings.generator("simulate"))
     options = {"width_spread": width_spread}
     jobs = {name: (blurred, {"prior": name, **options}) for name in system.SMOOTH}
     if positive:
         jobs["positive"] = blurred, {"prior": "second_differences", "positive": True}
     if run.data is None and signal == "gaussian":
         if edges is None:
-            jobs["open_edges"] = system.with_edges(blurred, "open"), options
+            opened = simulated(edges="open", rng=run.settings.generator("simulate"))
+            jobs["open_edges"] = opened, options
         jobs["shaw"] = system.shaw(rng=run.settings.generator("shaw")), {}
     with run.step("fit"):
         one = partial(fit, settings=run.settings, exact="draws" in run.given)

@@ -23,7 +23,7 @@ from bayesinf.settings import DEFAULT
 if TYPE_CHECKING:
     import xarray as xr
 
-__all__ = ["Shape", "read", "shaw", "simulate", "with_edges"]
+__all__ = ["Shape", "read", "shaw", "simulate"]
 
 # How far each shape reaches to the left and to the right, in widths: beyond, it is below 2e-4.
 REACH = {"box": (1.0, 1.0), "gaussian": (4.2, 4.2), "exponential": (0.0, 8.6)}
@@ -281,25 +281,6 @@ def _known(edges):
 def _signal_unit(of_x: str, of_y: str) -> str:
     """Return the unit of a signal whose integral over x, times a pure number, is y."""
     return of_y if of_x in ("", "1") else f"{of_y if of_y not in ('', '1') else 1}/{of_x}"
-
-
-def with_edges(blurred: xr.Dataset, edges: str) -> xr.Dataset:
-    """Return the same data with the signal's grid open at the edges, or ended by them.
-
-    Raises
-    ------
-    DataError : the response has no form from which the grid can be made anew.
-    """
-    if "shape" not in blurred.attrs:
-        raise DataError(
-            "the edges of a response without a form are as they are",
-            expected="a response given as FORM:WIDTH",
-        )
-    x, y, error = reading.axes(blurred)
-    shape = Shape.parse(blurred.attrs["shape"])
-    position = shape.grid(x.values, _known(edges))
-    curve = blurred[[v.name for v in (x, y, error) if v is not None]]
-    return _with_response(curve, shape.matrix(x.values, position), position, edges, shape)
 
 
 def _labelled(x, y, A, position, truth, edges, shape=None, error=None):

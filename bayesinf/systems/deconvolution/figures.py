@@ -36,7 +36,7 @@ def signal(fit: xr.DataTree) -> Figure:
     if truth is not None and "signal" in truth:
         above.plot(s, truth["signal"], **TRUE_LINE)
         words["truth"] = "truth"
-    key(above, words)
+    key(above, words, "upper left")
     above.set_ylabel(with_units("signal", found["mean"].units))
     (y,) = fit["observed_data"].data_vars.values()
     (x, *_) = (v for v in fit["constant_data"].data_vars.values() if v.dims == ("point",))
