@@ -312,8 +312,13 @@ class Posterior:
         draws, (size, ...), as ``Regression.outer`` takes them; and the log density of each y_i
         given the others and the scales, (size, observation).
         """
-        spectrum, scales = self.spectrum, self.scales
-        log_rho, log_sigma = scales.draw(rng, size)
+        return self.draw_given(rng, *self.scales.draw(rng, size))
+
+    def draw_given(
+        self, rng: np.random.Generator, log_rho: np.ndarray, log_sigma: np.ndarray
+    ) -> tuple[dict, np.ndarray]:
+        """Draw all coefficients given the scales, log ρ and log σ, (size,) each; see ``draw``."""
+        spectrum, scales, size = self.spectrum, self.scales, len(log_rho)
         rho, sigma = np.exp(log_rho), np.exp(log_sigma)
         scale = sigma * np.sqrt(rho)
         seen = spectrum.products(log_rho)
