@@ -9,7 +9,7 @@ import numpy as np
 
 from bayesinf import parallel
 from bayesinf.models import problem as driver
-from bayesinf.models.linear import exact, gibbs, shared, spike
+from bayesinf.models.linear import blocks, exact, gibbs, shared, spike
 from bayesinf.models.linear.priors import CoefficientPrior, Normal, SpikeAndSlab
 from bayesinf.models.problem import Labels, Route, Sample
 from bayesinf.posterior import dataset
@@ -65,6 +65,13 @@ def closed_form(problem: Regression, settings: Settings) -> Sample:
 
 def shrinking(problem: Regression, settings: Settings) -> Sample:
     """Run Gibbs chains under a Laplace or horseshoe prior."""
+    if problem.groups is not None:
+        products = blocks.Products(problem)
+        return _chains(
+            lambda rng: blocks.chain(problem, products, rng, settings.draws, settings.tune),
+            problem,
+            settings,
+        )
     return _chains(
         lambda rng: gibbs.chain(problem, rng, settings.draws, settings.tune), problem, settings
     )
