@@ -28,6 +28,7 @@ from bayesinf.models.linear.priors import (
     SpikeAndSlab,
 )
 from bayesinf.models.linear.stating import regression
+from bayesinf.models.linear.truncated import Nonnegative, nonnegative
 from bayesinf.models.linear.varying import Varying, varying
 from bayesinf.posterior import dataset
 from bayesinf.settings import DEFAULT, Settings
@@ -41,6 +42,7 @@ __all__ = [
     "CoefficientPrior",
     "Horseshoe",
     "Laplace",
+    "Nonnegative",
     "Normal",
     "Regression",
     "SpikeAndSlab",
@@ -49,6 +51,7 @@ __all__ = [
     "differences",
     "evidences",
     "fit",
+    "nonnegative",
     "precision",
     "predict",
     "regression",

@@ -4,8 +4,8 @@ A period, a rate, a width of a response or a length scale of a basis enters its 
 closed form, but given it the posterior has one, and so has the evidence p(y | θ). So the posterior
 of θ, p(θ) p(y | θ), is laid on boxes that are refined wherever it is (``boxes``), all modes at
 once, and its sum is the evidence of the whole model. Draws are independent: a box, a point θ in it,
-the scales from the grid that the box's centre has, then α and β given all by one Cholesky factor at
-the drawn θ. The weight of each draw says how far the boxes are from the posterior, and is stored.
+the scales from the grid that the box's centre has, then α and β given all, in closed form at the
+drawn θ. The weight of each draw says how far the boxes are from the posterior, and is stored.
 """
 
 from __future__ import annotations
@@ -21,11 +21,10 @@ from bayesinf import parallel
 from bayesinf.errors import DataError, FitError
 from bayesinf.inference.kinds import Question
 from bayesinf.models.linear import exact
-from bayesinf.models.linear.conditional import Factors
 from bayesinf.models.linear.definition import Regression
 from bayesinf.models.linear.priors import Normal as NormalPrior
 from bayesinf.models.linear.survey import STEPS, Axis, Survey, surveyed
-from bayesinf.models.noise import Discrepancy, Measured, log_density
+from bayesinf.models.noise import Discrepancy, Measured
 from bayesinf.models.problem import Draws, Labels, Route, Sample
 from bayesinf.posterior import dataset
 from bayesinf.priors import Prior
@@ -205,6 +204,10 @@ class Varying(Measured):
         """Return the same model of other data, without the screen, which knows only its own."""
         return replace(self, build=partial(_observing, self.build, dict(data)), screen={})
 
+    def widened(self, factor: float) -> Varying:
+        """Return the same problem with every unshrunk and null prior wider by a factor."""
+        return replace(self, build=partial(_widened, self.build, factor))
+
     def log_evidence(self) -> float:
         """Log probability of the data, all parameters integrated out: log p(y)."""
         return self.survey.boxes.log_total
@@ -213,7 +216,7 @@ class Varying(Measured):
     def survey(self) -> Survey:
         """The posterior of θ on boxes."""
         axes = [Axis(name, prior, self.steps[name]) for name, prior in self.varied.items()]
-        return surveyed(lambda theta: exact.log_evidence(self.at(theta)), axes, self.screen)
+        return surveyed(lambda theta: self.at(theta).log_evidence(), axes, self.screen)
 
     def _each(self, draws, function):
         """What a function of a regression and one draw returns, by name, stacked over the draws."""
@@ -296,6 +299,11 @@ def _observing(build, data, **theta):
     return build(**theta).observing(data)
 
 
+def _widened(build, factor, **theta):
+    """The regression at θ, its unshrunk and null priors wider."""
+    return build(**theta).widened(factor)
+
+
 def closed_form(problem: Varying, settings: Settings) -> Sample:
     """Draw independently from the posterior: boxes for θ, closed form given it."""
     found, shape = problem.survey, (settings.chains, settings.draws)
@@ -356,21 +364,11 @@ def _conditional_draw(regression, log_rho, log_sigma, rng):
     the draw, with the log density of each y_i given the others, θ and the scales as
     ``log_marginal``; and the log density of data and scales at this θ.
     """
-    design = regression.design
-    sigma, scale = np.exp(log_sigma), np.exp(log_sigma + log_rho / 2)
-    free = design.Z.shape[1]
-    variances = np.repeat([1.0, scale**2], [free, design.A.shape[1]])
-    factors = Factors(design.stacked, design.t)
-    given = factors.condition(factors.kernel(variances), variances, sigma)
-    coefficients = given.draw(rng)
-    one = {"alpha": coefficients[:free], "beta": coefficients[free:]}
-    one |= {} if "scale" in regression.prior.fixed else {"scale": scale}
-    one |= {} if regression.noise_fixed else {"sigma": sigma}
-    mean, variance = given.leave_one_out()
-    density = log_density(design.t, mean, np.sqrt(variance)) + design.log_jacobian
-    log_joint = given.log_marginal() + np.sum(design.log_jacobian)
-    log_joint += exact.Scales.log_prior(regression, log_rho, log_sigma)
-    return regression.outer(one) | {"log_marginal": density}, log_joint
+    posterior, at = exact.Posterior(regression), (np.array([log_rho]), np.array([log_sigma]))
+    draws, density = posterior.draw_given(rng, *at)
+    one = {name: values[0] for name, values in draws.items()}
+    (log_joint,) = posterior.scales.log_joint(*at)
+    return regression.outer(one) | {"log_marginal": density[0]}, float(log_joint)
 
 
 def _evidence(problem, survey, log_weight):

@@ -8,6 +8,7 @@ import numpy as np
 
 from bayesinf.figures import COLORS, abscissa, band, canvas, key, styled, with_units
 from bayesinf.posterior import noted, true_values
+from bayesinf.report import short
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -38,13 +39,15 @@ def folded(fit: xr.DataTree) -> Figure:
     left.set_ylabel(with_units(str(y.name), y.attrs["units"]))
     key(left, [("data", "data"), ("curve, 95 %", "posterior")], "above")
     middle = float(period.mean())
-    right.hist(period.values.ravel() - middle, 40, color=COLORS["posterior"], alpha=0.6)
+    size = 10.0 ** np.floor(np.log10(float(period.std())))
+    right.hist((period.values.ravel() - middle) / size, 40, color=COLORS["posterior"], alpha=0.6)
     truth = true_values(fit)
     if "frequency" in truth:
         scale = middle * float(fit["posterior"]["frequency"].mean())
-        right.axvline(scale / truth["frequency"] - middle, color=COLORS["truth"])
+        right.axvline((scale / truth["frequency"] - middle) / size, color=COLORS["truth"])
         key(right, [("posterior", "posterior"), ("truth", "truth")], "above")
-    right.set_xlabel(with_units(f"period − {middle:.8g}", period.attrs["units"]))
+    unit = period.attrs["units"]
+    right.set_xlabel(f"period − {middle:.8g}\n({short(size)}{'' if unit == '1' else f' {unit}'})")
     right.yaxis.set_visible(False)
     right.spines["left"].set_visible(False)
     right.locator_params(axis="x", nbins=3)
@@ -93,7 +96,7 @@ def aliases(fit: xr.DataTree) -> Figure:
     ]
     axis.set_yticks(rows, [label.strip() for label in labels])
     axis.set_xlim(LEAST, 2)
-    axis.set_xlabel(f"log₁₀ posterior mass (those below {LEAST:.0f} at the edge)")
+    axis.set_xlabel(f"log₁₀ posterior mass (those below −{-LEAST:.0f} at the edge)")
     return fig
 
 

@@ -48,8 +48,8 @@ def _period(name, fit):
                 Picture(
                     "folded",
                     figures.folded(fit),
-                    "Left: the data folded at the period, drawn twice, error bars with the jitter, and "
-                    "the 95 % band of the curve. Right: the posterior of the period.",
+                    "Left: the data folded at the period, drawn twice, jitter in the error bars, and the "
+                    "95 % band of the curve. Right: the posterior of the period.",
                     "Data against phase with the fitted curve, and a histogram of the period.",
                 ),
             ),
@@ -77,7 +77,7 @@ def _is_there(fit):
     verdict = "There is a period" if factor.min() >= STRONG else "A period is not shown"
     return (
         f"{verdict}: the log Bayes factor over noise with a floating mean is {factor[1]:.1f} "
-        f"({factor[0]:.1f} and {factor[2]:.1f} where the mean's prior is 0.1 and 10 times as wide). "
+        f"({factor[0]:.1f} and {factor[2]:.1f} with a prior of the mean 0.1 and 10 times as wide). "
         f"The classical false-alarm probability of the highest peak of a sine {chance}."
     ).replace("-", "−")
 
