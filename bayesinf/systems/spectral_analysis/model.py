@@ -22,7 +22,6 @@ from bayesinf.errors import DataError
 from bayesinf.models import linear
 from bayesinf.models import problem as driver
 from bayesinf.models.linear import Regression
-from bayesinf.models.noise import residual_memory
 from bayesinf.posterior import noted
 from bayesinf.priors import HalfCauchy, LogNormal, Normal, Prior, Uniform
 from bayesinf.settings import DEFAULT, Settings
@@ -245,9 +244,10 @@ def periodic(curve: Curve, harmonics: int) -> linear.Varying:
     names = [f"cos {m}" for m in k] + [f"sin {m}" for m in k]
     dims, unit = ("point", "component"), curve.values.attrs["units"]
     start = np.sqrt(np.prod(curve.range))
+    coords = {"component": names, "order": ("point", curve.time.values)}
     known = {curve.time.name: curve.time, "stated_error": ("point", curve.error, {"units": unit})}
     template = linear.regression(
-        xr.DataArray(curve.features(start, harmonics), dims=dims, coords={"component": names}),
+        xr.DataArray(curve.features(start, harmonics), dims=dims, coords=coords),
         curve.values,
         linear.Normal(curve.priors["scale"]),
         scales=np.tile(1 / k, 2),
@@ -255,7 +255,6 @@ def periodic(curve: Curve, harmonics: int) -> linear.Varying:
         error=np.hypot(curve.error, curve.noise.min()),
         name="amplitude",
         constants=xr.Dataset(known),
-        discrepancies={"residual memory": residual_memory},
     )
 
     def about(values):

@@ -18,7 +18,6 @@ from bayesinf.errors import DataError
 from bayesinf.figures import interval
 from bayesinf.models import linear
 from bayesinf.models import problem as driver
-from bayesinf.models.noise import residual_memory
 from bayesinf.posterior import annotated, dataset, noted
 from bayesinf.priors import HalfCauchy, Normal
 from bayesinf.settings import DEFAULT, Settings
@@ -83,7 +82,11 @@ def modes_problem(dataset: xr.Dataset, modes: int, priors: dict | None = None) -
     own = {"scale": HalfCauchy(spread), "level": Normal(float(np.mean(y)), 10 * spread)}
     own |= priors or {}
     return linear.regression(
-        xr.DataArray(X, dims=("point", "component"), coords={"component": names}),
+        xr.DataArray(
+            X,
+            dims=("point", "component"),
+            coords={"component": names, "order": ("point", t.values)},
+        ),
         y,
         linear.Normal(own["scale"]),
         unshrunk={"level": (np.ones(len(y)), own["level"])},
@@ -91,7 +94,6 @@ def modes_problem(dataset: xr.Dataset, modes: int, priors: dict | None = None) -
         noise=own.get("sigma"),
         name="amplitude",
         constants=xr.Dataset({t.name: t}),
-        discrepancies={"residual memory": residual_memory},
     )
 
 
