@@ -28,6 +28,8 @@ from bayesinf.models.linear.priors import (
     SpikeAndSlab,
 )
 from bayesinf.models.linear.stating import regression
+from bayesinf.models.linear.truncated import Nonnegative, nonnegative
+from bayesinf.models.linear.varying import Varying, varying
 from bayesinf.posterior import dataset
 from bayesinf.settings import DEFAULT, Settings
 
@@ -40,16 +42,20 @@ __all__ = [
     "CoefficientPrior",
     "Horseshoe",
     "Laplace",
+    "Nonnegative",
     "Normal",
     "Regression",
     "SpikeAndSlab",
+    "Varying",
     "covariance",
     "differences",
     "evidences",
     "fit",
+    "nonnegative",
     "precision",
     "predict",
     "regression",
+    "varying",
 ]
 
 

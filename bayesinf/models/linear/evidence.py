@@ -19,12 +19,13 @@ if TYPE_CHECKING:
     import xarray as xr
 
     from bayesinf.models.linear.definition import Regression
+    from bayesinf.models.linear.varying import Varying
 
 __all__ = ["evidences"]
 
 
 def evidences(
-    problems: Mapping[str, Regression], widths: Sequence[float] = (0.1, 1.0, 10.0)
+    problems: Mapping[str, Regression | Varying], widths: Sequence[float] = (0.1, 1.0, 10.0)
 ) -> xr.Dataset:
     """Compare models of one data set by their evidence.
 
@@ -45,7 +46,8 @@ def evidences(
     DataError : the models are of different data, or a prior that they share differs.
     FitError : a prior that is not normal.
     """
-    first, *others = problems.values()
+    # Of regressions with non-linear parameters the one at their priors' medians is looked at.
+    first, *others = (getattr(one, "reference", one) for one in problems.values())
     for other in others:
         if not np.array_equal(first.y, other.y) or not _same_error(first, other):
             raise DataError(

@@ -22,8 +22,19 @@ from bayesinf.models.linear.spectrum import Spectrum, moments
 if TYPE_CHECKING:
     from bayesinf.models.linear.definition import Regression
 
-__all__ = ["DEPTH", "REACH", "WIDENINGS", "Posterior", "Spectrum", "axis", "bounds", "open_ended",
-           "weighted_median", "widened"]  # fmt: skip
+__all__ = [
+    "DEPTH",
+    "REACH",
+    "WIDENINGS",
+    "Posterior",
+    "Spectrum",
+    "axis",
+    "bounds",
+    "log_evidence",
+    "open_ended",
+    "weighted_median",
+    "widened",
+]
 
 GRID = 256  # cells a side, about 0.05 posterior sd each: a variance comes out 2e-4 too large
 SEARCH = 1024  # cells along log ρ where the search begins, which no mode slips through
@@ -58,15 +69,23 @@ class Scales:
 
     def log_density(self, a, b) -> np.ndarray:
         """Log density of the data and the axes' values."""
-        problem = self.problem
-        log_rho, log_sigma = self.coordinates(a, b)
-        sigma, scale = np.exp(log_sigma), np.exp(log_sigma + log_rho / 2)
+        return self.log_joint(*self.coordinates(a, b))
+
+    def log_joint(self, log_rho, log_sigma) -> np.ndarray:
+        """Log density of the data, and of log ρ and log σ as far as they are inferred."""
+        sigma = np.exp(log_sigma)
         value = self.spectrum.products(log_rho).log_density(sigma, self.count)
-        value = value + self.log_jacobian
+        return value + self.log_jacobian + self.log_prior(self.problem, log_rho, log_sigma)
+
+    @staticmethod
+    def log_prior(problem: Regression, log_rho, log_sigma) -> np.ndarray:
+        """Log prior density of log ρ and log σ, as far as they are inferred."""
         # The priors are densities of scale and σ; the axes are logarithms, of which a counts twice.
-        if self.scale is None:
+        value, sigma = 0.0 * log_sigma, np.exp(log_sigma)
+        if "scale" not in problem.prior.fixed:
+            scale = np.exp(log_sigma + log_rho / 2)
             value = value + problem.prior.scale.log_density(scale) + np.log(scale / 2)
-        if self.sigma is None:
+        if not problem.noise_fixed:
             value = value + problem.noise.log_density(sigma) + log_sigma
         return value
 
@@ -224,9 +243,13 @@ class Posterior:
         draws, (size, ...), as ``Regression.outer`` takes them; and the log density of each y_i
         given the others and the scales, (size, observation).
         """
-        scales = self.scales
-        log_rho, log_sigma = scales.draw(rng, size)
-        sigma = np.exp(log_sigma)
+        return self.draw_given(rng, *self.scales.draw(rng, size))
+
+    def draw_given(
+        self, rng: np.random.Generator, log_rho: np.ndarray, log_sigma: np.ndarray
+    ) -> tuple[dict, np.ndarray]:
+        """Draw all coefficients given the scales, log ρ and log σ, (size,) each; see ``draw``."""
+        scales, sigma = self.scales, np.exp(log_sigma)
         beta, alpha, seen = self.spectrum.draw(rng, log_rho, sigma)
         draws = {"beta": beta, "alpha": alpha}
         draws |= {"scale": sigma * np.exp(log_rho / 2)} if scales.scale is None else {}
@@ -234,7 +257,7 @@ class Posterior:
         return draws, self.spectrum.leave_one_out(self.problem.design, log_rho, sigma, seen)
 
     def condition_number(self) -> float:
-        """Condition number of the data's covariance at the median ratio of scale to noise."""
+        """Condition number of what the data decide, at the median ratio of scale to noise."""
         grid = self.scales.grid
         log_rho = self.scales.coordinates(*grid.axes)[0]
         return self.spectrum.condition_number(weighted_median(log_rho, grid.weight))
@@ -244,3 +267,8 @@ class Posterior:
         grid = self.scales.grid
         at = self.scales.coordinates(*grid.axes)
         return moments(self.spectrum, self.problem.coefficient_map(), *at, grid.weight)
+
+
+def log_evidence(problem: Regression) -> float:
+    """Log p(y) of one regression whose prior is ``Normal``, all parameters integrated out."""
+    return Posterior(problem).log_evidence

@@ -22,6 +22,8 @@ from bayesinf.models.noise import log_density
 
 __all__ = ["Products", "Spectrum", "moments"]
 
+ROUNDING = 1e-12  # a difference this small beside its parts is rounding
+
 
 @dataclass(frozen=True)
 class Spectrum:
@@ -116,12 +118,11 @@ class Spectrum:
         return log_density(solved / diagonal, 0.0, sd) + design.log_jacobian
 
     def condition_number(self, log_rho: float) -> float:
-        """Condition number of the data's covariance, the unshrunk columns apart, which are taken
-        out by least squares first.
+        """Ratio of the largest singular value of A to the smallest of those that the data decide,
+        ρ s² > 1; what the prior decides loses no digits, however small its s.
         """
-        rho = np.exp(log_rho)
-        smallest = 1 + rho * self.s[-1] ** 2 if len(self.s) >= len(self.t) else 1.0
-        return float((1 + rho * self.s[0] ** 2) / smallest)
+        decided = self.s[np.exp(log_rho) * self.s**2 > 1]
+        return float(self.s[0] / decided[-1]) if len(decided) else 1.0
 
 
 @dataclass(frozen=True)
@@ -204,7 +205,10 @@ def moments(spectrum: Spectrum, coefficient_map, log_rho, log_sigma, weight):
     mean = probability @ fixed + moved.sum(axis=0)
     square = probability @ fixed**2 + 2 * np.sum(fixed * moved, axis=0)
     square = square + np.einsum("afp,apq,afq->f", per, second, per, optimize=True)
-    unseen = np.maximum(_row_squares(T) - np.sum(TV**2, axis=1), 0.0)
+    # What V leaves of T; where it leaves nothing, rounding must not pass for a variance.
+    whole = _row_squares(T)
+    unseen = whole - np.sum(TV**2, axis=1)
+    unseen[unseen < ROUNDING * whole] = 0.0
     inner = TV**2 @ (rho / (1 + rho * s**2)) + np.multiply.outer(unseen, rho)
     return mean, np.sqrt(np.maximum(inner @ variance + square - mean**2, 0.0))
 
