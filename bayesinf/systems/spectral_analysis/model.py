@@ -22,7 +22,6 @@ from bayesinf.errors import DataError
 from bayesinf.models import linear
 from bayesinf.models import problem as driver
 from bayesinf.models.linear import Regression
-from bayesinf.models.noise import residual_memory
 from bayesinf.posterior import noted
 from bayesinf.priors import HalfCauchy, LogNormal, Normal, Prior, Uniform
 from bayesinf.settings import DEFAULT, Settings
@@ -255,7 +254,6 @@ def periodic(curve: Curve, harmonics: int) -> linear.Varying:
         error=np.hypot(curve.error, curve.noise.min()),
         name="amplitude",
         constants=xr.Dataset(known),
-        discrepancies={"residual memory": residual_memory},
     )
 
     def about(values):
