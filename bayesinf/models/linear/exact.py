@@ -30,7 +30,6 @@ __all__ = [
     "Spectrum",
     "axis",
     "bounds",
-    "log_evidence",
     "open_ended",
     "weighted_median",
     "widened",

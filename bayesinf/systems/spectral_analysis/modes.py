@@ -18,7 +18,6 @@ from bayesinf.errors import DataError
 from bayesinf.figures import interval
 from bayesinf.models import linear
 from bayesinf.models import problem as driver
-from bayesinf.models.noise import residual_memory
 from bayesinf.posterior import annotated, dataset, noted
 from bayesinf.priors import HalfCauchy, Normal
 from bayesinf.settings import DEFAULT, Settings
@@ -91,7 +90,6 @@ def modes_problem(dataset: xr.Dataset, modes: int, priors: dict | None = None) -
         noise=own.get("sigma"),
         name="amplitude",
         constants=xr.Dataset({t.name: t}),
-        discrepancies={"residual memory": residual_memory},
     )
 
 
