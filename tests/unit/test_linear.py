@@ -383,7 +383,9 @@ def test_evidence_that_chooses_a_start_against_the_dense_normal(intercept, insid
     expected += len(inside) * np.log(rate) + (4 - len(inside)) * np.log1p(-rate)
     expected += prior.slab_width.log_density(width) + prior.inclusion_rate.log_density(rate)
     expected += problem.noise.log_density(sigma)
-    found = spike._log_evidence(problem, spike.Gram(problem), beta, (sigma, width, rate))
+    found = spike._log_evidence(
+        problem, spike.Gram(problem), beta[np.newaxis], [sigma], (width, rate)
+    )
     assert found == pytest.approx(expected, rel=1e-9)
 
 

@@ -47,9 +47,10 @@ class Products:
         self.count = np.array([len(design.t) for design in self.designs])
         self.square = np.array([design.t @ design.t for design in self.designs])
         self.spread = np.sqrt(self.square / self.count)
-        size = [np.sum(design.A**2) for design in self.designs]
+        size = np.sqrt([np.mean(design.A**2, axis=0) for design in self.designs])
+        # Chains start wide: a scale too narrow takes long to find out.
+        self.unit = np.sqrt(np.sum(self.square) / np.sum(self.count)) / np.min(size[size > 0])
         weights = self.correlation.shape[1] - self.free
-        self.unit = np.sqrt(np.sum(self.square) / np.sum(size) * weights)
         grams = [A.T @ A if len(A) >= A.shape[1] else None for A in stacked]
         apart = np.array([_apart(gram) for gram in grams])
         # Positions of those that are drawn a few coefficients at a time, and of all others.

@@ -46,6 +46,11 @@ def _normal_times_laplace(rng, precision, mean, width):
     root = sqrt(precision)
     m, d = mean * root, 1.0 / (width * root)
     positive, negative = m - d, -m - d
+    # Beyond nine standard deviations the other side is out of a random number's reach.
+    if positive > 9.0:
+        return (positive + _beyond(rng, -positive)) / root
+    if negative > 9.0:
+        return -(negative + _beyond(rng, -negative)) / root
     gap = _log_mass(negative) - _log_mass(positive)
     if gap < 700.0 and rng.random() * (1.0 + exp(gap)) < 1.0:
         return (positive + _beyond(rng, -positive)) / root
@@ -107,17 +112,14 @@ def sweep(rng, gram, rest, beta, variances, sigma2, width, first, block):
         w = width[g]
         if w > 0.0:
             for j in range(first, p):
-                size = max(abs(beta[g, j]) / w, 1e-100)
-                variances[g, j] = w * w / _inverse_gaussian(rng, 1.0 / size)
+                mean = w / max(abs(beta[g, j]), 1e-100 * w)
+                variances[g, j] = w * w / _inverse_gaussian(rng, mean)
         for low in range(0, p, block):
             high = min(low + block, p)
             _one_block(rng, gram[g], rest[g], beta[g], variances[g], sigma2[g], low, high)
         if w > 0.0:
             for j in range(first, p):
-                size = gram[g, j, j]
-                mean = beta[g, j]
-                if size > 0.0:
-                    mean += rest[g, j] / size
-                value = _normal_times_laplace(rng, max(size / sigma2[g], 1e-12 / w**2), mean, w)
+                mean = beta[g, j] + rest[g, j] / gram[g, j, j]
+                value = _normal_times_laplace(rng, gram[g, j, j] / sigma2[g], mean, w)
                 _shift(gram[g, j], rest[g], value - beta[g, j])
                 beta[g, j] = value

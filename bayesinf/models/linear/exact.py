@@ -22,8 +22,18 @@ from bayesinf.models.linear.spectrum import Spectrum, moments
 if TYPE_CHECKING:
     from bayesinf.models.linear.definition import Regression
 
-__all__ = ["DEPTH", "REACH", "WIDENINGS", "Posterior", "Spectrum", "axis", "bounds", "open_ended",
-           "weighted_median", "widened"]  # fmt: skip
+__all__ = [
+    "DEPTH",
+    "REACH",
+    "WIDENINGS",
+    "Posterior",
+    "Spectrum",
+    "axis",
+    "bounds",
+    "open_ended",
+    "weighted_median",
+    "widened",
+]
 
 GRID = 256  # cells a side, about 0.05 posterior sd each: a variance comes out 2e-4 too large
 SEARCH = 1024  # cells along log ρ where the search begins, which no mode slips through

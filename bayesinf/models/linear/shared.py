@@ -296,7 +296,7 @@ class Posterior:
         return tuple(np.stack(part) for part in zip(*each, strict=True))
 
     def condition_number(self) -> float:
-        """Largest condition number of a group's data at the median ratio of scale to noise."""
+        """Largest condition number of a group, at its median ratio of scale to noise."""
         return max(
             member.spectrum.condition_number(weighted_median(at[0], weight))
             for member, at, weight in self._mixtures(*self._draws)

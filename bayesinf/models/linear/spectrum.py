@@ -22,6 +22,8 @@ from bayesinf.models.noise import log_density
 
 __all__ = ["Products", "Spectrum", "moments"]
 
+ROUNDING = 1e-12  # a difference this small beside its parts is rounding
+
 
 ROUNDING = 1e-12  # a difference this small beside its parts is rounding
 

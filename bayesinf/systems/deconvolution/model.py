@@ -13,7 +13,6 @@ from bayesinf.errors import DataError
 from bayesinf.figures import interval
 from bayesinf.models import linear
 from bayesinf.models import problem as driver
-from bayesinf.models.noise import residual_memory
 from bayesinf.posterior import annotated, dataset, noted
 from bayesinf.priors import LogNormal, Normal, Prior
 from bayesinf.settings import DEFAULT, Settings
@@ -160,7 +159,6 @@ def _regression(blurred, prior, *, length=None, width=None, noise=None, scale=No
             "slope": f"{unit}/{per}" if per else unit,
         },
         constants=blurred[[x.name] if width is not None else [x.name, "response"]],
-        discrepancies={"memory of residuals": residual_memory},
     )
 
 
@@ -282,10 +280,12 @@ def shape_of(signal: np.ndarray, position: np.ndarray, x: np.ndarray) -> dict[st
     above = f - 0.5 * height[..., np.newaxis]
     # Of a step across half the height counts the part above it, the signal taken as straight.
     over, size = np.maximum(above, 0.0), np.abs(above) + np.finfo(float).tiny
+    # Where nothing is above zero, no part is above half the height: the highest point is told.
+    total, top = np.sum(over, axis=-1), s[np.argmax(f, axis=-1)]
     share = (over[..., 1:] + over[..., :-1]) / (size[..., 1:] + size[..., :-1])
     return {
         "height": height,
-        "centre": over @ s / np.sum(over, axis=-1),
+        "centre": np.where(total > 0, over @ s / np.where(total > 0, total, 1.0), top),
         "width": step * np.sum(share, axis=-1),
         "area": step * np.sum(f, axis=-1),
     }
@@ -317,9 +317,9 @@ def band(signal: xr.DataArray) -> xr.Dataset:
 def directions(found: xr.DataTree, stated: Problem) -> xr.Dataset:
     """Sort the directions of the prior by what the data say of each.
 
-    With C the root of the prior and U diag(s) Vᵀ = A C / e, the weight of C v_k is known from the
-    data with precision (scale s_k / σ)², and from the prior with precision one. Where the first is
-    the smaller one, the prior decides.
+    With C the root of the prior and U diag(s) Vᵀ = A C / e, less what level and slope can make, the
+    weight of C v_k is known from the data with precision (scale s_k / σ)², and from the prior with
+    precision one. Where the first is the smaller one, the prior decides.
 
     Returns
     -------
@@ -333,7 +333,9 @@ def directions(found: xr.DataTree, stated: Problem) -> xr.Dataset:
     at = getattr(stated, "varied", {})
     regression = stated.at({name: mean(name) for name in at}) if at else stated
     ratio = (mean("scale") or regression.fixed["scale"]) / (mean("sigma") or regression.noise)
-    _, s, Vt = np.linalg.svd(regression.design.A)
+    Q = np.linalg.qr(regression.design.Z)[0]
+    A = regression.design.A
+    _, s, Vt = np.linalg.svd(A - Q @ (Q.T @ A))
     information = np.zeros(len(Vt))
     information[: len(s)] = (ratio * s) ** 2
     decided = int(np.sum(information > 1))
