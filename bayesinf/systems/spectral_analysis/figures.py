@@ -26,13 +26,15 @@ def folded(fit: xr.DataTree) -> Figure:
     _, y = abscissa(fit)
     period = source["period"]
     fig, (left, right) = canvas(1, 2, height=3.3, width_ratios=(2.2, 1))
-    jitter = float(fit["posterior"]["jitter"].mean())
-    bars = np.hypot(fit["constant_data"]["stated_error"].values, jitter)
+    posterior, bars = fit["posterior"], fit["constant_data"]["stated_error"].values
+    if "jitter" in posterior:
+        bars = np.hypot(bars, float(posterior["jitter"].mean()))
     phase, curve = by_phase["phase"].values, by_phase["curve"].values
     for shift in (0, 1):
         band(left, phase + shift, curve, "posterior", alpha=0.35)
-        left.errorbar(by_phase["phase_of_point"] + shift, y, bars, fmt="o", ms=2.2, lw=0.6,
-                      color=COLORS["data"], zorder=1.9)  # fmt: skip
+        values = by_phase["value_of_point"]
+        style = {"fmt": "o", "ms": 2.2, "lw": 0.6, "color": COLORS["data"], "zorder": 1.9}
+        left.errorbar(by_phase["phase_of_point"] + shift, values, bars, **style)
     if y.attrs["units"] == "mag":
         left.invert_yaxis()
     left.set_xlabel("phase (cycles)")

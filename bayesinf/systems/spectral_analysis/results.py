@@ -16,7 +16,7 @@ from bayesinf.systems.spectral_analysis.model import WIDTHS, Curve
 if TYPE_CHECKING:
     import xarray as xr
 
-__all__ = ["beside"]
+__all__ = ["beside", "folded", "source"]
 
 PHASES = np.linspace(0.0, 1.0, 101)
 FOLDED = 200  # draws whose curve is kept
@@ -43,17 +43,10 @@ def beside(
     factor, unit : from the unit of the times to that of the period, and its name.
     """
     posterior, harmonics = fit["posterior"], int(fit.attrs["harmonics"])
-    folded = _folded(curve, posterior, harmonics)
-    swing = _swing(posterior, harmonics)
-    of_y = curve.values.attrs["units"]
-    source = dataset(
-        {"period": factor / posterior["frequency"].values, "peak_to_peak": swing},
-        units={"period": unit, "peak_to_peak": of_y},
-    )
     return annotated(
         fit,
-        source=source,
-        folded=folded,
+        source=source(curve, posterior, harmonics, factor, unit),
+        folded=folded(curve, posterior, harmonics),
         models=_models(fit, curve, tried, without),
         candidates=_candidates(fit, curve, tried, factor, unit),
         classical=of_curve(curve, harmonics),
@@ -65,23 +58,34 @@ def _components(phase, harmonics):
     return np.concatenate([np.cos(angle), np.sin(angle)], axis=-1)
 
 
-def _swing(posterior, harmonics):
-    """Highest less lowest value of the curve, of each draw."""
-    return np.ptp(posterior["amplitude"].values @ _components(PHASES, harmonics).T, axis=-1)
+def source(curve, posterior, harmonics, factor, unit) -> xr.Dataset:
+    """Period and highest less lowest value of the curve, of each draw, (chain, draw)."""
+    amplitude = posterior["amplitude"].values[..., : 2 * harmonics]
+    swing = np.ptp(amplitude @ _components(PHASES, harmonics).T, axis=-1)
+    return dataset(
+        {"period": factor / posterior["frequency"].values, "peak_to_peak": swing},
+        units={"period": unit, "peak_to_peak": curve.values.attrs["units"]},
+    )
 
 
-def _folded(curve, posterior, harmonics):
-    """Data and curve by phase at the mean frequency; phase zero is the middle of the record."""
+def folded(curve, posterior, harmonics) -> xr.Dataset:
+    """Data and curve by phase at the mean frequency; phase zero is the middle of the record.
+
+    Where there is red noise its mean is taken off the data.
+    """
     frequency = float(posterior["frequency"].mean())
-    amplitude = posterior["amplitude"].values.reshape(-1, 2 * harmonics)
+    every = posterior["amplitude"].values.reshape(-1, posterior.sizes["component"])
+    amplitude, red = every[:, : 2 * harmonics], every[:, 2 * harmonics :]
     kept = np.linspace(0, len(amplitude) - 1, min(FOLDED, len(amplitude))).astype(int)
     level = posterior["level"].values.ravel()[kept, np.newaxis]
     arrays = {
         "curve": level + amplitude[kept] @ _components(PHASES, harmonics).T,
         "phase_of_point": (frequency * curve.t) % 1.0,
+        "value_of_point": curve.y - (red.mean(axis=0) if red.size else 0.0),
     }
-    dims = {"curve": ("sample", "phase"), "phase_of_point": ("point",)}
-    units = {"curve": curve.values.attrs["units"]}
+    dims = {"curve": ("sample", "phase")}
+    dims |= dict.fromkeys(("phase_of_point", "value_of_point"), ("point",))
+    units = dict.fromkeys(("curve", "value_of_point"), curve.values.attrs["units"])
     return dataset(arrays, dims, {"phase": PHASES}, units, sampled=False)
 
 

@@ -43,7 +43,7 @@ def _period(name, fit):
         question="Is there a period in these observations, and which is it?",
         answer=Section(
             _headline(fit),
-            (_is_there(fit), _which(mass)),
+            (_is_there(fit), _which(mass), *_red(fit)),
             (
                 Picture(
                     "folded",
@@ -79,6 +79,26 @@ def _is_there(fit):
         f"{verdict}: the log Bayes factor over noise with a floating mean is {factor[1]:.1f} "
         f"({factor[0]:.1f} and {factor[2]:.1f} with a prior of the mean 0.1 and 10 times as wide). "
         f"The classical false-alarm probability of the highest peak of a sine {chance}."
+    ).replace("-", "−")
+
+
+def _red(fit):
+    """What red noise makes of the period, where it is modelled."""
+    white = noted(fit, "white")
+    if white is None:
+        return
+    before, share, time = (
+        white["period"],
+        *(fit["posterior"][n] for n in ("share", "correlation_time")),
+    )
+    value = value_with_unit(float(before.mean()), float(before.std()), before.attrs["units"])
+    last = value_with_unit(float(time.mean()), float(time.std()), time.attrs["units"])
+    yield (
+        f"With noise that is new at each observation the period is {value}, but its residuals "
+        f"remember their neighbours (predictive p {_p(float(white['memory_p']))}). Here red noise "
+        f"stands in the place of the jitter, {number(float(share.mean()), float(share.std()))} "
+        f"times the scale of the amplitudes and lasting {last}; the log Bayes factor in its favour "
+        f"is {float(white['log_bayes_factor']):.1f}. The data above are drawn less its mean."
     ).replace("-", "−")
 
 
@@ -130,7 +150,9 @@ def _numbers(fit, models):
         "The source in numbers",
         (
             f"The curve has {fit.attrs['harmonics']} harmonics, the number with the largest "
-            "evidence. Jitter is scatter beyond the stated error bars, in quadrature with them.",
+            "evidence. Jitter is scatter beyond the stated error bars, in quadrature with them."
+            if "jitter" in fit["posterior"]
+            else "evidence without red noise. sigma is a factor on the stated error bars.",
         ),
         (
             Picture(
