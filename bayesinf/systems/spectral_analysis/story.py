@@ -72,14 +72,20 @@ def _headline(fit):
 def _is_there(fit):
     models, found = noted(fit, "models"), noted(fit, "classical")
     factor = models["log_bayes_factor"].values
+    narrow, stated, wide = (_fixed(value) for value in factor)
     alarm = float(found["false_alarm"])
     chance = f"is {short(alarm, 2)}" if alarm > 1e-300 else "is below 10⁻³⁰⁰"
     verdict = "There is a period" if factor.min() >= STRONG else "A period is not shown"
     return (
-        f"{verdict}: the log Bayes factor over noise with a floating mean is {factor[1]:.1f} "
-        f"({factor[0]:.1f} and {factor[2]:.1f} with a prior of the mean 0.1 and 10 times as wide). "
+        f"{verdict}: the log Bayes factor over noise with a floating mean is {stated} "
+        f"({narrow} and {wide} with a prior of the mean 0.1 and 10 times as wide). "
         f"The classical false-alarm probability of the highest peak of a sine {chance}."
-    ).replace("-", "−")
+    )
+
+
+def _fixed(value):
+    """A number with one decimal and a real minus sign."""
+    return f"{value:.1f}".replace("-", "−")
 
 
 def _red(fit):
@@ -98,27 +104,33 @@ def _red(fit):
         f"remember their neighbours (predictive p {_p(float(white['memory_p']))}). Here red noise "
         f"stands in the place of the jitter, {number(float(share.mean()), float(share.std()))} "
         f"times the scale of the amplitudes and lasting {last}; the log Bayes factor in its favour "
-        f"is {float(white['log_bayes_factor']):.1f}. The data above are drawn less its mean."
-    ).replace("-", "−")
+        f"is {_fixed(float(white['log_bayes_factor']))}. The data above are drawn less its mean."
+    )
 
 
 def _which(mass):
-    share = figures_share(mass)
+    share = shares(mass)
     own = share[0]
     others = np.delete(share, 0)
     text = f"The period holds {own:.2%} of the posterior"
     if len(others):
         rival = int(np.argmax(others)) + 1
         rival_name = str(mass["candidate"].values[rival])
-        ten = np.log10(max(others.max(), 1e-300))
-        size = f"{others.max():.2%}" if ten > -4 else f"10^{ten:.0f}"
         text += (
-            f"; of its half, double, third, triple and aliases the best ({rival_name}) has {size}"
+            f"; of its half, double, third, triple and aliases the best ({rival_name}) has "
+            f"{_small(np.log10(np.maximum(others, 1e-300)).max())}"
         )
-    return text.replace("-", "−") + "."
+    return f"{text}."
 
 
-def figures_share(mass):
+def _small(power):
+    """A share, given by its power of ten."""
+    if power > -4:
+        return f"{10**power:.2%}"
+    return short(10.0**power, 1) if power > -299 else "less than 10⁻³⁰⁰"
+
+
+def shares(mass):
     """Posterior mass of each candidate, all numbers of harmonics together, at most one."""
     return np.minimum(np.exp(np.logaddexp.reduce(mass["log_mass"].values, axis=0)), 1.0)
 
@@ -141,8 +153,8 @@ def _numbers(fit, models):
     first = models["log_evidence"].values[0]
     rows = {
         str(model): {
-            "log evidence": f"{value:.1f}".replace("-", "−"),
-            "log Bayes factor over no period": f"{value - first:.1f}".replace("-", "−"),
+            "log evidence": _fixed(value),
+            "log Bayes factor over no period": _fixed(value - first),
         }
         for model, value in zip(models["model"].values, models["log_evidence"].values, strict=True)
     }
@@ -199,16 +211,15 @@ def _classical(fit):
 
 
 def _aliases(mass, fit):
-    share = figures_share(mass)
     ten = np.logaddexp.reduce(mass["log_mass"].values, axis=0) / np.log(10)
     unit = mass["period"].attrs["units"]
     rows = {
         str(candidate): {
             f"period ({unit})" if unit != "1" else "period": short(float(period), 6),
-            "posterior mass": f"{part:.4f}" if part > 1e-4 else f"10^{power:.0f}".replace("-", "−"),
+            "posterior mass": _small(power),
         }
-        for candidate, period, part, power in zip(
-            mass["candidate"].values, mass["period"].values, share, ten, strict=True
+        for candidate, period, power in zip(
+            mass["candidate"].values, mass["period"].values, np.minimum(ten, 0.0), strict=True
         )
     }
     return Section(
