@@ -111,7 +111,8 @@ def with_memory(
     noise, the predictive p-value of its residuals' memory, and the log Bayes factor against it.
     """
     curve, harmonics = Curve(dataset_of, shortest, longest), int(found.attrs["harmonics"])
-    problem = remembering(curve, harmonics, float(found["posterior"]["frequency"].median()))
+    highest = noted(found, "candidates")["frequency"].values[0]
+    problem = remembering(curve, harmonics, float(highest))
     fit = driver.fit(
         problem,
         settings=settings.replace(draws=min(settings.draws, MOST_DRAWS)),
@@ -119,7 +120,7 @@ def with_memory(
         attrs={"harmonics": harmonics, "memory": 1},
     )
     before = noted(found, "source")["period"]
-    unit = before.attrs["units"]
+    unit, mode = before.attrs["units"], float(fit["posterior"]["frequency"].median())
     factor = float((before * found["posterior"]["frequency"]).mean())
     statistics = found["sample_stats"].to_dataset().sel(statistic="residual memory")
     above = statistics["discrepancy"] > statistics["discrepancy_observed"]
@@ -135,8 +136,8 @@ def with_memory(
     notes = {name: noted(found, name) for name in shared}
     return annotated(
         fit,
-        source=source(curve, fit["posterior"], harmonics, factor, unit),
-        folded=folded(curve, fit["posterior"], harmonics),
+        source=source(curve, fit["posterior"], harmonics, factor, unit, mode),
+        folded=folded(curve, fit["posterior"], harmonics, mode),
         white=dataset(white, {"period": ("chain_of_white", "draw_of_white")}, {}, {"period": unit},
                       sampled=False),
         **{name: note for name, note in notes.items() if note is not None},

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 __all__ = ["story"]
 
+SURE = 0.99  # posterior mass from which the period is told without it
 STRONG = 5.0  # log Bayes factor from which a period is said to be there
 MEMORY = 0.005  # predictive p-value below which the residuals of a limit have memory
 
@@ -62,11 +63,13 @@ def _period(name, fit):
 
 
 def _headline(fit):
-    period = noted(fit, "source")["period"]
+    source = noted(fit, "source")
     if float(noted(fit, "models")["log_bayes_factor"].min()) < STRONG:
         return "No period stands out"
-    value = value_with_unit(float(period.mean()), float(period.std()), period.attrs["units"])
-    return f"Period {value}"
+    unit = source["period"].attrs["units"]
+    value = value_with_unit(float(source["main_period"]), float(source["main_sd"]), unit)
+    share = shares(noted(fit, "candidates"))[0]
+    return f"Period {value}" + ("" if share > SURE else f", with probability {share:.2g}")
 
 
 def _is_there(fit):
@@ -144,7 +147,7 @@ def _numbers(fit, models):
     }
     known = {}
     if "frequency" in truth:
-        scale = float(source["period"].mean() * fit["posterior"]["frequency"].mean())
+        scale = float((source["period"] * fit["posterior"]["frequency"]).mean())
         known["period"] = scale / truth["frequency"]
     derived = sections.derived(
         draws, units=units, truth=known or None, caption="The source, mean ± sd of the posterior."
@@ -184,8 +187,9 @@ def _numbers(fit, models):
 
 
 def _classical(fit):
-    found, period = noted(fit, "classical"), noted(fit, "source")["period"]
-    scale = float(period.mean() * fit["posterior"]["frequency"].mean())
+    found, source = noted(fit, "classical"), noted(fit, "source")
+    period, main = source["period"], (float(source["main_period"]), float(source["main_sd"]))
+    scale = float((period * fit["posterior"]["frequency"]).mean())
     unit = period.attrs["units"]
     best, sine = scale / float(found["frequency"]), scale / float(found["sine_frequency"])
     return Section(
@@ -195,7 +199,7 @@ def _classical(fit):
             f"highest peak at {value_with_unit(best, None, unit)}, a sine alone at "
             f"{value_with_unit(sine, None, unit)} (power {float(found['sine_power']):.3f}). It "
             "says where the peak is; how wide, and what other peaks weigh, the posterior says "
-            f"({value_with_unit(float(period.mean()), float(period.std()), unit)}).",
+            f"({value_with_unit(*main, unit)}).",
         ),
         (
             Picture(
