@@ -86,6 +86,15 @@ KINDS = {
         caption="Independent draws from the closed form ({name}). Vertical lines, where the "
         "moments are known: closed-form mean, and one standard deviation on either side.",
     ),
+    "boxes": Kind(
+        words="Boxes for the non-linear parameters, closed form given them, {total} independent "
+        "draws.",
+        evidence=("condition_number", "log_weight"),
+        questions=("conditioning",),
+        drawn="independent draws",
+        caption="Independent draws from boxes and closed forms ({name}). Vertical lines, where the "
+        "moments are known: their mean, and one standard deviation on either side.",
+    ),
 }
 
 

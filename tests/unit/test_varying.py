@@ -173,7 +173,7 @@ def test_a_fit_is_whole_and_believed(fitted):
     assert {"grid", "modes", "edges"} <= {one.name for one in verdict.checks}
     assert fit["posterior"]["frequency"].attrs["units"] == "1/d"
     assert fit["sample_stats"]["weight_efficiency"] > 0.98
-    assert "frequency" in problem.priors and fit.attrs["inference"] == "exact"
+    assert "frequency" in problem.priors and fit.attrs["inference"] == "boxes"
 
 
 def test_the_same_seed_gives_the_same_draws_whatever_the_workers(wave):

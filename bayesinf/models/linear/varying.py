@@ -175,7 +175,7 @@ class Varying(Measured):
     @property
     def routes(self) -> dict[str, Route]:
         """Boxes for θ, closed form given it."""
-        return {"exact": Route(closed_form, "exact")}
+        return {"boxes": Route(closed_form, "boxes")}
 
     def sample_prior(self, rng: np.random.Generator, size: int) -> Draws:
         """Draw θ, then the regression's parameters given it, (size, ...)."""

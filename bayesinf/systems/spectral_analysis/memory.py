@@ -57,8 +57,10 @@ class Remembering:
         return replace(self.template, X=X, basis=basis, scales=None)
 
 
-def remembering(curve: Curve, harmonics: int, centre: float) -> linear.Varying:
-    """State a period near a frequency, with red noise in the place of jitter."""
+def remembering(curve: Curve, harmonics: int, centre: float, scale: float) -> linear.Varying:
+    """State a period near a frequency, with red noise in the place of jitter, and the amplitudes'
+    scale that the model without it has found: one quadrature less at each point of the boxes.
+    """
     from bayesinf.systems.spectral_analysis.model import periodic
 
     plain = periodic(curve, harmonics).reference
@@ -67,7 +69,8 @@ def remembering(curve: Curve, harmonics: int, centre: float) -> linear.Varying:
     coords = dict(plain.names.coords)
     coords["component"] = names + [f"g {k}" for k in range(1, len(curve.y) + 1)]
     labels = replace(plain.names, coords=coords, units={**plain.names.units, "sigma": "1"})
-    template = replace(plain, noise=NOISE, error=error, names=labels)
+    prior = linear.Normal(scale)
+    template = replace(plain, prior=prior, noise=NOISE, error=error, names=labels)
     gaps = np.diff(np.sort(curve.t))
     typical = np.sqrt(np.median(gaps[gaps > 0]) * curve.span)
     reach = PEAK / curve.span
@@ -112,7 +115,8 @@ def with_memory(
     """
     curve, harmonics = Curve(dataset_of, shortest, longest), int(found.attrs["harmonics"])
     highest = noted(found, "candidates")["frequency"].values[0]
-    problem = remembering(curve, harmonics, float(highest))
+    scale = float(found["posterior"]["scale"].mean())
+    problem = remembering(curve, harmonics, float(highest), scale)
     fit = driver.fit(
         problem,
         settings=settings.replace(draws=min(settings.draws, MOST_DRAWS)),
