@@ -403,9 +403,7 @@ def drawn(J, prior, **scales):
         | {name: (("chain", "draw"), of[np.newaxis]) for name, of in scale.items()}
     )
     after, before = ({name: pair[k] for name, pair in scales.items()} for k in (0, 1))
-    return xr.DataTree.from_dict(
-        {"posterior": group(J, **after), "prior": group(prior, **before)}
-    )
+    return xr.DataTree.from_dict({"posterior": group(J, **after), "prior": group(prior, **before)})
 
 
 def test_a_coupling_is_held_by_the_prior_where_the_data_hardly_narrow_it():

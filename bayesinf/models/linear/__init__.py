@@ -1,19 +1,24 @@
-"""The linear family: y = Xβ (+ intercept) + ε with a prior on β that shrinks or selects.
+"""The linear family: y = Xf + Zα + ε, where f has a prior that shrinks, selects or smooths.
 
-``regression`` states the problem and ``fit`` its posterior, ``predict`` follows it to new features.
-``definition`` holds the problem and its model in PyMC; ``routes`` lead to draws: ``exact`` (normal
-prior), ``gibbs`` (Laplace, horseshoe), ``spike`` (spike and slab), and NUTS for every continuous
-prior.
+``regression`` (of ``stating``) states the problem and ``fit`` its posterior, ``predict`` follows it
+to new features, ``evidences`` compares several. ``definition`` holds the problem and its model in
+PyMC, ``basis`` the structure that a prior may give to f (differences, kernels, splines), and
+``design`` the plain form t = Aβ + Zα + σε in which the routes see it: ``exact`` (normal prior),
+``gibbs`` (Laplace, horseshoe), ``spike`` (spike and slab), and NUTS for every continuous prior.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from bayesinf.errors import DataError
 from bayesinf.models import problem as driver
-from bayesinf.models.linear.definition import Regression, regression
+from bayesinf.models.linear.basis import Basis, covariance, differences, precision
+from bayesinf.models.linear.definition import Regression
+from bayesinf.models.linear.evidence import evidences
 from bayesinf.models.linear.priors import (
     PRIORS,
     CoefficientPrior,
@@ -22,14 +27,36 @@ from bayesinf.models.linear.priors import (
     Normal,
     SpikeAndSlab,
 )
+from bayesinf.models.linear.stating import regression
+from bayesinf.models.linear.truncated import Nonnegative, nonnegative
+from bayesinf.models.linear.varying import Varying, varying
 from bayesinf.posterior import dataset
 from bayesinf.settings import DEFAULT, Settings
 
 if TYPE_CHECKING:
     import xarray as xr
 
-__all__ = ["PRIORS", "CoefficientPrior", "Horseshoe", "Laplace", "Normal", "Regression",
-           "SpikeAndSlab", "fit", "predict", "regression"]  # fmt: skip
+__all__ = [
+    "PRIORS",
+    "Basis",
+    "CoefficientPrior",
+    "Horseshoe",
+    "Laplace",
+    "Nonnegative",
+    "Normal",
+    "Regression",
+    "SpikeAndSlab",
+    "Varying",
+    "covariance",
+    "differences",
+    "evidences",
+    "fit",
+    "nonnegative",
+    "precision",
+    "predict",
+    "regression",
+    "varying",
+]
 
 
 def fit(
@@ -69,7 +96,14 @@ def fit(
 
 
 def predict(
-    posterior: xr.DataTree, X: np.ndarray, *, name: str = "beta", settings: Settings = DEFAULT
+    posterior: xr.DataTree,
+    X: np.ndarray,
+    *,
+    name: str = "beta",
+    unshrunk: Mapping[str, np.ndarray] | None = None,
+    error: np.ndarray | float = 1.0,
+    groups: np.ndarray | None = None,
+    settings: Settings = DEFAULT,
 ) -> xr.Dataset:
     """Predict data at new features.
 
@@ -78,20 +112,42 @@ def predict(
     posterior : what ``fit`` returned.
     X : features, (observation, feature), in the order of the fit.
     name : what the coefficients are called in it.
+    unshrunk : name to new column, (observation,), of every unshrunk coefficient but the intercept.
+    error : known part of the noise, (observation,), where the fit had one.
+    groups : label of each new row, (observation,), where the fit had groups.
     settings : its seed.
 
     Returns
     -------
     Dataset with draws of the noise-free ``mean`` and of the data, under their name in the fit,
     (chain, draw, held_out).
+
+    Raises
+    ------
+    DataError : a column is missing, or a group that the fit does not know.
     """
-    draws = posterior["posterior"]
-    mean = draws[name].values @ np.asarray(X, dtype=float).T
-    if "intercept" in draws:
-        mean = mean + draws["intercept"].values[..., np.newaxis]
-    source = draws if "sigma" in draws else posterior["constant_data"]
-    sigma = np.broadcast_to(source["sigma"].values, mean.shape[:2])[..., np.newaxis]
-    new = mean + sigma * settings.generator("predictions").standard_normal(mean.shape)
+    draws, known = posterior["posterior"], posterior["constant_data"]
+    columns = {k: np.asarray(v, dtype=float) for k, v in (unshrunk or {}).items()}
+    asked = {k.removesuffix("_column") for k in known.data_vars if k.endswith("_column")}
+    if set(columns) != asked:
+        raise DataError(
+            "the columns are not those of the fit",
+            where="unshrunk",
+            expected=", ".join(sorted(asked)) or "none",
+            found=", ".join(sorted(columns)) or "none",
+        )
+    X = np.asarray(X, dtype=float)
+    codes = _codes(draws[name], groups, len(X), "group_of_row" in known)
+    of_rows = (lambda v: v[..., np.newaxis]) if codes is None else (lambda v: v[..., codes])
+    f = draws[name].values
+    mean = f @ X.T if codes is None else np.einsum("cdrf,rf->cdr", f[..., codes, :], X)
+    columns |= {"intercept": np.ones(len(X))} if "intercept" in draws else {}
+    for each, column in columns.items():
+        mean = mean + of_rows(draws[each].values) * column
+    sigma = draws["sigma"].values if "sigma" in draws else None
+    fixed = np.broadcast_to(known["sigma"].values, mean.shape) if sigma is None else None
+    noise = (fixed if sigma is None else of_rows(sigma)) * error
+    new = mean + noise * settings.generator("predictions").standard_normal(mean.shape)
     observed = next(iter(posterior["observed_data"].data_vars.values()))
     arrays = {"mean": mean, observed.name: new}
     return dataset(
@@ -100,3 +156,27 @@ def predict(
         {"held_out": np.arange(mean.shape[-1])},
         dict.fromkeys(arrays, observed.attrs["units"]),
     )
+
+
+def _codes(coefficients, groups, count, expected):
+    """Position of each new row's group in the fit; None where it has no groups."""
+    if (groups is not None) != expected:
+        said = "one label a row", "none"
+        raise DataError(
+            "the groups are not those of the fit",
+            expected=said[not expected],
+            found=said[groups is None],
+        )
+    if groups is None:
+        return None
+    labels = coefficients[coefficients.dims[2]].values
+    codes = {label: k for k, label in enumerate(labels.tolist())}
+    asked = np.asarray(groups).tolist()
+    unknown = [label for label in asked if label not in codes]
+    if unknown or len(asked) != count:
+        raise DataError(
+            "the groups are not those of the fit",
+            expected=f"{count} labels among {', '.join(map(str, labels[:5]))}, ...",
+            found=f"{len(asked)} labels" if not unknown else unknown[0],
+        )
+    return np.array([codes[label] for label in asked])

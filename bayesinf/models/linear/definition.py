@@ -1,40 +1,36 @@
-"""The linear family, defined: y = Xβ (+ intercept) + ε, ε ~ N(0, σ²).
+"""The linear family, defined: y = Xf + Σ_k z_k α_k + ε, f = m + C(wβ) + Nγ, ε_i ~ N(0, (σ e_i)²).
 
 A ``Regression`` holds what is fitted with every prior stated, and answers all that a ``Problem`` is
 asked. Its ``pymc`` is the model; everything else in this package is a faster way to the same
-posterior. The log likelihood and the prior's factors that a fit stores add up to this model's log
-density, which the tests check draw by draw.
+posterior, and sees no more of it than its ``designs``. The log likelihood and the prior's factors
+that a fit stores add up to this model's log density, which the tests check draw by draw.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bayesinf.errors import DataError
+from bayesinf.errors import FitError
 from bayesinf.models import noise as measurement
-from bayesinf.models.linear import routes
-from bayesinf.models.linear.priors import PRIORS, CoefficientPrior
+from bayesinf.models.linear import exact, routes
+from bayesinf.models.linear.basis import Basis
+from bayesinf.models.linear.design import Design
+from bayesinf.models.linear.priors import CoefficientPrior
+from bayesinf.models.linear.priors import Normal as NormalPrior
 from bayesinf.models.noise import Discrepancy, Measured
 from bayesinf.models.problem import Draws, Labels, Route
-from bayesinf.priors import InverseChi, Normal, Prior
+from bayesinf.priors import Normal, Prior
 
 if TYPE_CHECKING:
     import pymc as pm
     import xarray as xr
 
-# The default noise prior weighs one observation of a hundredth of the data's spread: it lets σ be
-# anything, and keeps it from collapsing to zero where the data have no noise at all.
-NOISE_WEIGHT, NOISE_FRACTION = 1.0, 0.01
-
-# The default prior of an intercept is this many times wider than the data.
-INTERCEPT_WIDTH = 10.0
-
-# Prior factors of the coefficients; the others are those of hyperparameters.
-OF_COEFFICIENTS = ("beta", "included", "local")
+__all__ = ["Groups", "Names", "Regression"]
 
 
 @dataclass(frozen=True)
@@ -47,7 +43,7 @@ class Names:
     data : the data.
     dims : dimensions of observations and of features.
     coords : coordinates along them.
-    units : unit of ``coefficient`` and of ``data``.
+    units : unit of every variable that has one, and of the data by their name.
     """
 
     coefficient: str = "beta"
@@ -58,16 +54,44 @@ class Names:
 
 
 @dataclass(frozen=True)
+class Groups:
+    """Which rows belong to which of several regressions that share the prior's scale.
+
+    Parameters
+    ----------
+    dim : what the groups are, the dimension of the result.
+    labels : of the groups, (group,).
+    codes : group of each row, (observation,).
+    """
+
+    dim: str
+    labels: np.ndarray
+    codes: np.ndarray
+
+    @cached_property
+    def rows(self) -> list[np.ndarray]:
+        """The rows of each group."""
+        return [np.flatnonzero(self.codes == g) for g in range(len(self.labels))]
+
+
+@dataclass(frozen=True)
 class Regression(Measured):
-    """Data and priors of one linear fit.
+    """Data and priors of one linear fit, or of many that share the prior's scale.
 
     Parameters
     ----------
     X : features, (observation, feature).
     y : data, (observation,).
-    prior : the coefficients' prior, resolved.
+    prior : the prior of the weights β, resolved.
     noise : σ, a number or a prior.
-    intercept : the intercept's prior, or None where there is no intercept.
+    unshrunk : name to column (observation,) and normal prior; the intercept is one.
+    basis : C and its null space, the priors resolved; None where f are the weights themselves.
+    means : m, the prior means of f, (feature,); None for zero.
+    scales : w, widths of the weights relative to each other, (weight,); None for ones.
+    error : e, the known part of the noise, (observation,); None for ones.
+    groups : which rows belong together; None for one regression.
+    centre : what is taken off the features for the prior of the intercept, (feature,); None for
+        nothing.
     names : what all this is called in the result.
     known : what goes into ``constant_data`` in place of the features.
     further : discrepancies besides those of every linear fit.
@@ -77,7 +101,13 @@ class Regression(Measured):
     y: np.ndarray
     prior: CoefficientPrior
     noise: float | Prior
-    intercept: Normal | None = None
+    unshrunk: Mapping[str, tuple[np.ndarray, Normal]] = field(default_factory=dict)
+    basis: Basis | None = None
+    means: np.ndarray | None = None
+    scales: np.ndarray | None = None
+    error: np.ndarray | None = None
+    groups: Groups | None = None
+    centre: np.ndarray | None = None
     names: Names = Names()
     known: xr.Dataset | None = None
     further: Mapping[str, Discrepancy] = field(default_factory=dict)
@@ -95,30 +125,142 @@ class Regression(Measured):
         return self.X.shape
 
     @property
+    def weights(self) -> int:
+        """Number of weights β of one regression."""
+        return self.shape[1] if self.basis is None else self.basis.matrix.shape[1]
+
+    @property
     def noise_fixed(self) -> bool:
         """Whether the caller knows σ."""
         return isinstance(self.noise, int | float)
 
+    @property
+    def free(self) -> dict[str, Normal]:
+        """Names and priors of all coefficients that have a normal prior of their own."""
+        null = {} if self.basis is None else self.basis.null
+        return {name: prior for name, (_, prior) in {**self.unshrunk, **null}.items()}
+
+    # What the routes see, and the way back
+
+    @cached_property
+    def designs(self) -> tuple[Design, ...]:
+        """The regression as its routes see it, one design for each group."""
+        X = self.X if self.centre is None else self.X - self.centre
+        columns = [column for column, _ in self.unshrunk.values()]
+        features, offset = X, np.zeros(len(X))
+        if self.means is not None:
+            offset = offset + X @ self.means
+        if self.basis is not None:
+            columns += list((X @ self.basis.columns).T)
+            features = X @ self.basis.matrix
+        if self.scales is not None:
+            features = features * self.scales
+        columns = np.stack(columns, axis=1) if columns else np.zeros((len(X), 0))
+        sd = np.array([prior.sd for prior in self.free.values()])
+        offset = offset + columns @ np.array([prior.mean for prior in self.free.values()])
+        error = np.ones(len(X)) if self.error is None else self.error
+        target, per = (self.y - offset) / error, error[:, np.newaxis]
+        parts = features / per, columns * sd / per, target, -np.log(error)
+        if self.groups is None:
+            return (Design(*parts),)
+        return tuple(Design(*(part[rows] for part in parts)) for rows in self.groups.rows)
+
+    @property
+    def design(self) -> Design:
+        """The design of the one regression.
+
+        Raises
+        ------
+        FitError : there are several.
+        """
+        if len(self.designs) > 1:
+            raise FitError("this way is for one regression, and there are several groups")
+        return self.designs[0]
+
+    def inner(self, draws: Draws) -> dict[str, np.ndarray]:
+        """Draws with the weights called ``beta``, as the modules of this package do, and the
+        intercept at the centre of the features.
+        """
+        found = {k: v for k, v in draws.items() if k != self.names.coefficient}
+        f = draws[self.names.coefficient]
+        if self.centre is not None:
+            found["intercept"] = found["intercept"] + f @ self.centre
+        if self.means is not None:
+            f = f - self.means
+        if self.basis is not None:
+            for name, (column, _) in self.basis.null.items():
+                f = f - found[name][..., np.newaxis] * column
+            f = self.basis.weights(f)
+        return found | {"beta": f if self.scales is None else f / self.scales}
+
+    def outer(self, draws: Draws) -> dict[str, np.ndarray]:
+        """Draws with the coefficients as the caller calls and scales them, of those that a route
+        makes: ``beta``, and ``alpha`` (..., free) that are standard normal in the prior.
+        """
+        found = {k: v for k, v in draws.items() if k not in ("beta", "alpha")}
+        for k, (name, prior) in enumerate(self.free.items()):
+            found[name] = prior.mean + prior.sd * draws["alpha"][..., k]
+        f = draws["beta"] if self.scales is None else draws["beta"] * self.scales
+        if self.basis is not None:
+            f = f @ self.basis.matrix.T
+            for name, (column, _) in self.basis.null.items():
+                f = f + found[name][..., np.newaxis] * column
+        if self.means is not None:
+            f = f + self.means
+        if self.centre is not None:
+            found["intercept"] = found["intercept"] - f @ self.centre
+        return {self.names.coefficient: f} | found
+
+    def coefficient_map(self):
+        """The map from weights and unshrunk coefficients to f.
+
+        Returns
+        -------
+        T, (feature, weight), sparse where it is diagonal, N, (feature, free), and an offset
+        (feature,): f = T β + N α + offset, with β and α as routes draw them.
+        """
+        from scipy import sparse
+
+        count, names = self.shape[1], list(self.free)
+        widths = np.ones(self.weights) if self.scales is None else self.scales
+        T = sparse.diags_array(widths) if self.basis is None else self.basis.matrix * widths
+        N, offset = np.zeros((count, len(names))), np.zeros(count)
+        offset = offset if self.means is None else offset + self.means
+        if self.basis is not None:
+            for name, (column, prior) in self.basis.null.items():
+                N[:, names.index(name)] = prior.sd * column
+                offset = offset + prior.mean * column
+        return T, N, offset
+
     # What things are called
+
+    @property
+    def _own(self) -> tuple[str, ...]:
+        """Dimensions of what every group has of its own."""
+        return () if self.groups is None else (self.groups.dim,)
 
     @property
     def parameters(self) -> Labels:
         """Labels of coefficients, scales and noise."""
         names, (_, column) = self.names, self.names.dims
-        per_feature = (names.coefficient, "included", "local")
-        of_y = names.units.get("data", "1")
-        per_x = names.units.get("coefficient", of_y)
-        units = {names.coefficient: per_x, "sigma": of_y, "intercept": of_y, "slab_width": per_x}
-        # A scale that is relative to the noise is a pure number.
-        units |= {} if getattr(self.prior, "relative", False) else {"scale": per_x}
-        return Labels(dict.fromkeys(per_feature, (column,)), names.coords, units)
+        weight = column if self.basis is None else "weight"
+        dims = {names.coefficient: (*self._own, column)}
+        dims |= dict.fromkeys(("included", "local"), (*self._own, weight))
+        dims |= dict.fromkeys((*self.free, "sigma"), self._own)
+        if self.noise_fixed:
+            del dims["sigma"]
+        coords = dict(names.coords) | ({self._own[0]: self.groups.labels} if self._own else {})
+        units = dict(names.units)
+        if getattr(self.prior, "relative", False):  # to the noise: a pure number
+            units["scale"] = "1"
+        return Labels(dims, coords, units)
 
     @property
     def data(self) -> Labels:
         """Labels of the data."""
         name, row = self.names.data, self.names.dims[0]
         coords = {row: self.names.coords[row]} if row in self.names.coords else {}
-        return Labels({name: (row,)}, coords, {name: self.names.units.get("data", "1")})
+        return Labels({name: (row,)}, coords, {name: self.names.units.get(name, "1")})
 
     @property
     def observed(self) -> xr.Dataset:
@@ -127,20 +269,39 @@ class Regression(Measured):
 
     @property
     def constants(self) -> xr.Dataset:
-        """The features, or what the caller wants kept in their place."""
-        if self.known is not None:
-            return self.known
-        labels = Labels({"X": self.names.dims}, self.names.coords)
-        return labels.group({"X": self.X}, sampled=False)
+        """The features, or what the caller wants kept in their place, and what else is known."""
+        row, of_y = self.names.dims[0], self.names.units.get(self.names.data, "1")
+        arrays = {} if self.known is not None else {"X": self.X}
+        arrays |= {
+            f"{name}_column": column
+            for name, (column, _) in self.unshrunk.items()
+            if name != "intercept"
+        }
+        arrays |= {} if self.error is None else {"error": self.error}
+        arrays |= {} if self.groups is None else {"group_of_row": self.groups.codes}
+        dims = {name: (row,) for name in arrays} | {"X": self.names.dims}
+        found = Labels(dims, self.names.coords, {"error": of_y}).group(arrays, sampled=False)
+        return found if self.known is None else self.known.merge(found)
 
     @property
     def priors(self) -> dict[str, str]:
         """Every prior in words."""
-        said = {self.names.coefficient: self.prior.words()} | self.prior.hyperparameters
-        said["sigma"] = self.noise
-        said |= {"intercept": self.intercept} if self.intercept else {}
+        words = self.prior.words()
+        if self.scales is not None:
+            words = (
+                f"width × {words}, width from {self.scales.min():.3g} to {self.scales.max():.3g}"
+            )
+        if self.means is not None:
+            words = f"its mean + {words}"
+        if self.basis is not None:
+            words = f"{self.basis.said} ~ {words}"
+        said = {self.names.coefficient: words} | self.prior.hyperparameters
+        said |= {"sigma": self.noise} | self.free
         fixed = self.prior.fixed | ({"sigma": self.noise} if self.noise_fixed else {})
-        return {k: f"{v} (fixed)" if k in fixed else str(v) for k, v in said.items()}
+        found = {k: f"{v} (fixed)" if k in fixed else str(v) for k, v in said.items()}
+        if self.centre is not None:
+            found["intercept"] += " at the mean of the features"
+        return found
 
     @property
     def fixed(self) -> dict[str, float]:
@@ -151,7 +312,7 @@ class Regression(Measured):
     def hyperparameters(self) -> list[str]:
         """Factors of the prior that are none of the coefficients'."""
         inferred = list(self.prior.inferred) + ([] if self.noise_fixed else ["sigma"])
-        return inferred + (["intercept"] if self.intercept else [])
+        return inferred + list(self.free)
 
     @property
     def attrs(self) -> dict[str, int]:
@@ -170,13 +331,34 @@ class Regression(Measured):
         """The prior's own route, and NUTS where the prior is continuous."""
         return routes.of_prior(self.prior)
 
-    def inner(self, draws: Draws) -> dict[str, np.ndarray]:
-        """Draws with the coefficients called ``beta``, as the modules of this package do."""
-        return {"beta" if k == self.names.coefficient else k: v for k, v in draws.items()}
+    # Evidence
 
-    def outer(self, draws: Draws) -> dict[str, np.ndarray]:
-        """Draws with the coefficients called as the caller calls them."""
-        return {self.names.coefficient if k == "beta" else k: v for k, v in draws.items()}
+    def log_evidence(self) -> float:
+        """Log probability of the data, all parameters integrated out: log p(y).
+
+        Returns
+        -------
+        the log of the density of y in the caller's unit.
+
+        Raises
+        ------
+        FitError : the prior is not normal, so that there is no closed form.
+        """
+        if not isinstance(self.prior, NormalPrior):
+            raise FitError(f"no evidence in closed form under {self.model}: use the normal prior")
+        return exact.log_evidence(self)
+
+    def widened(self, factor: float) -> Regression:
+        """Return the same regression with every unshrunk and null prior wider by a factor."""
+
+        def wide(columns):
+            return {
+                name: (column, replace(prior, sd=factor * prior.sd))
+                for name, (column, prior) in columns.items()
+            }
+
+        basis = self.basis and replace(self.basis, null=wide(self.basis.null))
+        return replace(self, unshrunk=wide(self.unshrunk), basis=basis)
 
     # Densities and draws
 
@@ -185,155 +367,100 @@ class Regression(Measured):
 
         Parameters
         ----------
-        centred : whether the coefficients themselves are the free variables; with weak data the
-            samplers of PyMC move better on standardised ones.
+        centred : whether the weights themselves are the free variables; with weak data the samplers
+            of PyMC move better on standardised ones.
 
         Returns
         -------
-        a ``pymc.Model`` with the coefficients, ``sigma`` and the prior's hyperparameters.
+        a ``pymc.Model`` with the coefficients, those that are unshrunk, ``sigma`` and the prior's
+        hyperparameters.
         """
         import pymc as pm
 
-        with pm.Model(coords={"feature": np.arange(self.shape[1])}) as model:
-            sigma = float(self.noise) if self.noise_fixed else self.noise.pymc("sigma")
-            beta = self.prior.pymc(self.names.coefficient, sigma, "feature", centred)
-            mean = pm.math.dot(self.X, beta)
-            if self.intercept is not None:
-                mean = mean + self.intercept.pymc("intercept")
-            pm.Normal("y", mean, sigma, observed=self.y)
+        name, own, mapped = self.names.coefficient, self._own, self._is_mapped
+        coords = {"feature": np.arange(self.shape[1]), "weight": np.arange(self.weights)}
+        coords |= {own[0]: self.groups.labels} if own else {}
+        with pm.Model(coords=coords) as model:
+            sigma = float(self.noise) if self.noise_fixed else self.noise.pymc("sigma", dims=own)
+            per_row = sigma if self.noise_fixed or not own else sigma[self.groups.codes]
+            wide = sigma[:, np.newaxis] if own and not self.noise_fixed else sigma
+            dims = (*own, "weight" if self.basis is not None else "feature")
+            f = self.prior.pymc(f"{name}_weight" if mapped else name, wide, dims, centred)
+            free = {}
+            for each, prior in self.free.items():
+                label = (
+                    f"{each}_centred" if each == "intercept" and self.centre is not None else each
+                )
+                free[each] = prior.pymc(label, dims=own)
+            f = f if self.scales is None else f * self.scales
+            if self.basis is not None:
+                f = pm.math.dot(f, self.basis.matrix.T)
+                for each, (column, _) in self.basis.null.items():
+                    f = f + free[each][..., np.newaxis] * column
+            f = f if self.means is None else f + self.means
+            f = pm.Deterministic(name, f, dims=(*own, "feature")) if mapped else f
+            if self.centre is not None:
+                shifted = free["intercept"] - pm.math.dot(f, self.centre)
+                free["intercept"] = pm.Deterministic("intercept", shifted, dims=own)
+            mean = pm.math.sum(f[self.groups.codes] * self.X, axis=1) if own else self.X @ f
+            for each, (column, _) in self.unshrunk.items():
+                mean = mean + (free[each][self.groups.codes] if own else free[each]) * column
+            noise = per_row if self.error is None else per_row * self.error
+            pm.Normal("y", mean, noise, observed=self.y)
         return model
+
+    @property
+    def _is_mapped(self) -> bool:
+        """Whether f is anything but the weights themselves."""
+        return any(part is not None for part in (self.basis, self.means, self.scales))
 
     def sample_prior(self, rng: np.random.Generator, size: int) -> Draws:
         """Draw all parameters from the prior, (size, ...)."""
-        fixed = self.noise_fixed
-        sigma = np.full(size, float(self.noise)) if fixed else self.noise.sample(rng, size)
-        draws = self.prior.sample(rng, size, self.shape[1], sigma)
-        if self.intercept is not None:
-            draws["intercept"] = self.intercept.sample(rng, size)
+        own = () if self.groups is None else (len(self.groups.labels),)
+        fixed, shape = self.noise_fixed, (size, *own)
+        sigma = np.full(shape, float(self.noise)) if fixed else self.noise.sample(rng, shape)
+        draws = self.prior.sample(rng, size, (*own, self.weights), sigma)
+        draws["alpha"] = rng.standard_normal((*shape, len(self.free)))
         return self.outer(draws if fixed else draws | {"sigma": sigma})
 
     def log_factors(self, draws: Draws) -> Draws:
         """Log density of each factor of the prior at each draw."""
         draws = self.inner(draws)
+        own = (-1,) if self.groups is not None else ()
         draws = {"sigma": np.float64(self.noise), **draws} if self.noise_fixed else draws
-        factors = self.prior.log_factors(draws)
-        if not self.noise_fixed:
-            factors["sigma"] = self.noise.log_density(draws["sigma"])
-        if self.intercept is not None:
-            factors["intercept"] = self.intercept.log_density(draws["intercept"])
-        return self.outer(factors)
+        factors = self.prior.log_factors(draws, 1 + len(own))
+        priors = self.free if self.noise_fixed else self.free | {"sigma": self.noise}
+        for name, prior in priors.items():
+            factors[name] = np.sum(prior.log_density(draws[name]), axis=own)
+        name = self.names.coefficient
+        return {name if k == "beta" else k: v for k, v in factors.items()}
 
     def mean(self, draws: Draws) -> np.ndarray:
-        """Mean of y, Xβ (+ intercept), (..., observation)."""
-        beta, X = draws[self.names.coefficient], self.X
-        if "included" in draws:  # most columns are in no draw at all
-            used = np.any(draws["included"], axis=tuple(range(beta.ndim - 1)))
-            beta, X = beta[..., used], X[:, used]
-        mean = beta @ X.T
-        return mean + draws["intercept"][..., np.newaxis] if "intercept" in draws else mean
+        """Mean of y, Xf + Σ z α, (..., observation)."""
+        f = draws[self.names.coefficient]
+        if self.groups is None:
+            mean = self._fitted(f, draws.get("included"), self.X)
+        else:
+            mean = np.empty((*f.shape[:-2], len(self.y)))
+            for g, rows in enumerate(self.groups.rows):
+                mean[..., rows] = f[..., g, :] @ self.X[rows].T
+        for name, (column, _) in self.unshrunk.items():
+            mean = mean + self._of_rows(draws[name]) * column
+        return mean
+
+    def _fitted(self, f, included, X):
+        if included is not None and not self._is_mapped:  # most columns are in no draw at all
+            used = np.any(included, axis=tuple(range(f.ndim - 1)))
+            f, X = f[..., used], X[:, used]
+        return f @ X.T
+
+    def _of_rows(self, values):
+        """What a parameter is in each row, (..., observation) or (..., 1)."""
+        if self.groups is None:
+            return np.asarray(values)[..., np.newaxis]
+        return values[..., self.groups.codes]
 
     def noise_sd(self, draws: Draws) -> np.ndarray:
-        """Standard deviation of the noise, (..., 1)."""
-        return np.float64(self.noise) if self.noise_fixed else draws["sigma"][..., np.newaxis]
-
-
-def regression(
-    X: np.ndarray | xr.DataArray,
-    y: np.ndarray | xr.DataArray,
-    prior: str | CoefficientPrior = "normal",
-    *,
-    noise: float | Prior | None = None,
-    intercept: bool | Normal = False,
-    name: str = "beta",
-    units: Mapping[str, str] | None = None,
-    constants: xr.Dataset | None = None,
-    discrepancies: Mapping[str, Discrepancy] | None = None,
-) -> Regression:
-    """Check the data and state every prior.
-
-    Parameters
-    ----------
-    X : features, (observation, feature): an array, or a DataArray whose dimensions and coordinates
-        then label the result.
-    y : data, (observation,): an array or a DataArray, whose name and ``units`` are kept.
-    prior : a name of ``PRIORS`` or an instance.
-    noise : σ, or its prior; by default inverse-χ, worth one observation of sd(y) / 100.
-    intercept : whether there is one, or its prior; by default N(mean(y), (10 sd(y))²).
-    name : what the coefficients are called in the result.
-    units : unit of the coefficients by ``name``, where it is not that of y.
-    constants : a Dataset to keep as ``constant_data`` in place of the features.
-    discrepancies : statistics T(y, mean, noise) for predictive p-values, besides those of every
-        linear fit.
-
-    Raises
-    ------
-    DataError : shapes that do not fit, values that are not finite, y all equal, a bad scale.
-    """
-    names = _names(X, y, name, units or {})
-    X, y = np.asarray(X, dtype=float), np.asarray(y, dtype=float)
-    _refuse(X, y)
-    if isinstance(prior, str):
-        if prior not in PRIORS:
-            raise DataError("unknown prior", expected=f"one of {', '.join(PRIORS)}", found=prior)
-        prior = PRIORS[prior]()
-    spread = float(np.std(y) if intercept else np.sqrt(np.mean(y**2)))
-    size = float(np.sqrt(np.mean(X**2)))
-    if spread == 0.0 or size == 0.0:
-        raise DataError(
-            "there is nothing to fit",
-            expected="data and features that vary",
-            found="y all equal" if spread == 0.0 else "X all zero",
-        )
-    if intercept is True:
-        intercept = Normal(float(np.mean(y)), INTERCEPT_WIDTH * spread)
-    noise = InverseChi(NOISE_WEIGHT, NOISE_FRACTION * spread) if noise is None else noise
-    prior = prior.resolve(spread / size, X.shape[1])
-    for scale, value in {"noise": noise, **prior.fixed}.items():
-        if isinstance(value, int | float) and not value > 0:
-            raise DataError(f"{scale} is fixed at {value}", expected="a number above zero")
-    for scale, value in {"noise": noise, **prior.inferred}.items():
-        if isinstance(value, Normal):
-            raise DataError(
-                f"the prior of {scale} reaches below zero",
-                expected="a prior of positive numbers, such as HalfCauchy",
-                found=value,
-            )
-    return Regression(
-        X, y, prior, noise, intercept or None, names, constants, dict(discrepancies or {})
-    )
-
-
-def _refuse(X, y):
-    """Raise DataError where X and y are no data of a regression."""
-    if X.ndim != 2 or y.shape != X.shape[:1] or min(X.shape) == 0:
-        raise DataError(
-            "features and data do not fit together",
-            expected="X of shape (observations, features) and y of shape (observations,)",
-            found=f"{X.shape} and {y.shape}",
-        )
-    for name, array in (("X", X), ("y", y)):
-        if not np.all(np.isfinite(array)):
-            row = int(np.argwhere(~np.isfinite(array))[0][0])
-            raise DataError(
-                f"{name} has a value that is not finite",
-                where=f"row {row}",
-                expected="finite numbers",
-                remedy="remove the row or fill the value",
-            )
-
-
-def _names(X, y, name, units):
-    """Names, dimensions, coordinates and units that labelled features and data bring along."""
-    dims = getattr(X, "dims", ())
-    dims = dims if len(dims) == 2 else Names.dims
-    coords = dict(getattr(X, "coords", {}))
-    for dim, count in zip(dims, np.shape(X), strict=False):
-        coords.setdefault(dim, np.arange(count))
-    of_y = getattr(y, "attrs", {}).get("units", "1")
-    return Names(
-        coefficient=name,
-        data=getattr(y, "name", None) or "y",
-        dims=dims,
-        coords=coords,
-        units={"data": of_y, "coefficient": units.get(name, of_y)},
-    )
+        """Standard deviation of the noise, (..., 1) or (..., observation)."""
+        sigma = np.float64(self.noise) if self.noise_fixed else self._of_rows(draws["sigma"])
+        return sigma if self.error is None else sigma * self.error

@@ -131,21 +131,22 @@ def chain(
 
     Returns
     -------
-    variable to draws, (draw, ...), and ``log_marginal``, (draw, observation), the log density of
-    each y_i given the others and the scales.
+    draws, (draw, ...), as ``Regression.outer`` takes them, and ``log_marginal``, (draw,
+    observation), the log density of each y_i given the others and the scales.
     """
-    X, y, alpha = problem.X, problem.y, problem.intercept
-    offset = alpha.mean if alpha else 0.0
-    n, p = problem.shape
-    first = 1 if alpha else 0
-    design = Factors(np.hstack([np.ones((n, first)), X]), y - offset)
+    seen = problem.design
+    n, first = seen.Z.shape
+    design = Factors(seen.stacked, seen.t)
     spread = float(np.sqrt(np.mean(design.y**2)))
     kind = LaplaceScales if isinstance(problem.prior, Laplace) else HorseshoeScales
-    scales = kind(problem.prior, p, spread / np.sqrt(np.mean(X**2)), rng)
+    # Start wide: a scale too narrow leaves all to the noise, and takes long to find out.
+    size = np.sqrt(np.mean(seen.A**2, axis=0))
+    unit = spread / np.min(size[size > 0])
+    scales = kind(problem.prior, problem.weights, unit, rng)
 
     def variances(sigma):
         own = scales.variances(sigma)
-        return np.concatenate([[alpha.sd**2], own]) if alpha else own
+        return np.concatenate([np.ones(first), own]) if first else own
 
     log_sigma = np.log(
         float(problem.noise) if problem.noise_fixed else spread * rng.uniform(0.05, 1)
@@ -173,7 +174,8 @@ def chain(
         beta = coefficients[first:]
         if sweep >= 0:
             # The marginal belongs to the scales that made this β, before they move on.
-            record = {"beta": beta, "log_marginal": log_density(y - offset, *_loo(current))}
+            left_out = log_density(design.y, *_loo(current)) + seen.log_jacobian
+            record = {"beta": beta, "alpha": coefficients[:first], "log_marginal": left_out}
         if not problem.noise_fixed:
             square = design.residual_square(coefficients)
             log_sigma = _noise_given(rng, problem.noise, log_sigma, n, square,
@@ -184,7 +186,6 @@ def chain(
             continue
         record |= scales.record()
         record |= {} if problem.noise_fixed else {"sigma": sigma}
-        record |= {"intercept": coefficients[0] + offset} if alpha else {}
         if kept is None:
             kept = {k: np.empty((draws, *np.shape(v))) for k, v in record.items()}
         for name, value in record.items():

@@ -62,33 +62,46 @@ class CoefficientPrior(ABC):
     def _default(self, name: str, reach: float, share: float) -> Prior:
         return HalfCauchy(share)
 
-    def sample(self, rng, size: int, features: int, sigma: np.ndarray) -> dict[str, np.ndarray]:
-        """Draw hyperparameters, (size,), and coefficients, (size, features), from the prior.
+    @property
+    def by_default(self) -> bool:
+        """Whether every hyperparameter is left to its default."""
+        return all(value is None for value in self.hyperparameters.values())
 
-        ``sigma``, (size,), is the noise drawn beside them; only a relative scale looks at it.
+    def sample(
+        self, rng, size: int, shape: tuple[int, ...], sigma: np.ndarray
+    ) -> dict[str, np.ndarray]:
+        """Draw hyperparameters, (size,), and coefficients, (size, *shape), from the prior.
+
+        ``sigma``, (size,) or (size, group), is the noise drawn beside them; only a relative scale
+        looks at it.
         """
         draws = {k: v.sample(rng, size) for k, v in self.inferred.items()}
-        return draws | self._sample(rng, self.fixed | draws, (size, features), sigma)
+        aside = (-1,) + (1,) * len(shape)
+        hyper = {k: np.reshape(v, aside) for k, v in (self.fixed | draws).items()}
+        return draws | self._sample(rng, hyper, (size, *shape), np.asarray(sigma)[..., np.newaxis])
 
-    def log_factors(self, draws: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    def log_factors(self, draws: Mapping[str, np.ndarray], axes: int = 1) -> dict[str, np.ndarray]:
         """Log density of each factor of the prior, for draws in the posterior's layout.
 
         Parameters
         ----------
-        draws : hyperparameters and ``sigma`` (chain, draw), ``beta`` and other variables of
-            features (chain, draw, feature).
+        draws : hyperparameters (chain, draw), ``sigma`` (chain, draw) or (chain, draw, group),
+            ``beta`` and other variables of features (chain, draw, feature) or (chain, draw, group,
+            feature).
+        axes : how many axes the variables of features have of their own, one or two.
 
         Returns
         -------
         one (chain, draw) array for each hyperparameter inferred, and those of the coefficients.
         """
         factors = {k: v.log_density(draws[k]) for k, v in self.inferred.items()}
+        own = tuple(range(-axes, 0))
         hyper = {
-            k: np.asarray(v)[..., np.newaxis]
+            k: np.expand_dims(np.asarray(v), own)
             for k, v in (self.fixed | {k: draws[k] for k in self.inferred}).items()
         }
         elements = self._log_elements(hyper, draws)
-        return factors | {k: np.sum(v, axis=-1) for k, v in elements.items()}
+        return factors | {k: np.sum(v, axis=own) for k, v in elements.items()}
 
     def pymc_hyperparameters(self) -> dict[str, object]:
         """Add the hyperparameters that are inferred to the open PyMC model; return all of them."""
@@ -113,7 +126,7 @@ class Normal(CoefficientPrior):
         return "N(0, scale²)"
 
     def _sample(self, rng, hyper, shape, sigma):
-        return {"beta": np.reshape(hyper["scale"], (-1, 1)) * rng.standard_normal(shape)}
+        return {"beta": hyper["scale"] * rng.standard_normal(shape)}
 
     def _log_elements(self, hyper, draws):
         return {"beta": log_normal(draws["beta"], hyper["scale"])}
@@ -152,8 +165,7 @@ class Laplace(CoefficientPrior):
         return f"Laplace(0, {'scale · sigma' if self.relative else 'scale'})"
 
     def _sample(self, rng, hyper, shape, sigma):
-        width = self.width(np.reshape(hyper["scale"], (-1, 1)), np.reshape(sigma, (-1, 1)))
-        return {"beta": width * rng.laplace(size=shape)}
+        return {"beta": self.width(hyper["scale"], sigma) * rng.laplace(size=shape)}
 
     def _log_elements(self, hyper, draws):
         width = self.width(hyper["scale"], np.asarray(draws["sigma"])[..., np.newaxis])
@@ -190,8 +202,8 @@ class SpikeAndSlab(CoefficientPrior):
         return "0, or N(0, slab_width²) with probability inclusion_rate"
 
     def _sample(self, rng, hyper, shape, sigma):
-        included = rng.random(shape) < np.reshape(hyper["inclusion_rate"], (-1, 1))
-        slab = np.reshape(hyper["slab_width"], (-1, 1)) * rng.standard_normal(shape)
+        included = rng.random(shape) < hyper["inclusion_rate"]
+        slab = hyper["slab_width"] * rng.standard_normal(shape)
         return {"beta": np.where(included, slab, 0.0), "included": included.astype(np.int8)}
 
     def _log_elements(self, hyper, draws):
@@ -239,7 +251,7 @@ class Horseshoe(CoefficientPrior):
 
     def _sample(self, rng, hyper, shape, sigma):
         local = HalfCauchy(1.0).sample(rng, shape)
-        sd = self.sd(local, *(np.reshape(hyper[k], (-1, 1)) for k in ("scale", "slab_width")))
+        sd = self.sd(local, hyper["scale"], hyper["slab_width"])
         return {"beta": sd * rng.standard_normal(shape), "local": local}
 
     def _log_elements(self, hyper, draws):

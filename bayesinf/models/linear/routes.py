@@ -37,12 +37,25 @@ def of_prior(prior: CoefficientPrior) -> dict[str, Route]:
 
 def closed_form(problem: Regression, settings: Settings) -> Sample:
     """Draw independently from the posterior under a normal prior."""
-    shape = (settings.chains, settings.draws)
-    flat, evidence = exact.draw(problem, settings.generator("exact"), shape[0] * shape[1])
+    shape, posterior = (settings.chains, settings.draws), exact.Posterior(problem)
+    flat, marginal = posterior.draw(settings.generator("exact"), shape[0] * shape[1])
     draws = {k: v.reshape(*shape, *v.shape[1:]) for k, v in flat.items()}
-    marginal = evidence.pop("log_marginal").reshape(*shape, -1)
-    found = problem.outer(draws), _closed_form_moments(problem, evidence)
-    return Sample(*found, _marginal(problem, marginal))
+    mean, sd = posterior.moments()
+    name, labels = problem.names.coefficient, problem.parameters
+    moments = {f"{name}_closed_form_mean": mean, f"{name}_closed_form_sd": sd}
+    evidence = Labels(
+        dict.fromkeys(moments, labels.dims[name]),
+        labels.coords,
+        dict.fromkeys(moments, labels.units.get(name, "1")),
+    ).group(
+        moments
+        | {
+            "condition_number": np.float64(posterior.condition_number()),
+            "log_evidence": np.float64(posterior.log_evidence),
+        },
+        sampled=False,
+    )
+    return Sample(problem.outer(draws), evidence, _marginal(problem, marginal.reshape(*shape, -1)))
 
 
 def shrinking(problem: Regression, settings: Settings) -> Sample:
@@ -73,15 +86,3 @@ def _chains(run: Callable, problem: Regression, settings: Settings) -> Sample:
 
 def _marginal(problem, values):
     return {} if values is None else {f"{problem.names.data}_marginal": values}
-
-
-def _closed_form_moments(problem, evidence):
-    """Mean and sd of each coefficient in closed form, and the condition number."""
-    name, labels = problem.names.coefficient, problem.parameters
-    named = {k.replace("beta_", f"{name}_"): v for k, v in evidence.items()}
-    vectors = [k for k, v in named.items() if np.ndim(v)]
-    return Labels(
-        dict.fromkeys(vectors, labels.dims[name]),
-        labels.coords,
-        dict.fromkeys(vectors, labels.units[name]),
-    ).group(named, sampled=False)

@@ -52,19 +52,15 @@ class Gram:
     """Gram matrix, correlation and the pairs that need joint moves, shared by all chains."""
 
     def __init__(self, problem: Regression):
-        X, self.offset = problem.X, problem.intercept.mean if problem.intercept else 0.0
-        y = problem.y - self.offset
-        if problem.intercept:
-            X = np.hstack([np.ones((len(X), 1)), X])
-        self.gram = gram(X)
-        self.correlation, self.square = X.T @ y, float(y @ y)
+        design = problem.design
+        self.free, self.gram = design.Z.shape[1], gram(design.stacked)
+        self.correlation, self.square = design.stacked.T @ design.t, float(design.t @ design.t)
         if not np.all(np.diag(self.gram) > 0):
             raise FitError(
                 "a feature is zero throughout", column=int(np.argmin(np.diag(self.gram)))
             )
         self.pairs = alike(self.gram)
-        if problem.intercept:
-            self.pairs = self.pairs[self.pairs[:, 0] > 0]
+        self.pairs = self.pairs[self.pairs[:, 0] >= self.free]
 
 
 def gram(X: np.ndarray) -> np.ndarray:
@@ -90,12 +86,12 @@ def chain(
 
     Returns
     -------
-    variable to draws, (draw, ...).
+    draws, (draw, ...), as ``Regression.outer`` takes them.
     """
     # Here, because it imports numba.
     from bayesinf.models.linear.spike_kernel import run
 
-    prior, alpha = problem.prior, problem.intercept
+    prior, first = problem.prior, products.free
     fixed = (
         products.gram,
         products.correlation,
@@ -105,7 +101,7 @@ def chain(
         _inverse_gamma(problem.noise),
         _inverse_gamma(prior.slab_width),
         _beta(prior.inclusion_rate),
-        alpha.sd**2 if alpha else 0.0,
+        first,
     )
     empty, best = np.zeros(len(products.correlation)), None
     for _ in range(STARTS):
@@ -117,10 +113,10 @@ def chain(
         if best is None or evidence > best[0]:
             best = evidence, state
     coefficients, scales = run(rng, *fixed, draws, thin, *best[1])
-    beta = coefficients[:, 1:] if alpha else coefficients
-    record = {"beta": beta, "included": (beta != 0).astype(np.int8)}
+    beta = coefficients[:, first:]
+    record = {"beta": beta, "alpha": coefficients[:, :first]}
+    record |= {"included": (beta != 0).astype(np.int8)}
     record |= {} if problem.noise_fixed else {"sigma": scales[:, 0]}
-    record |= {"intercept": coefficients[:, 0] + products.offset} if alpha else {}
     hyper = {"slab_width": scales[:, 1], "inclusion_rate": scales[:, 2]}
     return record | {name: hyper[name] for name in prior.inferred}
 
@@ -132,21 +128,19 @@ def _start(problem, products, rng):
     unit = spread / np.sqrt(np.mean(np.diag(products.gram)) / count)
     sigma = float(problem.noise) if problem.noise_fixed else spread * rng.uniform(0.5, 1.0)
     width = prior.fixed.get("slab_width", unit * rng.uniform(0.1, 1.0))
-    rate = prior.fixed.get("inclusion_rate", min(0.5, rng.uniform(0.2, 2.0) / problem.shape[1]))
+    rate = prior.fixed.get("inclusion_rate", min(0.5, rng.uniform(0.2, 2.0) / problem.weights))
     return np.array([sigma, width, rate])
 
 
 def _log_evidence(problem, products, coefficients, scales):
     """log p(y, included, scales): which coefficients are in, their values integrated out."""
-    prior, alpha, (sigma, width, rate) = problem.prior, problem.intercept, scales
-    beta = coefficients[1:] if alpha else coefficients
-    inside = beta != 0
-    X, variances = problem.X[:, inside], np.full(int(inside.sum()), width**2)
-    if alpha:
-        X, variances = np.column_stack([np.ones(len(X)), X]), np.append(alpha.sd**2, variances)
+    prior, design, (sigma, width, rate) = problem.prior, problem.design, scales
+    inside = coefficients[products.free :] != 0
+    X = np.hstack([design.Z, design.A[:, inside]])
+    variances = np.append(np.ones(products.free), np.full(int(inside.sum()), width**2))
     if not len(variances):
         X, variances = np.zeros((len(X), 1)), np.ones(1)
-    active = conditional.Factors(X, problem.y - products.offset)
+    active = conditional.Factors(X, design.t)
     given = active.condition(active.kernel(variances), variances, sigma)
     value = given.log_marginal() + inside.sum() * np.log(rate) + np.sum(~inside) * np.log1p(-rate)
     for name, scale in (("slab_width", width), ("inclusion_rate", rate)):

@@ -73,12 +73,12 @@ def _scale2(rng, prior, current, count, square):
 
 
 @numba.njit(nogil=True, cache=True)
-def run(
-    rng, gram, start, square, pairs, n, noise, slab, rate, alpha_variance, draws, thin, beta, scales
-):
-    """Run the chain from (beta, scales); the arguments are those that ``spike.chain`` prepares."""
+def run(rng, gram, start, square, pairs, n, noise, slab, rate, first, draws, thin, beta, scales):
+    """Run the chain from (beta, scales); the arguments are those that ``spike.chain`` prepares.
+
+    The ``first`` columns are always in, with a standard normal prior.
+    """
     p = len(start)
-    first = 1 if alpha_variance > 0.0 else 0
     beta, correlation = beta.copy(), start.copy()
     for j in range(p):
         if beta[j] != 0.0:
@@ -93,10 +93,10 @@ def run(
     for draw in range(draws):
         for _ in range(thin):
             log_odds = log(pi) - log1p(-pi)
-            if first:
-                v = 1.0 / (gram[0, 0] / sigma2 + 1.0 / alpha_variance)
-                m = v * (correlation[0] + gram[0, 0] * beta[0]) / sigma2
-                _shift(gram, correlation, beta, 0, m + sqrt(v) * rng.standard_normal())
+            for j in range(first):
+                v = 1.0 / (gram[j, j] / sigma2 + 1.0)
+                m = v * (correlation[j] + gram[j, j] * beta[j]) / sigma2
+                _shift(gram, correlation, beta, j, m + sqrt(v) * rng.standard_normal())
             g, v, log_empty = -1.0, 0.0, 0.0
             for j in range(first, p):
                 if diagonal[j] != g:

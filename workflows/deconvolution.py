@@ -1,0 +1,75 @@
+"""What is the signal behind a blur, and how much of it do the data decide?
+
+Without --data: exp(−x²) behind a box, simulated, with the prior's order chosen by evidence; the
+same data with the signal free to go on beyond them; and Shaw's inverse problem.
+"""
+
+from functools import partial
+from typing import Annotated, Literal
+
+import typer
+
+from bayesinf import workflow
+
+
+@workflow.script
+def main(
+    run: workflow.Run,
+    response: Annotated[
+        str, typer.Option(help="box|gaussian|exponential:WIDTH[:area], or a file.")
+    ] = "box:1.5",
+    x: Annotated[str | None, typer.Option(help="Column of x: name, or position.")] = None,
+    y: Annotated[str | None, typer.Option(help="Column of the blurred signal.")] = None,
+    error: Annotated[str | None, typer.Option(help="Column of error bars, or 'none'.")] = None,
+    edges: Annotated[
+        Literal["open", "zero"] | None,
+        typer.Option(help="Whether the signal goes on beyond the data; default for files: open."),
+    ] = None,
+    signal: Annotated[
+        Literal["gaussian", "shaw"], typer.Option(help="What to simulate without --data.")
+    ] = "gaussian",
+    positive: Annotated[bool, typer.Option("--positive", help="Signal above zero.")] = False,
+    width_spread: Annotated[
+        float, typer.Option(min=0.0, help="Infer the response's width, known within this share.")
+    ] = 0.0,
+):
+    """Infer a signal from what a known response has made of it."""
+    from bayesinf.systems import deconvolution as system
+
+    simulated = partial(system.simulate, response=response)
+    with run.step("load"):
+        if run.data is not None:
+            columns = dict(zip("xy", map(workflow.column, (x, y)), strict=True))
+            columns["error"] = workflow.column(error)
+            blurred = system.read(run.data, response, edges=edges or "open", **columns)
+        elif signal == "shaw":
+            blurred = system.shaw(rng=run.settings.generator("shaw"))
+        else:
+            blurred = simulated(edges=edges or "zero", rng=run.settings.generator("simulate"))
+    options = {"width_spread": width_spread}
+    jobs = {name: (blurred, {"prior": name, **options}) for name in system.SMOOTH}
+    if positive:
+        jobs["positive"] = blurred, {"prior": "second_differences", "positive": True}
+    if run.data is None and signal == "gaussian":
+        if edges is None:
+            opened = simulated(edges="open", rng=run.settings.generator("simulate"))
+            jobs["open_edges"] = opened, options
+        jobs["shaw"] = system.shaw(rng=run.settings.generator("shaw")), {}
+    with run.step("fit"):
+        one = partial(fit, settings=run.settings, exact="draws" in run.given)
+        fits = {name: one(job) for name, job in jobs.items()}
+    with run.step("compare"):
+        return system.with_comparison(fits, blurred)
+
+
+def fit(job, settings, exact):
+    """Fit one data set under one prior."""
+    from bayesinf.systems import deconvolution as system
+
+    blurred, options = job
+    method, settings, _ = system.plan(blurred, None, settings, exact=exact)
+    return system.fit(blurred, method=method, settings=settings, **options)
+
+
+if __name__ == "__main__":
+    workflow.cli(main)
