@@ -66,6 +66,12 @@ class ResidualMemory:
         return np.mean(z[..., self.order.earlier] * z[..., self.order.later], axis=-1)
 
 
+def residual_memory(y, mean, noise):
+    """The same along the rows as they stand, for data whose order no coordinate tells."""
+    z = (y - mean) / noise
+    return np.mean(z[..., 1:] * z[..., :-1], axis=-1)
+
+
 def chi_square(y, mean, noise):
     """Sum of squared standardised residuals: wrongly stated error bars show here."""
     return np.sum(((y - mean) / noise) ** 2, axis=-1)
@@ -100,7 +106,7 @@ def asked(
     own = dict(RESIDUALS)
     own |= {} if order is None else {MEMORY: ResidualMemory(order)}
     own |= {"chi-square": chi_square} if known else {}
-    taken = {*RESIDUALS, MEMORY, "chi-square"} & {*(further or {})}
+    taken = own.keys() & (further or {}).keys()
     if taken:
         raise DataError(
             f"{', '.join(sorted(taken))} is a statistic of the family's, which cannot be replaced",

@@ -15,7 +15,7 @@ from bayesinf import data, systems
 from bayesinf.checks import check
 from bayesinf.diagnostics import TIMES, comparisons, neighbours
 from bayesinf.errors import DataError
-from bayesinf.models import curve, gp, linear
+from bayesinf.models import curve, gp, linear, noise
 from bayesinf.models import problem as driver
 from bayesinf.models.density import LogDensity
 from bayesinf.priors import Normal
@@ -82,9 +82,15 @@ def test_a_caller_adds_and_replaces_nothing():
     stated = regression(discrepancies={"smallest": smallest})
     assert list(stated.discrepancies) == [*ALWAYS, "residual memory", "smallest"]
     for name in (*ALWAYS, "residual memory", "chi-square"):
+        weakened = regression(noise=0.1, discrepancies={name: smallest})
         with pytest.raises(DataError, match=f"{name} is a statistic of the family's") as caught:
-            driver.fit(regression(discrepancies={name: smallest}), settings=SETTINGS)
+            driver.fit(weakened, settings=SETTINGS)
         assert "\n" not in str(caught.value)
+    # Where the family finds no order, the caller who knows of one may ask for the memory.
+    bare = regression(
+        dim="row", coords={}, discrepancies={"residual memory": noise.residual_memory}
+    )
+    assert list(bare.discrepancies) == [*ALWAYS, "residual memory"]
 
 
 def problems(kind=driver.Problem):
