@@ -461,7 +461,7 @@ def test_noise_given_coefficients_is_scaled_inverse_chi_and_no_other(relative):
         np.testing.assert_allclose(z, 0.7 * beta / np.sqrt(scales.variances(0.7)))
     x, kept = 0.0, []
     for step in range(6000):
-        x = gibbs._noise_given(rng, prior, x, count, square, z)
+        x = gibbs.noise_given(rng, prior, x, count, square, z)
         kept += [np.exp(2 * x)] if step % 3 == 0 else []
     dof = prior.dof + count + 4 * relative
     total = prior.dof * prior.scale**2 + square + relative * np.sum(z**2)

@@ -143,7 +143,9 @@ class Varying(Measured):
     def constants(self) -> xr.Dataset:
         """What is known besides and does not vary."""
         here = self.reference.constants
-        there = self.build(**{n: float(p.from_normal(-0.5)) for n, p in self.varied.items()}).constants
+        there = self.build(
+            **{n: float(p.from_normal(-0.5)) for n, p in self.varied.items()}
+        ).constants
         return here[[name for name in here.data_vars if here[name].equals(there[name])]]
 
     @property
@@ -215,7 +217,7 @@ class Varying(Measured):
     def survey(self) -> Survey:
         """The posterior of θ on boxes."""
         axes = [Axis(name, prior, self.steps[name]) for name, prior in self.varied.items()]
-        return surveyed(lambda theta: exact.log_evidence(self.at(theta)), axes, self.screen)
+        return surveyed(lambda theta: self.at(theta).log_evidence(), axes, self.screen)
 
     def _each(self, draws, function):
         """What a function of a regression and one draw returns, by name, stacked over the draws."""
