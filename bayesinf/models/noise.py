@@ -117,13 +117,16 @@ def asked(
     return own | dict(further or {})
 
 
-def neighbours_of(coords: Mapping[str, object], dim: str) -> Neighbours | None:
+def neighbours_of(
+    coords: Mapping[str, object], dim: str, groups: np.ndarray | None = None
+) -> Neighbours | None:
     """Return which observations are neighbours, as ``diagnostics.neighbours`` tells it.
 
     Parameters
     ----------
     coords : name to coordinate, an array under the name of ``dim``, a DataArray under any other.
     dim : of the observations.
+    groups : label of each observation, (observation,), where those of two groups are no neighbours.
 
     Returns
     -------
@@ -131,6 +134,7 @@ def neighbours_of(coords: Mapping[str, object], dim: str) -> Neighbours | None:
     tells repeats apart; None where there is no order.
     """
     along = {name: c for name, c in coords.items() if name == dim or _along(c, dim)}
+    along |= {} if groups is None else {"group": groups}
     size = max((np.size(c) for c in along.values()), default=0)
     return neighbours(dim, size, along)
 
