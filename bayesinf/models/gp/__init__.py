@@ -18,7 +18,7 @@ from bayesinf.data import curve_from_arrays
 from bayesinf.errors import FitError
 from bayesinf.models import problem as driver
 from bayesinf.models.gp import places
-from bayesinf.models.gp.acquire import acquire
+from bayesinf.models.gp.acquisition import acquire
 from bayesinf.models.gp.definition import NOISE, Process, ratio
 from bayesinf.models.gp.kernels import (
     KERNELS,
