@@ -405,6 +405,7 @@ def test_the_seed_decides_the_draws_and_the_workers_do_not(monkeypatch):
     x, y, error = points()
     monkeypatch.setattr(marginal, "CHUNK", 50 * 14**2)
     monkeypatch.setattr(marginal, "LARGE", 5)
+    monkeypatch.setattr(marginal, "TOGETHER", 2)
     first, threads, other = (
         gp.fit(x, y, error, settings=SHORT.replace(**changes))
         for changes in ({"workers": 1}, {"workers": 2}, {"seed": 2})

@@ -416,6 +416,19 @@ def test_names_and_units_stand_in_the_result(tmp_path):
     assert check(back).to_dict() == check(fit).to_dict()
 
 
+def test_the_unit_of_y_follows_from_its_slopes_or_is_said():
+    x, s, _ = measured()["slopes"]["q"]
+    slope = xr.DataArray(s, dims="point", attrs={"units": "N"})
+    q, p = (xr.DataArray(x[n], dims="point", attrs={"units": "m"}) for n in "qp")
+    slopes = {"q": ({"q": q, "p": p}, slope)}
+    for unit, given in (("N m", {}), ("J", {"units": {"H": "J"}})):
+        fit = gp.fit(slopes=slopes, name="H", settings=SHORT, **given)
+        assert fit["posterior"]["amplitude"].units == unit
+        assert fit["posterior"]["noise_dH_dq"].units == "N"
+        found = gp.predict(fit, {"q": [0.0], "p": [0.0]}, slope=True)
+        assert found["curve"].units == unit and found["dH_dp"].units == f"{unit}/m"
+
+
 def test_stored_log_densities_are_those_of_the_model_draw_by_draw(one_fit):
     problem = gp.rebuild(one_fit)
     for chain, draw in ((0, 0), (3, 99)):
