@@ -9,6 +9,7 @@
     foreign.py     posteriors of other libraries, dressed as ours
     checks.py      may this posterior be believed?
     calibration.py does the whole machine give honest intervals?
+    forecasts/     each draw on its way into the future, and how good that was
     figures/       InferenceData in, matplotlib Figure out
     report/        one page a physicist can show
     workflow.py    the frame that every script in workflows/ shares

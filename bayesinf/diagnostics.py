@@ -4,13 +4,15 @@ Arrays in, arrays out: R-hat and effective sample sizes of chains, and the tail 
 weights. They are the published estimators, and equal ArviZ's where ArviZ has them (a test holds
 them to it); they are written again because ArviZ takes one quantity after the other, which for
 5000 couplings means half a minute instead of two seconds. ``comparisons`` are the statistics by
-which data of any kind are held against their replicas.
+which data of any kind are held against their replicas, and ``neighbours`` says which of the data
+follow each other.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -18,6 +20,7 @@ import numpy as np
 
 if TYPE_CHECKING:
     import xarray as xr
+    from numpy.typing import ArrayLike
 
 
 def mixing(draws: np.ndarray, workers: int | None = None) -> np.ndarray:
@@ -240,18 +243,97 @@ def smoothed_weights(log_weight: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 TIMES = {"time", "times", "t", "date", "year", "month", "week", "day", "hour", "minute", "second"}
+# Names of coordinates that tell repeats apart, across which nothing is a neighbour.
+REPEATS = {"repeat", "trial", "run", "segment", "session", "group"}
+# Names under which integers count rows and order nothing.
+COUNTS = {"row", "index", "observation", "sample", "point"}
+
+
+@dataclass(frozen=True, eq=False)
+class Neighbours:
+    """Which entries of an axis follow each other, whatever the order in which they stand.
+
+    Parameters
+    ----------
+    earlier, later : positions of the two of each pair, (pair,), along the order; no pair spans two
+        repeats.
+    """
+
+    earlier: np.ndarray
+    later: np.ndarray
+
+    @classmethod
+    def along(cls, order: np.ndarray, repeats: np.ndarray | None = None) -> Neighbours:
+        """Sort by a coordinate, (entry,), within each repeat, whose label each entry bears."""
+        labels = np.zeros(len(order)) if repeats is None else np.asarray(repeats)
+        codes = np.unique(labels, return_inverse=True)[1]
+        places = np.lexsort((np.asarray(order), codes))
+        together = codes[places[1:]] == codes[places[:-1]]
+        return cls(places[:-1][together], places[1:][together])
+
+    @property
+    def linked(self) -> np.ndarray:
+        """Whether each pair, but the last, ends where the next begins, (pair − 1,)."""
+        return self.later[:-1] == self.earlier[1:]
+
+
+def neighbours(dim: str, size: int, labels: Mapping[str, ArrayLike]) -> Neighbours | None:
+    """Return which entries of a dimension follow each other, where it has an order.
+
+    An order is a coordinate of finite numbers or dates. Integers that only count the entries are
+    none, unless their name is one of time (``TIMES``). A coordinate of the name of a repeat
+    (``REPEATS``) parts the entries.
+
+    Parameters
+    ----------
+    dim : its name; one of time is an order without coordinate.
+    size : its length.
+    labels : coordinate to its values along the dimension; that of the dimension's own name comes
+        first, then times, then the first that will do.
+
+    Returns
+    -------
+    the neighbours; None where there is no order, or no two entries are neighbours.
+    """
+    arrays = {str(name): np.asarray(values) for name, values in labels.items()}
+    orders = [name for name in arrays if _is_order(name, arrays[name])]
+    orders.sort(key=lambda name: (name != dim, name.lower() not in TIMES))
+    if not orders and dim.lower() not in TIMES:
+        return None
+    order = arrays[orders[0]] if orders else np.arange(size)
+    repeats = [np.unique(v, return_inverse=True)[1] for n, v in arrays.items() if _parts_rows(n)]
+    joint = np.unique(np.stack(repeats), axis=1, return_inverse=True)[1] if repeats else None
+    found = Neighbours.along(order, joint)
+    return found if len(found.earlier) else None
+
+
+def _parts_rows(name):
+    return name.lower() in REPEATS
+
+
+def _is_order(name, values):
+    if values.ndim != 1 or not values.size or values.dtype.kind not in "iufM" or _parts_rows(name):
+        return False
+    if values.dtype.kind == "M":
+        return not np.isnat(values).any()
+    if not np.isfinite(values).all():
+        return False
+    if values.dtype.kind == "f" or name.lower() in TIMES:
+        return True
+    counts = values.min() + np.arange(len(values))
+    return name.lower() not in COUNTS and not np.array_equal(np.sort(values), counts)
 
 
 def comparisons(observed: xr.Dataset) -> dict[str, Callable]:
     """Return statistics by which data of any kind are compared with their replicas.
 
-    Of each variable: mean, standard deviation, smallest and largest value. No order is assumed,
-    but along a dimension of time (by its name, ``TIMES``, or its coordinate's type), where also
-    the memory of the steps is looked at,
+    Of each variable: mean, standard deviation, smallest and largest value; along a dimension that
+    has an order (``neighbours``) also the memory of the residuals and of the steps,
 
-        Σ d_i d_{i+1} / Σ d_i²,   d_i = y_{i+1} − y_i
+        mean of z_k z_{k+1},   z = (y − ȳ) / s;     Σ d_k d_{k+1} / Σ d_k²,   d_k = y_{k+1} − y_k
 
-    which is −1/2 for independent errors about any slow trend.
+    with mean ȳ and standard deviation s of all replicas at each place. The first shows a trend that
+    the model leaves over; the second is −1/2 for independent errors about any slow trend.
 
     Parameters
     ----------
@@ -259,7 +341,8 @@ def comparisons(observed: xr.Dataset) -> dict[str, Callable]:
 
     Returns
     -------
-    name to T(data, draws), where data map variables to arrays (..., own dimensions) and T is (...).
+    name to T(data, replicas), where data map variables to arrays (..., own dimensions), replicas to
+    (chain, draw, own dimensions), and T is (...).
     """
     found = {}
     for name, variable in observed.data_vars.items():
@@ -271,21 +354,42 @@ def comparisons(observed: xr.Dataset) -> dict[str, Callable]:
             found[f"sd{of}"] = partial(_reduced, np.std, name, own)
             found[f"smallest{of}"] = partial(_reduced, np.min, name, own)
             found[f"largest{of}"] = partial(_reduced, np.max, name, own)
-        for k, dim in enumerate(variable.dims):
-            dated = dim in variable.coords and variable[dim].dtype.kind == "M"
-            if (str(dim).lower() in TIMES or dated) and variable.sizes[dim] > 3:
-                found[f"memory of steps{of}"] = partial(_step_memory, name, own, k - own)
+        for axis, order in _orders(variable).items():
+            place = name, own, axis - own, order
+            along = "" if len(_orders(variable)) == 1 else f" along {variable.dims[axis]}"
+            found[f"residual memory{of}{along}"] = partial(_residual_memory, *place)
+            if order.linked.sum() > 1:
+                found[f"memory of steps{of}{along}"] = partial(_step_memory, *place)
     return found
 
 
-def _reduced(function, name, own, data, draws=None):
+def _orders(variable):
+    """Axis to neighbours along it, of the axes that have some."""
+    found = {}
+    for axis, dim in enumerate(variable.dims):
+        labels = {n: c.values for n, c in variable.coords.items() if c.dims == (dim,)}
+        order = neighbours(str(dim), variable.sizes[dim], labels)
+        if order is not None:
+            found[axis] = order
+    return found
+
+
+def _reduced(function, name, own, data, replicas=None):
     values = np.asarray(data[name], dtype=float)
     return function(values.reshape(*values.shape[: values.ndim - own], -1), axis=-1)
 
 
-def _step_memory(name, own, axis, data, draws=None):
-    steps = np.moveaxis(np.diff(np.asarray(data[name], dtype=float), axis=axis), axis, -1)
-    lead = steps.shape[: steps.ndim - own]
-    pairs = (steps[..., 1:] * steps[..., :-1]).reshape(*lead, -1).sum(axis=-1)
+def _residual_memory(name, own, axis, order, data, replicas):
+    mean, sd = (moment(replicas[name], axis=(0, 1)) for moment in (np.mean, np.std))
+    z = (np.asarray(data[name], dtype=float) - mean) / np.where(sd > 0, sd, np.inf)
+    lead, z = z.shape[: z.ndim - own], np.moveaxis(z, axis, -1)
+    return (z[..., order.earlier] * z[..., order.later]).reshape(*lead, -1).mean(axis=-1)
+
+
+def _step_memory(name, own, axis, order, data, replicas=None):
+    values = np.asarray(data[name], dtype=float)
+    lead, values = values.shape[: values.ndim - own], np.moveaxis(values, axis, -1)
+    steps = values[..., order.later] - values[..., order.earlier]
+    pairs = (steps[..., 1:] * steps[..., :-1])[..., order.linked].reshape(*lead, -1).sum(axis=-1)
     size = (steps**2).reshape(*lead, -1).sum(axis=-1)
     return pairs / np.maximum(size, np.finfo(float).tiny)

@@ -175,7 +175,7 @@ def _compared(groups):
     if not statistics:
         return dataset({}), "the data are not numbers"
     sides = [
-        np.stack([np.asarray(t(side)) for t in statistics.values()], axis=-1)
+        np.stack([np.asarray(t(side, drawn)) for t in statistics.values()], axis=-1)
         for side in (drawn, data)
     ]
     compared = dataset(

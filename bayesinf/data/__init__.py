@@ -3,25 +3,38 @@
     tables.py   any file -> labelled arrays: ``read``
     curve.py    y(x) with error bars: ``curve``, ``axes``
     binary.py   spins with energies: ``spins``; who is on at which time: ``raster``
+    series.py   what was measured at which times, in repeats: ``series``, ``times``, ``repeats``;
+    layouts.py  how the arrays of those lie
+    origins.py  the past to learn from and the future to forecast: ``rolling_origins``, ``lagged``
     arrays.py   what these check alike
 
-``curve``, ``spins`` and ``raster`` take from a file what a fit needs and refuse what no fit should
-see: each refusal is a DataError that names the file, the row and the remedy.
-``curve_from_arrays``, ``spins_from_arrays`` and ``raster_from_arrays`` are the same gate for arrays
-in memory. Both ways give the same Dataset, which is passed on as it is and not checked again.
+``curve``, ``spins``, ``raster`` and ``series`` take from a file what a fit needs and refuse what no
+fit should see: each refusal is a DataError that names the file, the row and the remedy.
+``curve_from_arrays``, ``spins_from_arrays``, ``raster_from_arrays`` and ``series_from_arrays`` are
+the same gate for arrays in memory. Both ways give the same Dataset, which is passed on as it is and
+not checked again.
 """
 
 from bayesinf.data.binary import raster, raster_from_arrays, spins, spins_from_arrays
 from bayesinf.data.curve import axes, curve, curve_from_arrays
+from bayesinf.data.origins import Split, lagged, rolling_origins
+from bayesinf.data.series import repeats, series, series_from_arrays, times
 from bayesinf.data.tables import read
 
 __all__ = [
+    "Split",
     "axes",
     "curve",
     "curve_from_arrays",
+    "lagged",
     "raster",
     "raster_from_arrays",
     "read",
+    "repeats",
+    "rolling_origins",
+    "series",
+    "series_from_arrays",
     "spins",
     "spins_from_arrays",
+    "times",
 ]

@@ -1,10 +1,10 @@
 """From a file to labelled arrays, whatever its format and dialect.
 
 ``read`` opens a file and labels what it holds. What is only unusual is read right: a byte-order
-mark, Windows line ends, comments after ``#``, blank rows, columns set apart by commas, semicolons,
-tabs or spaces, decimal commas beside semicolons or tabs. Rows of a text file are counted as an
-editor does, from 1, header and comments included. By ``columns_of``, ``known_name`` and ``pick``
-the other readers find in it what they need.
+mark, Windows line ends, comments after ``#``, rows of them after ``%``, blank rows, columns set
+apart by commas, semicolons, tabs or spaces, decimal commas beside semicolons or tabs. Rows of a
+text file are counted as an editor does, from 1, header and comments included. By ``columns_of``,
+``known_name`` and ``pick`` the other readers find in it what they need.
 """
 
 from __future__ import annotations
@@ -92,6 +92,7 @@ def _text(path: Path) -> xr.Dataset:
     lines = (line.partition("#")[0] for line in io.StringIO(_decoded(path), newline=None))
     # A row of nothing but separators is a blank one: spreadsheets leave them at the end.
     kept = [(row, line.rstrip("\n")) for row, line in enumerate(lines, 1) if line.strip(" \t,;\n")]
+    kept = _without_percent(kept)
     if not kept:
         raise DataError("the file is empty", source=path, expected="rows of numbers")
     frequent = (mark for mark in ";\t," if 2 * sum(mark in line for _, line in kept) > len(kept))
@@ -132,6 +133,18 @@ def _text(path: Path) -> xr.Dataset:
         if name or any(column)  # a separator at the end of each row makes a column of nothing
     ]
     return _dataset(arrays, rows)
+
+
+def _without_percent(rows):
+    """Leave out remarks after %, as MATLAB writes them, and keep a header such as ``%T, angle``.
+
+    It is a header where it has as many words as the next row.
+    """
+    bare = [row for row in rows if not row[1].lstrip().startswith("%")]
+    if not bare or rows[0] is bare[0]:
+        return bare
+    widths = [len(re.split(r"[,;\t]\s*|\s+", line.strip())) for _, line in (rows[0], bare[0])]
+    return [rows[0], *bare] if widths[0] == widths[1] else bare
 
 
 def _numpy(path: Path) -> xr.Dataset:

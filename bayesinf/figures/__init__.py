@@ -5,6 +5,7 @@
     traces.py      how the draws came about
     predictive.py  statistics of data against replicas; what the priors expect
     bands.py       data with a band, against whatever they were measured at
+    forecasts.py   forecasts as a fan, and their scores by horizon
     matrices.py    couplings as a heat map, panels on one scale
 
 A fit is one of bayesinf's, or any other InferenceData, of PyMC, emcee or others.
@@ -26,6 +27,7 @@ from bayesinf.figures.canvas import (
     styled,
     with_units,
 )
+from bayesinf.figures.forecasts import forecast_fan
 from bayesinf.figures.matrices import heat_map, matrices
 from bayesinf.figures.posteriors import density, forest, pair, prior_posterior
 from bayesinf.figures.predictive import predictive_statistics, prior_predictive
@@ -39,6 +41,7 @@ __all__ = [
     "density",
     "elements",
     "few_ticks",
+    "forecast_fan",
     "forest",
     "heat_map",
     "interval",

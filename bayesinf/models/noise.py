@@ -4,17 +4,20 @@ A ``Measured`` problem says its mean and its noise's standard deviation at some 
 follow the replicated data, the pointwise log likelihood and the discrepancies, that is the
 statistics T(y, θ) of the data and of their replicas from which posterior predictive p-values are
 read (Gelman, Meng & Stern 1996). They are stored beside the replicas, so a posterior can be checked
-from its file alone.
+from its file alone. ``asked`` says which they are: a family is always asked its own, and whoever
+uses it can only add to them.
 """
 
 from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
+from bayesinf.diagnostics import Neighbours, neighbours
+from bayesinf.errors import DataError
 from bayesinf.models.problem import Draws, Outlook, Problem
 from bayesinf.settings import Settings
 
@@ -44,10 +47,23 @@ def residual_skewness(y, mean, noise):
     return np.mean(z * z * z, axis=-1)
 
 
-def residual_memory(y, mean, noise):
-    """Mean product of neighbouring residuals over the noise: a trend left over shows here."""
-    z = (y - mean) / noise
-    return np.mean(z[..., 1:] * z[..., :-1], axis=-1)
+@dataclass(frozen=True, eq=False)
+class ResidualMemory:
+    """Mean product of neighbouring residuals over the noise: a trend left over shows here.
+
+        T = mean of z_i z_j over neighbours i, j,   z = (y − mean) / noise
+
+    Parameters
+    ----------
+    order : which observations are neighbours, whatever the order in which they stand.
+    """
+
+    order: Neighbours
+
+    def __call__(self, y: np.ndarray, mean: np.ndarray, noise: np.ndarray) -> np.ndarray:
+        """Return T, (...), of arrays that broadcast to (..., observation)."""
+        z = (y - mean) / noise
+        return np.mean(z[..., self.order.earlier] * z[..., self.order.later], axis=-1)
 
 
 def chi_square(y, mean, noise):
@@ -55,10 +71,66 @@ def chi_square(y, mean, noise):
     return np.sum(((y - mean) / noise) ** 2, axis=-1)
 
 
+MEMORY = "residual memory"
 RESIDUALS: Mapping[str, Discrepancy] = {
     "largest residual": largest_residual,
     "residual skewness": residual_skewness,
 }
+
+
+def asked(
+    order: Neighbours | None = None,
+    *,
+    known: bool = False,
+    further: Mapping[str, Discrepancy] | None = None,
+) -> dict[str, Discrepancy]:
+    """Return all discrepancies that a fit with normal noise is asked, the caller's among them.
+
+    Parameters
+    ----------
+    order : neighbours among the observations where these have an order, as of ``neighbours_of``;
+        then the memory of the residuals is asked.
+    known : whether the noise is known; then χ² judges its size.
+    further : the caller's own, T(y, mean, noise) by name; they join the family's.
+
+    Raises
+    ------
+    DataError : one of them bears a name of the family's, which it would replace.
+    """
+    own = dict(RESIDUALS)
+    own |= {} if order is None else {MEMORY: ResidualMemory(order)}
+    own |= {"chi-square": chi_square} if known else {}
+    taken = {*RESIDUALS, MEMORY, "chi-square"} & {*(further or {})}
+    if taken:
+        raise DataError(
+            f"{', '.join(sorted(taken))} is a statistic of the family's, which cannot be replaced",
+            where="discrepancies",
+            expected="statistics that join those of every fit",
+            remedy="give it another name",
+        )
+    return own | dict(further or {})
+
+
+def neighbours_of(coords: Mapping[str, object], dim: str) -> Neighbours | None:
+    """Return which observations are neighbours, as ``diagnostics.neighbours`` tells it.
+
+    Parameters
+    ----------
+    coords : name to coordinate, an array under the name of ``dim``, a DataArray under any other.
+    dim : of the observations.
+
+    Returns
+    -------
+    the neighbours along the coordinate that is an order, within each repeat where a coordinate
+    tells repeats apart; None where there is no order.
+    """
+    along = {name: c for name, c in coords.items() if name == dim or _along(c, dim)}
+    size = max((np.size(c) for c in along.values()), default=0)
+    return neighbours(dim, size, along)
+
+
+def _along(coordinate, dim):
+    return getattr(coordinate, "dims", None) == (dim,)
 
 
 def log_density(y, mean, noise):

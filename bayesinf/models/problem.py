@@ -240,6 +240,7 @@ def fit(
 
     started = time.perf_counter()
     name, route = _route(problem, method)
+    problem.discrepancies  # noqa: B018 (a caller's statistic that cannot be is refused at once)
     # One BLAS thread: chains, draws and small matrices are spread over the cores instead, and
     # threads that wait for each other cost more than they bring, on a busy machine tenfold.
     with threadpool_limits(1):

@@ -406,7 +406,7 @@ def test_a_log_density_says_what_it_lacks():
 # --- statistics of any data -----------------------------------------------------------------------
 
 
-def test_memory_of_steps_is_asked_of_time_alone_and_sees_correlated_errors():
+def test_memory_of_steps_is_asked_of_what_has_an_order_and_sees_correlated_errors():
     rng = np.random.default_rng(1)
     white = rng.normal(size=(200, 300)) + 0.1 * np.arange(300)
     walk = np.cumsum(rng.normal(size=(200, 300)), axis=1)

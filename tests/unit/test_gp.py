@@ -16,7 +16,7 @@ from bayesinf.checks import check, loo
 from bayesinf.data import curve_from_arrays
 from bayesinf.errors import DataError, FitError
 from bayesinf.models import gp
-from bayesinf.models.gp import cholesky, definition, kernels, means
+from bayesinf.models.gp import cholesky, kernels, marginal, means
 from bayesinf.posterior import REQUIRED_GROUPS, load, save
 from bayesinf.priors import InverseChi, LogNormal, Normal, Uniform
 from bayesinf.settings import Settings
@@ -387,8 +387,8 @@ def test_chunks_and_threads_change_nothing(monkeypatch, workers):
     problem = process(x, y, "matern52", "repulsive", error, workers=workers)
     u = rng(22).normal(size=(23, len(problem.names)))
     whole = problem.log_density(u), problem.left_out(problem.theta(u), rng(23))
-    monkeypatch.setattr(definition, "CHUNK", 5 * 13**2)
-    monkeypatch.setattr(definition, "LARGE", 5)
+    monkeypatch.setattr(marginal, "CHUNK", 5 * 13**2)
+    monkeypatch.setattr(marginal, "LARGE", 5)
     np.testing.assert_array_equal(problem.log_density(u), whole[0])
     chunked = problem.left_out(problem.theta(u), rng(23))
     for field in ("replica", "log_density", "mean", "jitter"):
@@ -832,8 +832,8 @@ def test_nuts_on_the_definition_agrees():
 
 def test_the_seed_decides_the_draws_and_the_workers_do_not(monkeypatch):
     x, y, error = points()
-    monkeypatch.setattr(definition, "CHUNK", 50 * 13**2)
-    monkeypatch.setattr(definition, "LARGE", 5)
+    monkeypatch.setattr(marginal, "CHUNK", 50 * 13**2)
+    monkeypatch.setattr(marginal, "LARGE", 5)
     fit = lambda **changes: gp.fit(x, y, error, settings=SHORT.replace(**changes))
     first, threads, other = fit(workers=1), fit(workers=2), fit(seed=2)
     for group in ("posterior", "posterior_predictive", "log_likelihood", "sample_stats", "prior"):

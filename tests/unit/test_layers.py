@@ -27,12 +27,13 @@ ALLOWED = {
     "models": "errors settings parallel posterior data priors inference diagnostics",
     "foreign": "errors posterior inference.kinds diagnostics",
     "checks": "errors posterior inference.kinds diagnostics foreign",
+    "forecasts": "errors settings posterior",
     "figures": "errors settings posterior inference.kinds diagnostics foreign",
     "report": "errors posterior inference.kinds checks figures",
     "calibration": "errors settings parallel posterior models.problem diagnostics checks figures "
     "report",
     "systems": "errors settings parallel data posterior priors inference models diagnostics checks "
-    "figures report calibration",
+    "forecasts figures report calibration",
     # The frame finds the system that a script is named after, by that name.
     "workflow": "errors settings parallel posterior inference.kinds diagnostics foreign checks "
     "figures report calibration systems.names systems.system",

@@ -17,17 +17,11 @@ import numpy as np
 
 from bayesinf.data import axes
 from bayesinf.data.arrays import enough
+from bayesinf.diagnostics import Neighbours
 from bayesinf.errors import DataError, FitError
 from bayesinf.models.curve.evaluation import Curve, free
 from bayesinf.models.curve.least_squares import LeastSquares, least_squares
-from bayesinf.models.noise import (
-    RESIDUALS,
-    Discrepancy,
-    Measured,
-    chi_square,
-    log_density,
-    residual_memory,
-)
+from bayesinf.models.noise import Discrepancy, Measured, asked, log_density
 from bayesinf.models.problem import Draws, Labels, Route
 from bayesinf.posterior import dataset
 from bayesinf.priors import LogUniform, Prior, Uniform
@@ -151,8 +145,8 @@ class NonlinearRegression(Measured):
     @property
     def discrepancies(self) -> dict[str, Discrepancy]:
         """Statistics of the residuals; of their size where that is known."""
-        known = {} if self.inferred else {"chi-square": chi_square}
-        return {**RESIDUALS, "residual memory": residual_memory, **known}
+        x, _, _ = axes(self.points)
+        return asked(Neighbours.along(x.values), known=not self.inferred)
 
     @property
     def routes(self) -> dict[str, Route]:

@@ -71,8 +71,8 @@ def fit(
     """Fit a model of the user's own; the answer is its posterior.
 
     Replicas are compared with the data by general statistics: mean, standard deviation, smallest
-    and largest value of each observed variable, and the memory of its steps where it runs along
-    time (``diagnostics.comparisons``). No other order of the data is assumed.
+    and largest value of each observed variable, and the memory of its residuals and steps where its
+    coordinate is an order, such as time (``diagnostics.comparisons``).
 
     Parameters
     ----------

@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from functools import cached_property
 
 import numpy as np
@@ -69,15 +68,19 @@ class Density(Problem):
 
         A model that cannot replicate its data has no statistics of them.
         """
+        shape = next(iter(draws.values())).shape[:2]
+        likelihood = self.log_likelihood(draws)
         if not self.discrepancies:
-            chains, count = next(iter(draws.values())).shape[:2]
-            none = np.empty((chains, count, 0))
-            return Outlook({}, self.log_likelihood(draws), none, none)
-        found = super().outlook(draws, settings)
-        largest = max(values.size for values in found.replicas.values())
-        chains, count = found.discrepancy.shape[:2]
-        kept = np.arange(0, count, -(-largest // MOST_REPLICATED))
-        if len(kept) == count:
-            return found
-        thinned = {name: values[:, kept] for name, values in found.replicas.items()}
-        return replace(found, replicas=thinned, kept=kept)
+            return Outlook({}, likelihood, np.empty((*shape, 0)), np.empty((*shape, 0)))
+        replicas = self.replicate(draws, settings.generator("posterior predictive"))
+        observed = {name: self.observed[name].values for name in replicas}
+        asked = self.discrepancies.values()
+        of_replicas, of_data = (
+            np.stack([np.broadcast_to(t(side, replicas), shape) for t in asked], axis=-1)
+            for side in (replicas, observed)
+        )
+        largest = max(values.size for values in replicas.values())
+        kept = np.arange(0, shape[1], -(-largest // MOST_REPLICATED))
+        thinned = {name: values[:, kept] for name, values in replicas.items()}
+        kept = None if len(kept) == shape[1] else kept
+        return Outlook(thinned, likelihood, of_replicas, of_data, kept=kept)

@@ -1,10 +1,12 @@
-"""Covariance functions of one coordinate: a formula a leaf, sums and products above them.
+"""Covariance functions: a formula a leaf, sums and products above them.
 
 A leaf is a correlation ρ of the distance d = x − x′ times the square of an amplitude. It states ρ,
 how ρ changes with the logarithm of each of its parameters, and the first two derivatives in d, from
 which the covariances of the process's slope follow:
 
     cov(f(x), f(x′)) = a² ρ(d),   cov(f′(x), f(x′)) = a² ρ′(d),   cov(f′(x), f′(x′)) = −a² ρ″(d)
+
+Of several inputs a leaf takes a distance in which each has its own length scale: see ``slopes``.
 
 A parameter is given as its prior, as a number that fixes it, or as None for the default prior.
 Parameters of several leaves are numbered: ``length_scale_1``, ``length_scale_2``, ... In a product
@@ -102,10 +104,10 @@ class Leaf(Operators):
         square, own = self._of(theta)
         return tuple(square * part for part in (self.correlation(d, *own), *self.bends(d, *own)))
 
-    def pymc(self, theta: Mapping[str, object]):
+    def pymc(self, theta: Mapping[str, object], inputs: int = 1):
         """Return the covariance function in PyMC, for parameters by name."""
         own = [theta[f"{name}{self.suffix}"] for name in self.own]
-        return theta[f"amplitude{self.suffix}"] ** 2 * self.pymc_correlation(*own)
+        return theta[f"amplitude{self.suffix}"] ** 2 * self.pymc_correlation(inputs, *own)
 
 
 class Exponential(Leaf):
@@ -120,10 +122,10 @@ class Exponential(Leaf):
         s = np.abs(d) / scale
         return (s * np.exp(-s),)
 
-    def pymc_correlation(self, scale):  # noqa: D102
+    def pymc_correlation(self, inputs, scale):  # noqa: D102
         from pymc.gp import cov
 
-        return cov.Matern12(1, ls=scale)
+        return cov.Matern12(inputs, ls=scale)
 
 
 class SquaredExponential(Leaf):
@@ -141,10 +143,10 @@ class SquaredExponential(Leaf):
         rho = np.exp(-0.5 * s)
         return -d / scale**2 * rho, (s - 1) / scale**2 * rho
 
-    def pymc_correlation(self, scale):  # noqa: D102
+    def pymc_correlation(self, inputs, scale):  # noqa: D102
         from pymc.gp import cov
 
-        return cov.ExpQuad(1, ls=scale)
+        return cov.ExpQuad(inputs, ls=scale)
 
 
 class Matern32(Leaf):
@@ -163,10 +165,10 @@ class Matern32(Leaf):
         common = -3 / scale**2 * np.exp(-s)
         return d * common, (1 - s) * common
 
-    def pymc_correlation(self, scale):  # noqa: D102
+    def pymc_correlation(self, inputs, scale):  # noqa: D102
         from pymc.gp import cov
 
-        return cov.Matern32(1, ls=scale)
+        return cov.Matern32(inputs, ls=scale)
 
 
 class Matern52(Leaf):
@@ -185,10 +187,10 @@ class Matern52(Leaf):
         common = -5 / (3 * scale**2) * np.exp(-s)
         return d * (1 + s) * common, (1 + s - s**2) * common
 
-    def pymc_correlation(self, scale):  # noqa: D102
+    def pymc_correlation(self, inputs, scale):  # noqa: D102
         from pymc.gp import cov
 
-        return cov.Matern52(1, ls=scale)
+        return cov.Matern52(inputs, ls=scale)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -213,10 +215,10 @@ class RationalQuadratic(Leaf):
         first = -d / scale**2 * base ** (-alpha - 1)
         return first, (s * (1 + 1 / alpha) / base - 1) / scale**2 * base ** (-alpha - 1)
 
-    def pymc_correlation(self, scale, alpha):  # noqa: D102
+    def pymc_correlation(self, inputs, scale, alpha):  # noqa: D102
         from pymc.gp import cov
 
-        return cov.RatQuad(1, ls=scale, alpha=alpha)
+        return cov.RatQuad(inputs, ls=scale, alpha=alpha)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -243,11 +245,11 @@ class Periodic(Leaf):
         slope = -rate * np.sin(rate * d) / scale**2
         return slope * rho, (slope**2 - (rate / scale) ** 2 * np.cos(rate * d)) * rho
 
-    def pymc_correlation(self, scale, period):  # noqa: D102
+    def pymc_correlation(self, inputs, scale, period):  # noqa: D102
         from pymc.gp import cov
 
         # PyMC writes exp(−½ (sin(πd/p)/ls)²).
-        return cov.Periodic(1, period=period, ls=0.5 * scale)
+        return cov.Periodic(inputs, period=period, ls=0.5 * scale)
 
 
 @dataclass(frozen=True)
@@ -299,9 +301,9 @@ class Sum(Combined):
             map(sum, zip(*(part.derivatives(d, theta) for part in self.parts), strict=True))
         )
 
-    def pymc(self, theta):
+    def pymc(self, theta, inputs=1):
         """Covariance function in PyMC."""
-        return reduce(add, (part.pymc(theta) for part in self.parts))
+        return reduce(add, (part.pymc(theta, inputs) for part in self.parts))
 
 
 class Product(Combined):
@@ -328,9 +330,9 @@ class Product(Combined):
         (k, k1, k2), (m, m1, m2) = left.derivatives(d, theta), right.derivatives(d, theta)
         return k * m, k1 * m + k * m1, k2 * m + 2 * k1 * m1 + k * m2
 
-    def pymc(self, theta):
+    def pymc(self, theta, inputs=1):
         """Covariance function in PyMC."""
-        return reduce(mul, (part.pymc(theta) for part in self.parts))
+        return reduce(mul, (part.pymc(theta, inputs) for part in self.parts))
 
 
 Kernel = Leaf | Combined

@@ -1,7 +1,8 @@
 """Prior means: what a curve is taken to be before the data, and where the process stands far off.
 
 A mean has parameters like a kernel's (a prior, a number, or None for the default), a value at x,
-the derivatives of that in its parameters, and its slope in x.
+the derivatives of that in its parameters, and its slope in x. Of several inputs x is (input, n), so
+that a function can take it apart: ``q, p = x``.
 """
 
 from __future__ import annotations
@@ -34,19 +35,19 @@ class Zero:
 
     def value(self, x: np.ndarray, theta: Theta):
         """Mean at x, (..., n), for parameters of shape (...)."""
-        return np.zeros_like(x)
+        return np.zeros(np.shape(x)[-1:])
 
     def slopes(self, x: np.ndarray, theta: Theta) -> dict[str, np.ndarray]:
         """Derivatives in each parameter."""
         return {}
 
-    def slope(self, x: np.ndarray, theta: Theta):
-        """Derivative in x."""
-        return np.zeros_like(x)
+    def slope(self, x: np.ndarray, theta: Theta, along: np.ndarray | None = None):
+        """Derivative in x; of several inputs in that which ``along``, (n,), says for each point."""
+        return np.zeros(np.shape(x)[-1:])
 
     def pymc(self, x: np.ndarray, theta):
         """Mean at x in PyMC, for parameters by name."""
-        return np.zeros_like(x)
+        return np.zeros(np.shape(x)[-1:])
 
 
 @dataclass(frozen=True)
@@ -76,7 +77,7 @@ class Repulsive:
         gamma, inside = _column(theta["gamma"]), _column(theta["r0"]) - x
         return {"gamma": np.maximum(inside, 0), "r0": gamma * (inside > 0)}
 
-    def slope(self, x, theta):
+    def slope(self, x, theta, along=None):
         """Derivative in x."""
         return -_column(theta["gamma"]) * (_column(theta["r0"]) > x)
 
@@ -93,7 +94,8 @@ class Function:
 
     The default of an argument is its prior or its value:
     ``def wall(r, height=LogNormal(50, 1), power=12.0): return height * r**-power``. It is called
-    with arrays that broadcast. Derivatives are taken by central differences.
+    with arrays that broadcast; of several inputs x is (input, n). Derivatives are taken by central
+    differences.
     """
 
     function: Callable
@@ -125,8 +127,8 @@ class Function:
         """Mean at x."""
         values = {argument.name: _column(theta[argument.name]) for argument in self._arguments}
         found = np.asarray(self.function(x, **values), dtype=float)
-        shapes = (np.shape(x), *(value.shape[:-1] + np.shape(x)[-1:] for value in values.values()))
-        return np.broadcast_to(found, np.broadcast_shapes(*shapes))
+        lead = np.broadcast_shapes((), *(value.shape[:-1] for value in values.values()))
+        return np.broadcast_to(found, lead + np.shape(x)[-1:])
 
     def slopes(self, x, theta):
         """Derivatives in each parameter."""
@@ -138,10 +140,11 @@ class Function:
             found[name] = (up - down) / (2 * step[..., None])
         return found
 
-    def slope(self, x, theta):
-        """Derivative in x."""
-        step = STEP * np.maximum(np.abs(x), 1e-3)
-        return (self.value(x + step, theta) - self.value(x - step, theta)) / (2 * step)
+    def slope(self, x, theta, along=None):
+        """Derivative in x, or in the inputs ``along``."""
+        step = STEP * np.maximum(np.abs(x), 1e-3) if along is None else steps(x, along)
+        width = 2 * step if along is None else 2 * np.atleast_2d(step).sum(axis=0)
+        return (self.value(x + step, theta) - self.value(x - step, theta)) / width
 
     def pymc(self, x, theta):
         """Mean at x in PyMC."""
@@ -168,6 +171,27 @@ def mean(given: str | Callable | Mean) -> Mean:
     if callable(given):
         return Function(given)
     raise FitError(f"unknown mean {given!r}: use one of {', '.join(MEANS)}, or a function of x")
+
+
+def steps(x: np.ndarray, along: np.ndarray) -> np.ndarray:
+    """Return small steps of points x, (input, n) or (n,), each in its own input, in that shape."""
+    rows = np.atleast_2d(x)
+    extent, size = np.ptp(rows, axis=1), np.max(np.abs(rows), axis=1)
+    found = np.zeros(rows.shape)
+    scale = np.where(extent > 0, extent, np.where(size > 0, size, 1.0))
+    found[along, np.arange(rows.shape[1])] = STEP * scale[along]
+    return found.reshape(np.shape(x))
+
+
+def slope_slopes(mean: Mean, x, theta: Theta, along: np.ndarray) -> dict[str, np.ndarray]:
+    """Return derivatives of a mean's slope in each of its parameters, by central differences."""
+    found = {}
+    for name in mean.parameters():
+        at = np.asarray(theta[name], dtype=float)
+        step = 10 * STEP * np.maximum(np.abs(at), 1e-3)
+        up, down = (mean.slope(x, {**theta, name: at + side * step}, along) for side in (1, -1))
+        found[name] = (up - down) / (2 * step[..., None])
+    return found
 
 
 def _column(value):

@@ -162,19 +162,21 @@ def _sample(problem, found, drawn, evidence):
     theta = problem.theta(found.points[0])
     matrix = problem.covariance(theta)
     values = np.linalg.eigvalsh(matrix / np.sqrt(np.outer(np.diag(matrix), np.diag(matrix))))
-    units = problem.parameters.units
+    labels = problem.parameters
     summit = dataset(
-        {f"{name}_optimum": theta[name] for name in problem.names}
+        {f"{name}_optimum": theta[name] for name in problem.inferred}
         | {
             "condition_number": values[-1] / max(values[0], 1e-300),
             "log_density_optimum": found.ends[0],
         },
-        units={f"{name}_optimum": units.get(name, "1") for name in problem.names},
+        {f"{name}_optimum": dims for name, dims in labels.dims.items()},
+        labels.coords,
+        {f"{name}_optimum": labels.units.get(name, "1") for name in problem.inferred},
         sampled=False,
     )
     weights = dataset({"log_weight": drawn.log_weight})
     draws = problem.theta(drawn.draws)
-    return Sample({n: draws[n] for n in problem.names}, evidence.merge(weights).merge(summit))
+    return Sample({n: draws[n] for n in problem.inferred}, evidence.merge(weights).merge(summit))
 
 
 ROUTES = {

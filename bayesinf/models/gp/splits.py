@@ -60,9 +60,9 @@ def fixed(
     ``_95`` of its central intervals.
     """
     covariance = problem.covariance({name: np.ravel(value)[0] for name, value in theta.items()})
-    mean = problem.mean.value(problem.x, theta)  # of a zero mean, one row for all
+    mean = problem.expected(theta)  # of a zero mean, one row for all
     rows = max(np.size(value) for value in theta.values())
-    residual = problem.y - np.broadcast_to(mean, (rows, len(problem.x)))
+    residual = problem.y - np.broadcast_to(mean, (rows, len(problem.y)))
 
     def run(part):
         centre, variance, _ = _predict(
@@ -73,7 +73,7 @@ def fixed(
         held_out = np.moveaxis(residual[:, part[:, training:]], 0, 1)
         return normal_scores((held_out - centre), np.sqrt(variance)[:, None])
 
-    step = max(1, CHUNK // len(problem.x) ** 2)
+    step = max(1, CHUNK // len(problem.y) ** 2)
     parts = [orders[i : i + step] for i in range(0, len(orders), step)]
     found = parallel.map(run, parts, workers=problem.workers, threads=True)
     return {name: np.concatenate([part[name] for part in found]).T for name in SCORES}
@@ -123,7 +123,7 @@ def _learnt(problem, mixture, orders, training, rng):
     # single ones are left out each split may have its own, else a few random splits show them.
     size = len(problem.names)
     draws = rng.standard_normal((FROM_PRIOR * size, size))
-    climbers = learners if training == len(problem.x) - 1 else learners[:CLIMBERS]
+    climbers = learners if training == len(problem.y) - 1 else learners[:CLIMBERS]
     found = [optimum for order in climbers for optimum in _optima(problem, order[:training], draws)]
     mixture = _extended(mixture, found)
     for _ in range(ROUNDS):
@@ -199,7 +199,7 @@ class _Points:
         theta = problem.theta(u)
         with np.errstate(all="ignore"):  # what lies beyond all bounds gets no weight
             self.u, self.covariance = u, problem.covariance(theta)
-            mean = problem.mean.value(problem.x, theta)
+            mean = problem.expected(theta)
         self.mean = np.broadcast_to(mean, self.covariance.shape[:-1])
         self.residual = problem.y - self.mean
         self.bordered = _bordered(self.covariance, self.residual[:, None])

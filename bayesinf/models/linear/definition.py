@@ -16,12 +16,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bayesinf.errors import FitError
-from bayesinf.models.linear import exact, routes
+from bayesinf.models import noise as measurement
+from bayesinf.models.linear import routes
 from bayesinf.models.linear.basis import Basis
 from bayesinf.models.linear.design import Design
 from bayesinf.models.linear.priors import CoefficientPrior
 from bayesinf.models.linear.priors import Normal as NormalPrior
-from bayesinf.models.noise import RESIDUALS, Discrepancy, Measured, chi_square
+from bayesinf.models.noise import Discrepancy, Measured
 from bayesinf.models.problem import Draws, Labels, Route
 from bayesinf.priors import Normal, Prior
 
@@ -321,10 +322,9 @@ class Regression(Measured):
 
     @property
     def discrepancies(self) -> dict[str, Discrepancy]:
-        """Statistics of the residuals, and what the caller adds."""
-        stated = self.error is not None and self.noise_fixed
-        size = {"chi-square": chi_square} if stated else {}
-        return {**RESIDUALS, **size, **self.further}
+        """Statistics of the residuals, their memory where rows have an order; the caller's join."""
+        order = measurement.neighbours_of(self.names.coords, self.names.dims[0])
+        return measurement.asked(order, known=self.noise_fixed, further=self.further)
 
     @property
     def routes(self) -> dict[str, Route]:
@@ -346,7 +346,7 @@ class Regression(Measured):
         """
         if not isinstance(self.prior, NormalPrior):
             raise FitError(f"no evidence in closed form under {self.model}: use the normal prior")
-        return exact.log_evidence(self)
+        return routes.closed(self).log_evidence
 
     def widened(self, factor: float) -> Regression:
         """Return the same regression with every unshrunk and null prior wider by a factor."""

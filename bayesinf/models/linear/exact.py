@@ -1,16 +1,11 @@
 """The normal prior, exactly: closed form given the scales, the two scales by quadrature.
 
-In the singular value decomposition A = U diag(s) Vᵀ everything that costs the size of the data
-depends on the ratio ρ = (scale / σ)² alone,
-
-    t | α ~ N(Zα, σ² R),   R = I + ρ A Aᵀ
-    β | t, α, ρ, σ ~ N(V diag(ρ s / (1 + ρ s²)) Uᵀ(t - Zα), ...)
-
-and so do the few unshrunk coefficients α ~ N(0, 1), once ZᵀR⁻¹Z is diagonal. The posterior of
-(log ρ, log σ) is laid on a fine grid at the price of a line; its sum is the evidence. Draws are
-independent: a cell of the grid by its probability, a point in the cell, then α and β. Nothing here
-is a chain. The mixture over the grid also gives mean and variance of each coefficient in closed
-form, to which the draws are held by the check of this kind of inference.
+Given the scales everything is closed (``spectrum``) and depends on their ratio ρ = (scale / σ)²
+alone. The posterior of (log ρ, log σ) is laid on a fine grid at the price of a line; its sum is the
+evidence. Draws are independent: a cell of the grid by its probability, a point in the cell, then
+the unshrunk coefficients α and the weights β. Nothing here is a chain. The mixture over the grid
+also gives mean and variance of each coefficient in closed form, to which the draws are held by the
+check of this kind of inference.
 """
 
 from __future__ import annotations
@@ -22,105 +17,29 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bayesinf.errors import FitError
-from bayesinf.models.linear.design import Design
-from bayesinf.models.noise import log_density
+from bayesinf.models.linear.spectrum import Spectrum, moments
 
 if TYPE_CHECKING:
     from bayesinf.models.linear.definition import Regression
 
-__all__ = ["Posterior", "log_evidence"]
+__all__ = [
+    "DEPTH",
+    "REACH",
+    "WIDENINGS",
+    "Posterior",
+    "Spectrum",
+    "axis",
+    "bounds",
+    "open_ended",
+    "weighted_median",
+    "widened",
+]
 
 GRID = 256  # cells a side, about 0.05 posterior sd each: a variance comes out 2e-4 too large
 SEARCH = 1024  # cells along log ρ where the search begins, which no mode slips through
 DEPTH = 20.0  # cells whose log density lies this far below the highest are outside the grid
 REACH = 30.0  # where the search begins: e-folds around the data's own scales
 WIDENINGS = 8  # times that the search reaches further where the posterior touches its edge
-
-
-@dataclass(frozen=True)
-class Spectrum:
-    """What of a design the posterior needs.
-
-    Data stand less their least squares fit by Z, ``t = target - Z start``: what is left does not
-    cancel. ``y`` and ``z`` are Uᵀt and UᵀZ; ``rest`` holds t·t, Zᵀt and ZᵀZ of what lies outside U.
-    """
-
-    s: np.ndarray
-    U: np.ndarray
-    V: np.ndarray
-    y: np.ndarray
-    z: np.ndarray
-    rest: tuple[float, np.ndarray, np.ndarray]
-    t: np.ndarray
-    start: np.ndarray
-
-    @classmethod
-    def of(cls, design: Design) -> Spectrum:
-        """Decompose the features."""
-        U, s, Vt = np.linalg.svd(design.A, full_matrices=False)
-        kept = s > s[0] * np.finfo(float).eps * max(design.A.shape)
-        U, s, V = U[:, kept], s[kept], Vt[kept].T
-        Z, start = design.Z, np.zeros(design.Z.shape[1])
-        if len(start):
-            start = np.linalg.lstsq(Z, design.t, rcond=None)[0]
-        t = design.t - Z @ start
-        y, z = U.T @ t, U.T @ Z
-        t_out, z_out = t - U @ y, Z - U @ z
-        rest = (t_out @ t_out, z_out.T @ t_out, z_out.T @ z_out)
-        return cls(s, U, V, y, z, rest, t, start)
-
-    def products(self, log_rho: np.ndarray) -> Products:
-        """What R = I + ρ A Aᵀ makes of data and unshrunk columns, each led by the shape of ρ."""
-        weight = 1 / (1 + np.multiply.outer(np.exp(log_rho), self.s**2))
-        tt, zt, zz = self.rest
-        yy = weight @ self.y**2 + tt
-        log_det = -np.sum(np.log(weight), axis=-1)
-        if not len(self.start):
-            none = np.zeros((*yy.shape, 0))
-            return Products(yy, none, none, none, np.zeros((*yy.shape, 0, 0)), log_det)
-        inner = weight @ (self.z[:, :, np.newaxis] * self.z[:, np.newaxis]).reshape(len(self.s), -1)
-        value, vector = np.linalg.eigh(inner.reshape(*yy.shape, *zz.shape) + zz)
-        turn = lambda v: np.einsum("...ji,...j->...i", vector, v)
-        pull = turn(weight @ (self.z * self.y[:, np.newaxis]) + zt)
-        return Products(yy, np.maximum(value, 0.0), pull, turn(self.start), vector, log_det)
-
-
-@dataclass(frozen=True)
-class Products:
-    """Data and unshrunk columns as R sees them, in the eigenvectors of ZᵀR⁻¹Z.
-
-    Parameters
-    ----------
-    tt : tᵀR⁻¹t.
-    value : eigenvalues of ZᵀR⁻¹Z, (..., free).
-    pull : ZᵀR⁻¹t in its eigenvectors, (..., free).
-    start : the least squares fit, in the eigenvectors, (..., free): α is start plus what follows.
-    vector : the eigenvectors, (..., free, free).
-    log_det : log det R.
-    """
-
-    tt: np.ndarray
-    value: np.ndarray
-    pull: np.ndarray
-    start: np.ndarray
-    vector: np.ndarray
-    log_det: np.ndarray
-
-    def quadratic(self, sigma):
-        """-2 log density of the data at noise σ, its determinants apart, α integrated out."""
-        variance = np.square(sigma)[..., np.newaxis]
-        moved = self.start**2 * self.value + 2 * self.pull * self.start - self.pull**2 / variance
-        return self.tt / np.square(sigma) + np.sum(moved / (self.value + variance), axis=-1)
-
-    def log_determinant(self, sigma):
-        """What α adds to log det of the data's covariance."""
-        return np.sum(np.log1p(self.value / np.square(sigma)[..., np.newaxis]), axis=-1)
-
-    def free(self, sigma):
-        """Mean and sd of α less its start, in the eigenvectors, (..., free)."""
-        variance = np.square(sigma)[..., np.newaxis]
-        precision = self.value + variance
-        return (self.pull - variance * self.start) / precision, np.sqrt(variance / precision)
 
 
 class Scales:
@@ -153,10 +72,7 @@ class Scales:
 
     def log_joint(self, log_rho, log_sigma) -> np.ndarray:
         """Log density of the data, and of log ρ and log σ as far as they are inferred."""
-        sigma = np.exp(log_sigma)
-        seen = self.spectrum.products(log_rho)
-        log_det = seen.log_det + 2 * self.count * log_sigma + seen.log_determinant(sigma)
-        value = -0.5 * (seen.quadratic(sigma) + log_det + self.count * np.log(2 * np.pi))
+        value = self.spectrum.products(log_rho).log_density(np.exp(log_sigma), self.count)
         return value + self.log_jacobian + self.log_prior(self.problem, log_rho, log_sigma)
 
     @staticmethod
@@ -179,9 +95,9 @@ class Scales:
         ------
         FitError : the posterior does not end within reach.
         """
-        boxes, cells, widened = self._boxes(), (SEARCH, GRID), 0
+        boxes, cells, wide = self._boxes(), (SEARCH, GRID), 0
         while True:
-            (a, step_a), (b, step_b) = (_axis(*box, n) for box, n in zip(boxes, cells, strict=True))
+            (a, step_a), (b, step_b) = (axis(*box, n) for box, n in zip(boxes, cells, strict=True))
             a, b = a[:, np.newaxis], b[np.newaxis, :]
             value = self.log_density(a, b)
             deep = value > np.max(value) - DEPTH
@@ -189,17 +105,14 @@ class Scales:
             touches = any(len(inside) > 1 and (inside[0] or inside[-1]) for inside in along)
             # What has been narrowed ends where the density is negligible, whatever rounding says.
             if touches and cells[0] == SEARCH:
-                widened += 1
-                if widened > WIDENINGS:
-                    raise FitError(
-                        "the posterior of scale and noise does not end within reach: data and "
-                        "priors leave one of them open; state a narrower prior of it"
-                    )
-                boxes = [_widened(*one) for one in zip(boxes, along, strict=True)]
+                wide += 1
+                if wide > WIDENINGS:
+                    raise open_ended()
+                boxes = [widened(*one) for one in zip(boxes, along, strict=True)]
                 continue
             found = [
-                _bounds(a[:, 0], step_a, along[0]),
-                _bounds(b[0], step_b, along[1]),
+                bounds(a[:, 0], step_a, along[0]),
+                bounds(b[0], step_b, along[1]),
             ]
             if all(np.ptp(new) >= 0.7 * np.ptp(old) for new, old in zip(found, boxes, strict=True)):
                 return Grid((a, b), (step_a, step_b), value)
@@ -266,19 +179,36 @@ class Grid:
         return float(top + np.log(np.sum(np.exp(self.value - top))) + area)
 
 
-def _axis(low, high, cells):
+def open_ended() -> FitError:
+    """What is raised where a posterior of scales has no end."""
+    return FitError(
+        "the posterior of scale and noise does not end within reach: data and "
+        "priors leave one of them open; state a narrower prior of it"
+    )
+
+
+def weighted_median(x: np.ndarray, weight: np.ndarray) -> float:
+    """The value with half of the weight on either side; x broadcasts against the weight."""
+    x = np.broadcast_to(x, weight.shape).ravel()
+    order = np.argsort(x)
+    return float(x[order[np.searchsorted(np.cumsum(weight.ravel()[order]), 0.5)]])
+
+
+def axis(low: float, high: float, cells: int) -> tuple[np.ndarray, float]:
+    """Centres and width of even cells; one point of width zero where the ends meet."""
     if low == high:
         return np.array([low]), 0.0
     edges = np.linspace(low, high, cells + 1)
     return (edges[1:] + edges[:-1]) / 2, edges[1] - edges[0]
 
 
-def _bounds(centres, step, inside):
+def bounds(centres: np.ndarray, step: float, inside: np.ndarray) -> tuple[float, float]:
+    """Ends of what lies inside, a step further on either side."""
     kept = centres[inside]
     return kept[0] - step, kept[-1] + step
 
 
-def _widened(box, inside):
+def widened(box: tuple[float, float], inside: np.ndarray) -> tuple[float, float]:
     """The box, longer by its length at each end that the posterior touches."""
     low, high = box
     length = high - low if len(inside) > 1 else 0.0
@@ -317,98 +247,21 @@ class Posterior:
         self, rng: np.random.Generator, log_rho: np.ndarray, log_sigma: np.ndarray
     ) -> tuple[dict, np.ndarray]:
         """Draw all coefficients given the scales, log ρ and log σ, (size,) each; see ``draw``."""
-        spectrum, scales, size = self.spectrum, self.scales, len(log_rho)
-        rho, sigma = np.exp(log_rho), np.exp(log_sigma)
-        scale = sigma * np.sqrt(rho)
-        seen = spectrum.products(log_rho)
-        centre, sd = seen.free(sigma)
-        moved = centre + sd * rng.standard_normal(centre.shape)
-        moved = np.einsum("dij,dj->di", seen.vector, moved)
-
-        # β = prior draw, its part along V replaced by a draw of what the data say there.
-        prior = scale[:, np.newaxis] * rng.standard_normal((size, self.problem.weights))
-        shrink = np.multiply.outer(rho, spectrum.s**2)
-        target = spectrum.y - moved @ spectrum.z.T
-        along = prior @ spectrum.V
-        found = (rho[:, np.newaxis] * spectrum.s * target) / (1 + shrink)
-        found += along / np.sqrt(1 + shrink)
-        draws = {"beta": prior + (found - along) @ spectrum.V.T, "alpha": spectrum.start + moved}
-        draws |= {"scale": scale} if scales.scale is None else {}
+        scales, sigma = self.scales, np.exp(log_sigma)
+        beta, alpha, seen = self.spectrum.draw(rng, log_rho, sigma)
+        draws = {"beta": beta, "alpha": alpha}
+        draws |= {"scale": sigma * np.exp(log_rho / 2)} if scales.scale is None else {}
         draws |= {"sigma": sigma} if scales.sigma is None else {}
-        return draws, self._leave_one_out(rho, sigma, seen)
+        return draws, self.spectrum.leave_one_out(self.problem.design, log_rho, sigma, seen)
 
     def condition_number(self) -> float:
-        """Condition number of the features in units of prior and noise, (A √ρ, 1), at the median ρ.
-
-        It is the square root of that of the data's covariance, which the singular value
-        decomposition never forms. The unshrunk columns, taken out by least squares, stand apart.
-        """
-        (a, b), weight, s = self.scales.grid.axes, self.scales.grid.weight, self.spectrum.s
-        log_rho = np.broadcast_to(self.scales.coordinates(a, b)[0], weight.shape).ravel()
-        order = np.argsort(log_rho)
-        middle = np.searchsorted(np.cumsum(weight.ravel()[order]), 0.5)
-        rho = np.exp(log_rho[order[middle]])
-        smallest = 1 + rho * s[-1] ** 2 if len(s) >= len(self.spectrum.t) else 1.0
-        return float(np.sqrt((1 + rho * s[0] ** 2) / smallest))
+        """Condition number of what the data decide, at the median ratio of scale to noise."""
+        grid = self.scales.grid
+        log_rho = self.scales.coordinates(*grid.axes)[0]
+        return self.spectrum.condition_number(weighted_median(log_rho, grid.weight))
 
     def moments(self) -> tuple[np.ndarray, np.ndarray]:
         """Mean and sd of each coefficient f in closed form, the scales summed over the grid."""
-        spectrum, grid = self.spectrum, self.scales.grid
-        log_rho, log_sigma = self.scales.coordinates(*grid.axes)
-        sigma = np.broadcast_to(np.exp(log_sigma), grid.weight.shape)
-        seen = spectrum.products(log_rho)
-        rho, free = np.exp(log_rho).ravel(), len(spectrum.start)
-        # Sum over σ first: all that remains is a function of ρ, of which there are few values.
-        over = tuple(axis for axis in (0, 1) if log_rho.shape[axis] < grid.weight.shape[axis])
-
-        def total(x, *own):
-            weight = grid.weight.reshape(*grid.weight.shape, *(1,) * len(own))
-            return np.sum(weight * x, axis=over).reshape(len(rho), *own)
-
-        centre, sd = seen.free(sigma)
-        outer = centre[..., :, np.newaxis] * centre[..., np.newaxis, :]
-        outer = outer + sd[..., np.newaxis] ** 2 * np.eye(free)
-        first, second = total(centre, free), total(outer, free, free)
-        probability, variance = total(np.ones_like(sigma)), total(sigma**2)
-
-        # f = T β + N α + offset; the mean of β is gain·t - (gain·Z) α, given α and the scales.
-        T, N, offset = self.problem.coefficient_map()
-        TV, s = T @ spectrum.V, spectrum.s[:, np.newaxis]
-        gain = rho * s / (1 + rho * s**2)
-        fixed = (TV @ (gain * spectrum.y[:, np.newaxis])).T + offset + N @ spectrum.start
-        per = N - np.einsum("fr,ra,rq->afq", TV, gain, spectrum.z, optimize=True)
-        per = per @ seen.vector.reshape(len(rho), free, free)
-        moved = np.einsum("afq,aq->af", per, first)
-        mean = probability @ fixed + moved.sum(axis=0)
-        square = probability @ fixed**2 + 2 * np.sum(fixed * moved, axis=0)
-        square = square + np.einsum("afp,apq,afq->f", per, second, per, optimize=True)
-        unseen = np.maximum(_row_squares(T) - np.sum(TV**2, axis=1), 0.0)
-        inner = TV**2 @ (rho / (1 + rho * s**2)) + np.multiply.outer(unseen, rho)
-        return mean, np.sqrt(np.maximum(inner @ variance + square - mean**2, 0.0))
-
-    def _leave_one_out(self, rho, sigma, seen):
-        """log p(y_i | the other y, scales), (draw, observation): everything else integrated out."""
-        spectrum, design = self.spectrum, self.problem.design
-        weight = 1 / (1 + np.multiply.outer(rho, spectrum.s**2)) - 1
-        diagonal = 1 + weight @ (spectrum.U**2).T
-        solved = spectrum.t + (weight * spectrum.y) @ spectrum.U.T
-        centre, _ = seen.free(sigma)
-        for k in range(
-            centre.shape[-1]
-        ):  # column k of R⁻¹Z in the eigenvectors, (draw, observation)
-            turned = seen.vector[:, :, k]
-            column = turned @ design.Z.T + (weight * (turned @ spectrum.z.T)) @ spectrum.U.T
-            diagonal -= column**2 / (seen.value[:, k] + sigma**2)[:, np.newaxis]
-            solved -= column * centre[:, k, np.newaxis]
-        sd = sigma[:, np.newaxis] / np.sqrt(diagonal)
-        return log_density(solved / diagonal, 0.0, sd) + design.log_jacobian
-
-
-def log_evidence(problem: Regression) -> float:
-    """Log p(y) of a regression whose prior is ``Normal``, all parameters integrated out."""
-    return Posterior(problem).log_evidence
-
-
-def _row_squares(T):
-    """Squared length of each row of a map, a sparse diagonal or a dense matrix."""
-    return np.ravel((T.multiply(T) if hasattr(T, "multiply") else T**2).sum(axis=1))
+        grid = self.scales.grid
+        at = self.scales.coordinates(*grid.axes)
+        return moments(self.spectrum, self.problem.coefficient_map(), *at, grid.weight)

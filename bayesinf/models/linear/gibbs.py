@@ -10,15 +10,17 @@ sweep), so the loop around it is plain Python.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from bayesinf.inference.slice import slice_sample
 from bayesinf.models.linear.conditional import Factors
+from bayesinf.models.linear.design import Design
 from bayesinf.models.linear.priors import Horseshoe, Laplace, log_normal
 from bayesinf.models.noise import log_density
-from bayesinf.priors import HalfCauchy
+from bayesinf.priors import HalfCauchy, Prior
 
 if TYPE_CHECKING:
     from bayesinf.models.linear.definition import Regression
@@ -50,18 +52,23 @@ class LaplaceScales:
     def update(self, rng, beta, sigma):
         """Draw scale given β with ω integrated out, then ω given both."""
         size = np.abs(beta) / (sigma if self.prior.relative else 1.0)
-        if "scale" in self.prior.inferred:
-            # Flat in log scale the conditional is inverse gamma; the prior enters by Metropolis.
-            proposal = np.sum(size) / rng.standard_gamma(len(size))
-            weight = lambda scale: self.prior.scale.log_density(scale) + np.log(scale)
-            if np.log(rng.random()) < weight(proposal) - weight(self.scale):
-                self.scale = proposal
+        self.scale = laplace_scale(rng, self.prior, self.scale, size)
         # 1 / ω is inverse Gaussian; a coefficient at zero has the limit of a vanishing |β|.
         self.omega = 1 / rng.wald(self.scale / np.maximum(size, 1e-100 * self.scale), 1.0)
 
     def record(self):
         """The variables of the model among them."""
         return {"scale": self.scale} if "scale" in self.prior.inferred else {}
+
+
+def laplace_scale(rng, prior: Laplace, scale: float, size: np.ndarray) -> float:
+    """Draw the scale given the sizes |β|, all of them, in units of σ where it is relative."""
+    if "scale" in prior.fixed:
+        return scale
+    # Flat in log scale the conditional is inverse gamma; the prior enters by Metropolis.
+    proposal = np.sum(size) / rng.standard_gamma(np.size(size))
+    before, after = (prior.scale.log_density(x) + np.log(x) for x in (scale, proposal))
+    return proposal if np.log(rng.random()) < after - before else scale
 
 
 class HorseshoeScales:
@@ -118,6 +125,78 @@ class HorseshoeScales:
         }
 
 
+class Block:
+    """The coefficients of one regression and its noise: all drawn in one block.
+
+    Parameters
+    ----------
+    seen : its design.
+    noise : σ, a number or a prior.
+    rng : generator of the chain, for where it starts.
+    """
+
+    def __init__(self, seen: Design, noise: float | Prior, rng: np.random.Generator):
+        self.seen, self.noise = seen, noise
+        self.first, self.count = seen.Z.shape[1], len(seen.t)
+        self.factors = Factors(seen.stacked, seen.t)
+        self.spread = float(np.sqrt(np.mean(seen.t**2)))
+        self.step = 0.5
+
+    @property
+    def fixed(self) -> bool:
+        """Whether σ is known."""
+        return isinstance(self.noise, int | float)
+
+    def start(self, rng: np.random.Generator) -> float:
+        """Where log σ starts."""
+        return np.log(float(self.noise) if self.fixed else self.spread * rng.uniform(0.05, 1))
+
+    def draw(self, rng, scales, log_sigma: float, tuned: int) -> tuple[np.ndarray, float]:
+        """Draw log σ with the coefficients integrated out, then these.
+
+        Parameters
+        ----------
+        scales : what says the variances of the weights at a noise.
+        log_sigma : where the chain stands.
+        tuned : sweeps of tuning done before; negative where tuning is over.
+
+        Returns
+        -------
+        coefficients, (free + weight,), and log σ; their joint normal is then ``current``.
+        """
+        variances = partial(self._variances, scales)
+        sigma = np.exp(log_sigma)
+        kernel = self.factors.kernel(variances(sigma))
+        current = self.factors.condition(kernel, variances(sigma), sigma)
+        if not self.fixed:
+            level = self._log_density(current) + log_sigma
+            for _ in range(NOISE_STEPS):
+                proposal = log_sigma + self.step * rng.standard_normal()
+                sigma = np.exp(proposal)
+                changed = self.factors.kernel(variances(sigma)) if scales.of_sigma else kernel
+                other = self.factors.condition(changed, variances(sigma), sigma)
+                other_level = self._log_density(other) + proposal
+                acceptance = np.exp(min(0.0, other_level - level))
+                if rng.random() < acceptance:
+                    log_sigma, current, level = proposal, other, other_level
+                if tuned >= 0:
+                    self.step *= np.exp((acceptance - TARGET_ACCEPTANCE) / (tuned + 2) ** 0.6)
+        self.current = current
+        return current.draw(rng), log_sigma
+
+    def leave_one_out(self) -> np.ndarray:
+        """Log density of each y_i given the others and the scales, (observation,)."""
+        mean, variance = self.current.leave_one_out()
+        return log_density(self.seen.t, mean, np.sqrt(variance)) + self.seen.log_jacobian
+
+    def _log_density(self, conditional):
+        return conditional.log_marginal() + self.noise.log_density(conditional.sigma)
+
+    def _variances(self, scales, sigma):
+        own = scales.variances(sigma)
+        return np.concatenate([np.ones(self.first), own]) if self.first else own
+
+
 def chain(
     problem: Regression, rng: np.random.Generator, draws: int, tune: int
 ) -> dict[str, np.ndarray]:
@@ -134,56 +213,32 @@ def chain(
     draws, (draw, ...), as ``Regression.outer`` takes them, and ``log_marginal``, (draw,
     observation), the log density of each y_i given the others and the scales.
     """
-    seen = problem.design
-    n, first = seen.Z.shape
-    design = Factors(seen.stacked, seen.t)
-    spread = float(np.sqrt(np.mean(design.y**2)))
+    block, kept = Block(problem.design, problem.noise, rng), None
+    # Start wide: a scale too narrow leaves all to the noise, and takes long to find out.
+    size = np.sqrt(np.mean(problem.design.A**2, axis=0))
+    unit = block.spread / np.min(size[size > 0])
     kind = LaplaceScales if isinstance(problem.prior, Laplace) else HorseshoeScales
-    unit = spread / np.sqrt(np.mean(seen.A**2))
     scales = kind(problem.prior, problem.weights, unit, rng)
-
-    def variances(sigma):
-        own = scales.variances(sigma)
-        return np.concatenate([np.ones(first), own]) if first else own
-
-    log_sigma = np.log(
-        float(problem.noise) if problem.noise_fixed else spread * rng.uniform(0.05, 1)
-    )
-    step, kept = 0.5, None
+    log_sigma = block.start(rng)
     for sweep in range(-tune, draws):
-        sigma = np.exp(log_sigma)
-        kernel = design.kernel(variances(sigma))
-        current = design.condition(kernel, variances(sigma), sigma)
-        if not problem.noise_fixed:
-            target = lambda c: c.log_marginal() + problem.noise.log_density(c.sigma)
-            level = target(current) + log_sigma
-            for _ in range(NOISE_STEPS):
-                proposal = log_sigma + step * rng.standard_normal()
-                sigma = np.exp(proposal)
-                changed = design.kernel(variances(sigma)) if scales.of_sigma else kernel
-                other = design.condition(changed, variances(sigma), sigma)
-                other_level = target(other) + proposal
-                acceptance = np.exp(min(0.0, other_level - level))
-                if rng.random() < acceptance:
-                    log_sigma, current, level = proposal, other, other_level
-                if sweep < 0:
-                    step *= np.exp((acceptance - TARGET_ACCEPTANCE) / (sweep + tune + 2) ** 0.6)
-        coefficients = current.draw(rng)
-        beta = coefficients[first:]
+        tuned = sweep + tune if sweep < 0 else -1
+        coefficients, log_sigma = block.draw(rng, scales, log_sigma, tuned)
+        beta = coefficients[block.first :]
         if sweep >= 0:
             # The marginal belongs to the scales that made this β, before they move on.
-            left_out = log_density(design.y, *_loo(current)) + seen.log_jacobian
-            record = {"beta": beta, "alpha": coefficients[:first], "log_marginal": left_out}
-        if not problem.noise_fixed:
-            square = design.residual_square(coefficients)
-            log_sigma = _noise_given(rng, problem.noise, log_sigma, n, square,
-                                     scales.standardised(beta))  # fmt: skip
+            record = {"beta": beta, "alpha": coefficients[: block.first]}
+            record |= {"log_marginal": block.leave_one_out()}
+        if not block.fixed:
+            square = block.factors.residual_square(coefficients)
+            log_sigma = noise_given(
+                rng, problem.noise, log_sigma, block.count, square, scales.standardised(beta)
+            )
         sigma = np.exp(log_sigma)
         scales.update(rng, beta, sigma)
         if sweep < 0:
             continue
         record |= scales.record()
-        record |= {} if problem.noise_fixed else {"sigma": sigma}
+        record |= {} if block.fixed else {"sigma": sigma}
         if kept is None:
             kept = {k: np.empty((draws, *np.shape(v))) for k, v in record.items()}
         for name, value in record.items():
@@ -191,7 +246,7 @@ def chain(
     return kept
 
 
-def _noise_given(rng, prior, log_sigma, count, square, standardised):
+def noise_given(rng, prior, log_sigma, count, square, standardised):
     """Draw log σ given residuals of summed square and the coefficients that are in units of σ."""
     count, square = count + len(standardised), square + np.sum(standardised**2)
 
@@ -200,8 +255,3 @@ def _noise_given(rng, prior, log_sigma, count, square, standardised):
         return prior.log_density(sigma) + x - count * x - 0.5 * square / sigma**2
 
     return slice_sample(rng, log_density, np.array([log_sigma]), 1.0)[0]
-
-
-def _loo(conditional):
-    mean, variance = conditional.leave_one_out()
-    return mean, np.sqrt(variance)

@@ -9,7 +9,7 @@ import numpy as np
 
 from bayesinf import parallel
 from bayesinf.models import problem as driver
-from bayesinf.models.linear import exact, gibbs, spike
+from bayesinf.models.linear import blocks, exact, gibbs, shared, spike
 from bayesinf.models.linear.priors import CoefficientPrior, Normal, SpikeAndSlab
 from bayesinf.models.problem import Labels, Route, Sample
 from bayesinf.posterior import dataset
@@ -18,7 +18,7 @@ from bayesinf.settings import Settings
 if TYPE_CHECKING:
     from bayesinf.models.linear.definition import Regression
 
-__all__ = ["of_prior"]
+__all__ = ["closed", "of_prior"]
 
 # Sweeps of the spike-and-slab sampler for each draw kept: they cost less than storing the draw.
 SPIKE_THIN = 3
@@ -35,9 +35,14 @@ def of_prior(prior: CoefficientPrior) -> dict[str, Route]:
     return own | {"nuts": Route(driver.nuts, "nuts")}
 
 
+def closed(problem: Regression) -> exact.Posterior | shared.Posterior:
+    """Return the closed form of the posterior under a normal prior."""
+    return exact.Posterior(problem) if problem.groups is None else shared.Posterior(problem)
+
+
 def closed_form(problem: Regression, settings: Settings) -> Sample:
     """Draw independently from the posterior under a normal prior."""
-    shape, posterior = (settings.chains, settings.draws), exact.Posterior(problem)
+    shape, posterior = (settings.chains, settings.draws), closed(problem)
     flat, marginal = posterior.draw(settings.generator("exact"), shape[0] * shape[1])
     draws = {k: v.reshape(*shape, *v.shape[1:]) for k, v in flat.items()}
     mean, sd = posterior.moments()
@@ -60,6 +65,13 @@ def closed_form(problem: Regression, settings: Settings) -> Sample:
 
 def shrinking(problem: Regression, settings: Settings) -> Sample:
     """Run Gibbs chains under a Laplace or horseshoe prior."""
+    if problem.groups is not None:
+        products = blocks.Products(problem)
+        return _chains(
+            lambda rng: blocks.chain(problem, products, rng, settings.draws, settings.tune),
+            problem,
+            settings,
+        )
     return _chains(
         lambda rng: gibbs.chain(problem, rng, settings.draws, settings.tune), problem, settings
     )

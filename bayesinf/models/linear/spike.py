@@ -19,6 +19,7 @@ so where starts differ beyond what the choice can mend they disagree, and R-hat 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -49,26 +50,38 @@ def alike(gram: np.ndarray) -> np.ndarray:
 
 
 class Gram:
-    """Gram matrix, correlation and the pairs that need joint moves, shared by all chains."""
+    """Gram matrices, correlations and the pairs that need joint moves, shared by all chains.
+
+    Arrays lead with the group, of which one regression is one.
+    """
 
     def __init__(self, problem: Regression):
-        design = problem.design
-        self.free, self.gram = design.Z.shape[1], gram(design.stacked)
-        self.correlation, self.square = design.stacked.T @ design.t, float(design.t @ design.t)
-        if not np.all(np.diag(self.gram) > 0):
-            raise FitError(
-                "a feature is zero throughout", column=int(np.argmin(np.diag(self.gram)))
-            )
-        self.pairs = alike(self.gram)
-        self.pairs = self.pairs[self.pairs[:, 0] >= self.free]
+        designs = problem.designs
+        stacked = [design.stacked for design in designs]
+        self.free, self.gram = designs[0].Z.shape[1], gram(stacked)
+        targets = [design.t for design in designs]
+        self.correlation = np.stack([X.T @ t for X, t in zip(stacked, targets, strict=True)])
+        self.square = np.array([t @ t for t in targets])
+        self.count = np.array([len(t) for t in targets])
+        empty = [np.flatnonzero(np.diag(one) <= 0) for one in self.gram]
+        for g, columns in enumerate(empty):
+            if len(columns):
+                where = {} if problem.groups is None else {"group": problem.groups.labels[g]}
+                raise FitError("a feature is zero throughout", column=int(columns[0]), **where)
+        pairs = [alike(one) for one in self.gram]
+        pairs = [one[one[:, 0] >= self.free] for one in pairs]
+        self.pairs, self.ends = np.concatenate(pairs), np.cumsum([len(one) for one in pairs])
 
 
-def gram(X: np.ndarray) -> np.ndarray:
-    """XᵀX; in single precision where that is exact, as for products of spins."""
-    n = len(X)
-    whole = n < 2**24 and np.all(np.abs(X[0]) == 1.0) and np.all(np.abs(X) == 1.0)
-    X = X.astype(np.float32) if whole else X
-    return X.T @ X
+def gram(stacked: Sequence[np.ndarray]) -> np.ndarray:
+    """XᵀX of each; in single precision where that is exact, as for products of spins."""
+    whole = all(
+        len(X) < 2**24 and np.all(np.abs(X[0]) == 1.0) and np.all(np.abs(X) == 1.0) for X in stacked
+    )
+    stacked = [X.astype(np.float32) if whole else X for X in stacked]
+    if len(stacked) == 1:  # no copy of what may be large
+        return (stacked[0].T @ stacked[0])[np.newaxis]
+    return np.stack([X.T @ X for X in stacked])
 
 
 def chain(
@@ -97,55 +110,65 @@ def chain(
         products.correlation,
         products.square,
         products.pairs,
-        len(problem.y),
+        products.ends,
+        products.count,
         _inverse_gamma(problem.noise),
         _inverse_gamma(prior.slab_width),
         _beta(prior.inclusion_rate),
         first,
     )
-    empty, best = np.zeros(len(products.correlation)), None
+    empty, best = np.zeros_like(products.correlation), None
     for _ in range(STARTS):
-        state = empty, _start(problem, products, rng)
+        state = empty, *_start(problem, products, rng)
         if tune:
-            coefficients, scales = run(rng, *fixed, tune, 1, *state)
-            state = coefficients[-1], scales[-1]
+            state = tuple(kept[-1] for kept in run(rng, *fixed, tune, 1, *state))
         evidence = _log_evidence(problem, products, *state)
         if best is None or evidence > best[0]:
             best = evidence, state
-    coefficients, scales = run(rng, *fixed, draws, thin, *best[1])
-    beta = coefficients[:, first:]
-    record = {"beta": beta, "alpha": coefficients[:, :first]}
+    coefficients, sigma, scales = run(rng, *fixed, draws, thin, *best[1])
+    if problem.groups is None:
+        coefficients, sigma = coefficients[:, 0], sigma[:, 0]
+    beta = coefficients[..., first:]
+    record = {"beta": beta, "alpha": coefficients[..., :first]}
     record |= {"included": (beta != 0).astype(np.int8)}
-    record |= {} if problem.noise_fixed else {"sigma": scales[:, 0]}
-    hyper = {"slab_width": scales[:, 1], "inclusion_rate": scales[:, 2]}
+    record |= {} if problem.noise_fixed else {"sigma": sigma}
+    hyper = {"slab_width": scales[:, 0], "inclusion_rate": scales[:, 1]}
     return record | {name: hyper[name] for name in prior.inferred}
 
 
 def _start(problem, products, rng):
-    """Draw noise, slab width and inclusion rate to start from: all noise, a few wide slabs."""
-    prior, count = problem.prior, len(problem.y)
-    spread = np.sqrt(products.square / count)
-    unit = spread / np.sqrt(np.mean(np.diag(products.gram)) / count)
-    sigma = float(problem.noise) if problem.noise_fixed else spread * rng.uniform(0.5, 1.0)
+    """Draw noise, (group,), and slab width and inclusion rate to start from: all noise, a few wide
+    slabs.
+    """
+    prior, total = problem.prior, np.sum(products.count)
+    spread = np.sqrt(products.square / products.count)
+    diagonal = [np.mean(np.diag(one)) for one in products.gram]
+    unit = np.sqrt(np.sum(products.square) / total) / np.sqrt(np.sum(diagonal) / total)
+    if problem.noise_fixed:
+        sigma = np.full(len(spread), float(problem.noise))
+    else:
+        sigma = spread * rng.uniform(0.5, 1.0, len(spread))
     width = prior.fixed.get("slab_width", unit * rng.uniform(0.1, 1.0))
-    rate = prior.fixed.get("inclusion_rate", min(0.5, rng.uniform(0.2, 2.0) / problem.weights))
-    return np.array([sigma, width, rate])
+    count = problem.weights * len(spread)
+    rate = prior.fixed.get("inclusion_rate", min(0.5, rng.uniform(0.2, 2.0) / count))
+    return sigma, np.array([width, rate])
 
 
-def _log_evidence(problem, products, coefficients, scales):
+def _log_evidence(problem, products, coefficients, sigma, scales):
     """log p(y, included, scales): which coefficients are in, their values integrated out."""
-    prior, design, (sigma, width, rate) = problem.prior, problem.design, scales
-    inside = coefficients[products.free :] != 0
-    X = np.hstack([design.Z, design.A[:, inside]])
-    variances = np.append(np.ones(products.free), np.full(int(inside.sum()), width**2))
-    if not len(variances):
-        X, variances = np.zeros((len(X), 1)), np.ones(1)
-    active = conditional.Factors(X, design.t)
-    given = active.condition(active.kernel(variances), variances, sigma)
-    value = given.log_marginal() + inside.sum() * np.log(rate) + np.sum(~inside) * np.log1p(-rate)
+    prior, (width, rate), value = problem.prior, scales, 0.0
+    inside = coefficients[:, products.free :] != 0
+    for design, own, noise in zip(problem.designs, inside, sigma, strict=True):
+        X = np.hstack([design.Z, design.A[:, own]])
+        variances = np.append(np.ones(products.free), np.full(int(own.sum()), width**2))
+        if not len(variances):
+            X, variances = np.zeros((len(X), 1)), np.ones(1)
+        active = conditional.Factors(X, design.t)
+        value += active.condition(active.kernel(variances), variances, noise).log_marginal()
+    value += inside.sum() * np.log(rate) + np.sum(~inside) * np.log1p(-rate)
     for name, scale in (("slab_width", width), ("inclusion_rate", rate)):
         value += prior.inferred[name].log_density(scale) if name in prior.inferred else 0.0
-    return value if problem.noise_fixed else value + problem.noise.log_density(sigma)
+    return value if problem.noise_fixed else value + np.sum(problem.noise.log_density(sigma))
 
 
 # How the compiled chain reads the prior of a scale: (shape, rate, size) of the inverse gamma on its

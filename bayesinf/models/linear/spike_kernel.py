@@ -73,54 +73,65 @@ def _scale2(rng, prior, current, count, square):
 
 
 @numba.njit(nogil=True, cache=True)
-def run(rng, gram, start, square, pairs, n, noise, slab, rate, first, draws, thin, beta, scales):
-    """Run the chain from (beta, scales); the arguments are those that ``spike.chain`` prepares.
+def _sweep(rng, gram, diagonal, correlation, beta, pairs, sigma2, tau2, log_odds, first):
+    """Draw every coefficient of one regression with its inclusion, then every pair."""
+    for j in range(first):
+        v = 1.0 / (diagonal[j] / sigma2 + 1.0)
+        m = v * (correlation[j] + diagonal[j] * beta[j]) / sigma2
+        _shift(gram, correlation, beta, j, m + sqrt(v) * rng.standard_normal())
+    g, v, log_empty = -1.0, 0.0, 0.0
+    for j in range(first, len(beta)):
+        if diagonal[j] != g:
+            g = diagonal[j]
+            v = 1.0 / (g / sigma2 + 1.0 / tau2)
+            log_empty = log_odds - 0.5 * log1p(g * tau2 / sigma2)
+        _single(rng, gram, correlation, beta, j, g, v, sigma2, log_empty)
+    for i in range(len(pairs)):
+        _pair(rng, gram, correlation, beta, pairs[i, 0], pairs[i, 1], sigma2, tau2, log_odds)
 
-    The ``first`` columns are always in, with a standard normal prior.
+
+@numba.njit(nogil=True, cache=True)
+def run(rng, gram, start, square, pairs, ends, n, noise, slab, rate, first, draws, thin, beta,
+        sigma, scales):  # fmt: skip
+    """Run the chain from (beta, sigma, scales); the arguments are those that ``spike.chain``
+    prepares.
+
+    Arrays lead with the group; pairs of group g end before ``ends[g]``. The ``first`` columns are
+    always in, with a standard normal prior.
     """
-    p = len(start)
-    beta, correlation = beta.copy(), start.copy()
-    for j in range(p):
-        if beta[j] != 0.0:
-            for k in range(p):
-                correlation[k] -= gram[j, k] * beta[j]
+    groups, p = start.shape
+    beta, correlation, sigma2 = beta.copy(), start.copy(), sigma**2
     # A copy, because walking down the diagonal of a large matrix misses the cache at every step.
-    diagonal = np.empty(p)
-    for j in range(p):
-        diagonal[j] = gram[j, j]
-    coefficients, kept = np.empty((draws, p)), np.empty((draws, 3))
-    sigma2, tau2, pi = scales[0] ** 2, scales[1] ** 2, scales[2]
+    diagonal = np.empty((groups, p))
+    for g in range(groups):
+        for j in range(p):
+            diagonal[g, j] = gram[g, j, j]
+            if beta[g, j] != 0.0:
+                for k in range(p):
+                    correlation[g, k] -= gram[g, j, k] * beta[g, j]
+    coefficients = np.empty((draws, groups, p))
+    kept_sigma, kept = np.empty((draws, groups)), np.empty((draws, 2))
+    tau2, pi = scales[0] ** 2, scales[1]
     for draw in range(draws):
         for _ in range(thin):
-            log_odds = log(pi) - log1p(-pi)
-            for j in range(first):
-                v = 1.0 / (gram[j, j] / sigma2 + 1.0)
-                m = v * (correlation[j] + gram[j, j] * beta[j]) / sigma2
-                _shift(gram, correlation, beta, j, m + sqrt(v) * rng.standard_normal())
-            g, v, log_empty = -1.0, 0.0, 0.0
-            for j in range(first, p):
-                if diagonal[j] != g:
-                    g = diagonal[j]
-                    v = 1.0 / (g / sigma2 + 1.0 / tau2)
-                    log_empty = log_odds - 0.5 * log1p(g * tau2 / sigma2)
-                _single(rng, gram, correlation, beta, j, g, v, sigma2, log_empty)
-            for i in range(len(pairs)):
-                _pair(
-                    rng, gram, correlation, beta, pairs[i, 0], pairs[i, 1], sigma2, tau2, log_odds
-                )
-            count, size, fitted = 0, 0.0, 0.0
-            for j in range(p):
-                if beta[j] != 0.0:
-                    fitted += beta[j] * (start[j] + correlation[j])
-                    if j >= first:
-                        count += 1
-                        size += beta[j] ** 2
-            sigma2 = _scale2(rng, noise, sigma2, n, max(square - fitted, 0.0))
+            log_odds, count, size = log(pi) - log1p(-pi), 0, 0.0
+            for g in range(groups):
+                of_group = pairs[ends[g - 1] if g else 0 : ends[g]]
+                _sweep(rng, gram[g], diagonal[g], correlation[g], beta[g], of_group, sigma2[g],
+                       tau2, log_odds, first)  # fmt: skip
+                fitted = 0.0
+                for j in range(p):
+                    if beta[g, j] != 0.0:
+                        fitted += beta[g, j] * (start[g, j] + correlation[g, j])
+                        if j >= first:
+                            count += 1
+                            size += beta[g, j] ** 2
+                sigma2[g] = _scale2(rng, noise, sigma2[g], n[g], max(square[g] - fitted, 0.0))
             tau2 = _scale2(rng, slab, tau2, count, size)
             if rate[0] > 0.0:
                 yes = rng.standard_gamma(rate[0] + count)
-                no = rng.standard_gamma(rate[1] + p - first - count)
+                no = rng.standard_gamma(rate[1] + groups * (p - first) - count)
                 pi = min(max(yes / (yes + no), 1e-300), 1.0 - 1e-16)
-        coefficients[draw] = beta
-        kept[draw, 0], kept[draw, 1], kept[draw, 2] = sqrt(sigma2), sqrt(tau2), pi
-    return coefficients, kept
+        coefficients[draw], kept_sigma[draw] = beta, np.sqrt(sigma2)
+        kept[draw, 0], kept[draw, 1] = sqrt(tau2), pi
+    return coefficients, kept_sigma, kept

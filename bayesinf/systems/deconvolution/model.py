@@ -13,7 +13,6 @@ from bayesinf.errors import DataError
 from bayesinf.figures import interval
 from bayesinf.models import linear
 from bayesinf.models import problem as driver
-from bayesinf.models.noise import residual_memory
 from bayesinf.posterior import annotated, dataset, noted
 from bayesinf.priors import LogNormal, Normal, Prior
 from bayesinf.settings import DEFAULT, Settings
@@ -160,7 +159,6 @@ def _regression(blurred, prior, *, length=None, width=None, noise=None, scale=No
             "slope": f"{unit}/{per}" if per else unit,
         },
         constants=blurred[[x.name] if width is not None else [x.name, "response"]],
-        discrepancies={"memory of residuals": residual_memory},
     )
 
 

@@ -1,0 +1,334 @@
+"""The numbers of a process: densities, leave-one-out predictions and curves, for many θ at once.
+
+    y ~ N(m(θ), K(θ)),   K = covariance of the curve at the data + diag(error² + noise²)
+
+A family says its prior mean and its covariance; all else follows from the Cholesky factor of K, of
+which every draw of θ takes one, at a cost of O(n³) for n data. Parameters live in two coordinates:
+θ, what they are called and measured in, and u, in which each prior is N(0, 1); samplers walk in u.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from bayesinf import parallel
+from bayesinf.models.gp.cholesky import BORDER, cholesky, diagonal, log_conditional
+from bayesinf.models.problem import Draws, Problem
+from bayesinf.priors import Prior
+
+__all__ = ["LeftOut", "Marginal", "Theta"]
+
+Theta = Mapping[str, np.ndarray]
+
+CHUNK = 2**21  # numbers in the matrices that are factorised together
+LARGE = 150  # observations from which chunks are worth a thread of their own
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """Each observation against the others, all (draw, point).
+
+    Parameters
+    ----------
+    residual, replica : standardised leave-one-out residuals of y, and of replicas of it.
+    log_density : log p(y_i | y_{−i}, θ).
+    log_conditional : log p(y_i | y_1, ..., y_{i−1}, θ), whose sum is the marginal likelihood.
+    mean, sd : of a new observation at x_i, given all of the data.
+    jitter : (draw,), relative, that the covariance took.
+    """
+
+    residual: np.ndarray
+    replica: np.ndarray
+    log_density: np.ndarray
+    log_conditional: np.ndarray
+    mean: np.ndarray
+    sd: np.ndarray
+    jitter: np.ndarray
+
+
+class Marginal(Problem):
+    """Data that are normal given θ, the curve behind them integrated out.
+
+    Attributes
+    ----------
+    y : data, (point,).
+    error : sd of what is known of their noise, (point,), or None.
+    inferred, fixed : name of a parameter to its prior, or to its value.
+    workers : threads for large matrices.
+    shapes : name to the shape of a parameter that is no single number.
+    equilibrated : whether K is brought to a diagonal of ones before it is factorised, as data of
+        several units ask for.
+    """
+
+    y: np.ndarray
+    error: np.ndarray | None
+    inferred: Mapping[str, Prior]
+    fixed: Mapping[str, float]
+    workers: int | None
+    shapes: Mapping[str, tuple[int, ...]] = {}
+    equilibrated = False
+
+    # What a family says
+
+    @abstractmethod
+    def expected(self, theta: Theta) -> np.ndarray:
+        """Prior mean of the data, (..., point) or (point,)."""
+
+    @abstractmethod
+    def covariance(self, theta: Theta) -> np.ndarray:
+        """Covariance of the data, (..., point, point)."""
+
+    @abstractmethod
+    def noise_variance(self, theta: Theta) -> np.ndarray:
+        """Variance of the noise of each datum, (..., point)."""
+
+    @abstractmethod
+    def pull(self, theta: Theta, outer: np.ndarray, alpha: np.ndarray) -> Mapping[str, np.ndarray]:
+        """½ Σ_ij outer_ij ∂K_ij/∂θ + Σ_i alpha_i ∂m_i/∂θ for each parameter θ, at one point."""
+
+    @abstractmethod
+    def joint(self, theta: Theta, x: np.ndarray, slope: bool) -> tuple[np.ndarray, ...]:
+        """Prior of the curve at new x, its slopes after its values where asked.
+
+        Returns
+        -------
+        mean, (draw, new) or (new,); covariance with the data, (draw, new, point); covariance among
+        themselves, (draw, new, new).
+        """
+
+    @abstractmethod
+    def level(self, theta: Theta, x: np.ndarray) -> tuple[np.ndarray, ...]:
+        """Prior of the curve at new x, point by point.
+
+        Returns
+        -------
+        mean, (draw, new) or (new,); covariance with the data, (draw, new, point); variance, which
+        no place differs in, (draw,).
+        """
+
+    # Coordinates
+
+    @property
+    def columns(self) -> list[tuple[str, int | None, Prior]]:
+        """What each standardised parameter is: a name, its place in a vector, and its prior."""
+        return [(name, None, prior) for name, prior in self.inferred.items()]
+
+    @property
+    def names(self) -> list[str]:
+        """What the standardised parameters are called."""
+        return list(self.inferred)
+
+    @cached_property
+    def variance(self) -> np.ndarray:
+        """What is known of the noise, (point,)."""
+        return np.zeros_like(self.y) if self.error is None else self.error**2
+
+    def theta(self, u: np.ndarray) -> dict[str, np.ndarray]:
+        """Parameters by name, fixed ones included, from standardised ones: (..., parameter)."""
+        found, place = {}, 0
+        with np.errstate(all="ignore"):
+            for name, prior in self.inferred.items():
+                if own := self.shapes.get(name):
+                    found[name] = prior.from_normal(u[..., place : place + own[0]])
+                    place += own[0]
+                else:
+                    found[name] = prior.from_normal(u[..., place])
+                    place += 1
+        return self.complete(found, u.shape[:-1])
+
+    def lead(self, draws: Draws) -> tuple[int, ...]:
+        """Shape of the draws of a single number."""
+        return np.broadcast_shapes(
+            *(np.shape(v)[: np.ndim(v) - len(self.shapes.get(n, ()))] for n, v in draws.items())
+        )
+
+    def complete(self, draws: Draws, shape: tuple[int, ...] | None = None) -> dict[str, np.ndarray]:
+        """Add the fixed parameters to draws of the others."""
+        shape = self.lead(draws) if shape is None else shape
+        return dict(draws) | {
+            name: np.full(shape + self.shapes.get(name, ()), value)
+            for name, value in self.fixed.items()
+        }
+
+    def flat(self, theta: Theta, shape: tuple[int, ...]) -> dict[str, np.ndarray]:
+        """Parameters of a shape as (draw,), vectors as (draw, place)."""
+        own = {name: self.shapes.get(name, ()) for name in theta}
+        return {
+            name: np.broadcast_to(value, shape + own[name]).reshape(-1, *own[name])
+            for name, value in theta.items()
+        }
+
+    # Densities
+
+    def factors(self, theta: Theta) -> tuple[np.ndarray, ...]:
+        """Cholesky factor L, (..., point, point), z = L⁻¹(y − m), and the relative jitter."""
+        matrix, size = self.covariance(theta), len(self.y)
+        residual = self.y - self.expected(theta)
+        if self.equilibrated:
+            scale = np.sqrt(diagonal(matrix))
+            matrix = matrix / (scale[..., None] * scale[..., None, :])
+            residual = residual / scale
+        bordered = np.empty((*matrix.shape[:-2], size + 1, size + 1))
+        bordered[..., :size, :size] = matrix
+        bordered[..., size, :size] = residual
+        bordered[..., size, size] = BORDER
+        lower, jitter = cholesky(bordered, size)
+        root, z = lower[..., :size, :size], lower[..., size, :size]
+        return (scale[..., None] * root if self.equilibrated else root), z, jitter
+
+    def log_marginal(self, theta: Theta) -> np.ndarray:
+        """log N(y; m, K), for parameters of shape (...); -inf where that is no number."""
+        shape = self.lead(theta)
+        count = np.prod(shape, dtype=int)
+        return self.in_chunks(self._log_marginal, self.flat(theta, shape), count).reshape(shape)
+
+    def _log_marginal(self, theta):
+        with np.errstate(all="ignore"):
+            lower, z, _ = self.factors(theta)
+            found = np.sum(log_conditional(lower, z), axis=-1)
+        return np.where(np.isfinite(found), found, -np.inf)
+
+    def in_chunks(self, function: Callable, theta: Theta, count: int) -> np.ndarray:
+        """Apply a function to the points of θ, a memory's worth at a time, in threads if large."""
+        step = max(1, CHUNK // len(self.y) ** 2)
+        parts = [
+            {name: value[i : i + step] for name, value in theta.items()}
+            for i in range(0, count, step)
+        ]
+        if len(self.y) >= LARGE and len(parts) > 1:
+            found = parallel.map(
+                function, parts, workers=self.workers, threads=True, label="Covariances"
+            )
+            return np.concatenate(found)
+        return np.concatenate([function(part) for part in parts])
+
+    def by_draw(self, function: Callable, draws: Draws, **more: np.ndarray) -> np.ndarray:
+        """Apply a function of flat parameters to draws of any shape: (..., point)."""
+        shape = self.lead(draws)
+        theta = self.flat(self.complete(draws), shape)
+        beside = {name: value.reshape(-1, value.shape[-1]) for name, value in more.items()}
+        found = self.in_chunks(function, theta | beside, np.prod(shape, dtype=int))
+        return found.reshape(*shape, -1)
+
+    def log_density(self, u: np.ndarray) -> np.ndarray:
+        """Log of marginal likelihood times prior in standardised coordinates, normalised."""
+        prior = -0.5 * np.sum(u**2 + np.log(2 * np.pi), axis=-1)
+        return self.log_marginal(self.theta(u)) + prior
+
+    def gradient(self, u: np.ndarray) -> tuple[float, np.ndarray]:
+        """Log density and its gradient at one point, (parameter,).
+
+        ∂ log N(y; m, K)/∂θ = ½ tr((αᵀα − K⁻¹) ∂K/∂θ) + αᵀ ∂m/∂θ,   α = K⁻¹(y − m)
+        """
+        from scipy.linalg import cho_solve
+        from scipy.linalg.lapack import dpotri
+
+        theta = self.theta(u)
+        nowhere = -np.inf, np.zeros(len(u))
+        with np.errstate(all="ignore"):  # what comes of numbers beyond all bounds is sorted out
+            lower, z, _ = self.factors(theta)
+            value = np.sum(log_conditional(lower, z)) - 0.5 * np.sum(u**2 + np.log(2 * np.pi))
+            if not np.isfinite(value):
+                return nowhere
+            precision, _ = dpotri(lower, lower=1)  # its lower triangle
+            precision = np.tril(precision) + np.tril(precision, -1).T
+            alpha = cho_solve((lower, True), self.y - self.expected(theta))
+            slopes = self.pull(theta, np.multiply.outer(alpha, alpha) - precision, alpha)
+            # du is to dθ as the prior's density is to that of N(0, 1).
+            at = [theta[name] if k is None else theta[name][k] for name, k, _ in self.columns]
+            rate = [
+                np.exp(-0.5 * u[i] ** 2 - 0.5 * np.log(2 * np.pi) - prior.log_density(at[i]))
+                for i, (_, _, prior) in enumerate(self.columns)
+            ]
+            along = [slopes[name] if k is None else slopes[name][k] for name, k, _ in self.columns]
+            gradient = np.array(along) * rate - u
+        return (float(value), gradient) if np.isfinite(gradient).all() else nowhere
+
+    # What follows from the data at given θ
+
+    def left_out(self, theta: Theta, rng: np.random.Generator) -> LeftOut:
+        """Predict each observation from all the others, for parameters of shape (draw,).
+
+            y_i − μ_{−i} = α_i / q_i,   s²_{−i} = 1 / q_i,   q = diag K⁻¹,   α = K⁻¹(y − m)
+
+        Rasmussen & Williams, equations 5.10 to 5.12. With W = L⁻¹ it is α = Wᵀz, q_i = Σ_k W²_ki;
+        and residuals of data that the model itself would bring about, Wᵀε with ε ~ N(0, 1).
+        """
+        from scipy.linalg.lapack import dtrtri
+
+        (count,), size = self.lead(theta), len(self.y)
+        noise = rng.standard_normal((count, size))
+
+        def solve(part):
+            lower, z, jitter = self.factors({k: v for k, v in part.items() if k != "replica"})
+            rows = []
+            for factor, row, replica in zip(lower, z, part["replica"], strict=True):
+                inverse, _ = dtrtri(factor, lower=1)
+                q = np.sum(inverse**2, axis=0)
+                rows.append(np.stack([row @ inverse, replica @ inverse, q]))
+            conditional = log_conditional(lower, z)
+            edge = np.zeros_like(conditional)
+            edge[:, 0] = jitter
+            return np.concatenate([rows, conditional[:, None], edge[:, None]], axis=1)
+
+        parts = self.in_chunks(solve, dict(theta) | {"replica": noise}, count)
+        alpha, replica, q, conditional, edge = np.moveaxis(parts, 1, 0)
+        variance = self.noise_variance(theta)
+        # The mean and the variance of f_i + a new ε_i, given all of the data.
+        smooth = np.maximum(variance - variance**2 * q, 0)
+        return LeftOut(
+            residual=alpha / np.sqrt(q),
+            replica=replica / np.sqrt(q),
+            log_density=-0.5 * alpha**2 / q + 0.5 * np.log(q) - 0.5 * np.log(2 * np.pi),
+            log_conditional=conditional,
+            mean=self.y - variance * alpha,
+            sd=np.sqrt(smooth + variance),
+            jitter=edge[:, 0],
+        )
+
+    def conditional(self, theta: Theta, x: np.ndarray, slope: bool = False):
+        """Condition the curve f at x, and its slope where asked, on the data at θ of shape (draw,).
+
+        Returns
+        -------
+        mean (draw, point), and the lower root of the covariance, (draw, point, point); the slopes
+        come after the values.
+        """
+        mean, across, among = self.joint(theta, x, slope)
+        (count,), size, more = self.lead(theta), len(self.y), among.shape[-1]
+        matrix = np.zeros((count, size + more + 1, size + more + 1))
+        matrix[:, :size, :size] = self.covariance(theta)
+        matrix[:, size:-1, :size], matrix[:, size:-1, size:-1] = across, among
+        # All new rows on one scale, so that jitter means the same to values and slopes.
+        first = 0 if self.equilibrated else size
+        pivots = diagonal(matrix)
+        scale = np.sqrt(pivots[:, first:-1] / pivots[:, size : size + 1])
+        matrix[:, first:-1, :] /= scale[..., None]
+        matrix[:, :, first:-1] /= scale[:, None, :]
+        matrix[:, -1, :size] = self.y - self.expected(theta)
+        matrix[:, -1, first:size] /= scale[:, : size - first]
+        matrix[:, -1, size:-1], matrix[:, -1, -1] = 0.0, BORDER
+        lower, jitter = cholesky(matrix, size + more)
+        own = scale[:, size - first :]
+        mean = mean + own * np.einsum("nij,nj->ni", lower[:, size:-1, :size], lower[:, -1, :size])
+        return mean, own[..., None] * lower[:, size:-1, size:-1], jitter
+
+    def pointwise_curve(self, theta: Theta, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Mean and sd of the curve at each x given the data, (draw, new), for θ of shape (draw,).
+
+        One factor for each draw, and one triangular solution for all x: O(n³ + n² new).
+        """
+        from scipy.linalg import solve_triangular
+
+        lower, z, _ = self.factors(theta)
+        mean, across, variance = self.level(theta, x)
+        share = np.empty_like(across)
+        for k, factor in enumerate(lower):
+            share[k] = solve_triangular(factor, across[k].T, lower=True, check_finite=False).T
+        left = variance[:, None] - np.sum(share**2, axis=-1)
+        return mean + np.einsum("nij,nj->ni", share, z), np.sqrt(np.maximum(left, 0.0))

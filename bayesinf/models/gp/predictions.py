@@ -1,0 +1,124 @@
+"""What follows from a posterior: curves, their slopes and new data, at any places."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from bayesinf.errors import FitError
+from bayesinf.models.gp import kernels
+from bayesinf.models.gp.definition import NOISE, Process
+from bayesinf.models.gp.means import MEANS, Mean
+from bayesinf.models.gp.statement import process
+from bayesinf.posterior import dataset
+from bayesinf.settings import Settings
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+__all__ = ["followed", "predict", "rebuild", "thinned"]
+
+
+def predict(
+    posterior: xr.DataTree,
+    x: np.ndarray,
+    *,
+    mean: Callable | Mean | None = None,
+    slope: bool = False,
+    most: int = 400,
+    settings: Settings | None = None,
+) -> xr.Dataset:
+    """Draw curves, their slopes and new data at x from a posterior.
+
+        f(x) + m(x) | y, θ ~ N(m + k* K⁻¹ (y − m), k** − k* K⁻¹ k*ᵀ)
+
+    Parameters
+    ----------
+    posterior : what ``fit`` returned, or its file reloaded.
+    x : (new,).
+    mean : the function that was the mean, where it was one: a file cannot hold it.
+    slope : whether to draw the slopes, jointly with the values.
+    most : draws of the posterior, taken evenly, that are followed.
+    settings : its seed; by default that of the fit.
+
+    Returns
+    -------
+    a Dataset over chain, draw and ``new``, with x under its name as coordinate: ``mean`` and ``sd``
+    of the curve at the hyperparameters of each draw, ``curve`` and (where asked) ``slope``, drawn
+    jointly over all x, and under the name of y new data, curve plus noise (without errors of
+    measurement, which new data do not state).
+
+    Raises
+    ------
+    FitError : the mean is missing; a slope of a process whose paths have none.
+    """
+    from threadpoolctl import threadpool_limits
+
+    problem = rebuild(posterior, mean)
+    x, coords = problem.places(x)
+    if slope and not problem.kernel.smooth:
+        raise FitError(
+            "the paths of an exponential kernel have no slope anywhere: use "
+            "squared_exponential, matern32 or matern52"
+        )
+    chosen = thinned(posterior, most)
+    shape, theta = followed(problem, chosen)
+    seed = posterior.attrs["seed"] if settings is None else settings.seed
+    rng = Settings(seed=int(seed)).generator("predictions")
+    called = problem.slopes_called() if slope else {}
+    step = max(1, 2**21 // (len(problem.y) + len(x) * (1 + len(called))) ** 2)
+    parts = []
+    with threadpool_limits(1):
+        for start in range(0, np.prod(shape, dtype=int), step):
+            part = {name: value[start : start + step] for name, value in theta.items()}
+            centre, root, _ = problem.conditional(part, x, slope)
+            curve = centre + np.einsum("nij,nj->ni", root, rng.standard_normal(centre.shape))
+            parts.append(np.stack([centre, np.linalg.norm(root, axis=-1), curve]))
+    found = np.concatenate(parts, axis=1).reshape(3, *shape, -1)
+    of_y = problem.unit(problem.y_name)
+    arrays = dict(zip(("mean", "sd", "curve"), found[..., : len(x)], strict=True))
+    if NOISE in theta:
+        noise = theta[NOISE].reshape(*shape, 1) * rng.standard_normal((*shape, len(x)))
+        arrays[problem.y_name] = arrays["curve"] + noise
+    units = dict.fromkeys(arrays, of_y)
+    for k, (name, unit) in enumerate(called.items(), 1):
+        names = f"{name}_mean", f"{name}_sd", name
+        arrays |= dict(zip(names, found[..., k * len(x) : (k + 1) * len(x)], strict=True))
+        units |= dict.fromkeys(names, unit)
+    coords = {dim: chosen[dim] for dim in ("chain", "draw")} | coords
+    return dataset(arrays, dict.fromkeys(arrays, ("new",)), coords, units)
+
+
+def followed(problem: Process, chosen: xr.Dataset) -> tuple[tuple[int, int], dict[str, np.ndarray]]:
+    """Return the shape (chain, draw) of draws as of ``thinned``, and them as (draw, ...)."""
+    shape = (chosen.sizes["chain"], chosen.sizes["draw"])
+    return shape, problem.flat({name: value.values for name, value in chosen.items()}, shape)
+
+
+def rebuild(posterior: xr.DataTree, mean: Callable | Mean | None = None) -> Process:
+    """Return the process and the data of a posterior; ``mean`` as for ``predict``."""
+    named = posterior.attrs["mean"]
+    if mean is None and named not in MEANS:
+        raise FitError(
+            f"the prior mean of this posterior is the function {named!r}, which its file cannot "
+            "hold: pass it as mean="
+        )
+    data = posterior["constant_data"].to_dataset()
+    return process(
+        data.assign(posterior["observed_data"].to_dataset().reset_coords(drop=True).data_vars),
+        kernels.from_dict(json.loads(posterior.attrs["kernel"])),
+        named if mean is None else mean,
+    )
+
+
+def thinned(posterior: xr.DataTree, most: int) -> xr.Dataset:
+    """Take draws of all parameters evenly, at most so many; fixed ones join them."""
+    draws = posterior["posterior"].dataset
+    step = -(-draws.sizes["chain"] * draws.sizes["draw"] // most)
+    step = min(step, draws.sizes["draw"])
+    constants = posterior["constant_data"].dataset
+    fixed = {name: constants[name] for name in json.loads(posterior.attrs["fixed"])}
+    return draws.isel(draw=slice(step - 1, None, step)).assign(fixed)

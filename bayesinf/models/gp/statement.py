@@ -1,0 +1,240 @@
+"""The problem, stated: data, kernel and mean by name, and a proper prior of every parameter."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from bayesinf.data import axes
+from bayesinf.errors import DataError, FitError
+from bayesinf.models.gp import kernels
+from bayesinf.models.gp import places as table
+from bayesinf.models.gp.definition import NOISE, Process
+from bayesinf.models.gp.field import Field, PerInput, noise_name
+from bayesinf.models.gp.kernels import Kernel, Periodic
+from bayesinf.models.gp.means import Mean, Repulsive
+from bayesinf.models.gp.means import mean as named_mean
+from bayesinf.models.gp.slopes import VALUE
+from bayesinf.priors import InverseChi, LogNormal, Prior, Uniform
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+__all__ = ["process"]
+
+
+def process(
+    data: xr.Dataset,
+    kernel: str | Kernel = "squared_exponential",
+    mean: str | Callable | Mean = "zero",
+    *,
+    noise: Prior | float | None = None,
+    priors: Mapping[str, Prior] | None = None,
+    units: Mapping[str, str] | None = None,
+    workers: int | None = None,
+) -> Process:
+    """State a Gaussian process on validated data, and every prior.
+
+    Parameters
+    ----------
+    data : as of ``bayesinf.data.curve`` or ``curve_from_arrays``: x, y and, where they are known,
+        errors under the user's names, sorted by x, which may repeat; or as of ``gp.data``: several
+        inputs, or slopes.
+    kernel : ``exponential``, ``squared_exponential``, ``matern32``, ``matern52``,
+        ``rational_quadratic``, ``periodic``, or sums and products of the classes of those names.
+    mean : ``zero``, ``repulsive``, or a function of x whose further arguments, with priors or
+        numbers as defaults, are parameters as well.
+    noise : sd of the noise beyond the errors: a prior, a number, or None for the default prior.
+    priors : name of a parameter to its prior; else wide ones around the extent of the data. Of
+        several inputs a length scale takes one for all, or a mapping from inputs to priors.
+    units : of parameters of the mean, where that is a function.
+    workers : threads for large matrices.
+
+    Raises
+    ------
+    DataError : y does not vary.
+    FitError : an unknown kernel, mean or parameter; a value that a parameter cannot have.
+    """
+    kernel, mean = kernels.kernel(kernel), named_mean(mean)
+    given = dict(priors or {}), dict(units or {}), workers
+    if "inputs" in data.attrs:
+        return _field(table.read(data), kernel, mean, noise, *given)
+    x, y, error = axes(data)
+    columns = [column for column in (x, y, error) if column is not None]
+    numbers = [column.values.astype(float) for column in columns]
+    if np.ptp(numbers[1]) == 0:
+        raise DataError("y does not vary", expected="a curve", found=f"{numbers[1][0]} throughout")
+    defaults = _defaults(kernel, *numbers[:2])
+    inferred, fixed = _parameters(kernel, mean, {NOISE: noise}, given[0], defaults)
+    _distinct({x.name, y.name}, {*inferred, *fixed})
+    return Process(
+        numbers[0],
+        numbers[1],
+        None if error is None else numbers[2],
+        kernel,
+        mean,
+        inferred,
+        fixed,
+        str(x.name),
+        str(y.name),
+        {str(column.name): dict(column.attrs) for column in columns},
+        *given[1:],
+    )
+
+
+def _field(data, kernel, mean, noise, priors, units, workers):
+    """State a process of several inputs, or of slopes."""
+    several = len(data.inputs) > 1
+    variables = {
+        k: data.y_name if k == VALUE else table.slope_name(data.y_name, data.inputs[k])
+        for k in map(int, np.unique(data.along))
+    }
+    slopes = [name for k, name in variables.items() if k != VALUE]
+    if slopes and not kernel.smooth:
+        raise FitError(
+            "the paths of an exponential kernel have no slope anywhere, so none can be data: use "
+            "squared_exponential, matern52 or rational_quadratic"
+        )
+    if several and any(isinstance(leaf, Periodic) for leaf in kernel.leaves()):
+        raise FitError("a periodic kernel takes one input: use another for several")
+    if several and isinstance(mean, Repulsive):
+        raise FitError("a repulsive mean takes one input: state a function of the inputs")
+    if noise is not None and VALUE not in variables:
+        raise FitError(
+            "noise is that of values, and there are none: give that of the slopes as "
+            f"priors={{{noise_name(slopes[0], data.y_name)!r}: ...}}"
+        )
+    noises = {noise_name(name, data.y_name): None for name in variables.values()}
+    noises |= {NOISE: noise} if VALUE in variables else {}
+    defaults = _field_defaults(kernel, data, variables)
+    vectors = [n for n, kind in kernel.measured().items() if kind == "x"] if several else []
+    inferred, fixed = _parameters(kernel, mean, noises, priors, defaults, vectors, data.inputs)
+    _distinct({*data.inputs, *variables.values()}, {*inferred, *fixed})
+    return Field(
+        data.x,
+        data.y,
+        data.error,
+        kernel,
+        mean,
+        inferred,
+        fixed,
+        data.inputs[0],
+        data.y_name,
+        data.attributes,
+        units,
+        workers,
+        along=data.along,
+        inputs=data.inputs,
+    )
+
+
+def _distinct(variables, parameters):
+    """Refuse data that are called as a parameter is."""
+    if doubled := variables & parameters:
+        raise FitError(
+            f"the data and a parameter are both called {', '.join(doubled)}: rename the data"
+        )
+
+
+def _parameters(kernel, mean, noises, given, defaults, vectors=(), inputs=()):
+    """Priors of what is inferred and values of what is fixed, both by name."""
+    asked = kernel.parameters() | noises | mean.parameters()
+    doubled = {*kernel.parameters(), *noises} & mean.parameters().keys()
+    if doubled:
+        raise FitError(
+            f"the mean may not call a parameter {', '.join(doubled)}: the kernel and "
+            "the noise have those names"
+        )
+    unknown = given.keys() - asked.keys()
+    if unknown:
+        raise FitError(
+            f"no parameter {', '.join(sorted(unknown))}: a prior can be given for "
+            f"{', '.join(asked)}"
+        )
+    filled = {
+        name: _each(name, value, inputs, defaults[name])
+        if name in vectors
+        else defaults[name]
+        if value is None
+        else value
+        for name, value in (asked | given).items()
+    }
+    fixed = {
+        name: value if isinstance(value, np.ndarray) else float(value)
+        for name, value in filled.items()
+        if not isinstance(value, Prior | PerInput)
+    }
+    for name, value in fixed.items():
+        positive = name in kernel.parameters() and not np.all(value > 0)
+        if not np.all(np.isfinite(value)) or positive or (name in noises and value < 0):
+            raise FitError(f"{name} cannot be fixed at {value}")
+    return {name: v for name, v in filled.items() if name not in fixed}, fixed
+
+
+def _each(name, value, inputs, defaults):
+    """One prior for each input, or one number: from one for all, a mapping, or a sequence."""
+    if isinstance(value, PerInput):
+        value = dict(zip(value.inputs, value.priors, strict=True))
+    if isinstance(value, Mapping):
+        if unknown := value.keys() - set(inputs):
+            raise FitError(
+                f"{name} of no input {', '.join(map(str, sorted(unknown)))}: the "
+                f"inputs are {', '.join(inputs)}"
+            )
+        value = [value.get(one) for one in inputs]
+    elif value is None or isinstance(value, Prior) or np.ndim(value) == 0:
+        value = [value] * len(inputs)
+    if len(value) != len(inputs):
+        raise FitError(f"{name} needs {len(inputs)} entries, one for each input, not {len(value)}")
+    filled = [d if v is None else v for v, d in zip(value, defaults, strict=True)]
+    priors = [isinstance(one, Prior) for one in filled]
+    if all(priors):
+        return PerInput(tuple(inputs), tuple(filled))
+    if any(priors):
+        raise FitError(f"{name} is fixed for some inputs and inferred for others: fix all or none")
+    return np.array(filled, dtype=float)
+
+
+def _defaults(kernel, x, y) -> dict[str, Prior]:
+    """State the priors: wide, around the extent of the data.
+
+    Length scales around a fifth of the range of x, periods a third, amplitudes around the sd of
+    y, pure numbers around 1, all log-normal; the noise inverse-χ with one degree of freedom and
+    a hundredth of the sd of y; the wall of a repulsive mean as steep as the range of y over a
+    tenth of the range of x, beginning in the lower half of x.
+    """
+    width, spread, extent = np.ptp(x), np.std(y), np.ptp(y)
+    of = {"x": LogNormal(width / 5, 1.0), "y": LogNormal(spread, 1.5), "1": LogNormal(1.0, 1.0)}
+    found = {name: of[kind] for name, kind in kernel.measured().items()}
+    found |= {n: LogNormal(width / 3, 1.0) for n in found if n.startswith("period")}
+    return found | {
+        NOISE: InverseChi(1.0, 0.01 * spread),
+        "gamma": LogNormal(10 * extent / width, 1.5),
+        "r0": Uniform(x[0], x[0] + width / 2),
+    }
+
+
+def _field_defaults(kernel, data, variables):
+    """State the priors of several inputs, or of slopes: wide, around the extent of the data.
+
+    Length scales around half the range of each input, to a factor of 4.5, so that an input that
+    does not matter may have ten times its range; of one input as ever. Amplitudes around the sd of
+    the values, or of what the slopes make over the sds of the inputs, whichever is larger; the
+    noise of each variable inverse-χ with one degree of freedom and a hundredth of its size.
+    """
+    values = data.y[data.along == VALUE]
+    sizes = {k: np.sqrt(np.mean(data.y[data.along == k] ** 2)) for k in variables if k != VALUE}
+    climbs = np.hypot.reduce([sizes[k] * np.std(data.x[:, k]) for k in sizes])
+    spread = max(np.std(values) if len(values) else 0.0, climbs)
+    if len(data.inputs) == 1:
+        ends = np.array([data.x.min(), data.x.max()])
+        found = _defaults(kernel, ends, spread * np.array([-1.0, 1.0]))
+    else:
+        each = [LogNormal(width / 2, 1.5) for width in np.ptp(data.x, axis=0)]
+        of = {"x": each, "y": LogNormal(spread, 1.5), "1": LogNormal(1.0, 1.0)}
+        found = {name: of[kind] for name, kind in kernel.measured().items()}
+    called = {noise_name(variables[k], data.y_name): size for k, size in sizes.items()}
+    called |= {NOISE: spread}
+    return found | {name: InverseChi(1.0, 0.01 * size) for name, size in called.items()}

@@ -1,0 +1,299 @@
+"""Gibbs sampling for many regressions that share a shrinking prior, Laplace or horseshoe.
+
+Given the shared scales the regressions know nothing of each other: each is a block of its own, of
+which a chain moves one after the other in compiled code, then the noise of each, then what they
+share, from all coefficients at once.
+
+Where a regression has data enough, its coefficients are drawn a few at a time with the rest fixed
+(``BLOCK``), which costs a tenth of drawing all of them jointly; a Laplace prior adds a pass of
+single coefficients with their mixing variances integrated out (Hans, Biometrika 96, 835 (2009),
+doi:10.1093/biomet/asp047), for it is those that keep a coefficient near zero. Where its features
+are nearly dependent, or outnumber its data, the coefficients are drawn jointly as in ``gibbs``.
+
+A scale moves twice a sweep: given the coefficients, and given the coefficients in units of it.
+Whichever the data say less about, one of the two moves is long: Yu & Meng, J. Comput. Graph. Stat.
+20, 531 (2011), doi:10.1198/jcgs.2011.203main.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from bayesinf.inference.slice import slice_sample
+from bayesinf.models.linear.gibbs import Block, HorseshoeScales, laplace_scale
+from bayesinf.models.linear.priors import Laplace
+from bayesinf.priors import InverseChi
+
+if TYPE_CHECKING:
+    from bayesinf.models.linear.definition import Regression
+
+BLOCK = 25  # coefficients drawn at a time
+APART = 0.02  # least eigenvalue of the columns' cosines at which single moves still get around
+REFRESH = 100  # sweeps after which running correlations are made anew, free of rounding
+
+
+class Products:
+    """What of the data all chains need."""
+
+    def __init__(self, problem: Regression):
+        self.designs = problem.designs
+        self.free = len(problem.free)
+        stacked = [design.stacked for design in self.designs]
+        self.correlation = np.stack(
+            [A.T @ design.t for A, design in zip(stacked, self.designs, strict=True)]
+        )
+        self.count = np.array([len(design.t) for design in self.designs])
+        self.square = np.array([design.t @ design.t for design in self.designs])
+        self.spread = np.sqrt(self.square / self.count)
+        size = np.sqrt([np.mean(design.A**2, axis=0) for design in self.designs])
+        # Chains start wide: a scale too narrow takes long to find out.
+        self.unit = np.sqrt(np.sum(self.square) / np.sum(self.count)) / np.min(size[size > 0])
+        weights = self.correlation.shape[1] - self.free
+        grams = [A.T @ A if len(A) >= A.shape[1] else None for A in stacked]
+        apart = np.array([_apart(gram) for gram in grams])
+        # Positions of those that are drawn a few coefficients at a time, and of all others.
+        self.loose, self.tight = np.flatnonzero(apart), np.flatnonzero(~apart)
+        self.gram = np.array([grams[g] for g in self.loose]).reshape(-1, *[weights + self.free] * 2)
+
+
+def _apart(gram):
+    """Whether the columns are far enough from dependent."""
+    if gram is None or not np.all(np.diag(gram) > 0):
+        return False
+    size = np.sqrt(np.diag(gram))
+    return bool(np.linalg.eigvalsh(gram / size / size[:, np.newaxis])[0] > APART)
+
+
+class Laplaces:
+    """The scale of all Laplace priors; the mixing variances are drawn where they are needed."""
+
+    def __init__(self, prior: Laplace, shape, unit, rng):
+        self.prior, self.scale = prior, prior.fixed.get("scale", unit * rng.uniform(0.1, 1.0))
+        if prior.relative:
+            self.scale = prior.fixed.get("scale", rng.uniform(0.1, 1.0))
+
+    def width(self, sigma):
+        """Width of the prior in every group."""
+        return self.prior.width(self.scale, sigma) * np.ones_like(sigma)
+
+    def of_group(self, rng, g, beta, sigma):
+        """Draw the mixing variances of one group, given its coefficients."""
+        size = np.maximum(np.abs(beta) / self.prior.width(self.scale, sigma), 1e-100)
+        return Mixture(self.prior, self.scale, 1 / rng.wald(1 / size, 1.0))
+
+    def update(self, rng, beta, sigma):
+        """Draw the scale given all coefficients."""
+        size = np.abs(beta) / (sigma[:, np.newaxis] if self.prior.relative else 1.0)
+        self.scale = laplace_scale(rng, self.prior, self.scale, size)
+
+    def stretch(self, rng, square, pull) -> float:
+        """Draw the scale given the coefficients in units of it; return by what these change.
+
+        The data's log density is ``pull`` c - ``square`` c² / 2 where all change by a factor c.
+        """
+        if "scale" in self.prior.fixed or square <= 0:
+            return 1.0
+        factor = pull / square + rng.standard_normal() / np.sqrt(square)
+        if factor <= 0:
+            return 1.0
+        density = self.prior.inferred["scale"].log_density
+        if np.log(rng.random()) >= density(self.scale * factor) - density(self.scale):
+            return 1.0
+        self.scale *= factor
+        return factor
+
+    def record(self):
+        """The variables of the model among them."""
+        return {"scale": self.scale} if "scale" in self.prior.inferred else {}
+
+
+class Mixture:
+    """One group's Laplace prior given the mixing variances."""
+
+    def __init__(self, prior: Laplace, scale: float, omega: np.ndarray):
+        self.prior, self.scale, self.omega = prior, scale, omega
+
+    @property
+    def of_sigma(self):
+        """Whether the variances depend on the noise."""
+        return self.prior.relative
+
+    def variances(self, sigma):
+        """Prior variances of the group's weights."""
+        return self.prior.width(self.scale, sigma) ** 2 * self.omega
+
+
+class Horseshoes(HorseshoeScales):
+    """The horseshoe's scales of all groups."""
+
+    def width(self, sigma):
+        """No prior is Laplace."""
+        return np.zeros_like(sigma)
+
+    def of_group(self, rng, g, beta, sigma):
+        """The scales of one group."""
+        return Given(self.variances(sigma)[g])
+
+    def stretch(self, rng, square, pull) -> float:
+        """The slab holds large coefficients where they are: they have no unit to change."""
+        return 1.0
+
+
+class Given:
+    """Variances that the noise has no part in."""
+
+    of_sigma = False
+
+    def __init__(self, values: np.ndarray):
+        self.values = values
+
+    def variances(self, sigma):
+        """Prior variances of the group's weights."""
+        return self.values
+
+
+class Chain:
+    """The state of one chain.
+
+    Parameters
+    ----------
+    problem : with groups, whose prior is ``Laplace`` or ``Horseshoe``.
+    products : of its data.
+    rng : generator of this chain.
+    """
+
+    def __init__(self, problem: Regression, products: Products, rng: np.random.Generator):
+        self.problem, self.products, self.rng = problem, products, rng
+        shape = len(products.designs), problem.weights
+        kind = Laplaces if isinstance(problem.prior, Laplace) else Horseshoes
+        self.scales = kind(problem.prior, shape, products.unit, rng)
+        if problem.noise_fixed:
+            self.sigma = np.full(shape[0], float(problem.noise))
+        else:
+            self.sigma = products.spread * rng.uniform(0.05, 1.0, shape[0])
+        self.beta = np.zeros_like(products.correlation)
+        self.rest = products.correlation.copy()
+        self.residual = products.square.copy()
+        self.blocks = {
+            g: Block(products.designs[g], problem.noise, rng) for g in products.tight.tolist()
+        }
+
+    def sweep(self, number: int, tuned: int) -> None:
+        """Move everything once; ``tuned`` as ``gibbs.Block.draw`` takes it."""
+        self._coefficients(number)
+        for g, block in self.blocks.items():
+            self._jointly(g, block, tuned)
+        if not self.problem.noise_fixed:
+            self.sigma = np.exp(self._noise())
+        free = self.products.free
+        weights = self.beta[:, free:]
+        self.scales.update(self.rng, weights, self.sigma)
+        # How the fit and the data's pull on it change where all weights do, by group.
+        before = self.products.correlation - self._of_free()
+        after, precision = before - self.rest, self.sigma**-2
+        square = precision @ np.sum(weights * after[:, free:], axis=1)
+        pull = precision @ np.sum(weights * before[:, free:], axis=1)
+        factor = self.scales.stretch(self.rng, square, pull)
+        if factor != 1.0:
+            weights *= factor
+            self.rest = before - factor * after
+
+    def _coefficients(self, number):
+        """Draw those of all groups that have data enough, in compiled code."""
+        # Here, because it imports numba.
+        from bayesinf.models.linear.blocks_kernel import sweep
+
+        loose, products = self.products.loose, self.products
+        if not len(loose):
+            return
+        beta, rest = self.beta[loose], self.rest[loose]
+        if number % REFRESH == 0:
+            rest = products.correlation[loose] - (products.gram @ beta[..., np.newaxis])[..., 0]
+        width = self.scales.width(self.sigma)
+        variances = np.ones_like(beta)
+        if not np.any(width):
+            variances[:, products.free :] = self.scales.variances(self.sigma)[loose]
+        sweep(self.rng, products.gram, rest, beta, variances, self.sigma[loose] ** 2, width[loose],
+              products.free, BLOCK)  # fmt: skip
+        self.beta[loose], self.rest[loose] = beta, rest
+        fitted = np.sum(beta * (products.correlation[loose] + rest), axis=1)
+        self.residual[loose] = np.maximum(products.square[loose] - fitted, 0.0)
+
+    def _jointly(self, g, block, tuned):
+        """Draw all coefficients of one group in one block, its noise before them."""
+        sigma, free = self.sigma[g], self.products.free
+        scales = self.scales.of_group(self.rng, g, self.beta[g, free:], sigma)
+        self.beta[g], log_sigma = block.draw(self.rng, scales, np.log(sigma), tuned)
+        self.sigma[g] = np.exp(log_sigma)
+        X, t = block.factors.X, block.factors.y
+        self.rest[g] = X.T @ (t - X @ self.beta[g])
+        self.residual[g] = block.factors.residual_square(self.beta[g])
+
+    def _of_free(self):
+        """Aᵀ Z α of every group, what the unshrunk coefficients take of the correlation."""
+        free, products = self.products.free, self.products
+        if not free:
+            return 0.0
+        taken = np.empty_like(self.rest)
+        alpha = self.beta[:, :free]
+        taken[products.loose] = np.einsum("gpf,gf->gp", products.gram[..., :free],
+                                          alpha[products.loose])  # fmt: skip
+        for g, block in self.blocks.items():
+            X = block.factors.X
+            taken[g] = X.T @ (X[:, :free] @ alpha[g])
+        return taken
+
+    def _noise(self):
+        """Draw log σ of every group given its coefficients."""
+        prior, count, square = self.problem.noise, self.products.count, self.residual
+        relative = getattr(self.problem.prior, "relative", False)
+        if isinstance(prior, InverseChi) and not relative:
+            half = 0.5 * (square + prior.dof * prior.scale**2)
+            return 0.5 * np.log(half / self.rng.standard_gamma(0.5 * (count + prior.dof)))
+        weights = self.beta[:, self.products.free :]
+        size = np.sum(np.abs(weights), axis=1) / self.scales.scale if relative else 0.0
+        count = count + weights.shape[1] * relative
+
+        def log_density(x):
+            sigma = np.exp(x)
+            given = -count * x - 0.5 * square / sigma**2 - size / sigma
+            return prior.log_density(sigma) + x + given
+
+        return slice_sample(self.rng, log_density, np.log(self.sigma), 1.0)
+
+    def record(self) -> dict[str, np.ndarray]:
+        """The variables of the model."""
+        free = self.products.free
+        found = {"beta": self.beta[:, free:], "alpha": self.beta[:, :free]} | self.scales.record()
+        return found if self.problem.noise_fixed else found | {"sigma": self.sigma}
+
+
+def chain(
+    problem: Regression, products: Products, rng: np.random.Generator, draws: int, tune: int
+) -> dict[str, np.ndarray]:
+    """Run one chain.
+
+    Parameters
+    ----------
+    problem : with groups, whose prior is ``Laplace`` or ``Horseshoe``.
+    products : of its data.
+    rng : generator of this chain.
+    draws, tune : sweeps kept, and sweeps before those, in which steps are adapted.
+
+    Returns
+    -------
+    draws, (draw, ...), as ``Regression.outer`` takes them.
+    """
+    state, kept = Chain(problem, products, rng), {}
+    for number in range(-tune, draws):
+        state.sweep(number, number + tune if number < 0 else -1)
+        if number < 0:
+            continue
+        record = state.record()
+        if not kept:
+            kept = {k: np.empty((draws, *np.shape(v))) for k, v in record.items()}
+        for name, value in record.items():
+            kept[name][number] = value
+    return kept

@@ -1,0 +1,169 @@
+"""What travels beside the fit of a period: source, models, candidates, the folded curve."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from bayesinf.models import linear
+from bayesinf.posterior import annotated, dataset
+from bayesinf.systems.spectral_analysis import search
+from bayesinf.systems.spectral_analysis.classical import of_curve, window_peaks
+from bayesinf.systems.spectral_analysis.model import WIDTHS, Curve
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+__all__ = ["beside"]
+
+PHASES = np.linspace(0.0, 1.0, 101)
+FOLDED = 200  # draws whose curve is kept
+REACH = 1.5  # cycles over the record around a candidate that count as it
+PER_WIDTH = 2.0  # steps to the standard deviation of the frequency there
+NODES = 24  # of a quadrature over scale, and over jitter
+NEAR = 7.0  # log evidence below the best at which a number of harmonics is left out
+
+
+def beside(
+    fit: xr.DataTree,
+    curve: Curve,
+    tried: Mapping[int, linear.Varying],
+    without: linear.Varying,
+    factor: float,
+    unit: str,
+) -> xr.DataTree:
+    """Put what the story needs beside a fit.
+
+    Parameters
+    ----------
+    fit : of the model with the largest evidence.
+    curve, tried, without : the data, models by their number of harmonics, and that of no period.
+    factor, unit : from the unit of the times to that of the period, and its name.
+    """
+    posterior, harmonics = fit["posterior"], int(fit.attrs["harmonics"])
+    folded = _folded(curve, posterior, harmonics)
+    swing = _swing(posterior, harmonics)
+    of_y = curve.values.attrs["units"]
+    source = dataset(
+        {"period": factor / posterior["frequency"].values, "peak_to_peak": swing},
+        units={"period": unit, "peak_to_peak": of_y},
+    )
+    return annotated(
+        fit,
+        source=source,
+        folded=folded,
+        models=_models(fit, curve, tried, without),
+        candidates=_candidates(fit, curve, tried, factor, unit),
+        classical=of_curve(curve, harmonics),
+    )
+
+
+def _components(phase, harmonics):
+    angle = 2 * np.pi * np.multiply.outer(phase, np.arange(1, harmonics + 1))
+    return np.concatenate([np.cos(angle), np.sin(angle)], axis=-1)
+
+
+def _swing(posterior, harmonics):
+    """Highest less lowest value of the curve, of each draw."""
+    return np.ptp(posterior["amplitude"].values @ _components(PHASES, harmonics).T, axis=-1)
+
+
+def _folded(curve, posterior, harmonics):
+    """Data and curve by phase at the mean frequency; phase zero is the middle of the record."""
+    frequency = float(posterior["frequency"].mean())
+    amplitude = posterior["amplitude"].values.reshape(-1, 2 * harmonics)
+    kept = np.linspace(0, len(amplitude) - 1, min(FOLDED, len(amplitude))).astype(int)
+    level = posterior["level"].values.ravel()[kept, np.newaxis]
+    arrays = {
+        "curve": level + amplitude[kept] @ _components(PHASES, harmonics).T,
+        "phase_of_point": (frequency * curve.t) % 1.0,
+    }
+    dims = {"curve": ("sample", "phase"), "phase_of_point": ("point",)}
+    units = {"curve": curve.values.attrs["units"]}
+    return dataset(arrays, dims, {"phase": PHASES}, units, sampled=False)
+
+
+def _models(fit, curve, tried, without):
+    """Evidence of each model, and Bayes factors for three widths of the level's prior."""
+    names = ["no period", *(f"{count}" for count in tried)]
+    log_evidence = [without.log_evidence(), *(each.log_evidence() for each in tried.values())]
+    top = fit["posterior"].mean(("chain", "draw"))
+    theta = {name: float(top[name]) for name in ("frequency", "jitter")}
+    periodic = tried[int(fit.attrs["harmonics"])].at(theta)
+    level = curve.priors["level"]
+    quiet_jitter = without.survey.moments()[0][0]
+    quiet = without.at({"jitter": quiet_jitter})
+    factors = []
+    for width in WIDTHS:
+        wide = linear.regression(
+            quiet.X,
+            quiet.y,
+            linear.Normal(width * level.sd),
+            means=quiet.means,
+            error=quiet.error,
+        )
+        shift = periodic.widened(width).log_evidence() - periodic.log_evidence()
+        shift -= wide.log_evidence() - quiet.log_evidence()
+        factors.append(max(log_evidence[1:]) - log_evidence[0] + shift)
+    arrays = {"log_evidence": np.array(log_evidence), "log_bayes_factor": np.array(factors)}
+    dims = {"log_evidence": ("model",), "log_bayes_factor": ("width",)}
+    return dataset(arrays, dims, {"model": names, "width": list(WIDTHS)}, sampled=False)
+
+
+def _candidates(fit, curve, tried, factor, unit):
+    """Posterior mass at the frequency found, at its half and double, and at its aliases."""
+    frequency = float(fit["posterior"]["frequency"].median())
+    daily = window_peaks(curve)
+    places = {"the period": frequency, "half": 2 * frequency, "double": frequency / 2}
+    places |= {"third": 3 * frequency, "triple": frequency / 3}
+    for shift in daily:
+        places[f"alias +{shift:.4g}"] = frequency + shift
+        places[f"alias −{shift:.4g}"] = abs(frequency - shift)
+    low, high = curve.range
+    places = {name: place for name, place in places.items() if low < place < high}
+    step = float(fit["sample_stats"]["frequency_closed_form_sd"]) / PER_WIDTH
+    log_evidence = {count: each.log_evidence() for count, each in tried.items()}
+    counts = [n for n, each in log_evidence.items() if each > max(log_evidence.values()) - NEAR]
+    mass = np.array(
+        [[_log_mass(curve, place, count, step) for place in places.values()] for count in counts]
+    )
+    total = np.logaddexp.reduce([*log_evidence.values()])
+    arrays = {
+        "log_mass": mass - total,
+        "frequency": np.array(list(places.values())),
+        "period": factor / np.array(list(places.values())),
+    }
+    dims = dict.fromkeys(("frequency", "period"), ("candidate",))
+    dims |= {"log_mass": ("harmonics", "candidate")}
+    units = {"frequency": curve.frequency_unit, "period": unit}
+    coords = {"candidate": list(places), "harmonics": counts}
+    return dataset(arrays, dims, coords, units, sampled=False)
+
+
+def _log_mass(curve, place, harmonics, step):
+    """Log of the evidence integrated around a frequency, jitter and scale over quadratures."""
+    low, high = np.clip(place + np.array([-1, 1]) * REACH / curve.span, *curve.range)
+    step = max(step, (high - low) / 20_000)
+    count = int((high - low) / step)
+    k = np.arange(1, harmonics + 1)
+    level, scale, jitter = (curve.priors[name] for name in ("level", "scale", "jitter"))
+    log_scale = np.log(np.std(curve.y)) + np.linspace(-5, 2, NODES)
+    scales = np.exp(log_scale)
+    weights = scale.log_density(scales) + log_scale + np.log(log_scale[1] - log_scale[0])
+    amplitudes = np.multiply.outer(scales**2, np.tile(1 / k**2, 2))
+    variances = np.column_stack([np.full(NODES, level.sd**2), amplitudes])
+    start, top = low + step / 2, np.log(np.std(curve.y))
+    log_jitter = np.linspace(np.log(np.median(curve.noise) / 10), top + 0.5, NODES)
+    each = []
+    for node in log_jitter:
+        noise = np.hypot(curve.error, np.exp(node))
+        value = search.log_evidence(
+            curve.t, curve.y - level.mean, noise, start, step, count, variances, weights
+        )
+        prior = jitter.log_density(np.exp(node)) + node
+        each.append(np.logaddexp.reduce(value) + prior)
+    spacing = log_jitter[1] - log_jitter[0]
+    uniform = curve.priors["frequency"].log_density(place)
+    return float(np.logaddexp.reduce(each) + np.log(spacing * step) + uniform)
