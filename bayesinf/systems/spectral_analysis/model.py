@@ -244,9 +244,10 @@ def periodic(curve: Curve, harmonics: int) -> linear.Varying:
     names = [f"cos {m}" for m in k] + [f"sin {m}" for m in k]
     dims, unit = ("point", "component"), curve.values.attrs["units"]
     start = np.sqrt(np.prod(curve.range))
+    coords = {"component": names, "order": ("point", curve.time.values)}
     known = {curve.time.name: curve.time, "stated_error": ("point", curve.error, {"units": unit})}
     template = linear.regression(
-        xr.DataArray(curve.features(start, harmonics), dims=dims, coords={"component": names}),
+        xr.DataArray(curve.features(start, harmonics), dims=dims, coords=coords),
         curve.values,
         linear.Normal(curve.priors["scale"]),
         scales=np.tile(1 / k, 2),

@@ -82,7 +82,11 @@ def modes_problem(dataset: xr.Dataset, modes: int, priors: dict | None = None) -
     own = {"scale": HalfCauchy(spread), "level": Normal(float(np.mean(y)), 10 * spread)}
     own |= priors or {}
     return linear.regression(
-        xr.DataArray(X, dims=("point", "component"), coords={"component": names}),
+        xr.DataArray(
+            X,
+            dims=("point", "component"),
+            coords={"component": names, "order": ("point", t.values)},
+        ),
         y,
         linear.Normal(own["scale"]),
         unshrunk={"level": (np.ones(len(y)), own["level"])},

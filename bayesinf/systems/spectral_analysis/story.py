@@ -48,8 +48,8 @@ def _period(name, fit):
                 Picture(
                     "folded",
                     figures.folded(fit),
-                    "Left: the data folded at the period, drawn twice, jitter in the error bars, and the "
-                    "95 % band of the curve. Right: the posterior of the period.",
+                    "Left: the data folded at the period, drawn twice, jitter in its bars, and "
+                    "the 95 % band of the curve. Right: the posterior of the period.",
                     "Data against phase with the fitted curve, and a histogram of the period.",
                 ),
             ),
