@@ -20,7 +20,8 @@ TOY = {
 }
 
 
-def accuracy(seeds=20, points=500, draws=100):
+def accuracy(seeds=20, points=500, draws=50):
+    from bayesinf.models.linear.exact import Posterior
     from bayesinf.posterior import noted
     from bayesinf.settings import Settings
     from bayesinf.systems import deconvolution as system
@@ -36,12 +37,18 @@ def accuracy(seeds=20, points=500, draws=100):
     rows, priors = [], []
     for seed in range(seeds):
         blurred = system.simulate(points, rng=np.random.default_rng(seed))
-        fits = {p: system.fit(blurred, p, settings=settings) for p in system.SMOOTH}
-        truth, name = noted(blurred, "truth")["signal"].values, system.best(fits)
+        truth = noted(blurred, "truth")["signal"].values
         rms = lambda signal, truth=truth: float(np.sqrt(np.mean((signal - truth) ** 2)))
-        errors = [rms(noted(fit, "band")["mean"].values) for fit in fits.values()]
-        band = noted(fits[name], "band")
-        errors.append(rms(band["mean"].values))
+        stated = {prior: system.problem(blurred, prior) for prior in system.SMOOTH}
+        evidence = {prior: problem.log_evidence() for prior, problem in stated.items()}
+        name = max(evidence, key=evidence.get)
+        *differences, smooth = stated
+        errors = [rms(Posterior(stated[prior]).moments()[0]) for prior in differences]
+        fit = system.fit(blurred, smooth, settings=settings)
+        errors.append(rms(noted(fit, "band")["mean"].values))
+        errors.append(errors[list(stated).index(name)])
+        fit = fit if name == smooth else system.fit(blurred, name, settings=settings)
+        band = noted(fit, "band")
         for order in (1, 2):
             textbook = system.classical(blurred, order=order)["signal"]
             errors.append(rms(textbook.sel(rule="cross-validation").values))
