@@ -34,8 +34,15 @@ def main(
     ] = 0.0,
 ):
     """Infer a signal from what a known response has made of it."""
+    from bayesinf.errors import DataError
     from bayesinf.systems import deconvolution as system
 
+    if signal == "shaw" and (clash := {"data", "response", "edges"} & run.given):
+        raise DataError(
+            "Shaw's problem has its own data, response and edges",
+            where=", ".join(f"--{name}" for name in sorted(clash)),
+            remedy="leave these options out",
+        )
     # A width that is not known may turn out larger: the signal's grid reaches that far.
     margin = 1.0 + 3.0 * width_spread
     simulated = partial(system.simulate, response=response, margin=margin)
