@@ -48,6 +48,7 @@ LEVEL_WIDTH = 10.0  # of the level's prior, in the level that alone would make d
 LENGTH = 0.125, 1.0  # median of the length scale in lengths of the window, and spread of its log
 LEAST_VARIANCE = 1e-12  # of a direction that the kernel keeps, beside the largest
 NUMBERS = 200_000  # of the signal that a file keeps: draws × positions
+LEAST_CHAIN = 400  # draws of a chain
 LEVEL = 0.95  # of bands
 
 
@@ -131,13 +132,7 @@ def _regression(blurred, prior, *, length=None, width=None, noise=None, scale=No
     slope = Normal(0.0, 2 * level.sd / float(s[-1] - s[0]))
     if prior in ORDERS:
         step = float((s[-1] - s[0]) / (len(s) - 1))
-        basis = linear.differences(
-            len(s),
-            ORDERS[prior],
-            step,
-            level=level,
-            **({"slope": slope} if ORDERS[prior] == 2 else {}),
-        )
+        basis = linear.differences(len(s), ORDERS[prior], step, level=level, slope=slope)
     else:
         null = {"level": (np.ones(len(s)), level)}
         said = "level + g, roots of the covariance exp(−Δ² / 2 length²) times g"
@@ -165,8 +160,10 @@ def _regression(blurred, prior, *, length=None, width=None, noise=None, scale=No
 def level_prior(blurred: xr.Dataset, factor: float = 1.0) -> Normal:
     """Return the prior of the level: ten times what alone makes data as large as these."""
     y, A = reading.axes(blurred)[1].values, blurred["response"].values
-    size = np.sqrt(np.mean(y**2) / np.mean(A.sum(axis=1) ** 2))
-    return Normal(0.0, float(factor * LEVEL_WIDTH * size))
+    rms = lambda v: np.sqrt(np.mean(v**2))
+    # A response whose integral is zero sees no level, which then is as wide as it is blind.
+    seen = max(rms(A.sum(axis=1)), 1e-6 * rms(np.abs(A).sum(axis=1)))
+    return Normal(0.0, float(factor * LEVEL_WIDTH * rms(y) / seen))
 
 
 def _root(s, length):
@@ -181,7 +178,12 @@ def _root(s, length):
 
 
 def plan(
-    blurred: xr.Dataset, method: str | None, settings: Settings, *, exact: bool = False
+    blurred: xr.Dataset,
+    method: str | None,
+    settings: Settings,
+    *,
+    exact: bool = False,
+    positive: bool = False,
 ) -> tuple[str | None, Settings, str]:
     """Choose how many draws of a signal of this length a file can keep.
 
@@ -191,12 +193,14 @@ def plan(
     method : as for ``fit``.
     settings : of a fit of ordinary size.
     exact : whether to leave the number of draws as it is.
+    positive : whether the draws are those of chains, of which some hundred are needed each.
 
     Returns
     -------
     the method; the settings; what was chosen, in words, or nothing.
     """
-    keep = max(50, NUMBERS // (blurred.sizes["position"] * settings.chains))
+    least = LEAST_CHAIN if positive else 50
+    keep = max(least, NUMBERS // (blurred.sizes["position"] * settings.chains))
     if exact or settings.draws <= keep:
         return method, settings, ""
     shorter = settings.replace(draws=keep, prior_draws=min(settings.prior_draws, 100))
