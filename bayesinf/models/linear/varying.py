@@ -143,7 +143,9 @@ class Varying(Measured):
     def constants(self) -> xr.Dataset:
         """What is known besides and does not vary."""
         here = self.reference.constants
-        there = self.build(**{n: float(p.from_normal(-0.5)) for n, p in self.varied.items()}).constants
+        there = self.build(
+            **{n: float(p.from_normal(-0.5)) for n, p in self.varied.items()}
+        ).constants
         return here[[name for name in here.data_vars if here[name].equals(there[name])]]
 
     @property
