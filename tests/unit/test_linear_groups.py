@@ -109,7 +109,7 @@ def log_marginal(problem, g, scale, sigma):
 
 
 def quadrature(problem, axes):
-    """Evidence, and p(scale, σ_g | y) of every group on a product of axes of log scale and log σ."""
+    """Evidence, and p(scale, σ_g | y) of every group on axes of log scale and log σ."""
     a, b = axes
     tables = []
     for g in range(len(problem.groups.labels)):
@@ -268,7 +268,7 @@ def mixed(own, other, names):
     return worst
 
 
-@pytest.mark.parametrize("name", ["normal", "laplace", "relative laplace", "horseshoe"])
+@pytest.mark.parametrize("name", ["relative laplace", "horseshoe"])
 def test_fast_route_and_nuts_draw_from_the_same_posterior(name):
     """Groups drawn a few coefficients at a time, and one drawn jointly."""
     X, y, groups = toy((12, 3), 3)
