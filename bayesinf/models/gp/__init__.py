@@ -3,8 +3,9 @@
 ``process`` states the problem and ``fit`` its posterior; ``predict`` reads curves, slopes and new
 data from that, and ``acquire`` where to measure next. ``kernels`` are the covariance functions,
 ``means`` the prior means. ``definition`` holds the problem of one coordinate and its model in PyMC,
-``field`` that of several inputs and of slopes, ``marginal`` the numbers of both; ``routes`` draw
-from them, and ``splits`` score predictions over many splits of one data set.
+``field`` that of several inputs and of slopes (its data are ``places``, its covariances
+``slopes``), ``marginal`` the numbers of both, and ``statement`` their priors; ``routes`` draw from
+them, and ``splits`` score predictions over many splits of one data set.
 """
 
 from __future__ import annotations
