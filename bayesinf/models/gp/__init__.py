@@ -124,7 +124,8 @@ def fit(
     slopes : input to (x, values) or (x, values, error): measured slopes of y along that input,
         (slope,), at x as above; the slopes along an input are one variable of the data, ``dy_dx``.
         Slopes alone leave the level of y to its prior, N(mean, amplitude²) at each point; one value
-        pins it.
+        pins it. So H(q, p) is learnt from rates of change, q̇ = ∂H/∂p and ṗ = −∂H/∂q, by
+        ``slopes={"p": (x, q_dot), "q": (x, -p_dot)}, name="H"`` with ``x={"q": q, "p": p}``.
     name : what y is called where no values say.
     kernel, mean : as for ``process``.
     method : ``mcmc`` (population Monte Carlo, the default), ``laplace``, or ``nuts`` (PyMC).
