@@ -15,10 +15,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bayesinf.data import curve_from_arrays
+from bayesinf.data.arrays import vector
 from bayesinf.errors import FitError
 from bayesinf.models import problem as driver
 from bayesinf.models.gp import places
-from bayesinf.models.gp.acquire import acquire
+from bayesinf.models.gp.acquisition import acquire
 from bayesinf.models.gp.definition import NOISE, Process, ratio
 from bayesinf.models.gp.kernels import (
     KERNELS,
@@ -88,7 +89,7 @@ def data(
         (x,) = places.columns(x).values()
     if error is not None and np.ndim(error) == 0:
         error = np.full(np.shape(y), float(error))
-    return curve_from_arrays(x, y, error)
+    return curve_from_arrays(x, vector(y, name, None), error)
 
 
 def fit(

@@ -178,6 +178,9 @@ def _block(found, values, error, called):
             expected="a standard deviation above zero",
             found=f"{bars[np.argmin(bars > 0)]:g}",
         )
+    if len(found) == 1:  # as of a curve, so that the memory of residuals means something
+        order = np.argsort(x[:, 0], kind="stable")
+        x, y, bars = x[order], y[order], bars[order]
     return x, y, bars
 
 

@@ -80,8 +80,12 @@ class Laplaces:
 
     def of_group(self, rng, g, beta, sigma):
         """Draw the mixing variances of one group, given its coefficients."""
-        size = np.maximum(np.abs(beta) / self.prior.width(self.scale, sigma), 1e-100)
-        return Mixture(self.prior, self.scale, 1 / rng.wald(1 / size, 1.0))
+        # Here, because it imports numba.
+        from bayesinf.models.linear.blocks_kernel import mixing_variances
+
+        width, variances = self.prior.width(self.scale, sigma), np.empty_like(beta)
+        mixing_variances(rng, beta, width, variances)
+        return Mixture(self.prior, self.scale, variances / width**2)
 
     def update(self, rng, beta, sigma):
         """Draw the scale given all coefficients."""

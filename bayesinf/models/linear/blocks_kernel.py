@@ -93,6 +93,14 @@ def _one_block(rng, gram, rest, beta, variances, sigma2, low, high):
 
 
 @numba.njit(nogil=True, cache=True)
+def mixing_variances(rng, beta, width, variances):
+    """Draw the variances of the normals that a Laplace prior mixes, given the coefficients."""
+    for j in range(beta.size):
+        mean = width / max(abs(beta[j]), 1e-100 * width)
+        variances[j] = width * width / _inverse_gaussian(rng, mean)
+
+
+@numba.njit(nogil=True, cache=True)
 def sweep(rng, gram, rest, beta, variances, sigma2, width, first, block):
     """Draw the coefficients of many regressions once, in place.
 
@@ -111,9 +119,7 @@ def sweep(rng, gram, rest, beta, variances, sigma2, width, first, block):
     for g in range(groups):
         w = width[g]
         if w > 0.0:
-            for j in range(first, p):
-                mean = w / max(abs(beta[g, j]), 1e-100 * w)
-                variances[g, j] = w * w / _inverse_gaussian(rng, mean)
+            mixing_variances(rng, beta[g, first:], w, variances[g, first:])
         for low in range(0, p, block):
             high = min(low + block, p)
             _one_block(rng, gram[g], rest[g], beta[g], variances[g], sigma2[g], low, high)
