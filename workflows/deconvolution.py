@@ -70,7 +70,7 @@ def main(
         one = partial(fit, settings=run.settings, exact="draws" in run.given)
         fits = {name: one(job) for name, job in jobs.items()}
     with run.step("compare"):
-        return system.with_comparison(fits, blurred)
+        return system.with_comparison(fits, blurred, **options)
 
 
 def fit(job, settings, exact):

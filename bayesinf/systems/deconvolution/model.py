@@ -97,27 +97,30 @@ def problem(
             " that is not known",
             expected=f"one of {', '.join(ORDERS)}",
         )
-    build = partial(_regression, blurred, prior, noise=noise, scale=scale, level=level)
-    position, varied = blurred["position"].values, {}
-    unit = blurred["position"].attrs.get("units", "1")
-    if prior not in ORDERS:
-        if length is None:
-            length = LogNormal(float(LENGTH[0] * (position[-1] - position[0])), LENGTH[1])
-        if isinstance(length, int | float):
-            build = partial(build, length=float(length))
-        else:
-            varied["length"] = length
-    if width_spread:
-        if "shape" not in blurred.attrs:
-            raise DataError(
-                "the width of a response without a form cannot be inferred",
-                expected="a response given as FORM:WIDTH",
-            )
-        width = Shape.parse(blurred.attrs["shape"]).width
-        varied["width"] = LogNormal(width, float(width_spread))
+    varied = _varied(blurred, prior, length, width_spread)
+    known = {"length": float(length)} if prior not in ORDERS and "length" not in varied else {}
+    build = partial(_regression, blurred, prior, noise=noise, scale=scale, level=level, **known)
     if varied:
+        unit = blurred["position"].attrs["units"]
         return linear.varying(build, varied, units=dict.fromkeys(varied, unit))
     return linear.nonnegative(build()) if positive else build()
+
+
+def _varied(blurred, prior, length, width_spread):
+    """Priors of the length and the width, as far as they are to be inferred."""
+    varied = {}
+    if prior not in ORDERS and not isinstance(length, int | float):
+        median = float(LENGTH[0] * np.ptp(blurred["position"].values))
+        varied["length"] = LogNormal(median, LENGTH[1]) if length is None else length
+    if width_spread and "shape" not in blurred.attrs:
+        raise DataError(
+            "the width of a response without a form cannot be inferred",
+            expected="a response given as FORM:WIDTH",
+        )
+    if width_spread:
+        width = Shape.parse(blurred.attrs["shape"]).width
+        varied["width"] = LogNormal(width, float(width_spread))
+    return varied
 
 
 def _regression(blurred, prior, *, length=None, width=None, noise=None, scale=None, level=None):
@@ -372,11 +375,16 @@ def best(fits: Mapping[str, xr.DataTree]) -> str:
     return max(value, key=value.get) if value else next(iter(fits))
 
 
-def compare(blurred: xr.Dataset, priors: Sequence[str] = SMOOTH) -> xr.Dataset:
+def compare(blurred: xr.Dataset, priors: Sequence[str] = SMOOTH, **options) -> xr.Dataset:
     """Compare smooth priors by their evidence, for three widths of the priors of level and slope.
+
+    Parameters
+    ----------
+    blurred, **options : as for ``problem``.
+    priors : names of ``SMOOTH``.
 
     Returns
     -------
     Dataset as of ``linear.evidences``.
     """
-    return linear.evidences({prior: problem(blurred, prior) for prior in priors})
+    return linear.evidences({prior: problem(blurred, prior, **options) for prior in priors})
