@@ -29,7 +29,7 @@ from bayesinf.priors import InverseChi
 if TYPE_CHECKING:
     from bayesinf.models.linear.definition import Regression
 
-BLOCK = 25  # coefficients drawn at a time
+BLOCK = 10  # coefficients drawn at a time: fewer cost less, more depend less on each other
 APART = 0.02  # least eigenvalue of the columns' cosines at which single moves still get around
 REFRESH = 100  # sweeps after which running correlations are made anew, free of rounding
 
