@@ -21,8 +21,8 @@ SHIPPED = Path(__file__).parents[2] / "data" / "deconvolution"
 SHORT = Settings(draws=100, tune=200, chains=4, prior_draws=20)
 
 
-def of_seed(seed, **options):
-    return system.simulate(rng=np.random.default_rng(seed), **options)
+def of_seed(seed, points=150, **options):
+    return system.simulate(points, rng=np.random.default_rng(seed), **options)
 
 
 def rms(signal, blurred):
@@ -288,7 +288,7 @@ def test_a_signal_above_zero_is_better_known():
 
 
 def test_a_width_that_is_not_known_is_inferred_with_the_signal():
-    blurred = of_seed(1, points=150)
+    blurred = of_seed(1)
     fit = system.fit(blurred, length=1.0, width_spread=0.1, settings=SHORT)
     width = fit["posterior"]["width"]
     prior = fit["prior"]["width"]

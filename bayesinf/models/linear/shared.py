@@ -223,7 +223,9 @@ class Posterior:
                     raise open_ended()
                 box, a = widened(box, inside), None
                 continue
-            narrow = bounds(a, step, inside)
+            # A cell to spare, as in ``rows``.
+            low, high = bounds(a, step, inside)
+            narrow = low - step / 2, high + step / 2
             if np.ptp(narrow) >= 0.7 * np.ptp(box):
                 return _grid(a, step, value), found
             box, cells = narrow, SUMS[0]

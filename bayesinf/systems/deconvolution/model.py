@@ -48,6 +48,7 @@ LEVEL_WIDTH = 10.0  # of the level's prior, in the level that alone would make d
 LENGTH = 0.125, 1.0  # median of the length scale in lengths of the window, and spread of its log
 LEAST_VARIANCE = 1e-12  # of a direction that the kernel keeps, beside the largest
 NUMBERS = 200_000  # of the signal that a file keeps: draws × positions
+LEAST_CHAIN = 400  # draws of a chain
 LEVEL = 0.95  # of bands
 
 
@@ -96,27 +97,30 @@ def problem(
             " that is not known",
             expected=f"one of {', '.join(ORDERS)}",
         )
-    build = partial(_regression, blurred, prior, noise=noise, scale=scale, level=level)
-    position, varied = blurred["position"].values, {}
-    unit = blurred["position"].attrs.get("units", "1")
-    if prior not in ORDERS:
-        if length is None:
-            length = LogNormal(float(LENGTH[0] * (position[-1] - position[0])), LENGTH[1])
-        if isinstance(length, int | float):
-            build = partial(build, length=float(length))
-        else:
-            varied["length"] = length
-    if width_spread:
-        if "shape" not in blurred.attrs:
-            raise DataError(
-                "the width of a response without a form cannot be inferred",
-                expected="a response given as FORM:WIDTH",
-            )
-        width = Shape.parse(blurred.attrs["shape"]).width
-        varied["width"] = LogNormal(width, float(width_spread))
+    varied = _varied(blurred, prior, length, width_spread)
+    known = {"length": float(length)} if prior not in ORDERS and "length" not in varied else {}
+    build = partial(_regression, blurred, prior, noise=noise, scale=scale, level=level, **known)
     if varied:
+        unit = blurred["position"].attrs["units"]
         return linear.varying(build, varied, units=dict.fromkeys(varied, unit))
     return linear.nonnegative(build()) if positive else build()
+
+
+def _varied(blurred, prior, length, width_spread):
+    """Priors of the length and the width, as far as they are to be inferred."""
+    varied = {}
+    if prior not in ORDERS and not isinstance(length, int | float):
+        median = float(LENGTH[0] * np.ptp(blurred["position"].values))
+        varied["length"] = LogNormal(median, LENGTH[1]) if length is None else length
+    if width_spread and "shape" not in blurred.attrs:
+        raise DataError(
+            "the width of a response without a form cannot be inferred",
+            expected="a response given as FORM:WIDTH",
+        )
+    if width_spread:
+        width = Shape.parse(blurred.attrs["shape"]).width
+        varied["width"] = LogNormal(width, float(width_spread))
+    return varied
 
 
 def _regression(blurred, prior, *, length=None, width=None, noise=None, scale=None, level=None):
@@ -131,13 +135,7 @@ def _regression(blurred, prior, *, length=None, width=None, noise=None, scale=No
     slope = Normal(0.0, 2 * level.sd / float(s[-1] - s[0]))
     if prior in ORDERS:
         step = float((s[-1] - s[0]) / (len(s) - 1))
-        basis = linear.differences(
-            len(s),
-            ORDERS[prior],
-            step,
-            level=level,
-            **({"slope": slope} if ORDERS[prior] == 2 else {}),
-        )
+        basis = linear.differences(len(s), ORDERS[prior], step, level=level, slope=slope)
     else:
         null = {"level": (np.ones(len(s)), level)}
         said = "level + g, roots of the covariance exp(−Δ² / 2 length²) times g"
@@ -165,8 +163,10 @@ def _regression(blurred, prior, *, length=None, width=None, noise=None, scale=No
 def level_prior(blurred: xr.Dataset, factor: float = 1.0) -> Normal:
     """Return the prior of the level: ten times what alone makes data as large as these."""
     y, A = reading.axes(blurred)[1].values, blurred["response"].values
-    size = np.sqrt(np.mean(y**2) / np.mean(A.sum(axis=1) ** 2))
-    return Normal(0.0, float(factor * LEVEL_WIDTH * size))
+    rms = lambda v: np.sqrt(np.mean(v**2))
+    # A response whose integral is zero sees no level, which then is as wide as it is blind.
+    seen = max(rms(A.sum(axis=1)), 1e-6 * rms(np.abs(A).sum(axis=1)))
+    return Normal(0.0, float(factor * LEVEL_WIDTH * rms(y) / seen))
 
 
 def _root(s, length):
@@ -181,7 +181,12 @@ def _root(s, length):
 
 
 def plan(
-    blurred: xr.Dataset, method: str | None, settings: Settings, *, exact: bool = False
+    blurred: xr.Dataset,
+    method: str | None,
+    settings: Settings,
+    *,
+    exact: bool = False,
+    positive: bool = False,
 ) -> tuple[str | None, Settings, str]:
     """Choose how many draws of a signal of this length a file can keep.
 
@@ -191,12 +196,14 @@ def plan(
     method : as for ``fit``.
     settings : of a fit of ordinary size.
     exact : whether to leave the number of draws as it is.
+    positive : whether the draws are those of chains, of which some hundred are needed each.
 
     Returns
     -------
     the method; the settings; what was chosen, in words, or nothing.
     """
-    keep = max(50, NUMBERS // (blurred.sizes["position"] * settings.chains))
+    least = LEAST_CHAIN if positive else 50
+    keep = max(least, NUMBERS // (blurred.sizes["position"] * settings.chains))
     if exact or settings.draws <= keep:
         return method, settings, ""
     shorter = settings.replace(draws=keep, prior_draws=min(settings.prior_draws, 100))
@@ -368,11 +375,16 @@ def best(fits: Mapping[str, xr.DataTree]) -> str:
     return max(value, key=value.get) if value else next(iter(fits))
 
 
-def compare(blurred: xr.Dataset, priors: Sequence[str] = SMOOTH) -> xr.Dataset:
+def compare(blurred: xr.Dataset, priors: Sequence[str] = SMOOTH, **options) -> xr.Dataset:
     """Compare smooth priors by their evidence, for three widths of the priors of level and slope.
+
+    Parameters
+    ----------
+    blurred, **options : as for ``problem``.
+    priors : names of ``SMOOTH``.
 
     Returns
     -------
     Dataset as of ``linear.evidences``.
     """
-    return linear.evidences({prior: problem(blurred, prior) for prior in priors})
+    return linear.evidences({prior: problem(blurred, prior, **options) for prior in priors})
