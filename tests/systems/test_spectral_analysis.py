@@ -167,6 +167,25 @@ def test_without_error_bars_the_jitter_is_the_noise():
     assert float(fit["posterior"]["frequency"].mean()) == pytest.approx(1.23, abs=0.01)
 
 
+def test_red_noise_is_modelled_where_residuals_remember():
+    """White residuals remember each other; with red noise the fit is believed and preferred."""
+    rng = np.random.default_rng(1)
+    t = np.sort(rng.integers(0, 15, 60) + rng.uniform(0, 0.3, 60))
+    red = 0.15**2 * np.exp(-np.abs(t[:, np.newaxis] - t) / 0.4) + 0.03**2 * np.eye(60)
+    y = 5 + 0.4 * np.sin(2 * np.pi * 1.7 * t) + np.linalg.cholesky(red) @ rng.standard_normal(60)
+    data, ranges = light_curve(t, y, np.full(60, 0.03)), {"shortest": 0.4, "longest": 1.0}
+    short = Settings(draws=100, prior_draws=5)
+    white = spectral.fit(data, 1, **ranges, settings=short)
+    fit = spectral.with_memory(white, data, **ranges, settings=short)
+    frequency = fit["posterior"]["frequency"]
+    assert abs(float(frequency.mean()) - 1.7) < 4 * float(frequency.std()) < 0.05
+    assert bayesinf.check(fit).believed
+    both = noted(fit, "white")
+    assert float(both["log_bayes_factor"]) > 5 and float(both["memory_p"]) < 0.01
+    told = spectral.story({"red_noise": fit}).answer.paragraphs
+    assert "remember their neighbours" in told[-1]
+
+
 # ── Modes ────────────────────────────────────────────────────────────────────────────────────────
 
 
