@@ -33,6 +33,9 @@ def main(
     t: Annotated[str | None, typer.Option(help="Column of times: name, or position.")] = None,
     y: Annotated[str | None, typer.Option(help="Column of values.")] = None,
     error: Annotated[str | None, typer.Option(help="Column of error bars, or 'none'.")] = None,
+    memory: Annotated[
+        bool, typer.Option("--memory", help="Model residuals that remember each other: red noise.")
+    ] = False,
     modes: Annotated[
         list[int] | None, typer.Option(min=2, help="Modes to fit, then others to compare.")
     ] = None,
@@ -51,8 +54,13 @@ def main(
     with run.step("fit"):
         if signal == "modes":
             return {"modes": system.fit_modes(data, modes or (45, 25), settings=run.settings)}
-        ranges = {"shortest": shortest, "longest": longest, "period_unit": period_unit}
-        return {"period": system.fit(data, harmonics, **ranges, settings=run.settings)}
+        ranges = {"shortest": shortest, "longest": longest}
+        options = {"period_unit": period_unit, "settings": run.settings}
+        found = system.fit(data, harmonics, **ranges, **options)
+    if not memory:
+        return {"period": found}
+    with run.step("red noise"):
+        return {"red_noise": system.with_memory(found, data, **ranges, settings=run.settings)}
 
 
 if __name__ == "__main__":

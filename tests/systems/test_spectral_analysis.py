@@ -125,7 +125,7 @@ def test_noise_has_no_period():
     rng = np.random.default_rng(8)
     t, error = np.sort(rng.uniform(0, 30, 40)), np.full(40, 0.1)
     noise = light_curve(t, 5 + error * rng.standard_normal(40), error)
-    fit = spectral.fit(noise, 1, shortest=0.5, longest=10, settings=SHORT)
+    fit = spectral.fit(noise, 1, shortest=2, longest=10, settings=SHORT)
     assert noted(fit, "models")["log_bayes_factor"].max() < 2
     told = spectral.story({"period": fit})
     assert told.answer.title == "No period stands out"
@@ -144,17 +144,18 @@ def test_an_alias_that_nothing_tells_apart_has_half_of_the_posterior():
     mass = noted(fit, "candidates")
     share = np.exp(np.logaddexp.reduce(mass["log_mass"].values, axis=0))
     assert share[0] == pytest.approx(0.5, abs=0.02)
+    assert "with probability 0.5" in spectral.story({"period": fit}).answer.title
 
 
 def test_a_double_period_is_told_from_the_period():
     """Unlike halves make it the double; like halves leave no mass there."""
     rng = np.random.default_rng(4)
-    t, error = np.sort(rng.uniform(0, 30, 80)), np.full(80, 0.05)
+    t, error = np.sort(rng.uniform(0, 15, 60)), np.full(60, 0.05)
     for depth, truth in ((0.0, 2.0), (0.4, 1.0)):
         y = np.cos(4 * np.pi * t) + depth * np.cos(2 * np.pi * t + 0.5)
-        y = y + error * rng.standard_normal(80)
+        y = y + error * rng.standard_normal(60)
         data = light_curve(t, y, error)
-        fit = spectral.fit(data, 2, shortest=0.3, longest=5, settings=SHORT)
+        fit = spectral.fit(data, 2, shortest=0.4, longest=1.5, settings=SHORT)
         assert float(fit["posterior"]["frequency"].median()) == pytest.approx(truth, abs=0.01)
 
 
@@ -227,7 +228,7 @@ def test_rows_need_no_order_and_times_may_repeat(tmp_path):
     np.testing.assert_array_equal(one["MJD"], two["MJD"])
     np.testing.assert_array_equal(np.sort(one["Flux"]), np.sort(two["Flux"]))
     assert one["MJD"].attrs["units"] == "d" and one.attrs["error"] == "error"
-    assert Curve(one).range[0] < 1 < Curve(one).range[1]
+    assert Curve(one).range == Curve(two).range
 
 
 def test_an_error_bar_that_is_not_positive_is_refused(tmp_path):

@@ -375,6 +375,30 @@ def test_a_column_alone_is_one_coordinate():
     assert "q" in named["constant_data"]
 
 
+def test_places_may_be_an_array_a_labelled_array_or_columns():
+    x, y, error = points()
+    labelled = xr.DataArray(
+        x, dims=("row", "input"), coords={"input": ["q", "p"]}, attrs={"units": "m"}
+    )
+    forms = {
+        "array": (x, ("x1", "x2"), "1"),
+        "labelled": (labelled, ("q", "p"), "m"),
+        "columns": ({"q": x[:, 0], "p": x[:, 1]}, ("q", "p"), "1"),
+        "odd names": ({"q/Å": x[:, 0], "draw": x[:, 1]}, ("q_Å", "draw_x"), "1"),
+    }
+    for form, inputs, unit in forms.values():
+        problem = gp.process(gp.data(form, y, error, name="H"))
+        assert problem.inputs == inputs and problem.y_name == "H"
+        assert problem.parameters.units["length_scale"] == unit
+        np.testing.assert_array_equal(problem.x, x)
+        np.testing.assert_array_equal(problem.error, error)
+        new, coords = problem.places([[1.0, 5.0]])
+        np.testing.assert_array_equal(new, [[1.0, 5.0]])
+        assert tuple(coords) == inputs
+        np.testing.assert_array_equal(problem.places([1.0, 5.0])[0], new)  # one place
+    assert set(gp.data(x[:, 0], y, name="H").data_vars) == {"x", "H"}
+
+
 def test_an_input_that_does_not_matter_is_found_out():
     draw = rng(10)
     x = draw.uniform(-1, 1, (40, 3))

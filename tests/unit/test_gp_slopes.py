@@ -121,7 +121,7 @@ def test_covariances_with_slopes_are_those_of_differences(kernel, inputs):
 
 @pytest.mark.parametrize("wrong", ["value with slope", "slope with slope", "two inputs"])
 def test_a_wrong_sign_does_not_hold(monkeypatch, wrong):
-    right = slopes._Ball.spread
+    right = slopes.Radial.spread
 
     def spread(self, *shapes):
         found = list(right(self, *shapes))
@@ -134,7 +134,7 @@ def test_a_wrong_sign_does_not_hold(monkeypatch, wrong):
         return tuple(found)
 
     covariances_are_those_of_differences(SE(), 2)
-    monkeypatch.setattr(slopes._Ball, "spread", spread)
+    monkeypatch.setattr(slopes.Radial, "spread", spread)
     with pytest.raises(AssertionError):
         covariances_are_those_of_differences(SE(), 2)
 

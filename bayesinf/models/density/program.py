@@ -6,17 +6,14 @@ forward sampling, prior and pointwise likelihood from its log densities.
 
 from __future__ import annotations
 
-import logging
-import warnings
 from collections.abc import Mapping
-from contextlib import contextmanager
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from bayesinf.errors import FitError
-from bayesinf.models.density import routes
+from bayesinf.models.density import routes, symbols
 from bayesinf.models.density.definition import Density
 from bayesinf.models.problem import Draws, Labels, Route
 from bayesinf.posterior import dataset, element_names
@@ -91,7 +88,7 @@ class Program(Density):
         import pymc as pm
 
         try:
-            with _quiet():
+            with symbols.quiet():
                 tree = pm.sample_prior_predictive(
                     size,
                     model=self.definition,
@@ -131,7 +128,7 @@ class Program(Density):
         names = [rv.name for rv in self.definition.observed_RVs]
         if not names:
             return {}
-        with _quiet():
+        with symbols.quiet():
             tree = pm.sample_posterior_predictive(
                 self._tree(draws)["posterior"].to_dataset(),
                 model=self.definition,
@@ -269,7 +266,9 @@ class Program(Density):
         free = self.definition.free_RVs
         many = [pt.tensor(dtype=rv.dtype, shape=(None, *rv.type.shape)) for rv in free]
         return pm.compile(
-            many, self._vectorised(self.definition.potentials, free, many), on_unused_input="ignore"
+            many,
+            symbols.vectorised(self.definition.potentials, free, many),
+            on_unused_input="ignore",
         )
 
     def _joined(self, outputs):
@@ -286,23 +285,8 @@ class Program(Density):
 
         outputs, point = self._joined(outputs)
         points = pt.matrix("points")
-        full = self._vectorised(outputs, [point], [points])
+        full = symbols.vectorised(outputs, [point], [points])
         return pm.compile([points], full, on_unused_input="ignore")
-
-    def _vectorised(self, outputs, inputs, many):
-        """Outputs at many values of the inputs, along a first axis."""
-        import pytensor.tensor as pt
-        from pytensor.graph.replace import vectorize_graph
-
-        replaced = dict(zip(inputs, many, strict=True))
-        # What depends on no parameter is the same at all points, and has to be said so.
-        still = [vectorize_graph(output, replaced) for output in outputs]
-        return [
-            one
-            if one.ndim > output.ndim
-            else pt.broadcast_to(one, (many[0].shape[0], *output.shape))
-            for one, output in zip(still, outputs, strict=True)
-        ]
 
     def _blocks(self, function, *many):
         """Evaluate in blocks that keep memory in bounds."""
@@ -322,7 +306,7 @@ class Program(Density):
     @cached_property
     def priors(self):
         """Each parameter's prior, and each potential, in words."""
-        said = {rv.name: _words(rv) for rv in self.definition.free_RVs}
+        said = {rv.name: symbols.words(rv) for rv in self.definition.free_RVs}
         return said | {
             potential.name: "a factor of the density, stored with those of the prior, whose draws "
             "leave it out"
@@ -385,7 +369,7 @@ class Program(Density):
 
     def _asked(self, function, draws, names):
         """What a function of PyMC's says of the draws, variable to array with their axes."""
-        with _quiet():
+        with symbols.quiet():
             found = function(
                 self._tree(draws),
                 var_names=names,
@@ -395,23 +379,3 @@ class Program(Density):
             )
         lead = self._lead(draws)
         return {name: found[name].values.reshape(*lead, *found[name].shape[2:]) for name in names}
-
-
-def _words(rv):
-    """The distribution of a variable as PyMC prints it; of data that are missing it prints none."""
-    said = getattr(rv, "str_repr", None)
-    return said().split("~", 1)[-1].strip() if said else "as the data that were observed"
-
-
-@contextmanager
-def _quiet():
-    """Let PyMC work without a word: what it says of potentials stands in the priors."""
-    logger = logging.getLogger("pymc")
-    level = logger.level
-    logger.setLevel(logging.ERROR)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logger.setLevel(level)

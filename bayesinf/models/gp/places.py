@@ -154,7 +154,6 @@ def table(x=None, y=None, error=None, *, slopes: Mapping | None = None, name: st
         units[called] = {"units": of_slope or ratio(units.get(name, {}).get("units", "1"), of_x)}
         block = _block(found, values, given[2] if len(given) == 3 else None, called)
         blocks.append((inputs.index(one), called, block))
-    blocks.sort(key=lambda block: block[0])
     return _checked(blocks, inputs, name, units)
 
 

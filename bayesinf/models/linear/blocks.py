@@ -29,7 +29,7 @@ from bayesinf.priors import InverseChi
 if TYPE_CHECKING:
     from bayesinf.models.linear.definition import Regression
 
-BLOCK = 25  # coefficients drawn at a time
+BLOCK = 10  # coefficients drawn at a time: fewer cost less, more depend less on each other
 APART = 0.02  # least eigenvalue of the columns' cosines at which single moves still get around
 REFRESH = 100  # sweeps after which running correlations are made anew, free of rounding
 
@@ -179,6 +179,7 @@ class Chain:
             self.sigma = products.spread * rng.uniform(0.05, 1.0, shape[0])
         self.beta = np.zeros_like(products.correlation)
         self.rest = products.correlation.copy()
+        self.variances = np.ones_like(self.beta)
         self.residual = products.square.copy()
         self.blocks = {
             g: Block(products.designs[g], problem.noise, rng) for g in products.tight.tolist()
@@ -209,21 +210,17 @@ class Chain:
         # Here, because it imports numba.
         from bayesinf.models.linear.blocks_kernel import sweep
 
-        loose, products = self.products.loose, self.products
-        if not len(loose):
-            return
-        beta, rest = self.beta[loose], self.rest[loose]
+        products, loose = self.products, self.products.loose
         if number % REFRESH == 0:
-            rest = products.correlation[loose] - (products.gram @ beta[..., np.newaxis])[..., 0]
+            fitted = (products.gram @ self.beta[loose, :, np.newaxis])[..., 0]
+            self.rest[loose] = products.correlation[loose] - fitted
         width = self.scales.width(self.sigma)
-        variances = np.ones_like(beta)
         if not np.any(width):
-            variances[:, products.free :] = self.scales.variances(self.sigma)[loose]
-        sweep(self.rng, products.gram, rest, beta, variances, self.sigma[loose] ** 2, width[loose],
-              products.free, BLOCK)  # fmt: skip
-        self.beta[loose], self.rest[loose] = beta, rest
-        fitted = np.sum(beta * (products.correlation[loose] + rest), axis=1)
-        self.residual[loose] = np.maximum(products.square[loose] - fitted, 0.0)
+            self.variances[:, products.free :] = self.scales.variances(self.sigma)
+        sweep(self.rng, products.gram, loose, self.rest, self.beta, self.variances, self.sigma,
+              width, products.free, BLOCK)  # fmt: skip
+        fitted = np.einsum("gp,gp->g", self.beta, products.correlation + self.rest)
+        self.residual = np.maximum(products.square - fitted, 0.0)
 
     def _jointly(self, g, block, tuned):
         """Draw all coefficients of one group in one block, its noise before them."""

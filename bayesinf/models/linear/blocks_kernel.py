@@ -1,6 +1,6 @@
 """The compiled inner loop of ``blocks``; importing this module imports numba."""
 
-from math import erfc, exp, log, log1p, sqrt
+from math import sqrt
 
 import numba
 import numpy as np
@@ -18,43 +18,32 @@ def _inverse_gaussian(rng, mean):
 
 
 @numba.njit(nogil=True, cache=True)
-def _beyond(rng, c):
-    """Draw from the standard normal beyond c; Robert, Stat. Comput. 5, 121 (1995)."""
-    if c < 0.45:
-        while True:
-            z = rng.standard_normal()
-            if z > c:
-                return z
-    rate = 0.5 * (c + sqrt(c * c + 4.0))
-    while True:
-        z = c + rng.standard_exponential() / rate
-        if rng.standard_exponential() > 0.5 * (z - rate) ** 2:
-            return z
-
-
-@numba.njit(nogil=True, cache=True)
-def _log_mass(m):
-    """log ∫ exp(m z - z²/2) dz over z > 0, less log √(2π)."""
-    if m > -12.0:
-        return 0.5 * m * m + log(0.5 * erfc(-m * 0.7071067811865476))
-    return -log(-m) - 0.9189385332046727 + log1p((3.0 / (m * m) - 1.0) / (m * m))
-
-
-@numba.njit(nogil=True, cache=True)
 def _normal_times_laplace(rng, precision, mean, width):
-    """Draw β from a density proportional to N(β; mean, 1 / precision) exp(-|β| / width)."""
+    """Draw β from a density proportional to N(β; mean, 1 / precision) exp(-|β| / width).
+
+    In units of the normal's sd the log density is m z - d |z| - z²/2. Rejection from what lies
+    above it: a normal at the mode, or, where that is a narrow cusp at zero, two exponentials.
+    """
     root = sqrt(precision)
     m, d = mean * root, 1.0 / (width * root)
-    positive, negative = m - d, -m - d
-    # Beyond nine standard deviations the other side is out of a random number's reach.
-    if positive > 9.0:
-        return (positive + _beyond(rng, -positive)) / root
-    if negative > 9.0:
-        return -(negative + _beyond(rng, -negative)) / root
-    gap = _log_mass(negative) - _log_mass(positive)
-    if gap < 700.0 and rng.random() * (1.0 + exp(gap)) < 1.0:
-        return (positive + _beyond(rng, -positive)) / root
-    return -(negative + _beyond(rng, -negative)) / root
+    sign = 1.0
+    if m < 0.0:
+        m, sign = -m, -1.0
+    mode = max(m - d, 0.0)
+    right, left = max(d - m, 0.0), d + m  # how steeply it falls on either side of the cusp
+    while True:
+        if right < 0.7:
+            z = mode + rng.standard_normal()
+            # What is left is flat on the side of a mode, and falls from the cusp elsewhere.
+            log_accept = -right * z if z > 0.0 else (left - mode) * z
+        else:
+            if rng.random() * (left + right) < left:
+                z = rng.standard_exponential() / right
+            else:
+                z = -rng.standard_exponential() / left
+            log_accept = -0.5 * z * z
+        if log_accept >= 0.0 or rng.standard_exponential() > -log_accept:
+            return sign * z / root
 
 
 @numba.njit(nogil=True, cache=True)
@@ -101,31 +90,33 @@ def mixing_variances(rng, beta, width, variances):
 
 
 @numba.njit(nogil=True, cache=True)
-def sweep(rng, gram, rest, beta, variances, sigma2, width, first, block):
+def sweep(rng, gram, groups, rest, beta, variances, sigma, width, first, block):
     """Draw the coefficients of many regressions once, in place.
 
     Parameters
     ----------
-    gram : AᵀA, (group, coefficient, coefficient).
+    gram : AᵀA of those that are drawn, (drawn, coefficient, coefficient).
+    groups : which these are, (drawn,).
     rest : Aᵀ(t - Aβ), which is carried along, and β, (group, coefficient).
     variances : of the coefficients' normal prior, (group, coefficient).
-    sigma2 : (group,).
+    sigma : (group,).
     width : of the Laplace prior, (group,), whose mixing variances are then drawn here; zero where
         the prior is another one.
     first : how many coefficients, the first, have variances of their own, which stay.
     block : coefficients drawn at a time.
     """
-    groups, p = beta.shape
-    for g in range(groups):
-        w = width[g]
+    p = beta.shape[1]
+    for k in range(len(groups)):
+        g = groups[k]
+        w, sigma2 = width[g], sigma[g] ** 2
         if w > 0.0:
             mixing_variances(rng, beta[g, first:], w, variances[g, first:])
         for low in range(0, p, block):
             high = min(low + block, p)
-            _one_block(rng, gram[g], rest[g], beta[g], variances[g], sigma2[g], low, high)
+            _one_block(rng, gram[k], rest[g], beta[g], variances[g], sigma2, low, high)
         if w > 0.0:
             for j in range(first, p):
-                mean = beta[g, j] + rest[g, j] / gram[g, j, j]
-                value = _normal_times_laplace(rng, gram[g, j, j] / sigma2[g], mean, w)
-                _shift(gram[g, j], rest[g], value - beta[g, j])
+                mean = beta[g, j] + rest[g, j] / gram[k, j, j]
+                value = _normal_times_laplace(rng, gram[k, j, j] / sigma2, mean, w)
+                _shift(gram[k, j], rest[g], value - beta[g, j])
                 beta[g, j] = value

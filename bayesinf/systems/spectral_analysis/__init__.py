@@ -13,6 +13,7 @@ classical side.
 from bayesinf.systems.spectral_analysis.calibration import calibration_problem
 from bayesinf.systems.spectral_analysis.classical import classical
 from bayesinf.systems.spectral_analysis.data import read, simulate
+from bayesinf.systems.spectral_analysis.memory import with_memory
 from bayesinf.systems.spectral_analysis.model import fit
 from bayesinf.systems.spectral_analysis.modes import fit_modes, simulate_modes
 from bayesinf.systems.spectral_analysis.story import story
@@ -26,4 +27,5 @@ __all__ = [
     "simulate",
     "simulate_modes",
     "story",
+    "with_memory",
 ]

@@ -26,24 +26,28 @@ def folded(fit: xr.DataTree) -> Figure:
     _, y = abscissa(fit)
     period = source["period"]
     fig, (left, right) = canvas(1, 2, height=3.3, width_ratios=(2.2, 1))
-    jitter = float(fit["posterior"]["jitter"].mean())
-    bars = np.hypot(fit["constant_data"]["stated_error"].values, jitter)
+    posterior, bars = fit["posterior"], fit["constant_data"]["stated_error"].values
+    if "jitter" in posterior:
+        bars = np.hypot(bars, float(posterior["jitter"].mean()))
     phase, curve = by_phase["phase"].values, by_phase["curve"].values
     for shift in (0, 1):
         band(left, phase + shift, curve, "posterior", alpha=0.35)
-        left.errorbar(by_phase["phase_of_point"] + shift, y, bars, fmt="o", ms=2.2, lw=0.6,
-                      color=COLORS["data"], zorder=1.9)  # fmt: skip
+        values = by_phase["value_of_point"]
+        style = {"fmt": "o", "ms": 2.2, "lw": 0.6, "color": COLORS["data"], "zorder": 1.9}
+        left.errorbar(by_phase["phase_of_point"] + shift, values, bars, **style)
     if y.attrs["units"] == "mag":
         left.invert_yaxis()
     left.set_xlabel("phase (cycles)")
     left.set_ylabel(with_units(str(y.name), y.attrs["units"]))
     key(left, [("data", "data"), ("curve, 95 %", "posterior")], "above")
-    middle = float(period.mean())
-    size = 10.0 ** np.floor(np.log10(float(period.std())))
-    right.hist((period.values.ravel() - middle) / size, 40, color=COLORS["posterior"], alpha=0.6)
+    middle, sd = float(source["main_period"]), float(source["main_sd"])
+    near = period.values.ravel()
+    near = near[np.abs(near - middle) < 8 * sd]
+    size = 10.0 ** np.floor(np.log10(sd))
+    right.hist((near - middle) / size, 40, color=COLORS["posterior"], alpha=0.6)
     truth = true_values(fit)
     if "frequency" in truth:
-        scale = middle * float(fit["posterior"]["frequency"].mean())
+        scale = float((period * fit["posterior"]["frequency"]).mean())
         right.axvline((scale / truth["frequency"] - middle) / size, color=COLORS["truth"])
         key(right, [("posterior", "posterior"), ("truth", "truth")], "above")
     unit = period.attrs["units"]
@@ -61,7 +65,7 @@ def periodogram(fit: xr.DataTree) -> Figure:
     fig, (above, below) = canvas(2, 1, height=4.4)
     unit = classical["frequency"].attrs["units"]
     above.plot(classical["trial"], classical["power"], color=COLORS["classical"], lw=0.6)
-    found = float(fit["posterior"]["frequency"].median())
+    found = float(noted(fit, "candidates")["frequency"][0])
     above.plot(found, 1.04, "v", color=COLORS["posterior"], ms=5, clip_on=False)
     above.set_ylim(0, 1.04)
     above.set_ylabel("power")

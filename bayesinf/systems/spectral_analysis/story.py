@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 __all__ = ["story"]
 
+SURE = 0.99  # posterior mass from which the period is told without it
 STRONG = 5.0  # log Bayes factor from which a period is said to be there
 MEMORY = 0.005  # predictive p-value below which the residuals of a limit have memory
 
@@ -43,7 +44,7 @@ def _period(name, fit):
         question="Is there a period in these observations, and which is it?",
         answer=Section(
             _headline(fit),
-            (_is_there(fit), _which(mass)),
+            (_is_there(fit), _which(mass), *_red(fit)),
             (
                 Picture(
                     "folded",
@@ -62,43 +63,77 @@ def _period(name, fit):
 
 
 def _headline(fit):
-    period = noted(fit, "source")["period"]
+    source = noted(fit, "source")
     if float(noted(fit, "models")["log_bayes_factor"].min()) < STRONG:
         return "No period stands out"
-    value = value_with_unit(float(period.mean()), float(period.std()), period.attrs["units"])
-    return f"Period {value}"
+    unit = source["period"].attrs["units"]
+    value = value_with_unit(float(source["main_period"]), float(source["main_sd"]), unit)
+    share = shares(noted(fit, "candidates"))[0]
+    return f"Period {value}" + ("" if share > SURE else f", with probability {share:.2g}")
 
 
 def _is_there(fit):
     models, found = noted(fit, "models"), noted(fit, "classical")
     factor = models["log_bayes_factor"].values
+    narrow, stated, wide = (_fixed(value) for value in factor)
     alarm = float(found["false_alarm"])
     chance = f"is {short(alarm, 2)}" if alarm > 1e-300 else "is below 10⁻³⁰⁰"
     verdict = "There is a period" if factor.min() >= STRONG else "A period is not shown"
     return (
-        f"{verdict}: the log Bayes factor over noise with a floating mean is {factor[1]:.1f} "
-        f"({factor[0]:.1f} and {factor[2]:.1f} with a prior of the mean 0.1 and 10 times as wide). "
+        f"{verdict}: the log Bayes factor over noise with a floating mean is {stated} "
+        f"({narrow} and {wide} with a prior of the mean 0.1 and 10 times as wide). "
         f"The classical false-alarm probability of the highest peak of a sine {chance}."
-    ).replace("-", "−")
+    )
+
+
+def _fixed(value):
+    """A number with one decimal and a real minus sign."""
+    return f"{value:.1f}".replace("-", "−")
+
+
+def _red(fit):
+    """What red noise makes of the period, where it is modelled."""
+    white = noted(fit, "white")
+    if white is None:
+        return
+    before, share, time = (
+        white["period"],
+        *(fit["posterior"][n] for n in ("share", "correlation_time")),
+    )
+    value = value_with_unit(float(before.mean()), float(before.std()), before.attrs["units"])
+    last = value_with_unit(float(time.mean()), float(time.std()), time.attrs["units"])
+    yield (
+        f"With noise that is new at each observation the period is {value}, but its residuals "
+        f"remember their neighbours (predictive p {_p(float(white['memory_p']))}). Here red noise "
+        f"stands in the place of the jitter, {number(float(share.mean()), float(share.std()))} "
+        f"times the scale of the amplitudes and lasting {last}; the log Bayes factor in its favour "
+        f"is {_fixed(float(white['log_bayes_factor']))}. The data above are drawn less its mean."
+    )
 
 
 def _which(mass):
-    share = figures_share(mass)
+    share = shares(mass)
     own = share[0]
     others = np.delete(share, 0)
     text = f"The period holds {own:.2%} of the posterior"
     if len(others):
         rival = int(np.argmax(others)) + 1
         rival_name = str(mass["candidate"].values[rival])
-        ten = np.log10(max(others.max(), 1e-300))
-        size = f"{others.max():.2%}" if ten > -4 else f"10^{ten:.0f}"
         text += (
-            f"; of its half, double, third, triple and aliases the best ({rival_name}) has {size}"
+            f"; of its half, double, third, triple and aliases the best ({rival_name}) has "
+            f"{_small(np.log10(np.maximum(others, 1e-300)).max())}"
         )
-    return text.replace("-", "−") + "."
+    return f"{text}."
 
 
-def figures_share(mass):
+def _small(power):
+    """A share, given by its power of ten."""
+    if power > -4:
+        return f"{10**power:.2%}"
+    return short(10.0**power, 1) if power > -299 else "less than 10⁻³⁰⁰"
+
+
+def shares(mass):
     """Posterior mass of each candidate, all numbers of harmonics together, at most one."""
     return np.minimum(np.exp(np.logaddexp.reduce(mass["log_mass"].values, axis=0)), 1.0)
 
@@ -112,7 +147,7 @@ def _numbers(fit, models):
     }
     known = {}
     if "frequency" in truth:
-        scale = float(source["period"].mean() * fit["posterior"]["frequency"].mean())
+        scale = float((source["period"] * fit["posterior"]["frequency"]).mean())
         known["period"] = scale / truth["frequency"]
     derived = sections.derived(
         draws, units=units, truth=known or None, caption="The source, mean ± sd of the posterior."
@@ -121,8 +156,8 @@ def _numbers(fit, models):
     first = models["log_evidence"].values[0]
     rows = {
         str(model): {
-            "log evidence": f"{value:.1f}".replace("-", "−"),
-            "log Bayes factor over no period": f"{value - first:.1f}".replace("-", "−"),
+            "log evidence": _fixed(value),
+            "log Bayes factor over no period": _fixed(value - first),
         }
         for model, value in zip(models["model"].values, models["log_evidence"].values, strict=True)
     }
@@ -130,7 +165,9 @@ def _numbers(fit, models):
         "The source in numbers",
         (
             f"The curve has {fit.attrs['harmonics']} harmonics, the number with the largest "
-            "evidence. Jitter is scatter beyond the stated error bars, in quadrature with them.",
+            "evidence. Jitter is scatter beyond the stated error bars, in quadrature with them."
+            if "jitter" in fit["posterior"]
+            else "evidence without red noise. sigma is a factor on the stated error bars.",
         ),
         (
             Picture(
@@ -150,8 +187,9 @@ def _numbers(fit, models):
 
 
 def _classical(fit):
-    found, period = noted(fit, "classical"), noted(fit, "source")["period"]
-    scale = float(period.mean() * fit["posterior"]["frequency"].mean())
+    found, source = noted(fit, "classical"), noted(fit, "source")
+    period, main = source["period"], (float(source["main_period"]), float(source["main_sd"]))
+    scale = float((period * fit["posterior"]["frequency"]).mean())
     unit = period.attrs["units"]
     best, sine = scale / float(found["frequency"]), scale / float(found["sine_frequency"])
     return Section(
@@ -161,7 +199,7 @@ def _classical(fit):
             f"highest peak at {value_with_unit(best, None, unit)}, a sine alone at "
             f"{value_with_unit(sine, None, unit)} (power {float(found['sine_power']):.3f}). It "
             "says where the peak is; how wide, and what other peaks weigh, the posterior says "
-            f"({value_with_unit(float(period.mean()), float(period.std()), unit)}).",
+            f"({value_with_unit(*main, unit)}).",
         ),
         (
             Picture(
@@ -177,16 +215,15 @@ def _classical(fit):
 
 
 def _aliases(mass, fit):
-    share = figures_share(mass)
     ten = np.logaddexp.reduce(mass["log_mass"].values, axis=0) / np.log(10)
     unit = mass["period"].attrs["units"]
     rows = {
         str(candidate): {
             f"period ({unit})" if unit != "1" else "period": short(float(period), 6),
-            "posterior mass": f"{part:.4f}" if part > 1e-4 else f"10^{power:.0f}".replace("-", "−"),
+            "posterior mass": _small(power),
         }
-        for candidate, period, part, power in zip(
-            mass["candidate"].values, mass["period"].values, share, ten, strict=True
+        for candidate, period, power in zip(
+            mass["candidate"].values, mass["period"].values, np.minimum(ten, 0.0), strict=True
         )
     }
     return Section(
