@@ -41,6 +41,7 @@ LEVELS = (0.5, 0.8, 0.95)  # central intervals whose coverage is counted
 ALPHA = 0.01  # chance that a calibrated machine is called uncalibrated, all quantities together
 FAILED = 0.01  # share of fits that may fail
 LEAST = 10  # replications below which nothing can be said
+ENOUGH = 100  # from which no fault found says something: a coverage is known to 5 % or better
 _NULL = 10_000  # simulated samples behind the ECDF's simultaneous band
 
 SHORT = Settings(draws=200, chains=4, prior_draws=20)  # of each of many fits
@@ -281,7 +282,8 @@ def verdict(result: xr.Dataset) -> dict:
 
     Returns
     -------
-    ``believed``, ``words`` for people, and the counts ``replications`` and ``failed``.
+    ``believed``, ``words`` for people, and the counts ``replications`` and ``failed``. Fewer than
+    ``ENOUGH`` replications are not believed, whatever they show.
     """
     table = summary(result)
     errors = [text for text in result["error"].to_numpy() if text]
@@ -294,6 +296,11 @@ def verdict(result: xr.Dataset) -> dict:
         wrong.append("too many fits failed")
     if wrong:
         words = f"Not calibrated: {'; '.join(wrong)}."
+    elif total < ENOUGH:
+        words = (
+            f"Too few to tell: {total} simulated data sets show no fault, and would show none but "
+            f"a gross one; take {ENOUGH} or more."
+        )
     else:
         words = (
             f"Calibrated: over {total} simulated data sets the truth ranks evenly among the draws "
@@ -301,7 +308,8 @@ def verdict(result: xr.Dataset) -> dict:
         )
     if failed:
         words += f" {failed} of {total} fits failed and are left out, the first with {errors[0]}."
-    return {"believed": not wrong, "words": words, "replications": total, "failed": failed}
+    believed = not wrong and total >= ENOUGH
+    return {"believed": believed, "words": words, "replications": total, "failed": failed}
 
 
 def readable(table: pd.DataFrame) -> pd.DataFrame:

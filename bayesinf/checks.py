@@ -226,7 +226,8 @@ def _mixing(posterior) -> Iterator[Check]:
     longer = "start the chains elsewhere" if math.isinf(rhat[worst]) else longer
 
     if chains < 2:
-        finding, remedy = "one chain alone cannot show that it has mixed", "use --chains 4"
+        finding = "one chain alone cannot show that it has mixed"
+        remedy = f"use {_option(posterior, 'chains')} 4"
     elif math.isinf(rhat[worst]):
         finding, remedy = f"{name} is stuck at different values, or not finite", longer
     else:
@@ -268,8 +269,14 @@ def _longer(posterior, shortfall) -> str:
     """The remedy for draws that are too few by a factor, with a margin."""
     draws = json.loads(posterior.attrs["settings"])["draws"]
     factor = 2 ** math.ceil(math.log2(max(2, 1.3 * shortfall)))
-    option = "draws =" if "library" in posterior.attrs else "--draws"
-    return f"run longer ({option} {factor * draws})"
+    return f"run longer ({_option(posterior, 'draws')} {factor * draws})"
+
+
+def _option(posterior, name) -> str:
+    """How a setting is spelt: as a script's option, or in Python where there is no script."""
+    attrs = posterior.attrs
+    scripted = "library" not in attrs and attrs["system"] != attrs.get("family")
+    return f"--{name}" if scripted else f"{name} ="
 
 
 # --- ensembles ------------------------------------------------------------------------------------

@@ -1,6 +1,6 @@
 """A posterior that another library wrote, dressed as one of ours.
 
-PyMC, emcee (through ArviZ) and others write InferenceData without bayesinf's root
+PyMC, bambi, NumPyro, emcee (through ArviZ) and others write InferenceData without bayesinf's root
 attributes, units, or the groups that every fit here has. ``adopted`` adds what can be said: the
 kind of inference, guessed from the groups; units of 1; statistics of replicas, where there are
 replicas; autocorrelation times of walkers. What such a file cannot hold stands, with the reason, in
@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 
 import numpy as np
 
@@ -71,6 +72,9 @@ def adopted(posterior, inference: str | None = None):
             "no posterior to look at",
             expected="InferenceData with a group 'posterior' of chains and draws",
             found=", ".join(given) or type(posterior).__name__,
+            remedy="open a file first, by bayesinf.load or arviz.from_netcdf"
+            if isinstance(posterior, str | os.PathLike)
+            else None,
         )
     groups = {name: given.get(name, xr.Dataset()) for name in REQUIRED_GROUPS}
     groups |= {name: given[name] for name in GROUPS if name in given}

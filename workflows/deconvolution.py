@@ -34,14 +34,25 @@ def main(
     ] = 0.0,
 ):
     """Infer a signal from what a known response has made of it."""
+    from bayesinf.errors import DataError
     from bayesinf.systems import deconvolution as system
 
-    simulated = partial(system.simulate, response=response)
+    if signal == "shaw" and (clash := {"data", "response", "edges"} & run.given):
+        raise DataError(
+            "Shaw's problem has its own data, response and edges",
+            where=", ".join(f"--{name}" for name in sorted(clash)),
+            remedy="leave these options out",
+        )
+    # A width that is not known may turn out larger: the signal's grid reaches that far.
+    margin = 1.0 + 3.0 * width_spread
+    simulated = partial(system.simulate, response=response, margin=margin)
     with run.step("load"):
         if run.data is not None:
             columns = dict(zip("xy", map(workflow.column, (x, y)), strict=True))
             columns["error"] = workflow.column(error)
-            blurred = system.read(run.data, response, edges=edges or "open", **columns)
+            blurred = system.read(
+                run.data, response, edges=edges or "open", margin=margin, **columns
+            )
         elif signal == "shaw":
             blurred = system.shaw(rng=run.settings.generator("shaw"))
         else:
@@ -59,7 +70,7 @@ def main(
         one = partial(fit, settings=run.settings, exact="draws" in run.given)
         fits = {name: one(job) for name, job in jobs.items()}
     with run.step("compare"):
-        return system.with_comparison(fits, blurred)
+        return system.with_comparison(fits, blurred, **options)
 
 
 def fit(job, settings, exact):
@@ -67,7 +78,8 @@ def fit(job, settings, exact):
     from bayesinf.systems import deconvolution as system
 
     blurred, options = job
-    method, settings, _ = system.plan(blurred, None, settings, exact=exact)
+    positive = options.get("positive", False)
+    method, settings, _ = system.plan(blurred, None, settings, exact=exact, positive=positive)
     return system.fit(blurred, method=method, settings=settings, **options)
 
 

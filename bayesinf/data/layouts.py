@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bayesinf.data.arrays import labelled, listing, to_numbers, vector
+from bayesinf.data.binary import REPEAT_NAMES
 from bayesinf.errors import DataError
 
 if TYPE_CHECKING:
@@ -122,7 +123,10 @@ def _columns(values, name, count, when, source):
 
 
 def _fronted(array):
-    """An array with the axes that are known by their names in front."""
+    """An array with the axes that are known by their names in front, repeats under that name."""
+    called = [dim for dim in array.dims if str(dim).lower() in REPEAT_NAMES]
+    if called and "repeat" not in (*array.dims, *array.coords):
+        array = array.rename({called[0]: "repeat"})
     return array.transpose(*(axis for axis in AXES if axis in array.dims), ...)
 
 

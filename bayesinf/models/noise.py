@@ -66,6 +66,12 @@ class ResidualMemory:
         return np.mean(z[..., self.order.earlier] * z[..., self.order.later], axis=-1)
 
 
+def residual_memory(y, mean, noise):
+    """The same along the rows as they stand, for data whose order no coordinate tells."""
+    z = (y - mean) / noise
+    return np.mean(z[..., 1:] * z[..., :-1], axis=-1)
+
+
 def chi_square(y, mean, noise):
     """Sum of squared standardised residuals: wrongly stated error bars show here."""
     return np.sum(((y - mean) / noise) ** 2, axis=-1)
@@ -100,7 +106,7 @@ def asked(
     own = dict(RESIDUALS)
     own |= {} if order is None else {MEMORY: ResidualMemory(order)}
     own |= {"chi-square": chi_square} if known else {}
-    taken = {*RESIDUALS, MEMORY, "chi-square"} & {*(further or {})}
+    taken = own.keys() & (further or {}).keys()
     if taken:
         raise DataError(
             f"{', '.join(sorted(taken))} is a statistic of the family's, which cannot be replaced",
@@ -111,13 +117,16 @@ def asked(
     return own | dict(further or {})
 
 
-def neighbours_of(coords: Mapping[str, object], dim: str) -> Neighbours | None:
+def neighbours_of(
+    coords: Mapping[str, object], dim: str, groups: np.ndarray | None = None
+) -> Neighbours | None:
     """Return which observations are neighbours, as ``diagnostics.neighbours`` tells it.
 
     Parameters
     ----------
     coords : name to coordinate, an array under the name of ``dim``, a DataArray under any other.
     dim : of the observations.
+    groups : label of each observation, (observation,), where those of two groups are no neighbours.
 
     Returns
     -------
@@ -125,6 +134,7 @@ def neighbours_of(coords: Mapping[str, object], dim: str) -> Neighbours | None:
     tells repeats apart; None where there is no order.
     """
     along = {name: c for name, c in coords.items() if name == dim or _along(c, dim)}
+    along |= {} if groups is None else {"group": groups}
     size = max((np.size(c) for c in along.values()), default=0)
     return neighbours(dim, size, along)
 

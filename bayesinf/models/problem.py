@@ -229,8 +229,8 @@ def fit(
 
     Returns
     -------
-    InferenceData. The root attributes ``method``, ``priors`` (JSON, parameter to words),
-    ``hyperparameters`` and ``questions`` (JSON) say what was run and what checks may ask.
+    InferenceData. The root attributes ``family``, ``method``, ``priors`` (JSON, parameter to
+    words), ``hyperparameters`` and ``questions`` (JSON) say what was run and what checks may ask.
 
     Raises
     ------
@@ -292,8 +292,11 @@ def _groups(problem, sample, outlook, prior, expected):
 
 
 def _said(problem):
-    """Root attributes in which a problem says its priors, and what the checks may ask."""
-    said = {"priors": json.dumps(dict(problem.priors), ensure_ascii=False)}
+    """Root attributes in which a problem says its family, its priors, and what checks may ask."""
+    said = {
+        "family": problem.family,
+        "priors": json.dumps(dict(problem.priors), ensure_ascii=False),
+    }
     if problem.hyperparameters is not None:
         said["hyperparameters"] = json.dumps(list(problem.hyperparameters))
     return said | (kinds.declare(*problem.questions) if problem.questions else {})

@@ -15,7 +15,7 @@ from bayesinf import data, systems
 from bayesinf.checks import check
 from bayesinf.diagnostics import TIMES, comparisons, neighbours
 from bayesinf.errors import DataError
-from bayesinf.models import curve, gp, linear
+from bayesinf.models import curve, gp, linear, noise
 from bayesinf.models import problem as driver
 from bayesinf.models.density import LogDensity
 from bayesinf.priors import Normal
@@ -57,6 +57,17 @@ def test_whatever_the_prior(prior):
     assert list(regression(prior=prior).discrepancies) == [*ALWAYS, "residual memory"]
 
 
+def test_the_data_may_tell_their_order_where_the_features_do_not():
+    y = xr.DataArray(Y[::-1], {"time": X[::-1]}, ["time"])
+    stated = linear.regression(np.stack([X**0, X], axis=1)[::-1], y)
+    residual = np.sin(X)
+    memory = stated.discrepancies["residual memory"]
+    assert memory(residual[::-1], 0.0, 1.0) == pytest.approx(np.mean(residual[1:] * residual[:-1]))
+    fit = linear.fit(np.stack([X**0, X], axis=1)[::-1], y, settings=SETTINGS)
+    assert "residual memory" in fit["sample_stats"]["statistic"].values
+    assert fit["observed_data"]["y"].dims == ("observation",)
+
+
 def test_a_noise_that_is_known_is_held_to_its_size():
     for stated in (regression(noise=0.1), line(error=np.full(12, 0.1))):
         assert list(stated.discrepancies) == [*ALWAYS, "residual memory", "chi-square"]
@@ -82,9 +93,15 @@ def test_a_caller_adds_and_replaces_nothing():
     stated = regression(discrepancies={"smallest": smallest})
     assert list(stated.discrepancies) == [*ALWAYS, "residual memory", "smallest"]
     for name in (*ALWAYS, "residual memory", "chi-square"):
+        weakened = regression(noise=0.1, discrepancies={name: smallest})
         with pytest.raises(DataError, match=f"{name} is a statistic of the family's") as caught:
-            driver.fit(regression(discrepancies={name: smallest}), settings=SETTINGS)
+            driver.fit(weakened, settings=SETTINGS)
         assert "\n" not in str(caught.value)
+    # Where the family finds no order, the caller who knows of one may ask for the memory.
+    bare = regression(
+        dim="row", coords={}, discrepancies={"residual memory": noise.residual_memory}
+    )
+    assert list(bare.discrepancies) == [*ALWAYS, "residual memory"]
 
 
 def problems(kind=driver.Problem):
@@ -185,6 +202,16 @@ def test_repeats_do_not_join_at_their_seams():
     table = xr.Dataset({"y": ("row", jump)}, coords)
     steps = comparisons(table)["memory of steps"]
     assert steps({"y": jump}) == pytest.approx(-2 * 100 / (4 * 100))
+
+
+def test_groups_of_a_regression_do_not_join_at_their_seams():
+    time, groups = np.tile(np.arange(6.0), 2), np.repeat(["a", "b"], 6)
+    rng = np.random.default_rng(3)
+    stated = regression(x=time, y=rng.normal(size=12), groups=groups)
+    residual = rng.normal(size=12)
+    within = np.concatenate([residual[:5] * residual[1:6], residual[6:11] * residual[7:]])
+    found = stated.discrepancies["residual memory"](residual, 0.0, 1.0)
+    assert found == pytest.approx(within.mean())
 
 
 def test_the_memory_of_steps_is_that_of_the_sorted_rows():

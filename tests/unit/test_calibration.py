@@ -211,6 +211,16 @@ def simulate_unknown(rng):
     return {"nu": truth["mu"]}, data
 
 
+def test_few_replications_tell_a_gross_fault_and_no_more():
+    said = verdict(run(MEAN, 40))
+    assert not said["believed"] and said["replications"] == 40
+    assert said["words"].startswith("Too few to tell: 40 simulated data sets show no fault")
+    assert verdict(run(MEAN, 100))["believed"]
+    assert verdict(run(changed(shift=2.0), 40))["words"].startswith(
+        "Not calibrated: mu is too high"
+    )
+
+
 def test_misuse_is_a_clear_error():
     with pytest.raises(DataError, match="too few replications; expected at least 10, found 9"):
         run(MEAN, 9)
@@ -336,7 +346,7 @@ def test_the_script_takes_every_system_in_turn_and_says_whether_to_believe_it(
     problems = {"crooked": lambda variant: changed(**options), "mean": lambda variant: MEAN}
     monkeypatch.setattr(script, "systems", lambda name: problems)
     with pytest.raises(typer.Exit) as finish:
-        script.main(output=tmp_path, replications=30)
+        script.main(output=tmp_path, replications=100)
     assert finish.value.exit_code == status
     said = capsys.readouterr().out
     assert said.count("Calibration of mean") == 2

@@ -305,6 +305,15 @@ def test_stuck_chains_and_single_chains():
     assert failed(alone) == {"R-hat"} and "--chains 4" in alone.words
 
 
+def test_remedies_are_spelt_as_the_fit_was_made():
+    """A script has options; whoever called a family has arguments."""
+    slow = fit("nuts", draws={"mu": autoregressive(0.97, (1, 500))})
+    assert "--chains 4" in check(slow).words
+    called = slow.copy()
+    called.attrs |= {"system": "linear", "family": "linear"}
+    assert "chains = 4" in check(called).words and "--" not in check(called).words
+
+
 def test_divergences_and_energy():
     sound = {"diverging": np.zeros((4, 500), bool), "energy": rng(1).normal(size=(4, 500))}
     verdict = check(with_sampled(fit("nuts"), **sound))

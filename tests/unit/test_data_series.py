@@ -121,6 +121,14 @@ def test_files_of_arrays_and_series_of_our_own_are_read(tmp_path):
         xr.testing.assert_equal(data.series(path), one)
 
 
+def test_an_axis_of_trials_is_one_of_repeats_with_its_labels(tmp_path):
+    given = xr.Dataset({"z": (("time", "trial"), STATES[..., 0].T)}, {"time": T, "trial": [3, 7]})
+    given.to_netcdf(tmp_path / "a.nc", engine="h5netcdf")
+    found = data.series(tmp_path / "a.nc")
+    assert found["repeat"].values.tolist() == [3, 7]
+    np.testing.assert_array_equal(found["z"], STATES[..., 0])
+
+
 def test_what_fits_together_in_no_way_is_refused():
     square = np.zeros((4, 4))
     with pytest.raises(DataError, match="the axes of s are not clear"):

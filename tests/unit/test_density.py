@@ -3,27 +3,32 @@
 PyMC compiles for seconds, so the fits that tests share are made once.
 """
 
+import dataclasses
 import json
 
 import arviz as az
 import density as checker
 import numpy as np
 import pymc as pm
+import pytensor.tensor as pt
 import pytest
 import xarray as xr
 from scipy import stats
 
 import bayesinf
-from bayesinf import priors
+from bayesinf import calibration, priors
 from bayesinf.checks import loo
 from bayesinf.diagnostics import comparisons
 from bayesinf.errors import DataError, FitError
+from bayesinf.models import problem as driver
 from bayesinf.models.density import LogDensity, problem
 from bayesinf.posterior import load, reported, save
 from bayesinf.settings import Settings
 from bayesinf.workflow import summary
 
 SETTINGS = Settings(draws=500, tune=500, chains=4, prior_draws=200)
+# Effects of coaching on a test, and their standard errors: Rubin, Journal of Educational Statistics
+# 6, 377 (1981), doi:10.3102/10769986006004377, table 1.
 SCHOOLS = [
     "Choate",
     "Deerfield",
@@ -142,6 +147,43 @@ def test_eight_schools_is_believed_non_centred_and_not_centred(schools):
     }
 
 
+def test_a_report_of_ones_own_model_is_written(schools, tmp_path):
+    page = bayesinf.write_report(
+        schools, tmp_path, title="Eight schools", question="Does coaching help?"
+    )
+    text = page.read_text()
+    for part in ("Eight schools", "Does coaching help?", "Believed", "HalfCauchy(5)", "points"):
+        assert part in text
+    assert "theta[Choate]" in (tmp_path / "summary.csv").read_text()
+    again = bayesinf.check(load(tmp_path / "posterior.nc"))
+    assert again.words == bayesinf.check(schools).words
+
+
+def nudged():
+    with pm.Model() as model:
+        rate = pm.Gamma("rate", 2, 1)
+        bend = pm.Normal("bend", 0, 1, shape=3)
+        pm.Potential("nudge", -0.1 * rate)
+        pm.Potential("even", -5.0 * (bend - rate) ** 2)
+        pm.Potential("still", pt.constant(-1.5))
+        pm.Poisson("counts", rate, observed=[3, 1, 4])
+    return model
+
+
+def test_a_potential_is_stored_and_is_no_prior_that_is_scaled():
+    stated = problem(nudged())
+    checker.holds(stated)
+    fit = driver.fit(stated, "laplace", SETTINGS)
+    rate, bend = fit["posterior"]["rate"], fit["posterior"]["bend"]
+    factors = fit["log_prior"]
+    np.testing.assert_allclose(factors["nudge"], -0.1 * rate)
+    np.testing.assert_allclose(factors["even"], -5 * ((bend - rate) ** 2).sum(bend.dims[-1]))
+    assert (factors["still"] == -1.5).all()
+    assert json.loads(fit.attrs["hyperparameters"]) == ["rate", "bend"]
+    with pytest.raises(FitError, match="leave out the potential nudge, even, still"):
+        stated.observing({"counts": np.array([1, 2, 3])})
+
+
 def test_the_density_that_is_stored_is_the_models():
     stated = problem(eight_schools(True))
     checker.holds(stated)
@@ -158,11 +200,13 @@ def test_the_density_that_is_stored_is_the_models():
 
 
 @pytest.mark.parametrize("method", ["nuts", "laplace", "ensemble"])
-def test_every_route_of_a_regression_is_the_closed_form(line, method):
+def test_every_route_of_a_regression_is_the_closed_form(line, method, tmp_path):
     fit = bayesinf.fit(line, method=method, settings=SETTINGS)
     verdict = bayesinf.check(fit)
     assert verdict.believed, verdict.words
     agrees(fit, MEAN, COVARIANCE)
+    text = bayesinf.write_report(fit, tmp_path).read_text()
+    assert "Believed" in text and "The data, and replicas" in text
     assert fit.attrs["method"] == method
     assert "memory of steps" in fit["sample_stats"]["statistic"].values  # along time
 
@@ -235,6 +279,69 @@ def test_what_cannot_be_fitted_is_refused():
         bayesinf.fit(normal_line(), units={"c": "m"})
     with pytest.raises(FitError, match="unknown method 'nuts': use one of laplace, ensemble"):
         bayesinf.fit(normal_line(), method="nuts")
+
+
+# --- of other data --------------------------------------------------------------------------------
+
+
+def test_a_model_of_other_data_is_the_same_model(line):
+    stated = problem(line, units={"y": "V"})
+    other = stated.observing({"y": Y[::-1].copy()})
+    draws = stated.sample_prior(np.random.default_rng(3), 4)
+    for name, density in stated.log_factors(draws).items():
+        np.testing.assert_allclose(other.log_factors(draws)[name], density)
+    mean = draws["a"][:, None] + draws["b"][:, None] * X
+    np.testing.assert_allclose(
+        other.log_likelihood(draws)["y"], stats.norm.logpdf(Y[::-1], mean, 0.3)
+    )
+    np.testing.assert_array_equal(other.observed["y"], Y[::-1])
+    assert other.observed["y"].units == "V" and list(other.observed["y"].coords) == ["time"]
+    np.testing.assert_array_equal(stated.observed["y"], Y)  # the user's model is as it was
+
+
+def restated(data):
+    y = data["y"]
+
+    def density(a, b):
+        return stats.norm.logpdf(y, a[:, None] + b[:, None] * X, 0.3)
+
+    def replicate(rng, a, b):
+        return a[:, None] + b[:, None] * X + 0.3 * rng.normal(size=(len(a), 30))
+
+    return LogDensity(
+        dict.fromkeys(["a", "b"], priors.Normal(0, 2)),
+        pointwise=density,
+        replicate=replicate,
+        observed={"y": y},
+        observing=restated,
+        vectorised=True,
+    )
+
+
+def wrongly(data):
+    """A likelihood half as wide as the data it makes."""
+    right = restated(data)
+    narrow = lambda a, b: stats.norm.logpdf(data["y"], a[:, None] + b[:, None] * X, 0.1)
+    return dataclasses.replace(right, pointwise=narrow, observing=wrongly)
+
+
+@pytest.mark.parametrize(("stated", "count", "good"), [(restated, 100, True), (wrongly, 30, False)])
+def test_a_log_density_of_ones_own_is_calibrated(stated, count, good):
+    machine = calibration.of(problem(stated({"y": Y})), name="own")
+    words = calibration.verdict(calibration.calibrate(machine, count, workers=1))["words"]
+    assert words.startswith("Calibrated: " if good else "Not calibrated: "), words
+    with pytest.raises(FitError, match="cannot be stated of other data: give its LogDensity"):
+        problem(normal_line()).observing({"y": Y})
+
+
+def test_a_pymc_model_is_a_machine_that_can_be_calibrated(line):
+    """One replication of many, as PyMC compiles for seconds."""
+    machine = calibration.of(problem(line), name="line", method="laplace", settings=SETTINGS)
+    truth, made = machine.simulate(np.random.default_rng(6))
+    fit = machine.fit(made, machine.settings)
+    agrees(fit, COVARIANCE @ DESIGN.T @ made["y"] / 0.3**2, COVARIANCE)
+    density = stats.norm.logpdf(made["y"], truth["a"] + truth["b"] * X, 0.3).sum()
+    assert machine.log_likelihood(truth, made) == pytest.approx(density)
 
 
 # --- log densities --------------------------------------------------------------------------------

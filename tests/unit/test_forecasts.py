@@ -106,6 +106,9 @@ def test_noise_is_independent_of_draw_step_and_stream():
     np.testing.assert_array_equal(bare["y"], seen["y"])
     noise = (seen["seen"] - seen["y"]).values.ravel()
     assert stats.kstest(noise, "norm").pvalue > 1e-3
+    process = (bare["y"] - START * draws["phi"]).values[..., 0] / draws["sigma"].values
+    first = (seen["seen"] - seen["y"]).values[..., 0]
+    assert abs(np.corrcoef(process.ravel(), first.ravel())[0, 1]) < 4.5 / np.sqrt(first.size)
     longer = forecast(draws, ar1, START, 5)
     np.testing.assert_array_equal(bare["y"], longer["y"][..., :3])
     other = forecast(draws, ar1, START, 3, settings=Settings(seed=2))
@@ -228,7 +231,7 @@ def test_the_density_of_each_draw_gives_the_exact_log_score():
     mean, variance = moments(fixed)
     exact = stats.norm.logpdf(came, mean, np.sqrt(variance))
     assert float(scored["log_score"][0]) == pytest.approx(exact[0], abs=1e-9)
-    np.testing.assert_allclose(scored["log_score"], exact, atol=0.03)
+    np.testing.assert_allclose(scored["log_score"], exact, atol=0.08)
     assert scored.log_score_by == "mean of the density over the draws"
     smooth = scores(found["y"], came)
     np.testing.assert_allclose(smooth["log_score"], exact, atol=0.2)
@@ -256,6 +259,14 @@ def test_intervals_of_a_true_forecast_cover_as_often_as_they_say():
     np.testing.assert_allclose(found["coverage_error"], expected.broadcast_like(off), rtol=0.1)
     narrow = scores(*many_origins(stretch=0.5), levels=(0.5, 0.8, 0.9))
     assert (narrow["coverage"] < narrow["level"] - 10 * narrow["coverage_error"]).all()
+
+
+def test_what_ties_with_the_draws_ranks_amid_them():
+    still = xr.DataArray(np.zeros((4, 9, 1)), dims=("origin", "member", "horizon"))
+    assert (scores(still, np.zeros((4, 1)))["coverage"] == 1).all()
+    steps = xr.DataArray(np.arange(1.0, 10)[None, :, None], dims=("origin", "member", "horizon"))
+    inside = [scores(steps, [[y]], levels=[0.79])["coverage"].item() for y in np.arange(0.5, 10)]
+    assert inside == [0, *[1] * 8, 0]  # of ten ranks that are as likely, eight
 
 
 def test_standard_errors_take_blocks_of_origins_that_hang_together():

@@ -74,6 +74,22 @@ def test_what_pymc_samples_is_checked_with_what_it_holds(sampled):
     assert verdict.words.startswith("Believed as far as it was asked.")
 
 
+def test_a_sampler_that_leaves_divergences_alone_is_nuts():
+    """As NumPyro writes it: single precision, and no energies unless they were asked for."""
+    rng = np.random.default_rng(2)
+    told = {
+        "posterior": {"mu": rng.normal(size=(4, 500)).astype("float32")},
+        "sample_stats": {"diverging": np.zeros((4, 500), bool)},
+    }
+    verdict = bayesinf.check(
+        az.from_dict(told, attrs={"posterior": {"inference_library": "numpyro"}})
+    )
+    assert verdict.inference == "nuts" and verdict.believed, verdict.words
+    assert {"energy", "predictive check", "leave-one-out"} <= set(verdict.unasked)
+    told["sample_stats"]["diverging"][1, 7] = True
+    assert failed(bayesinf.check(az.from_dict(told))) == {"divergences"}
+
+
 def test_walkers_are_held_to_their_autocorrelation_time():
     good, short, stuck = (bayesinf.check(e) for e in (ensemble(), ensemble(300), ensemble(3000, 1)))
     assert good.inference == "ensemble" and good.believed
@@ -116,6 +132,14 @@ def test_what_is_no_posterior_is_refused():
     ):
         with pytest.raises(DataError, match="expected InferenceData with a group 'posterior'"):
             bayesinf.check(wrong)
+
+
+def test_a_file_is_to_be_opened_first(tmp_path):
+    for path in ("fit.nc", tmp_path / "fit.nc"):
+        with pytest.raises(
+            DataError, match=r"found (str|PosixPath); open a file first, by bayesinf"
+        ):
+            bayesinf.check(path)
 
 
 def test_the_older_container_is_read(non_centred):

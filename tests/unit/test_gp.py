@@ -389,6 +389,7 @@ def test_chunks_and_threads_change_nothing(monkeypatch, workers):
     whole = problem.log_density(u), problem.left_out(problem.theta(u), rng(23))
     monkeypatch.setattr(marginal, "CHUNK", 5 * 13**2)
     monkeypatch.setattr(marginal, "LARGE", 5)
+    monkeypatch.setattr(marginal, "TOGETHER", 2)
     np.testing.assert_array_equal(problem.log_density(u), whole[0])
     chunked = problem.left_out(problem.theta(u), rng(23))
     for field in ("replica", "log_density", "mean", "jitter"):
@@ -834,6 +835,7 @@ def test_the_seed_decides_the_draws_and_the_workers_do_not(monkeypatch):
     x, y, error = points()
     monkeypatch.setattr(marginal, "CHUNK", 50 * 13**2)
     monkeypatch.setattr(marginal, "LARGE", 5)
+    monkeypatch.setattr(marginal, "TOGETHER", 2)
     fit = lambda **changes: gp.fit(x, y, error, settings=SHORT.replace(**changes))
     first, threads, other = fit(workers=1), fit(workers=2), fit(seed=2)
     for group in ("posterior", "posterior_predictive", "log_likelihood", "sample_stats", "prior"):

@@ -100,8 +100,11 @@ def covariances_are_those_of_differences(kernel, inputs, tolerance=2e-6, h=1e-3)
     np.testing.assert_allclose(found, expected, atol=tolerance * np.abs(expected).max())
     # Of sites with themselves a side is the other side's mirror image.
     own = Between(one, one).matrix(kernel, theta)
-    np.testing.assert_allclose(own, Between(one, Sites(one.x, one.along)).matrix(kernel, theta),
-                               atol=1e-13 * np.abs(own).max())  # fmt: skip
+    np.testing.assert_allclose(
+        own,
+        Between(one, Sites(one.x, one.along)).matrix(kernel, theta),
+        atol=1e-13 * np.abs(own).max(),
+    )
     np.testing.assert_allclose(own, own.T, atol=1e-13 * np.abs(own).max())
     assert np.linalg.eigvalsh(own).min() > -1e-11 * np.abs(own).max()
 
@@ -118,7 +121,7 @@ def test_covariances_with_slopes_are_those_of_differences(kernel, inputs):
 
 @pytest.mark.parametrize("wrong", ["value with slope", "slope with slope", "two inputs"])
 def test_a_wrong_sign_does_not_hold(monkeypatch, wrong):
-    right = slopes._Ball.spread
+    right = slopes.Radial.spread
 
     def spread(self, *shapes):
         found = list(right(self, *shapes))
@@ -131,7 +134,7 @@ def test_a_wrong_sign_does_not_hold(monkeypatch, wrong):
         return tuple(found)
 
     covariances_are_those_of_differences(SE(), 2)
-    monkeypatch.setattr(slopes._Ball, "spread", spread)
+    monkeypatch.setattr(slopes.Radial, "spread", spread)
     with pytest.raises(AssertionError):
         covariances_are_those_of_differences(SE(), 2)
 
@@ -268,8 +271,9 @@ def test_curves_given_values_and_slopes_are_those_of_the_joint_normal(name):
     found, roots, _ = problem.conditional(theta, new, slope=True)
     inputs = problem.x.shape[1]
     assert found.shape == (2, 3 * (1 + inputs))
-    sides = np.concatenate([new, *(new + s * 1e-3 * np.eye(inputs)[k] for k in range(inputs)
-                                   for s in (-1, 1))])  # fmt: skip
+    sides = np.concatenate(
+        [new, *(new + s * 1e-3 * np.eye(inputs)[k] for k in range(inputs) for s in (-1, 1))]
+    )
     size = len(problem.y)
     rates = np.zeros((len(found[0]), len(sides)))
     rates[:3, :3] = np.eye(3)
@@ -299,8 +303,9 @@ def test_the_pymc_definition_is_the_density_of_the_fast_route(name):
     def apart(one):
         found = {n: v for n, v in one.items() if np.ndim(v) == 0}
         vectors = {n: v for n, v in one.items() if np.ndim(v)}
-        return found | {f"{n}_{i}": v[k] for n, v in vectors.items()
-                        for k, i in enumerate(problem.inputs)}  # fmt: skip
+        return found | {
+            f"{n}_{i}": v[k] for n, v in vectors.items() for k, i in enumerate(problem.inputs)
+        }
 
     theta = some_theta(problem, (11,), (4,))
     draws = {n: theta[n] for n in problem.inferred}
@@ -368,25 +373,36 @@ def one_fit():
 
 def test_names_and_units_stand_in_the_result(tmp_path):
     given = measured(count=12)
-    inputs = xr.Dataset({
-        "q": ("point", given["x"]["q"], {"units": "m"}),
-        "p": ("point", given["x"]["p"], {"units": "kg m/s"}),
-    })  # fmt: skip
+    inputs = xr.Dataset(
+        {
+            "q": ("point", given["x"]["q"], {"units": "m"}),
+            "p": ("point", given["x"]["p"], {"units": "kg m/s"}),
+        }
+    )
     y = xr.DataArray(given["y"], dims="point", name="H", attrs={"units": "J"})
     rate = xr.DataArray(given["slopes"]["p"][1], dims="point", attrs={"units": "m/s"})
     given |= {"x": inputs, "y": y}
     given["slopes"] = given["slopes"] | {"p": (given["slopes"]["p"][0], rate)}
     fit = gp.fit(**given, settings=SHORT)
     units = {n: v.units for n, v in fit["posterior"].data_vars.items()}
-    assert units == {"length_scale": "m, kg m/s", "amplitude": "J", "noise": "J",
-                     "noise_dH_dq": "J/m", "noise_dH_dp": "m/s"}  # fmt: skip
+    assert units == {
+        "length_scale": "m, kg m/s",
+        "amplitude": "J",
+        "noise": "J",
+        "noise_dH_dq": "J/m",
+        "noise_dH_dp": "m/s",
+    }
     assert set(fit["observed_data"].data_vars) == {"H", "dH_dq", "dH_dp"}
     assert set(fit["log_likelihood"].data_vars) == {
         n + end for n in ("H", "dH_dq", "dH_dp") for end in ("", "_marginal")
     }
     assert set(fit["constant_data"].data_vars) == {
-        "q", "p", "error", "dH_dq_error", *(f"dH_d{a}_at_{b}" for a in "qp" for b in "qp")
-    }  # fmt: skip
+        "q",
+        "p",
+        "error",
+        "dH_dq_error",
+        *(f"dH_d{a}_at_{b}" for a in "qp" for b in "qp"),
+    }
     at = fit["posterior_predictive"]["dH_dp"]
     np.testing.assert_array_equal(at["dH_dp_at_q"], given["slopes"]["p"][0]["q"])
     assert at.units == "m/s" and fit["prior_predictive"]["dH_dq"].units == "J/m"
@@ -398,6 +414,19 @@ def test_names_and_units_stand_in_the_result(tmp_path):
         np.testing.assert_array_equal(there[name], variable)
     assert here["dH_dp"].units == "m/s" and here["dH_dq_sd"].units == "J/m"
     assert check(back).to_dict() == check(fit).to_dict()
+
+
+def test_the_unit_of_y_follows_from_its_slopes_or_is_said():
+    x, s, _ = measured()["slopes"]["q"]
+    slope = xr.DataArray(s, dims="point", attrs={"units": "N"})
+    q, p = (xr.DataArray(x[n], dims="point", attrs={"units": "m"}) for n in "qp")
+    slopes = {"q": ({"q": q, "p": p}, slope)}
+    for unit, given in (("N m", {}), ("J", {"units": {"H": "J"}})):
+        fit = gp.fit(slopes=slopes, name="H", settings=SHORT, **given)
+        assert fit["posterior"]["amplitude"].units == unit
+        assert fit["posterior"]["noise_dH_dq"].units == "N"
+        found = gp.predict(fit, {"q": [0.0], "p": [0.0]}, slope=True)
+        assert found["curve"].units == unit and found["dH_dp"].units == f"{unit}/m"
 
 
 def test_stored_log_densities_are_those_of_the_model_draw_by_draw(one_fit):
@@ -459,8 +488,15 @@ def test_one_value_pins_the_level():
     x, dq, dp = trajectory()
     origin = {"q": [0.0], "p": [0.0]}
     priors = {"noise_dH_dq": LogNormal(0.02, 0.5), "noise_dH_dp": LogNormal(0.02, 0.5)}
-    fit = gp.fit(origin, [0.0], slopes={"p": (x, dq), "q": (x, -dp)}, name="H", noise=0.0,
-                 priors=priors, settings=SHORT)  # fmt: skip
+    fit = gp.fit(
+        origin,
+        [0.0],
+        slopes={"p": (x, dq), "q": (x, -dp)},
+        name="H",
+        noise=0.0,
+        priors=priors,
+        settings=SHORT,
+    )
     found = gp.predict(fit, {"q": [0.0, 1.0, -1.5], "p": [0.0, 1.0, 0.5]})
     truth = hamiltonian(np.array([0.0, 1.0, -1.5]), np.array([0.0, 1.0, 0.5]))
     np.testing.assert_allclose(found["curve"].mean(("chain", "draw")), truth, atol=0.03)
@@ -472,8 +508,9 @@ def test_one_value_pins_the_level():
 def test_slopes_sharpen_a_curve_of_one_coordinate():
     given = line()
     with_slopes = gp.fit(**given, kernel=SE(length_scale=1.5, amplitude=1.0), settings=SHORT)
-    alone = gp.fit(given["x"], given["y"], kernel=SE(length_scale=1.5, amplitude=1.0),
-                   settings=SHORT)  # fmt: skip
+    alone = gp.fit(
+        given["x"], given["y"], kernel=SE(length_scale=1.5, amplitude=1.0), settings=SHORT
+    )
     new = np.linspace(1, 5, 30)
     sharp, blunt = (gp.predict(f, new, slope=True) for f in (with_slopes, alone))
     assert set(sharp.data_vars) == set(blunt.data_vars)  # the names of one coordinate
@@ -491,12 +528,21 @@ def test_units_change_nothing_but_the_numbers():
     turn = lambda x: {"q": x["q"] * a + 3 * a, "p": x["p"] * b - 5 * b}
     (x, dq, eq), (z, dp) = given["slopes"]["q"], given["slopes"]["p"]
     moved = gp.fit(
-        turn(given["x"]), given["y"] * c, given["error"] * c, name="H", settings=SHORT,
+        turn(given["x"]),
+        given["y"] * c,
+        given["error"] * c,
+        name="H",
+        settings=SHORT,
         slopes={"q": (turn(x), dq * c / a, eq * c / a), "p": (turn(z), dp * c / b)},
-    )  # fmt: skip
+    )
     one, other = fit["posterior"], moved["posterior"]
-    for name, scale in (("length_scale", np.array([a, b])), ("amplitude", c), ("noise", c),
-                        ("noise_dH_dq", c / a), ("noise_dH_dp", c / b)):  # fmt: skip
+    for name, scale in (
+        ("length_scale", np.array([a, b])),
+        ("amplitude", c),
+        ("noise", c),
+        ("noise_dH_dq", c / a),
+        ("noise_dH_dp", c / b),
+    ):
         np.testing.assert_allclose(other[name], one[name] * scale, rtol=1e-2)
     jitter = moved["sample_stats"]["jitter"]
     np.testing.assert_array_equal(jitter, fit["sample_stats"]["jitter"])
@@ -538,9 +584,19 @@ def test_mistakes_are_said_in_one_line():
         ({"x": None, "y": None, "error": None, "noise": 0.1}, FitError, "noise_dH_dq"),
         ({"priors": {"noise_dH_dz": 0.0}}, FitError, "noise_dH_dp"),
         ({"priors": {"noise_dH_dq": -1.0}}, FitError, "noise_dH_dq cannot be fixed"),
-        ({"name": "amplitude", "x": None, "y": None, "error": None,
-          "slopes": {"q": (x, s)}, "priors": {"damplitude_dq": 0.0}}, FitError, "no parameter"),
-    ):  # fmt: skip
+        (
+            {
+                "name": "amplitude",
+                "x": None,
+                "y": None,
+                "error": None,
+                "slopes": {"q": (x, s)},
+                "priors": {"damplitude_dq": 0.0},
+            },
+            FitError,
+            "no parameter",
+        ),
+    ):
         with pytest.raises(kind, match=words) as caught:
             gp.fit(**(given | {"settings": SHORT} | changes))
         assert "\n" not in str(caught.value)

@@ -368,7 +368,7 @@ def test_evidence_of_a_start_with_structure_against_the_dense_normal():
     inside = np.array([True, False, True, False])
     columns = spike.Gram(problem)
     coefficients = np.concatenate([np.ones(columns.free), inside.astype(float)])
-    found = spike._log_evidence(problem, columns, coefficients, (0.4, 0.8, 0.3))
+    found = spike._log_evidence(problem, columns, coefficients[np.newaxis], [0.4], (0.8, 0.3))
     design = problem.design
     K = design.Z @ design.Z.T + 0.64 * design.A[:, inside] @ design.A[:, inside].T
     K = K + 0.16 * np.eye(len(design.t))

@@ -7,18 +7,11 @@ import pytest
 import xarray as xr
 from scipy import integrate, stats
 
-from bayesinf.diagnostics import Neighbours
 from bayesinf.models import noise
 from bayesinf.settings import Settings
 
-
-def residual_memory(y, mean, sd):
-    """Along the rows as they stand."""
-    return noise.ResidualMemory(Neighbours.along(np.arange(y.shape[-1])))(y, mean, sd)
-
-
 STATISTICS = noise.RESIDUALS | {
-    "residual memory": residual_memory,
+    "residual memory": noise.residual_memory,
     "chi-square": noise.chi_square,
 }
 EVERY = pytest.mark.parametrize("name", STATISTICS)

@@ -36,7 +36,7 @@ def problem(
 
     Parameters
     ----------
-    model : a ``pymc.Model``, or a ``LogDensity``.
+    model : a ``pymc.Model``, a ``bambi.Model`` or a ``LogDensity``.
     name : of the model, for the provenance.
     units : variable to its unit.
 
@@ -44,6 +44,7 @@ def problem(
     ------
     DataError : the model is neither of them, or has a unit for a variable that is not there.
     """
+    model, name = _built(model, name)
     if isinstance(model, LogDensity):
         stated = Target(model, name, units or {})
     elif hasattr(model, "free_RVs"):
@@ -51,7 +52,7 @@ def problem(
     else:
         raise DataError(
             "no model to fit",
-            expected="a pymc.Model or a bayesinf.models.density.LogDensity",
+            expected="a pymc.Model, a bambi.Model or a bayesinf.models.density.LogDensity",
             found=type(model).__name__,
         )
     known = [*stated.variables, *stated.observed.data_vars]
@@ -76,13 +77,14 @@ def fit(
 
     Parameters
     ----------
-    model : a ``pymc.Model`` of continuous variables, or a ``LogDensity``.
+    model : a ``pymc.Model`` of continuous variables, a ``bambi.Model`` or a ``LogDensity``.
     method : ``nuts`` (PyMC models; their default), ``laplace`` (default of a ``LogDensity``) or
         ``ensemble``.
     settings : length and seed.
     quantities : names of the variables that must mix and are reported. Others are stored and not
-        judged, such as the weights of a network, which permute. None judges all. The run of an
-        ensemble is judged by the parameters among them, or by all where there is none.
+        judged, such as the weights of a network, which permute. None judges all, but of a bambi
+        model not the mean of each observation. The run of an ensemble is judged by the parameters
+        among them, or by all where there is none.
     name : of the model, for the provenance.
     units : variable to its unit.
 
@@ -98,10 +100,29 @@ def fit(
     """
     stated = problem(model, name=name, units=units)
     attrs = {}
+    if quantities is None and _is_bambi(model):
+        dims = stated.parameters.dims
+        quantities = [n for n in stated.variables if BAMBI_ROWS not in dims.get(n, ())]
     if quantities is not None:
         _known(quantities, stated.variables, "quantities")
         attrs["quantities"] = json.dumps(list(quantities))
     return driver.fit(stated, method, settings, attrs=attrs)
+
+
+BAMBI_ROWS = "__obs__"  # bambi's name for the dimension of observations
+
+
+def _is_bambi(model):
+    return type(model).__module__.split(".")[0] == "bambi"
+
+
+def _built(model, name):
+    """The PyMC model of a bambi model, named by its formula; any other model as it is."""
+    if not _is_bambi(model):
+        return model, name
+    if not model.built:
+        model.build()
+    return model.backend.model, name or str(model.formula.main)
 
 
 def _known(names, known, where):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy import special
 
-from bayesinf.errors import DataError
+from bayesinf.errors import DataError, FitError
 from bayesinf.models.density import routes
 from bayesinf.models.density.definition import Density
 from bayesinf.models.problem import Draws, Labels, Route
@@ -45,6 +45,8 @@ class LogDensity:
         mapping, variable to array, where there are several variables.
     replicate : (generator, parameters) to data like those observed, as ``pointwise``.
     observed : the data: an array, variable to array, or a Dataset.
+    observing : variable to array to the ``LogDensity`` of these data in place of those observed,
+        for calibration.
     vectorised : whether the functions take arrays.
     """
 
@@ -55,6 +57,7 @@ class LogDensity:
     pointwise: Callable | None = None
     replicate: Callable | None = None
     observed: object = None
+    observing: Callable | None = None
     vectorised: bool = False
 
     def __post_init__(self):
@@ -134,6 +137,15 @@ class Target(Density):
             return self.stated.replicate(rng, **values)
 
         return self._by_variable(drawn, draws, "replicate")
+
+    def observing(self, data: Draws) -> Target:
+        """Return the same density of other data, where the user states it."""
+        if self.stated.observing is None:
+            raise FitError(
+                f"the model {self.model} cannot be stated of other data: give its LogDensity "
+                "observing=, a function from data to the LogDensity of these"
+            )
+        return Target(self.stated.observing(dict(data)), self.model, self.parameters.units)
 
     # --- unconstrained coordinates ----------------------------------------------------------------
 

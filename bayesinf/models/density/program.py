@@ -6,17 +6,14 @@ forward sampling, prior and pointwise likelihood from its log densities.
 
 from __future__ import annotations
 
-import logging
-import warnings
 from collections.abc import Mapping
-from contextlib import contextmanager
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from bayesinf.errors import FitError
-from bayesinf.models.density import routes
+from bayesinf.models.density import routes, symbols
 from bayesinf.models.density.definition import Density
 from bayesinf.models.problem import Draws, Labels, Route
 from bayesinf.posterior import dataset, element_names
@@ -91,7 +88,7 @@ class Program(Density):
         import pymc as pm
 
         try:
-            with _quiet():
+            with symbols.quiet():
                 tree = pm.sample_prior_predictive(
                     size,
                     model=self.definition,
@@ -105,12 +102,13 @@ class Program(Density):
         return {name: tree["prior"][name].values[0] for name in self.variables}
 
     def log_factors(self, draws: Draws) -> Draws:
-        """Log prior density of each parameter, given those that it depends on; summed over its
-        elements.
+        """Log prior density of each parameter, given those that it depends on, and each potential;
+        summed over their elements.
         """
         from pymc.stats import compute_log_prior
 
         found = self._asked(compute_log_prior, draws, self.parameter_names)
+        found |= self._potentials_at(draws)
         return {
             name: values.reshape(*self._lead(draws), -1).sum(axis=-1)
             for name, values in found.items()
@@ -130,7 +128,7 @@ class Program(Density):
         names = [rv.name for rv in self.definition.observed_RVs]
         if not names:
             return {}
-        with _quiet():
+        with symbols.quiet():
             tree = pm.sample_posterior_predictive(
                 self._tree(draws)["posterior"].to_dataset(),
                 model=self.definition,
@@ -140,6 +138,30 @@ class Program(Density):
             )
         found, lead = tree["posterior_predictive"], self._lead(draws)
         return {name: found[name].values.reshape(*lead, *found[name].shape[2:]) for name in names}
+
+    def observing(self, data: Draws) -> Program:
+        """Return the same model of other data; the user's own stays as it is.
+
+        Raises
+        ------
+        FitError : the model has potentials, which draws from its prior leave out.
+        """
+        import pytensor.tensor as pt
+        from pymc.model.fgraph import clone_model
+
+        if self.definition.potentials:
+            names = ", ".join(potential.name for potential in self.definition.potentials)
+            raise FitError(
+                f"draws from the prior leave out the potential {names}, so data that they make are "
+                "none of this model's: state it as a distribution"
+            )
+        copy = clone_model(self.definition)
+        for rv in copy.observed_RVs:
+            old = copy.rvs_to_values.pop(rv)
+            new = pt.as_tensor_variable(np.asarray(data[rv.name], dtype=old.dtype), name=rv.name)
+            copy.values_to_rvs.pop(old)
+            copy.rvs_to_values[rv], copy.values_to_rvs[new] = new, rv
+        return Program(copy, self.model, self.units)
 
     # --- unconstrained coordinates ----------------------------------------------------------------
 
@@ -219,6 +241,36 @@ class Program(Density):
         found = {variable.name: variable for variable in self.definition.unobserved_value_vars}
         return self._batched([found[name] for name in self.variables])
 
+    def _potentials_at(self, draws):
+        """Each potential's terms, with the axes of the draws."""
+        if not self.definition.potentials:
+            return {}
+        lead = self._lead(draws)
+        flat = [
+            np.reshape(draws[n], (-1, *np.shape(draws[n])[len(lead) :]))
+            for n in self.parameter_names
+        ]
+        terms = self._blocks(self._potentials, *flat)
+        names = [potential.name for potential in self.definition.potentials]
+        return {
+            name: values.reshape(*lead, *values.shape[1:])
+            for name, values in zip(names, terms, strict=True)
+        }
+
+    @cached_property
+    def _potentials(self):
+        """Potentials as a function of many draws of the parameters, (draw, ...) each."""
+        import pymc as pm
+        import pytensor.tensor as pt
+
+        free = self.definition.free_RVs
+        many = [pt.tensor(dtype=rv.dtype, shape=(None, *rv.type.shape)) for rv in free]
+        return pm.compile(
+            many,
+            symbols.vectorised(self.definition.potentials, free, many),
+            on_unused_input="ignore",
+        )
+
     def _joined(self, outputs):
         """Outputs as functions of one vector of all coordinates."""
         from pymc.pytensorf import join_nonshared_inputs
@@ -230,24 +282,18 @@ class Program(Density):
         """Compile outputs as functions of many points, (point, coordinate)."""
         import pymc as pm
         import pytensor.tensor as pt
-        from pytensor.graph.replace import vectorize_graph
 
         outputs, point = self._joined(outputs)
         points = pt.matrix("points")
-        # What depends on no parameter is the same at all points, and has to be said so.
-        still = [vectorize_graph(output, {point: points}) for output in outputs]
-        full = [
-            one
-            if one.ndim > output.ndim
-            else pt.broadcast_to(one, (points.shape[0], *output.shape))
-            for one, output in zip(still, outputs, strict=True)
-        ]
+        full = symbols.vectorised(outputs, [point], [points])
         return pm.compile([points], full, on_unused_input="ignore")
 
-    def _blocks(self, function, points):
+    def _blocks(self, function, *many):
         """Evaluate in blocks that keep memory in bounds."""
         size = max(64, 2_000_000 // max(1, self._point_size))
-        parts = [function(points[k : k + size]) for k in range(0, len(points), size)]
+        parts = [
+            function(*(each[k : k + size] for each in many)) for k in range(0, len(many[0]), size)
+        ]
         return [np.concatenate(part) for part in zip(*parts, strict=True)]
 
     @cached_property
@@ -260,21 +306,22 @@ class Program(Density):
     @cached_property
     def priors(self):
         """Each parameter's prior, and each potential, in words."""
-        said = {rv.name: _words(rv) for rv in self.definition.free_RVs}
+        said = {rv.name: symbols.words(rv) for rv in self.definition.free_RVs}
         return said | {
-            potential.name: "a factor of the density, which draws of the prior leave out"
+            potential.name: "a factor of the density, stored with those of the prior, whose draws "
+            "leave it out"
             for potential in self.definition.potentials
         }
 
     def _top(self):
         """Parameters whose prior hangs on no other, which prior sensitivity scales: the other
-        priors are part of the model. None where that is all.
+        priors, and potentials, are part of the model. None where that is all.
         """
         from pytensor.graph.traversal import ancestors
 
         free = self.definition.free_RVs
         top = [rv.name for rv in free if not {*free} & {*ancestors(rv.owner.inputs)}]
-        return top if len(top) < len(free) else None
+        return top if len(top) < len(free) or self.definition.potentials else None
 
     def _own_dims(self, name, ndim):
         given = self.definition.named_vars_to_dims.get(name) or (None,) * ndim
@@ -322,7 +369,7 @@ class Program(Density):
 
     def _asked(self, function, draws, names):
         """What a function of PyMC's says of the draws, variable to array with their axes."""
-        with _quiet():
+        with symbols.quiet():
             found = function(
                 self._tree(draws),
                 var_names=names,
@@ -332,23 +379,3 @@ class Program(Density):
             )
         lead = self._lead(draws)
         return {name: found[name].values.reshape(*lead, *found[name].shape[2:]) for name in names}
-
-
-def _words(rv):
-    """The distribution of a variable as PyMC prints it; of data that are missing it prints none."""
-    said = getattr(rv, "str_repr", None)
-    return said().split("~", 1)[-1].strip() if said else "as the data that were observed"
-
-
-@contextmanager
-def _quiet():
-    """Let PyMC work without a word: what it says of potentials stands in the priors."""
-    logger = logging.getLogger("pymc")
-    level = logger.level
-    logger.setLevel(logging.ERROR)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logger.setLevel(level)

@@ -3,8 +3,9 @@
 ``process`` states the problem and ``fit`` its posterior; ``predict`` reads curves, slopes and new
 data from that, and ``acquire`` where to measure next. ``kernels`` are the covariance functions,
 ``means`` the prior means. ``definition`` holds the problem of one coordinate and its model in PyMC,
-``field`` that of several inputs and of slopes, ``marginal`` the numbers of both; ``routes`` draw
-from them, and ``splits`` score predictions over many splits of one data set.
+``field`` that of several inputs and of slopes (its data are ``places``, its covariances
+``slopes``), ``marginal`` the numbers of both, and ``statement`` their priors; ``routes`` draw from
+them, and ``splits`` score predictions over many splits of one data set.
 """
 
 from __future__ import annotations
@@ -15,10 +16,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bayesinf.data import curve_from_arrays
+from bayesinf.data.arrays import vector
 from bayesinf.errors import FitError
 from bayesinf.models import problem as driver
 from bayesinf.models.gp import places
-from bayesinf.models.gp.acquire import acquire
+from bayesinf.models.gp.acquisition import acquire
 from bayesinf.models.gp.definition import NOISE, Process, ratio
 from bayesinf.models.gp.kernels import (
     KERNELS,
@@ -88,7 +90,7 @@ def data(
         (x,) = places.columns(x).values()
     if error is not None and np.ndim(error) == 0:
         error = np.full(np.shape(y), float(error))
-    return curve_from_arrays(x, y, error)
+    return curve_from_arrays(x, vector(y, name, None), error)
 
 
 def fit(
@@ -122,7 +124,8 @@ def fit(
     slopes : input to (x, values) or (x, values, error): measured slopes of y along that input,
         (slope,), at x as above; the slopes along an input are one variable of the data, ``dy_dx``.
         Slopes alone leave the level of y to its prior, N(mean, amplitude²) at each point; one value
-        pins it.
+        pins it. So H(q, p) is learnt from rates of change, q̇ = ∂H/∂p and ṗ = −∂H/∂q, by
+        ``slopes={"p": (x, q_dot), "q": (x, -p_dot)}, name="H"`` with ``x={"q": q, "p": p}``.
     name : what y is called where no values say.
     kernel, mean : as for ``process``.
     method : ``mcmc`` (population Monte Carlo, the default), ``laplace``, or ``nuts`` (PyMC).

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bayesinf.diagnostics import Neighbours
-from bayesinf.errors import FitError
+from bayesinf.errors import DataError, FitError
 from bayesinf.models import noise as measurement
 from bayesinf.models.gp import kernels
 from bayesinf.models.gp.cholesky import diagonal, log_conditional
@@ -316,6 +316,8 @@ class Process(Marginal):
     def places(self, x) -> tuple[np.ndarray, dict[str, object]]:
         """New places as ``joint`` takes them, and as coordinates of a Dataset over ``new``."""
         x = np.atleast_1d(np.asarray(x, dtype=float))
+        if not np.isfinite(x).all():
+            raise DataError("a place is not a finite number", expected="numbers", found="NaN or ∞")
         return x, {self.x_name: ("new", x, {"units": self.unit(self.x_name)})}
 
     def slopes_called(self) -> dict[str, str]:

@@ -210,7 +210,7 @@ class Field(Process):
             else:
                 covariance = self._between.matrix(self.kernel, theta, join=pt.concatenate)
             covariance = covariance + pt.diag(self.noise_variance(theta))
-            pm.MvNormal("data", mean, cov=covariance, observed=self.y)
+            pm.MvNormal(self.y_name, mean, cov=covariance, observed=self.y)
         return model
 
     def _symbolic_mean(self, theta):

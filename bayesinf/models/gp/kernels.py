@@ -8,7 +8,8 @@ which the covariances of the process's slope follow:
 
 Of several inputs a leaf takes a distance in which each has its own length scale: see ``slopes``.
 
-A parameter is given as its prior, as a number that fixes it, or as None for the default prior.
+A parameter is given as its prior, as a number that fixes it, or as None for the default prior; a
+length scale of several inputs also as a mapping from inputs to those, or as a number for each.
 Parameters of several leaves are numbered: ``length_scale_1``, ``length_scale_2``, ... In a product
 only the first factor keeps its amplitude, since the data know the product of amplitudes alone; a
 factor that is a sum keeps those of its terms.

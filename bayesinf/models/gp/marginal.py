@@ -25,8 +25,9 @@ __all__ = ["LeftOut", "Marginal", "Theta"]
 
 Theta = Mapping[str, np.ndarray]
 
-CHUNK = 2**21  # numbers in the matrices that are factorised together
-LARGE = 150  # observations from which chunks are worth a thread of their own
+CHUNK = 2**17  # numbers in the matrices that are factorised together: what a cache holds
+LARGE = 150  # observations from which threads are worth their while,
+TOGETHER = 16  # so many chunks to each
 
 
 @dataclass(frozen=True)
@@ -200,12 +201,16 @@ class Marginal(Problem):
             {name: value[i : i + step] for name, value in theta.items()}
             for i in range(0, count, step)
         ]
-        if len(self.y) >= LARGE and len(parts) > 1:
-            found = parallel.map(
-                function, parts, workers=self.workers, threads=True, label="Covariances"
-            )
-            return np.concatenate(found)
-        return np.concatenate([function(part) for part in parts])
+        if len(self.y) < LARGE or len(parts) <= TOGETHER:
+            return np.concatenate([function(part) for part in parts])
+
+        def in_turn(some):
+            return np.concatenate([function(part) for part in some])
+
+        groups = [parts[i : i + TOGETHER] for i in range(0, len(parts), TOGETHER)]
+        return np.concatenate(
+            parallel.map(in_turn, groups, workers=self.workers, threads=True, label="Covariances")
+        )
 
     def by_draw(self, function: Callable, draws: Draws, **more: np.ndarray) -> np.ndarray:
         """Apply a function of flat parameters to draws of any shape: (..., point)."""

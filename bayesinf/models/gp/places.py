@@ -154,7 +154,6 @@ def table(x=None, y=None, error=None, *, slopes: Mapping | None = None, name: st
         units[called] = {"units": of_slope or ratio(units.get(name, {}).get("units", "1"), of_x)}
         block = _block(found, values, given[2] if len(given) == 3 else None, called)
         blocks.append((inputs.index(one), called, block))
-    blocks.sort(key=lambda block: block[0])
     return _checked(blocks, inputs, name, units)
 
 
@@ -178,6 +177,9 @@ def _block(found, values, error, called):
             expected="a standard deviation above zero",
             found=f"{bars[np.argmin(bars > 0)]:g}",
         )
+    if len(found) == 1:  # as of a curve, so that the memory of residuals means something
+        order = np.argsort(x[:, 0], kind="stable")
+        x, y, bars = x[order], y[order], bars[order]
     return x, y, bars
 
 

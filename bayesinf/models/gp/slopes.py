@@ -194,7 +194,7 @@ def jet(kernel: Kernel, pairs: Pairs, theta: Theta) -> Jet:
     """
     if isinstance(kernel, Leaf):
         square, own = _parameters(kernel, theta)
-        view = _Line(pairs) if len(pairs.d) == 1 else _Ball(pairs, own[0])
+        view = Straight(pairs) if len(pairs.d) == 1 else Radial(pairs, own[0])
         return tuple(square * part for part in view.spread(*view.shapes(kernel, own)))
     parts = [jet(part, pairs, theta) for part in kernel.parts]
     return reduce(_multiplied if isinstance(kernel, Product) else _added, parts)
@@ -217,7 +217,7 @@ def jet_slopes(kernel: Kernel, pairs: Pairs, theta: Theta) -> dict[tuple[str, in
             for key, changed in jet_slopes(part, pairs, theta).items()
         }
     square, own = _parameters(kernel, theta)
-    view = _Line(pairs) if len(pairs.d) == 1 else _Ball(pairs, own[0])
+    view = Straight(pairs) if len(pairs.d) == 1 else Radial(pairs, own[0])
     shapes = view.shapes(kernel, own)
     found = view.log_slopes(kernel, own, shapes)
     called = {
@@ -261,7 +261,7 @@ def _turned(function, own, place):
     return [part.imag / STEP for part in function(moved)]
 
 
-class _Line:
+class Straight:
     """Pairs of points on one coordinate, as the formulas of a leaf take them."""
 
     def __init__(self, pairs: Pairs):
@@ -285,7 +285,7 @@ class _Line:
         }
 
 
-class _Ball:
+class Radial:
     """Pairs of points of several inputs, which a leaf sees at a distance r in a direction e."""
 
     def __init__(self, pairs: Pairs, scale):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -49,7 +50,8 @@ def process(
     noise : sd of the noise beyond the errors: a prior, a number, or None for the default prior.
     priors : name of a parameter to its prior; else wide ones around the extent of the data. Of
         several inputs a length scale takes one for all, or a mapping from inputs to priors.
-    units : of parameters of the mean, where that is a function.
+    units : of parameters of the mean, where that is a function; of y, where slopes alone do not
+        say it.
     workers : threads for large matrices.
 
     Raises
@@ -106,6 +108,9 @@ def _field(data, kernel, mean, noise, priors, units, workers):
             "noise is that of values, and there are none: give that of the slopes as "
             f"priors={{{noise_name(slopes[0], data.y_name)!r}: ...}}"
         )
+    if data.y_name in units:
+        of_y = {data.y_name: {"units": units.pop(data.y_name)}}
+        data = replace(data, attributes={**data.attributes, **of_y})
     noises = {noise_name(name, data.y_name): None for name in variables.values()}
     noises |= {NOISE: noise} if VALUE in variables else {}
     defaults = _field_defaults(kernel, data, variables)

@@ -184,7 +184,8 @@ def _described(centre, width, value):
     lack = np.where(known > 0, np.minimum(SHARE * lack, 1.0), 1.0)
     # A box may hold more than its centre says: the top that its own parabola has inside it, and as
     # much as a neighbour.
-    top = np.where(bend < 0, fall**2 / np.maximum(-2 * bend, np.abs(fall)), 0.0)
+    steepest = np.maximum(np.maximum(-2 * bend, np.abs(fall)), np.finfo(float).tiny)
+    top = np.where(bend < 0, fall**2 / steepest, 0.0)
     high = value + np.sum(top, axis=1)
     np.maximum.at(high, one, value[other])
     plain = Boxes(centre, width, value, fall / width, bend, lack)

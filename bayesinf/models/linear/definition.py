@@ -323,7 +323,8 @@ class Regression(Measured):
     @property
     def discrepancies(self) -> dict[str, Discrepancy]:
         """Statistics of the residuals, their memory where rows have an order; the caller's join."""
-        order = measurement.neighbours_of(self.names.coords, self.names.dims[0])
+        groups = None if self.groups is None else self.groups.codes
+        order = measurement.neighbours_of(self.names.coords, self.names.dims[0], groups)
         return measurement.asked(order, known=self.noise_fixed, further=self.further)
 
     @property

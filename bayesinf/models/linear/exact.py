@@ -30,7 +30,6 @@ __all__ = [
     "Spectrum",
     "axis",
     "bounds",
-    "log_evidence",
     "open_ended",
     "weighted_median",
     "widened",
@@ -73,8 +72,7 @@ class Scales:
 
     def log_joint(self, log_rho, log_sigma) -> np.ndarray:
         """Log density of the data, and of log ρ and log σ as far as they are inferred."""
-        sigma = np.exp(log_sigma)
-        value = self.spectrum.products(log_rho).log_density(sigma, self.count)
+        value = self.spectrum.products(log_rho).log_density(np.exp(log_sigma), self.count)
         return value + self.log_jacobian + self.log_prior(self.problem, log_rho, log_sigma)
 
     @staticmethod
@@ -267,8 +265,3 @@ class Posterior:
         grid = self.scales.grid
         at = self.scales.coordinates(*grid.axes)
         return moments(self.spectrum, self.problem.coefficient_map(), *at, grid.weight)
-
-
-def log_evidence(problem: Regression) -> float:
-    """Log p(y) of one regression whose prior is ``Normal``, all parameters integrated out."""
-    return Posterior(problem).log_evidence

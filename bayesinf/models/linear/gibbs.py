@@ -213,12 +213,11 @@ def chain(
     draws, (draw, ...), as ``Regression.outer`` takes them, and ``log_marginal``, (draw,
     observation), the log density of each y_i given the others and the scales.
     """
-    seen, kept = problem.design, None
-    block = Block(seen, problem.noise, rng)
-    kind = LaplaceScales if isinstance(problem.prior, Laplace) else HorseshoeScales
+    block, kept = Block(problem.design, problem.noise, rng), None
     # Start wide: a scale too narrow leaves all to the noise, and takes long to find out.
-    size = np.sqrt(np.mean(seen.A**2, axis=0))
+    size = np.sqrt(np.mean(problem.design.A**2, axis=0))
     unit = block.spread / np.min(size[size > 0])
+    kind = LaplaceScales if isinstance(problem.prior, Laplace) else HorseshoeScales
     scales = kind(problem.prior, problem.weights, unit, rng)
     log_sigma = block.start(rng)
     for sweep in range(-tune, draws):

@@ -25,6 +25,9 @@ __all__ = ["Products", "Spectrum", "moments"]
 ROUNDING = 1e-12  # a difference this small beside its parts is rounding
 
 
+ROUNDING = 1e-12  # a difference this small beside its parts is rounding
+
+
 @dataclass(frozen=True)
 class Spectrum:
     """What of a design the posterior needs.

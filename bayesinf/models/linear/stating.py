@@ -279,11 +279,20 @@ def _refuse(X, y):
             )
 
 
+def _along_rows(y, row):
+    """Coordinates of the data, which may tell their order where the features do not."""
+    import xarray as xr
+
+    own = getattr(y, "dims", None)
+    coords = getattr(y, "coords", {}).items()
+    return {n: xr.DataArray(c.values, dims=(row,)) for n, c in coords if c.dims == own}
+
+
 def _names(X, y, name, columns, units, with_error):
     """Names, dimensions, coordinates and units that labelled features and data bring along."""
     dims = getattr(X, "dims", ())
     dims = dims if len(dims) == 2 else Names.dims
-    coords = dict(getattr(X, "coords", {}))
+    coords = _along_rows(y, dims[0]) | dict(getattr(X, "coords", {}))
     for dim, count in zip(dims, np.shape(X), strict=False):
         coords.setdefault(dim, np.arange(count))
     data, of_y = getattr(y, "name", None) or "y", getattr(y, "attrs", {}).get("units", "1")

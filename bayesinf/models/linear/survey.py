@@ -21,8 +21,8 @@ __all__ = ["STEPS", "Axis", "Survey", "surveyed"]
 
 STEPS = 24  # boxes along each axis to begin with
 TAIL = 5.0  # standard normal quantile at which the axis of a prior without end is cut
-DEPTH = 50.0  # log density below the best at which a screen rules out
-MOST_FIRST = 10_000  # boxes of the first grid that a screen may let through
+LEFT = 1e-5  # share of a screen's guess that may be left out
+MOST_FIRST = 3_000  # boxes of the first grid that a screen may let through
 AUDITED = 12  # steps ruled out by a screen that are evaluated all the same
 TASK = 16  # points that a thread takes at a time
 FEW = 64  # points below which threads cost more than they bring
@@ -189,11 +189,12 @@ def _ruled_out(axes, name, function):
     axis = next(axis for axis in axes if axis.name == name)
     guess = np.asarray(function(axis.value(axis.centres)), dtype=float)
     guess = guess + axis.log_density(axis.centres)
-    near = guess > np.max(guess) - DEPTH
-    near[1:], near[:-1] = near[1:] | near[:-1], near[1:] | near[:-1]
+    order = np.argsort(guess)
+    mass = np.exp(guess[order] - np.max(guess))
     most = MOST_FIRST // int(np.prod([other.steps for other in axes if other is not axis]))
-    if np.sum(near) > most:
-        near &= guess >= np.sort(guess[near])[-most]
+    likely = order[np.cumsum(mass) > LEFT * np.sum(mass)][-most:]
+    near = np.zeros(len(guess), dtype=bool)
+    near[np.clip(np.add.outer([-1, 0, 1], likely), 0, len(guess) - 1)] = True
     return ~near, guess
 
 

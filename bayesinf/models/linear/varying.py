@@ -143,9 +143,8 @@ class Varying(Measured):
     def constants(self) -> xr.Dataset:
         """What is known besides and does not vary."""
         here = self.reference.constants
-        there = self.build(
-            **{n: float(p.from_normal(-0.5)) for n, p in self.varied.items()}
-        ).constants
+        aside = {name: float(prior.from_normal(-0.5)) for name, prior in self.varied.items()}
+        there = self.build(**aside).constants
         return here[[name for name in here.data_vars if here[name].equals(there[name])]]
 
     @property
@@ -202,8 +201,8 @@ class Varying(Measured):
         return self._each(draws, lambda regression, one: {"": spread(regression, one)})[""]
 
     def observing(self, data: Draws) -> Varying:
-        """Return the same model of other data."""
-        return replace(self, build=partial(_observing, self.build, dict(data)))
+        """Return the same model of other data, without the screen, which knows only its own."""
+        return replace(self, build=partial(_observing, self.build, dict(data)), screen={})
 
     def widened(self, factor: float) -> Varying:
         """Return the same problem with every unshrunk and null prior wider by a factor."""
@@ -217,7 +216,7 @@ class Varying(Measured):
     def survey(self) -> Survey:
         """The posterior of θ on boxes."""
         axes = [Axis(name, prior, self.steps[name]) for name, prior in self.varied.items()]
-        return surveyed(lambda theta: exact.log_evidence(self.at(theta)), axes, self.screen)
+        return surveyed(lambda theta: self.at(theta).log_evidence(), axes, self.screen)
 
     def _each(self, draws, function):
         """What a function of a regression and one draw returns, by name, stacked over the draws."""

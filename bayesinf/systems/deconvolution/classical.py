@@ -154,18 +154,20 @@ def classical(blurred: xr.Dataset, *, order: int = 1, sigma: float | None = None
     return dataset(arrays, dims, coords, units, sampled=False).assign_attrs(order=order)
 
 
-def with_comparison(fits: Mapping[str, xr.DataTree], blurred: xr.Dataset) -> dict[str, xr.DataTree]:
+def with_comparison(
+    fits: Mapping[str, xr.DataTree], blurred: xr.Dataset, **options
+) -> dict[str, xr.DataTree]:
     """Put the evidence of the smooth priors and the classical answers beside the best fit.
 
     Parameters
     ----------
     fits : name to fit.
-    blurred : what they were fitted to.
+    blurred, **options : what they were fitted to, and how, as for ``problem``.
     """
     name = best(fits)
     sigma = float(noise_of(fits[name]).mean())
     notes = {
-        "evidence": compare(blurred, [prior for prior in SMOOTH if prior in fits]),
+        "evidence": compare(blurred, [prior for prior in SMOOTH if prior in fits], **options),
         "classical": classical(blurred, order=1, sigma=sigma),
         "classical_second": classical(blurred, order=2, sigma=sigma),
     }

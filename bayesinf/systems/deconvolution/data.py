@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -79,11 +80,14 @@ class Shape:
     def __str__(self):
         return f"{self.form}:{self.width:g}" + (":area" if self.area else "")
 
-    def grid(self, x: np.ndarray, edges: str) -> np.ndarray:
-        """Return positions of the signal that data at x, (point,), see between such edges."""
+    def grid(self, x: np.ndarray, edges: str, margin: float = 1.0) -> np.ndarray:
+        """Return positions of the signal that data at x, (point,), see between such edges, as far
+        as a response that is wider by a margin.
+        """
         step = (x[-1] - x[0]) / (len(x) - 1)
         left, right = REACH[self.form] if edges == "open" else (0.0, 0.0)
-        before, after = (int(np.ceil(side * self.width / step)) for side in (right, left))
+        reach = margin * self.width / step
+        before, after = (int(np.ceil(side * reach)) for side in (right, left))
         return x[0] + step * np.arange(-before, len(x) + after)
 
     def matrix(self, x: np.ndarray, position: np.ndarray) -> np.ndarray:
@@ -114,6 +118,7 @@ def simulate(
     noise: float = 0.01,
     *,
     edges: str = "zero",
+    margin: float = 1.0,
     rng: np.random.Generator | None = None,
 ) -> xr.Dataset:
     """Blur the signal exp(−x²) on [−4, 4] and measure it.
@@ -126,6 +131,8 @@ def simulate(
     response : as ``Shape.parse`` reads it.
     noise : standard deviation.
     edges : ``open`` or ``zero``.
+    margin : how many times as far an open grid reaches as this response, for a width that is to be
+        inferred.
     rng : generator; by default the stream "simulate" of the default settings.
 
     Returns
@@ -142,7 +149,7 @@ def simulate(
             "no such data", expected="points ≥ 8 and noise ≥ 0", found=f"{points} and {noise}"
         )
     shape, x = Shape.parse(response), np.linspace(-4.0, 4.0, points)
-    position = shape.grid(x, _known(edges))
+    position = shape.grid(x, _known(edges), margin)
     signal, A = np.exp(-(position**2)), shape.matrix(x, position)
     rng = DEFAULT.generator("simulate") if rng is None else rng
     truth = {"signal": signal, "sigma": np.float64(noise), "width": np.float64(shape.width)}
@@ -202,6 +209,7 @@ def read(
     response: str | os.PathLike = "box:1.5",
     *,
     edges: str = "open",
+    margin: float = 1.0,
     x: str | int | None = None,
     y: str | int | None = None,
     error: str | int | None = None,
@@ -213,9 +221,9 @@ def read(
     path : a file with columns x, y and, where there are any, error bars.
     response : FORM:WIDTH as ``Shape.parse`` reads it, or a file: one column of the response at
         Δ = …, −h, 0, h, …, h the step of x, its middle row Δ = 0; or the matrix A itself, a row a
-        point of the data. A matrix with as many columns stands on the data's x; otherwise the
-        signal's positions are counted from 0.
+        point of the data, its columns standing evenly from the first x to the last.
     edges : ``open`` or ``zero``; a matrix knows its own edges.
+    margin : as for ``simulate``.
     x, y, error : columns, as ``data.curve`` takes them.
 
     Returns
@@ -228,9 +236,10 @@ def read(
     """
     curve = reading.curve(path, x, y, error, least=8)
     x_values = reading.axes(curve)[0].values
-    if "." not in str(response).split(":")[0]:
+    file = Path(response)
+    if not file.is_file() and (":" in str(response) or not file.suffix):
         shape = Shape.parse(response)
-        position = shape.grid(x_values, _known(edges))
+        position = shape.grid(x_values, _known(edges), margin)
         return _with_response(curve, shape.matrix(x_values, position), position, edges, shape)
     return _with_response(curve, *_from_file(response, x_values, _known(edges)), edges)
 
@@ -269,7 +278,7 @@ def _from_file(path, x, edges):
             expected=f"a column, or a matrix of {len(x)} rows",
             found=f"{rows} rows",
         )
-    return table, x if count == rows else np.arange(float(count))
+    return table, x if count == rows else np.linspace(x[0], x[-1], count)
 
 
 def _known(edges):

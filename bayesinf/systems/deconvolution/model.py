@@ -13,7 +13,6 @@ from bayesinf.errors import DataError
 from bayesinf.figures import interval
 from bayesinf.models import linear
 from bayesinf.models import problem as driver
-from bayesinf.models.noise import residual_memory
 from bayesinf.posterior import annotated, dataset, noted
 from bayesinf.priors import LogNormal, Normal, Prior
 from bayesinf.settings import DEFAULT, Settings
@@ -49,6 +48,7 @@ LEVEL_WIDTH = 10.0  # of the level's prior, in the level that alone would make d
 LENGTH = 0.125, 1.0  # median of the length scale in lengths of the window, and spread of its log
 LEAST_VARIANCE = 1e-12  # of a direction that the kernel keeps, beside the largest
 NUMBERS = 200_000  # of the signal that a file keeps: draws × positions
+LEAST_CHAIN = 400  # draws of a chain
 LEVEL = 0.95  # of bands
 
 
@@ -97,27 +97,30 @@ def problem(
             " that is not known",
             expected=f"one of {', '.join(ORDERS)}",
         )
-    build = partial(_regression, blurred, prior, noise=noise, scale=scale, level=level)
-    position, varied = blurred["position"].values, {}
-    unit = blurred["position"].attrs.get("units", "1")
-    if prior not in ORDERS:
-        if length is None:
-            length = LogNormal(float(LENGTH[0] * (position[-1] - position[0])), LENGTH[1])
-        if isinstance(length, int | float):
-            build = partial(build, length=float(length))
-        else:
-            varied["length"] = length
-    if width_spread:
-        if "shape" not in blurred.attrs:
-            raise DataError(
-                "the width of a response without a form cannot be inferred",
-                expected="a response given as FORM:WIDTH",
-            )
-        width = Shape.parse(blurred.attrs["shape"]).width
-        varied["width"] = LogNormal(width, float(width_spread))
+    varied = _varied(blurred, prior, length, width_spread)
+    known = {"length": float(length)} if prior not in ORDERS and "length" not in varied else {}
+    build = partial(_regression, blurred, prior, noise=noise, scale=scale, level=level, **known)
     if varied:
+        unit = blurred["position"].attrs["units"]
         return linear.varying(build, varied, units=dict.fromkeys(varied, unit))
     return linear.nonnegative(build()) if positive else build()
+
+
+def _varied(blurred, prior, length, width_spread):
+    """Priors of the length and the width, as far as they are to be inferred."""
+    varied = {}
+    if prior not in ORDERS and not isinstance(length, int | float):
+        median = float(LENGTH[0] * np.ptp(blurred["position"].values))
+        varied["length"] = LogNormal(median, LENGTH[1]) if length is None else length
+    if width_spread and "shape" not in blurred.attrs:
+        raise DataError(
+            "the width of a response without a form cannot be inferred",
+            expected="a response given as FORM:WIDTH",
+        )
+    if width_spread:
+        width = Shape.parse(blurred.attrs["shape"]).width
+        varied["width"] = LogNormal(width, float(width_spread))
+    return varied
 
 
 def _regression(blurred, prior, *, length=None, width=None, noise=None, scale=None, level=None):
@@ -132,13 +135,7 @@ def _regression(blurred, prior, *, length=None, width=None, noise=None, scale=No
     slope = Normal(0.0, 2 * level.sd / float(s[-1] - s[0]))
     if prior in ORDERS:
         step = float((s[-1] - s[0]) / (len(s) - 1))
-        basis = linear.differences(
-            len(s),
-            ORDERS[prior],
-            step,
-            level=level,
-            **({"slope": slope} if ORDERS[prior] == 2 else {}),
-        )
+        basis = linear.differences(len(s), ORDERS[prior], step, level=level, slope=slope)
     else:
         null = {"level": (np.ones(len(s)), level)}
         said = "level + g, roots of the covariance exp(−Δ² / 2 length²) times g"
@@ -160,15 +157,16 @@ def _regression(blurred, prior, *, length=None, width=None, noise=None, scale=No
             "slope": f"{unit}/{per}" if per else unit,
         },
         constants=blurred[[x.name] if width is not None else [x.name, "response"]],
-        discrepancies={"memory of residuals": residual_memory},
     )
 
 
 def level_prior(blurred: xr.Dataset, factor: float = 1.0) -> Normal:
     """Return the prior of the level: ten times what alone makes data as large as these."""
     y, A = reading.axes(blurred)[1].values, blurred["response"].values
-    size = np.sqrt(np.mean(y**2) / np.mean(A.sum(axis=1) ** 2))
-    return Normal(0.0, float(factor * LEVEL_WIDTH * size))
+    rms = lambda v: np.sqrt(np.mean(v**2))
+    # A response whose integral is zero sees no level, which then is as wide as it is blind.
+    seen = max(rms(A.sum(axis=1)), 1e-6 * rms(np.abs(A).sum(axis=1)))
+    return Normal(0.0, float(factor * LEVEL_WIDTH * rms(y) / seen))
 
 
 def _root(s, length):
@@ -183,7 +181,12 @@ def _root(s, length):
 
 
 def plan(
-    blurred: xr.Dataset, method: str | None, settings: Settings, *, exact: bool = False
+    blurred: xr.Dataset,
+    method: str | None,
+    settings: Settings,
+    *,
+    exact: bool = False,
+    positive: bool = False,
 ) -> tuple[str | None, Settings, str]:
     """Choose how many draws of a signal of this length a file can keep.
 
@@ -193,12 +196,14 @@ def plan(
     method : as for ``fit``.
     settings : of a fit of ordinary size.
     exact : whether to leave the number of draws as it is.
+    positive : whether the draws are those of chains, of which some hundred are needed each.
 
     Returns
     -------
     the method; the settings; what was chosen, in words, or nothing.
     """
-    keep = max(50, NUMBERS // (blurred.sizes["position"] * settings.chains))
+    least = LEAST_CHAIN if positive else 50
+    keep = max(least, NUMBERS // (blurred.sizes["position"] * settings.chains))
     if exact or settings.draws <= keep:
         return method, settings, ""
     shorter = settings.replace(draws=keep, prior_draws=min(settings.prior_draws, 100))
@@ -282,10 +287,12 @@ def shape_of(signal: np.ndarray, position: np.ndarray, x: np.ndarray) -> dict[st
     above = f - 0.5 * height[..., np.newaxis]
     # Of a step across half the height counts the part above it, the signal taken as straight.
     over, size = np.maximum(above, 0.0), np.abs(above) + np.finfo(float).tiny
+    # Where nothing is above zero, no part is above half the height: the highest point is told.
+    total, top = np.sum(over, axis=-1), s[np.argmax(f, axis=-1)]
     share = (over[..., 1:] + over[..., :-1]) / (size[..., 1:] + size[..., :-1])
     return {
         "height": height,
-        "centre": over @ s / np.sum(over, axis=-1),
+        "centre": np.where(total > 0, over @ s / np.where(total > 0, total, 1.0), top),
         "width": step * np.sum(share, axis=-1),
         "area": step * np.sum(f, axis=-1),
     }
@@ -317,9 +324,9 @@ def band(signal: xr.DataArray) -> xr.Dataset:
 def directions(found: xr.DataTree, stated: Problem) -> xr.Dataset:
     """Sort the directions of the prior by what the data say of each.
 
-    With C the root of the prior and U diag(s) Vᵀ = A C / e, the weight of C v_k is known from the
-    data with precision (scale s_k / σ)², and from the prior with precision one. Where the first is
-    the smaller one, the prior decides.
+    With C the root of the prior and U diag(s) Vᵀ = A C / e, less what level and slope can make, the
+    weight of C v_k is known from the data with precision (scale s_k / σ)², and from the prior with
+    precision one. Where the first is the smaller one, the prior decides.
 
     Returns
     -------
@@ -333,7 +340,9 @@ def directions(found: xr.DataTree, stated: Problem) -> xr.Dataset:
     at = getattr(stated, "varied", {})
     regression = stated.at({name: mean(name) for name in at}) if at else stated
     ratio = (mean("scale") or regression.fixed["scale"]) / (mean("sigma") or regression.noise)
-    _, s, Vt = np.linalg.svd(regression.design.A)
+    Q = np.linalg.qr(regression.design.Z)[0]
+    A = regression.design.A
+    _, s, Vt = np.linalg.svd(A - Q @ (Q.T @ A))
     information = np.zeros(len(Vt))
     information[: len(s)] = (ratio * s) ** 2
     decided = int(np.sum(information > 1))
@@ -366,11 +375,16 @@ def best(fits: Mapping[str, xr.DataTree]) -> str:
     return max(value, key=value.get) if value else next(iter(fits))
 
 
-def compare(blurred: xr.Dataset, priors: Sequence[str] = SMOOTH) -> xr.Dataset:
+def compare(blurred: xr.Dataset, priors: Sequence[str] = SMOOTH, **options) -> xr.Dataset:
     """Compare smooth priors by their evidence, for three widths of the priors of level and slope.
+
+    Parameters
+    ----------
+    blurred, **options : as for ``problem``.
+    priors : names of ``SMOOTH``.
 
     Returns
     -------
     Dataset as of ``linear.evidences``.
     """
-    return linear.evidences({prior: problem(blurred, prior) for prior in priors})
+    return linear.evidences({prior: problem(blurred, prior, **options) for prior in priors})

@@ -10,8 +10,22 @@ VanderPlas, Astrophys. J. Suppl. 236, 16 (2018), doi:10.3847/1538-4365/aab766, e
 classical side.
 """
 
+from bayesinf.systems.spectral_analysis.calibration import calibration_problem
 from bayesinf.systems.spectral_analysis.classical import classical
 from bayesinf.systems.spectral_analysis.data import read, simulate
+from bayesinf.systems.spectral_analysis.memory import with_memory
 from bayesinf.systems.spectral_analysis.model import fit
+from bayesinf.systems.spectral_analysis.modes import fit_modes, simulate_modes
+from bayesinf.systems.spectral_analysis.story import story
 
-__all__ = ["classical", "fit", "read", "simulate"]
+__all__ = [
+    "calibration_problem",
+    "classical",
+    "fit",
+    "fit_modes",
+    "read",
+    "simulate",
+    "simulate_modes",
+    "story",
+    "with_memory",
+]

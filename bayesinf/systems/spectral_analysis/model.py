@@ -22,7 +22,6 @@ from bayesinf.errors import DataError
 from bayesinf.models import linear
 from bayesinf.models import problem as driver
 from bayesinf.models.linear import Regression
-from bayesinf.models.noise import residual_memory
 from bayesinf.posterior import noted
 from bayesinf.priors import HalfCauchy, LogNormal, Normal, Prior, Uniform
 from bayesinf.settings import DEFAULT, Settings
@@ -35,8 +34,9 @@ __all__ = ["WIDTHS", "Curve", "fit", "periodic", "quiet"]
 
 MOST_HARMONICS = 6
 DECLINE = 3.0  # log evidence below the best at which no further harmonic is tried
-FINE = 6.0  # steps of the search, in standard deviations of the frequency to be expected
+FINE, COARSE = 6.0, 8.0  # first steps, in the standard deviations expected: frequency, jitter
 MOST_STEPS = 4_000_000
+ROUGH = 9  # nodes over the scale in a first look
 WIDTHS = (0.1, 1.0, 10.0)  # of the level's prior, at which each Bayes factor is told
 SECONDS = {"s": 1.0, "min": 60.0, "h": 3600.0, "d": 86400.0, "yr": 31557600.0}
 
@@ -104,7 +104,7 @@ class Curve:
 
     @cached_property
     def error(self) -> np.ndarray:
-        """Stated error bars, (point,); zero where there are none, and jitter is all of the noise."""
+        """Stated error bars, (point,); zero where there are none: jitter is all of the noise."""
         bars = axes(self.dataset)[2]
         return np.zeros(len(self.y)) if bars is None else bars.values
 
@@ -168,6 +168,18 @@ class Curve:
         step = (high - low) / count
         return search.power(self.t, self.y, noise, low + step / 2, step, count, harmonics)
 
+    def evidence(self, values: np.ndarray, harmonics: int) -> np.ndarray:
+        """About the log evidence at evenly spaced frequencies, (count,), but for a constant: the
+        noise is known up to a factor, which stands for the jitter.
+        """
+        level, log_scale = self.priors["level"], np.log(np.std(self.y)) + np.linspace(-5, 2, ROUGH)
+        density = self.priors["scale"].log_density(np.exp(log_scale)) + log_scale
+        widths = np.exp(2 * log_scale)[:, np.newaxis] / np.tile(np.arange(1, harmonics + 1), 2) ** 2
+        variances = np.column_stack([np.full(ROUGH, level.sd**2), widths])
+        grid = values[0], values[1] - values[0], len(values)
+        y = self.y - level.mean
+        return search.log_evidence(self.t, y, self.noise, *grid, variances, density, scaled=True)
+
     @cached_property
     def noise(self) -> np.ndarray:
         """Error bars with the jitter that a first search leaves, (point,), for the searches."""
@@ -190,7 +202,7 @@ class Curve:
         low, high = np.log(self.priors["jitter"].from_normal(np.array([-5.0, 5.0])))
         return {
             "frequency": self.steps_at(max(20, 1 / (FINE * width))),
-            "jitter": int(np.ceil((high - low) * np.sqrt(2 * len(self.y)) / FINE)),
+            "jitter": int(np.ceil((high - low) * np.sqrt(2 * len(self.y)) / COARSE)),
         }
 
 
@@ -232,9 +244,10 @@ def periodic(curve: Curve, harmonics: int) -> linear.Varying:
     names = [f"cos {m}" for m in k] + [f"sin {m}" for m in k]
     dims, unit = ("point", "component"), curve.values.attrs["units"]
     start = np.sqrt(np.prod(curve.range))
+    coords = {"component": names, "order": ("point", curve.time.values)}
     known = {curve.time.name: curve.time, "stated_error": ("point", curve.error, {"units": unit})}
     template = linear.regression(
-        xr.DataArray(curve.features(start, harmonics), dims=dims, coords={"component": names}),
+        xr.DataArray(curve.features(start, harmonics), dims=dims, coords=coords),
         curve.values,
         linear.Normal(curve.priors["scale"]),
         scales=np.tile(1 / k, 2),
@@ -242,13 +255,10 @@ def periodic(curve: Curve, harmonics: int) -> linear.Varying:
         error=np.hypot(curve.error, curve.noise.min()),
         name="amplitude",
         constants=xr.Dataset(known),
-        discrepancies={"residual memory": residual_memory},
     )
-    count = len(curve.y)
 
     def about(values):
-        power = np.minimum(curve.power(len(values), harmonics), 1 - 1e-12)
-        return -0.5 * count * np.log1p(-power)
+        return curve.evidence(values, harmonics)
 
     return linear.varying(
         Periodic(curve, harmonics, template),
@@ -326,13 +336,13 @@ def fit(
 
 def _tried(curve, counts):
     """Models with more and more harmonics, until the evidence has clearly passed its top."""
-    tried, best = {}, -np.inf
+    tried, values = {}, []
     for count in counts:
         if len(curve.y) <= 2 * count + 3:
             break
         tried[count] = periodic(curve, count)
-        value = tried[count].log_evidence()
-        best = max(best, value)
-        if value < best - DECLINE:
+        values.append(tried[count].log_evidence())
+        past = len(values) - 1 - int(np.argmax(values))
+        if past > 1 or values[-1] < max(values) - DECLINE:
             break
     return tried

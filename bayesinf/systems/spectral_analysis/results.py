@@ -16,7 +16,7 @@ from bayesinf.systems.spectral_analysis.model import WIDTHS, Curve
 if TYPE_CHECKING:
     import xarray as xr
 
-__all__ = ["beside"]
+__all__ = ["beside", "folded", "source"]
 
 PHASES = np.linspace(0.0, 1.0, 101)
 FOLDED = 200  # draws whose curve is kept
@@ -43,19 +43,14 @@ def beside(
     factor, unit : from the unit of the times to that of the period, and its name.
     """
     posterior, harmonics = fit["posterior"], int(fit.attrs["harmonics"])
-    folded = _folded(curve, posterior, harmonics)
-    swing = _swing(posterior, harmonics)
-    of_y = curve.values.attrs["units"]
-    source = dataset(
-        {"period": factor / posterior["frequency"].values, "peak_to_peak": swing},
-        units={"period": unit, "peak_to_peak": of_y},
-    )
+    boxes = tried[harmonics].survey.boxes
+    mode = float(boxes.centre[np.argmax(boxes.value), 0])
     return annotated(
         fit,
-        source=source,
-        folded=folded,
+        source=source(curve, posterior, harmonics, factor, unit, mode),
+        folded=folded(curve, posterior, harmonics, mode),
         models=_models(fit, curve, tried, without),
-        candidates=_candidates(fit, curve, tried, factor, unit),
+        candidates=_candidates(fit, curve, tried, factor, unit, mode),
         classical=of_curve(curve, harmonics),
     )
 
@@ -65,23 +60,42 @@ def _components(phase, harmonics):
     return np.concatenate([np.cos(angle), np.sin(angle)], axis=-1)
 
 
-def _swing(posterior, harmonics):
-    """Highest less lowest value of the curve, of each draw."""
-    return np.ptp(posterior["amplitude"].values @ _components(PHASES, harmonics).T, axis=-1)
+def source(curve, posterior, harmonics, factor, unit, mode) -> xr.Dataset:
+    """Period and highest less lowest value of the curve, of each draw, (chain, draw); and mean and
+    sd of the period in the mode that is highest, ``main_period`` and ``main_sd``.
+    """
+    amplitude = posterior["amplitude"].values[..., : 2 * harmonics]
+    swing = np.ptp(amplitude @ _components(PHASES, harmonics).T, axis=-1)
+    frequency = posterior["frequency"].values
+    main = factor / frequency[np.abs(frequency - mode) < REACH / curve.span]
+    drawn = dataset(
+        {"period": factor / frequency, "peak_to_peak": swing},
+        units={"period": unit, "peak_to_peak": curve.values.attrs["units"]},
+    )
+    told = {"main_period": np.mean(main), "main_sd": np.std(main)}
+    return drawn.merge(dataset(told, units=dict.fromkeys(told, unit), sampled=False))
 
 
-def _folded(curve, posterior, harmonics):
-    """Data and curve by phase at the mean frequency; phase zero is the middle of the record."""
-    frequency = float(posterior["frequency"].mean())
-    amplitude = posterior["amplitude"].values.reshape(-1, 2 * harmonics)
+def folded(curve, posterior, harmonics, mode) -> xr.Dataset:
+    """Data and curve by phase in the highest mode; phase zero is the middle of the record.
+
+    Where there is red noise its mean is taken off the data.
+    """
+    draws = posterior["frequency"].values.ravel()
+    main = np.flatnonzero(np.abs(draws - mode) < REACH / curve.span)
+    frequency = float(np.mean(draws[main]))
+    every = posterior["amplitude"].values.reshape(-1, posterior.sizes["component"])[main]
+    amplitude, red = every[:, : 2 * harmonics], every[:, 2 * harmonics :]
     kept = np.linspace(0, len(amplitude) - 1, min(FOLDED, len(amplitude))).astype(int)
-    level = posterior["level"].values.ravel()[kept, np.newaxis]
+    level = posterior["level"].values.ravel()[main][kept, np.newaxis]
     arrays = {
         "curve": level + amplitude[kept] @ _components(PHASES, harmonics).T,
         "phase_of_point": (frequency * curve.t) % 1.0,
+        "value_of_point": curve.y - (red.mean(axis=0) if red.size else 0.0),
     }
-    dims = {"curve": ("sample", "phase"), "phase_of_point": ("point",)}
-    units = {"curve": curve.values.attrs["units"]}
+    dims = {"curve": ("sample", "phase")}
+    dims |= dict.fromkeys(("phase_of_point", "value_of_point"), ("point",))
+    units = dict.fromkeys(("curve", "value_of_point"), curve.values.attrs["units"])
     return dataset(arrays, dims, {"phase": PHASES}, units, sampled=False)
 
 
@@ -112,10 +126,11 @@ def _models(fit, curve, tried, without):
     return dataset(arrays, dims, {"model": names, "width": list(WIDTHS)}, sampled=False)
 
 
-def _candidates(fit, curve, tried, factor, unit):
+def _candidates(fit, curve, tried, factor, unit, mode):
     """Posterior mass at the frequency found, at its half and double, and at its aliases."""
-    frequency = float(fit["posterior"]["frequency"].median())
-    daily = window_peaks(curve)
+    here = fit["posterior"]["frequency"].values
+    here = here[np.abs(here - mode) < REACH / curve.span]
+    frequency, daily = float(np.mean(here)), window_peaks(curve)
     places = {"the period": frequency, "half": 2 * frequency, "double": frequency / 2}
     places |= {"third": 3 * frequency, "triple": frequency / 3}
     for shift in daily:
@@ -123,7 +138,7 @@ def _candidates(fit, curve, tried, factor, unit):
         places[f"alias −{shift:.4g}"] = abs(frequency - shift)
     low, high = curve.range
     places = {name: place for name, place in places.items() if low < place < high}
-    step = float(fit["sample_stats"]["frequency_closed_form_sd"]) / PER_WIDTH
+    step = float(np.std(here)) / PER_WIDTH
     log_evidence = {count: each.log_evidence() for count, each in tried.items()}
     counts = [n for n, each in log_evidence.items() if each > max(log_evidence.values()) - NEAR]
     mass = np.array(

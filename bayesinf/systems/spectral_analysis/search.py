@@ -25,7 +25,7 @@ def power(
     count: int,
     harmonics: int = 1,
 ) -> np.ndarray:
-    """Least-squares power of a grid of frequencies, P = 1 − χ²(f) / χ²(no period), with a free mean.
+    """Least-squares power of a grid of frequencies: 1 − χ²(f) / χ²(no period), with a free mean.
 
     Parameters
     ----------
@@ -57,10 +57,15 @@ def log_evidence(
     count: int,
     variances: np.ndarray,
     log_weights: np.ndarray,
+    *,
+    scaled: bool = False,
 ) -> np.ndarray:
     """Log evidence of a grid of frequencies under normal priors of level and amplitudes.
 
-        log Σ_k w_k N(y; 0, diag(noise²) + X diag(v_k) Xᵀ)
+        log Σ_k w_k N(y; 0, S_k),   S_k = diag(noise²) + X diag(v_k) Xᵀ
+
+    Where the noise is known up to a factor alone, each normal is N(y; 0, σ² S_k), integrated over
+    log σ, but for a constant.
 
     Parameters
     ----------
@@ -69,21 +74,24 @@ def log_evidence(
     start, step, count : the frequencies, as for ``power``.
     variances : v, prior variances of level, cosines and sines, (node, 1 + 2 harmonics).
     log_weights : of the nodes of a quadrature over them, (node,).
+    scaled : whether the noise, and with it the variances, is known up to a factor alone.
 
     Returns
     -------
-    the log evidence, normalised, (count,).
+    the log evidence, (count,), normalised unless ``scaled``.
     """
     weight = 1 / np.square(noise)
     explained, log_det = _swept(t, y, weight, (start, step, count), 1 / variances)
     constant = weight @ np.square(y) + np.sum(np.log(2 * np.pi / weight))
-    each = 0.5 * (explained - log_det - constant - np.sum(np.log(variances), axis=1)[:, np.newaxis])
+    log_det = log_det + np.sum(np.log(variances), axis=1)[:, np.newaxis]
+    if scaled:
+        each = -0.5 * (len(y) * np.log(weight @ np.square(y) - explained) + log_det)
+    else:
+        each = 0.5 * (explained - log_det - constant)
     return np.logaddexp.reduce(each + log_weights[:, np.newaxis], axis=0)
 
 
-def window(
-    t: np.ndarray, error: np.ndarray, start: float, step: float, count: int
-) -> np.ndarray:
+def window(t: np.ndarray, error: np.ndarray, start: float, step: float, count: int) -> np.ndarray:
     """Spectral window of a grid of frequencies: the power of data that are one throughout.
 
     Where it is high, periods hide behind each other: a cycle more or less between observations.

@@ -89,37 +89,21 @@ def acquire(
     if problem.y_name not in problem.data.dims:
         raise FitError("slopes alone do not tell how low a curve is: add a value to the data")
     places, coords = problem.places(candidates)
-    coords = {name: ("candidate", *rest) for name, (_, *rest) in coords.items()}
     chosen = thinned(posterior, most)
     shape, theta = followed(problem, chosen)
     seed = posterior.attrs["seed"] if settings is None else settings.seed
     rng = Settings(seed=int(seed)).generator("acquisition")
-    sign = -1.0 if maximise else 1.0
+    side = -1.0 if maximise else 1.0
     with threadpool_limits(1):
-        centre, sd = _curves(problem, theta, np.concatenate([problem.coordinates, places]))
-        known = len(problem.coordinates)
-        incumbent = np.min(sign * centre[:, :known], axis=1)
-        centre, sd = sign * centre[:, known:], sd[:, known:]
-        if rule == "thompson":
-            curves = sign * _drawn(problem, theta, places, rng)
-            found = _thompson(curves, rng)
-            found["curve"] = (sign * curves).reshape(*shape, -1)
-        elif rule == "expected improvement":
-            found = _expected_improvement(centre, sd, incumbent)
-        else:
-            bound = np.mean(centre - width * sd, axis=0)
-            found = {"score": -bound, "bound": sign * bound}
-    arrays = {"chosen": np.argmax(found["score"])} | found
-    arrays["mean"] = sign * centre.mean(axis=0)
-    arrays["sd"] = np.sqrt(np.mean(sd**2, axis=0) + np.var(centre, axis=0))
-    sampled = {"incumbent": sign * incumbent.reshape(shape)}
-    sampled |= {"curve": arrays.pop("curve")} if "curve" in arrays else {}
+        found, sampled = _scored(problem, theta, places, rule, side, width, rng)
     of_y = problem.unit(problem.y_name)
-    units = dict.fromkeys((*arrays, *sampled), of_y) | {"chosen": "1"}
+    units = dict.fromkeys((*found, *sampled), of_y) | {"chosen": "1"}
     units |= {"score": of_y if rule == "lower confidence bound" else "1"}
-    dims = {name: ("candidate",) for name in arrays if name != "chosen"}
+    coords = {name: ("candidate", *rest) for name, (_, *rest) in coords.items()}
+    dims = dict.fromkeys(found.keys() - {"chosen"}, ("candidate",))
+    result = dataset(found, dims, coords, units, sampled=False)
+    sampled = {n: v.reshape(*shape, *v.shape[1:]) for n, v in sampled.items()}
     drawn = {dim: chosen[dim] for dim in ("chain", "draw")}
-    result = dataset(arrays, dims, coords, units, sampled=False)
     beside = dataset(sampled, {"curve": ("candidate",)}, drawn, units)
     return result.merge(beside).assign_attrs(rule=rule, maximise=int(maximise))
 
@@ -146,6 +130,27 @@ def log_improvement(z: np.ndarray) -> np.ndarray:
     inverse = 1 / size**2
     far = np.log1p(inverse * (-3 + inverse * (15 - 105 * inverse))) - 2 * np.log(size)
     return np.where(z > -1, above, log_phi + np.where(z > -FAR, below, far))
+
+
+def _scored(problem, theta, places, rule, side, width, rng):
+    """What a rule says of each place, and of each draw; ``side`` is −1 where f is maximised."""
+    known = len(problem.coordinates)
+    centre, sd = _curves(problem, theta, np.concatenate([problem.coordinates, places]))
+    incumbent = np.min(side * centre[:, :known], axis=1)
+    centre, sd = side * centre[:, known:], sd[:, known:]
+    sampled = {"incumbent": side * incumbent}
+    if rule == "thompson":
+        sampled["curve"] = _drawn(problem, theta, places, rng)
+        found = _thompson(side * sampled["curve"], rng)
+    elif rule == "expected improvement":
+        found = _expected_improvement(centre, sd, incumbent)
+    else:
+        bound = np.mean(centre - width * sd, axis=0)
+        found = {"score": -bound, "bound": side * bound}
+    found = {"chosen": np.argmax(found["score"])} | found
+    found["mean"] = side * centre.mean(axis=0)
+    found["sd"] = np.sqrt(np.mean(sd**2, axis=0) + np.var(centre, axis=0))
+    return found, sampled
 
 
 def _curves(problem, theta, x):

@@ -1,0 +1,274 @@
+"""Spectral analysis: the search against astropy, the period and its rivals, modes, files."""
+
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scipy import stats
+
+import bayesinf
+from bayesinf.data import curve_from_arrays
+from bayesinf.errors import DataError
+from bayesinf.posterior import noted
+from bayesinf.settings import Settings
+from bayesinf.systems import spectral_analysis as spectral
+from bayesinf.systems.spectral_analysis import search
+from bayesinf.systems.spectral_analysis.data import light_curve
+from bayesinf.systems.spectral_analysis.model import Curve
+
+ROOT = Path(__file__).parents[2]
+SHIPPED = ROOT / "data" / "spectral_analysis" / "star.nc"
+SHARED = ROOT.parent / "shared" / "data" / "light_curve" / "LINEAR_11375941.csv"
+SHORT = Settings(draws=200, chains=4, prior_draws=10)
+
+
+def uneven(count=60, seed=0):
+    rng = np.random.default_rng(seed)
+    t = np.sort(rng.uniform(0, 50, count))
+    error = rng.uniform(0.05, 0.1, count)
+    y = 3 + 0.2 * np.sin(2 * np.pi * 1.23 * t) + error * rng.standard_normal(count)
+    return t, y, error
+
+
+# ── The search ───────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("harmonics", [1, 3, 5])
+def test_power_is_astropy_s(harmonics):
+    from astropy.timeseries import LombScargle
+
+    t, y, error = uneven()
+    start, step, count = 0.3, 0.0137, 300  # no multiple of a block of frequencies
+    frequency = start + step * np.arange(count)
+    theirs = LombScargle(t, y, error, nterms=harmonics).power(frequency, method="chi2")
+    ours = search.power(t, y, error, start, step, count, harmonics)
+    np.testing.assert_allclose(ours, theirs, atol=1e-10)
+    window = LombScargle(t, np.ones(len(t)), error, fit_mean=False, center_data=False)
+    np.testing.assert_allclose(
+        search.window(t, error, start, step, count), window.power(frequency), atol=1e-8
+    )
+
+
+def test_log_evidence_of_the_search_is_a_normal_s():
+    t, y, error = uneven(25)
+    y, harmonics = y - 3, 2
+    variances = np.array([[4.0, 0.09, 0.02, 0.09, 0.02], [4.0, 0.01, 0.01, 0.01, 0.01]])
+    weights, start, step = np.log([0.3, 0.7]), 0.9, 0.31
+    ours = search.log_evidence(t, y, error, start, step, 4, variances, weights)
+    t = t - 0.5 * (t[0] + t[-1])
+    k = np.arange(1, harmonics + 1)
+    for found, frequency in zip(ours, start + step * np.arange(4), strict=True):
+        angle = 2 * np.pi * frequency * np.outer(t, k)
+        X = np.column_stack([np.ones(len(t)), np.cos(angle), np.sin(angle)])
+        each = [
+            stats.multivariate_normal(np.zeros(len(t)), np.diag(error**2) + X * v @ X.T).logpdf(y)
+            for v in variances
+        ]
+        assert found == pytest.approx(np.logaddexp.reduce(weights + each), abs=1e-6)
+
+
+# ── The shipped star ─────────────────────────────────────────────────────────────────────────────
+
+
+@cache
+def star():
+    return spectral.fit(spectral.read(SHIPPED), period_unit="h", settings=SHORT)
+
+
+def test_the_shipped_star_has_its_period():
+    fit = star()
+    period, truth = noted(fit, "source")["period"], 24 * 0.5524
+    assert period.attrs["units"] == "h"
+    assert abs(float(period.mean()) - truth) < 4 * float(period.std()) < 0.01
+    assert fit.attrs["harmonics"] == 4
+    for name in ("level", "jitter"):
+        draws = fit["posterior"][name]
+        assert abs(float(draws.mean() - noted(fit, "truth")[name])) < 4 * float(draws.std())
+    assert bayesinf.check(fit).believed
+    assert "residual memory" in fit["sample_stats"]["statistic"]
+
+
+def test_its_rivals_are_weighed():
+    mass, models = noted(star(), "candidates"), noted(star(), "models")
+    share = np.logaddexp.reduce(mass["log_mass"].values, axis=0)
+    assert share[0] == pytest.approx(0.0, abs=0.02)
+    assert {"half", "double"} <= set(mass["candidate"].values)
+    assert np.all(share[1:] < -20)
+    # The highest peaks of the window of nights are whole cycles per day.
+    shifts = [float(n.split("+")[1]) for n in mass["candidate"].values if "alias +" in n]
+    np.testing.assert_allclose(np.sort(shifts), [1, 2], atol=0.02)
+    assert models["log_bayes_factor"].values.min() > 100
+    assert np.ptp(models["log_bayes_factor"].values) < 0.1
+
+
+def test_the_classical_side_agrees_where_it_can():
+    found = noted(star(), "classical")
+    frequency = star()["posterior"]["frequency"]
+    assert float(found["frequency"]) == pytest.approx(float(frequency.mean()), abs=5e-3)
+    assert float(found["false_alarm"]) < 1e-20
+    alone = spectral.classical(spectral.read(SHIPPED))
+    assert float(alone["frequency"]) == float(alone["sine_frequency"])
+
+
+def test_the_story_tells_the_period_and_its_rivals():
+    told = spectral.story({"period": star()})
+    assert told.answer.title.startswith("Period (13.257") and told.best == "period"
+    assert "There is a period" in told.answer.paragraphs[0]
+    assert "of its half, double" in told.answer.paragraphs[1]
+
+
+# ── What a search must not get wrong ─────────────────────────────────────────────────────────────
+
+
+def test_noise_has_no_period():
+    rng = np.random.default_rng(8)
+    t, error = np.sort(rng.uniform(0, 30, 40)), np.full(40, 0.1)
+    noise = light_curve(t, 5 + error * rng.standard_normal(40), error)
+    fit = spectral.fit(noise, 1, shortest=2, longest=10, settings=SHORT)
+    assert noted(fit, "models")["log_bayes_factor"].max() < 2
+    told = spectral.story({"period": fit})
+    assert told.answer.title == "No period stands out"
+    assert "A period is not shown" in told.answer.paragraphs[0]
+
+
+def test_an_alias_that_nothing_tells_apart_has_half_of_the_posterior():
+    """A value a day, always at the same hour: 0.3 and 0.7 cycles a day are one and the same."""
+    rng = np.random.default_rng(3)
+    t, error = np.arange(50.0), np.full(50, 0.1)
+    y = np.cos(2 * np.pi * 0.3 * t) + error * rng.standard_normal(50)
+    data = light_curve(t, y, error, "d")
+    fit = spectral.fit(data, 1, shortest=1.05, longest=20, settings=SHORT)
+    low = float((fit["posterior"]["frequency"] < 0.5).mean())
+    assert low == pytest.approx(0.5, abs=4 * 0.5 / np.sqrt(800))
+    mass = noted(fit, "candidates")
+    share = np.exp(np.logaddexp.reduce(mass["log_mass"].values, axis=0))
+    assert share[0] == pytest.approx(0.5, abs=0.02)
+    assert "with probability 0.5" in spectral.story({"period": fit}).answer.title
+
+
+def test_a_double_period_is_told_from_the_period():
+    """Unlike halves make it the double; like halves leave no mass there."""
+    rng = np.random.default_rng(4)
+    t, error = np.sort(rng.uniform(0, 15, 60)), np.full(60, 0.05)
+    for depth, truth in ((0.0, 2.0), (0.4, 1.0)):
+        y = np.cos(4 * np.pi * t) + depth * np.cos(2 * np.pi * t + 0.5)
+        y = y + error * rng.standard_normal(60)
+        data = light_curve(t, y, error)
+        fit = spectral.fit(data, 2, shortest=0.4, longest=1.5, settings=SHORT)
+        assert float(fit["posterior"]["frequency"].median()) == pytest.approx(truth, abs=0.01)
+
+
+def test_without_error_bars_the_jitter_is_the_noise():
+    t, y, _ = uneven()
+    data = curve_from_arrays(t, y)
+    fit = spectral.fit(data, 1, shortest=0.5, longest=5, settings=SHORT)
+    assert float(fit["posterior"]["jitter"].mean()) == pytest.approx(0.075, rel=0.3)
+    assert float(fit["posterior"]["frequency"].mean()) == pytest.approx(1.23, abs=0.01)
+
+
+# ── Modes ────────────────────────────────────────────────────────────────────────────────────────
+
+
+@cache
+def spectrum():
+    return spectral.fit_modes(spectral.simulate_modes(), settings=SHORT)
+
+
+def test_modes_find_both_lines_and_the_transform_agrees():
+    found = noted(spectrum(), "spectrum")
+    strongest = found["mode"].values[np.argsort(-found["power"].values)[:2]]
+    np.testing.assert_allclose(np.sort(strongest), [2.0, 4.0])
+    # Even times: the transform's bins are 1/8.02, so they agree at the lines, roughly.
+    peak = float(found["fourier"].sel(bin=2.0, method="nearest"))
+    assert peak == pytest.approx(float(found["power"].sel(mode=2.0)), rel=0.1)
+    noise = spectrum()["posterior"]["sigma"]
+    assert float(noise.mean()) == pytest.approx(0.05, rel=0.15)
+    assert bayesinf.check(spectrum()).believed
+
+
+def test_modes_that_stop_short_miss_a_line_and_say_so():
+    limits = noted(spectrum(), "limits")
+    short = limits.sel(modes=25)
+    assert float(short["highest"]) == pytest.approx(3.0)
+    assert float(limits["log_evidence"][0] - short["log_evidence"]) > 100
+    assert float(short["memory_p"]) < 0.005 < float(limits["memory_p"][0])
+    (said,) = spectral.story({"modes": spectrum()}).answer.paragraphs
+    assert "they miss a line" in said and "stands at 4" in said
+    # Nothing beyond the limit: fewer modes are enough, and the page does not cry wolf.
+    slow = spectral.simulate_modes()
+    t = slow["t"].values
+    y = np.cos(4 * np.pi * t) * np.exp(-(t**2))
+    y += 0.05 * np.random.default_rng(0).standard_normal(len(t))
+    fit = spectral.fit_modes(curve_from_arrays(t, y), settings=SHORT)
+    (said,) = spectral.story({"modes": fit}).answer.paragraphs
+    assert "they leave nothing that shows" in said
+
+
+def test_gaps_make_modes_hard_to_tell_apart():
+    rng = np.random.default_rng(1)
+    t = np.sort(np.concatenate([rng.uniform(0, 2, 60), rng.uniform(6, 8, 60)]))
+    y = np.cos(2 * np.pi * t) + 0.1 * rng.standard_normal(120)
+    fit = spectral.fit_modes(curve_from_arrays(t, y), (20, 10), settings=SHORT)
+    limits = noted(fit, "limits")
+    assert float(limits["condition"][0]) > 20 and "fourier" not in noted(fit, "spectrum")
+    assert np.isfinite(limits["log_evidence"]).all()
+
+
+# ── Files, and what is refused ───────────────────────────────────────────────────────────────────
+
+
+def test_rows_need_no_order_and_times_may_repeat(tmp_path):
+    t, y, error = uneven(30)
+    t[4] = t[5]
+    rows = [f"{a},{b},{c}" for a, b, c in zip(t, y, error, strict=True)]
+    for name, lines in (("sorted", rows), ("unsorted", rows[::-1])):
+        (tmp_path / f"{name}.csv").write_text("\n".join(["MJD (d),Flux,FluxErr", *lines]) + "\n")
+    one, two = (spectral.read(tmp_path / f"{name}.csv") for name in ("sorted", "unsorted"))
+    np.testing.assert_array_equal(one["MJD"], two["MJD"])
+    np.testing.assert_array_equal(np.sort(one["Flux"]), np.sort(two["Flux"]))
+    assert one["MJD"].attrs["units"] == "d" and one.attrs["error"] == "error"
+    assert Curve(one).range == Curve(two).range
+
+
+def test_an_error_bar_that_is_not_positive_is_refused(tmp_path):
+    t, y, error = uneven(12)
+    error[7] = 0.0
+    lines = [f"{a},{b},{c}" for a, b, c in zip(t, y, error, strict=True)]
+    (tmp_path / "star.csv").write_text("\n".join(["t,mag,error", *lines]) + "\n")
+    with pytest.raises(DataError, match=r"row 9, column error: an error bar is not positive"):
+        spectral.read(tmp_path / "star.csv")
+
+
+@pytest.mark.parametrize(
+    ("change", "options", "said"),
+    [
+        (lambda t, y: (t, 0 * y), {}, "no light curve to search.*all values equal"),
+        (lambda t, y: (t[:5], y[:5]), {}, "no light curve to search.*at least 8"),
+        (lambda t, y: (t[:9], y[:9]), {"harmonics": 4}, "fewer values than the model has"),
+        (lambda t, y: (t, y), {"shortest": 3, "longest": 2}, "no range of periods"),
+        (lambda t, y: (t, y), {"shortest": 100, "longest": 1000}, "the record is too short"),
+        (lambda t, y: (t, y), {"period_unit": "h"}, "no way from the unit of the times"),
+    ],
+)
+def test_what_cannot_be_searched_is_refused_at_once(change, options, said):
+    t, y, _ = uneven()
+    with pytest.raises(DataError, match=said):
+        spectral.fit(curve_from_arrays(*change(t, y)), **options)
+
+
+def test_modes_beyond_the_data_are_refused():
+    t, y, _ = uneven(20)
+    with pytest.raises(DataError, match="modes that the data cannot tell apart"):
+        spectral.fit_modes(curve_from_arrays(t, y))
+
+
+@pytest.mark.skipif(not SHARED.is_file(), reason="needs the light curve of the shared data")
+def test_a_real_star_has_the_published_period():
+    """P = 2.58014 h (VanderPlas 2018); strictly periodic residuals have memory."""
+    data = spectral.read(SHARED, time_unit="d")
+    assert data.attrs["error"] == "error"
+    fit = spectral.fit(data, 2, shortest=0.08, longest=0.2, period_unit="h", settings=SHORT)
+    period = noted(fit, "source")["period"]
+    assert float(period.mean()) == pytest.approx(2.58014, abs=4e-5)
+    assert noted(fit, "models")["log_bayes_factor"].min() > 50

@@ -1,0 +1,67 @@
+"""Is there a period in uneven data, and which? With --signal modes: which modes make up a signal?
+
+Reads times, values and error bars, infers the period with its harmonics, mean and jitter, weighs it
+against no period at all and against its half, its double and its aliases, and compares with
+Lomb-Scargle.
+"""
+
+from typing import Annotated, Literal
+
+import typer
+
+from bayesinf import workflow
+
+
+@workflow.script
+def main(
+    run: workflow.Run,
+    signal: Annotated[
+        Literal["period", "modes"],
+        typer.Option(help="A periodic source, or the spectrum of any signal by its modes."),
+    ] = "period",
+    harmonics: Annotated[
+        int | None, typer.Option(min=1, help="Of the period; default: as the evidence says.")
+    ] = None,
+    shortest: Annotated[
+        float | None, typer.Option(help="Shortest period, in the unit of the times.")
+    ] = None,
+    longest: Annotated[float | None, typer.Option(help="Longest period.")] = None,
+    period_unit: Annotated[
+        str | None, typer.Option(help="s, min, h, d or yr; default: that of the times.")
+    ] = None,
+    time_unit: Annotated[str | None, typer.Option(help="Where the file does not say.")] = None,
+    t: Annotated[str | None, typer.Option(help="Column of times: name, or position.")] = None,
+    y: Annotated[str | None, typer.Option(help="Column of values.")] = None,
+    error: Annotated[str | None, typer.Option(help="Column of error bars, or 'none'.")] = None,
+    memory: Annotated[
+        bool, typer.Option("--memory", help="Model residuals that remember each other: red noise.")
+    ] = False,
+    modes: Annotated[
+        list[int] | None, typer.Option(min=2, help="Modes to fit, then others to compare.")
+    ] = None,
+):
+    """Find the period of a source in uneven observations, if it has one."""
+    from bayesinf.systems import spectral_analysis as system
+
+    with run.step("read"):
+        if run.data is not None:
+            columns = [workflow.column(name) for name in (t, y, error)]
+            data = system.read(run.data, *columns, time_unit=time_unit)
+        elif signal == "modes":
+            data = system.simulate_modes(rng=run.settings.generator("modes"))
+        else:
+            data = system.read(run.shipped("star.nc"))
+    with run.step("fit"):
+        if signal == "modes":
+            return {"modes": system.fit_modes(data, modes or (45, 25), settings=run.settings)}
+        ranges = {"shortest": shortest, "longest": longest}
+        options = {"period_unit": period_unit, "settings": run.settings}
+        found = system.fit(data, harmonics, **ranges, **options)
+    if not memory:
+        return {"period": found}
+    with run.step("red noise"):
+        return {"red_noise": system.with_memory(found, data, **ranges, settings=run.settings)}
+
+
+if __name__ == "__main__":
+    workflow.cli(main)
