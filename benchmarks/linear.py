@@ -157,8 +157,7 @@ def lasso(regressions=100, features=100, rows=(200, 500, 2000), turns=3, draws=N
     for count in rows:
         X, y, groups, beta = data_of(regressions, features, count)
         # The fewer rows a feature, the longer the draws of a chain depend on each other.
-        enough = 1000 if count < 4 * features else 600 if count < 10 * features else 450
-        settings = Settings(draws=draws or enough, tune=50)
+        settings = Settings(draws=draws or (1000 if count < 4 * features else 600), tune=50)
 
         def ours(X=X, y=y, groups=groups, settings=settings):
             problem = linear.regression(X, y, "laplace", groups=groups)
