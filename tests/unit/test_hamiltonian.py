@@ -118,3 +118,29 @@ def test_the_energy_is_that_of_the_parameters():
     target.log_volume = np.full(CHAINS, 7.0)
     _, shifted, _ = sampled(target, draws=400)
     np.testing.assert_allclose(shifted["energy"], statistics["energy"] - 7.0)
+
+
+def test_halving_the_step_quarters_the_error():
+    # As of every integrator that is its own mirror image in time.
+    target = Quartic(np.full(50, 1.0))
+    state = target.look(np.random.default_rng(2).standard_normal((CHAINS, 50, 1)))
+    rises = [
+        hamiltonian.step(rngs(4), state, target.look, 1.5, size)[1].rise for size in (0.1, 0.05)
+    ]
+    ratio = np.sqrt(np.mean(rises[0] ** 2) / np.mean(rises[1] ** 2))
+    assert ratio == pytest.approx(4.0, rel=0.03)
+
+
+def test_blocks_are_accepted_by_numbers_of_their_own():
+    # With a common one a block of higher chance would be accepted whenever the other is.
+    target = Quartic([3.0, 3.0])
+    state, crossed = target.start(), 0
+    streams = rngs(5)
+    for _ in range(100):
+        new, info = hamiltonian.step(streams, state, target.look, 1.5, 1.0)
+        moved = (new.z != state.z)[..., 0]
+        lower = np.argmin(info.chance, axis=1)[:, None]
+        lower_moved = np.take_along_axis(moved, lower, 1)
+        crossed += np.sum(lower_moved & ~np.take_along_axis(moved, 1 - lower, 1))
+        state = new
+    assert crossed > 10
