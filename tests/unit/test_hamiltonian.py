@@ -33,14 +33,16 @@ class Quartic:
     def update(self, state, turn):
         return state
 
-    def draw(self, state):
-        return state.carried
-
 
 def sampled(target, draws=500, seed=1, **options):
     shared = np.random.default_rng(seed)
     options = {"size": 0.5, "wanted": 0.9} | options
-    return hamiltonian.sample(target, rngs(seed), shared, 50, draws, **options)
+    z = np.empty((CHAINS, draws, target.quartic.size, 1))
+
+    def keep(draw, state):
+        z[:, draw] = state.carried[0]
+
+    return z, *hamiltonian.sample(target, keep, rngs(seed), shared, 50, draws, **options)
 
 
 def cumulative(quartic):
@@ -66,7 +68,7 @@ def coarse(z):
 @pytest.mark.parametrize("rough", [None, coarse], ids=["exact", "rough"])
 def test_each_block_has_its_own_target_and_no_other(rough):
     blocks = [0.0, 0.3, 1.0]
-    (z,), _, size = sampled(Quartic(blocks, rough), draws=1000)
+    z, _, size = sampled(Quartic(blocks, rough), draws=1000)
     assert min(p_values(z, blocks)) > 1e-4
     assert max(p_values(z, [0.6, 0.0, 0.3])) < 1e-4
     assert hamiltonian.SHORTEST <= size <= hamiltonian.LONGEST
@@ -105,7 +107,7 @@ def test_a_rise_that_is_not_a_number_is_a_divergence():
             beyond = np.abs(z[..., 0]) > 1
             return state._replace(log_density=np.where(beyond, -np.inf, state.log_density))
 
-    (z,), statistics, _ = sampled(Edge([0.0]), draws=50)
+    z, statistics, _ = sampled(Edge([0.0]), draws=50)
     assert np.abs(z).max() <= 1 and statistics["diverging"].any()
 
 
