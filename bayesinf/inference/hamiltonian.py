@@ -10,7 +10,7 @@ few kicks make an independent draw.
 
 ``step`` is one trajectory, ``sample`` the loop around it: adaptation of the step size, and what the
 checks of chains ask for. What the target is, and what is drawn between trajectories (the widths of
-a prior, which stay constant along one), is the caller's ``Target``.
+a prior, which stay constant along one), is the caller's ``ChainTarget``.
 
 Shahbaba, Lan, Johnson & Neal, Stat. Comput. 24, 339 (2014), doi:10.1007/s11222-012-9373-1.
 """
@@ -23,7 +23,7 @@ from typing import NamedTuple, Protocol
 
 import numpy as np
 
-__all__ = ["Info", "State", "Target", "accepted", "adapted", "sample", "step"]
+__all__ = ["ChainTarget", "Info", "State", "accepted", "adapted", "sample", "step"]
 
 ANGLES = (0.25 * np.pi, 0.75 * np.pi)  # least and greatest length of a trajectory
 SHORTEST, LONGEST = 0.02, 0.5 * np.pi  # limits of the step size, in radians
@@ -65,7 +65,7 @@ class Info(NamedTuple):
     steps: int
 
 
-class Target(Protocol):
+class ChainTarget(Protocol):
     """What ``sample`` draws from.
 
     Attributes
@@ -153,7 +153,7 @@ def adapted(size: float, chance: float, wanted: float, turn: int) -> float:
 
 
 def sample(
-    target: Target,
+    target: ChainTarget,
     keep: Callable[[int, State], None],
     rngs: Sequence[np.random.Generator],
     shared: np.random.Generator,

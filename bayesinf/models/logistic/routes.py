@@ -150,7 +150,7 @@ def mcmc(problem: Logistic, settings: Settings):
     def run(team):
         rngs = [settings.generator("chain", int(chain)) for chain in team]
         shared = settings.generator("trajectories", int(team[0]))
-        target = _Target(problem, widths, rngs)
+        target = _LogisticTarget(problem, widths, rngs)
 
         def keep(draw, state):
             theta[team, draw], scale[team, draw] = state.carried[0], target.scale
@@ -167,7 +167,7 @@ def mcmc(problem: Logistic, settings: Settings):
     return theta, scale, dataset(joined).merge(step)
 
 
-class _Target:
+class _LogisticTarget:
     """The posterior in the coordinates of the normal whose width is nearest, chain by chain.
 
     A ``State`` carries the parameters, and log likelihood and gradient by block.

@@ -111,7 +111,7 @@ def _optimum_evidence(problem, best, rng):
 def mcmc(problem: Pairwise, settings: Settings):
     """Draws of θ (chain, draw, parameter) and of the width (chain, draw), and their evidence."""
     rngs = [settings.generator("chain", chain) for chain in range(settings.chains)]
-    target = _Target(problem, at_widths(_normal(problem)), rngs)
+    target = _PairwiseTarget(problem, at_widths(_normal(problem)), rngs)
     shared, length = settings.generator("trajectories"), (settings.tune, settings.draws)
     theta = np.empty((settings.chains, settings.draws, problem.size))
     scale = np.empty(theta.shape[:2])
@@ -134,7 +134,7 @@ def _normal(problem):
     return other
 
 
-class _Target:
+class _PairwiseTarget:
     """The posterior in the coordinates of the normal that is nearest, chain by chain.
 
     All parameters are one block, and a ``State`` carries them. The scales of the prior are constant
