@@ -49,8 +49,10 @@ class Logistic:
         sparse: bool | None = None,
     ):
         if data.same and self_coupling:
-            raise DataError("a state that is its own next one determines no self-coupling",
-                            remedy="say self_coupling=False")  # fmt: skip
+            raise DataError(
+                "a state that is its own next one determines no self-coupling",
+                remedy="say self_coupling=False",
+            )
         self.data, self.prior, self.encoding = data, prior, data.encoding
         self.workers = workers
         self.symmetric, self.self_coupling = symmetric, self_coupling
@@ -103,8 +105,10 @@ class Logistic:
     def split(self, theta: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Fields (..., site) and couplings (..., coupling) of parameters (..., block, dim)."""
         lead = theta.shape[:-2]
-        return (theta[..., : self.fields].reshape(*lead, -1),
-                theta[..., self.fields :].reshape(*lead, -1))  # fmt: skip
+        return (
+            theta[..., : self.fields].reshape(*lead, -1),
+            theta[..., self.fields :].reshape(*lead, -1),
+        )
 
     def join(self, h: np.ndarray, J: np.ndarray) -> np.ndarray:
         """Parameters of fields (..., site) and couplings (..., coupling)."""
@@ -203,7 +207,7 @@ class Logistic:
             V, G, H = self.design.curvature(rows)
             value = np.sum(rows * self.sums[blocks], axis=-1) - V
             slope = np.take_along_axis(self.sums[blocks] - G, used, axis=1)
-            H = self.own(H, blocks)
+            H = self.of_blocks(H, blocks)
         if self.prior is None:
             return value, slope, H
         value, slope = self.add_prior(theta, scale, value, slope)
@@ -231,7 +235,7 @@ class Logistic:
         form = {name: getattr(self, name) for name in ("symmetric", "self_coupling", "workers")}
         return Logistic(data, self.prior, **form)
 
-    def own(self, H: np.ndarray, blocks: np.ndarray | slice = slice(None)) -> np.ndarray:
+    def of_blocks(self, H: np.ndarray, blocks: np.ndarray | slice = slice(None)) -> np.ndarray:
         """Matrices of blocks, (block, dim, dim), from those of rows without symmetry."""
         if self.self_coupling:
             return H
