@@ -73,7 +73,8 @@ def race_of_spins(theta, encoding, dynamics, sweeps, turns):
     import numba
 
     from bayesinf.models import binary
-    from bayesinf.models.pairwise import enumeration, sampling, sampling_kernel
+    from bayesinf.models.pairwise import enumeration
+    from bayesinf.models.pairwise.large import sampling, sampling_kernel
 
     h, J, _ = binary.convert(*enumeration.unpack(theta), encoding, "0/1")
     sites, rng, heat = h.size, np.random.default_rng(2), dynamics == "heat bath"
@@ -274,13 +275,14 @@ def by_coniii(python, states):
 
 
 def annealed(sizes=(10, 20, 40, 80, 160), chains=1000):
-    from bayesinf.models.pairwise import enumeration, sampling
+    from bayesinf.models.pairwise import enumeration
+    from bayesinf.models.pairwise.large import annealing
 
     print(f"log Z by annealed importance sampling, h, J ~ N(0, 1/N), {chains} chains; z: its")
     print("distance from enumeration in standard errors")
     columns = {"N": "4", "log Z": "9.3f", "error": "7.4f", "z": "5.1f", "effective": "9.0f"}
     table, rows = Table(columns | {"seconds": "8.2f"}), []
-    log_z_of = sampling.annealed_log_partition
+    log_z_of = annealing.annealed_log_partition
     log_z_of(gaussian(4), "±1", rng=np.random.default_rng(4))
     for sites in sizes:
         theta, rng = gaussian(sites), np.random.default_rng(5)

@@ -19,7 +19,7 @@ from bayesinf.models import binary
 from bayesinf.models.binary import Moments
 from bayesinf.models.couplings import Prior, named
 from bayesinf.models.pairwise import enumeration, predictive
-from bayesinf.models.pairwise.bank import Bank
+from bayesinf.models.pairwise.large.reweighting import ReweightingSample
 from bayesinf.models.pairwise.likelihood import Pairwise
 from bayesinf.models.problem import Draws, Labels, Outlook, Problem, Route
 from bayesinf.posterior import dataset
@@ -53,7 +53,7 @@ class BoltzmannMachine(Problem):
     prior: Prior
     site: np.ndarray
     states: np.ndarray | None = None
-    bank: Bank | None = None
+    bank: ReweightingSample | None = None
     found: Pairwise | None = None
 
     family = "pairwise"
@@ -275,7 +275,7 @@ def problem(
     *,
     encoding: str,
     prior: str | Prior = "normal",
-    bank: Bank | None = None,
+    bank: ReweightingSample | None = None,
 ) -> BoltzmannMachine:
     """Check states and state every prior.
 

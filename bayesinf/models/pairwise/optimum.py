@@ -91,11 +91,11 @@ def maximum(
     FitError : without a prior, data that do not determine all parameters; named in the message and
         in the evidence ``sites`` and ``pairs``.
     """
-    from bayesinf.models.pairwise.bank import Banked
+    from bayesinf.models.pairwise.large.likelihood import ReweightedLikelihood
 
     if problem.prior is None:
         refuse_edges(problem.data)
-    if isinstance(problem, Banked):
+    if isinstance(problem, ReweightedLikelihood):
         return _top_of_bank(problem, scale, start)
     theta = independent(problem.data) if start is None else np.array(start, dtype=float)
     value, gradient, precision = problem.curvature(theta, scale)
@@ -119,7 +119,7 @@ def maximum(
 
 def _top_of_bank(problem, scale, start):
     """As ``maximum``, where sums over states are sums over a bank: no matrix is made."""
-    theta = problem.bank.theta if start is None else problem.near(np.asarray(start, dtype=float))
+    theta = problem.sample.centre if start is None else problem.near(np.asarray(start, dtype=float))
     value, gradient = problem.gradient(theta, scale)
     for count in range(STEPS):
         step = problem.newton(theta, scale, gradient)
@@ -152,15 +152,15 @@ def judged(
     rng : of the fresh states: as many as are worth nine times the data, so that their own error is
         a third of a standard error.
     """
-    from bayesinf.models.pairwise import bank
+    from bayesinf.models.pairwise.large.long_run import draw_sample
 
     data = problem.data
-    fresh = bank.draw(top.theta, data.encoding, JUDGES * data.samples, rng,
-                      start=problem.bank.last, workers=problem.workers)  # fmt: skip
+    fresh = draw_sample(top.theta, data.encoding, JUDGES * data.samples, rng,
+                      start=problem.sample.last, workers=problem.workers)  # fmt: skip
     # Errors are those of the model: the data have none where a pair was never on together.
-    square = 1.0 if data.encoding == "±1" else fresh.phi
-    error = np.sqrt(np.maximum(square - fresh.phi**2, 1 / fresh.effective) / data.samples)
-    return replace(top, residual=(fresh.phi - data.statistics) / error,
+    square = 1.0 if data.encoding == "±1" else fresh.moments
+    error = np.sqrt(np.maximum(square - fresh.moments**2, 1 / fresh.effective) / data.samples)
+    return replace(top, residual=(fresh.moments - data.statistics) / error,
                    residual_error=float(np.sqrt(data.samples / fresh.effective)))  # fmt: skip
 
 

@@ -31,7 +31,7 @@ import numpy as np
 from bayesinf.models import problem as driver
 from bayesinf.models.binary import matrix
 from bayesinf.models.couplings import Prior
-from bayesinf.models.pairwise import enumeration, posing
+from bayesinf.models.pairwise import enumeration, large
 from bayesinf.models.pairwise.definition import BoltzmannMachine
 from bayesinf.models.pairwise.likelihood import Pairwise
 from bayesinf.models.pairwise.optimum import MaximumLikelihood, independent, maximum
@@ -418,14 +418,14 @@ def route(draw: Callable, kind: str) -> Route:
 
     @wraps(draw)
     def run(problem: BoltzmannMachine, settings: Settings) -> Sample:
-        sums = posing.posed(problem.moments, problem.prior, settings.generator("bank"),
+        sums = large.make_likelihood(problem.moments, problem.prior, settings.generator("bank"),
                             settings.workers, problem.bank)  # fmt: skip
         theta, scale, evidence = draw(sums, settings)
         of_sums = sums.evidence(theta)
         for turn in range(REDRAWN):
-            if posing.covers(of_sums[0]):
+            if large.covers(of_sums[0]):
                 break
-            sums = posing.redrawn(sums, theta, settings.generator("bank", turn))
+            sums = large.redrawn(sums, theta, settings.generator("bank", turn))
             theta, scale, evidence = draw(sums, settings)
             of_sums = sums.evidence(theta)
         evidence = evidence.merge(dataset(*of_sums))

@@ -28,7 +28,10 @@ MOST_COVERED = 12  # and sites up to which that takes seconds
 
 
 def classical(
-    data: xr.Dataset, *, bank: pairwise.Bank | None = None, settings: Settings = DEFAULT
+    data: xr.Dataset,
+    *,
+    bank: pairwise.ReweightingSample | None = None,
+    settings: Settings = DEFAULT,
 ) -> xr.Dataset:
     """Match the moments of the data, and take the Fisher information for the errors.
 
@@ -55,7 +58,7 @@ def classical(
 
 
 def optimum(
-    data: xr.Dataset, bank: pairwise.Bank | None, settings: Settings
+    data: xr.Dataset, bank: pairwise.ReweightingSample | None, settings: Settings
 ) -> tuple[pairwise.MaximumLikelihood, Prior, str]:
     """Return the optimum, the prior under which it is one, and what that is called."""
     encoding = data["states"].attrs["encoding"]
@@ -85,7 +88,10 @@ def _labelled(data, best):
 
 
 def maximum_likelihood_fit(
-    data: xr.Dataset, *, bank: pairwise.Bank | None = None, settings: Settings = DEFAULT
+    data: xr.Dataset,
+    *,
+    bank: pairwise.ReweightingSample | None = None,
+    settings: Settings = DEFAULT,
 ) -> xr.DataTree:
     """Write the classical answer as a posterior, beside which it stands.
 
@@ -186,10 +192,10 @@ def information(
     moments = binary.of_states(states, encoding)
     found = {"H1": _independent(moments.mean, encoding)}
     if moments.sites > enumeration.LARGEST:
-        from bayesinf.models.pairwise import sampling
+        from bayesinf.models.pairwise.large.annealing import annealed_log_partition
 
         rng = settings.generator("annealing")
-        log_z, error, _ = sampling.annealed_log_partition(theta, encoding, rng=rng)
+        log_z, error, _ = annealed_log_partition(theta, encoding, rng=rng)
         found["H2"] = (log_z - theta @ moments.statistics) / np.log(2)
     else:
         log_z, p = enumeration.probabilities(theta, encoding)

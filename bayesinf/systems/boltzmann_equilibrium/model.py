@@ -95,7 +95,7 @@ def fit(
     prior: str | Prior = "inferred",
     *,
     method: str | None = None,
-    bank: pairwise.Bank | None = None,
+    bank: pairwise.ReweightingSample | None = None,
     settings: Settings = DEFAULT,
 ) -> xr.DataTree:
     """Infer fields and couplings of a population in equilibrium.
@@ -134,7 +134,7 @@ def fitted(
     prior: str | Prior,
     method: str | pairwise.Route,
     settings: Settings,
-    bank: pairwise.Bank | None = None,
+    bank: pairwise.ReweightingSample | None = None,
     attrs: Mapping[str, object] | None = None,
 ) -> xr.DataTree:
     """Fit by any route of the family, and put beside it what a report needs."""
@@ -162,7 +162,7 @@ def fitted(
 
 def draw_bank(
     data: xr.Dataset, prior: str | Prior = "inferred", *, settings: Settings = DEFAULT
-) -> pairwise.Bank | None:
+) -> pairwise.ReweightingSample | None:
     """Draw the states that stand for all of many sites, once for all fits; None up to 20 sites.
 
     Parameters
