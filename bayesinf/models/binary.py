@@ -11,6 +11,7 @@ All pairs are in the order (0, 1), (0, 2), ..., (1, 2), ..., that of ``numpy.tri
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -386,6 +387,13 @@ def triple_moments(states: np.ndarray, triples: np.ndarray) -> np.ndarray:
         found += [np.sum(part[a] * part[b] * part[c], dtype=np.int64)
                   for a, b, c in zip(i, j, k, strict=True)]  # fmt: skip
     return found / len(states)
+
+
+def listed(names: Iterable[object], most: int = 6) -> str:
+    """Name sites or pairs in a sentence, the first few of them and how many more there are."""
+    names = [str(name) for name in names]
+    rest = len(names) - most
+    return ", ".join(names[:most]) + (f" and {rest} more" if rest > 0 else "")
 
 
 def nulls(count: int) -> dict[str, tuple[np.ndarray, np.ndarray]]:

@@ -1,21 +1,9 @@
-"""Priors of fields and couplings of binary data: normal, Laplace and horseshoe.
+"""Priors of the fields and couplings of binary data, in the encoding of the fit.
 
-    h_i ~ N(mean, sd²),   J_k | τ, v_k ~ N(0, τ² v_k)
+    h_i ~ N(mean, sd²),   J_k | τ ~ one of ``priors.weights``, or N(mean, sd²)
 
-==============  =====================================================================
-``Normal``      v = 1 and τ stated: J ~ N(mean, sd²)
-``Gaussian``    v = 1: J ~ N(0, τ²)
-``Laplace``     v ~ Exponential, of mean 2: J ~ Laplace(0, τ)
-``Horseshoe``   v = λ², λ ~ half-Cauchy(1), and no coupling is far beyond a slab's width
-==============  =====================================================================
-
-The width τ is a number or is inferred, as ``scale``. The local variances v make the couplings
-normal, which samplers use; no result keeps them, for p(J | τ) has a closed form and v given J and τ
-is drawn at once. A prior knows nothing of sites: how many couplings there are, of pairs or
-directed, is what their last axis says.
-
-Carvalho, Polson & Scott, Biometrika 97, 465 (2010), doi:10.1093/biomet/asq017; Park & Casella, J.
-Am. Stat. Assoc. 103, 681 (2008), doi:10.1198/016214508000000337.
+The width τ of the couplings is a number or is inferred, as ``scale``. A prior knows nothing of
+sites: how many couplings there are, of pairs or directed, is what their last axis says.
 """
 
 from __future__ import annotations
@@ -29,15 +17,21 @@ from bayesinf.errors import DataError, FitError
 from bayesinf.inference.slice import slice_sample
 from bayesinf.models.binary import ENCODINGS, known
 from bayesinf.priors import HalfCauchy, LogNormal, Normal
+from bayesinf.priors.weights import Gaussian, Horseshoe, Laplace
 
 if TYPE_CHECKING:
     import xarray as xr
 
-GRID = 400  # points in log τ
-REACH = 40.0  # log density below the peak that is left out
-BELOW, ABOVE = 20.0, 14.0  # in log τ, how far the search for those points goes
-FAR = 300.0  # from where the exponential integral is its asymptotic series
-SLICES = 2  # steps on a width whose density is too dear for a grid
+__all__ = ["HELD", "NAMES", "Prior", "default", "held_by_prior", "named"]
+
+# Points of a grid in log τ.
+GRID = 400
+# Log density below the peak that is left out of it.
+REACH = 40.0
+# How far the search for its ends goes, in log τ.
+BELOW, ABOVE = 20.0, 14.0
+# Slice sampling steps of a width whose density is too dear for a grid.
+SLICES = 2
 
 # By default a site alone, or one partner, may move the log odds of a site by about 4; what a
 # coupling does to them is 2 J in ±1 and J in 0/1.
@@ -45,180 +39,6 @@ WIDE = {"±1": 2.0, "0/1": 4.0}
 
 # A coupling whose posterior is wider than this share of its prior is held by the prior.
 HELD = 0.9
-
-Width = float | HalfCauchy | LogNormal
-
-
-@dataclass(frozen=True)
-class Gaussian:
-    """J ~ N(0, τ²), of width τ = ``scale``: a number, or the prior of one to be inferred."""
-
-    scale: Width
-    local = False
-
-    def log_density(self, J: np.ndarray, tau: np.ndarray) -> np.ndarray:
-        """Log density of each coupling at a width."""
-        return -0.5 * (J / tau) ** 2 - np.log(tau) - 0.5 * np.log(2 * np.pi)
-
-    def log_sum(self, J: np.ndarray, tau: np.ndarray) -> np.ndarray:
-        """Sum of ``log_density`` over the couplings (..., coupling) at widths (..., width)."""
-        square = np.sum(J**2, axis=-1)[..., None]
-        return -0.5 * square / tau**2 - J.shape[-1] * (np.log(tau) + 0.5 * np.log(2 * np.pi))
-
-    def pymc(self, scale, dims, centred):
-        """Add the couplings to the open PyMC model."""
-        import pymc as pm
-
-        return pm.Normal("J", np.float64(0), scale, dims=dims)
-
-    def __str__(self):
-        return "Normal(0, {}²)"
-
-
-@dataclass(frozen=True)
-class Laplace:
-    """J ~ Laplace(0, τ), of width τ = ``scale``: a number, or the prior of one to be inferred."""
-
-    scale: Width
-    local = True
-
-    def log_density(self, J: np.ndarray, tau: np.ndarray) -> np.ndarray:
-        """Log density of each coupling at a width."""
-        return -np.abs(J) / tau - np.log(2 * tau)
-
-    def log_sum(self, J: np.ndarray, tau: np.ndarray) -> np.ndarray:
-        """Sum of ``log_density`` over the couplings (..., coupling) at widths (..., width)."""
-        size = np.sum(np.abs(J), axis=-1)[..., None]
-        return -size / tau - J.shape[-1] * np.log(2 * tau)
-
-    def sample_local(self, rng, tau, count):
-        """Draw local variances (..., coupling) from the prior at widths (...)."""
-        return rng.exponential(2.0, (*np.shape(tau), count))
-
-    def local_given(self, rng, x):
-        """Draw local variances given x = J / τ.
-
-        1 / v is inverse normal of mean 1 / |x| and shape 1; this is the transformation of Michael,
-        Schucany & Haas, Am. Stat. 30, 88 (1976), doi:10.2307/2683801, written for v, so that it is
-        exact down to x = 0.
-        """
-        size, y = np.abs(x), rng.standard_normal(np.shape(x)) ** 2
-        v = size + 0.5 * y + np.sqrt(size * y + 0.25 * y**2)
-        return np.where(rng.random(np.shape(x)) * (v + size) <= v, v, size**2 / v)
-
-    def pymc(self, scale, dims, centred):
-        """Add the couplings to the open PyMC model."""
-        import pymc as pm
-
-        if centred:
-            return pm.Laplace("J", np.float64(0), scale, dims=dims)
-        sd = scale * pm.math.sqrt(pm.Exponential("local", np.float64(0.5), dims=dims))
-        unit = pm.Normal("J_unit", np.float64(0), np.float64(1), dims=dims)
-        return pm.Deterministic("J", sd * unit, dims=dims)
-
-    def __str__(self):
-        return "Laplace(0, {})"
-
-
-@dataclass(frozen=True)
-class Horseshoe:
-    """N(0, τ² λ²), λ ~ half-Cauchy(1), times a normal of the slab's width c.
-
-        p(J | τ) = exp(x²/2) E₁(x²/2) / √(2π³) · exp(−J²/2c²) / (τ Z),   x = J / τ
-
-    with the exponential integral E₁ and Z = ⟨(1 + a λ²)^(−1/2)⟩ over the half-Cauchy, which is
-    2 arccos(√a) / (π √(1 − a)), a = (τ/c)². Without the slab the tail is 1/J², and couplings that
-    the data leave unbounded have no mean.
-
-    Nishimura & Suchard, Bayesian Anal. 18, 367 (2023), doi:10.1214/22-BA1308; Piironen & Vehtari,
-    Electron. J. Stat. 11, 5018 (2017), doi:10.1214/17-EJS1337SI.
-
-    Parameters
-    ----------
-    scale : τ: a number, or the prior of one to be inferred.
-    slab : c; infinite by default.
-    """
-
-    scale: Width
-    slab: float = np.inf
-    local = True
-
-    def log_density(self, J: np.ndarray, tau: np.ndarray) -> np.ndarray:
-        """Log density of each coupling at a width, infinite at zero."""
-        from scipy.special import exp1
-
-        z = np.maximum(0.5 * (J / tau) ** 2, 1e-300)
-        near, far = np.minimum(z, FAR), np.maximum(z, FAR)
-        series = np.log1p(-(1 - 2 / far * (1 - 3 / far * (1 - 4 / far))) / far) - np.log(far)
-        log_e1 = np.where(z < FAR, near + np.log(exp1(near)), series)
-        slab = -0.5 * (J / self.slab) ** 2 - self._log_z(tau)
-        return log_e1 - 0.5 * np.log(2 * np.pi**3) - np.log(tau) + slab
-
-    def _angle(self, tau):
-        """Whether τ is below c, √|1 − a|, and arccos √a or its hyperbolic twin."""
-        ratio = tau / self.slab
-        below = ratio < 1
-        root = np.maximum(np.sqrt(np.abs(1 - ratio**2)), 1e-9)
-        return below, root, np.where(below, np.arctan2(root, ratio), np.arcsinh(root))
-
-    def _log_z(self, tau):
-        _, root, angle = self._angle(tau)
-        return np.log(2 / np.pi * angle / root)
-
-    def log_sum(self, J: np.ndarray, tau: np.ndarray) -> np.ndarray:
-        """Sum of ``log_density`` over the couplings (..., coupling) at widths (..., width)."""
-        return self.log_density(J[..., None, :], tau[..., None]).sum(axis=-1)
-
-    def sample_local(self, rng, tau, count):
-        """Draw local variances (..., coupling) from the prior at widths (...)."""
-        below, root, angle = (part[..., None] for part in self._angle(np.asarray(tau)))
-        angle = angle * rng.random((*np.shape(tau), count))
-        square = np.where(below, np.sin(angle), np.sinh(np.where(below, 0.0, angle))) ** 2
-        return square / np.maximum(root**2 - square, 1e-300)
-
-    def local_given(self, rng, x):
-        """Draw local variances given x = J / τ.
-
-        With z = x²/2 the density of u = 1 / v is exp(−z u) / (1 + u). For z > 1 it is exponential
-        but for a factor; else w = log(1 + u) is flat up to log(1 / z) or so and has an exponential
-        tail. Three of five proposals are accepted at least, at z = 1.
-        """
-        z = np.maximum(0.5 * np.square(x, dtype=float), 1e-300)
-        u, open_ = np.empty_like(z), np.ones(z.shape, dtype=bool)
-        while np.any(open_):
-            now = z[open_]
-            far, flat = now > 1, np.maximum(-np.log(now) - 1 + now, 0.0)
-            tail = rng.exponential(size=now.shape)
-            in_flat = rng.random(now.shape) * (flat + 1) < flat
-            w = np.where(in_flat, flat * rng.random(now.shape), flat + tail)
-            proposal = np.where(far, tail / now, np.expm1(np.where(far, 0.0, w)))
-            height = np.where(far, -np.log1p(proposal), -now * proposal + np.maximum(w - flat, 0.0))
-            accepted = np.log(rng.random(now.shape)) < height
-            place = np.flatnonzero(open_)[accepted]
-            u.flat[place] = proposal[accepted]
-            open_.flat[place] = False
-        return 1 / np.maximum(u, 1e-300)
-
-    def pymc(self, scale, dims, centred):
-        """Add the couplings to the open PyMC model, with ``local``, which is λ."""
-        import pymc as pm
-        import pytensor.tensor as pt
-
-        wide = scale * pm.HalfCauchy("local", np.float64(1), dims=dims)
-        tail = 1 + (wide / np.float64(self.slab)) ** 2
-        ratio = scale / np.float64(self.slab)
-        root = pt.sqrt(pt.abs(1 - ratio**2))
-        angle = pt.switch(ratio < 1, pt.arctan2(root, ratio), pt.arcsinh(root))
-        pm.Potential("slab", -pt.sum(0.5 * pt.log(tail) + pt.log(2 / np.pi * angle / root)))
-        sd = wide / pt.sqrt(tail)
-        if centred:
-            return pm.Normal("J", np.float64(0), sd, dims=dims)
-        unit = pm.Normal("J_unit", np.float64(0), np.float64(1), dims=dims)
-        return pm.Deterministic("J", sd * unit, dims=dims)
-
-    def __str__(self):
-        slab = f" × Normal(0, {self.slab:.4g}²)" if np.isfinite(self.slab) else ""
-        return "Normal(0, ({} λ)²)" + slab + ", λ ~ half-Cauchy(1)"
 
 
 @dataclass(frozen=True)
@@ -239,22 +59,33 @@ class Prior:
         if not isinstance(self.h, Normal):
             raise DataError("no such prior of the fields", expected="a Normal", found=self.h)
         if not isinstance(self.J, Normal | HalfCauchy | LogNormal | Gaussian | Laplace | Horseshoe):
-            raise DataError("no such prior of the couplings",
-                            expected="a Normal, Gaussian, Laplace or Horseshoe, or the HalfCauchy "
-                            "or LogNormal of the width of a Gaussian", found=self.J)  # fmt: skip
+            raise DataError(
+                "no such prior of the couplings",
+                expected="a Normal, Gaussian, Laplace or Horseshoe, or the HalfCauchy "
+                "or LogNormal of the width of a Gaussian",
+                found=self.J,
+            )
         width = self.kind.scale
         if not isinstance(width, int | float | HalfCauchy | LogNormal):
-            raise DataError("no such width of the couplings",
-                            expected="a number, a HalfCauchy or a LogNormal",
-                            found=width)  # fmt: skip
+            raise DataError(
+                "no such width of the couplings",
+                expected="a number, a HalfCauchy or a LogNormal",
+                found=width,
+            )
         widths = {"h": self.h.sd, "J": 1.0 if self.inferred else width}
         for name, sd in widths.items():
             if not (np.isfinite(sd) and sd > 0):
-                raise DataError(f"the prior of {name} is not proper",
-                                expected="a standard deviation above zero", found=sd)  # fmt: skip
+                raise DataError(
+                    f"the prior of {name} is not proper",
+                    expected="a standard deviation above zero",
+                    found=sd,
+                )
         if not self.slab > 0:
-            raise DataError("the slab of the couplings has no width",
-                            expected="a number above zero", found=self.slab)  # fmt: skip
+            raise DataError(
+                "the slab of the couplings has no width",
+                expected="a number above zero",
+                found=self.slab,
+            )
 
     @property
     def kind(self) -> Gaussian | Laplace | Horseshoe:
@@ -297,8 +128,9 @@ class Prior:
     def _width(self, scale):
         return np.asarray(scale if self.inferred else self.kind.scale, dtype=float)
 
-    def precision(self, count: int, scale: np.ndarray | float = 1.0,
-                  local: np.ndarray | None = None) -> np.ndarray:  # fmt: skip
+    def precision(
+        self, count: int, scale: np.ndarray | float = 1.0, local: np.ndarray | None = None
+    ) -> np.ndarray:
         """Return the precision of each coupling given the width and the local variances.
 
             1 / (τ² v) + 1 / c²
@@ -318,8 +150,13 @@ class Prior:
             return np.broadcast_to(width**-2.0, (*width.shape[:-1], count))
         return width**-2.0 / local + self.slab**-2.0
 
-    def moments(self, fields: int, count: int, scale: np.ndarray | float = 1.0,
-                local: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:  # fmt: skip
+    def moments(
+        self,
+        fields: int,
+        count: int,
+        scale: np.ndarray | float = 1.0,
+        local: np.ndarray | None = None,
+    ) -> tuple[np.ndarray, np.ndarray]:
         """Means (parameter,) and precisions (..., parameter) of fields, then couplings.
 
         Parameters
@@ -332,8 +169,10 @@ class Prior:
         FitError : a shrinking prior without its local variances, given which alone it is normal.
         """
         if self.local and local is None:
-            raise FitError(f"the prior J ~ {self.words()['J']} is normal only given its local "
-                           "variances: use the method mcmc")  # fmt: skip
+            raise FitError(
+                f"the prior J ~ {self.words()['J']} is normal only given its local "
+                "variances: use the method mcmc"
+            )
         means = np.append(np.full(fields, self.h.mean), np.full(count, self.mean))
         J = self.precision(count, scale, local)
         return means, np.concatenate([np.full((*J.shape[:-1], fields), self.h.sd**-2.0), J], -1)
@@ -351,8 +190,10 @@ class Prior:
         ``h``, ``J`` given the width, and ``scale`` where that is inferred.
         """
         width = self._width(scale)
-        factors = {"h": self.h.log_density(h).sum(axis=-1),
-                   "J": self.kind.log_sum(J - self.mean, width[..., None])[..., 0]}  # fmt: skip
+        factors = {
+            "h": self.h.log_density(h).sum(axis=-1),
+            "J": self.kind.log_sum(J - self.mean, width[..., None])[..., 0],
+        }
         return factors | ({"scale": self.log_scale(width)} if self.inferred else {})
 
     def log_density(self, h: np.ndarray, J: np.ndarray, scale: np.ndarray | float = 1.0):
@@ -386,8 +227,9 @@ class Prior:
         steps = 0.5 * (density[..., 1:] + density[..., :-1]) * np.diff(log_tau, axis=-1)
         below = np.cumsum(steps, axis=-1)
         below = np.concatenate([np.zeros_like(below[..., :1]), below], axis=-1) / below[..., -1:]
-        flat = zip(np.ravel(uniform), below.reshape(-1, GRID), log_tau.reshape(-1, GRID),
-                   strict=True)  # fmt: skip
+        flat = zip(
+            np.ravel(uniform), below.reshape(-1, GRID), log_tau.reshape(-1, GRID), strict=True
+        )
         return np.exp([np.interp(u, b, t) for u, b, t in flat]).reshape(np.shape(uniform))
 
     def _grid(self, J):
@@ -397,8 +239,9 @@ class Prior:
         peak = np.full(J.shape[:-1], typical)
         if J.shape[-1]:
             peak = np.log(np.maximum(np.mean(np.abs(J), axis=-1), 1e-100))
-        log_tau = np.linspace(np.minimum(peak, typical) - BELOW, np.maximum(peak, typical) + ABOVE,
-                              GRID, axis=-1)  # fmt: skip
+        log_tau = np.linspace(
+            np.minimum(peak, typical) - BELOW, np.maximum(peak, typical) + ABOVE, GRID, axis=-1
+        )
         height = self._height(log_tau, J)
         inside = height > height.max(axis=-1, keepdims=True) - REACH
         first = np.maximum(np.argmax(inside, axis=-1) - 1, 0)
@@ -411,8 +254,13 @@ class Prior:
         tau = np.exp(log_tau)
         return self.log_scale(tau) + log_tau + self.kind.log_sum(J, tau)
 
-    def update(self, rng: np.random.Generator, J: np.ndarray, scale: np.ndarray,
-               local: np.ndarray | None = None):  # fmt: skip
+    def update(
+        self,
+        rng: np.random.Generator,
+        J: np.ndarray,
+        scale: np.ndarray,
+        local: np.ndarray | None = None,
+    ):
         """Draw the width given the couplings alone, then the local variances given both.
 
         The width is drawn on a grid, or moved by slice sampling where there is a density for each
@@ -430,7 +278,10 @@ class Prior:
         """
         scale = np.asarray(scale, dtype=float)
         if self.inferred and isinstance(self.kind, Horseshoe):
-            height = lambda t: self._height(t[..., None], J)[..., 0]
+
+            def height(log_tau):
+                return self._height(log_tau[..., None], J)[..., 0]
+
             log_scale = np.log(scale)
             for _ in range(SLICES):
                 log_scale = slice_sample(rng, height, log_scale, 3.0)
@@ -469,7 +320,7 @@ class Prior:
             return h, self.J.pymc("J", dims=couplings)
         width = self.kind.scale
         scale = width.pymc("scale") if self.inferred else np.float64(width)
-        return h, self.kind.pymc(scale, couplings, centred)
+        return h, self.kind.pymc("J", scale, couplings, centred)
 
     def words(self) -> dict[str, str]:
         """Say every prior, parameter to words."""
@@ -501,8 +352,12 @@ def named(name: str, encoding: str) -> Prior:
     wide = WIDE[known(encoding)]
     width = wide / (2 if ENCODINGS[encoding] == -1 else 1)
     free = HalfCauchy(width)
-    kinds = {"normal": Normal(0.0, width), "inferred": free, "laplace": Laplace(free),
-             "horseshoe": Horseshoe(free, 2 * width)}  # fmt: skip
+    kinds = {
+        "normal": Normal(0.0, width),
+        "inferred": free,
+        "laplace": Laplace(free),
+        "horseshoe": Horseshoe(free, 2 * width),
+    }
     if name not in kinds:
         raise FitError(f"unknown prior {name!r}: use one of {', '.join(NAMES)}, or a Prior")
     return Prior(Normal(0.0, wide), kinds[name])

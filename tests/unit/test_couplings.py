@@ -13,11 +13,12 @@ from bayesinf.checks import check
 from bayesinf.errors import DataError, FitError
 from bayesinf.models import binary as coding
 from bayesinf.models import couplings, pairwise
-from bayesinf.models.couplings import Gaussian, Horseshoe, Laplace, Prior, named
+from bayesinf.models.couplings import Prior, named
 from bayesinf.models.pairwise import enumeration, routes
 from bayesinf.models.pairwise.likelihood import Pairwise
 from bayesinf.models.problem import nuts
-from bayesinf.priors import HalfCauchy, LogNormal, Normal, Uniform
+from bayesinf.priors import HalfCauchy, LogNormal, Normal, Uniform, weights
+from bayesinf.priors.weights import Gaussian, Horseshoe, Laplace
 from bayesinf.settings import Settings
 
 KINDS = [Gaussian, Laplace, Horseshoe, lambda scale: Horseshoe(scale, 0.8)]
@@ -77,7 +78,7 @@ def test_the_density_is_normalised_and_smooth_where_its_formula_changes(kind):
     for tau in (0.1, 0.8 - 1e-12, 0.8, 0.8 + 1e-12, 40.0):
         one = lambda t, tau=tau: math.exp(kind(tau).log_density(math.exp(t), tau) + t)
         assert 2 * quad(one, -60, 40, points=[-5, 0, 5]) == pytest.approx(1.0, abs=1e-8)
-    edge = math.sqrt(2 * couplings.FAR)
+    edge = math.sqrt(2 * weights.FAR)
     near, far = (kind(1.0).log_density(edge * (1 + side), 1.0) for side in (-1e-13, 1e-13))
     assert near == pytest.approx(far, abs=5e-10)
     assert np.isfinite(kind(1.0).log_density(np.array([0.0, 1e-300, 1e6]), 1.0)).all()

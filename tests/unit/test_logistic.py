@@ -2,6 +2,7 @@
 
 import json
 import math
+from dataclasses import replace
 
 import density
 import numpy as np
@@ -14,22 +15,24 @@ from scipy import integrate, optimize, stats
 from bayesinf import diagnostics
 from bayesinf.checks import check, loo
 from bayesinf.errors import DataError, FitError
+from bayesinf.inference.normal import BlockNormal
 from bayesinf.models import logistic
 from bayesinf.models.binary import ENCODINGS, convert_directed
-from bayesinf.models.couplings import Gaussian, Horseshoe, Laplace, Prior, named
+from bayesinf.models.couplings import Prior, named
 from bayesinf.models.logistic import (
     definition,
     design,
     joint,
     kernel,
-    nodes,
     optimum,
     predictive,
     routes,
+    widths,
 )
 from bayesinf.models.logistic.likelihood import Logistic
 from bayesinf.posterior import REQUIRED_GROUPS, load, save
 from bayesinf.priors import HalfCauchy, LogNormal, Normal
+from bayesinf.priors.weights import Gaussian, Horseshoe, Laplace
 from bayesinf.settings import Settings
 
 SHORT = Settings(draws=150, tune=150, chains=4, prior_draws=20)
@@ -665,11 +668,11 @@ def test_the_unwritten_precision_is_the_written_one():
 @pytest.mark.parametrize("symmetric", [False, True])
 def test_weights_of_rows_add_up_to_the_density_over_the_normal(symmetric, monkeypatch):
     problem = skewed(symmetric)
-    near = nodes.settled(problem, nodes.node(problem, 1.0), rng(1))
-    away = near.draws(rng(2), 40)
-    rows = nodes.log_weights(problem, near, away)
+    near = widths.at_mean(problem, widths.at_width(problem, 1.0), rng(1))
+    away = near.normal.draws(rng(2), 40)
+    rows = widths.log_weights(problem, near, away)
     assert rows.shape == (40, 5)
-    root = near.root
+    root = near.normal.root
     z = np.einsum("bki,nbk->nbi", root, away)
     height = problem.gradient(near.theta + away)[0]
     target = height + 0.5 * np.sum(z**2, axis=-1) - near.log_density
@@ -678,40 +681,43 @@ def test_weights_of_rows_add_up_to_the_density_over_the_normal(symmetric, monkey
     # The factors are what their rows deviate by, without slopes that cancel in the sum only.
     assert rows.var(axis=0).sum() < 4 * expected.var(axis=0).sum()
     if symmetric:
-        monkeypatch.setattr(nodes, "BROAD", 0)
-        other = nodes.node(problem, 1.0, wide=True)
-        wide = nodes.settled(problem, other, rng(1), rounds=1)
-        assert isinstance(wide, nodes.Wide) and not isinstance(near, nodes.Wide)
-        one = nodes.Node(wide.scale, wide.theta, wide.gradient, wide.log_density,
-                         np.linalg.cholesky(optimum.written(problem, wide.joint.precision, 1.0))[
-                             None], None, wide.slopes, wide.joint)  # fmt: skip
-        np.testing.assert_allclose(nodes.log_weights(problem, wide, away),
-                                   nodes.log_weights(problem, one, away), atol=1e-9)  # fmt: skip
-        np.testing.assert_allclose(wide.step(away[0]), one.step(away[0]), atol=1e-5)
-        own = np.linalg.inv(optimum.written(problem, wide.joint.precision, 1.0))[5:, 5:]
-        exact = np.trace(own), np.sum(own**2)
-        np.testing.assert_allclose(one.spread(problem.fields, rng(0)), exact)
-        many = np.mean([wide.spread(problem.fields, rng(k)) for k in range(60)], axis=0)
-        np.testing.assert_allclose(many, exact, rtol=0.1)
-        drawn = wide.draws(rng(5), 4000)[:, 0]
-        expected = np.linalg.inv(optimum.written(problem, wide.joint.precision, 1.0))
-        error = np.sqrt((expected**2 + np.outer(*[np.diagonal(expected)] * 2)) / 4000)
-        assert np.abs((drawn.T @ drawn / 4000 - expected) / error).max() < LIMIT + 1
+        monkeypatch.setattr(widths, "BROAD", 0)
+        other = widths.at_width(problem, 1.0, unwritten=True)
+        unwritten = widths.at_mean(problem, other, rng(1), rounds=1)
+        assert unwritten.unwritten and not near.unwritten
+        precision = optimum.written(problem, unwritten.joint.precision, 1.0)
+        normal = BlockNormal(unwritten.theta, np.linalg.cholesky(precision)[None])
+        written = replace(unwritten, normal=normal)
+        np.testing.assert_allclose(
+            widths.log_weights(problem, unwritten, away),
+            widths.log_weights(problem, written, away),
+            atol=1e-9,
+        )
+        step = unwritten.normal.solve(away[0])
+        np.testing.assert_allclose(step, normal.solve(away[0]), atol=1e-5)
+        covariance = np.linalg.inv(precision)
+        exact = np.trace(covariance[5:, 5:]), np.sum(covariance[5:, 5:] ** 2)
+        np.testing.assert_allclose(normal.spread(problem.fields), exact)
+        many = [unwritten.normal.spread(problem.fields, rng(k)) for k in range(60)]
+        np.testing.assert_allclose(np.mean(many, axis=0), exact, rtol=0.1)
+        drawn = unwritten.normal.draws(rng(5), 4000)[:, 0]
+        scale = np.sqrt((covariance**2 + np.outer(*[np.diagonal(covariance)] * 2)) / 4000)
+        assert np.abs((drawn.T @ drawn / 4000 - covariance) / scale).max() < LIMIT + 1
 
 
 @pytest.mark.parametrize("symmetric", [False, True])
-def test_a_settled_node_is_at_the_mean_of_the_posterior(symmetric):
+def test_the_moved_normal_is_at_the_mean_of_the_posterior(symmetric):
     problem = skewed(symmetric)
-    top = nodes.node(problem, 1.0)
+    top = widths.at_width(problem, 1.0)
     near = top
     for turn in range(10):  # averages of several rounds, since each is of a few draws
-        near = nodes.settled(problem, near, rng(turn), rounds=1)
+        near = widths.at_mean(problem, near, rng(turn), rounds=1)
     theta, _, _ = run("mcmc", problem, LONG)
     mean, sd = theta.mean(axis=(0, 1)).ravel(), theta.std(axis=(0, 1)).ravel()
     off = lambda each: np.sqrt(np.mean(((each.theta.ravel() - mean) / sd) ** 2))
     assert off(top) > 0.15 and off(near) < 0.4 * off(top)
-    many = near.theta + near.draws(rng(4), 4000)
-    slope = np.mean([near.step(problem.gradient(each)[1]) for each in many], axis=0).ravel()
+    many = near.theta + near.normal.draws(rng(4), 4000)
+    slope = np.mean([near.normal.solve(problem.gradient(each)[1]) for each in many], axis=0).ravel()
     assert np.sqrt(np.mean((slope / sd) ** 2)) < 0.1
 
 
@@ -721,8 +727,8 @@ def test_laplace_finds_the_width_of_the_chains():
     h, J = couplings(30, 33, 0.8)
     steps = logistic.transitions(kinetic(h, J, "±1", 300), "±1")
     problem = Logistic(steps, named("inferred", "±1"))
-    ladder = nodes.Ladder(problem, wide=True)
-    assert ladder.spread < nodes.SHARP
+    ladder = widths.Widths(problem, unwritten=True)
+    assert ladder.spread < widths.SHARP
     settings = Settings(draws=250, tune=150, chains=2)
     theta, width, _ = run("mcmc", problem, settings)
     flat, flat_width, _ = run("laplace", problem, settings)
@@ -731,7 +737,7 @@ def test_laplace_finds_the_width_of_the_chains():
     assert abs(np.log(flat_width).mean() - mean[0]) < LIMIT * error[0] + 0.7 * sd
     assert 0.6 * sd < np.log(flat_width).std() < 1.4 * sd
     own = flat.std(axis=(0, 1))
-    top = nodes.node(problem, float(width.mean())).theta
+    top = widths.at_width(problem, float(width.mean())).theta
     off = lambda each: np.sqrt(np.mean(((each - theta.mean((0, 1))) / own) ** 2))
     assert off(flat.mean((0, 1))) < 0.6 * off(top)
     # Couplings and width are drawn together, not each around its own mean.
@@ -747,17 +753,17 @@ def test_great_problems_start_from_a_part_of_the_data(symmetric, monkeypatch):
     steps = logistic.transitions(kinetic(h, J, "±1", 2500), "±1")
     problem = Logistic(steps, named("inferred", "±1"), symmetric=symmetric)
     settings = Settings(draws=400, chains=2)
-    monkeypatch.setattr(nodes, "PAIRS", (8, 8))
-    monkeypatch.setattr(nodes, "WEIGHED", (100, 100))
+    monkeypatch.setattr(widths, "PAIRS", (8, 8))
+    monkeypatch.setattr(widths, "WEIGHED", (100, 100))
     plain, width, _ = run("laplace", problem, settings)
-    monkeypatch.setattr(nodes, "GREAT", 0.5 * problem.work)
+    monkeypatch.setattr(widths, "GREAT", 0.5 * problem.work)
     monkeypatch.setattr(routes, "GREAT", 0.5 * problem.work)
-    monkeypatch.setattr(nodes, "BROAD", 0)
+    monkeypatch.setattr(widths, "BROAD", 0)
     asked = []
     whole = Logistic.part
     monkeypatch.setattr(Logistic, "part", lambda self, *a: asked.append(a) or whole(self, *a))
     great, great_width, evidence = run("laplace", problem, settings)
-    assert asked == [(nodes.COARSE,)]
+    assert asked == [(widths.COARSE,)]
     sd = plain.std(axis=(0, 1))
     away = (great.mean(axis=(0, 1)) - plain.mean(axis=(0, 1))) / sd
     # 800 independent draws each: the largest of so many differences, and what settling leaves.
@@ -788,35 +794,36 @@ def test_draws_near_a_known_optimum_are_those_of_a_fit():
 def test_the_best_width_is_that_of_laplaces_evidence(sites):
     h, J = couplings(sites, 6)
     steps = logistic.transitions(kinetic(h, J, "±1", 250), "±1")
-    ladder = nodes.Ladder(Logistic(steps, named("inferred", "±1")))
-    height = lambda t: -ladder.evidence(nodes.node(ladder.problem, float(np.exp(t))))
+    ladder = widths.Widths(Logistic(steps, named("inferred", "±1")))
+    height = lambda t: -ladder.evidence(widths.at_width(ladder.problem, float(np.exp(t))))
     centre = ladder.centre
     found = optimize.minimize_scalar(height, bounds=(centre - 2, centre + 2), method="bounded")
     assert abs(found.x - centre) < 0.5 * ladder.spread
     step = ladder.spread
     bend = (height(centre + step) + height(centre - step) - 2 * height(centre)) / step**2
     assert ladder.spread == pytest.approx(bend**-0.5, rel=0.4)
-    assert ladder.at(2).scale == pytest.approx(np.exp(centre + 2 * nodes.SPACING))
+    assert ladder.at(2).scale == pytest.approx(np.exp(centre + 2 * widths.SPACING))
 
 
 def test_evidence_is_the_integral():
     problem = single("±1", FIXED)
-    ladder = nodes.Ladder(problem)
+    ladder = widths.Widths(problem)
     rows = lambda h, J: np.array([[h, J]])
     density = lambda J, h: np.exp(problem.gradient(rows(h, J))[0].sum())
     exact = integrate.dblquad(density, -5, 5, -5, 5, epsabs=1e-12)[0]
-    best = ladder.best
-    approximate = best.log_density.sum() - best.log_root + np.log(2 * np.pi)
+    approximate = ladder.best.log_evidence + np.log(2 * np.pi)
     assert approximate == pytest.approx(np.log(exact), abs=0.05)
 
 
 @pytest.mark.parametrize("symmetric", [False, True])
-def test_the_evidence_of_a_levelled_node_is_that_of_many_weighted_draws(symmetric):
+def test_the_corrected_evidence_is_that_of_many_weighed_draws(symmetric):
     problem = skewed(symmetric, sites=4, times=30)
-    near = nodes.settled(problem, nodes.node(problem, 1.0), rng(1))
-    found = np.mean([nodes.levelled(problem, near, rng(k)).log_density for k in range(10)], axis=0)
-    away = near.draws(rng(3), 40_000)
-    z = np.einsum("bki,nbk->nbi", near.root, away)
+    near = widths.at_mean(problem, widths.at_width(problem, 1.0), rng(1))
+    found = np.mean(
+        [widths.with_evidence(problem, near, rng(k)).log_density for k in range(10)], axis=0
+    )
+    away = near.normal.draws(rng(3), 40_000)
+    z = np.einsum("bki,nbk->nbi", near.normal.root, away)
     excess = problem.gradient(near.theta + away)[0] + 0.5 * np.sum(z**2, axis=-1)
     exact = np.log(np.mean(np.exp(excess - excess.max(axis=0)), axis=0)) + excess.max(axis=0)
     bound = excess.mean(axis=0)
@@ -832,8 +839,8 @@ def heavy(monkeypatch):
     monkeypatch.setattr(design, "ROWS", 2)
     monkeypatch.setattr(optimum, "TOGETHER", 4)
     monkeypatch.setattr(routes, "LIGHT", 0)
-    monkeypatch.setattr(nodes, "PAIRS", (1, 1))
-    monkeypatch.setattr(nodes, "WEIGHED", (8, 8))
+    monkeypatch.setattr(widths, "PAIRS", (1, 1))
+    monkeypatch.setattr(widths, "WEIGHED", (8, 8))
     return logistic.transitions(kinetic(*couplings(6, 7), "±1", 80), "±1")
 
 
@@ -862,8 +869,8 @@ def test_chains_together_and_alone_have_one_posterior(heavy, monkeypatch):
     problem = Logistic(heavy, FIXED)
     alone = routes.mcmc(problem, settings)[0]
     # Those that go alone do so around where the mass is rather than the optimum.
-    top = nodes.node(problem, 1.0)
-    near = nodes.settled(problem, top, rng(21))
+    top = widths.at_width(problem, 1.0)
+    near = widths.at_mean(problem, top, rng(21))
     mean = alone.mean(axis=(0, 1))
     assert np.mean((mean - near.theta) ** 2) < 0.5 * np.mean((mean - top.theta) ** 2)
     monkeypatch.setattr(routes, "LIGHT", np.inf)

@@ -16,7 +16,7 @@ from bayesinf.errors import DataError, FitError
 from bayesinf.models import binary as coding
 from bayesinf.models import pairwise
 from bayesinf.models.couplings import Prior, default
-from bayesinf.models.pairwise import enumeration, optimum, routes
+from bayesinf.models.pairwise import enumeration, optimum, routes, widths
 from bayesinf.models.pairwise.likelihood import Pairwise
 from bayesinf.posterior import REQUIRED_GROUPS, load, save
 from bayesinf.priors import HalfCauchy, LogNormal, Normal, Uniform
@@ -641,11 +641,11 @@ def test_ten_retinal_cells_have_the_published_entropies(reference_data):
 def test_a_normal_whose_slopes_vanish_on_average_is_nearer_to_the_posterior_mean(encoding):
     data = coding.moments(sampled(5, encoding, 150, key=3), encoding)
     problem = Pairwise(data, default(encoding))
-    node = routes.nodes(problem)[0]
-    moved = routes.averaged(problem, node, rng(4))
+    top = widths.at_widths(problem)[0]
+    moved = widths.at_mean(problem, top, rng(4))
     theta = routes.mcmc(problem, LONG.replace(draws=1000))[0]
     mean = theta.mean(axis=(0, 1))
-    off = lambda frame: np.linalg.norm(frame.root.T @ (frame.mean - mean))
+    off = lambda near: np.linalg.norm(near.normal.root[0].T @ (near.theta[0] - mean))
     # 4000 draws, nearly independent: their own mean is off by √(15 / 4000) = 0.06.
-    assert off(node.frame) > 0.5
-    assert off(moved.frame) < 0.5 * off(node.frame)
+    assert off(top) > 0.5
+    assert off(moved) < 0.5 * off(top)

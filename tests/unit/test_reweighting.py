@@ -10,9 +10,9 @@ from bayesinf.models import binary
 from bayesinf.models.couplings import Prior, default
 from bayesinf.models.pairwise import enumeration, optimum, predictive
 from bayesinf.models.pairwise.large import ReweightedLikelihood, search, state_sums
+from bayesinf.models.pairwise.large.centred import CentredStatistics
 from bayesinf.models.pairwise.large.likelihood import inferred_width
 from bayesinf.models.pairwise.large.long_run import draw_sample, thinned
-from bayesinf.models.pairwise.large.newton import CentredStatistics, conjugate_gradients
 from bayesinf.models.pairwise.large.sampling import Bias
 from bayesinf.models.pairwise.likelihood import Pairwise
 from bayesinf.priors import HalfCauchy, Normal
@@ -200,22 +200,6 @@ def test_centred_statistics_are_diagonal_where_sites_are_independent(encoding):
     _, phi, fisher = enumeration.curvature(theta, encoding)
     np.testing.assert_allclose(
         centred.variances(phi), np.diag(change @ fisher @ change.T), atol=1e-12
-    )
-
-
-def test_conjugate_gradients_solve_and_stop():
-    root = rng(14).normal(size=(40, 40))
-    A, b = root @ root.T + np.diag(np.geomspace(1, 1e4, 40)), rng(15).normal(size=40)
-    exact, inverse = np.linalg.solve(A, b), 1 / np.diag(A)
-    times, precondition = A.__matmul__, inverse.__mul__
-    x = conjugate_gradients(times, precondition, b, 1e-12, 200)
-    np.testing.assert_allclose(x, exact, rtol=1e-8)
-    rough = conjugate_gradients(times, precondition, b, 0.1, 200)
-    rest = b - A @ rough
-    assert 0 < rest @ (inverse * rest) <= 0.01 * b @ (inverse * b)
-    np.testing.assert_allclose(  # one step along the preconditioned target
-        conjugate_gradients(times, precondition, b, 0.0, 1),
-        (b @ (inverse * b)) / ((inverse * b) @ A @ (inverse * b)) * inverse * b,
     )
 
 

@@ -5,7 +5,7 @@
 where s runs over −1, 1 or over 0, 1. ``problem`` states the model and ``fit`` its posterior,
 ``maximum_likelihood`` is the classical answer. ``transitions`` holds the data, ``definition`` the
 problem and its model in PyMC. Inside, parameters stand in blocks: ``likelihood`` has their density
-and slopes, ``optimum`` climbs to its top, ``nodes`` are the normals around there, ``joint`` is the
+and slopes, ``optimum`` climbs to its top, ``widths`` are the normals around there, ``joint`` is the
 precision of symmetric couplings, ``routes`` draw from the posterior, and ``predictive`` says what
 data the model expects. ``near`` draws from Laplace's approximation where the optimum is known
 roughly.
@@ -23,7 +23,6 @@ from bayesinf.models import problem as driver
 from bayesinf.models.couplings import Prior
 from bayesinf.models.logistic.definition import KineticIsing, problem
 from bayesinf.models.logistic.likelihood import Logistic
-from bayesinf.models.logistic.nodes import LOOSE, node, settled
 from bayesinf.models.logistic.optimum import (
     LogisticOptimum,
     Path,
@@ -37,6 +36,7 @@ from bayesinf.models.logistic.transitions import (
     same_time,
     transitions,
 )
+from bayesinf.models.logistic.widths import LOOSE, at_mean, at_width
 from bayesinf.settings import DEFAULT, Settings
 
 if TYPE_CHECKING:
@@ -140,7 +140,8 @@ def near(
         form = {"symmetric": symmetric, "self_coupling": self_coupling}
         law = Logistic(states, prior, workers=settings.workers, **form)
         start = law.join(np.asarray(h), np.asarray(J)[law.pairs])
-        top = settled(law, node(law, prior.typical, start, LOOSE, wide=True), rng)
-        theta = top.theta + top.draws(rng, settings.chains * settings.draws)
+        top = at_width(law, prior.typical, start, LOOSE, unwritten=True)
+        top = at_mean(law, top, rng)
+        theta = top.theta + top.normal.draws(rng, settings.chains * settings.draws)
     named = KineticIsing(law)
     return named.parameters.group(named.draws(theta.reshape(*shape, *law.shape), None))

@@ -7,18 +7,27 @@ A coupling J_ij stands in two rows, that of i and that of j, so the matrix is
 with the prior's precision Λ, the small matrices H_i of the rows and R_i, which picks the parameters
 of row i. For N sites P has N⁴/4 entries and the rows N³, so its products with vectors, conjugate
 gradients and, by noise of the covariance P, independent normal draws take no more than the rows.
+``UnwrittenNormal`` is the normal of such a precision.
 
-Hestenes & Stiefel, J. Res. Nat. Bur. Stand. 49, 409 (1952), doi:10.6028/jres.049.044; Papandreou &
-Yuille, NIPS 23, 1858 (2010).
+Papandreou & Yuille, NIPS 23, 1858 (2010).
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
-STEPS = 500  # of conjugate gradients
-EXACT = 1e-6  # what they leave of a vector
-FAINT = 1e-12  # of the largest curvature of a row, added so that roots exist
+from bayesinf.inference import conjugate
+
+# Share of a vector that conjugate gradients may leave.
+EXACT = 1e-6
+# Share of a row's largest curvature that is added to its diagonal, so that roots exist.
+FAINT = 1e-12
+# Random sign vectors by which a trace of the covariance is estimated.
+PROBES = 16
+
+__all__ = ["Joint", "UnwrittenNormal"]
 
 
 class Joint:
@@ -66,48 +75,22 @@ class Joint:
         from scipy.linalg.lapack import dpotrs
 
         if self.roots is None:
-            own, index = self.precision.copy(), self.problem.index
+            matrix, index = self.precision.copy(), self.problem.index
             dead, one = index < 0, np.arange(1 + self.problem.sites)
-            own[:, one, one] += np.append(self.prior, 0.0)[index]
-            own[dead] = 0.0
-            np.swapaxes(own, 1, 2)[dead] = 0.0
-            own[dead, np.nonzero(dead)[1]] = 1.0
-            # In Fortran's order these are upper roots, for what LAPACK would otherwise copy.
-            self.roots = np.linalg.cholesky(own)
+            matrix[:, one, one] += np.append(self.prior, 0.0)[index]
+            matrix[dead] = 0.0
+            np.swapaxes(matrix, 1, 2)[dead] = 0.0
+            matrix[dead, np.nonzero(dead)[1]] = 1.0
+            # LAPACK reads them in Fortran's order, as upper roots, and so need not copy them.
+            self.roots = np.linalg.cholesky(matrix)
         rows = self.rows(self.half * v)
         for k, root in enumerate(self.roots):
             rows[k] = dpotrs(root.T, rows[k])[0]
         return self.half * self.gathered(rows)
 
     def solve(self, b: np.ndarray, exact: float = EXACT) -> np.ndarray:
-        """P⁻¹ b by conjugate gradients, side by side.
-
-        Parameters
-        ----------
-        b : (dim, vector).
-        exact : what may be left of each, as a share, in the norm of the preconditioner.
-
-        Raises
-        ------
-        LinAlgError : P is not positive definite.
-        """
-        x, rest = np.zeros_like(b), b.copy()
-        z = self.conditioned(rest)
-        way, level = z, np.sum(rest * z, axis=0)
-        enough = exact**2 * level
-        for _ in range(STEPS):
-            if not (level > enough).any():
-                break
-            along = self.product(way)
-            bend = np.sum(way * along, axis=0)
-            if not ((bend > 0) | (level == 0)).all():
-                raise np.linalg.LinAlgError("no step along a direction of no curvature")
-            length = level / np.where(level > 0, bend, 1.0)
-            x, rest = x + length * way, rest - length * along
-            z = self.conditioned(rest)
-            before, level = level, np.sum(rest * z, axis=0)
-            way = z + level / np.where(before > 0, before, 1.0) * way
-        return x
+        """P⁻¹ b of vectors (dim, vector), by ``conjugate.solve``, which names what it raises."""
+        return conjugate.solve(self.product, self.conditioned, b, exact)
 
     def noise(self, rng: np.random.Generator, count: int) -> np.ndarray:
         """Draw from N(0, P), (dim, count): P⁻¹ of it is a draw of the covariance P⁻¹."""
@@ -115,5 +98,33 @@ class Joint:
         faint = FAINT * (1.0 + np.abs(self.precision).max())
         root = np.linalg.cholesky(self.precision + faint * np.eye(size))
         z = rng.standard_normal((len(root), size, count))
-        own = np.sqrt(self.prior) * rng.standard_normal((self.problem.dim, count))
-        return self.gathered(np.matmul(root, z)) + own
+        of_prior = np.sqrt(self.prior) * rng.standard_normal((self.problem.dim, count))
+        return self.gathered(np.matmul(root, z)) + of_prior
+
+
+@dataclass(frozen=True)
+class UnwrittenNormal:
+    """A normal of many symmetric couplings; parameters and methods as of ``BlockNormal``."""
+
+    mean: np.ndarray
+    joint: Joint
+
+    def solve(self, slope):
+        """P⁻¹ ∇ of a gradient (block, dim)."""
+        return self.joint.solve(slope.T).T
+
+    def draws(self, rng, count):
+        """Draw θ − mean, (count, block, dim)."""
+        return self.joint.solve(self.joint.noise(rng, count)).T[:, None]
+
+    def exponent(self, away):
+        """½ (θ − mean)ᵀ P (θ − mean), (draw, block)."""
+        v = away[:, 0].T
+        return 0.5 * np.sum(v * self.joint.product(v), axis=0)[:, None]
+
+    def spread(self, first, rng):
+        """Estimate Σ of the variances of the parameters from ``first`` on, and of covariances²."""
+        v = rng.choice(np.array([-1.0, 1.0]), (self.mean.size, PROBES))
+        v[:first] = 0.0
+        x = self.joint.solve(v)
+        return float(np.sum(v * x) / PROBES), float(np.sum(x[first:] ** 2) / PROBES)

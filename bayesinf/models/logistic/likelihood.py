@@ -203,7 +203,7 @@ class Logistic:
             V, G, H = self.design.curvature(rows)
             value = np.sum(rows * self.sums[blocks], axis=-1) - V
             slope = np.take_along_axis(self.sums[blocks] - G, used, axis=1)
-            H = self.own(H, blocks)
+            H = self.of_blocks(H, blocks)
         if self.prior is None:
             return value, slope, H
         value, slope = self.add_prior(theta, scale, value, slope)
@@ -231,7 +231,7 @@ class Logistic:
         form = {name: getattr(self, name) for name in ("symmetric", "self_coupling", "workers")}
         return Logistic(data, self.prior, **form)
 
-    def own(self, H: np.ndarray, blocks: np.ndarray | slice = slice(None)) -> np.ndarray:
+    def of_blocks(self, H: np.ndarray, blocks: np.ndarray | slice = slice(None)) -> np.ndarray:
         """Matrices of blocks, (block, dim, dim), from those of rows without symmetry."""
         if self.self_coupling:
             return H

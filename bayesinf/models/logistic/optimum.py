@@ -1,9 +1,9 @@
 """Maximum likelihood and maximum a posteriori by Newton's method, and the classical descent.
 
 The log density is concave and falls apart into blocks: the rows of the couplings, or, of symmetric
-ones, a single block of all parameters. Every block takes its own Newton steps until it is there.
-Many symmetric couplings make a large matrix that is never written out: its products with a vector
-are those of the rows' small ones, by which conjugate gradients solve for the step.
+ones, a single block of all parameters. Many symmetric couplings make a large matrix that is never
+written out: its products with a vector are those of the rows' small ones, by which conjugate
+gradients solve for Newton's step.
 
 Without a prior there is no optimum where the data let the likelihood rise for ever: a site that
 never changes, two that always do so together, a source after which a target never fires.
@@ -17,22 +17,28 @@ import numpy as np
 
 from bayesinf import parallel
 from bayesinf.errors import FitError
-from bayesinf.models.binary import constant_sites, identical_pairs, of_states
+from bayesinf.inference.optimum import Optimum, newton
+from bayesinf.models.binary import constant_sites, identical_pairs, listed, of_states
 from bayesinf.models.couplings import Prior
 from bayesinf.models.logistic.design import HEAVY
 from bayesinf.models.logistic.joint import Joint
 from bayesinf.models.logistic.likelihood import Logistic
 from bayesinf.models.logistic.transitions import Transitions
 
-TOLERANCE = 1e-9  # largest slope at the optimum, for each transition
-SHORT = 1e-6  # largest Newton step there; along a ray to infinity it stays about one
-FLAT = 1e-6  # curvature that says less than a millionth of a transition would
+# Largest slope at the optimum, for each transition.
+TOLERANCE = 1e-9
+# Largest Newton step there; along a ray to infinity it stays about one.
+SHORT = 1e-6
+# Curvature that says less than a millionth of a transition would.
+FLAT = 1e-6
+# Newton steps at most.
 STEPS = 100
-HALVINGS = 40
-WRITTEN = 1500  # parameters of a block up to which its matrix is written out
-TOGETHER = 20  # rows that one worker takes to their optimum at a time
-ROUGH = 1e-3  # what conjugate gradients may leave of a step, which the next one takes
-NAMED = 6  # sites or pairs that an error lists
+# Parameters of a block up to which its matrix is written out.
+WRITTEN = 1500
+# Rows that one worker takes to their optimum at a time.
+TOGETHER = 20
+# Share of a step that conjugate gradients may leave to the next one.
+ROUGH = 1e-3
 
 
 @dataclass(frozen=True)
@@ -117,7 +123,7 @@ def maximum_likelihood(
         log_likelihood=value,
         gradient=float(np.abs(top.gradient).max() / problem.samples),
         steps=top.steps,
-        precision=None if symmetric else top.precision,
+        precision=None if symmetric else top.curvature,
     )
 
 
@@ -156,33 +162,10 @@ def gradient_descent(
     return Path(problem.split(theta)[0], problem.matrix(theta), np.array(path))
 
 
-@dataclass(frozen=True)
-class Top:
-    """The optimum in the layout of ``Logistic``.
-
-    Parameters
-    ----------
-    theta : parameters, (block, dim).
-    log_density : (block,), given the width.
-    gradient : (block, dim).
-    precision : minus the Hessian, (block, dim, dim), or of symmetric couplings the rows' parts of
-        it, (site, 1 + site, 1 + site).
-    steps : of the block that took most.
-    """
-
-    theta: np.ndarray
-    log_density: np.ndarray
-    gradient: np.ndarray
-    precision: np.ndarray
-    steps: int
-
-
 def maximum(
     problem: Logistic, scale: float = 1.0, start: np.ndarray | None = None, looseness: float = 1.0
-) -> Top:
-    """Climb to the optimum at a width.
-
-        θ ← θ + t H⁻¹ ∇,   t halved until the log density of the block rises
+) -> Optimum:
+    """Climb to the optimum at a width, every block by itself.
 
     Parameters
     ----------
@@ -191,6 +174,10 @@ def maximum(
     start : (block, dim); by default sites that follow nothing.
     looseness : factor on how small slope and step have to be at its end.
 
+    Returns
+    -------
+    the optimum; its ``curvature`` is that of ``Logistic.curvature``.
+
     Raises
     ------
     FitError : as of ``maximum_likelihood``.
@@ -198,84 +185,73 @@ def maximum(
     if problem.prior is None:
         refuse_edges(problem)
     start = independent(problem) if start is None else np.asarray(start, dtype=float)
-    climb = lambda blocks: _climb(problem, scale, start[blocks], blocks, looseness)
+
+    def climb(blocks):
+        return _climb(problem, scale, start[blocks], blocks, looseness)
+
     blocks = np.arange(problem.blocks)
     if problem.symmetric or problem.work < HEAVY:
         return climb(blocks)
     parts = np.split(blocks, blocks[TOGETHER::TOGETHER])
-    found = parallel.map(climb, parts, workers=problem.workers, threads=True, label="rows")
-    arrays = [np.concatenate([getattr(top, name) for top in found])
-              for name in ("theta", "log_density", "gradient", "precision")]  # fmt: skip
-    return Top(*arrays, max(top.steps for top in found))
+    tops = parallel.map(climb, parts, workers=problem.workers, threads=True, label="rows")
+    names = ("theta", "log_density", "gradient", "curvature", "step", "unfinished")
+    arrays = {name: np.concatenate([getattr(top, name) for top in tops]) for name in names}
+    return Optimum(**arrays, steps=max(top.steps for top in tops))
 
 
 def _climb(problem, scale, theta, blocks, looseness):
     """The optimum of these blocks, from their parameters on."""
-    theta = theta.copy()
-    value, gradient, precision = problem.curvature(theta, scale, blocks)
-    steps, open_ = 0, np.arange(blocks.size)
-    while True:
-        step = _solve(problem, scale, precision, gradient, open_)
-        if step is None:
-            flat = np.zeros(1) if problem.symmetric else np.linalg.eigvalsh(precision)[:, 0]
-            _refuse(problem, theta, blocks[flat <= 1e-12 * problem.samples])
-        flat = np.abs(gradient[open_]).max(axis=1) <= looseness * TOLERANCE * problem.samples
-        there = flat & (np.abs(step).max(axis=1) <= looseness * SHORT)
-        open_, step = open_[~there], step[~there]
-        if not open_.size:
-            _refuse_flat(problem, scale, theta, precision, blocks)
-            return Top(theta, value, gradient, precision, steps)
-        if steps == STEPS:
-            _refuse(problem, theta, blocks[open_])
-        steps += 1
-        rise = np.sum(gradient[open_] * step, axis=1)
-        # What rounding does to the sums that the log density is made of.
-        least = value[open_] - 1e-13 * (np.abs(value[open_]) + problem.samples)
-        length, left = np.ones(open_.size), np.arange(open_.size)
-        for _ in range(HALVINGS):
-            at = open_[left]
-            point = theta[at] + length[left, None] * step[left]
-            found = problem.curvature(point, scale, blocks[at])
-            good = found[0] >= least[left] + 1e-4 * length[left] * rise[left]
-            theta[at[good]] = point[good]
-            value[at[good]], gradient[at[good]] = found[0][good], found[1][good]
-            if not problem.symmetric:
-                precision[at[good]] = found[2][good]
-            elif good:
-                precision = found[2]
-            left = left[~good]
-            length[left] /= 2
-            if not left.size:
-                break
-        else:
-            _refuse(problem, theta, blocks[open_[left]])
+
+    def look(point, some):
+        return problem.curvature(point, scale, blocks[some])
+
+    def solve(_, gradient, precision, some):
+        return _steps(problem, scale, precision, gradient, some)
+
+    def done(gradient, step):
+        flat = np.abs(gradient).max(axis=1) <= looseness * TOLERANCE * problem.samples
+        return flat & (np.abs(step).max(axis=1) <= looseness * SHORT)
+
+    top = newton(look, solve, done, theta, size=problem.samples, most=STEPS)
+    lost = top.unfinished
+    if top.singular:
+        smallest = np.zeros(1) if problem.symmetric else np.linalg.eigvalsh(top.curvature)[:, 0]
+        lost = smallest <= 1e-12 * problem.samples
+    elif problem.prior is None and not lost.size:
+        lost = _flat(problem, scale, top)
+    if top.singular or top.unfinished.size or np.any(lost):
+        _refuse(problem, top.theta, blocks[lost])
+    return top
 
 
-def _refuse_flat(problem, scale, theta, precision, blocks):
-    """Say so where, without a prior, the climb has ended because all is flat to rounding."""
-    if problem.prior is None:
-        push = np.random.default_rng(0).standard_normal(theta.shape)
-        far = _solve(problem, scale, precision, push, np.arange(blocks.size))
-        lost = np.ones(blocks.size, bool) if far is None else np.abs(far).max(axis=1) > 1 / FLAT
-        if lost.any():
-            _refuse(problem, theta, blocks[lost])
-
-
-def _solve(problem, scale, precision, gradient, open_):
-    """Newton's steps of the open blocks, (open, dim); None where there are none."""
+def _flat(problem, scale, top):
+    """Blocks whose climb has ended because all is flat to rounding."""
+    push = np.random.default_rng(0).standard_normal(top.theta.shape)
+    every = np.arange(len(push))
     try:
-        if not problem.symmetric:
-            root = np.linalg.cholesky(precision[open_])
-            half = np.linalg.solve(root, gradient[open_, :, None])
-            return np.linalg.solve(np.swapaxes(root, 1, 2), half)[..., 0]
-        if problem.dim <= WRITTEN:
-            from scipy.linalg import cho_factor, cho_solve
-
-            factor = cho_factor(written(problem, precision, scale), lower=True, check_finite=False)
-            return cho_solve(factor, gradient[0])[None]
-        return Joint(problem, precision, scale).solve(gradient.T, ROUGH).T
+        far = _steps(problem, scale, top.curvature, push, every)
     except np.linalg.LinAlgError:
-        return None
+        return np.ones(len(every), dtype=bool)
+    return np.abs(far).max(axis=1) > 1 / FLAT
+
+
+def _steps(problem, scale, precision, gradient, some):
+    """Newton's steps of some blocks, (block, dim).
+
+    Raises
+    ------
+    LinAlgError : a precision that is not positive definite.
+    """
+    if not problem.symmetric:
+        root = np.linalg.cholesky(precision[some])
+        half = np.linalg.solve(root, gradient[some, :, None])
+        return np.linalg.solve(np.swapaxes(root, 1, 2), half)[..., 0]
+    if problem.dim <= WRITTEN:
+        from scipy.linalg import cho_factor, cho_solve
+
+        factor = cho_factor(written(problem, precision, scale), lower=True, check_finite=False)
+        return cho_solve(factor, gradient[0])[None]
+    return Joint(problem, precision, scale).solve(gradient.T, ROUGH).T
 
 
 def written(problem: Logistic, precision: np.ndarray, scale: float) -> np.ndarray:
@@ -300,19 +276,19 @@ def refuse_edges(problem: Logistic) -> None:
     data, said = problem.data, []
     still, silent = constant_sites(data.now), constant_sites(data.next)
     sites = np.union1d(still, silent)
-    label = lambda site: str(data.labels[site])
+    labels = [str(name) for name in data.labels]
     empty = np.empty((0, 2), dtype=int)
     if sites.size:
-        said.append(f"site {_some([label(k) for k in sites])} never or always on")
+        said.append(f"site {listed([labels[k] for k in sites])} never or always on")
     same = identical_pairs(of_states(data.now, data.encoding))
     if len(same):
-        names = [f"({label(a)}, {label(b)})" for a, b in same]
-        said.append(f"sites {_some(names)} always equal or always opposite")
+        names = [f"({labels[a]}, {labels[b]})" for a, b in same]
+        said.append(f"sites {listed(names)} always equal or always opposite")
     if not problem.symmetric:  # else the other direction may still determine the coupling
         empty = _never(problem, sites)
         if len(empty):
-            names = [f"{label(a)} after {label(b)}" for a, b in empty]
-            said.append(f"site {_some(names)} without one of the four combinations")
+            names = [f"{labels[a]} after {labels[b]}" for a, b in empty]
+            said.append(f"site {listed(names)} without one of the four combinations")
     if said:
         raise FitError(
             f"the maximum likelihood lies at infinity or is not one ({'; '.join(said)}): state a "
@@ -341,16 +317,11 @@ def _never(problem, constant):
 def _refuse(problem, theta, blocks):
     """Say that the climb of these blocks came to no end."""
     labels = [str(name) for name in problem.data.labels]
-    where = "symmetric couplings" if problem.symmetric else f"site {_some(
-        [labels[k] for k in blocks])}"  # fmt: skip
+    where = f"site {listed([labels[k] for k in blocks])}"
+    where = "symmetric couplings" if problem.symmetric else where
     raise FitError(
         f"no optimum was found ({where}): some combination of sites foretells the next state "
         "without fail, or sites determine each other; state a prior, or leave sites out",
         sites=np.arange(problem.sites) if problem.symmetric else blocks,
         theta=theta,
     )
-
-
-def _some(names):
-    rest = len(names) - NAMED
-    return ", ".join(names[:NAMED]) + (f" and {rest} more" if rest > 0 else "")

@@ -97,9 +97,7 @@ class Predictive:
         self.square = np.sum(self.away**2, axis=0, dtype=float)
         self.parts = [slice(k, min(k + PART, self.count)) for k in range(0, self.count, PART)]
 
-    def look(
-        self, h: np.ndarray, J: np.ndarray, rng: np.random.Generator, moments: bool
-    ) -> Seen:
+    def look(self, h: np.ndarray, J: np.ndarray, rng: np.random.Generator, moments: bool) -> Seen:
         """Draw a replica at fields (site,) and couplings (target, source), and compare.
 
         Its ``moments`` are returned only where they are kept.

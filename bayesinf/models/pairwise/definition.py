@@ -31,8 +31,10 @@ if TYPE_CHECKING:
 
 __all__ = ["BoltzmannMachine", "moments_of", "problem", "stated"]
 
-MOST_IN_PYMC = 12  # sites whose states PyMC holds as one matrix
-BLOCKS = 500  # parts of the data whose log likelihoods are stored one by one
+# Sites whose states PyMC holds as one matrix.
+MOST_IN_PYMC = 12
+# Parts of the data whose log likelihoods are stored one by one.
+BLOCKS = 500
 
 
 @dataclass(frozen=True)
@@ -46,7 +48,7 @@ class BoltzmannMachine(Problem):
     site : labels of the sites, (site,).
     states : (sample, site); None where moments are all there is.
     bank : reweighting sample for the sums over states of many sites; None lets a route draw it.
-    found : the sums that a route has settled on.
+    posed : the sums that a route has drawn by; None for all states.
     """
 
     moments: Moments
@@ -54,7 +56,7 @@ class BoltzmannMachine(Problem):
     site: np.ndarray
     states: np.ndarray | None = None
     bank: ReweightingSample | None = None
-    found: Pairwise | None = None
+    posed: Pairwise | None = None
 
     family = "pairwise"
     model = "pairwise"
@@ -140,18 +142,18 @@ class BoltzmannMachine(Problem):
     @property
     def questions(self) -> tuple[Question, ...]:
         """What a fit answers for whose sums are over sampled states."""
-        return () if self.found is None else self.found.questions
+        return () if self.posed is None else self.posed.questions
 
     # The data
 
     @cached_property
     def seen(self) -> dict[str, np.ndarray]:
         """Statistics of the data."""
-        found = {"mean": self.moments.mean, "pair_mean": self.moments.pair}
+        seen = {"mean": self.moments.mean, "pair_mean": self.moments.pair}
         if self.states is None:
-            return found
+            return seen
         summary = predictive.Summary.of_states(self.states, self.moments.statistics)
-        return found | {"triple_mean": summary.triple, "population": summary.population}
+        return seen | {"triple_mean": summary.triple, "population": summary.population}
 
     @cached_property
     def blocks(self) -> tuple[np.ndarray, np.ndarray]:
@@ -166,12 +168,12 @@ class BoltzmannMachine(Problem):
     @property
     def sums(self) -> Pairwise:
         """What sums over states rest on."""
-        if self.found is None and self.moments.sites > enumeration.LARGEST:
+        if self.posed is None and self.moments.sites > enumeration.LARGEST:
             raise FitError(
                 f"the states of {self.moments.sites} sites are too many to sum over: draw a "
                 "reweighting sample first, by a route"
             )
-        return self.found or Pairwise(self.moments, self.prior)
+        return self.posed or Pairwise(self.moments, self.prior)
 
     # Densities and draws
 
@@ -239,7 +241,7 @@ class BoltzmannMachine(Problem):
         """Return the same model of data that are known by their moments."""
         old = self.moments
         seen = Moments(old.encoding, old.samples, data["mean"], data["pair_mean"])
-        return replace(self, moments=seen, states=None, bank=None, found=None)
+        return replace(self, moments=seen, states=None, bank=None, posed=None)
 
     def outlook(self, draws: Draws, settings: Settings) -> Outlook:
         """Look at the data from draws: one pass over the states says log Z and what they expect."""
@@ -251,8 +253,8 @@ class BoltzmannMachine(Problem):
         expected = dict(zip(("mean", "pair_mean"), enumeration.unpack(phi), strict=True))
 
         def judged(seen: Draws) -> np.ndarray:
-            found = [t(seen, expected, self.moments) for t in self.discrepancies.values()]
-            return np.stack([np.broadcast_to(one, log_z.shape) for one in found], axis=-1)
+            values = [t(seen, expected, self.moments) for t in self.discrepancies.values()]
+            return np.stack([np.broadcast_to(one, log_z.shape) for one in values], axis=-1)
 
         return Outlook(
             replicas,

@@ -16,17 +16,21 @@ from functools import cached_property
 import numpy as np
 
 from bayesinf.errors import FitError
-from bayesinf.models.binary import Moments, pairs
+from bayesinf.inference.optimum import newton
+from bayesinf.models.binary import Moments, listed, pairs
 from bayesinf.models.pairwise import enumeration
 from bayesinf.models.pairwise.likelihood import Pairwise
 
-TOLERANCE = 1e-10  # largest slope at the optimum, for each sample
-SHORT = 1e-6  # largest Newton step there; along a ray to infinity it stays about one
-JUDGES = 9.0  # independent states that judge an optimum, for each of the data
-FLAT = 1e-4  # log density that is left to climb on a bank
+# Largest slope at the optimum, for each sample.
+TOLERANCE = 1e-10
+# Largest Newton step there; along a ray to infinity it stays about one.
+SHORT = 1e-6
+# Independent states that judge an optimum, for each of the data.
+JUDGES = 9.0
+# Log density that may be left to climb where states are sampled.
+FLAT = 1e-4
+# Newton steps at most.
 STEPS = 200
-HALVINGS = 40
-NAMED = 6  # sites or pairs that an error lists
 
 
 @dataclass(frozen=True)
@@ -95,49 +99,59 @@ def maximum(
 
     if problem.prior is None:
         refuse_edges(problem.data)
-    if isinstance(problem, ReweightedLikelihood):
-        return _top_of_bank(problem, scale, start)
-    theta = independent(problem.data) if start is None else np.array(start, dtype=float)
-    value, gradient, precision = problem.curvature(theta, scale)
-    step = np.zeros_like(theta)
-    for count in range(STEPS):
-        try:
-            step = _solve(precision, gradient)
-        except np.linalg.LinAlgError:
-            break
-        flat = np.max(np.abs(gradient)) <= TOLERANCE * problem.samples
-        if flat and np.max(np.abs(step)) <= SHORT:
-            return MaximumLikelihood(
-                theta, float(value), gradient, lambda known=precision: known, count
-            )
-        moved = _climb(problem, scale, theta, value, step, gradient @ step)
-        if moved is None:
-            break
-        theta, (value, gradient, precision) = moved
-    raise refused(problem, theta, step, gradient)
+    sampled = isinstance(problem, ReweightedLikelihood)
+    if start is None:
+        theta = problem.sample.centre if sampled else independent(problem.data)
+    else:
+        theta = np.array(start, dtype=float)
+        theta = problem.near(theta) if sampled else theta
+    pieces = _of_sample(problem, scale) if sampled else _of_all_states(problem, scale)
+    top = newton(*pieces, theta[None], size=problem.samples, most=STEPS)
+    if top.unfinished.size:
+        raise refused(problem, top.theta[0], top.step[0], top.gradient[0])
+    height = float(top.log_density[0])
+
+    def precision():
+        if top.curvature is not None:
+            return top.curvature
+        return problem.curvature(top.theta[0], scale)[2]
+
+    return MaximumLikelihood(top.theta[0], height, top.gradient[0], precision, top.steps)
 
 
-def _top_of_bank(problem, scale, start):
-    """As ``maximum``, where sums over states are sums over a bank: no matrix is made."""
-    theta = problem.sample.centre if start is None else problem.near(np.asarray(start, dtype=float))
-    value, gradient = problem.gradient(theta, scale)
-    for count in range(STEPS):
-        step = problem.newton(theta, scale, gradient)
-        rise = gradient @ step
-        if rise <= FLAT:
-            precision = lambda at=theta: problem.curvature(at, scale)[2]
-            return MaximumLikelihood(theta, float(value), gradient, precision, count)
-        noise, length = 1e-13 * (abs(value) + problem.samples), 1.0
-        for _ in range(HALVINGS):
-            point = theta + length * step
-            new, slope = problem.gradient(point, scale)
-            if new >= value + 1e-4 * length * rise - noise:
-                break
-            length /= 2
-        else:
-            break
-        theta, value, gradient = point, new, slope
-    raise refused(problem, theta, step, gradient)
+def _of_all_states(problem, scale):
+    """What ``newton`` asks for, by sums over all states."""
+    from scipy.linalg import cho_factor, cho_solve
+
+    def look(theta, _):
+        value, gradient, precision = problem.curvature(theta[0], scale)
+        return np.array([value]), gradient[None], precision
+
+    def solve(_, gradient, precision, __):
+        factor = cho_factor(precision, lower=True, check_finite=False)
+        return cho_solve(factor, gradient[0])[None]
+
+    def done(gradient, step):
+        flat = np.abs(gradient).max(axis=1) <= TOLERANCE * problem.samples
+        return flat & (np.abs(step).max(axis=1) <= SHORT)
+
+    return look, solve, done
+
+
+def _of_sample(problem, scale):
+    """The same by sums over a reweighting sample, for which no matrix is made."""
+
+    def look(theta, _):
+        value, gradient = problem.gradient(theta[0], scale)
+        return np.array([value]), gradient[None], None
+
+    def solve(theta, gradient, _, __):
+        return problem.newton(theta[0], scale, gradient[0])[None]
+
+    def done(gradient, step):
+        return np.sum(gradient * step, axis=1) <= FLAT
+
+    return look, solve, done
 
 
 def judged(
@@ -147,41 +161,21 @@ def judged(
 
     Parameters
     ----------
-    top : of a bank.
-    problem : the bank and the data.
+    top : of a reweighting sample.
+    problem : the sample and the data.
     rng : of the fresh states: as many as are worth nine times the data, so that their own error is
         a third of a standard error.
     """
     from bayesinf.models.pairwise.large.long_run import draw_sample
 
     data = problem.data
-    fresh = draw_sample(top.theta, data.encoding, JUDGES * data.samples, rng,
-                      start=problem.sample.last, workers=problem.workers)  # fmt: skip
+    chains = {"start": problem.sample.last, "workers": problem.workers}
+    fresh = draw_sample(top.theta, data.encoding, JUDGES * data.samples, rng, **chains)
     # Errors are those of the model: the data have none where a pair was never on together.
     square = 1.0 if data.encoding == "±1" else fresh.moments
     error = np.sqrt(np.maximum(square - fresh.moments**2, 1 / fresh.effective) / data.samples)
     return replace(top, residual=(fresh.moments - data.statistics) / error,
                    residual_error=float(np.sqrt(data.samples / fresh.effective)))  # fmt: skip
-
-
-def _climb(problem, scale, theta, value, step, rise):
-    """A point uphill along the step and what is known there, or None."""
-    # What rounding does to the sums that the log density is made of.
-    noise = 1e-13 * (abs(value) + problem.samples)
-    length = 1.0
-    for _ in range(HALVINGS):
-        point = theta + length * step
-        found = problem.curvature(point, scale)
-        if found[0] >= value + 1e-4 * length * rise - noise:
-            return point, found
-        length /= 2
-    return None
-
-
-def _solve(matrix, vector):
-    from scipy.linalg import cho_factor, cho_solve
-
-    return cho_solve(cho_factor(matrix, lower=True, check_finite=False), vector)
 
 
 def independent(data: Moments) -> np.ndarray:
@@ -210,10 +204,10 @@ def refuse_edges(data: Moments) -> None:
     i, j = pairs(data.sites)
     said = []
     if sites.size:
-        said.append(f"site {_some(sites)} never or always on")
+        said.append(f"site {listed(sites)} never or always on")
     if empty.size:
         names = [f"({a}, {b})" for a, b in zip(i[empty], j[empty], strict=True)]
-        said.append(f"pair {_some(names)} without one of its four combinations")
+        said.append(f"pair {listed(names)} without one of its four combinations")
     if said:
         raise FitError(
             f"the maximum likelihood lies at infinity ({'; '.join(said)}): state a prior, or leave "
@@ -228,15 +222,9 @@ def refused(problem: Pairwise, theta: np.ndarray, step: np.ndarray, gradient: np
     names = enumeration.names(problem.sites)
     order = np.argsort(-np.abs(theta))
     return FitError(
-        f"no optimum was found; the largest parameters are {_some([names[k] for k in order])}: "
+        f"no optimum was found; the largest parameters are {listed([names[k] for k in order])}: "
         "state a narrower prior, or leave sites out that the data do not constrain",
         theta=theta,
         step=step,
         gradient=gradient,
     )
-
-
-def _some(names):
-    names = [str(name) for name in names]
-    rest = len(names) - NAMED
-    return ", ".join(names[:NAMED]) + (f" and {rest} more" if rest > 0 else "")

@@ -53,11 +53,11 @@ def optimum(data: xr.Dataset, prior: str | Prior = "normal") -> tuple[np.ndarray
     """
     from scipy.linalg import solve_triangular
 
-    from bayesinf.models.logistic import nodes
+    from bayesinf.models.logistic import widths
 
-    found = nodes.node(conditional(data, prior), 1.0)
-    inverse = solve_triangular(found.root[0], np.eye(found.theta.size), lower=True)
-    return found.theta[0], np.sqrt(np.sum(inverse**2, axis=0))
+    top = widths.at_width(conditional(data, prior), 1.0)
+    inverse = solve_triangular(top.normal.root[0], np.eye(top.theta.size), lower=True)
+    return top.theta[0], np.sqrt(np.sum(inverse**2, axis=0))
 
 
 def route(data: xr.Dataset, prior: str | Prior) -> Route:

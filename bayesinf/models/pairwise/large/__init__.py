@@ -8,7 +8,7 @@
     likelihood  log Z and moments at any θ nearby, by ``reweighting``
 
 Below lie ``sampling`` (Markov chains and their ``autocorrelation``), ``state_sums`` (sums over many
-states, dense or sparse) and ``newton`` (conjugate gradients). ``tuning`` holds every constant.
+states, dense or sparse) and ``centred`` statistics. ``tuning`` holds every constant.
 """
 
 from __future__ import annotations

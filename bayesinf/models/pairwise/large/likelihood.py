@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import numpy as np
 
+from bayesinf.inference import conjugate
+from bayesinf.inference.importance import Weights
 from bayesinf.inference.kinds import Question
 from bayesinf.models.binary import Moments
 from bayesinf.models.couplings import Prior
-from bayesinf.models.pairwise.large.newton import CentredStatistics, conjugate_gradients
+from bayesinf.models.pairwise.large.centred import CentredStatistics
 from bayesinf.models.pairwise.large.reweighting import ReweightingSample
 from bayesinf.models.pairwise.large.state_sums import blocks, change_encoding, mean_and_pair
 from bayesinf.models.pairwise.large.tuning import DEFAULT, Tuning
@@ -147,9 +149,8 @@ class ReweightedLikelihood(Pairwise):
             return centred.times_a_transposed(centred.times_a(g) / diagonal)
 
         target, tuning = gradient / self.samples, self.tuning
-        return conjugate_gradients(
-            times, precondition, target, tuning.solver_residual, tuning.solver_products
-        )
+        limits = tuning.solver_residual, tuning.solver_products
+        return conjugate.solve(times, precondition, target, *limits)
 
     # How far it may be trusted
 
@@ -162,13 +163,11 @@ class ReweightedLikelihood(Pairwise):
         k̂ of the weights at the draw where that is smallest; ``bank_shift``, the sd, in posterior
         sd, by which sampling error moves the posterior; ``log_z_error``.
         """
-        from bayesinf import diagnostics
-
         size, sample = self.effective(theta), self.sample
         worst = theta.reshape(-1, self.size)[np.argmin(size)]
         k_hat = 0.0
         if len(sample.states) > self.tuning.least_distinct:  # fewer weights have no tail
-            k_hat = diagnostics.smoothed_weights(sample.log_ratios(worst))[1]
+            k_hat = Weights.of(sample.log_ratios(worst)).pareto_k
         numbers = {
             "bank_k": k_hat,
             "bank_shift": np.sqrt(self.samples / sample.effective),

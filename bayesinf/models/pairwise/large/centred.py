@@ -1,18 +1,16 @@
-"""Newton steps for many parameters: conjugate gradients, without the matrix.
+"""Centred statistics c_i = s_i and c_ij = (s_i − m_i) (s_j − m_j), m being the means of the data.
 
-The preconditioner uses centred statistics, c_i = s_i and c_ij = (s_i − m_i) (s_j − m_j): for weakly
-coupled sites their Fisher information is nearly diagonal, where that of s_i and s_i s_j is not.
+For weakly coupled sites their Fisher information is nearly diagonal, where that of s_i and s_i s_j
+is not: it makes the preconditioner of Newton steps, and variances of couplings without a matrix.
 """
 
 from __future__ import annotations
-
-from collections.abc import Callable
 
 import numpy as np
 
 from bayesinf.models.binary import Moments, matrix, pairs
 
-__all__ = ["CentredStatistics", "conjugate_gradients"]
+__all__ = ["CentredStatistics"]
 
 
 class CentredStatistics:
@@ -76,36 +74,3 @@ class CentredStatistics:
         """Return A⁻ᵀ v."""
         sites = self.sites
         return np.concatenate([v[:sites] + matrix(v[sites:], sites) @ self.mean, v[sites:]])
-
-
-def conjugate_gradients(
-    times: Callable[[np.ndarray], np.ndarray],
-    precondition: Callable[[np.ndarray], np.ndarray],
-    target: np.ndarray,
-    residual: float,
-    most: int,
-) -> np.ndarray:
-    """Solve A x = target for a positive definite A.
-
-    Parameters
-    ----------
-    times : x -> A x.
-    precondition : r -> an approximation of A⁻¹ r, symmetric and positive definite.
-    target : right-hand side.
-    residual : relative to the target, in the norm of the preconditioner, at which to stop.
-    most : products with A after which to stop.
-    """
-    x, rest = np.zeros_like(target), target.copy()
-    z = precondition(rest)
-    direction, size = z, rest @ z
-    goal = residual**2 * size
-    for _ in range(most):
-        image = times(direction)
-        step = size / (direction @ image)
-        x, rest = x + step * direction, rest - step * image
-        z = precondition(rest)
-        new = rest @ z
-        if new <= goal:
-            break
-        direction, size = z + new / size * direction, new
-    return x
