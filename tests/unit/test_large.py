@@ -54,7 +54,9 @@ def test_a_reweighting_sample_answers_like_all_states(encoding, monkeypatch):
     assert np.abs(np.mean(log_z - true_z)) < 5 * problem.sample.log_z_error + 1e-3
     # Of the likelihood's differences, which matter: a shift of a fifth of an sd at most is meant.
     rest = problem.samples * (log_z - true_z - np.mean(log_z - true_z))
-    assert np.abs(rest).max() < 5 * problem.evidence(theta)[0]["bank_shift"].max() * count**0.5
+    assert (
+        np.abs(rest).max() < 5 * problem.evidence(theta)[0]["reweighting_shift"].max() * count**0.5
+    )
     error = np.sqrt(np.maximum(np.diag(exact.state_curvature(top.theta)[2]), 0) / problem.samples)
     assert np.abs((phi - true_phi) / error).max() < 1.0
     np.testing.assert_allclose(
@@ -63,8 +65,8 @@ def test_a_reweighting_sample_answers_like_all_states(encoding, monkeypatch):
         rtol=0.1,
     )
     found = problem.evidence(theta)[0]
-    assert found["bank_size"].shape == (3, 5) and found["bank_size"].min() > 10_000
-    assert found["bank_k"].max() < 0.5 and found["log_z_error"].max() < 0.05
+    assert found["reweighting_size"].shape == (3, 5) and found["reweighting_size"].min() > 10_000
+    assert found["reweighting_k"].max() < 0.5 and found["log_z_error"].max() < 0.05
 
 
 @both
@@ -111,10 +113,10 @@ def test_a_sample_that_does_not_cover_the_posterior_is_drawn_anew(few, monkeypat
     away = draw_sample(centre + 0.45, "±1", 30_000, np.random.default_rng(5), workers=2)
     settings = Settings(draws=50, chains=4, prior_draws=8)
     options = {"encoding": "±1", "prior": "inferred", "method": "laplace", "settings": settings}
-    size = lambda fit: float(fit["sample_stats"]["bank_size"].min())
-    fit = pairwise.fit(states, bank=away, **options)
+    size = lambda fit: float(fit["sample_stats"]["reweighting_size"].min())
+    fit = pairwise.fit(states, reweighting=away, **options)
     monkeypatch.setattr(routes, "REDRAWN", 0)
-    assert size(pairwise.fit(states, bank=away, **options)) < DEFAULT.least_size < size(fit)
+    assert size(pairwise.fit(states, reweighting=away, **options)) < DEFAULT.least_size < size(fit)
     assert large.covers(Pairwise(data).evidence(centre)[0])  # all states: nothing to cover
 
 
@@ -129,8 +131,8 @@ def test_many_sites_are_fitted_and_believed():
     # 253 z-scores: their mean square is one, with a standard deviation of 0.09.
     assert 0.5 < np.mean(z**2) < 1.6
     names = {item.name: item for item in check(fit).checks}
-    assert {"bank of states", "bank k̂", "bank shift"} <= set(names)
-    assert names["bank of states"].passed and names["predictive p"].passed
+    assert {"reweighting sample", "reweighting k̂", "reweighting shift"} <= set(names)
+    assert names["reweighting sample"].passed and names["predictive p"].passed
     assert fit["observed_data"]["count"].sum() == 4000
     for name in ("mean", "pair_mean", "triple_mean", "population"):
         seen, replica = fit["observed_data"][name], fit["posterior_predictive"][name]

@@ -22,14 +22,10 @@ from bayesinf.errors import FitError
 from bayesinf.models import problem as driver
 from bayesinf.models.binary import ENCODINGS, Moments, convert, moments
 from bayesinf.models.couplings import Prior, default, named
-from bayesinf.models.pairwise import enumeration
+from bayesinf.models.pairwise import enumeration, large
 from bayesinf.models.pairwise.definition import BoltzmannMachine, moments_of, problem, stated
 from bayesinf.models.pairwise.enumeration import entropy, log_partition, probabilities
-from bayesinf.models.pairwise.large import (
-    ReweightingSample,
-    draw_reweighting_sample,
-    make_likelihood,
-)
+from bayesinf.models.pairwise.large import ReweightingSample
 from bayesinf.models.pairwise.likelihood import Pairwise
 from bayesinf.models.pairwise.optimum import MaximumLikelihood, judged, maximum
 from bayesinf.models.pairwise.routes import route
@@ -49,7 +45,7 @@ __all__ = [
     "ReweightingSample",
     "convert",
     "default",
-    "draw_bank",
+    "draw_reweighting_sample",
     "entropy",
     "fit",
     "log_partition",
@@ -69,7 +65,7 @@ def fit(
     prior: str | Prior = "normal",
     method: str | Route | None = None,
     settings: Settings = DEFAULT,
-    bank: ReweightingSample | None = None,
+    reweighting: ReweightingSample | None = None,
 ) -> xr.DataTree:
     """Infer fields and couplings from independent states.
 
@@ -77,7 +73,7 @@ def fit(
 
     Parameters
     ----------
-    states, encoding, prior, bank : as for ``problem``.
+    states, encoding, prior, reweighting : as for ``problem``.
     method : ``mcmc`` (Hamiltonian Monte Carlo around the optimum; None too), ``laplace``, ``nuts``
         (PyMC, for few sites), or a ``route`` of the caller's.
     settings : length and seed.
@@ -101,7 +97,7 @@ def fit(
     ----------
     Roudi, Aurell & Hertz, Front. Comput. Neurosci. 3, 22 (2009), doi:10.3389/neuro.10.022.2009.
     """
-    model = problem(states, encoding=encoding, prior=prior, bank=bank)
+    model = problem(states, encoding=encoding, prior=prior, reweighting=reweighting)
     return driver.fit(model, method, settings)
 
 
@@ -110,7 +106,7 @@ def maximum_likelihood(
     *,
     encoding: str,
     prior: Prior | None = None,
-    bank: ReweightingSample | None = None,
+    reweighting: ReweightingSample | None = None,
     settings: Settings = DEFAULT,
 ) -> MaximumLikelihood:
     """Match the moments of the model to those of the data, or find the optimum under a prior.
@@ -121,7 +117,7 @@ def maximum_likelihood(
     ----------
     states, encoding : as for ``problem``.
     prior : one with fixed widths makes it maximum a posteriori.
-    bank : as for ``problem``.
+    reweighting : as for ``problem``.
     settings : workers, and beyond 20 sites the seed of the sampled states.
 
     Returns
@@ -141,8 +137,8 @@ def maximum_likelihood(
     # One BLAS thread: on matrices of this size threads wait for each other.
     with threadpool_limits(1):
         rng = settings.generator("bank")
-        likelihood = make_likelihood(
-            moments_of(states, encoding), prior, rng, settings.workers, bank
+        likelihood = large.make_likelihood(
+            moments_of(states, encoding), prior, rng, settings.workers, reweighting
         )
         top = maximum(likelihood)
         if likelihood.sites <= enumeration.LARGEST:
@@ -150,7 +146,7 @@ def maximum_likelihood(
         return judged(top, likelihood, settings.generator("judge"))
 
 
-def draw_bank(
+def draw_reweighting_sample(
     states: np.ndarray | xr.DataArray | Moments,
     *,
     encoding: str,
@@ -179,4 +175,4 @@ def draw_bank(
         return None
     with threadpool_limits(1):
         rng = settings.generator("bank")
-        return draw_reweighting_sample(data, stated(prior, encoding), rng, settings.workers)
+        return large.draw_reweighting_sample(data, stated(prior, encoding), rng, settings.workers)

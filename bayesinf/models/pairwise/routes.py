@@ -250,7 +250,7 @@ def route(draw: Callable, kind: str) -> Route:
     def run(problem: BoltzmannMachine, settings: Settings) -> Sample:
         rng = settings.generator("bank")
         model = problem.moments, problem.prior
-        sums = large.make_likelihood(*model, rng, settings.workers, problem.bank)
+        sums = large.make_likelihood(*model, rng, settings.workers, problem.reweighting)
         theta, scale, evidence = draw(sums, settings)
         of_sums = sums.evidence(theta)
         for turn in range(REDRAWN):

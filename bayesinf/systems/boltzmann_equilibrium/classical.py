@@ -30,7 +30,7 @@ MOST_COVERED = 12  # and sites up to which that takes seconds
 def classical(
     data: xr.Dataset,
     *,
-    bank: pairwise.ReweightingSample | None = None,
+    reweighting: pairwise.ReweightingSample | None = None,
     settings: Settings = DEFAULT,
 ) -> xr.Dataset:
     """Match the moments of the data, and take the Fisher information for the errors.
@@ -42,7 +42,7 @@ def classical(
 
     Parameters
     ----------
-    data, bank : as for ``fit``.
+    data, reweighting : as for ``fit``.
     settings : workers and seed.
 
     Returns
@@ -53,27 +53,27 @@ def classical(
     the data, in standard errors of the data, and ``residual_error`` what of that is sampling error
     of the fresh states.
     """
-    best, _, called = optimum(data, bank, settings)
+    best, _, called = optimum(data, reweighting, settings)
     return _labelled(data, best).assign_attrs(called=called)
 
 
 def optimum(
-    data: xr.Dataset, bank: pairwise.ReweightingSample | None, settings: Settings
+    data: xr.Dataset, reweighting: pairwise.ReweightingSample | None, settings: Settings
 ) -> tuple[pairwise.MaximumLikelihood, Prior, str]:
     """Return the optimum, the prior under which it is one, and what that is called."""
     encoding = data["states"].attrs["encoding"]
     moments = binary.moments(data["states"], encoding)
     flat = Prior(Normal(0.0, FLAT), Normal(0.0, FLAT))
     try:
-        return _maximum(moments, settings, bank=bank), flat, "maximum likelihood"
+        return _maximum(moments, settings, reweighting=reweighting), flat, "maximum likelihood"
     except FitError:
         prior = pairwise.default(encoding)
-        return _maximum(moments, settings, prior, bank), prior, "maximum a posteriori"
+        return _maximum(moments, settings, prior, reweighting), prior, "maximum a posteriori"
 
 
-def _maximum(moments, settings, prior=None, bank=None):
+def _maximum(moments, settings, prior=None, reweighting=None):
     return pairwise.maximum_likelihood(
-        moments, encoding=moments.encoding, prior=prior, bank=bank, settings=settings
+        moments, encoding=moments.encoding, prior=prior, reweighting=reweighting, settings=settings
     )
 
 
@@ -90,7 +90,7 @@ def _labelled(data, best):
 def maximum_likelihood_fit(
     data: xr.Dataset,
     *,
-    bank: pairwise.ReweightingSample | None = None,
+    reweighting: pairwise.ReweightingSample | None = None,
     settings: Settings = DEFAULT,
 ) -> xr.DataTree:
     """Write the classical answer as a posterior, beside which it stands.
@@ -100,7 +100,7 @@ def maximum_likelihood_fit(
 
     Parameters
     ----------
-    data, bank : as for ``fit``.
+    data, reweighting : as for ``fit``.
     settings : length and seed.
 
     Returns
@@ -108,8 +108,8 @@ def maximum_likelihood_fit(
     InferenceData, with the notes ``classical`` and ``information``; its root attribute
     ``classical`` says what the optimum is called.
     """
-    best, prior, called = optimum(data, bank, settings)
-    found = fitted(data, prior, "laplace", settings, bank, {"classical": called})
+    best, prior, called = optimum(data, reweighting, settings)
+    found = fitted(data, prior, "laplace", settings, reweighting, {"classical": called})
     entropies = information(data, best.theta, found, settings)
     return annotated(found, classical=_labelled(data, best), information=entropies)
 

@@ -26,28 +26,28 @@ __all__ = ["QUESTIONS", "ReweightedLikelihood", "covers", "inferred_width", "wit
 _NARROWER = "give a narrower prior or more data, since a reweighting sample covers no wider one"
 QUESTIONS = (
     Question(
-        "bank of states",
-        "bank_size",
+        "reweighting sample",
+        "reweighting_size",
         "min",
         DEFAULT.least_size,
         "≥",
         True,
-        "the bank of states is worth {value:.3g} states where it is worth least",
+        "the reweighting sample is worth {value:.3g} states where it is worth least",
         _NARROWER,
     ),
     Question(
-        "bank k̂",
-        "bank_k",
+        "reweighting k̂",
+        "reweighting_k",
         "max",
         DEFAULT.largest_k,
         "≤",
         True,
-        "the weights of the bank of states have Pareto k̂ {value:.2f}",
+        "the weights of the reweighting sample have Pareto k̂ {value:.2f}",
         _NARROWER,
     ),
     Question(
-        "bank shift",
-        "bank_shift",
+        "reweighting shift",
+        "reweighting_shift",
         "max",
         DEFAULT.largest_shift,
         "≤",
@@ -159,9 +159,10 @@ class ReweightedLikelihood(Pairwise):
 
         Returns
         -------
-        ``bank_size`` (chain, draw), the effective number of states at each draw; ``bank_k``, Pareto
-        k̂ of the weights at the draw where that is smallest; ``bank_shift``, the sd, in posterior
-        sd, by which sampling error moves the posterior; ``log_z_error``.
+        ``reweighting_size`` (chain, draw), the effective number of states at each draw;
+        ``reweighting_k``, Pareto k̂ of the weights at the draw where that is smallest;
+        ``reweighting_shift``, the sd by which sampling error moves the posterior, in posterior sd;
+        ``log_z_error``.
         """
         size, sample = self.effective(theta), self.sample
         worst = theta.reshape(-1, self.size)[np.argmin(size)]
@@ -169,12 +170,12 @@ class ReweightedLikelihood(Pairwise):
         if len(sample.states) > self.tuning.least_distinct:  # fewer weights have no tail
             k_hat = Weights.of(sample.log_ratios(worst)).pareto_k
         numbers = {
-            "bank_k": k_hat,
-            "bank_shift": np.sqrt(self.samples / sample.effective),
+            "reweighting_k": k_hat,
+            "reweighting_shift": np.sqrt(self.samples / sample.effective),
             "log_z_error": sample.log_z_error,
         }
         same = {name: np.full(size.shape, float(value)) for name, value in numbers.items()}
-        return {"bank_size": size} | same, {}
+        return {"reweighting_size": size} | same, {}
 
     # Replicas of the data
 
@@ -220,8 +221,8 @@ class ReweightedLikelihood(Pairwise):
 def covers(evidence: dict, tuning: Tuning = DEFAULT) -> bool:
     """Say whether sums may be trusted at all draws; exact sums have no evidence, and may."""
     return not evidence or (
-        evidence["bank_size"].min() >= tuning.least_size
-        and evidence["bank_k"].max() <= tuning.largest_k
+        evidence["reweighting_size"].min() >= tuning.least_size
+        and evidence["reweighting_k"].max() <= tuning.largest_k
     )
 
 
