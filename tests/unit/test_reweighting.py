@@ -84,7 +84,8 @@ def test_ratios_and_moments_are_those_of_all_states(encoding, biased):
     spread = np.sqrt(np.diag(fisher) / found.effective)
     assert np.max(np.abs(found.moments - expected) / spread) < 6
     assert np.max(np.abs(phi - moments) / spread) < 8
-    assert np.all(size > 0.5 * found.size) and found.size == pytest.approx(50_000, rel=0.5)
+    (whole,) = found.evaluate(theta[None])[2]
+    assert np.all(size > 0.5 * whole) and whole == pytest.approx(50_000, rel=0.5)
     np.testing.assert_allclose(found.evaluate(theta[None])[0], 0.0, atol=1e-12)
 
 
@@ -327,6 +328,10 @@ def test_phases_that_chains_do_not_leave_are_weighed(camps):
         np.count_nonzero((found.states == 1) ^ flip, axis=1), found.central_weights, sites + 1
     )
     assert as_counted[21:].sum() == pytest.approx(high, abs=0.05)
+    # Chains without the bias would never be worth the states that judge: they stay in a phase.
+    judged = optimum.judged(top, problem, rng(5))
+    assert judged.residual_error == pytest.approx(1 / 3, rel=0.05)
+    assert np.sqrt(np.mean(judged.residual**2)) < 2  # all follow the weight of the phase
 
 
 def test_a_width_settles_at_that_of_the_couplings():

@@ -169,7 +169,8 @@ def judged(
     from bayesinf.models.pairwise.large.long_run import draw_sample
 
     data = problem.data
-    chains = {"start": problem.sample.last, "workers": problem.workers}
+    sample = problem.sample
+    chains = {"start": sample.last, "bias": sample.bias, "workers": problem.workers}
     fresh = draw_sample(top.theta, data.encoding, JUDGES * data.samples, rng, **chains)
     # Errors are those of the model: the data have none where a pair was never on together.
     square = 1.0 if data.encoding == "±1" else fresh.moments

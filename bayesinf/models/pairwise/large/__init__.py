@@ -121,6 +121,7 @@ def redrawn(
         2 * old.effective,
         rng,
         start=old.last,
+        bias=old.bias,
         keep=2 * len(old.states),
         workers=workers,
         tuning=old.tuning,

@@ -53,12 +53,11 @@ def draw_sample(
         ``tuning.kept_states``.
     workers : threads; None takes all cores.
     """
-    how = {"bias": bias or Bias.none(sites_of(theta.size)), "rng": rng, "workers": workers}
-    how["tuning"] = tuning
-    chains = tuning.chains
+    bias, chains = bias or Bias.none(sites_of(theta.size)), tuning.chains
+    how = {"bias": bias, "rng": rng, "workers": workers, "tuning": tuning}
     pilot = sample(theta, encoding, chains, chains=chains, start=start, **how)
     last, thin = pilot.last, min(pilot.thin, tuning.most_run_thin)
-    run, count = LongRun(encoding, how["bias"], tuning), tuning.run_part // 8
+    run, count = _LongRun(encoding, bias, tuning), tuning.run_part // 8
     while run.effective < effective:
         drawn = sample(theta, encoding, count, start=last, thin=thin, burn=0, **how)
         last = drawn.last
@@ -69,7 +68,7 @@ def draw_sample(
     return run.keep(theta, last, keep, rng, workers)
 
 
-class LongRun:
+class _LongRun:
     """Weighted sums over the parts of a run, chain by chain.
 
     Parameters
@@ -151,6 +150,7 @@ class LongRun:
             triples=self.triples,
             triple_means=self.triple_sums / total,
             last=last,
+            bias=self.bias,
             workers=workers,
             tuning=self.tuning,
         )

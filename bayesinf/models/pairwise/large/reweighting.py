@@ -24,6 +24,7 @@ from functools import cached_property
 
 import numpy as np
 
+from bayesinf.models.pairwise.large.sampling import Bias
 from bayesinf.models.pairwise.large.state_sums import (
     DenseStates,
     SparseStates,
@@ -56,6 +57,7 @@ class ReweightingSample:
     triples : (triple, 3), sites whose products are followed.
     triple_means : their means in the long run, (triple,).
     last : where the chains ended, in the encoding, (chain, site).
+    bias : under which they ran; chains that go on from there need it to pass between phases.
     workers : threads; None takes all cores.
     log_z, log_z_error : log Z at θ₀ and its standard error, where it has been estimated.
     """
@@ -71,6 +73,7 @@ class ReweightingSample:
     triples: np.ndarray
     triple_means: np.ndarray
     last: np.ndarray
+    bias: Bias
     workers: int | None = None
     log_z: float = 0.0
     log_z_error: float = np.nan
@@ -80,11 +83,6 @@ class ReweightingSample:
     def sites(self) -> int:
         """Number of sites."""
         return self.states.shape[1]
-
-    @property
-    def size(self) -> float:
-        """Effective number of the states that were kept, at θ₀."""
-        return float(self.evaluate(self.centre[None])[2][0])
 
     @cached_property
     def sums(self) -> SparseStates | DenseStates:
@@ -150,7 +148,7 @@ class ReweightingSample:
         return ratio, moments, total**2 / square
 
     def _weigh_block(self, h, J, first, last, gradient):
-        """Largest exponent, sum of weights, of their squares a draw, and pair sums of a block."""
+        """Largest exponent, then sums over a block: of weights, of squares per draw, of pairs."""
         x = self.sums.exponents(h, J, first, last)
         x += self.log_weight[first:last]
         top = x.max()

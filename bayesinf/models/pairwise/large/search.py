@@ -213,7 +213,7 @@ class _WeightedStates:
     """States of biased chains, with weights in the model that add up to one."""
 
     def __init__(self, drawn: SampledStates, bias: Bias, tuning: Tuning):
-        self.encoding, self.tuning = drawn.encoding, tuning
+        self.encoding, self.bias, self.tuning = drawn.encoding, bias, tuning
         self.on = (drawn.states == 1).astype(np.int8)
         self.sums = arranged(self.on)
         self.count = len(self.on)
@@ -243,6 +243,7 @@ class _WeightedStates:
             triples=none,
             triple_means=none,
             last=none,
+            bias=self.bias,
             workers=workers,
             tuning=self.tuning,
         )

@@ -102,14 +102,17 @@ class DenseStates:
 
 def arranged(states: np.ndarray) -> SparseStates | DenseStates:
     """Arrange states (state, site), 1 where on, so that sums over them are fastest."""
+    return SparseStates(states) if _few_are_on(states) else DenseStates(states)
+
+
+def _few_are_on(states):
     on = np.count_nonzero(states, axis=1)
-    few = np.mean(on * (on + 1.0) / 2) < states.shape[1] ** 2 / 16
-    return SparseStates(states) if few else DenseStates(states)
+    return np.mean(on * (on + 1.0) / 2) < states.shape[1] ** 2 / 16
 
 
 def cost(states: np.ndarray) -> np.ndarray:
     """Return the additions (state,) that each state costs in a sum."""
-    if isinstance(arranged(states), DenseStates):
+    if not _few_are_on(states):
         return np.full(len(states), states.shape[1] ** 2 / 8)
     on = np.count_nonzero(states, axis=1)
     return 4 + on * (on + 1) / 2
