@@ -25,14 +25,16 @@ if TYPE_CHECKING:
 # What a site shows when it is off; when it is on it shows 1.
 ENCODINGS = {"±1": -1, "0/1": 0}
 
-CHUNK = 2**16  # states that are multiplied at once
+# States that are multiplied at once.
+CHUNK = 2**16
 
 
 def known(encoding: str) -> str:
     """Return the encoding itself; DataError where there is none of that name."""
     if encoding not in ENCODINGS:
-        raise DataError("unknown encoding", expected=" or ".join(map(repr, ENCODINGS)),
-                        found=repr(encoding))  # fmt: skip
+        raise DataError(
+            "unknown encoding", expected=" or ".join(map(repr, ENCODINGS)), found=repr(encoding)
+        )
     return encoding
 
 
@@ -80,15 +82,20 @@ def convert(
     h, J = np.asarray(h, dtype=float), np.asarray(J, dtype=float)
     sites = h.shape[-1] if h.ndim else 0
     if not sites or J.ndim == 0 or J.shape[-1] != sites * (sites - 1) // 2:
-        raise DataError("fields and couplings do not fit together",
-                        expected="h (..., N) and J (..., N (N − 1) / 2)",
-                        found=f"shapes {h.shape} and {J.shape}")  # fmt: skip
+        raise DataError(
+            "fields and couplings do not fit together",
+            expected="h (..., N) and J (..., N (N − 1) / 2)",
+            found=f"shapes {h.shape} and {J.shape}",
+        )
     new_h, full = convert_directed(h, matrix(J, sites), source, target)
     new_J = full[(..., *pairs(sites))]
-    total = lambda h, J: h.sum(axis=-1) - J.sum(axis=-1)
     if source == target:
-        return new_h, new_J, np.zeros_like(total(h, J))
-    return new_h, new_J, total(h, J) if target == "0/1" else -total(new_h, new_J)
+        shift = np.zeros(np.broadcast_shapes(h.shape[:-1], J.shape[:-1]))
+    elif target == "0/1":
+        shift = h.sum(axis=-1) - J.sum(axis=-1)
+    else:
+        shift = new_J.sum(axis=-1) - new_h.sum(axis=-1)
+    return new_h, new_J, shift
 
 
 def convert_directed(
@@ -145,9 +152,11 @@ class Moments:
         object.__setattr__(self, "pair", pair)
         sites = mean.size
         if mean.ndim != 1 or sites == 0 or pair.shape != (sites * (sites - 1) // 2,):
-            raise DataError("means and pair moments do not fit together",
-                            expected="means (N,) and pair moments (N (N − 1) / 2,)",
-                            found=f"shapes {mean.shape} and {pair.shape}")  # fmt: skip
+            raise DataError(
+                "means and pair moments do not fit together",
+                expected="means (N,) and pair moments (N (N − 1) / 2,)",
+                found=f"shapes {mean.shape} and {pair.shape}",
+            )
         if not self.samples >= 1:
             raise DataError("moments of no data", expected="samples ≥ 1", found=self.samples)
         slack = 1e-9
@@ -155,14 +164,21 @@ class Moments:
             bad = ~((values >= low - slack) & (values <= 1 + slack))
             if bad.any():
                 place = int(np.argmax(bad))
-                raise DataError(f"a {name} is impossible in the encoding {self.encoding}",
-                                where=f"{name} {place}", expected=f"{low} to 1",
-                                found=values[place])  # fmt: skip
+                raise DataError(
+                    f"a {name} is impossible in the encoding {self.encoding}",
+                    where=f"{name} {place}",
+                    expected=f"{low} to 1",
+                    found=values[place],
+                )
         smallest = self.tables.min(initial=0.0)
         if smallest < -slack:
             i, j = (site[np.argmin(self.tables.min(axis=0))] for site in pairs(sites))
-            raise DataError("means and pair moment contradict each other", where=f"pair {i}, {j}",
-                            expected="no negative probability", found=smallest)  # fmt: skip
+            raise DataError(
+                "means and pair moment contradict each other",
+                where=f"pair {i}, {j}",
+                expected="no negative probability",
+                found=smallest,
+            )
 
     @property
     def sites(self) -> int:
@@ -219,20 +235,25 @@ class Moments:
         DataError : the other moments are of another encoding or of other sites.
         """
         if other.encoding != self.encoding:
-            raise DataError("moments of different encodings cannot be compared",
-                            expected=f"moments in {self.encoding}",
-                            found=f"moments in {other.encoding}",
-                            remedy=f"compare with .encoded({self.encoding!r})")  # fmt: skip
+            raise DataError(
+                "moments of different encodings cannot be compared",
+                expected=f"moments in {self.encoding}",
+                found=f"moments in {other.encoding}",
+                remedy=f"compare with .encoded({self.encoding!r})",
+            )
         if other.sites != self.sites:
-            raise DataError("moments of different sites cannot be compared",
-                            expected=f"{self.sites} sites", found=other.sites)  # fmt: skip
-        found = []
+            raise DataError(
+                "moments of different sites cannot be compared",
+                expected=f"{self.sites} sites",
+                found=other.sites,
+            )
+        scores = []
         for name in ("mean", "pair"):
             away = getattr(self, name) - getattr(other, name)
             error = np.hypot(getattr(self, f"{name}_error"), getattr(other, f"{name}_error"))
             with np.errstate(divide="ignore", invalid="ignore"):
-                found.append(np.where(away == 0, 0.0, away / error))
-        return found[0], found[1]
+                scores.append(np.where(away == 0, 0.0, away / error))
+        return scores[0], scores[1]
 
 
 def validated(states: np.ndarray | xr.DataArray, encoding: str) -> np.ndarray:
@@ -253,8 +274,11 @@ def validated(states: np.ndarray | xr.DataArray, encoding: str) -> np.ndarray:
     values = states.transpose(..., "site") if labelled else states
     values = np.asarray(getattr(values, "values", values))
     if values.ndim != 2 or min(values.shape) == 0 or values.dtype.kind not in "biuf":
-        raise DataError("states have the wrong form", expected="numbers (sample, site)",
-                        found=f"{values.dtype} of shape {values.shape}")  # fmt: skip
+        raise DataError(
+            "states have the wrong form",
+            expected="numbers (sample, site)",
+            found=f"{values.dtype} of shape {values.shape}",
+        )
     wrong = ~((values == low) | (values == 1))
     if wrong.any():
         row, site = (int(k) for k in np.argwhere(wrong)[0])
@@ -369,24 +393,26 @@ def triples(sites: int, most: int | None = None, seed: int = 0) -> np.ndarray:
         from itertools import combinations
 
         return np.array(list(combinations(range(sites), 3)), dtype=int).reshape(-1, 3)
-    rng, found = np.random.default_rng(seed), np.empty((0, 3), dtype=int)
-    while len(found) < most:
+    rng, chosen = np.random.default_rng(seed), np.empty((0, 3), dtype=int)
+    while len(chosen) < most:
         drawn = np.sort(rng.integers(sites, size=(2 * most, 3)), axis=1)
         drawn = drawn[(drawn[:, 0] < drawn[:, 1]) & (drawn[:, 1] < drawn[:, 2])]
-        found = np.unique(np.concatenate([found, drawn]), axis=0)
-    return found[np.sort(rng.choice(len(found), most, replace=False))]
+        chosen = np.unique(np.concatenate([chosen, drawn]), axis=0)
+    return chosen[np.sort(rng.choice(len(chosen), most, replace=False))]
 
 
 def triple_moments(states: np.ndarray, triples: np.ndarray) -> np.ndarray:
     """Average products of three sites, ⟨s_i s_j s_k⟩, (triple,), over states (sample, site)."""
     i, j, k = triples.T
-    found = np.zeros(len(triples))
+    sums = np.zeros(len(triples))
     for start in range(0, len(states), CHUNK // 16):
         part = states[start : start + CHUNK // 16].T.astype(np.int8, order="C")
         # Products of ±1 and 0/1 are the same in int8, and their sums exact.
-        found += [np.sum(part[a] * part[b] * part[c], dtype=np.int64)
-                  for a, b, c in zip(i, j, k, strict=True)]  # fmt: skip
-    return found / len(states)
+        sums += [
+            np.sum(part[a] * part[b] * part[c], dtype=np.int64)
+            for a, b, c in zip(i, j, k, strict=True)
+        ]
+    return sums / len(states)
 
 
 def listed(names: Iterable[object], most: int = 6) -> str:

@@ -38,12 +38,18 @@ if TYPE_CHECKING:
 
 __all__ = ["KineticIsing", "problem"]
 
-REPLICATED = 4e8  # draws × transitions × sites that are replicated: seconds on two cores
-POINTWISE = 3e6  # draws × transitions whose log likelihood is stored, or
-ALWAYS = 1000  # as many transitions, whatever the draws
-KEPT = 1e6  # numbers of one predictive statistic that are stored
-TOGETHER = 25  # draws whose replicas one worker makes from one stream
-FEW = 2e4  # transitions × sites up to which threads cost more than they bring
+# Draws × transitions × sites that are replicated: seconds on two cores.
+REPLICATED = 4e8
+# Draws × transitions whose log likelihood is stored,
+POINTWISE = 3e6
+# but of no fewer transitions than these, whatever the draws.
+ALWAYS = 1000
+# Numbers of one predictive statistic that are stored.
+KEPT = 1e6
+# Draws whose replicas one worker makes from one stream.
+TOGETHER = 25
+# Transitions × sites up to which threads cost more than they bring.
+FEW = 2e4
 
 
 @dataclass(frozen=True, eq=False)

@@ -15,12 +15,18 @@ import numpy as np
 
 from bayesinf.models.binary import ENCODINGS
 
-PART = 2**9  # states that are looked at together: what they need stays in the cache
-ABREAST = 256  # rows whose log likelihood is summed at once
-ROWS = 20  # rows whose curvature one worker takes at a time
-HELD = 2**23  # numbers up to which the matrix x is held rather than made again
-RARE = 0.1  # share of active sites up to which sums over them are the faster ones
-HEAVY = 2e9  # products from which work is spread over the cores
+# States that are summed over together: what they need stays in the cache.
+PART = 2**9
+# Rows whose log likelihood is summed at once.
+ABREAST = 256
+# Rows whose curvature one worker takes at a time.
+ROWS = 20
+# Numbers up to which the matrix x is kept rather than made again.
+HELD = 2**23
+# Share of active sites up to which sums over them are the faster ones.
+RARE = 0.1
+# Products from which work is spread over the cores.
+HEAVY = 2e9
 
 
 def design(now: np.ndarray, encoding: str, workers: int | None = 1, sparse: bool | None = None):
@@ -41,11 +47,11 @@ def design(now: np.ndarray, encoding: str, workers: int | None = 1, sparse: bool
 
 
 def distinct(states: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the states (state, site) that occur, and how often, (state,)."""
+    """Return the states (state, site) that occur, those that do so once last; and how often."""
     bits = np.packbits(states == 1, axis=1)
     keys = np.ascontiguousarray(bits).view(f"V{bits.shape[1]}").ravel()
     _, first, count = np.unique(keys, return_index=True, return_counts=True)
-    order = np.argsort(count == 1, kind="stable")  # single ones last
+    order = np.argsort(count == 1, kind="stable")
     return states[first[order]], count[order].astype(float)
 
 
@@ -80,20 +86,20 @@ class Design:
 
     def partition(self, rows: np.ndarray) -> np.ndarray:
         """V, (row,), of rows (row, 1 + site)."""
-        own = self.coded(rows)
+        coded = self.coded(rows)
         V = np.zeros(len(rows))
         for first in range(0, len(rows), ABREAST):
             some = slice(first, first + ABREAST)
             for part in self.parts:
-                V[some] += self._log_sum(part, self.fields(part, own[:, some]))[0]
+                V[some] += self._log_sum(part, self.fields(part, coded[:, some]))[0]
         return V
 
     def expectations(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """V, (row,), and G, (row, 1 + site)."""
-        own = self.coded(rows)
+        coded = self.coded(rows)
         V, G = 0.0, np.zeros((self.columns, len(rows)))
         for part in self.parts:
-            eta = self.fields(part, own)
+            eta = self.fields(part, coded)
             V = V + self._log_sum(part, eta)[0]
             self.collect(part, self._half(part, eta), G)
         return V, 0.5 * (self.total + self.encoded(G.T))
@@ -111,10 +117,10 @@ class Design:
 
     def coarse(self, rows: np.ndarray) -> np.ndarray:
         """G alone, in single precision, which is enough to find one's way."""
-        own = self.coded(rows).astype(np.float32)
+        coded = self.coded(rows).astype(np.float32)
         G = np.zeros((self.columns, len(rows)), dtype=np.float32)
         for part in self.parts:
-            self.collect(part, self._half(part, self.fields(part, own)), G)
+            self.collect(part, self._half(part, self.fields(part, coded)), G)
         return 0.5 * (self.total + self.encoded(G.T.astype(float)))
 
     def _half(self, part, eta):
@@ -152,22 +158,22 @@ class Design:
     def _weighed(self, rows, weigh, workers):
         """Σ w x xᵀ of each row, with weights (state, row) from ``weigh`` of η, and what that adds
         to V (row,) and to G (row, 1 + site).
-        """  # fmt: skip
+        """
         from bayesinf import parallel
 
         def run(start):
-            own = self.coded(rows[start : start + ROWS])
-            V, G = np.zeros(own.shape[1]), np.zeros(own.shape)
-            H = self.blank(own.shape[1])
+            coded = self.coded(rows[start : start + ROWS])
+            V, G = np.zeros(coded.shape[1]), np.zeros(coded.shape)
+            H = self.blank(coded.shape[1])
             for part in self.parts:
-                self.scatter(part, weigh(part, self.fields(part, own), V, G), H)
+                self.scatter(part, weigh(part, self.fields(part, coded), V, G), H)
             return V, G.T, self.full(H)
 
         starts = range(0, len(rows), ROWS)
         heavy = len(rows) * self.work > HEAVY and workers != 1
         spread = {"workers": workers, "threads": True, "label": "curvature"}
-        found = parallel.map(run, starts, **spread) if heavy else [run(start) for start in starts]
-        return tuple(np.concatenate(arrays) for arrays in zip(*found, strict=True))
+        sums = parallel.map(run, starts, **spread) if heavy else [run(start) for start in starts]
+        return tuple(np.concatenate(arrays) for arrays in zip(*sums, strict=True))
 
 
 def softplus(eta):
@@ -189,8 +195,10 @@ class Dense(Design):
         super().__init__(states, *rest)
         self.held = {}
         if states.size <= HELD:
-            self.held = {kind: [self._x(part, kind) for part in self.parts]
-                         for kind in (np.dtype(np.float64), np.dtype(np.float32))}  # fmt: skip
+            self.held = {
+                kind: [self._x(part, kind) for part in self.parts]
+                for kind in (np.dtype(np.float64), np.dtype(np.float32))
+            }
 
     def _x(self, part, kind):
         x = np.empty((part.stop - part.start, self.columns), dtype=kind)
@@ -210,9 +218,9 @@ class Dense(Design):
         """Sums over x from what ``collect`` has summed, along the last axis."""
         return sums
 
-    def fields(self, part, own):
+    def fields(self, part, coded):
         """η, (state, row)."""
-        return self.x(part, own.dtype) @ own
+        return self.x(part, coded.dtype) @ coded
 
     def collect(self, part, weights, result):
         """Add Σ w x to (1 + site, row)."""
@@ -225,9 +233,9 @@ class Dense(Design):
     def scatter(self, part, weights, result):
         """Add Σ w x xᵀ of each row of weights (state, row)."""
         x, root = self.x(part, weights.dtype), np.sqrt(weights)
-        for k, own in enumerate(result):
+        for k, matrix in enumerate(result):
             weighed = root[:, k, None] * x
-            own += weighed.T @ weighed
+            matrix += weighed.T @ weighed
 
     def full(self, result):
         """Matrices over x, (row, 1 + site, 1 + site), from what has been summed."""
@@ -260,12 +268,12 @@ class Sparse(Design):
         rest = self.usual * first + self.step * sums[..., 1:]
         return self.slope * np.concatenate([first, rest], axis=-1)
 
-    def fields(self, part, own):
+    def fields(self, part, coded):
         """η, (state, row)."""
         from bayesinf.models.logistic import kernel
 
-        eta = np.empty((part.stop - part.start, own.shape[1]), dtype=own.dtype)
-        kernel.fields(self.first, self.sites, part.start, own, eta)
+        eta = np.empty((part.stop - part.start, coded.shape[1]), dtype=coded.dtype)
+        kernel.fields(self.first, self.sites, part.start, coded, eta)
         return eta
 
     def collect(self, part, weights, result):

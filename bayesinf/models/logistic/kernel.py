@@ -12,20 +12,20 @@ import numba
 def fields(first, sites, start, rows, eta):
     """Fill in Σ_j b_j a_j (state, row) from states ``start`` on, of columns b (1 + site, row)."""
     for u in range(len(eta)):
-        own = eta[u]
-        own[:] = rows[0]
+        fields = eta[u]
+        fields[:] = rows[0]
         for place in range(first[start + u], first[start + u + 1]):
-            own += rows[1 + sites[place]]
+            fields += rows[1 + sites[place]]
 
 
 @numba.njit(nogil=True, cache=True)
 def collect(first, sites, start, weights, result):
     """Add Σ_u w_u (1, a_u), (1 + site, row), of weights (state, row)."""
     for u in range(len(weights)):
-        own = weights[u]
-        result[0] += own
+        weight = weights[u]
+        result[0] += weight
         for place in range(first[start + u], first[start + u + 1]):
-            result[1 + sites[place]] += own
+            result[1 + sites[place]] += weight
 
 
 @numba.njit(nogil=True, cache=True)

@@ -49,8 +49,10 @@ class Logistic:
         sparse: bool | None = None,
     ):
         if data.same and self_coupling:
-            raise DataError("a state that is its own next one determines no self-coupling",
-                            remedy="say self_coupling=False")  # fmt: skip
+            raise DataError(
+                "a state that is its own next one determines no self-coupling",
+                remedy="say self_coupling=False",
+            )
         self.data, self.prior, self.encoding = data, prior, data.encoding
         self.workers = workers
         self.symmetric, self.self_coupling = symmetric, self_coupling
@@ -103,8 +105,10 @@ class Logistic:
     def split(self, theta: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Fields (..., site) and couplings (..., coupling) of parameters (..., block, dim)."""
         lead = theta.shape[:-2]
-        return (theta[..., : self.fields].reshape(*lead, -1),
-                theta[..., self.fields :].reshape(*lead, -1))  # fmt: skip
+        return (
+            theta[..., : self.fields].reshape(*lead, -1),
+            theta[..., self.fields :].reshape(*lead, -1),
+        )
 
     def join(self, h: np.ndarray, J: np.ndarray) -> np.ndarray:
         """Parameters of fields (..., site) and couplings (..., coupling)."""

@@ -110,11 +110,14 @@ def maximum_likelihood(
     from threadpoolctl import threadpool_limits
 
     if prior is not None and (prior.inferred or prior.local):
-        raise FitError("couplings under this prior have no common optimum: state a normal one of "
-                       "fixed width, or fit")  # fmt: skip
+        raise FitError(
+            "couplings under this prior have no common optimum: state a normal one of "
+            "fixed width, or fit"
+        )
     with threadpool_limits(1):
-        problem = Logistic(transitions, prior, symmetric=symmetric, self_coupling=self_coupling,
-                           workers=workers)  # fmt: skip
+        problem = Logistic(
+            transitions, prior, symmetric=symmetric, self_coupling=self_coupling, workers=workers
+        )
         top = maximum(problem)
         value = float(problem.log_likelihood(top.theta).sum())
     return LogisticOptimum(
@@ -265,7 +268,7 @@ def written(problem: Logistic, precision: np.ndarray, scale: float) -> np.ndarra
 def independent(problem: Logistic) -> np.ndarray:
     """Return the parameters (block, dim) of sites that follow nothing, half a step added to each
     of on and off.
-    """  # fmt: skip
+    """
     on = (problem.data.next == 1).sum(axis=0) + 0.5
     field = np.log(on / (problem.samples + 1 - on)) / problem.design.slope
     return problem.join(field, np.zeros(problem.couplings))
@@ -305,8 +308,7 @@ def _never(problem, constant):
     slope, low = problem.design.slope, problem.design.low
     both = problem.sums[:, 1:] / slope  # Σ y s, of which Σ y n follows
     both = np.rint((both - low * then[:, None]) / (1 - low))
-    tables = [both, then[:, None] - both, now - both,
-              problem.samples - then[:, None] - now + both]  # fmt: skip
+    tables = [both, then[:, None] - both, now - both, problem.samples - then[:, None] - now + both]
     lacking = np.min(tables, axis=0) < 0.5
     lacking[constant] = lacking[:, constant] = False
     coupled = np.zeros_like(lacking)

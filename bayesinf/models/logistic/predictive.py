@@ -15,11 +15,21 @@ from bayesinf.models.binary import ENCODINGS, pairs
 from bayesinf.models.logistic.likelihood import Logistic
 from bayesinf.models.logistic.transitions import log_odds_density, logit_slope
 
-STATISTICS = ("largest mean residual", "largest delayed residual", "largest equal-time residual",
-              "variance of the number on", "all sites off")  # fmt: skip
-MOMENTS = {"mean": ("site",), "delayed": ("target", "source"), "equal": ("pair",),
-           "population": ("active",)}  # fmt: skip
-PART = 2**10  # transitions that are looked at together
+STATISTICS = (
+    "largest mean residual",
+    "largest delayed residual",
+    "largest equal-time residual",
+    "variance of the number on",
+    "all sites off",
+)
+MOMENTS = {
+    "mean": ("site",),
+    "delayed": ("target", "source"),
+    "equal": ("pair",),
+    "population": ("active",),
+}
+# Transitions that are looked at together.
+PART = 2**10
 
 
 def statistics(now: np.ndarray, next: np.ndarray, encoding: str) -> dict[str, np.ndarray]:
@@ -58,13 +68,17 @@ class _Sums:
         """Moments of states in an encoding, of y that is 1 where a site is on."""
         step, (i, j), on = 1 - ENCODINGS[encoding], pairs(self.one.size), self.one / count
         equal = self.equal[i, j] / count - on[i] * on[j]
-        return {"mean": 1 - step + step * on, "delayed": step * self.delayed / count,
-                "equal": step**2 * equal, "population": self.population / count}  # fmt: skip
+        return {
+            "mean": 1 - step + step * on,
+            "delayed": step * self.delayed / count,
+            "equal": step**2 * equal,
+            "population": self.population / count,
+        }
 
 
 @dataclass(frozen=True)
 class Seen:
-    """What one pass over the transitions finds at one draw.
+    """What one pass over the transitions tells of one draw.
 
     Parameters
     ----------
@@ -105,13 +119,13 @@ class Predictive:
         sites, slope = self.sites, logit_slope(self.encoding)
         h, J = slope * h, slope * J.T
         replica, data, plain = _Sums(sites), _Sums(sites), _Sums(sites)
-        variance, found = np.zeros(sites), np.empty(self.pointwise)
+        variance, pointwise = np.zeros(sites), np.empty(self.pointwise)
         for part in self.parts:
             on, now, eta = self.on[part], self.away[part], self.now[part] @ J + h
             first = slice(part.start, min(part.stop, self.pointwise))
             if first.stop > first.start:
                 count = first.stop - first.start
-                found[first] = log_odds_density(eta[:count], on[:count])
+                pointwise[first] = log_odds_density(eta[:count], on[:count])
             p = np.float32(0.5) + np.float32(0.5) * np.tanh((0.5 * eta).astype(np.float32))
             variance += (p * (1 - p)).sum(axis=0, dtype=float)
             drawn = rng.random(p.shape, dtype=np.float32) < p
@@ -121,7 +135,7 @@ class Predictive:
             if moments:
                 plain.add(drawn.astype(np.float32), now, number)
         kept = plain.moments(self.count, self.encoding) if moments else None
-        return Seen(found, self._judged(replica, variance), self._judged(data, variance), kept)
+        return Seen(pointwise, self._judged(replica, variance), self._judged(data, variance), kept)
 
     def _judged(self, sums, variance):
         """The statistics; residuals are in about what their standard errors are."""
@@ -130,10 +144,12 @@ class Predictive:
         (i, j), share = pairs(sd.size), sums.population / self.count
         pair = np.abs(sums.equal[i, j]) / (sd[i] * sd[j]) * np.sqrt(self.count)
         number = np.arange(share.size)
-        return np.array([
-            np.max(np.abs(sums.one) / sd),
-            np.max(np.abs(sums.delayed) / (sd[:, None] * beside)),
-            np.max(pair, initial=0.0),
-            share @ (number - share @ number) ** 2,
-            share[0],
-        ])  # fmt: skip
+        return np.array(
+            [
+                np.max(np.abs(sums.one) / sd),
+                np.max(np.abs(sums.delayed) / (sd[:, None] * beside)),
+                np.max(pair, initial=0.0),
+                share @ (number - share @ number) ** 2,
+                share[0],
+            ]
+        )

@@ -14,7 +14,8 @@ from bayesinf.models.logistic.design import softplus
 if TYPE_CHECKING:
     import xarray as xr
 
-CHUNK = 2**12  # transitions that are looked at together
+# Transitions whose log likelihood is computed at once.
+CHUNK = 2**12
 
 
 @dataclass(frozen=True)
@@ -39,9 +40,11 @@ class Transitions:
         known(self.encoding)
         count, sites = np.shape(self.now)
         if np.shape(self.next) != (count, sites) or count == 0 or sites == 0:
-            raise DataError("present and next states do not fit together",
-                            expected="both (transition, site)",
-                            found=f"{np.shape(self.now)} and {np.shape(self.next)}")  # fmt: skip
+            raise DataError(
+                "present and next states do not fit together",
+                expected="both (transition, site)",
+                found=f"{np.shape(self.now)} and {np.shape(self.next)}",
+            )
 
     def __len__(self):
         return len(self.now)
@@ -59,8 +62,13 @@ class Transitions:
     def take(self, which: np.ndarray) -> Transitions:
         """Return those at positions, or those for which ``which`` is true."""
         now = self.now[which]
-        return Transitions(now, now if self.same else self.next[which], self.encoding,
-                           self.repeat[which], self.labels)  # fmt: skip
+        return Transitions(
+            now,
+            now if self.same else self.next[which],
+            self.encoding,
+            self.repeat[which],
+            self.labels,
+        )
 
 
 def transitions(states: np.ndarray | xr.DataArray, encoding: str) -> Transitions:
@@ -83,9 +91,15 @@ def transitions(states: np.ndarray | xr.DataArray, encoding: str) -> Transitions
     blocks, labels = _blocks(states, encoding)
     repeats, times, sites = blocks.shape
     if times < 2:
-        raise DataError("a single time makes no transition", expected="at least 2 times",
-                        found=f"{repeats} repeats of {times}")  # fmt: skip
-    flat = lambda part: np.ascontiguousarray(part).reshape(-1, sites)
+        raise DataError(
+            "a single time makes no transition",
+            expected="at least 2 times",
+            found=f"{repeats} repeats of {times}",
+        )
+
+    def flat(part):
+        return np.ascontiguousarray(part).reshape(-1, sites)
+
     repeat = np.repeat(np.arange(repeats), times - 1)
     return Transitions(flat(blocks[:, :-1]), flat(blocks[:, 1:]), encoding, repeat, labels)
 
@@ -121,14 +135,19 @@ def _blocks(states, encoding):
         time = "sample" if "sample" in dims else "time"
         wanted = [dim for dim in ("repeat", time, "site") if dim in dims]
         if sorted(wanted) != sorted(dims) or len(wanted) < 2:
-            raise DataError("states have the wrong dimensions", found=", ".join(map(str, dims)),
-                            expected="(repeat, time, site) or (time, site)")  # fmt: skip
+            raise DataError(
+                "states have the wrong dimensions",
+                found=", ".join(map(str, dims)),
+                expected="(repeat, time, site) or (time, site)",
+            )
         states = states.transpose(*wanted)
     values = np.asarray(getattr(states, "values", states))
     if values.ndim not in (2, 3) or min(values.shape) == 0:
-        raise DataError("states have the wrong form",
-                        expected="an array (repeat, time, site) or (time, site)",
-                        found=f"{values.dtype} of shape {values.shape}")  # fmt: skip
+        raise DataError(
+            "states have the wrong form",
+            expected="an array (repeat, time, site) or (time, site)",
+            found=f"{values.dtype} of shape {values.shape}",
+        )
     flat = values.reshape(-1, values.shape[-1])
     if dims:  # whose axes have names may have fewer times than sites
         import xarray as xr

@@ -60,8 +60,11 @@ def log_partition(theta: np.ndarray, encoding: str, workers: int | None = 1) -> 
 
     rows, sites, down = _rows(theta, encoding)
     result = np.empty(len(rows))
-    _spread(lambda part: kernel.partitions(rows[part], sites, down, result[part]), len(rows),
-            sites, workers)  # fmt: skip
+
+    def run(part):
+        kernel.partitions(rows[part], sites, down, result[part])
+
+    _spread(run, len(rows), sites, workers)
     return result.reshape(np.shape(theta)[:-1])[()]
 
 
@@ -84,7 +87,10 @@ def expectations(
 
     rows, sites, down = _rows(theta, encoding)
     partition, moments = np.empty(len(rows)), np.empty_like(rows)
-    run = lambda part: kernel.expectations(rows[part], sites, down, partition[part], moments[part])
+
+    def run(part):
+        kernel.expectations(rows[part], sites, down, partition[part], moments[part])
+
     _spread(run, len(rows), sites, workers)
     shape = np.shape(theta)
     return partition.reshape(shape[:-1])[()], moments.reshape(shape)
@@ -203,8 +209,12 @@ def _rows(theta, encoding):
     theta = np.ascontiguousarray(theta, dtype=float)
     sites = sites_of(theta.shape[-1])
     if sites > LARGEST:
-        raise DataError("too many sites for enumeration", expected=f"at most {LARGEST}",
-                        found=sites, remedy="choose some of the sites")  # fmt: skip
+        raise DataError(
+            "too many sites for enumeration",
+            expected=f"at most {LARGEST}",
+            found=sites,
+            remedy="choose some of the sites",
+        )
     return theta.reshape(-1, theta.shape[-1]), sites, float(ENCODINGS[known(encoding)])
 
 

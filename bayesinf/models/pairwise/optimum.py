@@ -175,8 +175,11 @@ def judged(
     # Errors are those of the model: the data have none where a pair was never on together.
     square = 1.0 if data.encoding == "±1" else fresh.moments
     error = np.sqrt(np.maximum(square - fresh.moments**2, 1 / fresh.effective) / data.samples)
-    return replace(top, residual=(fresh.moments - data.statistics) / error,
-                   residual_error=float(np.sqrt(data.samples / fresh.effective)))  # fmt: skip
+    return replace(
+        top,
+        residual=(fresh.moments - data.statistics) / error,
+        residual_error=float(np.sqrt(data.samples / fresh.effective)),
+    )
 
 
 def independent(data: Moments) -> np.ndarray:
@@ -190,7 +193,7 @@ def independent(data: Moments) -> np.ndarray:
 def edges(data: Moments) -> tuple[np.ndarray, np.ndarray]:
     """Return the sites that never or always are on, and the pairs, numbered, that lack one of the
     four combinations.
-    """  # fmt: skip
+    """
     least = 0.5 / data.samples  # a combination that occurs does so at least once
     on = data.encoded("0/1").mean
     constant = (on < least) | (on > 1 - least)

@@ -26,9 +26,12 @@ from bayesinf.models.pairwise import enumeration
 from bayesinf.models.pairwise.likelihood import Pairwise
 from bayesinf.settings import Settings
 
-TRIPLES = 500  # triples that are followed where there are too many sites to follow all
-SHORT = {"count": 2048, "burn": 200, "thin": 10}  # chains at draws from the prior, of many sites
-TOGETHER = 25  # draws whose replicas one worker makes from one stream
+# Triples that are followed where there are too many sites to follow all.
+TRIPLES = 500
+# Chains at draws from the prior, of many sites.
+SHORT = {"count": 2048, "burn": 200, "thin": 10}
+# Draws whose replicas one worker makes from one stream.
+TOGETHER = 25
 
 
 @dataclass(frozen=True)
@@ -127,8 +130,8 @@ def statistics(made: Sequence[Summary], shape: tuple[int, ...]) -> dict[str, np.
         return np.reshape([getattr(summary, name) for summary in made], (*shape, -1))
 
     mean, pair = enumeration.unpack(gathered("phi"))
-    found = {"mean": mean, "pair_mean": pair}
-    return found | {"triple_mean": gathered("triple"), "population": gathered("population")}
+    beyond = {"triple_mean": gathered("triple"), "population": gathered("population")}
+    return {"mean": mean, "pair_mean": pair} | beyond
 
 
 # Statistics by which data and replicas are compared: they take the statistics of the data or of
@@ -161,8 +164,8 @@ def variance_of_number_on(seen: Statistics, _: Statistics, data: Moments) -> np.
     mean, spins = seen["mean"], data.encoding == "±1"
     i, j = pairs(mean.shape[-1])
     covariance = seen["pair_mean"] - mean[..., i] * mean[..., j]
-    own = 1 - mean**2 if spins else mean * (1 - mean)
-    return (own.sum(axis=-1) + 2 * covariance.sum(axis=-1)) / (4 if spins else 1)
+    variance = 1 - mean**2 if spins else mean * (1 - mean)
+    return (variance.sum(axis=-1) + 2 * covariance.sum(axis=-1)) / (4 if spins else 1)
 
 
 def all_sites_off(seen: Statistics, *_) -> np.ndarray:
