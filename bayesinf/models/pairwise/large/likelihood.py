@@ -2,7 +2,7 @@
 
 ``ReweightedLikelihood`` answers all that a ``Pairwise`` does, knows how far it may be trusted
 (``evidence``), and draws replicas of the data. ``inferred_width`` is the width of the couplings by
-EM: that many of them leave no doubt about it worth a ladder of widths.
+EM: so many couplings determine it that no grid of widths is needed.
 """
 
 from __future__ import annotations

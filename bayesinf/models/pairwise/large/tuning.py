@@ -24,7 +24,7 @@ class Tuning:
     most_pilot_sweeps: int = 2**13
     # Autocorrelation times in the last pilot run: with 64 chains τ is then known to 12 %.
     pilot_times: float = 20
-    # Correlation of successive kept states: with less, sweeps are spent on states almost as good.
+    # Correlation of successive kept states: less of it would cost more sweeps than it is worth.
     kept_correlation: float = 0.05
     # Autocorrelation times over which correlations are summed (Sokal): beyond, noise adds up.
     window_times: float = 5
@@ -48,13 +48,15 @@ class Tuning:
 
     # Chains side by side: enough for their spread to be known to 9 %.
     chains: int = 64
-    # States of the first steps: at least, and for each parameter. Far away a rough gradient does.
+    # States of the first steps, at least: far from the optimum a rough gradient does.
     step_states: int = 20_000
+    # The same for each parameter, where these are many.
     step_states_each: int = 5
     # States of the last steps for each parameter, or the data's number where that is larger.
     last_states_each: int = 40
-    # Sweeps between states at first, and at most where chains are slow.
+    # Sweeps between states at first.
     step_thin: int = 10
+    # Sweeps between states at most, where chains are slow.
     most_step_thin: int = 80
     # Autocorrelation time, as a share of a chain's length, at which sweeps are doubled.
     slow_chain: float = 0.1
@@ -74,46 +76,47 @@ class Tuning:
     least_flatness: float = 0.3
     # Standard deviation of Δ·φ that a step may have: one half keeps most weights alike.
     step_sd: float = 0.5
-    # The same within a level, which the bias has to follow.
+    # Standard deviation that Δ·φ may have within a level, which the bias has to follow.
     step_level_sd: float = 1.5
     # Slope at a step's end over that at its start, below which it went too far and is undone.
     overshoot: float = -0.3
     # Expected gain of a step over that by sampling noise alone, at which states are doubled.
     noisy_gain: float = 8.0
-    # The same at which, with all states, only averaging steps are left to take.
+    # Expected gain, in the same units, at which the search has all states it needs, and averages.
     final_gain: float = 2.0
     # Steps of 1, 1/2, 1/3, ... that average sampling errors at the end.
     averaging_steps: int = 10
     # Extra states taken to show each pair, so that a pair seen together once does not go far.
     pair_prior: float = 1.0
-    # Steps after which the search has failed; retina cells need some tens.
+    # Steps after which the search has failed: 30 retina cells take about 20.
     most_steps: int = 300
-    # EM steps for the width of the couplings; it has settled long before.
+    # EM steps for the width of the couplings, which converges long before.
     width_steps: int = 30
 
     # ── Newton steps by conjugate gradients ──────────────────────────────────────────────────────
 
-    # Residual, relative to the gradient, that is small enough for a step that is checked anyway.
+    # Residual, relative to the gradient: rough, as the next Newton step corrects it.
     solver_residual: float = 0.1
-    # Products with the Fisher matrix at most; the preconditioner leaves need of a few.
+    # Products with the Fisher matrix at most; with the preconditioner a few are enough.
     solver_products: int = 50
 
     # ── Long run and reweighting sample ──────────────────────────────────────────────────────────
 
     # Effective states for each state of the data: moves the posterior by 1/√25 = 0.2 sd.
     run_ratio: float = 25
-    # Bounds of that number: few data get more than they need, very many get less.
+    # Effective states at least, though few data would need fewer.
     least_run: int = 200_000
+    # Effective states at most, though very many data would need more.
     most_run: int = 10_000_000
-    # Share of it that a first run has, from which the last Newton step is taken.
+    # Length of the run before the last Newton step, as a share of the long run.
     first_run: float = 0.4
-    # States that the run makes at once, to bound memory.
+    # States that the long run makes at once, to bound memory.
     run_part: int = 2**18
     # Sweeps between states at most: more would cost more than weighing one more state.
     most_run_thin: int = 10
-    # States of the reweighting sample: at least, and for each parameter. They give the curvature,
-    # and with so many its error is one or two per cent.
+    # States of the reweighting sample, at least.
     kept_states: int = 100_000
+    # The same for each parameter: the error of the curvature is then one or two per cent.
     kept_states_each: int = 50
     # Triples of sites whose means are followed, for predictive checks.
     triples: int = 500
