@@ -10,7 +10,7 @@ few kicks make an independent draw.
 
 ``step`` is one trajectory, ``sample`` the loop around it: adaptation of the step size, and what the
 checks of chains ask for. What the target is, and what is drawn between trajectories (the widths of
-a prior, which stay constant along one), is the caller's ``Target``.
+a prior, which stay constant along one), is the caller's ``ChainTarget``.
 
 Shahbaba, Lan, Johnson & Neal, Stat. Comput. 24, 339 (2014), doi:10.1007/s11222-012-9373-1.
 """
@@ -23,7 +23,7 @@ from typing import NamedTuple, Protocol
 
 import numpy as np
 
-__all__ = ["Info", "State", "Target", "accepted", "adapted", "sample", "step"]
+__all__ = ["ChainTarget", "Info", "State", "accepted", "adapted", "sample", "step"]
 
 ANGLES = (0.25 * np.pi, 0.75 * np.pi)  # least and greatest length of a trajectory
 SHORTEST, LONGEST = 0.02, 0.5 * np.pi  # limits of the step size, in radians
@@ -65,7 +65,7 @@ class Info(NamedTuple):
     steps: int
 
 
-class Target(Protocol):
+class ChainTarget(Protocol):
     """What ``sample`` draws from.
 
     Attributes
@@ -86,9 +86,6 @@ class Target(Protocol):
 
     def update(self, state: State, turn: int | None) -> State:
         """Draw what is constant along a trajectory, and look again; ``turn`` counts the tuning."""
-
-    def draw(self, state: State) -> tuple[np.ndarray, ...]:
-        """What is kept of a state, arrays (chain, ...)."""
 
 
 def step(
@@ -156,7 +153,8 @@ def adapted(size: float, chance: float, wanted: float, turn: int) -> float:
 
 
 def sample(
-    target: Target,
+    target: ChainTarget,
+    keep: Callable[[int, State], None],
     rngs: Sequence[np.random.Generator],
     shared: np.random.Generator,
     tune: int,
@@ -164,12 +162,13 @@ def sample(
     *,
     size: float,
     wanted: float,
-) -> tuple[tuple[np.ndarray, ...], dict[str, np.ndarray], float]:
+) -> tuple[dict[str, np.ndarray], float]:
     """Tune the step size, then draw.
 
     Parameters
     ----------
     target : what is drawn from.
+    keep : (number of the draw, state) -> stores what is kept of it.
     rngs : a generator for each chain.
     shared : of the lengths of the trajectories, which all chains share.
     tune, draws : trajectories of either kind.
@@ -178,10 +177,10 @@ def sample(
 
     Returns
     -------
-    what ``target.draw`` keeps, arrays (chain, draw, ...); the statistics ``lp``, ``energy``,
-    ``acceptance_rate``, ``n_steps`` and ``diverging``, (chain, draw); and the step size.
+    the statistics ``lp``, ``energy``, ``acceptance_rate``, ``n_steps`` and ``diverging``, (chain,
+    draw); and the step size.
     """
-    state, kept, seen = target.start(), [], []
+    state, each = target.start(), []
     for turn in range(tune + draws):
         tuning = turn if turn < tune else None
         angle = shared.uniform(*ANGLES)
@@ -192,8 +191,8 @@ def sample(
         energy = info.energy.sum(axis=1) - target.log_volume
         state = target.update(state, tuning)
         if tuning is None:
-            kept.append(target.draw(state))
-            seen.append(
+            keep(turn - tune, state)
+            each.append(
                 {
                     "lp": state.log_density.sum(axis=1),
                     "energy": energy,
@@ -202,6 +201,4 @@ def sample(
                     "diverging": (info.rise > DIVERGENT).any(axis=1),
                 }
             )
-    arrays = tuple(np.stack(parts, axis=1) for parts in zip(*kept, strict=True))
-    statistics = {name: np.stack([one[name] for one in seen], axis=1) for name in seen[0]}
-    return arrays, statistics, size
+    return {name: np.stack([one[name] for one in each], axis=1) for name in each[0]}, size

@@ -41,11 +41,6 @@ class Weights:
         """Mean of values (..., draw) under the target, (...)."""
         return np.sum(np.exp(self.log_weight) * values, axis=-1)
 
-    @property
-    def effective(self) -> np.ndarray:
-        """Number of equally weighed draws that would be worth as much, 1 / Σ w², (...)."""
-        return 1 / np.sum(np.exp(2 * self.log_weight), axis=-1)
-
 
 def log_mean(log_ratio: np.ndarray, axis: int = -1) -> np.ndarray:
     """Log of the mean weight: log evidence, where q is normalised."""

@@ -254,13 +254,7 @@ class Prior:
         tau = np.exp(log_tau)
         return self.log_scale(tau) + log_tau + self.kind.log_sum(J, tau)
 
-    def update(
-        self,
-        rng: np.random.Generator,
-        J: np.ndarray,
-        scale: np.ndarray,
-        local: np.ndarray | None = None,
-    ):
+    def update(self, rng, J: np.ndarray, scale: np.ndarray, local: np.ndarray | None = None):
         """Draw the width given the couplings alone, then the local variances given both.
 
         The width is drawn on a grid, or moved by slice sampling where there is a density for each
@@ -268,6 +262,7 @@ class Prior:
 
         Parameters
         ----------
+        rng : the generator.
         J : couplings, (..., coupling).
         scale : width, (...).
         local : (..., coupling); None where there are none. Nothing depends on it.

@@ -33,14 +33,16 @@ class Quartic:
     def update(self, state, turn):
         return state
 
-    def draw(self, state):
-        return state.carried
-
 
 def sampled(target, draws=500, seed=1, **options):
     shared = np.random.default_rng(seed)
     options = {"size": 0.5, "wanted": 0.9} | options
-    return hamiltonian.sample(target, rngs(seed), shared, 50, draws, **options)
+    z = np.empty((CHAINS, draws, target.quartic.size, 1))
+
+    def keep(draw, state):
+        z[:, draw] = state.carried[0]
+
+    return z, *hamiltonian.sample(target, keep, rngs(seed), shared, 50, draws, **options)
 
 
 def cumulative(quartic):
@@ -66,7 +68,7 @@ def coarse(z):
 @pytest.mark.parametrize("rough", [None, coarse], ids=["exact", "rough"])
 def test_each_block_has_its_own_target_and_no_other(rough):
     blocks = [0.0, 0.3, 1.0]
-    (z,), _, size = sampled(Quartic(blocks, rough), draws=1000)
+    z, _, size = sampled(Quartic(blocks, rough), draws=1000)
     assert min(p_values(z, blocks)) > 1e-4
     assert max(p_values(z, [0.6, 0.0, 0.3])) < 1e-4
     assert hamiltonian.SHORTEST <= size <= hamiltonian.LONGEST
@@ -105,7 +107,7 @@ def test_a_rise_that_is_not_a_number_is_a_divergence():
             beyond = np.abs(z[..., 0]) > 1
             return state._replace(log_density=np.where(beyond, -np.inf, state.log_density))
 
-    (z,), statistics, _ = sampled(Edge([0.0]), draws=50)
+    z, statistics, _ = sampled(Edge([0.0]), draws=50)
     assert np.abs(z).max() <= 1 and statistics["diverging"].any()
 
 
@@ -118,3 +120,29 @@ def test_the_energy_is_that_of_the_parameters():
     target.log_volume = np.full(CHAINS, 7.0)
     _, shifted, _ = sampled(target, draws=400)
     np.testing.assert_allclose(shifted["energy"], statistics["energy"] - 7.0)
+
+
+def test_halving_the_step_quarters_the_error():
+    # As of every integrator that is its own mirror image in time.
+    target = Quartic(np.full(50, 1.0))
+    state = target.look(np.random.default_rng(2).standard_normal((CHAINS, 50, 1)))
+    rises = [
+        hamiltonian.step(rngs(4), state, target.look, 1.5, size)[1].rise for size in (0.1, 0.05)
+    ]
+    ratio = np.sqrt(np.mean(rises[0] ** 2) / np.mean(rises[1] ** 2))
+    assert ratio == pytest.approx(4.0, rel=0.03)
+
+
+def test_blocks_are_accepted_by_numbers_of_their_own():
+    # With a common one a block of higher chance would be accepted whenever the other is.
+    target = Quartic([3.0, 3.0])
+    state, crossed = target.start(), 0
+    streams = rngs(5)
+    for _ in range(100):
+        new, info = hamiltonian.step(streams, state, target.look, 1.5, 1.0)
+        moved = (new.z != state.z)[..., 0]
+        lower = np.argmin(info.chance, axis=1)[:, None]
+        lower_moved = np.take_along_axis(moved, lower, 1)
+        crossed += np.sum(lower_moved & ~np.take_along_axis(moved, 1 - lower, 1))
+        state = new
+    assert crossed > 10

@@ -141,10 +141,6 @@ def test_weighed_draws_have_the_evidence_and_the_moments_of_the_target():
     assert (weights.pareto_k < 0.5).all()
     np.testing.assert_allclose(weights.mean(x), 0.4, atol=0.03)
     np.testing.assert_allclose(weights.mean(x**2), 0.4**2 + 0.8**2, atol=0.05)
-    # E w² = 1.4 by the integral, so that of 20 000 draws so many remain.
-    grid = np.linspace(-8, 8, 4001)
-    square = np.trapezoid(stats.norm(0.4, 0.8).pdf(grid) ** 2 / stats.norm.pdf(grid), grid)
-    np.testing.assert_allclose(weights.effective, 20_000 / square, rtol=0.03)
 
 
 def test_a_proposal_too_narrow_is_told_by_its_tail():

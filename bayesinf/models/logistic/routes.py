@@ -144,18 +144,22 @@ def mcmc(problem: Logistic, settings: Settings):
     # Who goes with whom depends on the problem alone, so that draws do not depend on the workers.
     chains = np.arange(settings.chains)
     teams = [chains] if light else list(chains[:, None])
+    shape, length = (settings.chains, settings.draws), (settings.tune, settings.draws)
+    theta, scale = np.empty((*shape, *problem.shape)), np.empty(shape)
 
     def run(team):
         rngs = [settings.generator("chain", int(chain)) for chain in team]
-        target = _Target(problem, widths, rngs)
         shared = settings.generator("trajectories", int(team[0]))
-        return hamiltonian.sample(
-            target, rngs, shared, settings.tune, settings.draws, size=0.5 * np.pi, wanted=WANTED
-        )
+        target = _LogisticTarget(problem, widths, rngs)
+
+        def keep(draw, state):
+            theta[team, draw], scale[team, draw] = state.carried[0], target.scale
+
+        tuned = {"size": 0.5 * np.pi, "wanted": WANTED}
+        return hamiltonian.sample(target, keep, rngs, shared, *length, **tuned)
 
     runs = parallel.map(run, teams, workers=settings.workers, threads=True, label="chains")
-    draws, statistics, sizes = zip(*runs, strict=True)
-    theta, scale = (np.concatenate(arrays) for arrays in zip(*draws, strict=True))
+    statistics, sizes = zip(*runs, strict=True)
     names = statistics[0]
     joined = {name: np.concatenate([each[name] for each in statistics]) for name in names}
     step = {"step_size": np.repeat(sizes, [len(team) for team in teams])}
@@ -163,7 +167,7 @@ def mcmc(problem: Logistic, settings: Settings):
     return theta, scale, dataset(joined).merge(step)
 
 
-class _Target:
+class _LogisticTarget:
     """The posterior in the coordinates of the normal whose width is nearest, chain by chain.
 
     A ``State`` carries the parameters, and log likelihood and gradient by block.
@@ -210,10 +214,6 @@ class _Target:
         value, slope = self.problem.add_prior(theta, self.scale, likelihood, likelihood_slope)
         carried = theta, likelihood, likelihood_slope
         return hamiltonian.State(z, value, self.normals.whiten(slope), carried)
-
-    def draw(self, state):
-        """Parameters and widths."""
-        return state.carried[0], self.scale
 
     def update(self, state, turn):
         """Draw the width given the couplings, then move both together."""

@@ -111,11 +111,16 @@ def _optimum_evidence(problem, best, rng):
 def mcmc(problem: Pairwise, settings: Settings):
     """Draws of θ (chain, draw, parameter) and of the width (chain, draw), and their evidence."""
     rngs = [settings.generator("chain", chain) for chain in range(settings.chains)]
-    target = _Target(problem, at_widths(_normal(problem)), rngs)
-    shared = settings.generator("trajectories")
-    (theta, scale), statistics, size = hamiltonian.sample(
-        target, rngs, shared, settings.tune, settings.draws, size=0.25 * np.pi, wanted=WANTED
-    )
+    target = _PairwiseTarget(problem, at_widths(_normal(problem)), rngs)
+    shared, length = settings.generator("trajectories"), (settings.tune, settings.draws)
+    theta = np.empty((settings.chains, settings.draws, problem.size))
+    scale = np.empty(theta.shape[:2])
+
+    def keep(draw, state):
+        theta[:, draw], scale[:, draw] = state.carried[0], target.scale
+
+    tuned = {"size": 0.25 * np.pi, "wanted": WANTED}
+    statistics, size = hamiltonian.sample(target, keep, rngs, shared, *length, **tuned)
     step = dataset({"step_size": np.float64(size)}, sampled=False)
     return theta, scale, dataset(statistics).merge(step)
 
@@ -129,7 +134,7 @@ def _normal(problem):
     return other
 
 
-class _Target:
+class _PairwiseTarget:
     """The posterior in the coordinates of the normal that is nearest, chain by chain.
 
     All parameters are one block, and a ``State`` carries them. The scales of the prior are constant
@@ -181,10 +186,6 @@ class _Target:
         slope -= precision * (theta - mean)
         whitened = self.normals.whiten(slope[:, None])
         return hamiltonian.State(z, value[:, None], whitened, (theta,))
-
-    def draw(self, state):
-        """Parameters and widths."""
-        return state.carried[0], self.scale.copy()
 
     def update(self, state, turn):
         """Move width and couplings together, then draw the scales given the couplings."""
