@@ -73,7 +73,8 @@ def race_of_spins(theta, encoding, dynamics, sweeps, turns):
     import numba
 
     from bayesinf.models import binary
-    from bayesinf.models.pairwise import enumeration, sampling, sampling_kernel
+    from bayesinf.models.pairwise import enumeration
+    from bayesinf.models.pairwise.large import sampling, sampling_kernel
 
     h, J, _ = binary.convert(*enumeration.unpack(theta), encoding, "0/1")
     sites, rng, heat = h.size, np.random.default_rng(2), dynamics == "heat bath"
@@ -274,13 +275,14 @@ def by_coniii(python, states):
 
 
 def annealed(sizes=(10, 20, 40, 80, 160), chains=1000):
-    from bayesinf.models.pairwise import enumeration, sampling
+    from bayesinf.models.pairwise import enumeration
+    from bayesinf.models.pairwise.large import annealing
 
     print(f"log Z by annealed importance sampling, h, J ~ N(0, 1/N), {chains} chains; z: its")
     print("distance from enumeration in standard errors")
     columns = {"N": "4", "log Z": "9.3f", "error": "7.4f", "z": "5.1f", "effective": "9.0f"}
     table, rows = Table(columns | {"seconds": "8.2f"}), []
-    log_z_of = sampling.annealed_log_partition
+    log_z_of = annealing.annealed_log_partition
     log_z_of(gaussian(4), "±1", rng=np.random.default_rng(4))
     for sites in sizes:
         theta, rng = gaussian(sites), np.random.default_rng(5)
@@ -308,7 +310,7 @@ def growth(sizes=(5, 10, 20, 40, 80, 160), samples=20_000, draws=1000, raster=No
     from bayesinf.settings import DEFAULT
     from bayesinf.systems import boltzmann_equilibrium as system
 
-    columns = {"N": "4", "states": "8", "bank/s": "7.1f", "fit/s": "7.1f", "route": "8"}
+    columns = {"N": "4", "states": "8", "sample/s": "8.1f", "fit/s": "7.1f", "route": "8"}
     columns |= {"draws": "6", "min ESS": "8.0f", "R-hat": "6.3f", "GB": "5.2f", "exponent": "9.1f"}
     table, rows = Table(columns), []
     for sites in sizes:
@@ -318,12 +320,11 @@ def growth(sizes=(5, 10, 20, 40, 80, 160), samples=20_000, draws=1000, raster=No
             else system.simulate(sites, samples)
         )
         method, settings, _ = system.plan(population, None, DEFAULT.replace(draws=draws))
-        banking, bank = timed(lambda: system.draw_bank(population, settings=settings))  # noqa: B023
-        fitting, fit = timed(
-            lambda: system.fit(population, method=method, bank=bank, settings=settings)  # noqa: B023
-        )
+        draw, how = system.draw_reweighting_sample, {"settings": settings}
+        sampling, how["reweighting"] = timed(lambda: draw(population, settings=settings))  # noqa: B023
+        fitting, fit = timed(lambda: system.fit(population, method=method, **how))  # noqa: B023
         found = fit["posterior"].to_dataset()
-        row = {"N": sites, "states": population.sizes["sample"], "bank/s": banking}
+        row = {"N": sites, "states": population.sizes["sample"], "sample/s": sampling}
         row |= {
             "fit/s": fitting,
             "route": method,
@@ -333,7 +334,7 @@ def growth(sizes=(5, 10, 20, 40, 80, 160), samples=20_000, draws=1000, raster=No
             row["min ESS"] = min(float(each.min()) for each in arviz.ess(found).values())
             row["R-hat"] = max(float(each.max()) for each in arviz.rhat(found).values())
         row["GB"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
-        row["seconds"] = banking + fitting
+        row["seconds"] = sampling + fitting
         if rows:
             longer, larger = row["seconds"] / rows[-1]["seconds"], sites / rows[-1]["N"]
             row["exponent"] = np.log(longer) / np.log(larger)

@@ -33,7 +33,7 @@ def main(
     method, chained, said = system.plan(population, method, **asked)
     _, independent, _ = system.plan(population, "laplace", **asked)
     with run.step("states"):
-        bank = system.draw_bank(population, prior, settings=run.settings)
+        sample = system.draw_reweighting_sample(population, prior, settings=run.settings)
     jobs = {
         "posterior": partial(system.fit, population, prior, method=method, settings=chained),
         "mle": partial(system.maximum_likelihood_fit, population, settings=independent),
@@ -41,7 +41,8 @@ def main(
     # Each fills the local cores by itself, one after the other; a cluster gets both at once.
     each = run.map if run.scheduler else map
     with run.step("posterior and maximum likelihood"):
-        fits = dict(zip(jobs, each(lambda fit: fit(bank=bank), jobs.values()), strict=True))
+        done = each(lambda fit: fit(reweighting=sample), jobs.values())
+        fits = dict(zip(jobs, done, strict=True))
     fits["posterior"].attrs |= {"plan": said} if said else {}
     with run.step("quick routes"):
         sides = {"approximate": system.approximations(population)}

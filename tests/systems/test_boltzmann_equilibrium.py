@@ -432,16 +432,18 @@ def test_the_band_of_energies_holds_the_doubt_about_the_parameters():
     assert np.all((high - low)[busy] > 10 * sampling[busy])
 
 
-def test_beyond_enumeration_the_report_says_what_a_bank_is(fits):
+def test_beyond_enumeration_the_report_says_what_a_reweighting_sample_is(fits):
     """The words come from the numbers in the file; up to 20 sites there are none."""
     assert not boltzmann.story(fits).extra
-    banked = fits["posterior"].copy()
-    stats = banked["sample_stats"].to_dataset()
+    reweighted = fits["posterior"].copy()
+    stats = reweighted["sample_stats"].to_dataset()
     size = xr.full_like(stats["lp"], 5000.0)
     size[1, 7] = 1234.0
-    stats = stats.assign(bank_size=size, bank_k=((), 0.41), bank_shift=((), 0.07))
-    banked["sample_stats"] = xr.DataTree(stats)
-    (section,) = boltzmann.story(fits | {"posterior": banked}).extra
+    stats = stats.assign(
+        reweighting_size=size, reweighting_k=((), 0.41), reweighting_shift=((), 0.07)
+    )
+    reweighted["sample_stats"] = xr.DataTree(stats)
+    (section,) = boltzmann.story(fits | {"posterior": reweighted}).extra
     said = " ".join(section.paragraphs)
     assert "effective states" in said and "1200" in said and "0.41" in said and "0.07 sd" in said
 

@@ -6,8 +6,8 @@ for one data set, ``fit`` infers its parameters, ``maximum_likelihood`` is the c
 ``optimum`` climbs to its top, ``routes`` draw from the posterior, ``predictive`` says what data it
 expects.
 
-Up to 20 sites ``enumeration`` sums over all states. Beyond, ``search`` finds the optimum by states
-of ``sampling``, and a ``bank`` of them, drawn there, replaces the sums; ``posing`` decides.
+Up to 20 sites ``enumeration`` sums over all states. Beyond, a reweighting sample, drawn at the
+optimum, replaces the sums: ``large``.
 
 Schneidman, Berry, Segev & Bialek, Nature 440, 1007 (2006), doi:10.1038/nature04701.
 """
@@ -22,13 +22,12 @@ from bayesinf.errors import FitError
 from bayesinf.models import problem as driver
 from bayesinf.models.binary import ENCODINGS, Moments, convert, moments
 from bayesinf.models.couplings import Prior, default, named
-from bayesinf.models.pairwise import enumeration
-from bayesinf.models.pairwise.bank import Bank
+from bayesinf.models.pairwise import enumeration, large
 from bayesinf.models.pairwise.definition import BoltzmannMachine, moments_of, problem, stated
 from bayesinf.models.pairwise.enumeration import entropy, log_partition, probabilities
+from bayesinf.models.pairwise.large import ReweightingSample
 from bayesinf.models.pairwise.likelihood import Pairwise
 from bayesinf.models.pairwise.optimum import MaximumLikelihood, judged, maximum
-from bayesinf.models.pairwise.posing import posed, sampled
 from bayesinf.models.pairwise.routes import route
 from bayesinf.models.problem import Route
 from bayesinf.settings import DEFAULT, Settings
@@ -38,15 +37,15 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ENCODINGS",
-    "Bank",
     "BoltzmannMachine",
     "MaximumLikelihood",
     "Moments",
     "Pairwise",
     "Prior",
+    "ReweightingSample",
     "convert",
     "default",
-    "draw_bank",
+    "draw_reweighting_sample",
     "entropy",
     "fit",
     "log_partition",
@@ -66,7 +65,7 @@ def fit(
     prior: str | Prior = "normal",
     method: str | Route | None = None,
     settings: Settings = DEFAULT,
-    bank: Bank | None = None,
+    reweighting: ReweightingSample | None = None,
 ) -> xr.DataTree:
     """Infer fields and couplings from independent states.
 
@@ -74,7 +73,7 @@ def fit(
 
     Parameters
     ----------
-    states, encoding, prior, bank : as for ``problem``.
+    states, encoding, prior, reweighting : as for ``problem``.
     method : ``mcmc`` (Hamiltonian Monte Carlo around the optimum; None too), ``laplace``, ``nuts``
         (PyMC, for few sites), or a ``route`` of the caller's.
     settings : length and seed.
@@ -98,7 +97,7 @@ def fit(
     ----------
     Roudi, Aurell & Hertz, Front. Comput. Neurosci. 3, 22 (2009), doi:10.3389/neuro.10.022.2009.
     """
-    model = problem(states, encoding=encoding, prior=prior, bank=bank)
+    model = problem(states, encoding=encoding, prior=prior, reweighting=reweighting)
     return driver.fit(model, method, settings)
 
 
@@ -107,7 +106,7 @@ def maximum_likelihood(
     *,
     encoding: str,
     prior: Prior | None = None,
-    bank: Bank | None = None,
+    reweighting: ReweightingSample | None = None,
     settings: Settings = DEFAULT,
 ) -> MaximumLikelihood:
     """Match the moments of the model to those of the data, or find the optimum under a prior.
@@ -118,7 +117,7 @@ def maximum_likelihood(
     ----------
     states, encoding : as for ``problem``.
     prior : one with fixed widths makes it maximum a posteriori.
-    bank : as for ``problem``.
+    reweighting : as for ``problem``.
     settings : workers, and beyond 20 sites the seed of the sampled states.
 
     Returns
@@ -138,20 +137,22 @@ def maximum_likelihood(
     # One BLAS thread: on matrices of this size threads wait for each other.
     with threadpool_limits(1):
         rng = settings.generator("bank")
-        likelihood = posed(moments_of(states, encoding), prior, rng, settings.workers, bank)
+        likelihood = large.make_likelihood(
+            moments_of(states, encoding), prior, rng, settings.workers, reweighting
+        )
         top = maximum(likelihood)
         if likelihood.sites <= enumeration.LARGEST:
             return top
         return judged(top, likelihood, settings.generator("judge"))
 
 
-def draw_bank(
+def draw_reweighting_sample(
     states: np.ndarray | xr.DataArray | Moments,
     *,
     encoding: str,
     prior: str | Prior = "normal",
     settings: Settings = DEFAULT,
-) -> Bank | None:
+) -> ReweightingSample | None:
     """Draw the states that stand for all where these are too many, for all fits of one data set.
 
     Parameters
@@ -174,4 +175,4 @@ def draw_bank(
         return None
     with threadpool_limits(1):
         rng = settings.generator("bank")
-        return sampled(data, stated(prior, encoding), rng, settings.workers)
+        return large.draw_reweighting_sample(data, stated(prior, encoding), rng, settings.workers)

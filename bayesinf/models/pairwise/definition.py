@@ -19,7 +19,7 @@ from bayesinf.models import binary
 from bayesinf.models.binary import Moments
 from bayesinf.models.couplings import Prior, named
 from bayesinf.models.pairwise import enumeration, predictive
-from bayesinf.models.pairwise.bank import Bank
+from bayesinf.models.pairwise.large.reweighting import ReweightingSample
 from bayesinf.models.pairwise.likelihood import Pairwise
 from bayesinf.models.problem import Draws, Labels, Outlook, Problem, Route
 from bayesinf.posterior import dataset
@@ -47,7 +47,7 @@ class BoltzmannMachine(Problem):
     prior : of fields and couplings.
     site : labels of the sites, (site,).
     states : (sample, site); None where moments are all there is.
-    bank : reweighting sample for the sums over states of many sites; None lets a route draw it.
+    reweighting : sample for the sums over states of many sites; None lets a route draw it.
     posed : the sums that a route has drawn by; None for all states.
     """
 
@@ -55,7 +55,7 @@ class BoltzmannMachine(Problem):
     prior: Prior
     site: np.ndarray
     states: np.ndarray | None = None
-    bank: Bank | None = None
+    reweighting: ReweightingSample | None = None
     posed: Pairwise | None = None
 
     family = "pairwise"
@@ -241,7 +241,7 @@ class BoltzmannMachine(Problem):
         """Return the same model of data that are known by their moments."""
         old = self.moments
         seen = Moments(old.encoding, old.samples, data["mean"], data["pair_mean"])
-        return replace(self, moments=seen, states=None, bank=None, posed=None)
+        return replace(self, moments=seen, states=None, reweighting=None, posed=None)
 
     def outlook(self, draws: Draws, settings: Settings) -> Outlook:
         """Look at the data from draws: one pass over the states says log Z and what they expect."""
@@ -277,7 +277,7 @@ def problem(
     *,
     encoding: str,
     prior: str | Prior = "normal",
-    bank: Bank | None = None,
+    reweighting: ReweightingSample | None = None,
 ) -> BoltzmannMachine:
     """Check states and state every prior.
 
@@ -289,7 +289,7 @@ def problem(
     encoding : "±1" or "0/1", of states, prior, fields and couplings.
     prior : ``normal`` (of fixed widths), ``inferred``, ``laplace`` or ``horseshoe`` (the couplings'
         width has a half-Cauchy prior), or a ``Prior``.
-    bank : of ``draw_bank``, to spare the search for the optimum of many sites.
+    reweighting : of ``draw_reweighting_sample``, which spares a search for the optimum.
 
     Raises
     ------
@@ -299,7 +299,7 @@ def problem(
     checked = None if known else binary.validated(states, encoding)
     data = moments_of(states, encoding) if known else binary.of_states(checked, encoding)
     site = getattr(states, "coords", {}).get("site", np.arange(data.sites))
-    return BoltzmannMachine(data, stated(prior, encoding), np.asarray(site), checked, bank)
+    return BoltzmannMachine(data, stated(prior, encoding), np.asarray(site), checked, reweighting)
 
 
 def moments_of(states: np.ndarray | xr.DataArray | Moments, encoding: str) -> Moments:

@@ -95,13 +95,13 @@ def maximum(
     FitError : without a prior, data that do not determine all parameters; named in the message and
         in the evidence ``sites`` and ``pairs``.
     """
-    from bayesinf.models.pairwise.bank import Banked
+    from bayesinf.models.pairwise.large.likelihood import ReweightedLikelihood
 
     if problem.prior is None:
         refuse_edges(problem.data)
-    sampled = isinstance(problem, Banked)
+    sampled = isinstance(problem, ReweightedLikelihood)
     if start is None:
-        theta = problem.bank.theta if sampled else independent(problem.data)
+        theta = problem.sample.centre if sampled else independent(problem.data)
     else:
         theta = np.array(start, dtype=float)
         theta = problem.near(theta) if sampled else theta
@@ -161,28 +161,23 @@ def judged(
 
     Parameters
     ----------
-    top : of a bank.
-    problem : the bank and the data.
+    top : of a reweighting sample.
+    problem : the sample and the data.
     rng : of the fresh states: as many as are worth nine times the data, so that their own error is
         a third of a standard error.
     """
-    from bayesinf.models.pairwise import bank
+    from bayesinf.models.pairwise.large.long_run import draw_sample
 
     data = problem.data
-    fresh = bank.draw(
-        top.theta,
-        data.encoding,
-        JUDGES * data.samples,
-        rng,
-        start=problem.bank.last,
-        workers=problem.workers,
-    )
+    sample = problem.sample
+    chains = {"start": sample.last, "bias": sample.bias, "workers": problem.workers}
+    fresh = draw_sample(top.theta, data.encoding, JUDGES * data.samples, rng, **chains)
     # Errors are those of the model: the data have none where a pair was never on together.
-    square = 1.0 if data.encoding == "±1" else fresh.phi
-    error = np.sqrt(np.maximum(square - fresh.phi**2, 1 / fresh.effective) / data.samples)
+    square = 1.0 if data.encoding == "±1" else fresh.moments
+    error = np.sqrt(np.maximum(square - fresh.moments**2, 1 / fresh.effective) / data.samples)
     return replace(
         top,
-        residual=(fresh.phi - data.statistics) / error,
+        residual=(fresh.moments - data.statistics) / error,
         residual_error=float(np.sqrt(data.samples / fresh.effective)),
     )
 

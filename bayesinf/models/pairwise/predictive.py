@@ -1,6 +1,6 @@
 """What data a pairwise model expects: samples of all states, and their statistics.
 
-Replicas are drawn from the probabilities of all states, or of those in a bank, so they are
+Replicas are drawn from the probabilities of all states, or of a reweighting sample, so they are
 independent and of the size of the data. The statistics beyond means and pairs (how many sites are
 on at once, triple moments, how often all are silent) are those that the model is not told, and by
 which it can fail.
@@ -14,7 +14,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from bayesinf import parallel
-from bayesinf.models.binary import Moments, pairs, population, triple_moments, triples
+from bayesinf.models.binary import (
+    Moments,
+    of_states,
+    pairs,
+    population,
+    triple_moments,
+    triples,
+)
 from bayesinf.models.pairwise import enumeration
 from bayesinf.models.pairwise.likelihood import Pairwise
 from bayesinf.settings import Settings
@@ -79,11 +86,11 @@ def short_replicas(problem: Pairwise, theta: np.ndarray, rng: np.random.Generato
 
     For draws from the prior of many sites, which are anywhere.
     """
-    from bayesinf.models.pairwise import sampling
+    from bayesinf.models.pairwise.large import sampling
 
     def one(point):
         states = sampling.sample(point, problem.encoding, rng=rng, workers=1, **SHORT).states
-        return Summary.of_states(states, sampling.feature_moments(states, problem.encoding))
+        return Summary.of_states(states, of_states(states, problem.encoding).statistics)
 
     return [one(point) for point in theta]
 

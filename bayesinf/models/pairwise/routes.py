@@ -30,7 +30,7 @@ from bayesinf.inference.normal import ByChain
 from bayesinf.models import problem as driver
 from bayesinf.models.binary import matrix
 from bayesinf.models.couplings import Prior
-from bayesinf.models.pairwise import enumeration, posing
+from bayesinf.models.pairwise import enumeration, large
 from bayesinf.models.pairwise.definition import BoltzmannMachine
 from bayesinf.models.pairwise.likelihood import Pairwise
 from bayesinf.models.pairwise.optimum import independent, maximum
@@ -250,13 +250,14 @@ def route(draw: Callable, kind: str) -> Route:
     @wraps(draw)
     def run(problem: BoltzmannMachine, settings: Settings) -> Sample:
         rng = settings.generator("bank")
-        sums = posing.posed(problem.moments, problem.prior, rng, settings.workers, problem.bank)
+        model = problem.moments, problem.prior
+        sums = large.make_likelihood(*model, rng, settings.workers, problem.reweighting)
         theta, scale, evidence = draw(sums, settings)
         of_sums = sums.evidence(theta)
         for turn in range(REDRAWN):
-            if posing.covers(of_sums[0]):
+            if large.covers(of_sums[0]):
                 break
-            sums = posing.redrawn(sums, theta, settings.generator("bank", turn))
+            sums = large.redrawn(sums, theta, settings.generator("bank", turn))
             theta, scale, evidence = draw(sums, settings)
             of_sums = sums.evidence(theta)
         evidence = evidence.merge(dataset(*of_sums))

@@ -27,7 +27,7 @@ from bayesinf.systems.boltzmann_equilibrium.learning import (
     learning_study,
     newton_ascent,
 )
-from bayesinf.systems.boltzmann_equilibrium.model import draw_bank, fit, plan
+from bayesinf.systems.boltzmann_equilibrium.model import draw_reweighting_sample, fit, plan
 from bayesinf.systems.boltzmann_equilibrium.statistics import (
     connected,
     differences,
@@ -43,7 +43,7 @@ __all__ = [
     "connected",
     "coverage",
     "differences",
-    "draw_bank",
+    "draw_reweighting_sample",
     "energies",
     "fit",
     "gradient_ascent",

@@ -28,7 +28,10 @@ MOST_COVERED = 12  # and sites up to which that takes seconds
 
 
 def classical(
-    data: xr.Dataset, *, bank: pairwise.Bank | None = None, settings: Settings = DEFAULT
+    data: xr.Dataset,
+    *,
+    reweighting: pairwise.ReweightingSample | None = None,
+    settings: Settings = DEFAULT,
 ) -> xr.Dataset:
     """Match the moments of the data, and take the Fisher information for the errors.
 
@@ -39,7 +42,7 @@ def classical(
 
     Parameters
     ----------
-    data, bank : as for ``fit``.
+    data, reweighting : as for ``fit``.
     settings : workers and seed.
 
     Returns
@@ -50,27 +53,27 @@ def classical(
     the data, in standard errors of the data, and ``residual_error`` what of that is sampling error
     of the fresh states.
     """
-    best, _, called = optimum(data, bank, settings)
+    best, _, called = optimum(data, reweighting, settings)
     return _labelled(data, best).assign_attrs(called=called)
 
 
 def optimum(
-    data: xr.Dataset, bank: pairwise.Bank | None, settings: Settings
+    data: xr.Dataset, reweighting: pairwise.ReweightingSample | None, settings: Settings
 ) -> tuple[pairwise.MaximumLikelihood, Prior, str]:
     """Return the optimum, the prior under which it is one, and what that is called."""
     encoding = data["states"].attrs["encoding"]
     moments = binary.moments(data["states"], encoding)
     flat = Prior(Normal(0.0, FLAT), Normal(0.0, FLAT))
     try:
-        return _maximum(moments, settings, bank=bank), flat, "maximum likelihood"
+        return _maximum(moments, settings, reweighting=reweighting), flat, "maximum likelihood"
     except FitError:
         prior = pairwise.default(encoding)
-        return _maximum(moments, settings, prior, bank), prior, "maximum a posteriori"
+        return _maximum(moments, settings, prior, reweighting), prior, "maximum a posteriori"
 
 
-def _maximum(moments, settings, prior=None, bank=None):
+def _maximum(moments, settings, prior=None, reweighting=None):
     return pairwise.maximum_likelihood(
-        moments, encoding=moments.encoding, prior=prior, bank=bank, settings=settings
+        moments, encoding=moments.encoding, prior=prior, reweighting=reweighting, settings=settings
     )
 
 
@@ -85,7 +88,10 @@ def _labelled(data, best):
 
 
 def maximum_likelihood_fit(
-    data: xr.Dataset, *, bank: pairwise.Bank | None = None, settings: Settings = DEFAULT
+    data: xr.Dataset,
+    *,
+    reweighting: pairwise.ReweightingSample | None = None,
+    settings: Settings = DEFAULT,
 ) -> xr.DataTree:
     """Write the classical answer as a posterior, beside which it stands.
 
@@ -94,7 +100,7 @@ def maximum_likelihood_fit(
 
     Parameters
     ----------
-    data, bank : as for ``fit``.
+    data, reweighting : as for ``fit``.
     settings : length and seed.
 
     Returns
@@ -102,8 +108,8 @@ def maximum_likelihood_fit(
     InferenceData, with the notes ``classical`` and ``information``; its root attribute
     ``classical`` says what the optimum is called.
     """
-    best, prior, called = optimum(data, bank, settings)
-    found = fitted(data, prior, "laplace", settings, bank, {"classical": called})
+    best, prior, called = optimum(data, reweighting, settings)
+    found = fitted(data, prior, "laplace", settings, reweighting, {"classical": called})
     entropies = information(data, best.theta, found, settings)
     return annotated(found, classical=_labelled(data, best), information=entropies)
 
@@ -186,10 +192,10 @@ def information(
     moments = binary.of_states(states, encoding)
     found = {"H1": _independent(moments.mean, encoding)}
     if moments.sites > enumeration.LARGEST:
-        from bayesinf.models.pairwise import sampling
+        from bayesinf.models.pairwise.large.annealing import annealed_log_partition
 
         rng = settings.generator("annealing")
-        log_z, error, _ = sampling.annealed_log_partition(theta, encoding, rng=rng)
+        log_z, error, _ = annealed_log_partition(theta, encoding, rng=rng)
         found["H2"] = (log_z - theta @ moments.statistics) / np.log(2)
     else:
         log_z, p = enumeration.probabilities(theta, encoding)

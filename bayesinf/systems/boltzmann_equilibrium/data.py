@@ -70,7 +70,7 @@ def draw_states(
     """Draw states (sample, site), int8, at fields (site,) and couplings (pair,)."""
     theta = enumeration.pack(h, J)
     if h.size > enumeration.LARGEST:
-        from bayesinf.models.pairwise import sampling
+        from bayesinf.models.pairwise.large import sampling
 
         states = sampling.sample(theta, encoding, samples, rng=rng).states
         return states[rng.permutation(len(states))[:samples]]  # chains follow each other there

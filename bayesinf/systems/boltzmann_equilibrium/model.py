@@ -30,10 +30,11 @@ MIXED = 400  # draws of a chain below which R-hats of so many parameters are noi
 FEW = 1000  # draws of all chains below which a reader should know
 MOST_BYTES = 100e6  # of draws and replicas in one file, before compression
 
-# What one chain may sum over: 2^N states for each of its draws, or draws where a bank stands for
-# all states; of independent draws fewer will do.
+# States that one chain may sum over, 2^N for each draw, by whether draws are independent: of such
+# fewer will do.
 MOST_STATES = {False: 5 * 2**26, True: 2**27}
-MOST_BANKED = {False: 500, True: 100}
+# Draws of a chain where a reweighting sample stands for all states.
+MOST_REWEIGHTED = {False: 500, True: 100}
 MOST_OF_MANY = 50  # of more sites than chains are run for by default: there a draw takes a second
 
 SLOW, TUNED = 18, 100  # sites from which sums are slow, and tuning is kept short
@@ -78,7 +79,7 @@ def plan(
     def affordable(independent):
         if sites <= enumeration.LARGEST:
             return MOST_STATES[independent] >> sites
-        return min(MOST_BANKED[independent], many)
+        return min(MOST_REWEIGHTED[independent], many)
 
     wanted = max(settings.draws, MIXED)
     draws = max(4, min(wanted, most, affordable(chosen != "mcmc")))
@@ -95,7 +96,7 @@ def fit(
     prior: str | Prior = "inferred",
     *,
     method: str | None = None,
-    bank: pairwise.Bank | None = None,
+    reweighting: pairwise.ReweightingSample | None = None,
     settings: Settings = DEFAULT,
 ) -> xr.DataTree:
     """Infer fields and couplings of a population in equilibrium.
@@ -109,7 +110,7 @@ def fit(
     method : ``mcmc``, ``laplace``, or ``pseudo``, which replaces the likelihood by the product of
         the conditional probabilities of each site given the others and says so in its attributes;
         by default ``mcmc`` up to 40 sites, ``laplace`` above.
-    bank : of ``draw_bank``.
+    reweighting : of ``draw_reweighting_sample``.
     settings : length and seed.
 
     Returns
@@ -126,7 +127,7 @@ def fit(
         raise FitError(f"unknown method {method!r}: use one of {', '.join(METHODS)}")
     if method == "pseudo":
         return fitted(data, prior, pseudo.route(data, prior), settings, attrs=pseudo.ATTRS)
-    return fitted(data, prior, method, settings, bank)
+    return fitted(data, prior, method, settings, reweighting)
 
 
 def fitted(
@@ -134,12 +135,13 @@ def fitted(
     prior: str | Prior,
     method: str | pairwise.Route,
     settings: Settings,
-    bank: pairwise.Bank | None = None,
+    reweighting: pairwise.ReweightingSample | None = None,
     attrs: Mapping[str, object] | None = None,
 ) -> xr.DataTree:
     """Fit by any route of the family, and put beside it what a report needs."""
     states = data["states"]
-    model = pairwise.problem(states, encoding=states.attrs["encoding"], prior=prior, bank=bank)
+    encoding = states.attrs["encoding"]
+    model = pairwise.problem(states, encoding=encoding, prior=prior, reweighting=reweighting)
     found = driver.fit(
         model,
         method,
@@ -160,9 +162,9 @@ def fitted(
     )
 
 
-def draw_bank(
+def draw_reweighting_sample(
     data: xr.Dataset, prior: str | Prior = "inferred", *, settings: Settings = DEFAULT
-) -> pairwise.Bank | None:
+) -> pairwise.ReweightingSample | None:
     """Draw the states that stand for all of many sites, once for all fits; None up to 20 sites.
 
     Parameters
@@ -170,7 +172,7 @@ def draw_bank(
     data, prior, settings : as for ``fit``.
     """
     states = data["states"]
-    return pairwise.draw_bank(
+    return pairwise.draw_reweighting_sample(
         states, encoding=states.attrs["encoding"], prior=prior, settings=settings
     )
 

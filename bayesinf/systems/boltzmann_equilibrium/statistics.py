@@ -195,7 +195,7 @@ def _enumerated(centre, chosen, encoding, size, rng):
 
 def _chained(centre, chosen, encoding, size, rng):
     """Energies of the states of a replica."""
-    from bayesinf.models.pairwise import sampling
+    from bayesinf.models.pairwise.large import sampling
 
     for point in chosen:
         yield (energy(sampling.sample(point, encoding, size, rng=rng).states, centre),)

@@ -54,7 +54,7 @@ def story(fits: Mapping[str, xr.DataTree]) -> Story:
         predictive=_predictive(best),
         classical=_classical(best, classical),
         priors=_priors(best),
-        extra=tuple(_bank(best)),
+        extra=tuple(_reweighting(best)),
     )
 
 
@@ -528,25 +528,25 @@ def _priors(fit):
 # Beyond enumeration
 
 
-def _bank(fit):
+def _reweighting(fit):
     """Say what stands for the sum over all states, where that is too long."""
     stats = fit["sample_stats"]
-    if "bank_size" not in stats:
+    if "reweighting_size" not in stats:
         return
-    sites, least = fit["posterior"].sizes["site"], float(stats["bank_size"].min())
-    shape, shift = (float(stats[f"bank_{name}"].max()) for name in ("k", "shift"))
+    sites, least = fit["posterior"].sizes["site"], float(stats["reweighting_size"].min())
+    shape, shift = (float(stats[f"reweighting_{name}"].max()) for name in ("k", "shift"))
     found = f"is {shape:.2f}" if np.isfinite(shape) else "could not be found"
     yield Section(
-        "A bank of states for the sum over all",
+        "A reweighting sample for the sum over all states",
         (
             f"{sites} sites have 2^{sites} = {float(2**sites):.2g} states, more than can be summed "
-            "over again and again. So states were drawn once at the optimum θ̂, the bank, and "
-            "normalise every other θ by their weights: Z(θ) / Z(θ̂) = ⟨exp((θ − θ̂)·φ)⟩ over the "
-            "bank, φ being the states and their products in pairs.",
+            "over again and again. So a sample of states was drawn once at the optimum θ̂, and its "
+            "weights normalise every other θ: Z(θ) / Z(θ̂) = ⟨exp((θ − θ̂)·φ)⟩ over the sample, φ "
+            "being the states and their products in pairs.",
             "Far from θ̂ few states carry all the weight. The effective states say how many states "
             f"of equal weight would do as well: {_rounded(least)} at the draw where they are "
             "fewest. Pareto k̂ says how heavy the tail of the weights is: up to 0.7 their mean can "
-            f"be relied on, beyond 1 it does not even exist. Here it {found}. The bank's "
+            f"be relied on, beyond 1 it does not even exist. Here it {found}. The sample's "
             "own sampling error moves the whole posterior, by the same step in all draws: about "
             f"{shift:.2f} sd. The diagnostics hold all three to limits.",
         ),

@@ -1,4 +1,4 @@
-"""The compiled loops of ``bank``, over states that are lists of the sites that are on.
+"""The compiled loops of ``state_sums``, over states that are lists of the sites that are on.
 
 Sites are 0/1 throughout. Where few are on, a state costs as many additions as it has pairs that are
 on together, however many sites there are. Importing this module imports numba.

@@ -1,4 +1,4 @@
-"""Beyond enumeration: a bank of sampled states against the sums over all that it replaces."""
+"""Beyond enumeration: a reweighting sample against the sums over all that it replaces."""
 
 import numpy as np
 import pytest
@@ -6,16 +6,10 @@ import pytest
 from bayesinf.checks import check
 from bayesinf.errors import FitError
 from bayesinf.models import binary, pairwise
-from bayesinf.models.pairwise import (
-    bank,
-    enumeration,
-    optimum,
-    posing,
-    predictive,
-    routes,
-    sampling,
-    search,
-)
+from bayesinf.models.pairwise import enumeration, large, optimum, predictive, routes
+from bayesinf.models.pairwise.large import ReweightedLikelihood, sampling, search
+from bayesinf.models.pairwise.large.long_run import draw_sample
+from bayesinf.models.pairwise.large.tuning import DEFAULT
 from bayesinf.models.pairwise.likelihood import Pairwise
 from bayesinf.settings import Settings
 
@@ -39,17 +33,17 @@ def few(monkeypatch):
 def sampled(states, encoding, prior="inferred"):
     rng = np.random.default_rng(1)
     data = binary.moments(states, encoding)
-    return posing.posed(data, pairwise.named(prior, encoding), rng, workers=2)
+    return large.make_likelihood(data, pairwise.named(prior, encoding), rng, workers=2)
 
 
 @both
-def test_a_bank_answers_like_all_states(encoding, monkeypatch):
+def test_a_reweighting_sample_answers_like_all_states(encoding, monkeypatch):
     _, states = population(8, 2000, encoding)
     exact = Pairwise(binary.moments(states, encoding), pairwise.named("inferred", encoding))
     monkeypatch.setattr(enumeration, "LARGEST", 5)
     problem = sampled(states, encoding)
     monkeypatch.setattr(enumeration, "LARGEST", 20)
-    assert isinstance(problem, bank.Banked) and not isinstance(exact, bank.Banked)
+    assert isinstance(problem, ReweightedLikelihood)
     top = pairwise.maximum(exact, problem.settled)
     root, count = np.linalg.cholesky(top.precision), len(top.theta)
     z = np.random.default_rng(2).normal(size=(15, count))
@@ -57,26 +51,29 @@ def test_a_bank_answers_like_all_states(encoding, monkeypatch):
     log_z, phi = problem.expectations(theta)
     true_z, true_phi = exact.expectations(theta)
     # Errors of log Z at the centre are common to all; five of its standard errors.
-    assert np.abs(np.mean(log_z - true_z)) < 5 * problem.bank.log_z_error + 1e-3
+    assert np.abs(np.mean(log_z - true_z)) < 5 * problem.sample.log_z_error + 1e-3
     # Of the likelihood's differences, which matter: a shift of a fifth of an sd at most is meant.
     rest = problem.samples * (log_z - true_z - np.mean(log_z - true_z))
-    assert np.abs(rest).max() < 5 * problem.evidence(theta)[0]["bank_shift"].max() * count**0.5
+    assert (
+        np.abs(rest).max() < 5 * problem.evidence(theta)[0]["reweighting_shift"].max() * count**0.5
+    )
     error = np.sqrt(np.maximum(np.diag(exact.state_curvature(top.theta)[2]), 0) / problem.samples)
     assert np.abs((phi - true_phi) / error).max() < 1.0
     np.testing.assert_allclose(
         np.diag(problem.state_curvature(top.theta)[2]),
-        np.diag(exact.state_curvature(top.theta)[2]), rtol=0.1,
-    )  # fmt: skip
+        np.diag(exact.state_curvature(top.theta)[2]),
+        rtol=0.1,
+    )
     found = problem.evidence(theta)[0]
-    assert found["bank_size"].shape == (3, 5) and found["bank_size"].min() > 10_000
-    assert found["bank_k"].max() < 0.5 and found["log_z_error"].max() < 0.05
+    assert found["reweighting_size"].shape == (3, 5) and found["reweighting_size"].min() > 10_000
+    assert found["reweighting_k"].max() < 0.5 and found["log_z_error"].max() < 0.05
 
 
 @both
-def test_replicas_from_a_bank_are_those_of_the_model(encoding, few):
+def test_replicas_from_a_reweighting_sample_are_those_of_the_model(encoding, few):
     _, states = population(8, 3000, encoding)
     problem = sampled(states, encoding)
-    theta = np.repeat(problem.bank.theta[None] + 0.02, 60, axis=0)
+    theta = np.repeat(problem.sample.centre[None] + 0.02, 60, axis=0)
     replicas = predictive.replicas(problem, theta, np.random.default_rng(3))
     enumeration.LARGEST = 20
     _, p = enumeration.probabilities(theta[0], encoding)
@@ -87,7 +84,7 @@ def test_replicas_from_a_bank_are_those_of_the_model(encoding, few):
         expected = getattr(true, name)
         spread = seen.std(axis=0, ddof=1)
         off = np.abs(seen.mean(axis=0) - expected)
-        shift = np.sqrt(problem.samples / problem.bank.effective)
+        shift = np.sqrt(problem.samples / problem.sample.effective)
         assert np.all(off < (6 / 60**0.5 + 6 * shift) * np.maximum(spread, 1e-4)), name
     fisher = np.diag(enumeration.fisher(q, encoding))
     spread = np.std([summary.phi for summary in replicas], axis=0, ddof=1)
@@ -101,33 +98,32 @@ def test_replicas_from_a_bank_are_those_of_the_model(encoding, few):
 
 def test_a_centre_that_is_no_optimum_is_refused(few, monkeypatch):
     _, states = population(8, 2000)
-    nowhere = lambda data, *_: search.Found(
+    nowhere = lambda data, *_: search.SearchResult(
         optimum.independent(data), np.inf, None, sampling.Bias.none(data.sites)
     )
-    monkeypatch.setattr(search, "locate", nowhere)
+    monkeypatch.setattr(large, "find_optimum", nowhere)
     with pytest.raises(FitError, match=r"moments of the model are off by .* standard errors"):
         sampled(states, "±1")
 
 
-def test_a_bank_that_does_not_cover_the_posterior_is_drawn_anew(few, monkeypatch):
+def test_a_sample_that_does_not_cover_the_posterior_is_drawn_anew(few, monkeypatch):
     _, states = population(8, 2000)
     data = binary.moments(states, "±1")
-    centre = sampled(states, "±1").bank.theta
-    away = bank.draw(centre + 0.45, "±1", 30_000, np.random.default_rng(5), workers=2)
+    centre = sampled(states, "±1").sample.centre
+    away = draw_sample(centre + 0.45, "±1", 30_000, np.random.default_rng(5), workers=2)
     settings = Settings(draws=50, chains=4, prior_draws=8)
     options = {"encoding": "±1", "prior": "inferred", "method": "laplace", "settings": settings}
-    size = lambda fit: float(fit["sample_stats"]["bank_size"].min())
-    fit = pairwise.fit(states, bank=away, **options)
+    size = lambda fit: float(fit["sample_stats"]["reweighting_size"].min())
+    fit = pairwise.fit(states, reweighting=away, **options)
     monkeypatch.setattr(routes, "REDRAWN", 0)
-    assert size(pairwise.fit(states, bank=away, **options)) < posing.LEAST_SIZE < size(fit)
-    assert posing.covers(Pairwise(data).evidence(centre)[0])  # all states: nothing to cover
+    assert size(pairwise.fit(states, reweighting=away, **options)) < DEFAULT.least_size < size(fit)
+    assert large.covers(Pairwise(data).evidence(centre)[0])  # all states: nothing to cover
 
 
 def test_many_sites_are_fitted_and_believed():
     truth, states = population(22, 4000, key=4)
     settings = Settings(draws=50, chains=4, prior_draws=8)
-    fit = pairwise.fit(states, encoding="±1", prior="inferred", method="laplace",
-                       settings=settings)  # fmt: skip
+    fit = pairwise.fit(states, encoding="±1", prior="inferred", method="laplace", settings=settings)
     draws = np.concatenate(
         [fit["posterior"][name].values.reshape(200, -1) for name in "hJ"], axis=1
     )
@@ -135,8 +131,8 @@ def test_many_sites_are_fitted_and_believed():
     # 253 z-scores: their mean square is one, with a standard deviation of 0.09.
     assert 0.5 < np.mean(z**2) < 1.6
     names = {item.name: item for item in check(fit).checks}
-    assert {"bank of states", "bank k̂", "bank shift"} <= set(names)
-    assert names["bank of states"].passed and names["predictive p"].passed
+    assert {"reweighting sample", "reweighting k̂", "reweighting shift"} <= set(names)
+    assert names["reweighting sample"].passed and names["predictive p"].passed
     assert fit["observed_data"]["count"].sum() == 4000
     for name in ("mean", "pair_mean", "triple_mean", "population"):
         seen, replica = fit["observed_data"][name], fit["posterior_predictive"][name]
@@ -150,8 +146,8 @@ def test_maximum_likelihood_of_independent_halves_is_that_of_each():
     found = pairwise.maximum_likelihood(whole, encoding="±1")
     data = binary.moments(whole, "±1")
     drawn = sampling.sample(found.theta, "±1", 200_000, rng=np.random.default_rng(7))
-    model = sampling.feature_moments(drawn.states, "±1")
-    error = np.concatenate([data.mean_error, data.pair_error])
-    noise = sampling.moment_errors(drawn)
+    model = binary.of_states(drawn.states, "±1").statistics
+    error = np.sqrt((1 - data.statistics**2) / data.samples)
+    noise = np.sqrt((1 - model**2) / drawn.effective)
     # Moments are matched to well below the sampling error of the data.
     assert np.all(np.abs(model - data.statistics) < 0.5 * error + 6 * noise)
