@@ -156,7 +156,7 @@ def lasso(regressions=100, features=100, rows=(200, 500, 2000), turns=3, draws=N
     table, results = Table(columns | {"LassoCV's": "9.4f"}), []
     for count in rows:
         X, y, groups, beta = data_of(regressions, features, count)
-        # Nearer to as many rows as features the draws of a chain depend on each other longer.
+        # The fewer rows a feature, the longer the draws of a chain depend on each other.
         settings = Settings(draws=draws or (1000 if count < 4 * features else 600), tune=50)
 
         def ours(X=X, y=y, groups=groups, settings=settings):

@@ -287,6 +287,13 @@ def test_a_signal_above_zero_is_better_known():
     assert bayesinf.check(cut).checks[0].name == "R-hat" or cut.attrs["inference"] == "gibbs"
 
 
+def test_every_prior_is_asked_for_memory_along_x():
+    for options in ({}, {"prior": "first_differences"}, {"prior": "second_differences"}):
+        assert "residual memory" in system.problem(of_seed(1), **options).discrepancies
+    cut = system.problem(of_seed(1), "second_differences", positive=True)
+    assert "residual memory" in cut.discrepancies
+
+
 def test_a_width_that_is_not_known_is_inferred_with_the_signal():
     blurred = of_seed(1)
     fit = system.fit(blurred, length=1.0, width_spread=0.1, settings=SHORT)

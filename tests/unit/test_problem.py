@@ -29,7 +29,7 @@ def test_a_small_problem_is_its_definition(noise):
 def test_the_checker_of_densities_sees_a_wrong_one():
     must_fail(line())
     X = np.random.default_rng(1).normal(size=(9, 3))
-    must_fail(linear.regression(X, X[:, 0]), centred=True)
+    must_fail(linear.regression(X, X[:, 0], scales=1.0), centred=True)
 
 
 def test_every_group_is_there_with_its_labels():

@@ -5,6 +5,8 @@ to new features, ``evidences`` compares several. ``definition`` holds the proble
 PyMC, ``basis`` the structure that a prior may give to f (differences, kernels, splines), and
 ``design`` the plain form t = Aβ + Zα + σε in which the routes see it: ``exact`` (normal prior),
 ``gibbs`` (Laplace, horseshoe), ``spike`` (spike and slab), and NUTS for every continuous prior.
+Where groups share the prior's scale, ``shared`` stands in for ``exact`` and ``blocks`` for
+``gibbs``.
 """
 
 from __future__ import annotations

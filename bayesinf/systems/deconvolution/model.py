@@ -126,7 +126,9 @@ def _varied(blurred, prior, length, width_spread):
 def _regression(blurred, prior, *, length=None, width=None, noise=None, scale=None, level=None):
     """The regression at given length and width."""
     x, y, bars = reading.axes(blurred)
-    position, A = blurred["position"], blurred["response"]
+    position = blurred["position"]
+    # The family asks for memory of the residuals along x.
+    A = blurred["response"].assign_coords({x.name: x})
     if width is not None:
         shape = Shape.parse(blurred.attrs["shape"])
         A = A.copy(data=shape.of_width(width).matrix(x.values, position.values))
