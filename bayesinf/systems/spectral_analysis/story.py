@@ -115,7 +115,7 @@ def _which(mass):
     share = shares(mass)
     own = share[0]
     others = np.delete(share, 0)
-    text = f"The period holds {own:.2%} of the posterior"
+    text = f"The period holds {100 * own:.2f} % of the posterior"
     if len(others):
         rival = int(np.argmax(others)) + 1
         rival_name = str(mass["candidate"].values[rival])
@@ -129,7 +129,7 @@ def _which(mass):
 def _small(power):
     """A share, given by its power of ten."""
     if power > -4:
-        return f"{10**power:.2%}"
+        return f"{100 * 10**power:.2f} %"
     return short(10.0**power, 1) if power > -299 else "less than 10⁻³⁰⁰"
 
 
