@@ -127,8 +127,8 @@ def _regression(blurred, prior, *, length=None, width=None, noise=None, scale=No
     """The regression at given length and width."""
     x, y, bars = reading.axes(blurred)
     position = blurred["position"]
-    # The family asks for memory of the residuals along x.
-    A = blurred["response"].assign_coords({x.name: x})
+    # The family asks for memory of the residuals along this; under its own name x is a constant.
+    A = blurred["response"].assign_coords(abscissa=("point", x.values))
     if width is not None:
         shape = Shape.parse(blurred.attrs["shape"])
         A = A.copy(data=shape.of_width(width).matrix(x.values, position.values))
