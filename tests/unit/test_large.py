@@ -98,9 +98,11 @@ def test_replicas_from_a_reweighting_sample_are_those_of_the_model(encoding, few
 
 def test_a_centre_that_is_no_optimum_is_refused(few, monkeypatch):
     _, states = population(8, 2000)
-    nowhere = lambda data, *_: search.SearchResult(
-        optimum.independent(data), np.inf, None, sampling.Bias.none(data.sites)
-    )
+
+    def nowhere(data, *_):
+        bias = sampling.Bias.none(data.sites)
+        return search.SearchResult(optimum.independent(data), np.inf, None, bias)
+
     monkeypatch.setattr(large, "find_optimum", nowhere)
     with pytest.raises(FitError, match=r"moments of the model are off by .* standard errors"):
         sampled(states, "±1")
@@ -113,7 +115,10 @@ def test_a_sample_that_does_not_cover_the_posterior_is_drawn_anew(few, monkeypat
     away = draw_sample(centre + 0.45, "±1", 30_000, np.random.default_rng(5), workers=2)
     settings = Settings(draws=50, chains=4, prior_draws=8)
     options = {"encoding": "±1", "prior": "inferred", "method": "laplace", "settings": settings}
-    size = lambda fit: float(fit["sample_stats"]["reweighting_size"].min())
+
+    def size(fit):
+        return float(fit["sample_stats"]["reweighting_size"].min())
+
     fit = pairwise.fit(states, reweighting=away, **options)
     monkeypatch.setattr(routes, "REDRAWN", 0)
     assert size(pairwise.fit(states, reweighting=away, **options)) < DEFAULT.least_size < size(fit)

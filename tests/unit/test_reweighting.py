@@ -259,15 +259,12 @@ def test_twenty_four_sites_in_two_independent_halves():
     # Ratios of partition functions add up too.
     near = truth + rng(12).normal(0, 0.005, truth.size)
     near[24:][J[binary.pairs(24)] == 0] = 0.0
-    of_half = lambda theta, k: enumeration.log_partition(
-        enumeration.pack(
-            theta[12 * k : 12 * (k + 1)],
-            binary.matrix(theta[24:], 24)[12 * k : 12 * (k + 1), 12 * k : 12 * (k + 1)][
-                binary.pairs(12)
-            ],
-        ),
-        "±1",
-    )
+
+    def of_half(theta, k):
+        half = slice(12 * k, 12 * (k + 1))
+        J = binary.matrix(theta[24:], 24)[half, half][binary.pairs(12)]
+        return enumeration.log_partition(enumeration.pack(theta[half], J), "±1")
+
     expected = sum(of_half(near, k) - of_half(truth, k) for k in (0, 1))
     got = np.diff(problem.log_partition(np.stack([truth, near]))).item()
     sd = np.sqrt((near - truth) @ (found.precision / data.samples) @ (near - truth))

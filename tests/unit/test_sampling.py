@@ -251,9 +251,11 @@ def test_chains_go_on_and_begin_where_they_are_told():
 @each
 def test_neither_workers_nor_calls_change_a_state(dynamics):
     theta, threaded = parameters(9, 4), {"tuning": replace(DEFAULT, serial_visits=0)}
-    draw = lambda **how: sampling.sample(
-        theta, "0/1", 2000, rng=rng(17), dynamics=dynamics, **threaded, **how
-    )
+    how = {"dynamics": dynamics, **threaded}
+
+    def draw(workers):
+        return sampling.sample(theta, "0/1", 2000, rng=rng(17), workers=workers, **how)
+
     alone, together = draw(workers=1), draw(workers=3)
     np.testing.assert_array_equal(alone.states, together.states)
     assert (alone.tau, alone.flips, alone.thin) == (together.tau, together.flips, together.thin)
@@ -361,9 +363,10 @@ def test_forty_sites_have_one_log_z_in_both_encodings():
 
 def test_bad_input_is_refused():
     theta = parameters(3)
-    draw = lambda theta=theta, encoding="±1", count=9, **how: sampling.sample(
-        theta, encoding, count, rng=rng(33), **how
-    )
+
+    def draw(theta=theta, encoding="±1", count=9, **how):
+        return sampling.sample(theta, encoding, count, rng=rng(33), **how)
+
     with pytest.raises(FitError, match="unknown dynamics 'glauber': use one of heat bath, metrop"):
         draw(dynamics="glauber")
     for start in (np.zeros((2, 3)), np.ones((2, 4)), np.ones(3)):
