@@ -78,13 +78,13 @@ def remembering(curve: Curve, harmonics: int, centre: float, scale: float) -> li
     priors = {
         "frequency": Uniform(low, high),
         "share": SHARE,
-        "correlation_time": LogNormal(float(typical), 2.0),
+        "correlation_time": LogNormal(float(typical), 1.5),
     }
     per_cycle = curve.steps["frequency"] / (curve.span * np.ptp(curve.range))
     return linear.varying(
         Remembering(curve, harmonics, template),
         priors,
-        steps={"frequency": max(6, int(np.ceil(per_cycle))), "share": 7, "correlation_time": 7},
+        steps={"frequency": max(6, int(np.ceil(per_cycle))), "share": 12, "correlation_time": 12},
         units={"frequency": curve.frequency_unit, "correlation_time": curve.time.attrs["units"]},
     )
 
