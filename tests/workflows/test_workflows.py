@@ -312,6 +312,13 @@ CONTRACT = {
         "repulsive_mean": CURVE | {"gamma": (), "r0": ()},
         "learning_curve": {"beta": ("wall",), "nu": ("wall",), "noise": ()},
     },
+    "deconvolution": {
+        "first_differences": {"signal": ("position",), "level": (), "scale": (), "sigma": ()},
+        "squared_exponential": {"signal": ("position",), "length": (), "scale": (), "sigma": ()},
+    },
+    "spectral_analysis": {
+        "period": {"frequency": (), "jitter": (), "amplitude": ("component",), "level": ()},
+    },
     "boltzmann_equilibrium": {
         "mle": {"h": ("site",), "J": ("pair",)},
         "posterior": {"h": ("site",), "J": ("pair",), "scale": ()},
