@@ -38,18 +38,23 @@ def solve(
     """
     x, rest = np.zeros_like(b), b.copy()
     z = precondition(rest)
-    direction, level = z, np.sum(rest * z, axis=0)
+    direction, level = z, _dot(rest, z)
     enough = exact**2 * level
     for _ in range(most):
         if not np.any(level > enough):
             break
         along = product(direction)
-        bend = np.sum(direction * along, axis=0)
+        bend = _dot(direction, along)
         if not np.all((bend > 0) | (level == 0)):
             raise np.linalg.LinAlgError("no step along a direction of no curvature")
         length = level / np.where(level > 0, bend, 1.0)
         x, rest = x + length * direction, rest - length * along
         z = precondition(rest)
-        before, level = level, np.sum(rest * z, axis=0)
+        before, level = level, _dot(rest, z)
         direction = z + level / np.where(before > 0, before, 1.0) * direction
     return x
+
+
+def _dot(a, b):
+    """Products a · b of vectors (dim,), or of each column (dim, vector)."""
+    return a @ b if a.ndim == 1 else np.sum(a * b, axis=0)
