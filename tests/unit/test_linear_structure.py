@@ -327,7 +327,7 @@ def test_the_unit_of_a_column_does_not_matter_by_default(name):
     ]
     for rms in sizes:
         np.testing.assert_allclose(rms, rms[0])
-    fits = [linear.fit(X * u, y, name, settings=LONG.replace(draws=1500)) for u in (1.0, unit)]
+    fits = [linear.fit(X * u, y, name, settings=LONG.replace(draws=500)) for u in (1.0, unit)]
     one, other = (flat(fit, "beta") for fit in fits)
     np.testing.assert_allclose(other.mean(0) * unit, one.mean(0), atol=0.1 * one.std(0).max())
 
@@ -376,9 +376,8 @@ def test_evidence_of_a_start_with_structure_against_the_dense_normal():
     assert found == pytest.approx(expected, rel=1e-9)
 
 
-@pytest.mark.parametrize("prior", ["normal", "laplace"])
-def test_own_route_and_nuts_agree_with_structure(prior):
-    problem = structured(PRIORS[prior], "first", intercept=False)
+def test_own_route_and_nuts_agree_with_structure():
+    problem = structured(PRIORS["laplace"], "first", intercept=False)
     run = Settings(draws=1500, tune=500, chains=2, prior_draws=4)
     own, nuts = (linear.driver.fit(problem, method, run) for method in (None, "nuts"))
     for name in ("f", "trend", "level", "sigma"):
