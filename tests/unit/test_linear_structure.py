@@ -254,6 +254,21 @@ def test_leave_one_out_against_the_dense_normal():
         np.testing.assert_allclose(marginal[:, i], stats.norm.logpdf(problem.y[i], centre, sd))
 
 
+@pytest.mark.parametrize("width", [0.0, 1.0, 15.0])
+def test_leave_one_out_of_many_draws_is_that_of_each(width):
+    """Many draws share Chebyshev nodes; few are solved one by one."""
+    problem = structured(linear.Normal(HalfCauchy(1.0)), "second")
+    spectrum, rng = exact.Posterior(problem).spectrum, np.random.default_rng(0)
+    log_rho, sigma = rng.uniform(-width, width, 2000) + 1.0, rng.uniform(0.2, 1.0, 2000)
+
+    def left_out(part):
+        at = log_rho[part], sigma[part]
+        return spectrum.leave_one_out(problem.design, *at, spectrum.products(at[0]))
+
+    few = slice(0, 8 if width else 1)
+    np.testing.assert_allclose(left_out(slice(None))[few], left_out(few), rtol=1e-9)
+
+
 def test_draws_have_the_covariance_of_the_dense_normal():
     problem = structured(linear.Normal(0.7), "second", noise=0.4)
     draws, _ = exact.Posterior(problem).draw(np.random.default_rng(0), 40_000)
