@@ -2,6 +2,7 @@
 
 from functools import cache
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -184,6 +185,21 @@ def test_red_noise_is_modelled_where_residuals_remember():
     assert float(both["log_bayes_factor"]) > 5 and float(both["memory_p"]) < 0.01
     told = spectral.story({"red_noise": fit}).answer.paragraphs
     assert "remember their neighbours" in told[-1]
+    numbers = spectral.story({"red_noise": fit}).numbers.paragraphs
+    assert numbers[0].startswith("The curve has 1 harmonic")
+
+
+def test_shares_of_candidates_are_at_most_one_in_all():
+    """Their quadratures err by a per cent, and a page must not sum to more than everything."""
+    from bayesinf.systems.spectral_analysis.story import shares
+
+    masses = {1: [0.4, 0.1], 2: [0.2, 0.05], 3: [1.0, 0.01]}
+    told = [
+        shares({"log_mass": SimpleNamespace(values=np.log([masses[n] for n in counts]))})
+        for counts in ((1, 2), (3,))
+    ]
+    np.testing.assert_allclose(told[0], [0.6, 0.15])
+    np.testing.assert_allclose(told[1], np.array([1.0, 0.01]) / 1.01)
 
 
 # ── Modes ────────────────────────────────────────────────────────────────────────────────────────

@@ -134,8 +134,12 @@ def _small(power):
 
 
 def shares(mass):
-    """Posterior mass of each candidate, all numbers of harmonics together, at most one."""
-    return np.minimum(np.exp(np.logaddexp.reduce(mass["log_mass"].values, axis=0)), 1.0)
+    """Posterior mass of each candidate, all numbers of harmonics together.
+
+    They are at most one in all, which quadratures of their own may miss by a per cent.
+    """
+    share = np.exp(np.logaddexp.reduce(mass["log_mass"].values, axis=0))
+    return share / max(1.0, float(np.sum(share)))
 
 
 def _numbers(fit, models):
@@ -153,7 +157,7 @@ def _numbers(fit, models):
         draws, units=units, truth=known or None, caption="The source, mean ± sd of the posterior."
     )
     scalars = [n for n, v in fit["posterior"].data_vars.items() if v.ndim == 2]
-    first = models["log_evidence"].values[0]
+    first, white = models["log_evidence"].values[0], "jitter" in fit["posterior"]
     rows = {
         str(model): {
             "log evidence": _fixed(value),
@@ -165,9 +169,10 @@ def _numbers(fit, models):
         "The source in numbers",
         (
             f"The curve has {fit.attrs['harmonics']} harmonics, the number with the largest "
-            "evidence. Jitter is scatter beyond the stated error bars, in quadrature with them."
-            if "jitter" in fit["posterior"]
-            else "evidence without red noise. sigma is a factor on the stated error bars.",
+            f"evidence{'' if white else ' without red noise'}.",
+            "Jitter is scatter beyond the stated error bars, in quadrature with them."
+            if white
+            else "sigma is a factor on the stated error bars.",
         ),
         (
             Picture(
