@@ -24,8 +24,8 @@ from functools import cached_property
 
 import numpy as np
 
-from bayesinf.models.pairwise.large.sampling import Bias
-from bayesinf.models.pairwise.large.state_sums import (
+from bayesinf.models.binary.pairwise.large.sampling import Bias
+from bayesinf.models.binary.pairwise.large.state_sums import (
     DenseStates,
     SparseStates,
     arranged,
@@ -34,7 +34,7 @@ from bayesinf.models.pairwise.large.state_sums import (
     mean_and_pair,
     on_off_differences,
 )
-from bayesinf.models.pairwise.large.tuning import DEFAULT, Tuning
+from bayesinf.models.binary.pairwise.large.tuning import DEFAULT, Tuning
 
 __all__ = ["ReweightingSample"]
 
@@ -196,7 +196,7 @@ class ReweightingSample:
 
         It is computed in place: 1.3 GB for 160 sites, and no second array of that size.
         """
-        from bayesinf.models.pairwise.large import state_sums_kernel as kernel
+        from bayesinf.models.binary.pairwise.large import state_sums_kernel as kernel
 
         weight = self.weights(theta)
         result = np.zeros((len(theta), len(theta)))

@@ -19,11 +19,11 @@ from bayesinf import parallel
 from bayesinf.errors import DataError, FitError
 from bayesinf.models import problem as driver
 from bayesinf.models.binary import ENCODINGS, known, pairs
-from bayesinf.models.couplings import Prior, named
-from bayesinf.models.logistic.likelihood import Logistic
-from bayesinf.models.logistic.predictive import MOMENTS, STATISTICS, Predictive, statistics
-from bayesinf.models.logistic.routes import SAMPLERS
-from bayesinf.models.logistic.transitions import (
+from bayesinf.models.binary.couplings import Prior, named
+from bayesinf.models.binary.logistic.likelihood import Logistic
+from bayesinf.models.binary.logistic.predictive import MOMENTS, STATISTICS, Predictive, statistics
+from bayesinf.models.binary.logistic.routes import SAMPLERS
+from bayesinf.models.binary.logistic.transitions import (
     Transitions,
     chances,
     log_likelihood,

@@ -21,14 +21,14 @@ import numpy as np
 from bayesinf.errors import FitError
 from bayesinf.models import problem as driver
 from bayesinf.models.binary import ENCODINGS, Moments, convert, moments
-from bayesinf.models.couplings import Prior, default, named
-from bayesinf.models.pairwise import enumeration, large
-from bayesinf.models.pairwise.definition import BoltzmannMachine, moments_of, problem, stated
-from bayesinf.models.pairwise.enumeration import entropy, log_partition, probabilities
-from bayesinf.models.pairwise.large import ReweightingSample
-from bayesinf.models.pairwise.likelihood import Pairwise
-from bayesinf.models.pairwise.optimum import MaximumLikelihood, judged, maximum
-from bayesinf.models.pairwise.routes import route
+from bayesinf.models.binary.couplings import Prior, default, named
+from bayesinf.models.binary.pairwise import enumeration, large
+from bayesinf.models.binary.pairwise.definition import BoltzmannMachine, moments_of, problem, stated
+from bayesinf.models.binary.pairwise.enumeration import entropy, log_partition, probabilities
+from bayesinf.models.binary.pairwise.large import ReweightingSample
+from bayesinf.models.binary.pairwise.likelihood import Pairwise
+from bayesinf.models.binary.pairwise.optimum import MaximumLikelihood, judged, maximum
+from bayesinf.models.binary.pairwise.routes import route
 from bayesinf.models.problem import Route
 from bayesinf.settings import DEFAULT, Settings
 

@@ -147,7 +147,7 @@ class Design:
 
     def augmented(self, rows: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         """Σ_t ω_t x_t x_tᵀ, (row, 1 + site, 1 + site), with ω_t ~ PG(1, η_t) drawn anew."""
-        from bayesinf.models.logistic import kernel
+        from bayesinf.models.binary.logistic import kernel
 
         def weigh(part, eta, V, G):
             kernel.polya_gammas(rng, self.count[part], eta)
@@ -270,7 +270,7 @@ class Sparse(Design):
 
     def fields(self, part, coded):
         """η, (state, row)."""
-        from bayesinf.models.logistic import kernel
+        from bayesinf.models.binary.logistic import kernel
 
         eta = np.empty((part.stop - part.start, coded.shape[1]), dtype=coded.dtype)
         kernel.fields(self.first, self.sites, part.start, coded, eta)
@@ -278,7 +278,7 @@ class Sparse(Design):
 
     def collect(self, part, weights, result):
         """Add Σ w (1, a) to (1 + site, row)."""
-        from bayesinf.models.logistic import kernel
+        from bayesinf.models.binary.logistic import kernel
 
         kernel.collect(self.first, self.sites, part.start, weights, result)
 
@@ -288,7 +288,7 @@ class Sparse(Design):
 
     def scatter(self, part, weights, result):
         """Add the lower triangles of Σ w (1, a) (1, a)ᵀ of weights (state, row)."""
-        from bayesinf.models.logistic import kernel
+        from bayesinf.models.binary.logistic import kernel
 
         kernel.scatter(self.first, self.sites, part.start, weights, result)
 

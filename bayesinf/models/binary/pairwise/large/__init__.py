@@ -19,20 +19,20 @@ import numpy as np
 
 from bayesinf.errors import FitError
 from bayesinf.models.binary import Moments
-from bayesinf.models.couplings import Prior
-from bayesinf.models.pairwise import enumeration
-from bayesinf.models.pairwise.large.annealing import annealed_log_partition
-from bayesinf.models.pairwise.large.likelihood import (
+from bayesinf.models.binary.couplings import Prior
+from bayesinf.models.binary.pairwise import enumeration
+from bayesinf.models.binary.pairwise.large.annealing import annealed_log_partition
+from bayesinf.models.binary.pairwise.large.likelihood import (
     ReweightedLikelihood,
     covers,
     with_inferred_width,
 )
-from bayesinf.models.pairwise.large.long_run import draw_sample
-from bayesinf.models.pairwise.large.reweighting import ReweightingSample
-from bayesinf.models.pairwise.large.search import find_optimum
-from bayesinf.models.pairwise.large.tuning import DEFAULT, Tuning
-from bayesinf.models.pairwise.likelihood import Pairwise
-from bayesinf.models.pairwise.optimum import refuse_edges
+from bayesinf.models.binary.pairwise.large.long_run import draw_sample
+from bayesinf.models.binary.pairwise.large.reweighting import ReweightingSample
+from bayesinf.models.binary.pairwise.large.search import find_optimum
+from bayesinf.models.binary.pairwise.large.tuning import DEFAULT, Tuning
+from bayesinf.models.binary.pairwise.likelihood import Pairwise
+from bayesinf.models.binary.pairwise.optimum import refuse_edges
 
 __all__ = [
     "ReweightedLikelihood",

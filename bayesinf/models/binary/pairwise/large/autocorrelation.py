@@ -10,8 +10,8 @@ from __future__ import annotations
 import numpy as np
 
 from bayesinf.models.binary import matrix
-from bayesinf.models.pairwise.enumeration import unpack
-from bayesinf.models.pairwise.large.tuning import DEFAULT, Tuning
+from bayesinf.models.binary.pairwise.enumeration import unpack
+from bayesinf.models.binary.pairwise.large.tuning import DEFAULT, Tuning
 
 __all__ = ["autocorrelation_time", "longest_time", "watched_series"]
 

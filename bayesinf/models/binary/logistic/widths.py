@@ -19,9 +19,9 @@ import numpy as np
 from bayesinf.errors import FitError
 from bayesinf.inference.importance import Weights, log_mean, shares
 from bayesinf.inference.normal import AtWidth, BlockNormal, expectations, variational_mean
-from bayesinf.models.logistic.joint import Joint, UnwrittenNormal
-from bayesinf.models.logistic.likelihood import Logistic
-from bayesinf.models.logistic.optimum import maximum, written
+from bayesinf.models.binary.logistic.joint import Joint, UnwrittenNormal
+from bayesinf.models.binary.logistic.likelihood import Logistic
+from bayesinf.models.binary.logistic.optimum import maximum, written
 
 __all__ = [
     "GREAT",

@@ -13,9 +13,9 @@ from __future__ import annotations
 import numpy as np
 
 from bayesinf.errors import DataError
-from bayesinf.models.couplings import Prior
-from bayesinf.models.logistic.design import design
-from bayesinf.models.logistic.transitions import Transitions
+from bayesinf.models.binary.couplings import Prior
+from bayesinf.models.binary.logistic.design import design
+from bayesinf.models.binary.logistic.transitions import Transitions
 
 
 class Logistic:

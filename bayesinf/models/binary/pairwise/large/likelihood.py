@@ -13,12 +13,12 @@ from bayesinf.inference import conjugate
 from bayesinf.inference.importance import Weights
 from bayesinf.inference.kinds import Question
 from bayesinf.models.binary import Moments
-from bayesinf.models.couplings import Prior
-from bayesinf.models.pairwise.large.centred import CentredStatistics
-from bayesinf.models.pairwise.large.reweighting import ReweightingSample
-from bayesinf.models.pairwise.large.state_sums import blocks, change_encoding, mean_and_pair
-from bayesinf.models.pairwise.large.tuning import DEFAULT, Tuning
-from bayesinf.models.pairwise.likelihood import Pairwise
+from bayesinf.models.binary.couplings import Prior
+from bayesinf.models.binary.pairwise.large.centred import CentredStatistics
+from bayesinf.models.binary.pairwise.large.reweighting import ReweightingSample
+from bayesinf.models.binary.pairwise.large.state_sums import blocks, change_encoding, mean_and_pair
+from bayesinf.models.binary.pairwise.large.tuning import DEFAULT, Tuning
+from bayesinf.models.binary.pairwise.likelihood import Pairwise
 from bayesinf.priors import Normal
 
 __all__ = ["QUESTIONS", "ReweightedLikelihood", "covers", "inferred_width", "with_inferred_width"]
@@ -185,7 +185,7 @@ class ReweightedLikelihood(Pairwise):
         States are drawn from the sample with their weights at θ. To each statistic is added its
         value in the long run at the centre, less its value in the sample there.
         """
-        from bayesinf.models.pairwise.predictive import Summary
+        from bayesinf.models.binary.pairwise.predictive import Summary
 
         sample = self.sample
         central = sample.central_weights

@@ -12,8 +12,8 @@ from __future__ import annotations
 import numpy as np
 
 from bayesinf.models.binary import Moments, matrix
-from bayesinf.models.pairwise.large.sampling import Bias
-from bayesinf.models.pairwise.large.tuning import DEFAULT, Tuning
+from bayesinf.models.binary.pairwise.large.sampling import Bias
+from bayesinf.models.binary.pairwise.large.tuning import DEFAULT, Tuning
 
 __all__ = ["Levels"]
 

@@ -29,12 +29,12 @@ from bayesinf.inference.importance import log_mixture, shares
 from bayesinf.inference.normal import ByChain
 from bayesinf.models import problem as driver
 from bayesinf.models.binary import matrix
-from bayesinf.models.couplings import Prior
-from bayesinf.models.pairwise import enumeration, large
-from bayesinf.models.pairwise.definition import BoltzmannMachine
-from bayesinf.models.pairwise.likelihood import Pairwise
-from bayesinf.models.pairwise.optimum import independent, maximum
-from bayesinf.models.pairwise.widths import at_mean, at_widths
+from bayesinf.models.binary.couplings import Prior
+from bayesinf.models.binary.pairwise import enumeration, large
+from bayesinf.models.binary.pairwise.definition import BoltzmannMachine
+from bayesinf.models.binary.pairwise.likelihood import Pairwise
+from bayesinf.models.binary.pairwise.optimum import independent, maximum
+from bayesinf.models.binary.pairwise.widths import at_mean, at_widths
 from bayesinf.models.problem import Route, Sample
 from bayesinf.posterior import dataset
 from bayesinf.priors import HalfCauchy

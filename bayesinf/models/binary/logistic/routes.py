@@ -26,9 +26,9 @@ import numpy as np
 from bayesinf import parallel
 from bayesinf.inference import hamiltonian
 from bayesinf.inference.normal import ByChain
-from bayesinf.models.logistic.likelihood import Logistic
-from bayesinf.models.logistic.optimum import independent, maximum
-from bayesinf.models.logistic.widths import (
+from bayesinf.models.binary.logistic.likelihood import Logistic
+from bayesinf.models.binary.logistic.optimum import independent, maximum
+from bayesinf.models.binary.logistic.widths import (
     GREAT,
     LOOSE,
     Widths,

@@ -13,8 +13,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from bayesinf.inference.normal import AtWidth, BlockNormal, expectations, variational_mean
-from bayesinf.models.pairwise.likelihood import Pairwise
-from bayesinf.models.pairwise.optimum import MaximumLikelihood, maximum
+from bayesinf.models.binary.pairwise.likelihood import Pairwise
+from bayesinf.models.binary.pairwise.optimum import MaximumLikelihood, maximum
 
 __all__ = ["PairwiseAtWidth", "at_mean", "at_widths"]
 

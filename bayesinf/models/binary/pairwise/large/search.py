@@ -21,13 +21,16 @@ from typing import NamedTuple
 import numpy as np
 
 from bayesinf.models.binary import ENCODINGS, Moments
-from bayesinf.models.couplings import Prior
-from bayesinf.models.pairwise.large.levels import Levels
-from bayesinf.models.pairwise.large.likelihood import ReweightedLikelihood, with_inferred_width
-from bayesinf.models.pairwise.large.long_run import thinned
-from bayesinf.models.pairwise.large.reweighting import ReweightingSample
-from bayesinf.models.pairwise.large.sampling import Bias, SampledStates, sample
-from bayesinf.models.pairwise.large.state_sums import (
+from bayesinf.models.binary.couplings import Prior
+from bayesinf.models.binary.pairwise.large.levels import Levels
+from bayesinf.models.binary.pairwise.large.likelihood import (
+    ReweightedLikelihood,
+    with_inferred_width,
+)
+from bayesinf.models.binary.pairwise.large.long_run import thinned
+from bayesinf.models.binary.pairwise.large.reweighting import ReweightingSample
+from bayesinf.models.binary.pairwise.large.sampling import Bias, SampledStates, sample
+from bayesinf.models.binary.pairwise.large.state_sums import (
     arranged,
     blocks,
     change_encoding,
@@ -35,9 +38,9 @@ from bayesinf.models.pairwise.large.state_sums import (
     moments_in,
     on_off_differences,
 )
-from bayesinf.models.pairwise.large.tuning import DEFAULT, Tuning
-from bayesinf.models.pairwise.likelihood import Pairwise
-from bayesinf.models.pairwise.optimum import independent, refused
+from bayesinf.models.binary.pairwise.large.tuning import DEFAULT, Tuning
+from bayesinf.models.binary.pairwise.likelihood import Pairwise
+from bayesinf.models.binary.pairwise.optimum import independent, refused
 
 __all__ = ["SearchResult", "find_optimum"]
 

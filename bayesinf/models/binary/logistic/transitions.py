@@ -9,7 +9,7 @@ import numpy as np
 
 from bayesinf.errors import DataError
 from bayesinf.models.binary import ENCODINGS, known, validated
-from bayesinf.models.logistic.design import softplus
+from bayesinf.models.binary.logistic.design import softplus
 
 if TYPE_CHECKING:
     import xarray as xr

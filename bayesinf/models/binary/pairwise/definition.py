@@ -17,10 +17,10 @@ from bayesinf.errors import DataError, FitError
 from bayesinf.inference.kinds import Question
 from bayesinf.models import binary
 from bayesinf.models.binary import Moments
-from bayesinf.models.couplings import Prior, named
-from bayesinf.models.pairwise import enumeration, predictive
-from bayesinf.models.pairwise.large.reweighting import ReweightingSample
-from bayesinf.models.pairwise.likelihood import Pairwise
+from bayesinf.models.binary.couplings import Prior, named
+from bayesinf.models.binary.pairwise import enumeration, predictive
+from bayesinf.models.binary.pairwise.large.reweighting import ReweightingSample
+from bayesinf.models.binary.pairwise.likelihood import Pairwise
 from bayesinf.models.problem import Draws, Labels, Outlook, Problem, Route
 from bayesinf.posterior import dataset
 from bayesinf.settings import Settings
@@ -135,7 +135,7 @@ class BoltzmannMachine(Problem):
     @property
     def routes(self) -> dict[str, Route]:
         """Chains, the normal approximation, and NUTS."""
-        from bayesinf.models.pairwise.routes import ROUTES
+        from bayesinf.models.binary.pairwise.routes import ROUTES
 
         return ROUTES
 

@@ -41,7 +41,7 @@ class SparseStates:
 
     def exponents(self, h: np.ndarray, J: np.ndarray, first: int, last: int) -> np.ndarray:
         """Return Σ h_i n_i + Σ_{i<j} J_ij n_i n_j of states first to last; J is (site, site)."""
-        from bayesinf.models.pairwise.large import state_sums_kernel as kernel
+        from bayesinf.models.binary.pairwise.large import state_sums_kernel as kernel
 
         result = np.empty(last - first)
         kernel.exponents(h, J, self.starts, self.active, first, last, result)
@@ -49,7 +49,7 @@ class SparseStates:
 
     def pair_sums(self, weight: np.ndarray, first: int, last: int) -> np.ndarray:
         """Return Σ_s w_s n_i n_j over states first to last, (site, site), upper triangle."""
-        from bayesinf.models.pairwise.large import state_sums_kernel as kernel
+        from bayesinf.models.binary.pairwise.large import state_sums_kernel as kernel
 
         result = np.zeros((self.sites, self.sites))
         kernel.moments(weight, self.starts, self.active, first, last, result)
@@ -57,7 +57,7 @@ class SparseStates:
 
     def add_products(self, weight: np.ndarray, result: np.ndarray, workers: int) -> None:
         """Add Σ_s w_s φ φᵀ to result (parameter, parameter), lower triangle."""
-        from bayesinf.models.pairwise.large import state_sums_kernel as kernel
+        from bayesinf.models.binary.pairwise.large import state_sums_kernel as kernel
 
         def add(part):
             states = self.starts, self.active, self.sites

@@ -19,11 +19,11 @@ from bayesinf import parallel
 from bayesinf.errors import FitError
 from bayesinf.inference.optimum import Optimum, newton
 from bayesinf.models.binary import constant_sites, identical_pairs, listed, of_states
-from bayesinf.models.couplings import Prior
-from bayesinf.models.logistic.design import HEAVY
-from bayesinf.models.logistic.joint import Joint
-from bayesinf.models.logistic.likelihood import Logistic
-from bayesinf.models.logistic.transitions import Transitions
+from bayesinf.models.binary.couplings import Prior
+from bayesinf.models.binary.logistic.design import HEAVY
+from bayesinf.models.binary.logistic.joint import Joint
+from bayesinf.models.binary.logistic.likelihood import Logistic
+from bayesinf.models.binary.logistic.transitions import Transitions
 
 # Largest slope at the optimum, for each transition.
 TOLERANCE = 1e-9

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from bayesinf.models.binary import ENCODINGS, pairs
-from bayesinf.models.logistic.likelihood import Logistic
-from bayesinf.models.logistic.transitions import log_odds_density, logit_slope
+from bayesinf.models.binary.logistic.likelihood import Logistic
+from bayesinf.models.binary.logistic.transitions import log_odds_density, logit_slope
 
 STATISTICS = (
     "largest mean residual",

@@ -12,16 +12,16 @@ import numpy as np
 
 from bayesinf.models import binary
 from bayesinf.models.binary import sites_of
-from bayesinf.models.pairwise.large.reweighting import ReweightingSample
-from bayesinf.models.pairwise.large.sampling import Bias, SampledStates, sample
-from bayesinf.models.pairwise.large.state_sums import (
+from bayesinf.models.binary.pairwise.large.reweighting import ReweightingSample
+from bayesinf.models.binary.pairwise.large.sampling import Bias, SampledStates, sample
+from bayesinf.models.binary.pairwise.large.state_sums import (
     arranged,
     blocks,
     cost,
     mean_and_pair,
     moments_in,
 )
-from bayesinf.models.pairwise.large.tuning import DEFAULT, Tuning
+from bayesinf.models.binary.pairwise.large.tuning import DEFAULT, Tuning
 
 __all__ = ["draw_sample", "thinned"]
 

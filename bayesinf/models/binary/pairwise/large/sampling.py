@@ -14,9 +14,9 @@ import numpy as np
 
 from bayesinf.errors import DataError, FitError
 from bayesinf.models.binary import ENCODINGS, convert, matrix, sites_of
-from bayesinf.models.pairwise.enumeration import unpack
-from bayesinf.models.pairwise.large.autocorrelation import longest_time
-from bayesinf.models.pairwise.large.tuning import DEFAULT, Tuning
+from bayesinf.models.binary.pairwise.enumeration import unpack
+from bayesinf.models.binary.pairwise.large.autocorrelation import longest_time
+from bayesinf.models.binary.pairwise.large.tuning import DEFAULT, Tuning
 
 __all__ = [
     "DYNAMICS",
@@ -207,7 +207,7 @@ class _Chains:
 
     def advance(self, draws=0, thin=1, burn=0):
         """Return states (chain, draw, site), and the share of visits at which a site flipped."""
-        from bayesinf.models.pairwise.large import sampling_kernel as kernel
+        from bayesinf.models.binary.pairwise.large import sampling_kernel as kernel
 
         states = np.empty((len(self.on), draws, self.h.size), np.int8)
 

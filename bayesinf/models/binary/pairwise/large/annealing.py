@@ -6,13 +6,13 @@ import numpy as np
 
 from bayesinf.errors import DataError
 from bayesinf.models.binary import ENCODINGS, sites_of
-from bayesinf.models.pairwise.large.sampling import (
+from bayesinf.models.binary.pairwise.large.sampling import (
     chain_seeds,
     on_off_parameters,
     over_threads,
     sample,
 )
-from bayesinf.models.pairwise.large.tuning import DEFAULT, Tuning
+from bayesinf.models.binary.pairwise.large.tuning import DEFAULT, Tuning
 
 __all__ = ["annealed_log_partition"]
 
@@ -102,7 +102,7 @@ def _independent_fields(theta, encoding, means, rng, workers, tuning):
 
 def _log_weights(h, J, base, seeds, steps, workers, tuning):
     """Log importance weights (chain,) of chains that anneal in so many steps."""
-    from bayesinf.models.pairwise.large import sampling_kernel as kernel
+    from bayesinf.models.binary.pairwise.large import sampling_kernel as kernel
 
     log_weight = np.empty(len(seeds))
 

@@ -20,23 +20,23 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bayesinf.models import problem as driver
-from bayesinf.models.couplings import Prior
-from bayesinf.models.logistic.definition import KineticIsing, problem
-from bayesinf.models.logistic.likelihood import Logistic
-from bayesinf.models.logistic.optimum import (
+from bayesinf.models.binary.couplings import Prior
+from bayesinf.models.binary.logistic.definition import KineticIsing, problem
+from bayesinf.models.binary.logistic.likelihood import Logistic
+from bayesinf.models.binary.logistic.optimum import (
     LogisticOptimum,
     Path,
     gradient_descent,
     maximum_likelihood,
 )
-from bayesinf.models.logistic.predictive import statistics
-from bayesinf.models.logistic.transitions import (
+from bayesinf.models.binary.logistic.predictive import statistics
+from bayesinf.models.binary.logistic.transitions import (
     Transitions,
     log_likelihood,
     same_time,
     transitions,
 )
-from bayesinf.models.logistic.widths import LOOSE, at_mean, at_width
+from bayesinf.models.binary.logistic.widths import LOOSE, at_mean, at_width
 from bayesinf.settings import DEFAULT, Settings
 
 if TYPE_CHECKING:

@@ -56,7 +56,7 @@ def log_partition(theta: np.ndarray, encoding: str, workers: int | None = 1) -> 
     -------
     log Z, (...).
     """
-    from bayesinf.models.pairwise import kernel
+    from bayesinf.models.binary.pairwise import kernel
 
     rows, sites, down = _rows(theta, encoding)
     result = np.empty(len(rows))
@@ -83,7 +83,7 @@ def expectations(
     -------
     log Z, (...), and φ, (..., parameter).
     """
-    from bayesinf.models.pairwise import kernel
+    from bayesinf.models.binary.pairwise import kernel
 
     rows, sites, down = _rows(theta, encoding)
     partition, moments = np.empty(len(rows)), np.empty_like(rows)
@@ -104,7 +104,7 @@ def probabilities(theta: np.ndarray, encoding: str) -> tuple[float, np.ndarray]:
     theta : (parameter,).
     encoding : "±1" or "0/1".
     """
-    from bayesinf.models.pairwise import kernel
+    from bayesinf.models.binary.pairwise import kernel
 
     rows, sites, down = _rows(theta, encoding)
     p, field = np.empty(1 << sites), np.empty(1 << max(sites - 1, 0))
@@ -125,7 +125,7 @@ def products(p: np.ndarray, encoding: str) -> np.ndarray:
     -------
     q, (2^N,): the entry of a set of sites stands where their state alone would.
     """
-    from bayesinf.models.pairwise import kernel
+    from bayesinf.models.binary.pairwise import kernel
 
     q = np.array(p, dtype=float)
     kernel.transform(q, float(ENCODINGS[known(encoding)]))

@@ -14,8 +14,8 @@ import numpy as np
 
 from bayesinf.inference.kinds import Question
 from bayesinf.models.binary import Moments
-from bayesinf.models.couplings import Prior
-from bayesinf.models.pairwise import enumeration
+from bayesinf.models.binary.couplings import Prior
+from bayesinf.models.binary.pairwise import enumeration
 
 
 class Pairwise:

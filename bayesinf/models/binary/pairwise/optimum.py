@@ -18,8 +18,8 @@ import numpy as np
 from bayesinf.errors import FitError
 from bayesinf.inference.optimum import newton
 from bayesinf.models.binary import Moments, listed, pairs
-from bayesinf.models.pairwise import enumeration
-from bayesinf.models.pairwise.likelihood import Pairwise
+from bayesinf.models.binary.pairwise import enumeration
+from bayesinf.models.binary.pairwise.likelihood import Pairwise
 
 # Largest slope at the optimum, for each sample.
 TOLERANCE = 1e-10
@@ -95,7 +95,7 @@ def maximum(
     FitError : without a prior, data that do not determine all parameters; named in the message and
         in the evidence ``sites`` and ``pairs``.
     """
-    from bayesinf.models.pairwise.large.likelihood import ReweightedLikelihood
+    from bayesinf.models.binary.pairwise.large.likelihood import ReweightedLikelihood
 
     if problem.prior is None:
         refuse_edges(problem.data)
@@ -166,7 +166,7 @@ def judged(
     rng : of the fresh states: as many as are worth nine times the data, so that their own error is
         a third of a standard error.
     """
-    from bayesinf.models.pairwise.large.long_run import draw_sample
+    from bayesinf.models.binary.pairwise.large.long_run import draw_sample
 
     data = problem.data
     sample = problem.sample

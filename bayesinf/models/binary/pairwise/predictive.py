@@ -22,8 +22,8 @@ from bayesinf.models.binary import (
     triple_moments,
     triples,
 )
-from bayesinf.models.pairwise import enumeration
-from bayesinf.models.pairwise.likelihood import Pairwise
+from bayesinf.models.binary.pairwise import enumeration
+from bayesinf.models.binary.pairwise.likelihood import Pairwise
 from bayesinf.settings import Settings
 
 # Triples that are followed where there are too many sites to follow all.
@@ -86,7 +86,7 @@ def short_replicas(problem: Pairwise, theta: np.ndarray, rng: np.random.Generato
 
     For draws from the prior of many sites, which are anywhere.
     """
-    from bayesinf.models.pairwise.large import sampling
+    from bayesinf.models.binary.pairwise.large import sampling
 
     def one(point):
         states = sampling.sample(point, problem.encoding, rng=rng, workers=1, **SHORT).states
