@@ -40,7 +40,7 @@ ALLOWED = {
     "figures report calibration trials systems.names systems.system",
 }
 # In these folders each entry stands for itself; what the others may lean on is named.
-SHARED = ("problem", "noise")
+SHARED = ("problem", "likelihoods", "noise")
 INDEPENDENT = {"systems": (), "models": SHARED, "inference": ()}
 
 
