@@ -39,7 +39,7 @@ ALLOWED = {
     "figures report calibration systems.names systems.system",
 }
 # In these folders each entry stands for itself; what the others may lean on is named.
-SHARED = ("problem", "noise", "binary", "couplings")
+SHARED = ("problem", "noise")
 INDEPENDENT = {"systems": (), "models": SHARED, "inference": ()}
 
 
