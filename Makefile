@@ -1,6 +1,7 @@
 # make report   environment, every workflow on the shipped data, the gallery reports/index.html
 # make test     environment, all tests
 # make env      the environment .venv alone
+# make test-browser   the pages of reports/ in Chromium, where it is installed
 # make calibrate | trials | bench | lint | clean
 #
 # OPTIONS goes to the scripts or to pytest, as in `make report OPTIONS=--quick`.
@@ -31,7 +32,7 @@ define run
 	done; $(2) printf "$$times"; exit $$status
 endef
 
-.PHONY: help env report test calibrate trials bench lint clean
+.PHONY: help env report test calibrate trials test-browser bench lint clean
 
 help:
 	@sed -n 's/^# \{0,1\}//p; /^$$/q' Makefile
@@ -54,6 +55,10 @@ report: $(COMPLETE)
 
 test: $(COMPLETE)
 	@$(PYTHON) -m pytest --numprocesses 2 --dist loadfile $(OPTIONS)
+
+test-browser: $(COMPLETE)
+	@$(PYTHON) -c "import selenium" 2>/dev/null || $(INSTALL) --editable ".[dev]"
+	@BAYESINF_REPORTS=reports $(PYTHON) -m pytest tests/unit/test_browser.py $(OPTIONS)
 
 calibrate: $(COMPLETE)
 	$(call run,workflows/calibrate.py)
