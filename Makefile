@@ -10,7 +10,7 @@ VENV := .venv
 PYTHON := $(VENV)/bin/python
 COMPLETE := $(VENV)/.complete
 INSTALL := $(PYTHON) -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
-WORKFLOWS := $(filter-out workflows/calibrate.py workflows/trials.py,$(sort $(wildcard workflows/[a-z]*.py)))
+WORKFLOWS := $(filter-out workflows/calibrate.py workflows/compare.py workflows/trials.py,$(sort $(wildcard workflows/[a-z]*.py)))
 NAMES := python3 python3.13 python3.12 python3.14
 
 # Each of these names is tried wherever PATH and pyenv keep it, and passed over if it does not run (a

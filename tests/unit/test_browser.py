@@ -7,12 +7,16 @@ the registry; where one of them is missing these tests are skipped. ``make test-
 
 import os
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from straight_line import fit
 
 import bayesinf
+from bayesinf import report
+from bayesinf.checks import check
 
 webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed")
 CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
@@ -39,7 +43,14 @@ def browser():
 def pages(tmp_path_factory):
     """A page of our own, and all those of the folder that is named."""
     folder = tmp_path_factory.mktemp("page")
-    own = bayesinf.write_report({"gibbs": fit(), "exact": fit("exact")}, folder)
+    fits = {"gibbs": fit(), "exact": fit("exact")}
+    bayesinf.write_report(fits, folder)
+    # The same page with a table that no phone and no sheet holds on one line.
+    row = {f"quantity number {k}": "123.456 ± 0.123" for k in range(12)}
+    wide = report.Table(pd.DataFrame([row]), "A wide table.")
+    told = report.plain_story(fits, "A wire", "What is its resistance?")
+    told = replace(told, numbers=report.Section("Numbers", tables=(wide,)))
+    own = report.write(folder, told, fits, {n: check(f) for n, f in fits.items()}, command="x")
     further = os.environ.get("BAYESINF_REPORTS")
     return [own, *(sorted(Path(further).resolve().glob("**/index.html")) if further else ())]
 
