@@ -73,8 +73,8 @@ def race_of_spins(theta, encoding, dynamics, sweeps, turns):
     import numba
 
     from bayesinf.models import binary
-    from bayesinf.models.pairwise import enumeration
-    from bayesinf.models.pairwise.large import sampling, sampling_kernel
+    from bayesinf.models.binary.pairwise import enumeration
+    from bayesinf.models.binary.pairwise.large import sampling, sampling_kernel
 
     h, J, _ = binary.convert(*enumeration.unpack(theta), encoding, "0/1")
     sites, rng, heat = h.size, np.random.default_rng(2), dynamics == "heat bath"
@@ -142,7 +142,7 @@ def added_rows(J, field, order):
 
 
 def exact(sizes=(9, 20), samples=300_000, turns=3, coniii=None):
-    from bayesinf.models import pairwise
+    from bayesinf.models.binary import pairwise
 
     print(f"Maximum likelihood by enumeration, {samples} states: seconds to |Δφ| ≤ 1e-10 from")
     print("states; ours on one core, NumPy's products on all; |Δθ|: largest difference from ours")
@@ -177,7 +177,7 @@ def exact(sizes=(9, 20), samples=300_000, turns=3, coniii=None):
 
 def drawn(sites, samples):
     from bayesinf.models import binary
-    from bayesinf.models.pairwise import enumeration
+    from bayesinf.models.binary.pairwise import enumeration
 
     _, p = enumeration.probabilities(gaussian(sites), "±1")
     numbers = np.random.default_rng(3).choice(p.size, samples, p=p / p.sum())
@@ -275,8 +275,8 @@ def by_coniii(python, states):
 
 
 def annealed(sizes=(10, 20, 40, 80, 160), chains=1000):
-    from bayesinf.models.pairwise import enumeration
-    from bayesinf.models.pairwise.large import annealing
+    from bayesinf.models.binary.pairwise import enumeration
+    from bayesinf.models.binary.pairwise.large import annealing
 
     print(f"log Z by annealed importance sampling, h, J ~ N(0, 1/N), {chains} chains; z: its")
     print("distance from enumeration in standard errors")
@@ -373,8 +373,8 @@ def kinetic(sites=100, steps=2000, strengths=tuple(PUBLISHED), draws=400, turns=
 def kinetic_errors(g, settings, sites, steps):
     """Errors by method, w ~ N(0, g²/N), all sites on at the start."""
     from bayesinf.diagnostics import mixing
-    from bayesinf.models import logistic
-    from bayesinf.models.couplings import Prior
+    from bayesinf.models.binary import logistic
+    from bayesinf.models.binary.couplings import Prior
     from bayesinf.priors import Normal
     from bayesinf.systems import boltzmann_kinetic as kinetic
 

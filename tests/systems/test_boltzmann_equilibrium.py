@@ -9,8 +9,9 @@ import xarray as xr
 
 import bayesinf
 from bayesinf.errors import DataError, FitError
-from bayesinf.models import binary, pairwise
-from bayesinf.models.pairwise import enumeration
+from bayesinf.models import binary
+from bayesinf.models.binary import pairwise
+from bayesinf.models.binary.pairwise import enumeration
 from bayesinf.posterior import annotated, noted, save
 from bayesinf.priors import Normal
 from bayesinf.settings import Settings

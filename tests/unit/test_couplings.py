@@ -12,10 +12,10 @@ from threadpoolctl import threadpool_limits
 from bayesinf.checks import check
 from bayesinf.errors import DataError, FitError
 from bayesinf.models import binary as coding
-from bayesinf.models import couplings, pairwise
-from bayesinf.models.couplings import Prior, named
-from bayesinf.models.pairwise import enumeration, routes
-from bayesinf.models.pairwise.likelihood import Pairwise
+from bayesinf.models.binary import couplings, pairwise
+from bayesinf.models.binary.couplings import Prior, named
+from bayesinf.models.binary.pairwise import enumeration, routes
+from bayesinf.models.binary.pairwise.likelihood import Pairwise
 from bayesinf.models.problem import nuts
 from bayesinf.priors import HalfCauchy, LogNormal, Normal, Uniform, weights
 from bayesinf.priors.weights import Gaussian, Horseshoe, Laplace

@@ -16,10 +16,9 @@ from bayesinf import diagnostics
 from bayesinf.checks import check, loo
 from bayesinf.errors import DataError, FitError
 from bayesinf.inference.normal import BlockNormal
-from bayesinf.models import logistic
-from bayesinf.models.binary import ENCODINGS, convert_directed
-from bayesinf.models.couplings import Prior, named
-from bayesinf.models.logistic import (
+from bayesinf.models.binary import ENCODINGS, convert_directed, logistic
+from bayesinf.models.binary.couplings import Prior, named
+from bayesinf.models.binary.logistic import (
     definition,
     design,
     joint,
@@ -29,7 +28,7 @@ from bayesinf.models.logistic import (
     routes,
     widths,
 )
-from bayesinf.models.logistic.likelihood import Logistic
+from bayesinf.models.binary.logistic.likelihood import Logistic
 from bayesinf.posterior import REQUIRED_GROUPS, load, save
 from bayesinf.priors import HalfCauchy, LogNormal, Normal
 from bayesinf.priors.weights import Gaussian, Horseshoe, Laplace

@@ -14,10 +14,10 @@ from scipy import stats
 from bayesinf.checks import check, loo
 from bayesinf.errors import DataError, FitError
 from bayesinf.models import binary as coding
-from bayesinf.models import pairwise
-from bayesinf.models.couplings import Prior, default
-from bayesinf.models.pairwise import enumeration, optimum, routes, widths
-from bayesinf.models.pairwise.likelihood import Pairwise
+from bayesinf.models.binary import pairwise
+from bayesinf.models.binary.couplings import Prior, default
+from bayesinf.models.binary.pairwise import enumeration, optimum, routes, widths
+from bayesinf.models.binary.pairwise.likelihood import Pairwise
 from bayesinf.posterior import REQUIRED_GROUPS, load, save
 from bayesinf.priors import HalfCauchy, LogNormal, Normal, Uniform
 from bayesinf.settings import Settings

@@ -7,14 +7,14 @@ import numpy as np
 import pytest
 
 from bayesinf.models import binary
-from bayesinf.models.couplings import Prior, default
-from bayesinf.models.pairwise import enumeration, optimum, predictive
-from bayesinf.models.pairwise.large import ReweightedLikelihood, search, state_sums
-from bayesinf.models.pairwise.large.centred import CentredStatistics
-from bayesinf.models.pairwise.large.likelihood import inferred_width
-from bayesinf.models.pairwise.large.long_run import draw_sample, thinned
-from bayesinf.models.pairwise.large.sampling import Bias
-from bayesinf.models.pairwise.likelihood import Pairwise
+from bayesinf.models.binary.couplings import Prior, default
+from bayesinf.models.binary.pairwise import enumeration, optimum, predictive
+from bayesinf.models.binary.pairwise.large import ReweightedLikelihood, search, state_sums
+from bayesinf.models.binary.pairwise.large.centred import CentredStatistics
+from bayesinf.models.binary.pairwise.large.likelihood import inferred_width
+from bayesinf.models.binary.pairwise.large.long_run import draw_sample, thinned
+from bayesinf.models.binary.pairwise.large.sampling import Bias
+from bayesinf.models.binary.pairwise.likelihood import Pairwise
 from bayesinf.priors import HalfCauchy, Normal
 
 both = pytest.mark.parametrize("encoding", ["±1", "0/1"])

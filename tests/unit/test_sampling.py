@@ -9,12 +9,15 @@ from scipy import signal, stats
 
 from bayesinf.errors import DataError, FitError
 from bayesinf.models import binary as coding
-from bayesinf.models.pairwise import enumeration
-from bayesinf.models.pairwise.large import sampling
-from bayesinf.models.pairwise.large import sampling_kernel as kernel
-from bayesinf.models.pairwise.large.annealing import annealed_log_partition
-from bayesinf.models.pairwise.large.autocorrelation import autocorrelation_time, watched_series
-from bayesinf.models.pairwise.large.tuning import DEFAULT
+from bayesinf.models.binary.pairwise import enumeration
+from bayesinf.models.binary.pairwise.large import sampling
+from bayesinf.models.binary.pairwise.large import sampling_kernel as kernel
+from bayesinf.models.binary.pairwise.large.annealing import annealed_log_partition
+from bayesinf.models.binary.pairwise.large.autocorrelation import (
+    autocorrelation_time,
+    watched_series,
+)
+from bayesinf.models.binary.pairwise.large.tuning import DEFAULT
 
 both = pytest.mark.parametrize("encoding", ["±1", "0/1"])
 each = pytest.mark.parametrize("dynamics", sampling.DYNAMICS)

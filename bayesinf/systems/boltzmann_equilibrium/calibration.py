@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bayesinf.calibration import Machine, variant_of
-from bayesinf.models import binary, pairwise
-from bayesinf.models.couplings import Prior
-from bayesinf.models.pairwise import Pairwise, enumeration
+from bayesinf.models import binary
+from bayesinf.models.binary import pairwise
+from bayesinf.models.binary.couplings import Prior
+from bayesinf.models.binary.pairwise import Pairwise, enumeration
 from bayesinf.models.problem import Labels
 from bayesinf.priors import LogNormal, Normal
 from bayesinf.settings import Settings

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bayesinf.errors import FitError
-from bayesinf.models import binary, pairwise
-from bayesinf.models.couplings import Prior
-from bayesinf.models.pairwise import enumeration
+from bayesinf.models import binary
+from bayesinf.models.binary import pairwise
+from bayesinf.models.binary.couplings import Prior
+from bayesinf.models.binary.pairwise import enumeration
 from bayesinf.posterior import annotated, dataset
 from bayesinf.priors import Normal
 from bayesinf.settings import DEFAULT, Settings
@@ -192,7 +193,7 @@ def information(
     moments = binary.of_states(states, encoding)
     found = {"H1": _independent(moments.mean, encoding)}
     if moments.sites > enumeration.LARGEST:
-        from bayesinf.models.pairwise.large.annealing import annealed_log_partition
+        from bayesinf.models.binary.pairwise.large.annealing import annealed_log_partition
 
         rng = settings.generator("annealing")
         log_z, error, _ = annealed_log_partition(theta, encoding, rng=rng)

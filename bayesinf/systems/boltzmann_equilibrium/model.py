@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bayesinf.errors import FitError
-from bayesinf.models import binary, pairwise
+from bayesinf.models import binary
 from bayesinf.models import problem as driver
-from bayesinf.models.couplings import Prior
-from bayesinf.models.pairwise import enumeration
+from bayesinf.models.binary import pairwise
+from bayesinf.models.binary.couplings import Prior
+from bayesinf.models.binary.pairwise import enumeration
 from bayesinf.posterior import annotated, dataset, noted
 from bayesinf.settings import DEFAULT, Settings
 from bayesinf.systems.boltzmann_equilibrium import pseudo, statistics

@@ -7,8 +7,8 @@ from functools import partial
 import numpy as np
 
 from bayesinf.calibration import Machine, variant_of
-from bayesinf.models import logistic
-from bayesinf.models.couplings import Prior
+from bayesinf.models.binary import logistic
+from bayesinf.models.binary.couplings import Prior
 from bayesinf.priors import LogNormal, Normal
 from bayesinf.settings import Settings
 from bayesinf.systems.boltzmann_kinetic.data import evolve

@@ -15,10 +15,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bayesinf import parallel
-from bayesinf.models import logistic
 from bayesinf.models import problem as driver
-from bayesinf.models.binary import constant_sites, identical_pairs, of_states
-from bayesinf.models.couplings import Prior, named
+from bayesinf.models.binary import constant_sites, identical_pairs, logistic, of_states
+from bayesinf.models.binary.couplings import Prior, named
 from bayesinf.posterior import noted
 from bayesinf.priors import Normal
 from bayesinf.settings import DEFAULT, Settings
