@@ -33,11 +33,13 @@ LEAST_RATIO = 1e-4  # of gain to promise, below which a step is not taken
 ROUNDING = 1e-14  # share of the deviance below which a promised gain cannot be seen
 BENDING = 0.1  # share of a step over which the bend of the path is measured
 BEND = 0.375  # of a step's length, up to which a step follows the bend
+HUGE = 1e150  # derivatives from here on have no square
 MEMORY = 0.5  # share of a column's largest norm that the scale D keeps from step to step
 
 Score = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray, np.ndarray]]
 
 
+@np.errstate(all="ignore")  # a search looks where functions overflow
 def descend(
     mean: Callable[[np.ndarray], np.ndarray],
     score: Score,
@@ -83,7 +85,7 @@ def descend(
         if moved.any():
             slopes = central(mean, theta[live[moved]], span[live[moved]])
             slopes = weight[moved][..., None] * slopes
-            jacobian[moved] = np.where(np.isfinite(slopes), slopes, 0.0)
+            jacobian[moved] = np.where(np.abs(slopes) < HUGE, slopes, 0.0)
         norms = np.linalg.norm(jacobian, axis=1)
         scale[live] = np.maximum(MEMORY * scale[live], norms)
         at, slope = theta[live], np.einsum("kij,ki->kj", jacobian, residual)
@@ -91,13 +93,12 @@ def descend(
         free = np.where(stuck[:, None, :], 0.0, jacobian)
         solved = Damped.of(free, damping[live], scale[live])
         move, promised = solved.step(residual), solved.promise(residual)
-        bend = solved.step(_bend(mean, at, move, free, weight))
+        bend = solved.step(_bend(mean, at, move, weight))
         mild = solved.length(bend) <= BEND * solved.length(move)
         move = move + np.where(mild[:, None], bend, 0.0)
         there = np.clip(at + move, lower, upper)
         found, new_residual, new_weight = score(mean(there))
-        with np.errstate(invalid="ignore", divide="ignore"):
-            ratio = np.where(np.isfinite(found), (value[live] - found) / promised, -1.0)
+        ratio = np.where(np.isfinite(found), (value[live] - found) / promised, -1.0)
         good = ratio > LEAST_RATIO
         ended = (promised <= tolerance * value[live]) | (damping[live] > LARGEST_DAMPING)
         better, worse = live[good], live[~good]
@@ -158,10 +159,9 @@ class Damped:
         return np.linalg.norm(self.scale * step, axis=1)
 
 
-def _bend(mean, at, move, jacobian, weight):
+def _bend(mean, at, move, weight):
     """Minus half the second derivative of the weighted mean along a step, (point, datum)."""
     part = BENDING * move
-    with np.errstate(all="ignore"):
-        up, here, down = (mean(at + side * part) for side in (1, 0, -1))
-        found = -weight * (up - 2 * here + down) / (2 * BENDING**2)
+    up, here, down = (mean(at + side * part) for side in (1, 0, -1))
+    found = -weight * (up - 2 * here + down) / (2 * BENDING**2)
     return np.where(np.isfinite(found), found, 0.0)

@@ -200,8 +200,8 @@ class NonlinearRegression(Measured):
     def score(self, mean: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Return deviance (...), residuals and weights (..., point) of a mean, (..., point).
 
-        Of normal noise: up to a constant the deviance is −2 log likelihood where the noise is known,
-        and the sum of squares where it is inferred; inf where it is no number.
+        Of normal noise: the deviance is −2 log likelihood, up to a constant, where the noise is
+        known, and the sum of squares where it is inferred; inf where it is no number.
         """
         weight = np.ones_like(mean) if self.error is None else 1 / (self.error + 0 * mean)
         with np.errstate(all="ignore"):

@@ -69,8 +69,8 @@ def _independent(problem, given, lower, upper, rng, size):
 def _drawn(problem, given, lower, upper, rng, size):
     around = given[rng.integers(len(given), size=size)]
     _, residual, weight = problem.score(problem.curve(around))
-    slopes = weight[..., None] * central(problem.curve, around, steps(problem.curve, around))
     with np.errstate(all="ignore"):
+        slopes = weight[..., None] * central(problem.curve, around, steps(problem.curve, around))
         reach = np.linalg.norm(residual, axis=-1)[:, None] / np.linalg.norm(slopes, axis=-2)
     reach = np.where(np.isfinite(reach), reach, 0.0) * rng.standard_normal(around.shape)
     factor = 10 ** (DECADES * rng.standard_normal(around.shape))
