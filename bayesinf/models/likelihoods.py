@@ -22,7 +22,7 @@ import numpy as np
 from scipy import special
 
 from bayesinf.errors import DataError, FitError
-from bayesinf.priors import HalfCauchy, LogNormal, LogUniform, Prior
+from bayesinf.priors import Gamma, HalfCauchy, LogUniform, Prior
 
 __all__ = [
     "LIKELIHOODS",
@@ -55,7 +55,7 @@ class Likelihood(ABC):
     Attributes
     ----------
     name : as an option spells it.
-    equation : in words and symbols, for a report.
+    equation : in LaTeX, for a report.
     noisy : whether it has the standard deviation ``noise``; counts have none.
     own : further parameters, all positive, to their priors.
     """
@@ -114,7 +114,7 @@ class Normal(Likelihood):
     """Independent normal noise, y_i ~ N(f_i, σ²) or N(f_i, error_i²)."""
 
     name = "normal"
-    equation = "y_i ~ N(f_i, σ_i²), independent"
+    equation = r"y_i \sim \mathcal{N}(f(x_i), \sigma_i^2)"
 
     @classmethod
     def of(cls, x, y):  # noqa: D102
@@ -145,7 +145,7 @@ class Proportional(Normal):
 
     own: Mapping[str, Prior] = field(default_factory=lambda: {"noise_share": HalfCauchy(0.1)})
     name = "proportional"
-    equation = "y_i ~ N(f_i, noise_i² + (noise_share · f_i)²), independent"
+    equation = r"y_i \sim \mathcal{N}(f(x_i), \sigma_i^2 + (s\, f(x_i))^2)"
 
     def noise_prior(self, extent):
         """Return one that lets the noise vanish: what grows with the signal may be all of it."""
@@ -173,7 +173,7 @@ class Shot(Normal):
 
     own: Mapping[str, Prior]
     name = "shot"
-    equation = "y_i ~ N(f_i, noise_i² + noise_gain · max(f_i, 0)), independent"
+    equation = r"y_i \sim \mathcal{N}(f(x_i), \sigma_i^2 + g\, f(x_i))"
 
     @classmethod
     def of(cls, x, y):  # noqa: D102
@@ -212,7 +212,10 @@ class Correlated(Normal):
     gap: np.ndarray
     own: Mapping[str, Prior]
     name = "correlated"
-    equation = "ε_i ~ N(0, noise_i²), corr(ε_i, ε_j) = exp(−|x_i − x_j| / noise_length)"
+    equation = (
+        r"y_i = f(x_i) + \varepsilon_i,\ \varepsilon_i \sim \mathcal{N}(0, \sigma_i^2),\ "
+        r"\mathrm{corr}(\varepsilon_i, \varepsilon_j) = e^{-|x_i - x_j|/\ell}"
+    )
 
     @classmethod
     def of(cls, x, y):  # noqa: D102
@@ -288,12 +291,13 @@ class Student(Likelihood):
     """Noise with heavy tails, y_i ~ t_ν(f_i, noise_i): a few points may lie far off.
 
     ``noise`` is the scale, not the standard deviation, of which there may be none. Lange, Little &
-    Taylor, JASA 84, 881 (1989), doi:10.1080/01621459.1989.10478852.
+    Taylor, JASA 84, 881 (1989), doi:10.1080/01621459.1989.10478852; the prior of the degrees of
+    freedom is that of Juárez & Steel, J. Appl. Econometrics 25, 1128 (2010), doi:10.1002/jae.1113.
     """
 
-    own: Mapping[str, Prior] = field(default_factory=lambda: {"noise_dof": LogNormal(5.0, 1.0)})
+    own: Mapping[str, Prior] = field(default_factory=lambda: {"noise_dof": Gamma(2.0, 0.1)})
     name = "student"
-    equation = "y_i ~ Student t(noise_dof; f_i, noise_i), independent"
+    equation = r"y_i \sim t_\nu(f(x_i), \sigma_i^2)"
 
     @classmethod
     def of(cls, x, y):  # noqa: D102
@@ -324,10 +328,16 @@ class Student(Likelihood):
 
 @dataclass(frozen=True)
 class Poisson(Likelihood):
-    """Counts, y_i ~ Poisson(f_i); the rate f must not be negative."""
+    """Counts, y_i / unit ~ Poisson(f_i / unit); the rate f must not be negative.
 
+    Parameters
+    ----------
+    unit : of y for each count: 1 for counts, 1 / time for rates over a known time.
+    """
+
+    unit: float = 1.0
     name = "poisson"
-    equation = "y_i ~ Poisson(f_i), independent, f ≥ 0"
+    equation = r"y_i \sim \mathrm{Poisson}(f(x_i)),\ f \geq 0"
     noisy = False
 
     @classmethod
@@ -345,21 +355,26 @@ class Poisson(Likelihood):
             )
         return cls()
 
+    def _counts(self, y, mean):
+        return np.round(np.asarray(y) / self.unit), np.asarray(mean) / self.unit
+
     def log_density(self, y, mean, scatter):  # noqa: D102
+        count, mean = self._counts(y, mean)
         with np.errstate(all="ignore"):
-            found = special.xlogy(y, mean) - mean - special.gammaln(y + 1)
+            found = special.xlogy(count, mean) - mean - special.gammaln(count + 1)
         return np.where(mean >= 0, found, -np.inf)
 
     def draw(self, mean, scatter, rng):  # noqa: D102
-        return rng.poisson(_countable(mean)).astype(float)
+        return self.unit * rng.poisson(_countable(mean / self.unit))
 
     def expected(self, y, mean, scatter):  # noqa: D102
-        return mean, np.sqrt(np.maximum(mean, 1e-12))
+        return mean, np.sqrt(np.maximum(mean, 1e-12 * self.unit) * self.unit)
 
     def pymc(self, name, mean, scatter, y):  # noqa: D102
         import pymc as pm
 
-        return pm.Poisson(name, mean, observed=y.astype(int))
+        counts, _ = self._counts(y, 0.0)
+        return pm.Poisson(name, mean / self.unit, observed=counts.astype(int))
 
 
 @dataclass(frozen=True)
@@ -371,40 +386,44 @@ class NegativeBinomial(Poisson):
 
     own: Mapping[str, Prior] = field(default_factory=lambda: {"noise_excess": HalfCauchy(0.3)})
     name = "negbinomial"
-    equation = "y_i ~ negative binomial of mean f_i, variance f_i + noise_excess · f_i², f ≥ 0"
+    equation = r"y_i \sim \mathrm{NegBin}(f(x_i)),\ \mathrm{var}(y_i) = f + \alpha f^2,\ f \geq 0"
 
     def start(self, y, mean, noise):  # noqa: D102
+        count, mean = self._counts(y, mean)
         rate = np.maximum(mean, 1e-3)
-        excess = np.mean((y - rate) ** 2 / rate - 1) / np.mean(rate)
+        excess = np.mean((count - rate) ** 2 / rate - 1) / np.mean(rate)
         return {"noise_excess": float(max(excess, 1e-3))}
 
     def log_density(self, y, mean, scatter):  # noqa: D102
+        count, mean = self._counts(y, mean)
         shape = 1 / scatter["noise_excess"]
         with np.errstate(all="ignore"):
             # Γ(y + shape) / Γ(shape) by its logarithm cancels where the excess vanishes.
             rising = np.where(
                 shape > 1e6,
-                y * np.log(shape) + y * (y - 1) / (2 * shape),
-                special.gammaln(y + shape) - special.gammaln(shape),
+                count * np.log(shape) + count * (count - 1) / (2 * shape),
+                special.gammaln(count + shape) - special.gammaln(shape),
             )
-            found = rising - special.gammaln(y + 1) - shape * np.log1p(mean / shape)
-            found = found + special.xlogy(y, mean) - y * np.log(mean + shape)
+            found = rising - special.gammaln(count + 1) - shape * np.log1p(mean / shape)
+            found = found + special.xlogy(count, mean) - count * np.log(mean + shape)
         return np.where(mean >= 0, found, -np.inf)
 
     def draw(self, mean, scatter, rng):  # noqa: D102
         excess = np.broadcast_to(scatter["noise_excess"], mean.shape)
-        rate = _countable(mean) * rng.gamma(1 / excess) * excess
-        return rng.poisson(_countable(rate)).astype(float)
+        rate = _countable(mean / self.unit) * rng.gamma(1 / excess) * excess
+        return self.unit * rng.poisson(_countable(rate))
 
     def expected(self, y, mean, scatter):  # noqa: D102
-        rate = np.maximum(mean, 1e-12)
-        return mean, np.sqrt(rate + scatter["noise_excess"] * rate**2)
+        rate = np.maximum(mean / self.unit, 1e-12)
+        return mean, self.unit * np.sqrt(rate + scatter["noise_excess"] * rate**2)
 
     def pymc(self, name, mean, scatter, y):  # noqa: D102
         import pymc as pm
 
+        counts, _ = self._counts(y, 0.0)
         shape = 1 / scatter["noise_excess"]
-        return pm.NegativeBinomial(name, mu=mean, alpha=shape, observed=y.astype(int))
+        mean = mean / self.unit
+        return pm.NegativeBinomial(name, mu=mean, alpha=shape, observed=counts.astype(int))
 
 
 def _countable(rate):
