@@ -133,6 +133,7 @@ class Problem(ABC):
     discrepancies : statistic to T(data, draws), by which data are compared with their replicas.
     questions : what the checks ask of this family's fits besides.
     attrs : further root attributes of a fit.
+    equation : the model with its likelihood, in LaTeX, as the page shows it; empty for none.
     """
 
     family: str
@@ -148,6 +149,7 @@ class Problem(ABC):
     hyperparameters: Sequence[str] | None = None
     questions: Sequence[kinds.Question] = ()
     attrs: Mapping[str, object] = {}
+    equation: str = ""
 
     @property
     def pointwise(self) -> Labels:
@@ -297,6 +299,8 @@ def _said(problem):
     }
     if problem.hyperparameters is not None:
         said["hyperparameters"] = json.dumps(list(problem.hyperparameters))
+    if problem.equation:
+        said["equation"] = problem.equation
     return said | (kinds.declare(*problem.questions) if problem.questions else {})
 
 

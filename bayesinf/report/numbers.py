@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import pandas as pd
     import xarray as xr
 
-__all__ = ["estimate", "estimates", "interval", "number", "short", "value_with_unit"]
+__all__ = ["brief", "estimate", "estimates", "interval", "number", "short", "value_with_unit"]
 
 
 def number(mean: float, sd: float | None = None) -> str:
@@ -91,6 +91,26 @@ def estimates(
     }
     frame = pd.DataFrame.from_dict(rows, orient="index").rename_axis("parameter")
     return frame if any(frame["unit"]) else frame.drop(columns="unit")
+
+
+MOST_LINES = 24  # of a terminal, that numbers may fill
+
+
+def brief(fit: xr.DataTree) -> pd.DataFrame:
+    """Tabulate the answer for a terminal: as ``estimates``, no more than a screen holds.
+
+    Where there are more elements than lines, scalars and those that stand clearest of zero stay.
+    """
+    import pandas as pd
+
+    from bayesinf.posterior import reported
+
+    labels = list(figures.elements(fit, reported(fit)))
+    if len(labels) <= MOST_LINES:
+        return estimates(fit, labels)
+    table = estimates(fit, figures.representative(fit, MOST_LINES // 2, clearest=True))
+    rest = f"… {len(labels) - len(table)} more in summary.csv"
+    return pd.concat([table, pd.DataFrame("", [rest], table.columns)]).rename_axis(table.index.name)
 
 
 _SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")

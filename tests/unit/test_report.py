@@ -15,6 +15,7 @@ from bayesinf.checks import Check, Verdict, check
 from bayesinf.posterior import annotated, dataset, prior_words, save, true_values
 from bayesinf.report import sections
 from bayesinf.report.page import _table
+from bayesinf.workflow import summary
 
 FITS = {"gibbs": fit(), "exact": fit("exact")}
 COMMAND = "python workflows/straight_line.py --seed 1"
@@ -53,6 +54,7 @@ def written(tmp_path_factory):
     page = report.write(folder, story(FITS), FITS, verdicts, command=COMMAND)
     for name, tree in FITS.items():
         save(tree, folder / f"{name}.nc")
+    summary(FITS).to_csv(folder / "summary.csv")
     return folder, page.read_text(encoding="utf-8"), verdicts
 
 
@@ -86,22 +88,50 @@ class Reader(HTMLParser):
 def test_page_is_read_from_the_top(written):
     _, page, verdicts = written
     texts = Reader(page).texts
-    required = sum(one.required for verdict in verdicts.values() for one in verdict.checks)
-    order = ["A wire & its resistance", "What is the wire’s resistance?",
-             f"Believed: all 2 fits passed every one of the {required} required checks.",
-             "It is 47 V/A", "Slope and offset", "Replicas look like data", "Least squares agrees",
-             "Priors are wide", "One more thing", "Diagnostics", "Take it further",
-             "Provenance"]  # fmt: skip
-    places = [texts.index(text) for text in order]
+    required = sum(one.required for one in verdicts["gibbs"].checks)
+    answered = "Believed: the fit gibbs, which carries the answer, passed every one of its "
+    order = [
+        "A wire & its resistance",
+        "What is the wire’s resistance?",
+        "Said <b>plainly</b>.",
+        f"{answered}{required} required checks.",
+        "It is 47 V/A",
+        "Slope and offset",
+        "Replicas look like data",
+        "Least squares agrees",
+        "Priors are wide",
+        "One more thing",
+        "Diagnostics",
+        "Take it further",
+        "Provenance",
+    ]
+    # The last place of each: the contents name some of them first.
+    places = [len(texts) - 1 - texts[::-1].index(text) for text in order]
     assert places == sorted(places)
-    assert places[0] == 0
+    assert texts[0] == order[0] and texts.count(order[2]) == 1
+
+
+def test_links_lead_somewhere(written):
+    folder, page, _ = written
+    links = re.findall(r'href="([^"]+)"', page)
+    places = re.findall(r' id="([^"]+)"', page)
+    assert len(places) == len(set(places))
+    for link in links:
+        assert link[1:] in places if link.startswith("#") else (folder / link).is_file(), link
+    assert {"gibbs.nc", "exact.nc", "summary.csv", "verdict.json"} <= set(links)
+
+
+def test_the_model_stands_as_an_equation(written):
+    _, page, _ = written
+    assert page.count("<math") == 1 and "&#x003C3;" in page
 
 
 def test_page_needs_nothing_else(written):
     _, page, _ = written
     reader = Reader(page)
     assert "script" not in reader.tags and "link" not in reader.tags
-    assert not re.search(r"https?:|url\(|@import", page)
+    page_alone = page.replace('xmlns="http://www.w3.org/1998/Math/MathML"', "")
+    assert not re.search(r"https?:|url\(|@import", page_alone)
     assert all(image["src"].startswith("data:image/png;base64,") for image in reader.images)
     assert len(page.encode()) < report.MOST_BYTES
     assert "prefers-color-scheme: dark" in page and "@media print" in page
@@ -174,7 +204,8 @@ def test_a_failed_check_is_the_first_line(tmp_path):
     verdicts = {"gibbs": BAD, "exact": check(FITS["exact"])}
     page = report.write(tmp_path, story(FITS), FITS, verdicts, command=COMMAND)
     texts = Reader(page.read_text(encoding="utf-8")).texts
-    assert texts[0] == ("Not to be believed as it stands: a check failed in gibbs; exact passed.")
+    said = "Not to be believed as it stands: a check failed in the fit gibbs, which carries the "
+    assert texts[0] == f"{said}answer."
     assert BAD.words in texts
     assert "FAILED" in texts
     explained = texts.index("R-hat:")
@@ -182,10 +213,23 @@ def test_a_failed_check_is_the_first_line(tmp_path):
     assert json.loads((tmp_path / "verdict.json").read_text())["believed"] is False
 
 
+def test_one_fit_carries_the_answer_and_its_verdict_is_the_page_s(tmp_path):
+    """A fit that failed beside the answer is named, and costs the answer nothing."""
+    verdicts = {"gibbs": BAD, "exact": check(FITS["exact"])}
+    told = replace(story(FITS), best="exact")
+    page = report.write(tmp_path, told, FITS, verdicts, command=COMMAND).read_text("utf-8")
+    verdict = json.loads((tmp_path / "verdict.json").read_text())
+    assert verdict["believed"] is True and verdict["answer"] == "exact"
+    assert verdict["words"].endswith("beside it a check failed in gibbs.")
+    assert 'bayesinf.load("exact.nc")' in page.replace("&#34;", '"')
+    assert 'role="alert"' not in page
+    assert report.beside(verdicts, "exact") == "Answered by exact; beside it gibbs (not believed)."
+
+
 def test_two_pictures_of_one_name_are_refused(tmp_path):
     same = replace(story(FITS), priors=report.Section("Again", pictures=(line(FITS),)))
     with pytest.raises(ValueError, match="share a name"):
-        report.write(tmp_path, same, {}, {}, command=COMMAND)
+        report.write(tmp_path, same, FITS, {}, command=COMMAND)
     assert not list(tmp_path.iterdir())
 
 
