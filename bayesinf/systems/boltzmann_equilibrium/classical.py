@@ -9,7 +9,7 @@ import numpy as np
 from bayesinf.errors import FitError
 from bayesinf.models import binary
 from bayesinf.models.binary import pairwise
-from bayesinf.models.binary.couplings import Prior
+from bayesinf.models.binary.couplings import CouplingPrior
 from bayesinf.models.binary.pairwise import enumeration
 from bayesinf.posterior import annotated, dataset
 from bayesinf.priors import Normal
@@ -60,11 +60,11 @@ def classical(
 
 def optimum(
     data: xr.Dataset, reweighting: pairwise.ReweightingSample | None, settings: Settings
-) -> tuple[pairwise.MaximumLikelihood, Prior, str]:
+) -> tuple[pairwise.MaximumLikelihood, CouplingPrior, str]:
     """Return the optimum, the prior under which it is one, and what that is called."""
     encoding = data["states"].attrs["encoding"]
     moments = binary.moments(data["states"], encoding)
-    flat = Prior(Normal(0.0, FLAT), Normal(0.0, FLAT))
+    flat = CouplingPrior(Normal(0.0, FLAT), Normal(0.0, FLAT))
     try:
         return _maximum(moments, settings, reweighting=reweighting), flat, "maximum likelihood"
     except FitError:

@@ -29,7 +29,7 @@ from bayesinf.inference.importance import log_mixture, shares
 from bayesinf.inference.normal import ByChain
 from bayesinf.models import problem as driver
 from bayesinf.models.binary import matrix
-from bayesinf.models.binary.couplings import Prior
+from bayesinf.models.binary.couplings import CouplingPrior
 from bayesinf.models.binary.pairwise import enumeration, large
 from bayesinf.models.binary.pairwise.definition import BoltzmannMachine
 from bayesinf.models.binary.pairwise.likelihood import Pairwise
@@ -130,7 +130,9 @@ def _normal(problem):
     if not problem.prior.local:
         return problem
     other, width = copy.copy(problem), problem.prior.kind.scale
-    other.prior = Prior(problem.prior.h, width if problem.prior.inferred else HalfCauchy(width))
+    other.prior = CouplingPrior(
+        problem.prior.h, width if problem.prior.inferred else HalfCauchy(width)
+    )
     return other
 
 
