@@ -132,6 +132,7 @@ class Problem(ABC):
     discrepancies : statistic to T(data, draws), by which data are compared with their replicas.
     questions : what the checks ask of this family's fits besides.
     attrs : further root attributes of a fit.
+    equation : the model with its likelihood, in LaTeX, as the page shows it; empty for none.
     """
 
     family: str
@@ -147,6 +148,7 @@ class Problem(ABC):
     hyperparameters: Sequence[str] | None = None
     questions: Sequence[kinds.Question] = ()
     attrs: Mapping[str, object] = {}
+    equation: str = ""
 
     @property
     def pointwise(self) -> Labels:
@@ -299,6 +301,8 @@ def _said(problem):
     }
     if problem.hyperparameters is not None:
         said["hyperparameters"] = json.dumps(list(problem.hyperparameters))
+    if problem.equation:
+        said["equation"] = problem.equation
     return said | (kinds.declare(*problem.questions) if problem.questions else {})
 
 

@@ -68,6 +68,10 @@ class KineticIsing(Problem):
     scored: int | None = None
 
     family = model = "logistic"
+    equation = (
+        r"p(s_i(t{+}1) = 1 \mid s(t)) = \frac{1}{1 + e^{-2\theta_i(t)}},\quad "
+        r"\theta_i(t) = h_i + \sum_j J_{ij} s_j(t)"
+    )
     discrepancies = dict.fromkeys(STATISTICS)  # which ``outlook`` evaluates in one pass
 
     @property
