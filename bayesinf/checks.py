@@ -39,7 +39,8 @@ ACCEPTANCE = (0.1, 0.9)  # of each walker
 GRADIENT = 0.01  # largest slope at an optimum, in log density per posterior sd
 START_AGREES = 0.01  # log density that may part two starts that found the same optimum
 START_RIVALS = 3.0  # log density below the best at which another optimum still counts (5 % of it)
-OF_AN_OPTIMUM = ("gradient", "Hessian", "starts")  # all that a classical estimate must pass
+# All that a classical estimate must pass.
+OF_AN_OPTIMUM = ("gradient", "Hessian", "starts", "maximum")
 PARETO_K = 0.7  # largest Pareto k̂; less where the draws are few
 CONDITION = 1e12  # largest condition number
 MOMENTS_P = 1e-3  # chance that right draws miss their closed form, all elements taken together

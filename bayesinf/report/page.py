@@ -297,7 +297,7 @@ def _sampling(fit):
 def _provenance(fits):
     """Attribute to its values, one a fit, or a single one where all fits agree."""
     keys = dict.fromkeys(key for fit in fits.values() for key in fit.attrs)
-    for said in ("questions", "not_asked"):  # by the diagnostics, with the answers
+    for said in ("questions", "not_asked", "equation", "read_as"):  # told elsewhere on the page
         keys.pop(said, None)
     rows = []
     for key in keys:

@@ -29,7 +29,7 @@ ALLOWED = {
     "checks": "errors posterior inference.kinds diagnostics foreign",
     "forecasts": "errors settings posterior",
     "figures": "errors settings posterior inference.kinds diagnostics foreign",
-    "report": "errors posterior inference.kinds checks figures",
+    "report": "errors posterior inference.kinds foreign checks figures",
     "calibration": "errors settings parallel posterior models.problem diagnostics checks figures "
     "report",
     "trials": "errors parallel checks",

@@ -30,14 +30,12 @@ def laplace(problem: NonlinearRegression, settings: Settings) -> Sample:
     logarithms of the scatter.
     """
     found = _approximation(problem, settings, (settings.chains, settings.draws))
-    rss, squares = problem.optimum.ends, problem.is_normal and problem.inferred
-    # Flat in its logarithm, the noise leaves −n/2 log RSS; where it is known, −RSS/2.
-    excess = len(problem.y) * np.log(rss / rss.min()) if squares else rss - rss.min()
+    best = problem.optimum
     evidence = dataset(
         {
             "gradient": found.gradient,
             "hessian_eigenvalue": found.hessian_eigenvalue,
-            "start_excess": excess / 2,
+            "start_excess": problem.log_ratio(best.ends, best.ends.min()),
         },
         {
             "gradient": ("parameter",),

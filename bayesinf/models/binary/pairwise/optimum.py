@@ -17,7 +17,7 @@ import numpy as np
 
 from bayesinf.errors import FitError
 from bayesinf.inference.optimum import newton
-from bayesinf.models.binary import Moments, listed, pairs
+from bayesinf.models.binary import NEVER, Moments, listed, pairs
 from bayesinf.models.binary.pairwise import enumeration
 from bayesinf.models.binary.pairwise.likelihood import Pairwise
 
@@ -31,6 +31,8 @@ JUDGES = 9.0
 FLAT = 1e-4
 # Newton steps at most.
 STEPS = 200
+# Information on a direction, in states, below which the data do not determine it.
+LITTLE = 1e-3
 
 
 @dataclass(frozen=True)
@@ -194,12 +196,28 @@ def edges(data: Moments) -> tuple[np.ndarray, np.ndarray]:
     """Return the sites that never or always are on, and the pairs, numbered, that lack one of the
     four combinations.
     """
-    least = 0.5 / data.samples  # a combination that occurs does so at least once
     on = data.encoded("0/1").mean
-    constant = (on < least) | (on > 1 - least)
+    constant = (on < NEVER) | (on > 1 - NEVER)
     i, j = pairs(data.sites)
-    empty = (data.tables < least).any(axis=0) & ~constant[i] & ~constant[j]
+    empty = (data.tables < NEVER).any(axis=0) & ~constant[i] & ~constant[j]
     return np.flatnonzero(constant), np.flatnonzero(empty)
+
+
+def undetermined(top: MaximumLikelihood) -> np.ndarray:
+    """Return directions (parameter, direction) in which an optimum owes its place to its prior.
+
+    They are the eigenvectors of the precision, M F + 1 / sd², along which M states say less than a
+    thousandth of one would. Under a prior that is almost flat the optimum is, in all other
+    directions, where the likelihood comes nearest to its supremum: the limit distribution, in which
+    the combinations that never occur have no probability (Barndorff-Nielsen 1978).
+
+    Parameters
+    ----------
+    top : of at most a few thousand parameters.
+    """
+    from scipy.linalg import eigh
+
+    return eigh(top.precision, subset_by_value=(-np.inf, LITTLE))[1]
 
 
 def refuse_edges(data: Moments) -> None:
