@@ -25,7 +25,8 @@ from bayesinf.data.arrays import (
     to_numbers,
     vector,
 )
-from bayesinf.data.tables import columns_of, known_name, read
+from bayesinf.data.columns import columns_of, known_name
+from bayesinf.data.tables import read
 from bayesinf.errors import DataError
 
 if TYPE_CHECKING:
