@@ -4,34 +4,104 @@ Each is a frozen dataclass that can draw itself with NumPy (``sample``), give it
 density (``log_density``), map a standard normal onto itself (``from_normal``), put itself into a
 PyMC model (``pymc``) and say itself in words (``str``). The PyMC variable is the definition; a test
 holds the others to it. Fast routes use those, so that no fit pays for PyMC's start-up unless it
-samples with PyMC.
+samples with PyMC. Here are the priors of any number and of one between bounds; those of positive
+numbers stand in ``positive``.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 from scipy import special
 
+from bayesinf.errors import DataError
 
-def _doubles(*numbers):
-    """PyTensor reads a Python float as float32 where that seems enough; these it leaves alone."""
+__all__ = ["Beta", "Interval", "LogUniform", "Normal", "Prior", "StudentT", "Uniform", "doubles"]
+
+
+def doubles(*numbers):
+    """Numbers as PyTensor keeps them: a Python float it may read as float32."""
     return [np.float64(number) for number in numbers]
 
 
-def _positive(x):
-    """Return where x is positive, and x with one in place of what is not: it has a logarithm."""
-    x = np.asarray(x, dtype=float)
-    return x > 0, np.where(x > 0, x, 1.0)
+@dataclass(frozen=True)
+class Prior:
+    """A proper prior of one number: what every one of them can be asked.
+
+    A subclass brings its formula: ``log_density``, ``from_normal``, ``pymc`` and its words.
+    """
+
+    positive: ClassVar[tuple[str, ...]] = ()  # those of its numbers that are above zero
+
+    def checked(self) -> Prior:
+        """Return the prior itself.
+
+        Raises
+        ------
+        DataError : a number that it cannot have.
+        """
+        for name, value in vars(self).items():
+            lowest = 0.0 if name in self.positive else -np.inf
+            if not lowest < value < np.inf:
+                raise DataError(
+                    f"{name} of a prior cannot be {value}",
+                    source=type(self).__name__,
+                    expected="a finite number" + " above zero" * (name in self.positive),
+                )
+        return self
+
+    @property
+    def support(self) -> tuple[float, float]:
+        """Ends of where the density is not zero."""
+        return -np.inf, np.inf
+
+    def sample(self, rng, size=None):
+        """Draw from the prior."""
+        return self.from_normal(rng.standard_normal(size))
+
+    def log_density(self, x):
+        """Normalised log density at x; -inf outside the support."""
+        raise NotImplementedError
+
+    def from_normal(self, u):
+        """Return the value that stands in this prior where u stands in N(0, 1)."""
+        raise NotImplementedError
+
+    def pymc(self, name, **kwargs):
+        """Add the variable ``name`` to the open PyMC model."""
+        raise NotImplementedError
 
 
 @dataclass(frozen=True)
-class Normal:
+class Interval(Prior):
+    """A prior between two bounds, ``lower`` and ``upper``."""
+
+    def checked(self):
+        """Return the prior itself, or raise DataError."""
+        if not self.lower < self.upper:
+            raise DataError(
+                "the bounds of a prior leave nothing between them",
+                source=type(self).__name__,
+                expected="lower below upper",
+                found=f"{self.lower:g} and {self.upper:g}",
+            )
+        return super().checked()
+
+    @property
+    def support(self):
+        """Ends of where the density is not zero."""
+        return self.lower, self.upper
+
+
+@dataclass(frozen=True)
+class Normal(Prior):
     """N(mean, sd²)."""
 
     mean: float = 0.0
     sd: float = 1.0
+    positive = ("sd",)
 
     def sample(self, rng, size=None):
         """Draw from the prior."""
@@ -49,46 +119,48 @@ class Normal:
         """Add the variable ``name`` to the open PyMC model."""
         import pymc as pm
 
-        return pm.Normal(name, *_doubles(self.mean, self.sd), **kwargs)
+        return pm.Normal(name, *doubles(self.mean, self.sd), **kwargs)
 
     def __str__(self):
         return f"Normal({self.mean:.4g}, {self.sd:.4g}²)"
 
 
 @dataclass(frozen=True)
-class LogNormal:
-    """Normal in the logarithm: log x ~ N(log median, spread²), the default for positive scales."""
+class StudentT(Prior):
+    """Student's t of ``dof`` degrees of freedom about ``location``: heavier tails than a normal."""
 
-    median: float = 1.0
-    spread: float = 1.0
-
-    def sample(self, rng, size=None):
-        """Draw from the prior."""
-        return self.median * np.exp(self.spread * rng.standard_normal(size))
+    dof: float
+    location: float = 0.0
+    scale: float = 1.0
+    positive = ("dof", "scale")
 
     def log_density(self, x):
-        """Normalised log density at x; -inf where x is not positive."""
-        inside, x = _positive(x)
-        z = np.log(x / self.median) / self.spread
-        found = -0.5 * z**2 - np.log(x) - np.log(self.spread) - 0.5 * np.log(2 * np.pi)
-        return np.where(inside, found, -np.inf)
+        """Normalised log density at x."""
+        z, half = (x - self.location) / self.scale, self.dof / 2
+        constant = special.gammaln(half + 0.5) - special.gammaln(half)
+        constant -= 0.5 * np.log(self.dof * np.pi) + np.log(self.scale)
+        return constant - (half + 0.5) * np.log1p(z**2 / self.dof)
 
     def from_normal(self, u):
         """Return the value that stands in this prior where u stands in N(0, 1)."""
-        return self.median * np.exp(self.spread * np.asarray(u))
+        u = np.asarray(u, dtype=float)
+        # From the lower tail, where a share has its digits.
+        size = -special.stdtrit(self.dof, special.ndtr(-np.abs(u)))
+        return self.location + self.scale * np.sign(u) * size
 
     def pymc(self, name, **kwargs):
         """Add the variable ``name`` to the open PyMC model."""
         import pymc as pm
 
-        return pm.LogNormal(name, *_doubles(np.log(self.median), self.spread), **kwargs)
+        dof, location, scale = doubles(self.dof, self.location, self.scale)
+        return pm.StudentT(name, dof, mu=location, sigma=scale, **kwargs)
 
     def __str__(self):
-        return f"log-normal({self.median:.4g}, ×/÷ {np.exp(self.spread):.3g})"
+        return f"Student-t({self.dof:.4g} dof, {self.location:.4g}, {self.scale:.4g})"
 
 
 @dataclass(frozen=True)
-class Uniform:
+class Uniform(Interval):
     """Flat between two bounds."""
 
     lower: float = 0.0
@@ -111,18 +183,19 @@ class Uniform:
         """Add the variable ``name`` to the open PyMC model."""
         import pymc as pm
 
-        return pm.Uniform(name, *_doubles(self.lower, self.upper), **kwargs)
+        return pm.Uniform(name, *doubles(self.lower, self.upper), **kwargs)
 
     def __str__(self):
         return f"Uniform({self.lower:.4g}, {self.upper:.4g})"
 
 
 @dataclass(frozen=True)
-class LogUniform:
+class LogUniform(Interval):
     """Flat in the logarithm between two positive bounds: p(x) = 1 / (x log(upper / lower))."""
 
     lower: float
     upper: float
+    positive = ("lower", "upper")
 
     def sample(self, rng, size=None):
         """Draw from the prior."""
@@ -143,7 +216,7 @@ class LogUniform:
         """Add the variable ``name`` to the open PyMC model."""
         import pymc as pm
 
-        lower, upper = _doubles(np.log(self.lower), np.log(self.upper))
+        lower, upper = doubles(np.log(self.lower), np.log(self.upper))
         return pm.CustomDist(
             name,
             dist=lambda size: pm.math.exp(pm.Uniform.dist(lower, upper, size=size)),
@@ -156,11 +229,12 @@ class LogUniform:
 
 
 @dataclass(frozen=True)
-class Beta:
+class Beta(Prior):
     """Beta(a, b) on a probability."""
 
     a: float = 1.0
     b: float = 1.0
+    positive = ("a", "b")
 
     def sample(self, rng, size=None):
         """Draw from the prior."""
@@ -184,94 +258,12 @@ class Beta:
         """Add the variable ``name`` to the open PyMC model."""
         import pymc as pm
 
-        return pm.Beta(name, *_doubles(self.a, self.b), **kwargs)
+        return pm.Beta(name, *doubles(self.a, self.b), **kwargs)
 
     def __str__(self):
         return f"Beta({self.a:.4g}, {self.b:.4g})"
 
-
-@dataclass(frozen=True)
-class HalfCauchy:
-    """Half-Cauchy on a scale: p(x) = 2 / (π s (1 + x²/s²)), the default for prior widths.
-
-    It is flat near zero, so it lets a scale shrink, and heavy-tailed, so it lets one grow: Gelman,
-    Bayesian Analysis 1, 515 (2006), doi:10.1214/06-BA117A.
-    """
-
-    scale: float = 1.0
-
-    def sample(self, rng, size=None):
-        """Draw from the prior."""
-        return self.scale * np.abs(rng.standard_cauchy(size))
-
-    def log_density(self, x):
-        """Normalised log density at x; -inf where x is negative."""
-        x = np.asarray(x, dtype=float)
-        found = np.log(2 / (np.pi * self.scale)) - np.log1p((x / self.scale) ** 2)
-        return np.where(x >= 0, found, -np.inf)
-
-    def from_normal(self, u):
-        """Return the value that stands in this prior where u stands in N(0, 1)."""
-        return self.scale * np.tan(0.5 * np.pi * special.ndtr(u))
-
-    def pymc(self, name, **kwargs):
-        """Add the variable ``name`` to the open PyMC model."""
-        import pymc as pm
-
-        return pm.HalfCauchy(name, *_doubles(self.scale), **kwargs)
-
-    def __str__(self):
-        return f"half-Cauchy({self.scale:.4g})"
-
-
-@dataclass(frozen=True)
-class InverseChi:
-    """Scaled inverse χ on a standard deviation: σ² ~ Inv-χ²(ν, s²), the default for noise.
-
-        p(σ) ∝ σ^{-(ν+1)} exp(-ν s² / 2σ²)
-
-    It weighs as much as ν observations of size s, keeps σ away from zero when the data show no
-    noise at all, and has a heavy upper tail.
-    """
-
-    dof: float = 1.0
-    scale: float = 1.0
-
-    def sample(self, rng, size=None):
-        """Draw from the prior."""
-        return self.scale * np.sqrt(self.dof / rng.chisquare(self.dof, size))
-
-    def log_density(self, x):
-        """Normalised log density at x; -inf where x is not positive."""
-        inside, x = _positive(x)
-        half, rate = self.dof / 2, self.dof * self.scale**2 / 2
-        found = (
-            np.log(2)
-            + half * np.log(rate)
-            - special.gammaln(half)
-            - (self.dof + 1) * np.log(x)
-            - rate / np.square(x)
-        )
-        return np.where(inside, found, -np.inf)
-
-    def from_normal(self, u):
-        """Return the value that stands in this prior where u stands in N(0, 1)."""
-        return self.scale * np.sqrt(self.dof / special.chdtri(self.dof, special.ndtr(u)))
-
-    def pymc(self, name, **kwargs):
-        """Add the variable ``name`` to the open PyMC model."""
-        import pymc as pm
-
-        half, rate = _doubles(self.dof / 2, self.dof * self.scale**2 / 2)
-        return pm.CustomDist(
-            name,
-            dist=lambda size: pm.math.sqrt(pm.InverseGamma.dist(half, rate, size=size)),
-            transform=pm.distributions.transforms.log,
-            **kwargs,
-        )
-
-    def __str__(self):
-        return f"inverse-χ({self.dof:.4g}, {self.scale:.4g})"
-
-
-Prior = Normal | LogNormal | Uniform | LogUniform | Beta | HalfCauchy | InverseChi
+    @property
+    def support(self):
+        """Ends of where the density is not zero."""
+        return 0.0, 1.0

@@ -5,6 +5,7 @@ import pytest
 from scipy import integrate, stats
 
 from bayesinf import priors
+from bayesinf.errors import DataError
 
 # Ordinary scales, and scales far from one, where a constant left out would show.
 CASES = {
@@ -20,6 +21,12 @@ CASES = {
     "half-Cauchy": (priors.HalfCauchy(0.3), (0.0, np.inf)),
     "inverse-chi": (priors.InverseChi(1.0, 0.2), (0.0, np.inf)),
     "inverse-chi tight": (priors.InverseChi(12.0, 30.0), (0.0, np.inf)),
+    "student": (priors.StudentT(3.0, -2.0, 0.4), (-np.inf, np.inf)),
+    "half-normal": (priors.HalfNormal(20.0), (0.0, np.inf)),
+    "exponential": (priors.Exponential(0.01), (0.0, np.inf)),
+    "gamma": (priors.Gamma(2.5, 300.0), (0.0, np.inf)),
+    "inverse-gamma": (priors.InverseGamma(3.0, 0.2), (0.0, np.inf)),
+    "on a variance": (priors.OnVariance(priors.InverseGamma(2.0, 0.1)), (0.0, np.inf)),
 }
 case = pytest.mark.parametrize(("prior", "support"), CASES.values(), ids=CASES.keys())
 
@@ -32,8 +39,8 @@ def cumulative(prior, support):
     """
     low, middle, high = np.quantile(prior.sample(np.random.default_rng(0), 4001), [0.25, 0.5, 0.75])
     if support == (-np.inf, np.inf):
-        u = np.linspace(-40, 40, 200_001)
-        x, slope = middle + (high - low) * u, (high - low) * np.ones_like(u)
+        u = np.linspace(-10, 10, 200_001)
+        x, slope = middle + (high - low) * np.sinh(u), (high - low) * np.cosh(u)
     elif np.isinf(support[1]):
         u = np.linspace(-30, 40, 200_001)
         x = slope = middle * np.exp(u)
@@ -127,7 +134,8 @@ def test_the_density_is_nought_outside_the_support(prior, support):
     outside = [x for x in (support[0] - 1, support[1] + 1) if np.isfinite(x)]
     for found in (prior.log_density(np.array(outside)), [prior.log_density(x) for x in outside]):
         assert np.all(np.isneginf(found))
-    if support[0] == 0 and isinstance(prior, priors.LogNormal | priors.InverseChi):
+    vanishing = priors.LogNormal | priors.InverseChi | priors.InverseGamma | priors.OnVariance
+    if support[0] == 0 and isinstance(prior, vanishing):
         assert np.isneginf(prior.log_density(0.0))
 
 
@@ -145,6 +153,42 @@ def test_known_values():
     found = priors.InverseChi(5, 0.4).log_density(sigma)
     assert found == pytest.approx(inverse_gamma + np.log(2 * sigma))
 
+    scipys = stats.gamma.logpdf(0.7, 2.5, scale=1 / 4.0)
+    assert priors.Gamma(2.5, 4.0).log_density(0.7) == pytest.approx(scipys)
+    assert priors.StudentT(3, 1, 2).log_density(4.0) == pytest.approx(stats.t.logpdf(4, 3, 1, 2))
+    # An inverse χ is an inverse gamma on the variance.
+    twin = priors.OnVariance(priors.InverseGamma(2.5, 2.5 * 0.4**2))
+    assert twin.log_density(sigma) == pytest.approx(priors.InverseChi(5, 0.4).log_density(sigma))
+
+
+@case
+def test_the_support_is_where_the_density_is_not_nought(prior, support):
+    assert prior.support == support
+
+
+@pytest.mark.parametrize(
+    "prior",
+    [
+        priors.Normal(0.0, 0.0),
+        priors.Normal(np.nan, 1.0),
+        priors.Uniform(2.0, 2.0),
+        priors.LogUniform(0.0, 1.0),
+        priors.Gamma(-1.0, 1.0),
+        priors.StudentT(np.inf),
+        priors.OnVariance(priors.Normal(1.0, 0.1)),
+    ],
+    ids=str,
+)
+def test_what_is_no_prior_is_refused_in_one_line(prior):
+    with pytest.raises(DataError) as caught:
+        prior.checked()
+    assert "\n" not in str(caught.value) and "prior" in str(caught.value)
+
+
+@case
+def test_what_is_a_prior_is_not_refused(prior, support):
+    assert prior.checked() is prior
+
 
 def test_words_say_the_parameters():
     words = {
@@ -155,5 +199,11 @@ def test_words_say_the_parameters():
         "beta": "Beta(2.5, 4)",
         "half-Cauchy": "half-Cauchy(0.3)",
         "inverse-chi": "inverse-χ(1, 0.2)",
+        "student": "Student-t(3 dof, -2, 0.4)",
+        "half-normal": "half-Normal(20²)",
+        "exponential": "exponential(rate 0.01)",
+        "gamma": "Gamma(2.5, rate 300)",
+        "inverse-gamma": "inverse-Gamma(3, scale 0.2)",
+        "on a variance": "square ~ inverse-Gamma(2, scale 0.1)",
     }
     assert {name: str(CASES[name][0]) for name in words} == words

@@ -14,7 +14,7 @@ from bayesinf.models.density import routes
 from bayesinf.models.density.definition import Density
 from bayesinf.models.problem import Draws, Labels, Route
 from bayesinf.posterior import dataset
-from bayesinf.priors import Beta, LogUniform, Normal, Prior, Uniform
+from bayesinf.priors import Normal, Prior
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -250,7 +250,7 @@ class _Span:
 
     @classmethod
     def of(cls, prior, bounds):
-        low, high = _support(prior)
+        low, high = prior.support
         if bounds is None:
             unbounded = (prior.mean, prior.sd) if isinstance(prior, Normal) else ()
             return cls(low, high, *unbounded)
@@ -311,15 +311,6 @@ class _Span:
         if np.isfinite(self.high):
             return -x
         return np.full(np.shape(x), np.log(self.width))
-
-
-def _support(prior):
-    """Where the density of a prior is not zero."""
-    if isinstance(prior, Uniform | LogUniform):
-        return prior.lower, prior.upper
-    if isinstance(prior, Beta):
-        return 0.0, 1.0
-    return (-np.inf, np.inf) if isinstance(prior, Normal) else (0.0, np.inf)
 
 
 def _share_below(prior, value, support):

@@ -123,7 +123,7 @@ def regression(
         if isinstance(value, int | float) and not 0 < value < np.inf:
             raise DataError(f"{each} is fixed at {value}", expected="a number above zero")
     for each, value in {"noise": noise, **prior.inferred}.items():
-        if isinstance(value, Normal):
+        if isinstance(value, Prior) and value.support[0] < 0:
             raise DataError(
                 f"the prior of {each} reaches below zero",
                 expected="a prior of positive numbers, such as HalfCauchy",

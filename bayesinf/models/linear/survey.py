@@ -15,7 +15,7 @@ import numpy as np
 
 from bayesinf import parallel
 from bayesinf.models.linear.boxes import ERROR, Boxes, LogDensity, laid, refined
-from bayesinf.priors import Beta, LogUniform, Normal, Prior, Uniform
+from bayesinf.priors import LogUniform, Prior
 
 __all__ = ["STEPS", "Axis", "Survey", "surveyed"]
 
@@ -47,12 +47,13 @@ class Axis:
     @property
     def logarithmic(self) -> bool:
         """Whether the axis is that of the logarithm."""
-        return not isinstance(self.prior, Normal | Uniform | Beta)
+        low, high = self.prior.support
+        return (low == 0 and np.isinf(high)) or isinstance(self.prior, LogUniform)
 
     @property
     def endless(self) -> bool:
         """Whether the prior goes on where the axis is cut."""
-        return not isinstance(self.prior, Uniform | LogUniform | Beta)
+        return not np.all(np.isfinite(self.prior.support))
 
     @cached_property
     def bounds(self) -> tuple[float, float]:
