@@ -39,6 +39,7 @@ def curve(
     *,
     x_names: Sequence[str] = (),
     y_names: Sequence[str] = (),
+    index: bool = True,
     least: int = 3,
     sort: bool = True,
     decimal: str | None = None,
@@ -55,8 +56,8 @@ def curve(
     path : a file that ``read`` reads.
     x, y, error : name of the column, or its position from 1; ``error="none"`` reads no error bars.
     x_names, y_names : what x and y are likely to be called here, in small letters and in the order
-        in which to look for them. Where there are names for x, a column that only counts the rows
-        is none.
+        in which to look for them.
+    index : whether x may be a column that only counts the rows, if it is not asked for.
     least : fewest rows that will do.
     sort : whether to sort the rows by x.
     decimal : the decimal mark of a table of text, "." or ",", where its numbers do not show it.
@@ -83,6 +84,7 @@ def curve(
         reason=data.attrs.get("reason", "as the file says"),
         x_names=x_names,
         y_names=y_names,
+        index=index,
         source=path,
     )
     arrays = {role: columns[name] for role, name in roles.names.items()}

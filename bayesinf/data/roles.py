@@ -83,6 +83,7 @@ def choose(
     reason: str = "as the file says",
     x_names: Sequence[str] = (),
     y_names: Sequence[str] = (),
+    index: bool = True,
     source: object = None,
 ) -> Roles:
     """Choose the columns of x, y and error bars.
@@ -93,8 +94,8 @@ def choose(
     asked : role to what the user wants, a name or a position from 1, or None; "none" for no error
         bars.
     stored : what the file itself says, role to name, and ``reason`` how it says so.
-    x_names, y_names : names to look for first. Where there are names for x, what only counts the
-        rows is no x.
+    x_names, y_names : names to look for first.
+    index : whether x may be a column that only counts the rows.
     source : what an error message calls the file.
 
     Raises
@@ -117,7 +118,7 @@ def choose(
     usable = [name for name in columns if name in holding or len(holding) < 2]
     words = {name: set(re.split(r"[\W_]+", name.casefold())) - {""} for name in columns}
     errors = {name for name in columns if _is_error(name, words[name], columns)}
-    counting = {name for name in usable if _counts_rows(name, columns[name], len(usable))}
+    counting = {name for name in usable if _counts_rows(name, columns[name])}
 
     def free():
         return [name for name in usable if name not in chosen.values()]
@@ -130,7 +131,7 @@ def choose(
     for role in ("x", "y"):
         if role in chosen:
             continue
-        left = [name for name in free() if name not in counting or (role == "x" and not x_names)]
+        left = [name for name in free() if name not in counting or (role == "x" and index)]
         if not left:
             raise _too_few(role, free(), counting, columns, source)
         found = min(left, key=lambda name: _standing(name, name in errors, words[name]))
@@ -169,8 +170,8 @@ def _is_index(name):
     return name in _COUNTING or (len(name) > 1 and name.casefold() in _COUNTING)
 
 
-def _counts_rows(name, column, width):
-    """Whether a column only counts the rows: by its name, or without one beside two others."""
+def _counts_rows(name, column):
+    """Whether a column only counts the rows: by its name, or without one by its numbers."""
     if _is_index(name):
         return True
     if not re.fullmatch(r"column_\d+", name) or column.dtype.kind not in "iuf":

@@ -69,6 +69,7 @@ def read(
     *,
     distance_unit: str | None = None,
     energy_unit: str | None = None,
+    decimal: str | None = None,
 ) -> xr.Dataset:
     """Read energies of a pair at some distances, with errors where the file has them.
 
@@ -76,8 +77,10 @@ def read(
     ----------
     path : a file that ``data.read`` reads.
     distance, energy, error : columns, by name or position from 1; otherwise those of well-known
-        names, else the first, the second, and what is called an error.
+        names, else the first that does not only count the rows, the next, and what is called an
+        error.
     distance_unit, energy_unit : where the file's header does not name them, as in ``r (Å)``.
+    decimal : as for ``data.curve``.
 
     Returns
     -------
@@ -95,6 +98,8 @@ def read(
         error,
         x_names=("r", "distance", "distances", "separation"),
         y_names=("u", "v", "e", "energy", "energies", "potential"),
+        index=False,
+        decimal=decimal,
     )
     r, u, bars = axes(found)
     of_r = _unit(path, r, distance_unit, "distance", DISTANCE_UNITS)
@@ -108,7 +113,9 @@ def read(
             found=bars.units,
             remedy="convert the column",
         )
-    result = _labelled(r, u, bars, of_r, of_u).assign_attrs(case=Path(path).name)
+    result = _labelled(r, u, bars, of_r, of_u).assign_attrs(
+        case=Path(path).name, read_as=found.attrs["read_as"]
+    )
     checked(result, path)
     return result
 
