@@ -10,6 +10,7 @@ import re
 from collections.abc import Sequence
 
 from bayesinf.data.arrays import number
+from bayesinf.data.units import known_unit
 
 __all__ = ["is_header", "name_and_units", "names_of", "words_of"]
 
@@ -17,31 +18,8 @@ _BRACKETS = re.compile(r"\s*(.*?\S)\s*(?:\(([^()]*)\)|\[([^\[\]]*)\])\s*")
 _SLASH = re.compile(r"\s*(.*?\S)\s*(?:/|,\s)\s*(\S+)\s*")
 # A word of a header that spaces set apart, with the unit in brackets that may follow it.
 _WORD = re.compile(r'(?:"[^"]*"|\S+)(?:\s+(?:\([^()]*\)|\[[^\[\]]*\]))?')
-# Units as people write them in a row of their own or after a stroke. Capitals count (meV, MeV).
-_SYMBOLS = """
-    m cm mm µm μm um nm pm fm km Å A s ms µs μs us ns ps fs min h d K °C C °F eV meV keV MeV GeV
-    J kJ mJ Hz kHz MHz GHz THz V mV µV μV uV kV mA µA μA uA nA W mW Pa kPa MPa hPa bar mbar T mT
-    rad mrad deg ° °2θ % dB dBm cm-1 cm^-1 cm⁻¹ 1/cm nm-1 nm^-1 1/nm Å-1 Å^-1 1/Å A-1 A^-1 1/A
-    kJ/mol kcal/mol kJ/mole kcal/mole Eh Ha Bohr bohr a0 a.u. au arb. arb cts cps counts/s
-    photons/s mol mol/L mmol/L M mM g kg mg N mN Ω kΩ ohm Jy mag ppm ppb g/mol W/m2 W/m^2
-    mAh Torr Gy Sv Bq G Oe
-"""
-# Units in words, whose capitals do not matter.
-_WORDS = """
-    counts, count, angstrom, angstroms, ångström, nanometer, nanometers, nanometre, nanometres,
-    micrometer, micrometers, micron, microns, kelvin, hartree, hartrees, volt, volts, second,
-    seconds, degree, degrees, radians, a.u., arb. units, arb. u., arbitrary, arbitrary units,
-    channels, wavenumbers, electronvolt, ev, deg 2theta, degrees 2-theta
-"""
-_KNOWN = {*_SYMBOLS.split()}
-_KNOWN_WORDS = {word.strip() for word in _WORDS.split(",")}
 # What counts in time: counts/s is a rate, where t/s is a time in seconds.
-_COUNTED = {"counts", "count", "cts", "photons", "events", "pulses", "1", *_KNOWN}
-
-
-def known_unit(text: str) -> bool:
-    """Whether a text is a unit that people write."""
-    return text in _KNOWN or text.casefold() in _KNOWN_WORDS
+_COUNTED = {"counts", "count", "cts", "photons", "events", "pulses", "1"}
 
 
 def name_and_units(header: str) -> tuple[str, str]:
@@ -49,7 +27,12 @@ def name_and_units(header: str) -> tuple[str, str]:
     if match := _BRACKETS.fullmatch(header):
         return match[1].rstrip("/ ") or match[1], (match[2] or match[3] or "").strip()
     match = _SLASH.fullmatch(header)
-    if match and known_unit(match[2]) and match[1].casefold() not in _COUNTED:
+    if (
+        match
+        and known_unit(match[2])
+        and match[1].casefold() not in _COUNTED
+        and not known_unit(match[1])
+    ):
         return match[1], match[2]
     return header.strip(), ""
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bayesinf.data import axes, curve, curve_from_arrays
+from bayesinf.data.units import spelled
 from bayesinf.errors import DataError
 from bayesinf.settings import DEFAULT
 from bayesinf.systems.lennard_jones.potentials import (
@@ -194,14 +195,15 @@ def _labelled(r, energies, error, of_r, of_u):
 
 def _unit(path, column, given, what, table):
     """The unit of a column: the one given, else the header's; it must be known."""
-    unit = given or ("" if column.units == "1" else column.units)
-    if unit not in table:
+    written = given or ("" if column.units == "1" else column.units)
+    unit = spelled(written, table)
+    if unit is None:
         raise DataError(
-            f"the unit of the {what} is {'unknown' if unit else 'missing'}",
+            f"the unit of the {what} is {'unknown' if written else 'missing'}",
             source=path,
             where=f"column {column.attrs['long_name']}",
             expected=f"one of {', '.join(table)}",
-            found=unit or "none",
+            found=written or "none",
             remedy=f"name it in the header, as in '{'r (Å)' if what == 'distance' else 'U (K)'}', "
             f"or by --{what}-unit",
         )
