@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bayesinf.checks import check, loo
+from bayesinf.checks import PREDICTIVE_P, check, loo
 from bayesinf.data import axes
 from bayesinf.errors import BayesinfError
 from bayesinf.models.likelihoods import LIKELIHOODS
@@ -65,7 +65,7 @@ def explained(
     """
     failing = _failing(found)
     if not failing or model.get("likelihood") is not None:
-        return found.assign_attrs(cause=_words(spectrum, found, failing)), {}
+        return _with(found, cause=_words(spectrum, found, failing)), {}
     lines, own = Lines.of(found), str(found.attrs["likelihood"])
     likelihoods = OF_COUNTS if not LIKELIHOODS[own].noisy else sum(
         (ALLOW.get(name, ()) for name in failing), ()
@@ -81,9 +81,10 @@ def explained(
     ahead = sorted(passing, key=lambda name: -loo(passing[name])["elpd"])
     elsewhere = [name for name in ahead if name in curves and _ahead(passing[name], found)]
     likely = [name for name in ahead if name in richer]
-    if elsewhere and (not likely or _elpd(passing[elsewhere[0]]) > _elpd(passing[likely[0]]) - BETTER):
+    best = {name: loo(passing[name])["elpd"] for name in (*elsewhere[:1], *likely[:1])}
+    if elsewhere and best[elsewhere[0]] > best.get(next(iter(likely), ""), -np.inf) - BETTER:
         cause = f"{elsewhere[0]} explains it: {_gain(passing[elsewhere[0]], found)}"
-        return found.assign_attrs(cause=cause), {}
+        return _with(found, cause=cause), {}
     if likely:
         name = richer[likely[0]]["likelihood"]
         why = (
@@ -92,34 +93,38 @@ def explained(
         )
         said = " ".join(part for part in (found.attrs["why"], why) if part)
         cause = f"take the {name} likelihood, which explains it"
-        taken = passing[likely[0]].assign_attrs(why=said)
-        return found.assign_attrs(cause=cause), {name.replace("+", "-"): taken}
-    return found.assign_attrs(cause=_words(spectrum, found, failing)), {}
+        taken = _with(passing[likely[0]], why=said)
+        return _with(found, cause=cause), {name.replace("+", "-"): taken}
+    return _with(found, cause=_words(spectrum, found, failing)), {}
+
+
+def _with(found, **attrs):
+    """The same fit with further root attributes."""
+    copy = found.copy()
+    copy.attrs = found.attrs | attrs
+    return copy
 
 
 def _failing(found):
     """The statistics that a fit's replicas do not have."""
     statistics = found["sample_stats"].to_dataset()
-    if check(found).believed:
-        return []
-    names = statistics["statistic"].to_numpy()
     above = (statistics["discrepancy"] > statistics["discrepancy_observed"]).mean(("chain", "draw"))
     p = 2 * np.minimum(above, 1 - above).to_numpy()
-    from bayesinf.checks import PREDICTIVE_P
-
-    return [str(name) for name, one in zip(names, p, strict=True) if one < PREDICTIVE_P / len(p)]
+    low = p < PREDICTIVE_P / len(p)
+    return [str(name) for name in statistics["statistic"].to_numpy()[low]]
 
 
 def _richer(lines, model):
     """Curves with a peak more, or a background that bends more; words to options."""
-    found = {f"one more peak (--peaks {lines.peaks + 1})": {"peaks": lines.peaks + 1, "centers": ()}}
+    found = {
+        f"one more peak (--peaks {lines.peaks + 1})": {"peaks": lines.peaks + 1, "centers": ()}
+    }
     order = list(POLYNOMIALS)
     if lines.background in order[:-2]:
         above = order[order.index(lines.background) + 1]
         found[f"a {above} background (--background {above})"] = {"background": above}
     if lines.shape == "gaussian":
-        shape = {"shape": "pseudo-voigt"}
-        found["another shape (--shape pseudo-voigt)"] = shape
+        found["another shape (--shape pseudo-voigt)"] = {"shape": "pseudo-voigt"}
     return found
 
 
@@ -128,10 +133,6 @@ def _tried(spectrum, settings, options):
         return fit(spectrum, method="emcee", settings=settings, **options)
     except BayesinfError:  # a curve that the data do not determine explains nothing
         return None
-
-
-def _elpd(one):
-    return loo(one)["elpd"]
 
 
 def _difference(one, other):
