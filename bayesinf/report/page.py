@@ -282,7 +282,11 @@ def known(verdict: Verdict) -> str:
 def _remark(verdict):
     """What to keep in mind of the answer; a verdict without a remark stands in the diagnostics."""
     plain = not verdict.unasked and all(check.passed for check in verdict.checks)
-    return "" if plain else verdict.words
+    if plain:
+        return ""
+    # That it is believed stands above.
+    _, keep, rest = verdict.words.partition("Keep in mind ")
+    return keep + rest if verdict.believed and keep else verdict.words
 
 
 def _join(words):
