@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 
 __all__ = ["regression"]
 
-# The default noise prior has its median at a hundredth of the data's spread, and a standard deviation
-# of three decades: data whose noise is a billionth of their spread pull against a third of one
-# observation, and data without noise, or with more coefficients than data, still have a posterior.
+# The default noise prior has its median at a hundredth of the data's spread, and a standard
+# deviation of three decades: data whose noise is a billionth of their spread pull against a third
+# of one observation, and data without noise still have a posterior.
 NOISE_FRACTION, NOISE_DECADES = 0.01, 3.0
 
 # The default prior of a coefficient that is not shrunk lets it alone make data this many times
