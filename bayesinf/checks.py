@@ -26,7 +26,7 @@ from bayesinf import diagnostics
 from bayesinf.errors import CheckFailed
 from bayesinf.foreign import adopted
 from bayesinf.inference import kinds
-from bayesinf.posterior import element_names, reported
+from bayesinf.posterior import element_names, reported, true_values
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -39,11 +39,13 @@ ACCEPTANCE = (0.1, 0.9)  # of each walker
 GRADIENT = 0.01  # largest slope at an optimum, in log density per posterior sd
 START_AGREES = 0.01  # log density that may part two starts that found the same optimum
 START_RIVALS = 3.0  # log density below the best at which another optimum still counts (5 % of it)
-OF_AN_OPTIMUM = ("gradient", "Hessian", "starts")  # all that a classical estimate must pass
+# All that a classical estimate must pass.
+OF_AN_OPTIMUM = ("gradient", "Hessian", "starts", "maximum")
 PARETO_K = 0.7  # largest Pareto k̂; less where the draws are few
 CONDITION = 1e12  # largest condition number
 MOMENTS_P = 1e-3  # chance that right draws miss their closed form, all elements taken together
 PREDICTIVE_P = 0.01  # smallest predictive p-value, times the number of statistics
+TRUTH_P = 1e-3  # chance below which a known truth lies too far out among the draws
 PRIOR_SENSITIVITY = 0.05  # power-scaling sensitivity from which a prior matters
 SMALL = 32  # elements up to which a variable's prior sensitivity is looked at
 
@@ -434,6 +436,35 @@ def _predictive(posterior) -> Iterator[Check]:
     yield _answer("predictive p", value, f"≥ {limit:.2g}", value >= limit, good, bad, remedy)
 
 
+def _truth(posterior) -> Iterator[Check]:
+    """What is known beforehand must lie among the draws as one of them would.
+
+    Averaged over prior and data, the truth is one more draw. So the draws themselves say how many
+    of its elements the 95 % intervals may miss, however they are correlated, and how far the
+    farthest of them may lie: each is a chance of one in a thousand.
+    """
+    known = {n: value for n, value in true_values(posterior).items() if math.isfinite(value)}
+    if not known:
+        return
+    names = dict.fromkeys(name.partition("[")[0] for name in known)
+    draws = {}
+    for variable in (posterior["posterior"][name] for name in names):
+        draws |= dict(zip(element_names(variable), elements(variable), strict=True))
+    found = diagnostics.coverage(
+        np.stack([draws[name].ravel() for name in known]), np.array(list(known.values()))
+    )
+    few, far = found.covered < found.fewest, found.p_farthest < TRUTH_P
+    count = f"{found.covered} of {len(known)}"
+    good = f"{count} known values lie within their 95 % intervals"
+    bad = f"only {count} known values lie within their 95 % intervals" if few else good
+    if far:
+        farthest = list(known)[found.farthest]
+        bad += f", and {farthest} lies {found.distance:.1f} posterior sd from its known value"
+    threshold = f"≥ {found.fewest} of {len(known)}"
+    remedy = "look for what the model or its prior leaves out, since the truth is not as it says"
+    yield _answer("truth", found.covered, threshold, not (few or far), good, bad, remedy)
+
+
 def _declared(question, posterior) -> Iterator[Check]:
     """A question that the family declared and stored with the fit."""
     values = _evidence(posterior, question.variable).values
@@ -567,9 +598,10 @@ QUESTIONS = {
     "moments": _moments,
     "predictive check": _predictive,
     "leave-one-out": _leave_one_out,
+    "truth": _truth,
     "prior sensitivity": _prior_sensitivity,
 }
-EVERY_FIT = ("predictive check", "leave-one-out", "prior sensitivity")
+EVERY_FIT = ("predictive check", "truth", "leave-one-out", "prior sensitivity")
 
 
 # --- labelled arrays ------------------------------------------------------------------------------

@@ -79,6 +79,66 @@ def tie_weighted_mixing(draws: np.ndarray, workers: int | None = None) -> np.nda
     return _many(_tie_weighted, draws, workers, (1.0, np.nan, np.nan))
 
 
+@dataclass(frozen=True)
+class Coverage:
+    """How known values lie among draws.
+
+    Parameters
+    ----------
+    covered : elements within their central 95 % interval.
+    fewest : the 0.1 % quantile of that number when a draw stands for the known values.
+    farthest : the element that lies farthest out, in units of its sd.
+    distance : how far.
+    p_farthest : chance that a draw's farthest element lies as far out.
+    """
+
+    covered: int
+    fewest: int
+    farthest: int
+    distance: float
+    p_farthest: float
+
+
+def coverage(draws: np.ndarray, known: np.ndarray) -> Coverage:
+    """Hold known values against draws, which say themselves how far out a draw may lie.
+
+    With intervals [l_k, u_k] that hold 95 % of element k, c(θ) = Σ_k [l_k ≤ θ_k ≤ u_k] and d(θ) =
+    max_k |θ_k − mean_k| / sd_k, the known values should not fall behind the draws in c nor exceed
+    them in d; correlations between elements are those of the draws.
+
+    Parameters
+    ----------
+    draws : (element, draw); the tail of a thousandth needs some thousands.
+    known : (element,).
+
+    Returns
+    -------
+    a ``Coverage``.
+    """
+    low, high = np.quantile(draws, [0.025, 0.975], axis=1)
+    mean, sd = draws.mean(1), draws.std(1)
+
+    def inside(theta):
+        return np.sum((low <= theta) & (theta <= high), axis=-1)
+
+    def distances(theta):
+        # A value that the draws never leave is either met or infinitely far.
+        off = np.abs(theta - mean)
+        slack = 1e-9 * (np.abs(mean) + np.abs(theta))
+        return np.where(off > slack, off / np.where(sd > 0, sd, np.finfo(float).tiny), 0.0)
+
+    known_out, drawn_out = distances(known), distances(draws.T).max(-1)
+    farthest = int(np.argmax(known_out))
+    beyond = np.sum(drawn_out >= known_out[farthest])
+    return Coverage(
+        covered=int(inside(known)),
+        fewest=int(np.quantile(inside(draws.T), 0.001, method="lower")),
+        farthest=farthest,
+        distance=float(known_out[farthest]),
+        p_farthest=float((1 + beyond) / (1 + draws.shape[1])),
+    )
+
+
 def _many(diagnose, draws, workers, of_constants):
     """Diagnose the elements that move, in blocks that fit the processor's cache."""
     from bayesinf import parallel

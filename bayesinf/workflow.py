@@ -6,8 +6,9 @@ everything written into a hidden folder beside the output, and moved into place 
 input, a failed fit or a killed run leaves the output folder as it was. The story is told last, and
 where that fails the fits are kept: ``retell`` makes the page once it can be told.
 
-Exit status: 0 done and believed; 1 done, but the report could not be told, one line on stderr; 2
-bad usage or bad input, one line on stderr, nothing written; 3 done, but a check failed.
+One fit carries the answer, as the story says: its verdict is that of the run. Exit status: 0 done
+and believed; 1 done, but the report could not be told, one line on stderr; 2 bad usage or bad
+input, one line on stderr, nothing written; 3 done, but the answer's fit failed a check.
 """
 
 from __future__ import annotations
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     import pandas as pd
     import xarray as xr
 
+    from bayesinf.checks import Verdict
     from bayesinf.report import Story
 
 __all__ = ["REPORTS", "Recording", "Run", "cli", "column", "retell", "script", "staged", "summary",
@@ -194,24 +196,22 @@ class Run:
         command = shlex.join(["python", *sys.argv]) if sys.argv[0] else self.name
         with self.step("check"):
             verdicts = {name: check(fit) for name, fit in fits.items()}
-        untold = None
+        told = untold = None
         with staged(self.output) as folder:
             with self.step("save"):
                 for name, fit in fits.items():
                     save(fit, folder / f"{name}.nc")
                 summary(fits).to_csv(folder / "summary.csv", index=False)
-                write_verdict(folder, verdicts, command=command)
+                write_verdict(folder, verdicts, next(iter(fits)), command=command)
             with self.step("report"):
                 try:
-                    _tell(folder, story, fits, verdicts, command)
+                    told = _tell(folder, story, fits, verdicts, command)
                 except Exception as error:  # whatever it is, it must not cost the fits
                     untold = error
                     (folder / "index.html").unlink(missing_ok=True)
                     shutil.rmtree(folder / "figures", ignore_errors=True)
-        believed = all(verdict.believed for verdict in verdicts.values())
-        words = {name: verdict.words for name, verdict in verdicts.items()}
         if untold is None:
-            self.say(words, believed)
+            self.answer(told, fits, verdicts)
             return
         place = extract_tb(untold.__traceback__)[-1]
         said = f"{type(untold).__name__}: {untold} ({Path(place.filename).name}:{place.lineno})"
@@ -222,17 +222,72 @@ class Run:
         )
         raise typer.Exit(1)
 
-    def say(self, words: Mapping[str, str], believed: bool) -> None:
-        """Print verdict, place of the results and where the time went; exit 3 if not believed."""
+    def answer(
+        self, told: Story, fits: Mapping[str, xr.DataTree], verdicts: Mapping[str, Verdict]
+    ) -> None:
+        """Print the answer: its sentence, its numbers, and the verdict of the fit that carries it.
+
+        Parameters
+        ----------
+        told : the story.
+        fits, verdicts : by name.
+        """
+        from bayesinf import report
+
+        carries = report.answering(told, fits)
+        said = told.answer.paragraphs[0] if told.answer.paragraphs else f"{told.answer.title}."
+        self.say(
+            verdicts[carries].words,
+            verdicts[carries].believed,
+            answer=" ".join(part for part in (said, report.known(verdicts[carries])) if part),
+            numbers=report.brief(fits[carries]),
+            beside=report.beside(verdicts, carries),
+        )
+
+    def say(
+        self,
+        words: str,
+        believed: bool,
+        *,
+        answer: str = "",
+        numbers: pd.DataFrame | None = None,
+        beside: str = "",
+    ) -> None:
+        """Print a verdict, what it is of, and where the results are; exit 3 if not believed.
+
+        Parameters
+        ----------
+        words, believed : the verdict.
+        answer : the sentence that it judges.
+        numbers : a table of the answer, its index the names of the rows.
+        beside : how other fits did.
+        """
         print("Believed." if believed else "NOT BELIEVED: a check failed.")
-        for name, text in words.items():
-            print(f"  {name}: {text}")
+        if answer:
+            print(f"\n{answer}")
+        if numbers is not None:
+            print(f"\n{aligned(numbers)}\n")
+        print(words)
+        if beside:
+            print(beside)
         print(f"Report: {self.output / 'index.html'}")
         total = sum(self.seconds.values())
         parts = ", ".join(f"{label} {seconds:.1f}" for label, seconds in self.seconds.items())
         print(f"Time: {total:.1f} s ({parts})")
         if not believed:
             raise typer.Exit(3)
+
+
+def aligned(table: pd.DataFrame) -> str:
+    """Set a table of text as lines of a terminal, the first column its index."""
+    rows = [[str(table.index.name or ""), *map(str, table.columns)]]
+    rows += [[str(name), *map(str, cells)] for name, *cells in table.itertuples()]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return "\n".join(
+        "  "
+        + "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in rows
+    )
 
 
 @contextmanager
@@ -435,7 +490,7 @@ def _plain_story(fits, title, question):
 
 
 def _tell(folder, story, fits, verdicts, command):
-    """Tell the story and write the page."""
+    """Tell the story, write the page, and return what was told."""
     from threadpoolctl import threadpool_limits
 
     from bayesinf.report import write
@@ -443,7 +498,9 @@ def _tell(folder, story, fits, verdicts, command):
     # Small matrices by the hundred: threads of BLAS that wait for each other cost more than they
     # bring, on a busy machine tenfold.
     with threadpool_limits(1):
-        write(folder, story(fits), fits, verdicts, command=command)
+        told = story(fits)
+        write(folder, told, fits, verdicts, command=command)
+    return told
 
 
 def _story(name, title, question):

@@ -71,22 +71,13 @@ def calibrate(run, machine, replications):
         )
     with run.step("report"), workflow.staged(run.output) as folder:
         calibration.write(folder, result, command=shlex.join(["python", *sys.argv]))
-    show(calibration.readable(calibration.summary(result)), f"Calibration of {machine.name}")
     verdict = calibration.verdict(result)
-    run.say({machine.name: verdict["words"]}, verdict["believed"])
-
-
-def show(table, title):
-    """Print a table."""
-    from rich.console import Console
-    from rich.table import Table
-
-    printed = Table(title=title, box=None, title_justify="left")
-    for column in (table.index.name, *table.columns):
-        printed.add_column(column, no_wrap=True)
-    for name, row in table.iterrows():
-        printed.add_row(name, *row)
-    Console().print(printed)
+    run.say(
+        verdict["words"],
+        verdict["believed"],
+        answer=f"Calibration of {machine.name}",
+        numbers=calibration.readable(calibration.summary(result)),
+    )
 
 
 if __name__ == "__main__":

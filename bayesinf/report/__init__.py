@@ -10,8 +10,28 @@ same words for all, and the page is one self-contained HTML file, read from the 
 neither script nor network.
 """
 
-from bayesinf.report.numbers import estimates, interval, number, short, value_with_unit
-from bayesinf.report.page import MOST_BYTES, gallery, png, render, write, write_text, write_verdict
+from bayesinf.report.numbers import (
+    brief,
+    described,
+    estimates,
+    interval,
+    number,
+    short,
+    value_with_unit,
+)
+from bayesinf.report.page import (
+    MOST_BYTES,
+    answering,
+    beside,
+    gallery,
+    known,
+    overall,
+    png,
+    render,
+    write,
+    write_text,
+    write_verdict,
+)
 from bayesinf.report.sections import plain_story
 from bayesinf.report.story import Picture, Section, Story, Table
 
@@ -21,10 +41,16 @@ __all__ = [
     "Section",
     "Story",
     "Table",
+    "answering",
+    "beside",
+    "brief",
+    "described",
     "estimates",
     "gallery",
     "interval",
+    "known",
     "number",
+    "overall",
     "plain_story",
     "png",
     "render",

@@ -8,6 +8,7 @@ import json
 import math
 import os
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,7 +16,7 @@ from bayesinf.figures import representative, trace_rank
 from bayesinf.inference import kinds
 from bayesinf.report import sections
 from bayesinf.report.numbers import short
-from bayesinf.report.story import Picture, Story
+from bayesinf.report.story import Picture, Section, Story
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -23,7 +24,19 @@ if TYPE_CHECKING:
 
     from bayesinf.checks import Verdict
 
-__all__ = ["MOST_BYTES", "gallery", "png", "render", "write", "write_text", "write_verdict"]
+__all__ = [
+    "MOST_BYTES",
+    "answering",
+    "beside",
+    "gallery",
+    "known",
+    "overall",
+    "png",
+    "render",
+    "write",
+    "write_text",
+    "write_verdict",
+]
 
 
 MOST_BYTES = 5_000_000
@@ -55,32 +68,31 @@ def write(
     the path of the page, which embeds its pictures and stays under 5 MB.
     """
     folder = Path(folder)
-    believed = all(verdict.believed for verdict in verdicts.values())
+    carries = answering(story, fits)
     best = story.answer.pictures[0]
     traces = {name: _trace_picture(name, fit) for name, fit in fits.items()}
     chapters = _chapters(story, fits)
-    pictures = [picture for _, section in chapters for picture in section.pictures]
+    pictures = [picture for chapter in chapters for picture in chapter.section.pictures]
     pictures += [picture for picture in traces.values() if picture]
     names = [picture.name for picture in pictures]
     if len(set(names)) < len(names):
         raise ValueError(f"two pictures of one report share a name: {sorted(names)}")
     content = {
         "story": story,
+        "lead": next(iter(story.answer.paragraphs), ""),
         "chapters": chapters,
+        "contents": _contents(chapters),
         "fits": fits,
         "verdicts": verdicts,
-        "believed": believed,
-        "words": _overall(verdicts),
-        # A verdict without a remark is said in full in the diagnostics, where it is at home.
-        "remarks": {
-            name: verdict.words
-            for name, verdict in verdicts.items()
-            if verdict.unasked or not all(check.passed for check in verdict.checks)
-        },
+        "carries": carries,
+        "believed": verdicts[carries].believed,
+        "words": overall(verdicts, carries),
+        "remark": _remark(verdicts[carries]),
+        "known": known(verdicts[carries]),
         "traces": traces,
         "sampling": {name: _sampling(fit) for name, fit in fits.items()},
         "provenance": _provenance(fits),
-        "reload": _reload(story.best or next(iter(fits), "")),
+        "reload": _reload(carries),
         "command": command,
     }
     images = {picture.name: png(picture.figure) for picture in pictures}
@@ -96,17 +108,32 @@ def write(
         (folder / "figures" / f"{name}.png").write_bytes(image)
     best_picture = {"picture": f"figures/{best.name}.png", "alt": best.alt}
     told = {"title": story.title, "question": story.question} | best_picture
-    write_verdict(folder, verdicts, command=command, **told)
+    write_verdict(folder, verdicts, carries, command=command, **told)
     return write_text(folder / "index.html", page)
 
 
+def answering(story: Story, fits: Mapping[str, xr.DataTree]) -> str:
+    """Name the fit that carries the answer: the one the story says, or the first."""
+    return story.best or next(iter(fits))
+
+
 def write_verdict(
-    folder: Path, verdicts: Mapping[str, Verdict], *, command: str, **told: str
+    folder: Path, verdicts: Mapping[str, Verdict], carries: str, *, command: str, **told: str
 ) -> Path:
-    """Write ``verdict.json``: whether to believe the fits, and ``told``, what else is known."""
+    """Write ``verdict.json``: whether to believe the answer, and what the checks say of each fit.
+
+    Parameters
+    ----------
+    folder : of the report.
+    verdicts : name of a fit to its verdict.
+    carries : the fit that carries the answer, whose verdict is the report's.
+    command : what makes the report again.
+    **told : what else is known, as the title.
+    """
     content = told | {
-        "believed": all(verdict.believed for verdict in verdicts.values()),
-        "words": _overall(verdicts),
+        "believed": verdicts[carries].believed,
+        "words": overall(verdicts, carries),
+        "answer": carries,
         "command": command,
         "fits": {name: verdict.to_dict() for name, verdict in verdicts.items()},
     }
@@ -148,9 +175,31 @@ def gallery(folder: str | os.PathLike) -> Path:
 _REPORT_FILES = ("verdict.json", "index.html")
 
 
+@dataclass(frozen=True)
+class _Chapter:
+    """A section in its place on the page.
+
+    Parameters
+    ----------
+    eyebrow : what it is, over its title; None where the title says it.
+    section : what is told.
+    place : its anchor.
+    paragraphs : of the section, without what the page says at its top.
+    equation : of the model, in LaTeX, where it is shown here.
+    folded : whether it opens at a click.
+    """
+
+    eyebrow: str | None
+    section: Section
+    place: str
+    paragraphs: tuple[str, ...]
+    equation: str = ""
+    folded: bool = False
+
+
 def _chapters(story, fits):
-    """Eyebrow and section, what the story leaves out told by the fit that carries the answer."""
-    best = story.best or next(iter(fits), None)
+    """The sections in order, what the story leaves out told by the fit that carries the answer."""
+    best = answering(story, fits)
     told = [
         ("The answer", story.answer),
         ("In numbers", story.numbers or sections.numbers(fits[best])),
@@ -159,7 +208,27 @@ def _chapters(story, fits):
         ("Priors", story.priors or sections.priors(fits, best)),
         *((None, section) for section in story.extra),
     ]
-    return [(eyebrow, section) for eyebrow, section in told if section is not None]
+    model = sections.model(fits[best])
+    told.insert(1, ("The model", model))
+    return [
+        _Chapter(
+            eyebrow,
+            section,
+            f"section-{k}",
+            section.paragraphs[1:] if section is story.answer else section.paragraphs,
+            fits[best].attrs.get("equation", "") if section is model else "",
+            section.folded,
+        )
+        for k, (eyebrow, section) in enumerate(told, 1)
+        if section is not None
+    ]
+
+
+def _contents(chapters):
+    """Anchor and name of all that the page holds."""
+    named = [(one.place, one.eyebrow or one.section.title) for one in chapters]
+    ends = {"diagnostics": "Diagnostics", "further": "Take it further", "provenance": "Provenance"}
+    return [*named, *ends.items()]
 
 
 def _trace_picture(name, fit):
@@ -171,15 +240,49 @@ def _trace_picture(name, fit):
     return Picture(f"diagnostics_{name}", trace_rank(fit, shown), caption, alt)
 
 
-def _overall(verdicts):
-    failed = [name for name, verdict in verdicts.items() if not verdict.believed]
-    if not failed:
-        count = sum(check.required for verdict in verdicts.values() for check in verdict.checks)
-        fits = "the fit" if len(verdicts) == 1 else f"all {len(verdicts)} fits"
-        return f"Believed: {fits} passed every one of the {count} required checks."
-    sound = [name for name in verdicts if name not in failed]
-    rest = f"; {_join(sound)} passed" if sound else ""
-    return f"Not to be believed as it stands: a check failed in {_join(failed)}{rest}."
+def overall(verdicts: Mapping[str, Verdict], carries: str) -> str:
+    """Say whether to believe the answer, and how the fits beside it did.
+
+    Parameters
+    ----------
+    verdicts : name of a fit to its verdict.
+    carries : the fit that carries the answer.
+    """
+    others = [name for name in verdicts if name != carries]
+    failed = [name for name in others if not verdicts[name].believed]
+    fit = f"the fit {carries}, which carries the answer" if others else "the fit"
+    if verdicts[carries].believed:
+        count = sum(check.required for check in verdicts[carries].checks)
+        said = (
+            f"Believed: {fit}{',' * bool(others)} passed every one of its {count} required checks"
+        )
+        rest = f"; beside it a check failed in {_join(failed)}" if failed else ""
+    else:
+        said = f"Not to be believed as it stands: a check failed in {fit}"
+        rest = f", and in {_join(failed)}" if failed else ""
+    return f"{said}{rest}."
+
+
+def beside(verdicts: Mapping[str, Verdict], carries: str) -> str:
+    """Say in a line which of the fits beside the answer's are believed; nothing without any."""
+    sides = {
+        said: [n for n in verdicts if n != carries and verdicts[n].believed == believed]
+        for said, believed in (("believed", True), ("not believed", False))
+    }
+    parts = [f"{_join(names)} ({said})" for said, names in sides.items() if names]
+    return f"Answered by {carries}; beside it {', '.join(parts)}." if parts else ""
+
+
+def known(verdict: Verdict) -> str:
+    """Say what the truth, where it is known, says of the answer; nothing where it is not."""
+    said = [check.message for check in verdict.checks if check.name == "truth"]
+    return f"The truth is known here: {said[0]}." if said else ""
+
+
+def _remark(verdict):
+    """What to keep in mind of the answer; a verdict without a remark stands in the diagnostics."""
+    plain = not verdict.unasked and all(check.passed for check in verdict.checks)
+    return "" if plain else verdict.words
 
 
 def _join(words):
@@ -194,7 +297,7 @@ def _sampling(fit):
 def _provenance(fits):
     """Attribute to its values, one a fit, or a single one where all fits agree."""
     keys = dict.fromkeys(key for fit in fits.values() for key in fit.attrs)
-    for said in ("questions", "not_asked"):  # by the diagnostics, with the answers
+    for said in ("questions", "not_asked", "equation", "read_as"):  # told elsewhere on the page
         keys.pop(said, None)
     rows = []
     for key in keys:
@@ -234,6 +337,14 @@ def png(figure: Figure, dpi: float = DPI) -> bytes:
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=dpi, metadata={"Software": None})
     return buffer.getvalue()
+
+
+def _mathml(equation):
+    """An equation in LaTeX as MathML, which browsers set without a script."""
+    from latex2mathml.converter import convert
+    from markupsafe import Markup
+
+    return Markup(convert(equation, display="block"))
 
 
 def _share(picture):
@@ -276,6 +387,7 @@ def render(template: str, **content) -> str:
         lstrip_blocks=True,
     )
     environment.filters |= {
+        "mathml": _mathml,
         "table": _table,
         "short": short,
         "prose": _prose,

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import numpy as np
     import xarray as xr
 
-__all__ = ["derived", "numbers", "plain_story", "predictive", "priors"]
+__all__ = ["derived", "model", "numbers", "plain_story", "predictive", "priors"]
 
 MOST_ROWS = 24  # of a table of parameters
 
@@ -62,6 +62,21 @@ def derived(
         for name, values in draws.items()
     }
     return Table.of(rows, "quantity", caption)
+
+
+def model(fit: xr.DataTree) -> Section | None:
+    """Tell the model as an equation, and what was read from the file; None where a fit says
+    neither.
+
+    Parameters
+    ----------
+    fit : InferenceData, with the root attributes ``equation`` (LaTeX) and ``read_as``, where there
+        are any.
+    """
+    read_as = fit.attrs.get("read_as")
+    if not (read_as or fit.attrs.get("equation")):
+        return None
+    return Section(str(fit.attrs["model"]), (read_as,) if read_as else ())
 
 
 def predictive(fit: xr.DataTree, pictures: Sequence[Picture] = (), *words: str) -> Section | None:

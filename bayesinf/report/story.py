@@ -65,12 +65,16 @@ class Table:
 
 @dataclass(frozen=True)
 class Section:
-    """A heading with paragraphs, then pictures, then tables."""
+    """A heading with paragraphs, then pictures, then tables.
+
+    One that is ``folded`` opens at a click: detail that few readers want, as further data sets.
+    """
 
     title: str
     paragraphs: tuple[str, ...] = ()
     pictures: tuple[Picture, ...] = ()
     tables: tuple[Table, ...] = ()
+    folded: bool = False
 
 
 @dataclass(frozen=True)
@@ -81,13 +85,15 @@ class Story:
     ----------
     title : of the report.
     question : one sentence.
-    answer : its first picture is the report's best one, shown in the gallery.
+    answer : its first paragraph answers the question in a sentence, with its number, and stands at
+        the top of the page and in the terminal; its first picture is shown in the gallery.
     numbers : the answer in numbers, with units and intervals.
     predictive : how the data look under the posterior.
     classical : how the classical answer compares; None where there is none.
     priors : what they are, and how much they matter.
     extra : whatever else the system has to show.
-    best : name of the fit that carries the answer; None for the first.
+    best : name of the fit that carries the answer, whose verdict is the report's; None for the
+        first.
 
     Numbers, predictive and priors that are None are told in the words of ``report.sections``, of
     the fit that carries the answer.

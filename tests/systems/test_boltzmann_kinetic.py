@@ -12,9 +12,8 @@ import xarray as xr
 
 import bayesinf
 from bayesinf.errors import DataError
-from bayesinf.models import logistic
-from bayesinf.models.binary import convert_directed
-from bayesinf.models.couplings import held_by_prior
+from bayesinf.models.binary import convert_directed, logistic
+from bayesinf.models.binary.couplings import held_by_prior
 from bayesinf.posterior import noted
 from bayesinf.settings import Settings
 from bayesinf.systems import boltzmann_kinetic as kinetic

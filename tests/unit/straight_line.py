@@ -27,7 +27,8 @@ class StraightLine(Measured):
     y: np.ndarray
     noise: float | None = None
 
-    family, model = "straight_line", "y = slope x + offset + ε"
+    family, model = "straight_line", "A straight line"
+    equation = r"V_i = a I_i + b + \varepsilon_i,\quad \varepsilon_i \sim N(0, \sigma^2)"
     parameters = Labels(units=UNITS)
     data = Labels({"x": ("point",), "y": ("point",)}, {}, UNITS)
     discrepancies: ClassVar = {**RESIDUALS, "chi square": chi_square}

@@ -3,6 +3,7 @@ import time
 
 import numpy as np
 import pytest
+import straight_line
 import xarray as xr
 from arviz_stats import loo as arviz_loo
 from arviz_stats.base import array_stats
@@ -14,7 +15,7 @@ from bayesinf.checks import check
 from bayesinf.errors import CheckFailed, DataError
 from bayesinf.inference import kinds
 from bayesinf.models import noise as measurement
-from bayesinf.posterior import assemble, dataset, load, save
+from bayesinf.posterior import annotated, assemble, dataset, load, save
 from bayesinf.settings import Settings
 
 SETTINGS = Settings(draws=500, chains=4)
@@ -626,3 +627,49 @@ def test_elements_have_their_physical_names():
     assert checks.element_name(group["J"], 3) == "J[3, 7, 1.5]"
     assert checks.element_name(group["J"], 3, bare=True) == "3, 7, 1.5"
     assert checks.element_name(group["sigma"], 0) == "sigma"
+
+
+# --- what is known beforehand ---------------------------------------------------------------------
+
+
+def known(offset, names=("slope", "offset", "noise")):
+    """The straight line with a truth that lies so many posterior sd off."""
+    tree = straight_line.fit()
+    means = {name: tree["posterior"][name].mean() for name in names}
+    sds = {name: tree["posterior"][name].std() for name in names}
+    return annotated(tree, truth=xr.Dataset({n: means[n] + offset * sds[n] for n in names}))
+
+
+def test_a_truth_among_the_draws_passes_and_is_counted():
+    (answer,) = [one for one in check(known(0.5)).checks if one.name == "truth"]
+    assert answer.passed and answer.message == "3 of 3 known values lie within their 95 % intervals"
+
+
+@pytest.mark.parametrize("offset", [5.0, 20.0, -8.0])
+def test_a_truth_far_from_the_draws_is_not_believed(offset):
+    verdict = check(known(offset))
+    (answer,) = [one for one in verdict.checks if one.name == "truth"]
+    assert not answer.passed and not verdict.believed
+    assert "posterior sd from its known value" in answer.message
+
+
+def test_the_limit_of_the_truth_is_a_chance_of_two_in_a_thousand():
+    """Known answer: a right posterior, normal with correlated elements, fails as often as stated;
+    one that is twice too narrow almost always."""
+    rng = np.random.default_rng(4)
+    root = np.linalg.cholesky(0.5 * np.eye(20) + 0.5)
+    draws = root @ rng.normal(size=(20, 4000))
+
+    def refused(known):
+        found = diagnostics.coverage(draws, known)
+        return found.covered < found.fewest or found.p_farthest < checks.TRUTH_P
+
+    right = sum(refused(root @ rng.normal(size=20)) for _ in range(1000))
+    wrong = sum(refused(4.0 * root @ rng.normal(size=20)) for _ in range(200))
+    assert right <= 8 and wrong >= 150
+
+
+def test_a_value_that_never_moves_is_met_or_missed():
+    draws = np.zeros((2, 1000))
+    assert diagnostics.coverage(draws, np.zeros(2)).distance == 0.0
+    assert diagnostics.coverage(draws, np.array([0.0, 0.1])).p_farthest < checks.TRUTH_P

@@ -5,12 +5,13 @@ import pytest
 
 from bayesinf.checks import check
 from bayesinf.errors import FitError
-from bayesinf.models import binary, pairwise
-from bayesinf.models.pairwise import enumeration, large, optimum, predictive, routes
-from bayesinf.models.pairwise.large import ReweightedLikelihood, sampling, search
-from bayesinf.models.pairwise.large.long_run import draw_sample
-from bayesinf.models.pairwise.large.tuning import DEFAULT
-from bayesinf.models.pairwise.likelihood import Pairwise
+from bayesinf.models import binary
+from bayesinf.models.binary import pairwise
+from bayesinf.models.binary.pairwise import enumeration, large, optimum, predictive, routes
+from bayesinf.models.binary.pairwise.large import ReweightedLikelihood, sampling, search
+from bayesinf.models.binary.pairwise.large.long_run import draw_sample
+from bayesinf.models.binary.pairwise.large.tuning import DEFAULT
+from bayesinf.models.binary.pairwise.likelihood import Pairwise
 from bayesinf.settings import Settings
 
 both = pytest.mark.parametrize("encoding", ["±1", "0/1"])

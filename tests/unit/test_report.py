@@ -15,6 +15,7 @@ from bayesinf.checks import Check, Verdict, check
 from bayesinf.posterior import annotated, dataset, prior_words, save, true_values
 from bayesinf.report import sections
 from bayesinf.report.page import _table
+from bayesinf.workflow import summary
 
 FITS = {"gibbs": fit(), "exact": fit("exact")}
 COMMAND = "python workflows/straight_line.py --seed 1"
@@ -53,6 +54,7 @@ def written(tmp_path_factory):
     page = report.write(folder, story(FITS), FITS, verdicts, command=COMMAND)
     for name, tree in FITS.items():
         save(tree, folder / f"{name}.nc")
+    summary(FITS).to_csv(folder / "summary.csv")
     return folder, page.read_text(encoding="utf-8"), verdicts
 
 
@@ -86,22 +88,50 @@ class Reader(HTMLParser):
 def test_page_is_read_from_the_top(written):
     _, page, verdicts = written
     texts = Reader(page).texts
-    required = sum(one.required for verdict in verdicts.values() for one in verdict.checks)
-    order = ["A wire & its resistance", "What is the wire’s resistance?",
-             f"Believed: all 2 fits passed every one of the {required} required checks.",
-             "It is 47 V/A", "Slope and offset", "Replicas look like data", "Least squares agrees",
-             "Priors are wide", "One more thing", "Diagnostics", "Take it further",
-             "Provenance"]  # fmt: skip
-    places = [texts.index(text) for text in order]
+    required = sum(one.required for one in verdicts["gibbs"].checks)
+    answered = "Believed: the fit gibbs, which carries the answer, passed every one of its "
+    order = [
+        "A wire & its resistance",
+        "What is the wire’s resistance?",
+        "Said <b>plainly</b>.",
+        f"{answered}{required} required checks.",
+        "It is 47 V/A",
+        "Slope and offset",
+        "Replicas look like data",
+        "Least squares agrees",
+        "Priors are wide",
+        "One more thing",
+        "Diagnostics",
+        "Take it further",
+        "Provenance",
+    ]
+    # The last place of each: the contents name some of them first.
+    places = [len(texts) - 1 - texts[::-1].index(text) for text in order]
     assert places == sorted(places)
-    assert places[0] == 0
+    assert texts[0] == order[0] and texts.count(order[2]) == 1
+
+
+def test_links_lead_somewhere(written):
+    folder, page, _ = written
+    links = re.findall(r'href="([^"]+)"', page)
+    places = re.findall(r' id="([^"]+)"', page)
+    assert len(places) == len(set(places))
+    for link in links:
+        assert link[1:] in places if link.startswith("#") else (folder / link).is_file(), link
+    assert {"gibbs.nc", "exact.nc", "summary.csv", "verdict.json"} <= set(links)
+
+
+def test_the_model_stands_as_an_equation(written):
+    _, page, _ = written
+    assert page.count("<math") == 1 and "&#x003C3;" in page
 
 
 def test_page_needs_nothing_else(written):
     _, page, _ = written
     reader = Reader(page)
     assert "script" not in reader.tags and "link" not in reader.tags
-    assert not re.search(r"https?:|url\(|@import", page)
+    page_alone = page.replace('xmlns="http://www.w3.org/1998/Math/MathML"', "")
+    assert not re.search(r"https?:|url\(|@import", page_alone)
     assert all(image["src"].startswith("data:image/png;base64,") for image in reader.images)
     assert len(page.encode()) < report.MOST_BYTES
     assert "prefers-color-scheme: dark" in page and "@media print" in page
@@ -150,7 +180,7 @@ def test_provenance_is_complete_and_says_equal_things_once(written):
     texts = Reader(page).texts
     place = texts.index("Provenance")
     rest = texts[place:]
-    for key in FITS["gibbs"].attrs:
+    for key in set(FITS["gibbs"].attrs) - {"equation"}:
         assert key.replace("_", " ") in rest
     assert rest.count(FITS["gibbs"].attrs["data_sha256"]) == 1
     assert "seed 1, draws 500, tune 300, chains 4, prior_draws 500" in rest
@@ -174,7 +204,8 @@ def test_a_failed_check_is_the_first_line(tmp_path):
     verdicts = {"gibbs": BAD, "exact": check(FITS["exact"])}
     page = report.write(tmp_path, story(FITS), FITS, verdicts, command=COMMAND)
     texts = Reader(page.read_text(encoding="utf-8")).texts
-    assert texts[0] == ("Not to be believed as it stands: a check failed in gibbs; exact passed.")
+    said = "Not to be believed as it stands: a check failed in the fit gibbs, which carries the "
+    assert texts[0] == f"{said}answer."
     assert BAD.words in texts
     assert "FAILED" in texts
     explained = texts.index("R-hat:")
@@ -182,10 +213,23 @@ def test_a_failed_check_is_the_first_line(tmp_path):
     assert json.loads((tmp_path / "verdict.json").read_text())["believed"] is False
 
 
+def test_one_fit_carries_the_answer_and_its_verdict_is_the_page_s(tmp_path):
+    """A fit that failed beside the answer is named, and costs the answer nothing."""
+    verdicts = {"gibbs": BAD, "exact": check(FITS["exact"])}
+    told = replace(story(FITS), best="exact")
+    page = report.write(tmp_path, told, FITS, verdicts, command=COMMAND).read_text("utf-8")
+    verdict = json.loads((tmp_path / "verdict.json").read_text())
+    assert verdict["believed"] is True and verdict["answer"] == "exact"
+    assert verdict["words"].endswith("beside it a check failed in gibbs.")
+    assert 'bayesinf.load("exact.nc")' in page.replace("&#34;", '"')
+    assert 'role="alert"' not in page
+    assert report.beside(verdicts, "exact") == "Answered by exact; beside it gibbs (not believed)."
+
+
 def test_two_pictures_of_one_name_are_refused(tmp_path):
     same = replace(story(FITS), priors=report.Section("Again", pictures=(line(FITS),)))
     with pytest.raises(ValueError, match="share a name"):
-        report.write(tmp_path, same, {}, {}, command=COMMAND)
+        report.write(tmp_path, same, FITS, {}, command=COMMAND)
     assert not list(tmp_path.iterdir())
 
 
@@ -219,6 +263,17 @@ def test_number_stops_where_its_uncertainty_begins(mean, sd, text):
     assert report.number(mean, sd) == text
 
 
+def test_a_skewed_marginal_is_told_by_its_median():
+    rng = np.random.default_rng(2)
+    normal = 3.0 + 0.2 * rng.standard_normal(4000)
+    assert report.described(normal) == report.number(float(normal.mean()), float(normal.std()))
+    # Quantiles of the exponential at 15.9, 50 and 84.1 %: 0.173, 0.693, 1.841.
+    exact = -np.log1p(-(np.arange(100_000) + 0.5) / 100_000)
+    assert report.described(exact) == "0.69 +1.15 −0.52"
+    assert report.described(np.full(10, 2.0)) == "2"
+    assert "× 10¹²" in report.described(1e12 * rng.exponential(1.0, 4000))
+
+
 def test_number_is_right_to_a_twentieth_of_its_uncertainty():
     rng = np.random.default_rng(3)
     for _ in range(300):
@@ -241,7 +296,7 @@ def test_interval_shares_the_digits_of_the_uncertainty():
 def test_estimates_are_the_moments_of_the_draws():
     table = report.estimates(FITS["gibbs"], ["slope", "offset"], {"slope": 47.0})
     slope = FITS["gibbs"]["posterior"]["slope"]
-    assert table.loc["slope", "mean ± sd"] == report.number(float(slope.mean()), float(slope.std()))
+    assert table.loc["slope", "estimate"] == report.number(float(slope.mean()), float(slope.std()))
     low, high = map(float, table.loc["slope", "95 % interval"].split(" to "))
     assert np.mean((slope > low) & (slope < high)) == pytest.approx(0.95, abs=0.01)
     assert list(table["unit"]) == ["V/A", "V"]
@@ -343,7 +398,7 @@ def test_a_derived_quantity_has_its_unit_and_truth():
                              truth={"twice": 94.0})  # fmt: skip
     assert list(table.frame["unit"]) == ["V/A", ""] and list(table.frame["truth"]) == ["94", ""]
     mean = 2 * slope.mean()
-    assert table.frame.loc["twice", "mean ± sd"] == report.number(mean, 2 * slope.std())
+    assert table.frame.loc["twice", "estimate"] == report.number(mean, 2 * slope.std())
 
 
 def test_a_plain_story_tells_any_fit_and_the_best_one_is_reloaded(tmp_path):

@@ -115,6 +115,9 @@ def test_a_good_run_writes_everything_and_says_so(wire):
     assert status == 0 and err == ""
     assert out.splitlines()[0] == "Believed."
     assert "reports/wire/index.html" in out and "Time:" in out and "fit" in out
+    # The answer and its numbers come before the path of the report.
+    told = out[: out.index("Report:")]
+    assert "47 V/A." in told and "slope" in told and "±" in told and "V/A" in told
     folder = Path("reports/wire")
     assert {path.name for path in folder.iterdir()} == WRITTEN | {"gibbs.nc"}
     assert [path.name for path in Path("reports").iterdir()] == ["wire"]

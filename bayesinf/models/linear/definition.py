@@ -120,6 +120,15 @@ class Regression(Measured):
         return type(self.prior).__name__
 
     @property
+    def equation(self) -> str:
+        """The model in LaTeX."""
+        rest = r" + Z\alpha" if self.unshrunk else ""
+        signal = rf"X\beta{rest}" if self.basis is None else rf"Xf{rest},\; f = C\beta"
+        known = r"e_i^2" if self.error is not None else ""
+        spread = rf"\sigma^2 {known}".strip()
+        return rf"y = {signal} + \varepsilon,\quad \varepsilon_i \sim N(0, {spread})"
+
+    @property
     def shape(self) -> tuple[int, int]:
         """Observations and features."""
         return self.X.shape

@@ -11,7 +11,7 @@ A site that is on or off is written ±1 or 0/1, and fields and couplings differ 
 result says in its attribute ``encoding`` which it is in.
 """
 
-from bayesinf.models.couplings import held_by_prior
+from bayesinf.models.binary.couplings import held_by_prior
 from bayesinf.systems.boltzmann_equilibrium.calibration import calibration_problem
 from bayesinf.systems.boltzmann_equilibrium.classical import (
     approximations,

@@ -10,7 +10,7 @@ import numpy as np
 from bayesinf import data
 from bayesinf.errors import DataError
 from bayesinf.models import binary
-from bayesinf.models.pairwise import enumeration
+from bayesinf.models.binary.pairwise import enumeration
 from bayesinf.models.problem import Labels
 from bayesinf.posterior import annotated
 from bayesinf.settings import DEFAULT
@@ -70,7 +70,7 @@ def draw_states(
     """Draw states (sample, site), int8, at fields (site,) and couplings (pair,)."""
     theta = enumeration.pack(h, J)
     if h.size > enumeration.LARGEST:
-        from bayesinf.models.pairwise.large import sampling
+        from bayesinf.models.binary.pairwise.large import sampling
 
         states = sampling.sample(theta, encoding, samples, rng=rng).states
         return states[rng.permutation(len(states))[:samples]]  # chains follow each other there

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bayesinf.models import binary
-from bayesinf.models.pairwise import enumeration
+from bayesinf.models.binary.pairwise import enumeration
 from bayesinf.settings import DEFAULT, Settings
 
 if TYPE_CHECKING:

@@ -17,33 +17,35 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bayesinf.models import pairwise
-from bayesinf.models.pairwise.definition import stated
+from bayesinf.models.binary import pairwise
+from bayesinf.models.binary.pairwise.definition import stated
 
 if TYPE_CHECKING:
     import xarray as xr
 
-    from bayesinf.models.couplings import Prior
-    from bayesinf.models.logistic.likelihood import Logistic
+    from bayesinf.models.binary.couplings import CouplingPrior
+    from bayesinf.models.binary.logistic.likelihood import Logistic
     from bayesinf.models.problem import Route
 
 ATTRS = {"model": "pairwise by pseudo-likelihood", "method": "pseudo-likelihood"}
 
 
-def conditional(data: xr.Dataset, prior: str | Prior) -> Logistic:
+def conditional(data: xr.Dataset, prior: str | CouplingPrior) -> Logistic:
     """State the logistic regression of each site on all others at the same time.
 
     Its parameters are, in this order, the fields and the couplings of pairs i < j.
     """
-    from bayesinf.models import logistic
-    from bayesinf.models.logistic.likelihood import Logistic
+    from bayesinf.models.binary import logistic
+    from bayesinf.models.binary.logistic.likelihood import Logistic
 
     encoding = data["states"].attrs["encoding"]
     steps = logistic.same_time(data["states"], encoding)
     return Logistic(steps, stated(prior, encoding), symmetric=True, self_coupling=False)
 
 
-def optimum(data: xr.Dataset, prior: str | Prior = "normal") -> tuple[np.ndarray, np.ndarray]:
+def optimum(
+    data: xr.Dataset, prior: str | CouplingPrior = "normal"
+) -> tuple[np.ndarray, np.ndarray]:
     """Return the optimum, and the standard errors that its curvature claims, (parameter,) both.
 
     Parameters
@@ -53,14 +55,14 @@ def optimum(data: xr.Dataset, prior: str | Prior = "normal") -> tuple[np.ndarray
     """
     from scipy.linalg import solve_triangular
 
-    from bayesinf.models.logistic import widths
+    from bayesinf.models.binary.logistic import widths
 
     top = widths.at_width(conditional(data, prior), 1.0)
     inverse = solve_triangular(top.normal.root[0], np.eye(top.theta.size), lower=True)
     return top.theta[0], np.sqrt(np.sum(inverse**2, axis=0))
 
 
-def route(data: xr.Dataset, prior: str | Prior) -> Route:
+def route(data: xr.Dataset, prior: str | CouplingPrior) -> Route:
     """Return a route of the pairwise family whose draws are those of the pseudo-likelihood.
 
     Everything else in the fit, the log likelihood and the replicas, is then that of the joint
@@ -68,7 +70,7 @@ def route(data: xr.Dataset, prior: str | Prior) -> Route:
     """
 
     def of_conditionals(_, settings):
-        from bayesinf.models.logistic import routes
+        from bayesinf.models.binary.logistic import routes
 
         theta, scale, evidence = routes.laplace(conditional(data, prior), settings)
         return theta[..., 0, :], scale, evidence

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bayesinf.models import binary
-from bayesinf.models.pairwise import enumeration
+from bayesinf.models.binary.pairwise import enumeration
 from bayesinf.posterior import dataset, noted
 from bayesinf.settings import Settings
 
@@ -195,7 +195,7 @@ def _enumerated(centre, chosen, encoding, size, rng):
 
 def _chained(centre, chosen, encoding, size, rng):
     """Energies of the states of a replica."""
-    from bayesinf.models.pairwise.large import sampling
+    from bayesinf.models.binary.pairwise.large import sampling
 
     for point in chosen:
         yield (energy(sampling.sample(point, encoding, size, rng=rng).states, centre),)

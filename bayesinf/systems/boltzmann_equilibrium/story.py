@@ -9,7 +9,7 @@ import numpy as np
 
 from bayesinf.figures import interval, predictive_statistics
 from bayesinf.models import binary
-from bayesinf.models.couplings import HELD, held_by_prior
+from bayesinf.models.binary.couplings import HELD, held_by_prior
 from bayesinf.posterior import element_names, noted, true_values
 from bayesinf.report import Picture, Section, Story, Table, estimates, number, sections
 from bayesinf.systems.boltzmann_equilibrium import figures

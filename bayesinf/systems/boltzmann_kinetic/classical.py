@@ -9,7 +9,7 @@ import numpy as np
 
 from bayesinf import parallel, posterior
 from bayesinf.errors import FitError
-from bayesinf.models import logistic
+from bayesinf.models.binary import logistic
 from bayesinf.posterior import annotated
 from bayesinf.systems.boltzmann_kinetic.model import transitions
 

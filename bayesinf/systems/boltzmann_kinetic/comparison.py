@@ -17,8 +17,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bayesinf import parallel, posterior
-from bayesinf.models import logistic
-from bayesinf.models.binary import nulls
+from bayesinf.models.binary import logistic, nulls
 from bayesinf.posterior import annotated, noted
 from bayesinf.settings import DEFAULT, Settings
 from bayesinf.systems.boltzmann_kinetic.data import evolve

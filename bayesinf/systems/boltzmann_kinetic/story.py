@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bayesinf.figures import predictive_statistics
-from bayesinf.models.couplings import HELD, held_by_prior
+from bayesinf.models.binary.couplings import HELD, held_by_prior
 from bayesinf.posterior import noted
 from bayesinf.report import Picture, Section, Story, Table, number, sections
 from bayesinf.systems.boltzmann_kinetic import figures

@@ -1,0 +1,154 @@
+"""Beyond 20 sites: averages over sampled states in place of sums over all states.
+
+``make_likelihood`` is the one door. Beyond 20 sites it draws a reweighting sample, in four steps:
+
+    search      the optimum, by Newton steps on states of multicanonical chains (``levels``)
+    long_run    many states at the optimum, of which a reweighting sample is kept
+    annealing   log Z at the optimum
+    likelihood  log Z and moments at any θ nearby, by ``reweighting``
+
+Below lie ``sampling`` (Markov chains and their ``autocorrelation``), ``state_sums`` (sums over many
+states, dense or sparse) and ``centred`` statistics. ``tuning`` holds every constant.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from bayesinf.errors import FitError
+from bayesinf.models.binary import Moments
+from bayesinf.models.binary.couplings import CouplingPrior
+from bayesinf.models.binary.pairwise import enumeration
+from bayesinf.models.binary.pairwise.large.annealing import annealed_log_partition
+from bayesinf.models.binary.pairwise.large.likelihood import (
+    ReweightedLikelihood,
+    covers,
+    with_inferred_width,
+)
+from bayesinf.models.binary.pairwise.large.long_run import draw_sample
+from bayesinf.models.binary.pairwise.large.reweighting import ReweightingSample
+from bayesinf.models.binary.pairwise.large.search import find_optimum
+from bayesinf.models.binary.pairwise.large.tuning import DEFAULT, Tuning
+from bayesinf.models.binary.pairwise.likelihood import Pairwise
+from bayesinf.models.binary.pairwise.optimum import refuse_edges
+
+__all__ = [
+    "ReweightedLikelihood",
+    "ReweightingSample",
+    "covers",
+    "draw_reweighting_sample",
+    "make_likelihood",
+    "redrawn",
+]
+
+
+def make_likelihood(
+    data: Moments,
+    prior: CouplingPrior | None,
+    rng: np.random.Generator,
+    workers: int | None = None,
+    sample: ReweightingSample | None = None,
+    tuning: Tuning = DEFAULT,
+) -> Pairwise:
+    """Make the likelihood of these moments.
+
+    Parameters
+    ----------
+    data : moments.
+    prior : of the parameters, or None.
+    rng : of the reweighting sample, where one is drawn.
+    workers : cores; None takes all.
+    sample : drawn for the same data, under whatever prior, in place of a new one.
+
+    Returns
+    -------
+    a ``Pairwise`` that sums over all states, or beyond 20 sites a ``ReweightedLikelihood``.
+
+    Raises
+    ------
+    FitError : no optimum was found.
+    """
+    if data.sites <= enumeration.LARGEST:
+        return Pairwise(data, prior, workers)
+    if prior is None:
+        refuse_edges(data)
+    sample = sample or draw_reweighting_sample(data, prior, rng, workers, tuning)
+    return ReweightedLikelihood(data, prior, workers, sample)
+
+
+def draw_reweighting_sample(
+    data: Moments,
+    prior: CouplingPrior | None,
+    rng: np.random.Generator,
+    workers: int | None = None,
+    tuning: Tuning = DEFAULT,
+) -> ReweightingSample:
+    """Find the optimum of many sites, draw a reweighting sample there, and estimate log Z.
+
+    Parameters and errors are those of ``make_likelihood``.
+    """
+    if prior is None:
+        refuse_edges(data)
+    near = find_optimum(data, prior, rng, workers, tuning)
+    long = float(np.clip(tuning.run_ratio * data.samples, tuning.least_run, tuning.most_run))
+    how = {"bias": near.bias, "workers": workers, "tuning": tuning}
+    how["keep"] = max(tuning.kept_states, tuning.kept_states_each * data.statistics.size)
+    first = draw_sample(
+        near.theta, data.encoding, tuning.first_run * long, rng, start=near.last, **how
+    )
+    # Take one Newton step, not a full climb: a short run may miss rare pairs. Its share averages
+    # its sampling errors with those of the search.
+    held = with_inferred_width(prior, data, near.theta, tuning)
+    problem = ReweightedLikelihood(data, held, workers, first)
+    gradient = problem.gradient(near.theta)[1]
+    step = problem.newton(near.theta, 1.0, gradient, tuning.pair_prior)
+    theta = near.theta + first.effective / (first.effective + near.effective) * step
+    drawn = draw_sample(theta, data.encoding, long, rng, start=first.last, **how)
+    _refuse_unless_optimum(ReweightedLikelihood(data, held, workers, drawn))
+    return _with_log_z(drawn, data, rng, workers, tuning)
+
+
+def redrawn(
+    problem: ReweightedLikelihood, theta: np.ndarray, rng: np.random.Generator
+) -> ReweightedLikelihood:
+    """Replace the sample by one twice as large, at the mean of draws (chain, draw, parameter)."""
+    old, data, workers = problem.sample, problem.data, problem.workers
+    drawn = draw_sample(
+        theta.mean(axis=(0, 1)),
+        problem.encoding,
+        2 * old.effective,
+        rng,
+        start=old.last,
+        bias=old.bias,
+        keep=2 * len(old.states),
+        workers=workers,
+        tuning=old.tuning,
+    )
+    drawn = _with_log_z(drawn, data, rng, workers, old.tuning)
+    return ReweightedLikelihood(data, problem.prior, workers, drawn)
+
+
+def _with_log_z(sample, data, rng, workers, tuning):
+    """The same sample, with log Z at its centre."""
+    log_z, error, _ = annealed_log_partition(
+        sample.centre, data.encoding, rng=rng, means=data.mean, workers=workers, tuning=tuning
+    )
+    return replace(sample, log_z=log_z, log_z_error=error)
+
+
+def _refuse_unless_optimum(problem):
+    """Raise FitError where the long run at the centre contradicts that it is the optimum."""
+    sample = problem.sample
+    _, gradient = problem.gradient(sample.centre)
+    square = 1.0 if problem.encoding == "±1" else sample.moments
+    variance = np.maximum(square - sample.moments**2, 1 / problem.samples)
+    z = gradient / np.sqrt(problem.samples * variance)
+    rms = float(np.sqrt(np.mean(z**2)))
+    if not rms <= sample.tuning.largest_residual:
+        raise FitError(
+            f"no optimum was found: moments of the model are off by {rms:.1f} standard errors of "
+            "the data (rms); choose fewer sites, or state a narrower prior",
+            residual=z,
+        )
