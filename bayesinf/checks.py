@@ -46,6 +46,14 @@ CONDITION = 1e12  # largest condition number
 MOMENTS_P = 1e-3  # chance that right draws miss their closed form, all elements taken together
 PREDICTIVE_P = 0.01  # smallest predictive p-value, times the number of statistics
 TRUTH_P = 1e-3  # chance below which a known truth lies too far out among the draws
+# What a model is likely to leave out where the data's residuals are not like those of replicas.
+LEFT_OUT = {
+    "largest residual": "look for outliers, or let the noise have heavy tails",
+    "residual skewness": "look for outliers to one side, or for counts taken for a measurement",
+    "residual spread": "let the noise grow with the signal",
+    "residual memory": "look for a trend that the model leaves out, or let the noise have memory",
+    "chi-square": "check the error bars",
+}
 PRIOR_SENSITIVITY = 0.05  # power-scaling sensitivity from which a prior matters
 SMALL = 32  # elements up to which a variable's prior sensitivity is looked at
 
@@ -431,9 +439,20 @@ def _predictive(posterior) -> Iterator[Check]:
     value, limit = two_sided[worst], PREDICTIVE_P / two_sided.size
     said = f"= {value:.2g}" if value else f"< {2 / data[0].size:.1g}"
     good = f"the data look like their replicas (predictive p-values from {value:.2g})"
-    bad = f"the data's {names[worst]} is not what the model predicts (p {said}, limit {limit:.2g})"
-    remedy = "see in the predictive figures what the model leaves out"
+    others = [name for name, p in zip(names, two_sided, strict=True) if p < limit]
+    others = _also([name for name in others if name != names[worst]])
+    bad = (
+        f"the data's {names[worst]}{others} is not what the model predicts "
+        f"(p {said}, limit {limit:.2g})"
+    )
+    remedy = posterior.attrs.get("cause") or LEFT_OUT.get(
+        names[worst], "see in the predictive figures what the model leaves out"
+    )
     yield _answer("predictive p", value, f"≥ {limit:.2g}", value >= limit, good, bad, remedy)
+
+
+def _also(names):
+    return f" (and {', '.join(names)})" if names else ""
 
 
 def _truth(posterior) -> Iterator[Check]:

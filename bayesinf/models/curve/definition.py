@@ -463,7 +463,7 @@ def problem(
         tuple(ordered),
         parts,
         dict(units or {}),
-        {"likelihood": chosen.name, **(attrs or {})},
+        {"likelihood": str(chosen), **(attrs or {})},
         chosen,
     )
     _refuse(stated)

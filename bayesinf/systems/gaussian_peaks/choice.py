@@ -27,6 +27,7 @@ __all__ = ["chosen", "counted", "lone_points", "refuse_unsupported", "row_of"]
 
 DISPERSION = 4.0  # standard errors by which Pearson's χ² may miss that of counts
 LOCAL_DISPERSION = 2.5  # likewise for the differences of neighbours
+CLEAR = 8.0  # standard errors from which the height of a peak is beyond doubt
 LONE = 10.0  # standard deviations off its neighbours at which a point stands alone
 SHOULDER = 0.07  # share of a lone point's height that its neighbours may have
 ROOT = 0.03  # relative error of error² / y of bars that are square roots of counts
@@ -206,9 +207,34 @@ def refuse_unsupported(
         found = _deviance(stated)
     except FitError as error:  # whose cause may be one of these
         found, failure = floor, error
-    _refuse_upside_down(dataset, lines, options, floor, found)
-    count = len(lines.of_peaks)
-    chance = count * np.log(len(stated.y))
+    if failure is not None or not _fits_well(stated):
+        _refuse_upside_down(dataset, lines, options, floor, found)
+    if failure is not None or not _stand_out(stated, lines):
+        _refuse_too_many(stated, dataset, lines, options, floor, found)
+    if failure is not None:
+        raise failure
+    _refuse_misplaced(stated, dataset, lines)
+
+
+def _fits_well(stated):
+    """Whether the residuals are no larger than neighbours differ."""
+    y = stated.y
+    change = np.abs(y[1:-1] - (y[:-2] + y[2:]) / 2) / np.sqrt(1.5)
+    residual = np.abs(y - stated.curve(stated.optimum.theta))
+    return np.quantile(residual, 0.9) < 2 * np.quantile(change, 0.9) and np.median(
+        residual
+    ) < 2 * np.median(change)
+
+
+def _stand_out(stated, lines):
+    """Whether each peak is many times as high as the error of its height."""
+    best = stated.optimum
+    ratio = dict(zip(stated.free, np.abs(best.theta) / best.standard_error, strict=True))
+    return min(ratio[name] for name in lines.names("height")) > CLEAR
+
+
+def _refuse_too_many(stated, dataset, lines, options, floor, found):
+    chance = len(lines.of_peaks) * np.log(len(stated.y))
     held, best = lines.peaks, found
     while held:
         less = floor
@@ -219,9 +245,6 @@ def refuse_unsupported(
         held, best = held - 1, less
     if held < lines.peaks:
         raise FitError(_not_there(lines.peaks, held, chance), peaks=held)
-    if failure is not None:
-        raise failure
-    _refuse_misplaced(stated, dataset, lines)
 
 
 def _not_there(asked, held, chance):
