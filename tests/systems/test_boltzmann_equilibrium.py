@@ -626,7 +626,7 @@ def test_a_report_needs_nothing_but_files(fits, told, tmp_path):
         for table_, copy in zip(one.tables, other.tables, strict=True):
             assert table_.frame.equals(copy.frame) and table_.caption == copy.caption
     names = {p.name for s in (told.answer, told.predictive, told.classical) for p in s.pictures}
-    assert {"parameters", "matrices", "agreement", "distributions", "predictive", "approximate",
+    assert {"parameters", "matrices", "agreement", "distributions", "predictive_statistics", "approximate",
             "learning"} <= names  # fmt: skip
     assert bayesinf.check(loaded["mle"]).believed
 

@@ -127,8 +127,9 @@ def optimum(
 
     Without a maximum the likelihood rises for ever along some direction, in which a normal prior of
     sd 1000 holds it. What is left to climb there, and the probability of what never occurred, is
-    then less than a millionth of a state; up to 20 sites that is gone too. Beyond some thousand parameters the directions are not
-    looked for, and the prior ``normal`` holds what the data leave open.
+    then less than a millionth of a state; up to 20 sites that is gone too. Of more than some
+    thousand parameters these directions are not looked for, and the prior ``normal`` holds what the
+    data leave open.
     """
     states = data["states"]
     encoding, sites = states.attrs["encoding"], data["site"].values
