@@ -469,19 +469,42 @@ def _truth(posterior) -> Iterator[Check]:
     draws = {}
     for variable in (posterior["posterior"][name] for name in names):
         draws |= dict(zip(element_names(variable), elements(variable), strict=True))
-    found = diagnostics.coverage(
-        np.stack([draws[name].ravel() for name in known]), np.array(list(known.values()))
-    )
+    rows = np.stack([draws[name].ravel() for name in known])
+    remedy = "look for what the model or its prior leaves out, since the truth is not as it says"
+    yield _among(rows, known, "truth", "known", remedy)
+
+
+def _held_out(posterior) -> Iterator[Check]:
+    """Data that were held out must lie among those predicted, as one of these would."""
+    if "predictions" not in posterior.children:
+        return
+    seen = posterior["predictions_constant_data"].data_vars
+    drawn = posterior["predictions"].data_vars
+    names = [n for n in drawn if n in seen and seen[n].dims == drawn[n].dims[2:]]
+    if not names:
+        return
+    known = {
+        label: float(value)
+        for name in names
+        for label, value in zip(element_names(drawn[name]), seen[name].values.ravel(), strict=True)
+    }
+    rows = np.concatenate([elements(drawn[name]) for name in names])
+    remedy = "look for what the model leaves out, since it does not foretell what it has not seen"
+    yield _among(rows.reshape(len(rows), -1), known, "held out", "held-out", remedy)
+
+
+def _among(draws, known, name, kind, remedy) -> Check:
+    """Whether known values, by label, lie among draws (element, draw) as a draw would."""
+    found = diagnostics.coverage(draws, np.array(list(known.values())))
     few, far = found.covered < found.fewest, found.p_farthest < TRUTH_P
     count = f"{found.covered} of {len(known)}"
-    good = f"{count} known values lie within their 95 % intervals"
-    bad = f"only {count} known values lie within their 95 % intervals" if few else good
+    good = f"{count} {kind} values lie within their 95 % intervals"
+    bad = f"only {good}" if few else good
     if far:
         farthest = list(known)[found.farthest]
-        bad += f", and {farthest} lies {found.distance:.1f} posterior sd from its known value"
+        bad += f", and {farthest} lies {found.distance:.1f} posterior sd from its {kind} value"
     threshold = f"≥ {found.fewest} of {len(known)}"
-    remedy = "look for what the model or its prior leaves out, since the truth is not as it says"
-    yield _answer("truth", found.covered, threshold, not (few or far), good, bad, remedy)
+    return _answer(name, found.covered, threshold, not (few or far), good, bad, remedy)
 
 
 def _declared(question, posterior) -> Iterator[Check]:
@@ -618,9 +641,10 @@ QUESTIONS = {
     "predictive check": _predictive,
     "leave-one-out": _leave_one_out,
     "truth": _truth,
+    "held out": _held_out,
     "prior sensitivity": _prior_sensitivity,
 }
-EVERY_FIT = ("predictive check", "truth", "leave-one-out", "prior sensitivity")
+EVERY_FIT = ("predictive check", "truth", "held out", "leave-one-out", "prior sensitivity")
 
 
 # --- labelled arrays ------------------------------------------------------------------------------
