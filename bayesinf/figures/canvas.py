@@ -81,13 +81,12 @@ def _say_offset(axis):
     power, offset = found.groups() if found else (None, None)
     if not (power or offset):
         return
-    name, _, unit = axis.get_label_text().partition(" (")
-    unit = unit.removesuffix(")")
+    name, unit = re.fullmatch(r"(.*?)(?:\s\((.*)\))?", axis.get_label_text(), re.S).groups()
     if offset:
         name += f" {'−' if offset[0] == '+' else '+'} {offset[1:]}"
     if power:
-        unit = f"10{power.lstrip('+').translate(_SUPERSCRIPTS)} {unit}".rstrip()
-    axis.set_label_text(with_units(name, unit))
+        unit = f"10{power.lstrip('+').translate(_SUPERSCRIPTS)} {unit or ''}".rstrip()
+    axis.set_label_text(with_units(name, unit or ""))
     axis.get_offset_text().set_visible(False)
 
 

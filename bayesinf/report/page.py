@@ -88,6 +88,7 @@ def write(
         "believed": verdicts[carries].believed,
         "words": overall(verdicts, carries),
         "remark": _remark(verdicts[carries]),
+        "read_as": fits[carries].attrs.get("data_read_as", ""),
         "known": known(verdicts[carries]),
         "traces": traces,
         "sampling": {name: _sampling(fit) for name, fit in fits.items()},
@@ -108,6 +109,7 @@ def write(
         (folder / "figures" / f"{name}.png").write_bytes(image)
     best_picture = {"picture": f"figures/{best.name}.png", "alt": best.alt}
     told = {"title": story.title, "question": story.question} | best_picture
+    told |= {"data_read_as": content["read_as"]} if content["read_as"] else {}
     write_verdict(folder, verdicts, carries, command=command, **told)
     return write_text(folder / "index.html", page)
 
@@ -302,7 +304,13 @@ def _sampling(fit):
 def _provenance(fits):
     """Attribute to its values, one a fit, or a single one where all fits agree."""
     keys = dict.fromkeys(key for fit in fits.values() for key in fit.attrs)
-    for said in ("questions", "not_asked", "equation", "read_as"):  # told elsewhere on the page
+    for said in (
+        "questions",
+        "not_asked",
+        "equation",
+        "read_as",
+        "data_read_as",
+    ):  # told elsewhere on the page
         keys.pop(said, None)
     rows = []
     for key in keys:

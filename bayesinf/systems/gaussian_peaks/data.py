@@ -41,12 +41,14 @@ def read(
     x: str | int | None = None,
     y: str | int | None = None,
     error: str | int | None = None,
+    *,
+    decimal: str | None = None,
 ) -> xr.Dataset:
     """Read a spectrum, with error bars where the file has them.
 
     Parameters
     ----------
-    path, x, y, error : as for ``bayesinf.data.curve``.
+    path, x, y, error, decimal : as for ``bayesinf.data.curve``.
 
     Returns
     -------
@@ -56,7 +58,7 @@ def read(
     ------
     DataError : the file cannot be read, or is no curve.
     """
-    return curve(path, x, y, error).assign_attrs(case=Path(path).name)
+    return curve(path, x, y, error, decimal=decimal).assign_attrs(case=Path(path).name)
 
 
 def simulate(
