@@ -152,7 +152,7 @@ def _regression(blurred, prior, *, length=None, width=None, noise=None, scale=No
     return linear.regression(
         A,
         y,
-        "normal" if scale is None else linear.Normal(scale),
+        "normal" if scale is None else linear.Gaussian(scale),
         basis=basis,
         error=None if bars is None else bars.values,
         noise=noise,

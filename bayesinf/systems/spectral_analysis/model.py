@@ -234,7 +234,7 @@ class Quiet:
         return linear.regression(
             ones,
             self.curve.y,
-            linear.Normal(level.sd),
+            linear.Gaussian(level.sd),
             means=np.array([level.mean]),
             error=np.hypot(self.curve.error, jitter),
         )
@@ -253,7 +253,7 @@ def periodic(curve: Curve, harmonics: int) -> linear.Varying:
     template = linear.regression(
         xr.DataArray(curve.features(start, harmonics), dims=dims, coords=coords),
         curve.values,
-        linear.Normal(curve.priors["scale"]),
+        linear.Gaussian(curve.priors["scale"]),
         scales=np.tile(1 / k, 2),
         unshrunk={"level": (np.ones(len(curve.y)), curve.priors["level"])},
         error=np.hypot(curve.error, curve.noise.min()),
