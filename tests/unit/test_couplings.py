@@ -13,7 +13,7 @@ from bayesinf.checks import check
 from bayesinf.errors import DataError, FitError
 from bayesinf.models import binary as coding
 from bayesinf.models.binary import couplings, pairwise
-from bayesinf.models.binary.couplings import Prior, named
+from bayesinf.models.binary.couplings import CouplingPrior, named
 from bayesinf.models.binary.pairwise import enumeration, routes
 from bayesinf.models.binary.pairwise.likelihood import Pairwise
 from bayesinf.models.problem import nuts
@@ -97,7 +97,7 @@ def test_known_forms_are_met():
 @kinds
 @pytest.mark.parametrize("width", [HalfCauchy(0.5), LogNormal(0.8, 0.6), 0.7], ids=str)
 def test_factors_add_up(kind, width):
-    prior = Prior(Normal(0.2, 1.5), kind(width))
+    prior = CouplingPrior(Normal(0.2, 1.5), kind(width))
     h, J, scale = prior.sample(rng(1), 3, 5, 4)
     assert h.shape == (4, 3) and J.shape == (4, 5) and scale.shape == (4,)
     one = [prior.log_density(h[k], J[k], scale[k]) for k in range(4)]
@@ -124,7 +124,7 @@ def test_factors_add_up(kind, width):
 @shrinking
 @pytest.mark.parametrize("count", [1, 6])
 def test_the_width_is_integrated_out_and_drawn(kind, count):
-    prior = Prior(FIELD, kind(HalfCauchy(0.5)))
+    prior = CouplingPrior(FIELD, kind(HalfCauchy(0.5)))
     h, J = np.zeros(2), rng(3, count).normal(0, 0.3, count)
     level = prior.log_density(h, J, 0.3)
     density = lambda t: math.exp(prior.log_density(h, J, math.exp(t)) + t - level)
@@ -156,7 +156,7 @@ def distribution(density, low=-30.0, high=30.0):
 @shrinking
 @pytest.mark.parametrize("tau", [0.2, 0.8, 30.0])
 def test_draws_of_the_prior_have_its_density(kind, tau):
-    prior = Prior(FIELD, kind(tau))
+    prior = CouplingPrior(FIELD, kind(tau))
     _, J, _ = prior.sample(rng(4), 2, 2, 3000)
     below = distribution(lambda x: np.exp(prior.kind.log_density(x, tau)))
     assert uniform(below(np.abs(J))) > 1e-4
@@ -183,7 +183,7 @@ def test_an_update_leaves_its_target_alone(kind, inferred):
     # Couplings and width from the prior; then scales given the couplings, then couplings given the
     # scales. What comes out has the prior's distribution, and its parts fit each other.
     width, count, size = LogNormal(0.6, 0.8), 4, 1500
-    prior = Prior(FIELD, kind(width if inferred else 0.6))
+    prior = CouplingPrior(FIELD, kind(width if inferred else 0.6))
     _, J, scale = prior.sample(rng(6), 2, count, size)
     assert_kept(prior, J, scale)
     if inferred or prior.local:
@@ -239,7 +239,7 @@ def log_local(prior, r, tau):
 @shrinking
 @pytest.mark.parametrize("width", [HalfCauchy(0.5), 0.7], ids=str)
 def test_the_density_is_the_definitions(kind, width):
-    prior, stream = Prior(Normal(-0.3, 1.5), kind(width)), rng(12)
+    prior, stream = CouplingPrior(Normal(-0.3, 1.5), kind(width)), rng(12)
     problem = Pairwise(data(3, 80), prior)
     ours, centred, products = [], [], []
     stated = pairwise.problem(problem.data, encoding="±1", prior=prior)
@@ -294,9 +294,9 @@ def draws_of(problem, route=routes.mcmc, **settings):
 @pytest.fixture(scope="module", params=["laplace", "horseshoe", "fixed"])
 def two_sites(request):
     """A posterior of three parameters, and its mean and sd by quadrature."""
-    prior = {"laplace": Prior(FIELD, Laplace(LogNormal(0.4, 0.5))),
-             "horseshoe": Prior(FIELD, Horseshoe(HalfCauchy(0.5), 1.5)),
-             "fixed": Prior(FIELD, Horseshoe(0.4))}[request.param]  # fmt: skip
+    prior = {"laplace": CouplingPrior(FIELD, Laplace(LogNormal(0.4, 0.5))),
+             "horseshoe": CouplingPrior(FIELD, Horseshoe(HalfCauchy(0.5), 1.5)),
+             "fixed": CouplingPrior(FIELD, Horseshoe(0.4))}[request.param]  # fmt: skip
     problem = Pairwise(data(2, 25, key=3), prior)
     h = np.linspace(-2.7, 2.7, 31)
     # The horseshoe is infinite at zero: there the points are dense.
@@ -321,7 +321,7 @@ def test_two_sites_have_the_posterior_of_quadrature(two_sites):
 
 def test_a_wrong_prior_is_told_apart(two_sites):
     problem, mean, sd = two_sites
-    wrong = Pairwise(problem.data, Prior(FIELD, Gaussian(1.0)))
+    wrong = Pairwise(problem.data, CouplingPrior(FIELD, Gaussian(1.0)))
     theta, _, _ = draws_of(wrong, draws=1000)
     with pytest.raises(AssertionError):
         assert_same(theta[..., 2], mean[2], sd[2])
@@ -330,7 +330,7 @@ def test_a_wrong_prior_is_told_apart(two_sites):
 @pytest.mark.parametrize("kind", [Laplace, lambda scale: Horseshoe(scale, 1.0)],
                          ids=["laplace", "horseshoe"])  # fmt: skip
 def test_own_sampler_and_nuts_agree(kind):
-    problem = Pairwise(data(3, 60, key=4), Prior(FIELD, kind(LogNormal(0.4, 0.5))))
+    problem = Pairwise(data(3, 60, key=4), CouplingPrior(FIELD, kind(LogNormal(0.4, 0.5))))
     theta, scale, found = draws_of(problem, draws=1200)
     stated = pairwise.problem(problem.data, encoding="±1", prior=problem.prior)
     found_by_nuts = nuts(stated, Settings(chains=4, draws=600, tune=300)).draws
@@ -364,7 +364,7 @@ def test_a_sparse_truth_is_found_sparse():
 @pytest.mark.parametrize("kind", [Laplace, lambda scale: Horseshoe(scale, 1.0)],
                          ids=["laplace", "horseshoe"])  # fmt: skip
 def test_ranks_of_the_truth_are_uniform(kind):
-    prior, ranks = Prior(Normal(0, 0.7), kind(HalfCauchy(0.3))), []
+    prior, ranks = CouplingPrior(Normal(0, 0.7), kind(HalfCauchy(0.3))), []
     for seed in range(40):
         settings = Settings(seed=seed, draws=45, tune=40, chains=2)
         h, J, scale = prior.sample(settings.generator("truth"), 3, 3, 1)
@@ -438,12 +438,12 @@ def test_names():
         "Normal(0, (scale λ)²) × Normal(0, 2²), λ ~ half-Cauchy(1)",
     ]
     assert named("laplace", "0/1").words()["scale"] == "half-Cauchy(4)"
-    assert Prior(FIELD, Horseshoe(0.5)).words() == {
+    assert CouplingPrior(FIELD, Horseshoe(0.5)).words() == {
         "h": "Normal(0, 1²)",
         "J": "Normal(0, (0.5 λ)²), λ ~ half-Cauchy(1)",
     }
     assert couplings.default("0/1", inferred=True) == named("inferred", "0/1")
-    assert Prior(FIELD, HalfCauchy(2.0)).kind == Gaussian(HalfCauchy(2.0))
+    assert CouplingPrior(FIELD, HalfCauchy(2.0)).kind == Gaussian(HalfCauchy(2.0))
 
 
 def test_what_cannot_be():
@@ -452,16 +452,18 @@ def test_what_cannot_be():
     with pytest.raises(DataError, match="unknown encoding"):
         named("laplace", "spins")
     with pytest.raises(DataError, match="no such prior of the couplings"):
-        Prior(FIELD, Uniform())
+        CouplingPrior(FIELD, Uniform())
     with pytest.raises(DataError, match="no such width of the couplings"):
-        Prior(FIELD, Laplace(Normal()))
+        CouplingPrior(FIELD, Laplace(Normal()))
     with pytest.raises(DataError, match="prior of J is not proper"):
-        Prior(FIELD, Horseshoe(0.0))
+        CouplingPrior(FIELD, Horseshoe(0.0))
     with pytest.raises(DataError, match="the slab of the couplings has no width"):
-        Prior(FIELD, Horseshoe(1.0, 0.0))
+        CouplingPrior(FIELD, Horseshoe(1.0, 0.0))
     states = rng(14).integers(0, 2, (60, 3))
     words = r"Laplace\(0, scale\) is normal only given its local variances: use the method mcmc"
     with pytest.raises(FitError, match=words):
         pairwise.fit(states, encoding="0/1", prior="laplace", method="laplace")
     with pytest.raises(FitError, match="normal only given its local"):
-        pairwise.maximum_likelihood(states, encoding="0/1", prior=Prior(FIELD, Laplace(1.0)))
+        pairwise.maximum_likelihood(
+            states, encoding="0/1", prior=CouplingPrior(FIELD, Laplace(1.0))
+        )

@@ -17,7 +17,7 @@ from bayesinf.checks import check, loo
 from bayesinf.errors import DataError, FitError
 from bayesinf.inference.normal import BlockNormal
 from bayesinf.models.binary import ENCODINGS, convert_directed, logistic
-from bayesinf.models.binary.couplings import Prior, named
+from bayesinf.models.binary.couplings import CouplingPrior, named
 from bayesinf.models.binary.logistic import (
     definition,
     design,
@@ -37,7 +37,7 @@ from bayesinf.settings import Settings
 SHORT = Settings(draws=150, tune=150, chains=4, prior_draws=20)
 LONG = Settings(draws=1000, tune=200, chains=4, prior_draws=20)
 FEW = Settings(draws=4, tune=3, chains=2, prior_draws=2)
-FIXED = Prior(Normal(0.2, 1.0), Normal(-0.1, 0.8))
+FIXED = CouplingPrior(Normal(0.2, 1.0), Normal(-0.1, 0.8))
 LIMIT = 5.0  # standard errors
 
 both = pytest.mark.parametrize("encoding", ["±1", "0/1"])
@@ -363,19 +363,19 @@ def test_what_the_data_leave_open_is_named_and_left_to_the_prior(name):
 
 def test_an_optimum_needs_a_prior_of_fixed_width():
     steps = problem_of("±1").data
-    for prior in (named("inferred", "±1"), Prior(Normal(), Laplace(1.0))):
+    for prior in (named("inferred", "±1"), CouplingPrior(Normal(), Laplace(1.0))):
         with pytest.raises(FitError, match="fixed width"):
             logistic.maximum_likelihood(steps, prior=prior)
 
 
 # ── The definition ───────────────────────────────────────────────────────────────────────────────
 
-INFERRED = Prior(Normal(0.1, 1.5), LogNormal(0.7, 0.6))
+INFERRED = CouplingPrior(Normal(0.1, 1.5), LogNormal(0.7, 0.6))
 PRIORS = {
     "normal": FIXED,
     "inferred": INFERRED,
-    "laplace": Prior(Normal(0.0, 1.5), Laplace(HalfCauchy(0.6))),
-    "horseshoe": Prior(Normal(0.0, 1.5), Horseshoe(HalfCauchy(0.4))),
+    "laplace": CouplingPrior(Normal(0.0, 1.5), Laplace(HalfCauchy(0.6))),
+    "horseshoe": CouplingPrior(Normal(0.0, 1.5), Horseshoe(HalfCauchy(0.4))),
 }
 
 
@@ -553,7 +553,7 @@ def test_shrinking_priors_have_the_posterior_of_quadrature(name):
 
 
 def test_a_shrinking_prior_of_stated_width_has_the_posterior_of_quadrature():
-    problem = single("0/1", Prior(Normal(), Laplace(0.5)))
+    problem = single("0/1", CouplingPrior(Normal(), Laplace(0.5)))
     theta, scale, _ = run("gibbs", problem, LONG)
     assert scores(theta, by_quadrature(problem)) < LIMIT
     assert (scale == 1.0).all()
@@ -580,7 +580,7 @@ def three_sites():
     """Symmetric couplings of three sites, few data, a width to be inferred: wide and skewed."""
     h, J = couplings(3, 2)
     steps = logistic.transitions(kinetic(h, (J + J.T) / 2, "0/1", 60), "0/1")
-    prior = Prior(Normal(0.0, 2.0), LogNormal(1.0, 0.5))
+    prior = CouplingPrior(Normal(0.0, 2.0), LogNormal(1.0, 0.5))
     problem = Logistic(steps, prior, symmetric=True, self_coupling=False)
     return problem, run("mcmc", problem, LONG)
 
@@ -599,7 +599,7 @@ def test_a_wrong_target_is_told_apart(three_sites):
     wrong = Logistic(problem.data.take(np.arange(52)), problem.prior, symmetric=True,
                      self_coupling=False)  # fmt: skip
     assert scores(theta, run("mcmc", wrong, LONG)[0]) > LIMIT
-    half = Prior(problem.prior.h, LogNormal(0.6, 0.5))
+    half = CouplingPrior(problem.prior.h, LogNormal(0.6, 0.5))
     narrower = Logistic(problem.data, half, symmetric=True, self_coupling=False)
     other = run("gibbs", narrower, LONG)[1]
     assert scores(np.log(scale)[..., None], np.log(other)[..., None]) > LIMIT
@@ -642,7 +642,7 @@ def skewed(symmetric=False, sites=5, times=120, key=31):
     h, J = couplings(sites, key, 1.0)
     J = (J + J.T) / 2 if symmetric else J
     steps = logistic.transitions(kinetic(h, J, "±1", times), "±1")
-    return Logistic(steps, Prior(Normal(0.0, 1.0), Normal(0.0, 1.0)), symmetric=symmetric)
+    return Logistic(steps, CouplingPrior(Normal(0.0, 1.0), Normal(0.0, 1.0)), symmetric=symmetric)
 
 
 def test_the_unwritten_precision_is_the_written_one():

@@ -141,10 +141,11 @@ class NonlinearRegression(Measured):
         """Every prior in words, one for all stacked parameters that share it."""
         words, stacks = {name: str(prior) for name, prior in self.prior.items()}, {}
         for name, (_, parts) in self.stacked.items():
-            if all(part in words for part in parts.values()):
-                own = {f"{name}[{label}]": words.pop(part) for label, part in parts.items()}
-                shared = len(set(own.values())) == 1
-                stacks |= {name: next(iter(own.values()))} if shared else own
+            stated = {label: part for label, part in parts.items() if part in words}
+            own = {f"{name}[{label}]": words.pop(part) for label, part in stated.items()}
+            if len(set(own.values())) == 1:
+                own = {name: next(iter(own.values()))}
+            stacks |= own
         known = {name: f"{value:.6g} (fixed)" for name, value in self.fixed.items()}
         return stacks | words | known
 
@@ -306,8 +307,11 @@ class NonlinearRegression(Measured):
 
     def log_factors(self, draws: Draws) -> Draws:
         """Log density of each factor of the prior at each draw."""
-        factors = self._stacked(self._log_priors(self.theta(draws)))
-        return {n: np.sum(f, axis=-1) if n in self.stacked else f for n, f in factors.items()}
+        factors, found = self._log_priors(self.theta(draws)), {}
+        for name, (_, parts) in self.stacked.items():
+            own = [factors.pop(part) for part in parts.values() if part in factors]
+            found |= {name: sum(own)} if own else {}
+        return found | factors
 
     def _log_priors(self, theta):
         factors = enumerate(self.prior.items())
@@ -459,7 +463,7 @@ def problem(
         tuple(ordered),
         parts,
         dict(units or {}),
-        {"likelihood": chosen.name, **(attrs or {})},
+        {"likelihood": str(chosen), **(attrs or {})},
         chosen,
     )
     _refuse(stated)

@@ -35,6 +35,7 @@ from bayesinf.models.gp.kernels import (
 )
 from bayesinf.models.gp.means import MEANS, Function, Lifted, Mean, Repulsive, Zero
 from bayesinf.models.gp.predictions import predict, rebuild, thinned
+from bayesinf.models.gp.routes import log_evidence
 from bayesinf.models.gp.statement import process
 from bayesinf.settings import DEFAULT, Settings
 
@@ -62,6 +63,7 @@ __all__ = [
     "acquire",
     "data",
     "fit",
+    "log_evidence",
     "log_marginal_likelihood",
     "predict",
     "process",

@@ -89,8 +89,11 @@ class Process(Marginal):
 
     @property
     def discrepancies(self) -> dict[str, measurement.Discrepancy]:
-        """Statistics of the leave-one-out residuals, which are standardised."""
-        return measurement.asked(self.order)
+        """Statistics of the leave-one-out residuals, which are standardised.
+
+        Where all of the noise is stated, how large they are is asked as well.
+        """
+        return measurement.asked(self.order, known=all(name in self.fixed for name in self.noises))
 
     # What things are called
 
@@ -330,9 +333,7 @@ class Process(Marginal):
         c = self.coordinate.of(x, self.x_name)
         away, among = c[:, None] - self.measured, c[:, None] - c
         mean = self.mean.value(x, theta)
-        here, there = (
-            Weights.at(at, self.coordinate, self.envelope, theta) for at in (x, self.x)
-        )
+        here, there = (Weights.at(at, self.coordinate, self.envelope, theta) for at in (x, self.x))
         data_size = there.size[..., None, :]
         if not slope:
             size = here.size[..., :, None]

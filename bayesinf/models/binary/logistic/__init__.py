@@ -19,8 +19,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from bayesinf import parallel
 from bayesinf.models import problem as driver
-from bayesinf.models.binary.couplings import Prior
+from bayesinf.models.binary.couplings import CouplingPrior
 from bayesinf.models.binary.logistic.definition import KineticIsing, problem
 from bayesinf.models.binary.logistic.likelihood import Logistic
 from bayesinf.models.binary.logistic.optimum import (
@@ -112,7 +113,7 @@ def near(
     h: np.ndarray,
     J: np.ndarray,
     *,
-    prior: Prior,
+    prior: CouplingPrior,
     symmetric: bool = False,
     self_coupling: bool = True,
     settings: Settings = DEFAULT,
@@ -133,10 +134,8 @@ def near(
     -------
     the group ``posterior`` of a fit.
     """
-    from threadpoolctl import threadpool_limits
-
     rng, shape = settings.generator("near"), (settings.chains, settings.draws)
-    with threadpool_limits(1):
+    with parallel.one_blas_thread():
         form = {"symmetric": symmetric, "self_coupling": self_coupling}
         law = Logistic(states, prior, workers=settings.workers, **form)
         start = law.join(np.asarray(h), np.asarray(J)[law.pairs])

@@ -14,7 +14,7 @@ import numpy as np
 
 from bayesinf.inference.kinds import Question
 from bayesinf.models.binary import Moments
-from bayesinf.models.binary.couplings import Prior
+from bayesinf.models.binary.couplings import CouplingPrior
 from bayesinf.models.binary.pairwise import enumeration
 
 
@@ -31,7 +31,7 @@ class Pairwise:
     questions: tuple[Question, ...] = ()  # that a fit by these sums is asked
     settled: float | None = None  # the width of the couplings, where it is known beforehand
 
-    def __init__(self, data: Moments, prior: Prior | None = None, workers: int | None = 1):
+    def __init__(self, data: Moments, prior: CouplingPrior | None = None, workers: int | None = 1):
         self.data, self.prior, self.workers = data, prior, workers
         self.encoding, self.sites, self.samples = data.encoding, data.sites, data.samples
         self.statistics = data.statistics

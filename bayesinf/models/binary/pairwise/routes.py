@@ -29,7 +29,7 @@ from bayesinf.inference.importance import log_mixture, shares
 from bayesinf.inference.normal import ByChain
 from bayesinf.models import problem as driver
 from bayesinf.models.binary import matrix
-from bayesinf.models.binary.couplings import Prior
+from bayesinf.models.binary.couplings import CouplingPrior
 from bayesinf.models.binary.pairwise import enumeration, large
 from bayesinf.models.binary.pairwise.definition import BoltzmannMachine
 from bayesinf.models.binary.pairwise.likelihood import Pairwise
@@ -130,7 +130,9 @@ def _normal(problem):
     if not problem.prior.local:
         return problem
     other, width = copy.copy(problem), problem.prior.kind.scale
-    other.prior = Prior(problem.prior.h, width if problem.prior.inferred else HalfCauchy(width))
+    other.prior = CouplingPrior(
+        problem.prior.h, width if problem.prior.inferred else HalfCauchy(width)
+    )
     return other
 
 
@@ -260,14 +262,20 @@ def route(draw: Callable, kind: str) -> Route:
             sums = large.redrawn(sums, theta, settings.generator("bank", turn))
             theta, scale, evidence = draw(sums, settings)
             of_sums = sums.evidence(theta)
-        evidence = evidence.merge(dataset(*of_sums))
+        evidence = evidence.merge(dataset(*of_sums)).merge(problem.order)
         return Sample(problem.named(theta, scale), evidence, problem=replace(problem, posed=sums))
 
     return Route(run, kind)
 
 
+def _nuts(problem: BoltzmannMachine, settings: Settings) -> Sample:
+    """Sample the PyMC model, and answer for the order of the states."""
+    sample = driver.nuts(problem, settings)
+    return replace(sample, evidence=sample.evidence.merge(problem.order))
+
+
 ROUTES = {
     "mcmc": route(mcmc, "mle+mcmc"),
     "laplace": route(laplace, "laplace"),
-    "nuts": Route(driver.nuts, "nuts"),
+    "nuts": Route(_nuts, "nuts"),
 }
