@@ -22,7 +22,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bayesinf.priors.scalar import HalfCauchy, LogNormal
+from bayesinf.priors.positive import HalfCauchy, LogNormal
 
 __all__ = ["Gaussian", "Horseshoe", "Laplace", "Width"]
 

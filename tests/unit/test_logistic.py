@@ -726,7 +726,7 @@ def test_laplace_finds_the_width_of_the_chains():
     h, J = couplings(30, 33, 0.8)
     steps = logistic.transitions(kinetic(h, J, "±1", 300), "±1")
     problem = Logistic(steps, named("inferred", "±1"))
-    ladder = widths.Widths(problem, unwritten=True)
+    ladder = widths.LogisticWidths(problem, unwritten=True)
     assert ladder.spread < widths.SHARP
     settings = Settings(draws=250, tune=150, chains=2)
     theta, width, _ = run("mcmc", problem, settings)
@@ -789,24 +789,9 @@ def test_draws_near_a_known_optimum_are_those_of_a_fit():
             np.testing.assert_allclose(one.std(axis=0), other.std(axis=0), rtol=0.2)
 
 
-@pytest.mark.parametrize("sites", [4, 9])
-def test_the_best_width_is_that_of_laplaces_evidence(sites):
-    h, J = couplings(sites, 6)
-    steps = logistic.transitions(kinetic(h, J, "±1", 250), "±1")
-    ladder = widths.Widths(Logistic(steps, named("inferred", "±1")))
-    height = lambda t: -ladder.evidence(widths.at_width(ladder.problem, float(np.exp(t))))
-    centre = ladder.centre
-    found = optimize.minimize_scalar(height, bounds=(centre - 2, centre + 2), method="bounded")
-    assert abs(found.x - centre) < 0.5 * ladder.spread
-    step = ladder.spread
-    bend = (height(centre + step) + height(centre - step) - 2 * height(centre)) / step**2
-    assert ladder.spread == pytest.approx(bend**-0.5, rel=0.4)
-    assert ladder.at(2).scale == pytest.approx(np.exp(centre + 2 * widths.SPACING))
-
-
 def test_evidence_is_the_integral():
     problem = single("±1", FIXED)
-    ladder = widths.Widths(problem)
+    ladder = widths.LogisticWidths(problem)
     rows = lambda h, J: np.array([[h, J]])
     density = lambda J, h: np.exp(problem.gradient(rows(h, J))[0].sum())
     exact = integrate.dblquad(density, -5, 5, -5, 5, epsabs=1e-12)[0]

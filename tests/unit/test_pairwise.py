@@ -628,7 +628,7 @@ def test_ten_retinal_cells_have_the_published_entropies(reference_data):
 def test_a_normal_whose_slopes_vanish_on_average_is_nearer_to_the_posterior_mean(encoding):
     data = coding.moments(sampled(5, encoding, 150, key=3), encoding)
     problem = Pairwise(data, default(encoding))
-    top = widths.at_widths(problem)[0]
+    top = widths.PairwiseWidths(problem).best
     moved = widths.at_mean(problem, top, rng(4))
     theta = routes.mcmc(problem, LONG.replace(draws=1000))[0]
     mean = theta.mean(axis=(0, 1))

@@ -32,9 +32,7 @@ from bayesinf.settings import DEFAULT
 ROOT = Path(__file__).resolve().parents[2]
 # Trials of the verdict write a table and no page, and are tested in tests/unit/test_trials.py.
 SCRIPTS = {
-    path.stem: path
-    for path in sorted((ROOT / "workflows").glob("*.py"))
-    if path.stem != "trials"
+    path.stem: path for path in sorted((ROOT / "workflows").glob("*.py")) if path.stem != "trials"
 }
 READERS = [
     name

@@ -60,9 +60,7 @@ class BoltzmannMachine(Problem):
 
     family = "pairwise"
     model = "pairwise"
-    equation = (
-        r"p(s) = \frac{1}{Z(h, J)} \exp\Big(\sum_i h_i s_i + \sum_{i<j} J_{ij} s_i s_j\Big)"
-    )
+    equation = r"p(s) = \frac{1}{Z(h, J)} \exp\Big(\sum_i h_i s_i + \sum_{i<j} J_{ij} s_i s_j\Big)"
 
     # What things are called
 
