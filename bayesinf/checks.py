@@ -39,12 +39,21 @@ ACCEPTANCE = (0.1, 0.9)  # of each walker
 GRADIENT = 0.01  # largest slope at an optimum, in log density per posterior sd
 START_AGREES = 0.01  # log density that may part two starts that found the same optimum
 START_RIVALS = 3.0  # log density below the best at which another optimum still counts (5 % of it)
-OF_AN_OPTIMUM = ("gradient", "Hessian", "starts")  # all that a classical estimate must pass
+# All that a classical estimate must pass.
+OF_AN_OPTIMUM = ("gradient", "Hessian", "starts", "maximum")
 PARETO_K = 0.7  # largest Pareto k̂; less where the draws are few
 CONDITION = 1e12  # largest condition number
 MOMENTS_P = 1e-3  # chance that right draws miss their closed form, all elements taken together
 PREDICTIVE_P = 0.01  # smallest predictive p-value, times the number of statistics
 TRUTH_P = 1e-3  # chance below which a known truth lies too far out among the draws
+# What a model is likely to leave out where the data's residuals are not like those of replicas.
+LEFT_OUT = {
+    "largest residual": "look for outliers, or let the noise have heavy tails",
+    "residual skewness": "look for outliers to one side, or for counts taken for a measurement",
+    "residual spread": "let the noise grow with the signal",
+    "residual memory": "look for a trend that the model leaves out, or let the noise have memory",
+    "chi-square": "check the error bars",
+}
 PRIOR_SENSITIVITY = 0.05  # power-scaling sensitivity from which a prior matters
 SMALL = 32  # elements up to which a variable's prior sensitivity is looked at
 
@@ -430,9 +439,20 @@ def _predictive(posterior) -> Iterator[Check]:
     value, limit = two_sided[worst], PREDICTIVE_P / two_sided.size
     said = f"= {value:.2g}" if value else f"< {2 / data[0].size:.1g}"
     good = f"the data look like their replicas (predictive p-values from {value:.2g})"
-    bad = f"the data's {names[worst]} is not what the model predicts (p {said}, limit {limit:.2g})"
-    remedy = "see in the predictive figures what the model leaves out"
+    others = [name for name, p in zip(names, two_sided, strict=True) if p < limit]
+    others = _also([name for name in others if name != names[worst]])
+    bad = (
+        f"the data's {names[worst]}{others} is not what the model predicts "
+        f"(p {said}, limit {limit:.2g})"
+    )
+    remedy = posterior.attrs.get("cause") or LEFT_OUT.get(
+        names[worst], "see in the predictive figures what the model leaves out"
+    )
     yield _answer("predictive p", value, f"≥ {limit:.2g}", value >= limit, good, bad, remedy)
+
+
+def _also(names):
+    return f" (and {', '.join(names)})" if names else ""
 
 
 def _truth(posterior) -> Iterator[Check]:
@@ -449,19 +469,42 @@ def _truth(posterior) -> Iterator[Check]:
     draws = {}
     for variable in (posterior["posterior"][name] for name in names):
         draws |= dict(zip(element_names(variable), elements(variable), strict=True))
-    found = diagnostics.coverage(
-        np.stack([draws[name].ravel() for name in known]), np.array(list(known.values()))
-    )
+    rows = np.stack([draws[name].ravel() for name in known])
+    remedy = "look for what the model or its prior leaves out, since the truth is not as it says"
+    yield _among(rows, known, "truth", "known", remedy)
+
+
+def _held_out(posterior) -> Iterator[Check]:
+    """Data that were held out must lie among those predicted, as one of these would."""
+    if "predictions" not in posterior.children:
+        return
+    seen = posterior["predictions_constant_data"].data_vars
+    drawn = posterior["predictions"].data_vars
+    names = [n for n in drawn if n in seen and seen[n].dims == drawn[n].dims[2:]]
+    if not names:
+        return
+    known = {
+        label: float(value)
+        for name in names
+        for label, value in zip(element_names(drawn[name]), seen[name].values.ravel(), strict=True)
+    }
+    rows = np.concatenate([elements(drawn[name]) for name in names])
+    remedy = "look for what the model leaves out, since it does not foretell what it has not seen"
+    yield _among(rows.reshape(len(rows), -1), known, "held out", "held-out", remedy)
+
+
+def _among(draws, known, name, kind, remedy) -> Check:
+    """Whether known values, by label, lie among draws (element, draw) as a draw would."""
+    found = diagnostics.coverage(draws, np.array(list(known.values())))
     few, far = found.covered < found.fewest, found.p_farthest < TRUTH_P
     count = f"{found.covered} of {len(known)}"
-    good = f"{count} known values lie within their 95 % intervals"
-    bad = f"only {count} known values lie within their 95 % intervals" if few else good
+    good = f"{count} {kind} values lie within their 95 % intervals"
+    bad = f"only {good}" if few else good
     if far:
         farthest = list(known)[found.farthest]
-        bad += f", and {farthest} lies {found.distance:.1f} posterior sd from its known value"
+        bad += f", and {farthest} lies {found.distance:.1f} posterior sd from its {kind} value"
     threshold = f"≥ {found.fewest} of {len(known)}"
-    remedy = "look for what the model or its prior leaves out, since the truth is not as it says"
-    yield _answer("truth", found.covered, threshold, not (few or far), good, bad, remedy)
+    return _answer(name, found.covered, threshold, not (few or far), good, bad, remedy)
 
 
 def _declared(question, posterior) -> Iterator[Check]:
@@ -598,9 +641,10 @@ QUESTIONS = {
     "predictive check": _predictive,
     "leave-one-out": _leave_one_out,
     "truth": _truth,
+    "held out": _held_out,
     "prior sensitivity": _prior_sensitivity,
 }
-EVERY_FIT = ("predictive check", "truth", "leave-one-out", "prior sensitivity")
+EVERY_FIT = ("predictive check", "truth", "held out", "leave-one-out", "prior sensitivity")
 
 
 # --- labelled arrays ------------------------------------------------------------------------------

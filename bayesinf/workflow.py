@@ -100,6 +100,9 @@ class Recording:
     axes: Annotated[
         str | None, typer.Option(help="Order of the axes, as in 'repeat,time,site'.")
     ] = None
+    bin: Annotated[
+        float | None, typer.Option(metavar="WIDTH", help="Of the bins of spike times.")
+    ] = None
 
 
 @dataclass
@@ -117,6 +120,7 @@ class Run:
     given : names of the options that the user gave.
     home : folder of the script.
     seconds : label of a step to how long it took.
+    read_as : how the user's file was read, in words; "" where none was.
     """
 
     name: str
@@ -128,6 +132,7 @@ class Run:
     given: frozenset[str] = frozenset()
     home: Path = Path("workflows")
     seconds: dict[str, float] = field(default_factory=dict)
+    read_as: str = ""
 
     def __post_init__(self):
         places = (self.output, *self.output.absolute().parents)
@@ -170,6 +175,22 @@ class Run:
             label=label,
         )
 
+    def report_reading(self, data: xr.Dataset) -> xr.Dataset:
+        """Say what was taken from the user's file and why, for the terminal, page and verdict.
+
+        Parameters
+        ----------
+        data : what a reader made of the file; its attribute ``read_as`` says it in words.
+
+        Returns
+        -------
+        the data as they are.
+        """
+        if self.data is not None and (said := data.attrs.get("read_as")):
+            self.read_as = said
+            print(f"Read {self.data}: {said}.")
+        return data
+
     def shipped(self, name: str) -> Path:
         """Return the path of a file that data/ holds for this script."""
         return self.home.parent / "data" / self.name / name
@@ -194,6 +215,9 @@ class Run:
         from bayesinf.report import write_verdict
 
         command = shlex.join(["python", *sys.argv]) if sys.argv[0] else self.name
+        if self.read_as:
+            for fit in fits.values():
+                fit.attrs["data_read_as"] = self.read_as
         with self.step("check"):
             verdicts = {name: check(fit) for name, fit in fits.items()}
         told = untold = None

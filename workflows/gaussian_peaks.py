@@ -20,6 +20,9 @@ def main(
     x: Annotated[str | None, typer.Option(help="Column of x: name, or position from 1.")] = None,
     y: Annotated[str | None, typer.Option(help="Column of y.")] = None,
     error: Annotated[str | None, typer.Option(help="Column of error bars, or 'none'.")] = None,
+    decimal: Annotated[
+        str | None, typer.Option(help="Decimal mark, '.' or ',', where the file leaves it open.")
+    ] = None,
     peaks: Annotated[int, typer.Option(min=1, help="How many peaks; for --data.")] = 1,
     background: Annotated[
         str, typer.Option(help="constant, linear, exponential or none; for --data.")
@@ -36,7 +39,8 @@ def main(
 
     with run.step("load"):
         if run.data is not None:
-            own = system.read(run.data, *map(workflow.column, (x, y, error)))
+            columns = map(workflow.column, (x, y, error))
+            own = run.report_reading(system.read(run.data, *columns, decimal=decimal))
             spectra = {"": (own, {"peaks": peaks, "background": background, "shape": shape})}
         else:
             spectra = shipped(run, case)

@@ -292,7 +292,7 @@ def test_the_slopes_of_a_mean_are_differences(name):
     mean, x = means.mean(MEANS[name]), rng(12).uniform(0, 8, 10)
     values = rng(13).uniform(1, 3, (len(mean.parameters()), 3))
     theta = dict(zip(mean.parameters(), values, strict=True))
-    found = mean.slopes(x, theta)
+    found = mean.slopes(x, theta, {})
     assert set(found) == set(theta)
     for parameter in theta:
         at = lambda value, p=parameter: mean.value(x, theta | {p: value})
@@ -1105,9 +1105,9 @@ def test_a_singular_matrix_takes_jitter_and_leaves_its_neighbours_alone():
     np.testing.assert_array_equal(lower[[0, 4]], [np.linalg.cholesky(good)] * 2)
     np.testing.assert_array_equal(jitter[[0, 2, 3, 4]], 0)
     assert np.isnan(lower[[2, 3]][:, *np.tril_indices(3)]).all()
-    # The least of the powers of ten that does, of the mean of the diagonal.
-    assert jitter[1] == pytest.approx(1e-9)
-    raised = singular + 1e-9 * 2.0 * np.eye(3)
+    # The least of the powers of ten that does, relative to the diagonal.
+    assert jitter[1] == pytest.approx(1e-8)
+    raised = singular + 1e-8 * np.diag(np.diag(singular))
     np.testing.assert_allclose(lower[1] @ lower[1].T, raised, rtol=1e-14)
 
 

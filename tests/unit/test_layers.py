@@ -29,7 +29,7 @@ ALLOWED = {
     "checks": "errors posterior inference.kinds diagnostics foreign",
     "forecasts": "errors settings posterior",
     "figures": "errors settings posterior inference.kinds diagnostics foreign",
-    "report": "errors posterior inference.kinds checks figures",
+    "report": "errors posterior inference.kinds foreign checks figures",
     "calibration": "errors settings parallel posterior models.problem diagnostics checks figures "
     "report",
     "trials": "errors parallel checks",
@@ -40,7 +40,7 @@ ALLOWED = {
     "figures report calibration trials systems.names systems.system",
 }
 # In these folders each entry stands for itself; what the others may lean on is named.
-SHARED = ("problem", "noise")
+SHARED = ("problem", "likelihoods", "noise")
 INDEPENDENT = {"systems": (), "models": SHARED, "inference": ()}
 
 

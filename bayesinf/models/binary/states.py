@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 # What a site shows when it is off; when it is on it shows 1.
 ENCODINGS = {"±1": -1, "0/1": 0}
 
+# Share of the states below which a combination never occurs: once in 10⁸ states is more.
+NEVER = 1e-8
+
 # States that are multiplied at once.
 CHUNK = 2**16
 
@@ -325,11 +328,10 @@ def identical_pairs(data: Moments) -> np.ndarray:
     Sites that are constant are left out: they agree with anything.
     """
     on = data.encoded("0/1").mean
-    least = 0.5 / data.samples
     i, j = pairs(data.sites)
     both, first, second, none = data.tables
-    same = ((first < least) & (second < least)) | ((both < least) & (none < least))
-    varies = (on > least) & (on < 1 - least)
+    same = ((first < NEVER) & (second < NEVER)) | ((both < NEVER) & (none < NEVER))
+    varies = (on > NEVER) & (on < 1 - NEVER)
     keep = same & varies[i] & varies[j]
     return np.column_stack([i[keep], j[keep]])
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from bayesinf.errors import FitError
 from bayesinf.inference import ensemble
 from bayesinf.inference import laplace as quadratic
 from bayesinf.models.curve.definition import NOISE, NonlinearRegression
+from bayesinf.models.curve.maximum import mode, walked
 from bayesinf.models.problem import Sample
 from bayesinf.posterior import dataset
 from bayesinf.priors import InverseChi
@@ -22,24 +25,24 @@ def laplace(problem: NonlinearRegression, settings: Settings) -> Sample:
     """Draw independently from the quadratic approximation.
 
     θ | noise ~ N(θ̂, noise² (JᵀJ)⁻¹) and noise ~ inverse-χ(ν, s), s² = RSS/ν, ν = n − k; where the
-    noise is known θ ~ N(θ̂, (JᵀWJ)⁻¹). For a linear f and flat priors this is the posterior.
+    noise is known θ ~ N(θ̂, (JᵀWJ)⁻¹). For a linear f and flat priors this is the posterior. Where
+    the data scatter in another way, the normal is that of the curvature at the mode, in θ and the
+    logarithms of the scatter.
     """
     found = _approximation(problem, settings, (settings.chains, settings.draws))
-    rss = problem.optimum.ends
-    # Flat in its logarithm, the noise leaves −n/2 log RSS; where it is known, −RSS/2.
-    excess = len(problem.y) * np.log(rss / rss.min()) if problem.inferred else rss - rss.min()
+    best = problem.optimum
     evidence = dataset(
         {
             "gradient": found.gradient,
             "hessian_eigenvalue": found.hessian_eigenvalue,
-            "start_excess": excess / 2,
+            "start_excess": problem.log_ratio(best.ends, best.ends.min()),
         },
         {
             "gradient": ("parameter",),
             "hessian_eigenvalue": ("parameter",),
             "start_excess": ("start",),
         },
-        {"parameter": problem.free},
+        {"parameter": problem.free if problem.is_normal else problem.names},
         sampled=False,
     )
     weights = dataset({"log_weight": found.log_weight})
@@ -49,15 +52,7 @@ def laplace(problem: NonlinearRegression, settings: Settings) -> Sample:
 def emcee(problem: NonlinearRegression, settings: Settings) -> Sample:
     """Walk from the quadratic approximation into the posterior itself, a chain a walker."""
     walkers, free = max(WALKERS, 4 * len(problem.names)), len(problem.free)
-
-    # The ensemble walks in log noise, the column after the free ones, nearer to a normal.
-    def theta(point):
-        with np.errstate(over="ignore"):
-            return np.concatenate([point[..., :free], np.exp(point[..., free:])], axis=-1)
-
-    def log_density(point):
-        return problem.log_density(theta(point)) + point[:, free:].sum(axis=1)
-
+    theta, log_density = walked(problem)
     start = _approximation(problem, settings, (1, walkers)).draws[0]
     start[:, free:] = np.log(start[:, free:])
     kept = -(-settings.draws * settings.chains // walkers)
@@ -77,6 +72,11 @@ def emcee(problem: NonlinearRegression, settings: Settings) -> Sample:
 
 
 def _approximation(problem, settings, shape):
+    if not problem.is_normal:
+        theta, log_density = walked(problem)
+        at, rng = mode(problem), settings.generator("laplace")
+        found = quadratic.sample(log_density, at.point, at.covariance, rng, shape)
+        return replace(found, draws=theta(found.draws))
     best, rng, scale = problem.optimum, settings.generator("laplace"), None
     if problem.inferred:
         scale, prior = InverseChi(best.dof, best.scale), problem.prior[NOISE]

@@ -2,7 +2,7 @@
 
 ``process`` states the problem and ``fit`` its posterior; ``predict`` reads curves, slopes and new
 data from that, and ``acquire`` where to measure next. ``kernels`` are the covariance functions,
-``means`` the prior means. ``definition`` holds the problem of one coordinate and its model in PyMC,
+``means`` the prior means, ``coordinates`` where a curve is stationary. ``definition`` holds the problem of one coordinate and its model in PyMC,
 ``field`` that of several inputs and of slopes (its data are ``places``, its covariances
 ``slopes``), ``marginal`` the numbers of both, and ``statement`` their priors; ``routes`` draw from
 them, and ``splits`` score predictions over many splits of one data set.
@@ -21,6 +21,7 @@ from bayesinf.errors import FitError
 from bayesinf.models import problem as driver
 from bayesinf.models.gp import places
 from bayesinf.models.gp.acquisition import acquire
+from bayesinf.models.gp.coordinates import COORDINATES, Coordinate, Envelope
 from bayesinf.models.gp.definition import NOISE, Process, ratio
 from bayesinf.models.gp.kernels import (
     KERNELS,
@@ -32,8 +33,9 @@ from bayesinf.models.gp.kernels import (
     RationalQuadratic,
     SquaredExponential,
 )
-from bayesinf.models.gp.means import MEANS, Function, Mean, Repulsive, Zero
+from bayesinf.models.gp.means import MEANS, Function, Lifted, Mean, Repulsive, Zero
 from bayesinf.models.gp.predictions import predict, rebuild, thinned
+from bayesinf.models.gp.routes import log_evidence
 from bayesinf.models.gp.statement import process
 from bayesinf.settings import DEFAULT, Settings
 
@@ -41,11 +43,15 @@ if TYPE_CHECKING:
     import xarray as xr
 
 __all__ = [
+    "COORDINATES",
     "KERNELS",
     "MEANS",
     "NOISE",
+    "Coordinate",
+    "Envelope",
     "Exponential",
     "Function",
+    "Lifted",
     "Matern32",
     "Matern52",
     "Periodic",
@@ -57,6 +63,7 @@ __all__ = [
     "acquire",
     "data",
     "fit",
+    "log_evidence",
     "log_marginal_likelihood",
     "predict",
     "process",
@@ -130,7 +137,7 @@ def fit(
     kernel, mean : as for ``process``.
     method : ``mcmc`` (population Monte Carlo, the default), ``laplace``, or ``nuts`` (PyMC).
     settings : length and seed.
-    **options : as for ``process``: ``noise``, ``priors``, ``units``.
+    **options : as for ``process``: ``coordinate``, ``envelope``, ``noise``, ``priors``, ``units``.
 
     Returns
     -------

@@ -1,8 +1,9 @@
 """Cholesky factors of many covariance matrices at once, and what they say of data.
 
 With L Lᵀ = K all comes from L: the row L⁻¹(y − m) is found by bordering K with y − m, as one more
-row of the same factorisation. Where K is singular to working precision, jitter is added to its
-diagonal, raised tenfold until the factorisation holds.
+row of the same factorisation. Where K is singular to working precision, its diagonal is raised by a
+jitter relative to each entry, tenfold until the factorisation holds, so that rows of any units and
+sizes are met alike.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import numpy as np
 
 __all__ = ["BORDER", "cholesky", "diagonal", "log_conditional"]
 
-JITTER = 10.0 ** np.arange(-14, -5)  # relative to the mean of the diagonal
+JITTER = 10.0 ** np.arange(-14, -5)  # relative to each entry of the diagonal
 BORDER = 1e300  # corner of a bordered matrix: above any square of the row beside it
 
 
@@ -26,7 +27,7 @@ def cholesky(matrix: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray]:
     Returns
     -------
     lower factors, (..., n, n), NaN where even the largest jitter did not do; and the jitter, (...),
-    relative to the mean of those rows' diagonal.
+    relative to the diagonal.
     """
     jitter = np.zeros(matrix.shape[:-2])
     try:
@@ -38,7 +39,7 @@ def cholesky(matrix: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray]:
         raised = diagonal(matrix[index])[:size]
         bare = raised.copy()
         for relative in (0.0, *JITTER):
-            raised[...] = bare + relative * bare.mean()
+            raised[...] = bare * (1 + relative)
             try:
                 found = np.linalg.cholesky(matrix[index])
             except np.linalg.LinAlgError:

@@ -3,8 +3,10 @@
     y_i = m(x_i) + f(x_i) + ε_i,   f ~ GP(0, k),   ε_i ~ N(0, error_i² + noise²)
 
 so that y ~ N(m, K), K = k(x, x) + diag(error² + noise²): the curve is integrated out, and the
-hyperparameters θ are what a ``Process`` infers. What it is called and what it is in PyMC stands
-here, its numbers in ``marginal``; ``field`` is the same of several inputs and of slopes.
+hyperparameters θ are what a ``Process`` infers. The kernel may measure distances in a coordinate
+c(x), and the curve's size may fall off as a power of x (``coordinates``). What it is called and
+what it is in PyMC stands here, its numbers in ``marginal``; ``field`` is the same of several inputs
+and of slopes.
 """
 
 from __future__ import annotations
@@ -22,9 +24,10 @@ from bayesinf.errors import DataError, FitError
 from bayesinf.models import noise as measurement
 from bayesinf.models.gp import kernels
 from bayesinf.models.gp.cholesky import diagonal, log_conditional
+from bayesinf.models.gp.coordinates import COORDINATES, Coordinate, Envelope, Weights
 from bayesinf.models.gp.kernels import Kernel
 from bayesinf.models.gp.marginal import Marginal
-from bayesinf.models.gp.means import Mean, Repulsive
+from bayesinf.models.gp.means import Mean
 from bayesinf.models.gp.routes import ROUTES
 from bayesinf.models.problem import Draws, Labels, Outlook, Route
 from bayesinf.priors import Prior
@@ -54,6 +57,8 @@ class Process(Marginal):
     attributes : name of a variable of the data to its attributes.
     given : units of parameters of the mean, where that is a function.
     workers : threads for large matrices.
+    coordinate : in which the kernel measures distances.
+    envelope : how the curve's size falls off with x, or None.
     """
 
     x: np.ndarray
@@ -68,6 +73,8 @@ class Process(Marginal):
     attributes: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     given: Mapping[str, str] = field(default_factory=dict)
     workers: int | None = None
+    coordinate: Coordinate = COORDINATES["x"]
+    envelope: Envelope | None = None
 
     family = "gp"
     equation = (
@@ -82,8 +89,11 @@ class Process(Marginal):
 
     @property
     def discrepancies(self) -> dict[str, measurement.Discrepancy]:
-        """Statistics of the leave-one-out residuals, which are standardised."""
-        return measurement.asked(self.order)
+        """Statistics of the leave-one-out residuals, which are standardised.
+
+        Where all of the noise is stated, how large they are is asked as well.
+        """
+        return measurement.asked(self.order, known=all(name in self.fixed for name in self.noises))
 
     # What things are called
 
@@ -94,8 +104,10 @@ class Process(Marginal):
 
     @property
     def model(self) -> str:
-        """The prior mean."""
-        return f"{self.mean.name} mean"
+        """The prior mean, and where the curve is stationary."""
+        said = f"{self.mean.name} mean"
+        said += "" if self.coordinate.name == "x" else f", coordinate {self.coordinate.name}"
+        return said + ("" if self.envelope is None else ", size a power of x")
 
     @property
     def routes(self) -> dict[str, Route]:
@@ -108,10 +120,10 @@ class Process(Marginal):
     def parameters(self) -> Labels:
         """Labels of the hyperparameters."""
         of_x, of_y = self.unit(self.x_name), self.unit(self.y_name)
-        of = {"x": of_x, "y": of_y, "1": "1"}
+        of = {"x": self.coordinate.unit_of(of_x), "y": of_y, "1": "1"}
         units = {name: of[kind] for name, kind in self.kernel.measured().items()} | {NOISE: of_y}
-        if isinstance(self.mean, Repulsive):
-            units |= {"gamma": ratio(of_y, of_x), "r0": of_x}
+        of |= {"x": of_x, "y/x": ratio(of_y, of_x)}
+        units |= {name: of[kind] for name, kind in self.mean.measured().items()}
         return Labels(units=units | dict(self.given))
 
     @property
@@ -147,6 +159,8 @@ class Process(Marginal):
         return {
             "kernel": json.dumps(kernels.to_dict(self.kernel)),
             "mean": self.mean.name,
+            "coordinate": self.coordinate.name,
+            **({} if self.envelope is None else {"envelope": self.envelope.origin}),
             "fixed": json.dumps(list(self.fixed)),
         }
 
@@ -188,8 +202,12 @@ class Process(Marginal):
             except Exception as error:  # whatever a function does that was never meant for symbols
                 raise unsymbolic(self.mean, error) from error
             noise = pm.gp.cov.WhiteNoise(pt.sqrt(theta[NOISE] ** 2 + self.variance))
-            marginal = pm.gp.Marginal(mean_func=mean, cov_func=self.kernel.pymc(theta))
-            X = self.x[:, None]
+            covariance = self.kernel.pymc(theta)
+            if self.envelope is not None:
+                size = self.envelope.pymc(self.x, theta)
+                covariance = pm.gp.cov.ScaledCov(1, covariance, lambda X, args: size[:, None])
+            marginal = pm.gp.Marginal(mean_func=mean, cov_func=covariance)
+            X = self.measured[:, None]
             marginal.marginal_likelihood(self.y_name, X=X, y=self.y, sigma=noise, jitter=0.0)
         return model
 
@@ -257,9 +275,14 @@ class Process(Marginal):
     # Mean and covariance
 
     @cached_property
+    def measured(self) -> np.ndarray:
+        """c(x), (point,)."""
+        return self.coordinate.of(self.x, self.x_name)
+
+    @cached_property
     def distances(self) -> np.ndarray:
-        """x_i − x_j, (point, point)."""
-        return self.x[:, None] - self.x
+        """c(x_i) − c(x_j), (point, point)."""
+        return self.measured[:, None] - self.measured
 
     def part(self, seen: np.ndarray) -> Process:
         """Return the same process, priors and all, on part of the data."""
@@ -276,39 +299,63 @@ class Process(Marginal):
 
     def covariance(self, theta):
         """Covariance of the data, (..., point, point)."""
-        matrix = self.kernel.value(self.distances, theta)
+        matrix = self._curves_covariance(theta)
         noise = self.noise_variance(theta)
         matrix = np.broadcast_to(matrix, (*noise.shape, noise.shape[-1])).copy()
         diagonal(matrix)[...] += noise
         return matrix
 
+    def _curves_covariance(self, theta):
+        """Covariance of the curve at the data."""
+        matrix = self.kernel.value(self.distances, theta)
+        if self.envelope is None:
+            return matrix
+        size = self.envelope.value(self.x, theta)
+        return size[..., :, None] * matrix * size[..., None, :]
+
     def pull(self, theta, outer, alpha):
         """½ Σ outer ∂K/∂θ + alpha ∂m/∂θ, by name of the parameter."""
-        found = {
-            name: 0.5 * np.sum(outer * slope) / theta[name]
-            for name, slope in self.kernel.slopes(self.distances, theta).items()
-        }
-        found[NOISE] = np.trace(outer) * theta[NOISE]
-        return found | {n: alpha @ slope for n, slope in self.mean.slopes(self.x, theta).items()}
+        pulls = {NOISE: np.trace(outer) * theta[NOISE]}
+        on_kernel = outer
+        if self.envelope is not None:
+            size = self.envelope.value(self.x, theta)
+            on_kernel = outer * np.multiply.outer(size, size)
+            shared = np.sum(outer * self._curves_covariance(theta), axis=0)
+            pulls |= {n: shared @ rate for n, rate in self.envelope.log_slopes(self.x).items()}
+        for name, slope in self.kernel.slopes(self.distances, theta).items():
+            pulls[name] = 0.5 * np.sum(on_kernel * slope) / theta[name]
+        for name, slope in self.mean.slopes(self.x, theta, self.widths).items():
+            pulls[name] = alpha @ slope
+        return pulls
 
     def joint(self, theta, x, slope):
         """Prior of the curve at x, (new,), and of its slope there: mean, covariances."""
-        away, among = x[:, None] - self.x, x[:, None] - x
+        c = self.coordinate.of(x, self.x_name)
+        away, among = c[:, None] - self.measured, c[:, None] - c
         mean = self.mean.value(x, theta)
+        here, there = (Weights.at(at, self.coordinate, self.envelope, theta) for at in (x, self.x))
+        data_size = there.size[..., None, :]
         if not slope:
-            return mean, self.kernel.value(away, theta), self.kernel.value(among, theta)
+            size = here.size[..., :, None]
+            across = size * self.kernel.value(away, theta) * data_size
+            return mean, across, size * self.kernel.value(among, theta) * here.size[..., None, :]
         k, k1, _ = self.kernel.derivatives(away, theta)
         own, own1, own2 = self.kernel.derivatives(among, theta)
         return (
-            np.concatenate([mean, self.mean.slope(x, theta)], axis=-1),
-            np.concatenate([k, k1], axis=-2),
-            np.block([[own, -own1], [own1, -own2]]),
+            np.concatenate([mean, self.mean.slope(x, theta, extent=np.ptp(self.x))], axis=-1),
+            here.rows(k, k1) * data_size,
+            here.columns(here.rows(own, own1), here.rows(-own1, -own2)),
         )
 
     def level(self, theta, x):
         """Prior of the curve at each x, (new,): mean, covariance with the data, variance."""
-        here = self.kernel.value(np.zeros((1, 1)), theta)[..., 0, 0]
-        return self.mean.value(x, theta), self.kernel.value(x[:, None] - self.x, theta), here
+        mean, c = self.mean.value(x, theta), self.coordinate.of(x, self.x_name)
+        variance = self.kernel.value(np.zeros((1, 1)), theta)[..., 0]
+        across = self.kernel.value(c[:, None] - self.measured, theta)
+        if self.envelope is None:
+            return mean, across, variance
+        size, of_data = (self.envelope.value(at, theta) for at in (x, self.x))
+        return mean, size[..., :, None] * across * of_data[..., None, :], size**2 * variance
 
     # Predictions
 

@@ -90,8 +90,6 @@ class Field(Process):
     along: np.ndarray
     inputs: tuple[str, ...]
 
-    equilibrated = True
-
     # What things are called
 
     @property
@@ -308,9 +306,9 @@ class Field(Process):
             weight = alpha[place : place + len(along)]
             place += len(along)
             if slope:
-                slopes = slope_slopes(self.mean, x, theta, along)
+                slopes = slope_slopes(self.mean, x, theta, along, self.widths)
             else:
-                slopes = self.mean.slopes(x, theta)
+                slopes = self.mean.slopes(x, theta, self.widths)
             for name, change in slopes.items():
                 found[name] = found.get(name, 0.0) + weight @ change
         return found
@@ -329,7 +327,7 @@ class Field(Process):
         new = Sites.of(x)
         (here,) = jet(self.kernel, Pairs(np.zeros((len(self.inputs), 1, 1))), theta)
         across = Between(new, self._sites).matrix(self.kernel, theta)
-        return self._prior_mean(new.x, new.along, theta), across, here[..., 0, 0]
+        return self._prior_mean(new.x, new.along, theta), across, here[..., 0]
 
     # Predictions
 

@@ -17,7 +17,7 @@ from functools import cached_property
 import numpy as np
 
 from bayesinf import parallel
-from bayesinf.models.gp.cholesky import BORDER, cholesky, diagonal, log_conditional
+from bayesinf.models.gp.cholesky import BORDER, cholesky, log_conditional
 from bayesinf.models.problem import Draws, Problem
 from bayesinf.priors import Prior
 
@@ -62,8 +62,6 @@ class Marginal(Problem):
     inferred, fixed : name of a parameter to its prior, or to its value.
     workers : threads for large matrices.
     shapes : name to the shape of a parameter that is no single number.
-    equilibrated : whether K is brought to a diagonal of ones before it is factorised, as data of
-        several units ask for.
     """
 
     y: np.ndarray
@@ -72,7 +70,6 @@ class Marginal(Problem):
     fixed: Mapping[str, float]
     workers: int | None
     shapes: Mapping[str, tuple[int, ...]] = {}
-    equilibrated = False
 
     # What a family says
 
@@ -108,8 +105,8 @@ class Marginal(Problem):
 
         Returns
         -------
-        mean, (draw, new) or (new,); covariance with the data, (draw, new, point); variance, which
-        no place differs in, (draw,).
+        mean, (draw, new) or (new,); covariance with the data, (draw, new, point); variance,
+        (draw, new), or (draw, 1) where it is the same everywhere.
         """
 
     # Coordinates
@@ -123,6 +120,15 @@ class Marginal(Problem):
     def names(self) -> list[str]:
         """What the standardised parameters are called."""
         return list(self.inferred)
+
+    @cached_property
+    def widths(self) -> dict[str, float]:
+        """Half of what the middle two thirds of each single parameter's prior span."""
+        return {
+            name: float(prior.from_normal(1.0) - prior.from_normal(-1.0)) / 2
+            for name, prior in self.inferred.items()
+            if name not in self.shapes
+        }
 
     @cached_property
     def variance(self) -> np.ndarray:
@@ -170,17 +176,12 @@ class Marginal(Problem):
         """Cholesky factor L, (..., point, point), z = L⁻¹(y − m), and the relative jitter."""
         matrix, size = self.covariance(theta), len(self.y)
         residual = self.y - self.expected(theta)
-        if self.equilibrated:
-            scale = np.sqrt(diagonal(matrix))
-            matrix = matrix / (scale[..., None] * scale[..., None, :])
-            residual = residual / scale
         bordered = np.empty((*matrix.shape[:-2], size + 1, size + 1))
         bordered[..., :size, :size] = matrix
         bordered[..., size, :size] = residual
         bordered[..., size, size] = BORDER
         lower, jitter = cholesky(bordered, size)
-        root, z = lower[..., :size, :size], lower[..., size, :size]
-        return (scale[..., None] * root if self.equilibrated else root), z, jitter
+        return lower[..., :size, :size], lower[..., size, :size], jitter
 
     def log_marginal(self, theta: Theta) -> np.ndarray:
         """log N(y; m, K), for parameters of shape (...); -inf where that is no number."""
@@ -309,19 +310,10 @@ class Marginal(Problem):
         matrix = np.zeros((count, size + more + 1, size + more + 1))
         matrix[:, :size, :size] = self.covariance(theta)
         matrix[:, size:-1, :size], matrix[:, size:-1, size:-1] = across, among
-        # All new rows on one scale, so that jitter means the same to values and slopes.
-        first = 0 if self.equilibrated else size
-        pivots = diagonal(matrix)
-        scale = np.sqrt(pivots[:, first:-1] / pivots[:, size : size + 1])
-        matrix[:, first:-1, :] /= scale[..., None]
-        matrix[:, :, first:-1] /= scale[:, None, :]
-        matrix[:, -1, :size] = self.y - self.expected(theta)
-        matrix[:, -1, first:size] /= scale[:, : size - first]
-        matrix[:, -1, size:-1], matrix[:, -1, -1] = 0.0, BORDER
+        matrix[:, -1, :size], matrix[:, -1, -1] = self.y - self.expected(theta), BORDER
         lower, jitter = cholesky(matrix, size + more)
-        own = scale[:, size - first :]
-        mean = mean + own * np.einsum("nij,nj->ni", lower[:, size:-1, :size], lower[:, -1, :size])
-        return mean, own[..., None] * lower[:, size:-1, size:-1], jitter
+        mean = mean + np.einsum("nij,nj->ni", lower[:, size:-1, :size], lower[:, -1, :size])
+        return mean, lower[:, size:-1, size:-1], jitter
 
     def pointwise_curve(self, theta: Theta, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Mean and sd of the curve at each x given the data, (draw, new), for θ of shape (draw,).
@@ -335,5 +327,5 @@ class Marginal(Problem):
         share = np.empty_like(across)
         for k, factor in enumerate(lower):
             share[k] = solve_triangular(factor, across[k].T, lower=True, check_finite=False).T
-        left = variance[:, None] - np.sum(share**2, axis=-1)
+        left = variance - np.sum(share**2, axis=-1)
         return mean + np.einsum("nij,nj->ni", share, z), np.sqrt(np.maximum(left, 0.0))

@@ -2,17 +2,18 @@
 
 A mean has parameters like a kernel's (a prior, a number, or None for the default), a value at x,
 the derivatives of that in its parameters, and its slope in x. Of several inputs x is (input, n), so
-that a function can take it apart: ``q, p = x``.
+that a function can take it apart: ``q, p = x``. Any mean may stand on a constant that is inferred,
+as "repulsive + constant" does, so that the zero of y means nothing.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from inspect import Parameter as Argument
 from inspect import signature
-from typing import ClassVar
+from typing import ClassVar, Union
 
 import numpy as np
 
@@ -21,6 +22,7 @@ from bayesinf.models.gp.kernels import Parameter, Theta
 from bayesinf.priors import Prior
 
 STEP = 1e-5  # of central differences, relative: errors of both kinds are near 1e-10
+CONSTANT = "constant"
 
 
 @dataclass(frozen=True)
@@ -33,16 +35,31 @@ class Zero:
         """None."""
         return {}
 
+    def measured(self) -> dict[str, str]:
+        """Name to what a parameter is measured in: "x", "y" or "y/x", as far as that is known."""
+        return {}
+
     def value(self, x: np.ndarray, theta: Theta):
         """Mean at x, (..., n), for parameters of shape (...)."""
         return np.zeros(np.shape(x)[-1:])
 
-    def slopes(self, x: np.ndarray, theta: Theta) -> dict[str, np.ndarray]:
-        """Derivatives in each parameter."""
+    def slopes(
+        self, x: np.ndarray, theta: Theta, widths: Mapping[str, float]
+    ) -> dict[str, np.ndarray]:
+        """Derivatives in each parameter, by name; ``widths`` are those of their priors."""
         return {}
 
-    def slope(self, x: np.ndarray, theta: Theta, along: np.ndarray | None = None):
-        """Derivative in x; of several inputs in that which ``along``, (n,), says for each point."""
+    def slope(
+        self,
+        x: np.ndarray,
+        theta: Theta,
+        along: np.ndarray | None = None,
+        extent: float = np.inf,
+    ):
+        """Derivative in x; of several inputs in that which ``along``, (n,), says for each point.
+
+        ``extent`` is how far the data of one input reach, over which the mean varies.
+        """
         return np.zeros(np.shape(x)[-1:])
 
     def pymc(self, x: np.ndarray, theta):
@@ -68,16 +85,20 @@ class Repulsive:
         """``gamma`` and ``r0``."""
         return {"gamma": self.gamma, "r0": self.r0}
 
+    def measured(self):
+        """γ in y per x, r₀ as x."""
+        return {"gamma": "y/x", "r0": "x"}
+
     def value(self, x, theta):
         """Mean at x."""
         return _column(theta["gamma"]) * np.maximum(_column(theta["r0"]) - x, 0)
 
-    def slopes(self, x, theta):
+    def slopes(self, x, theta, widths):
         """Derivatives in γ and r₀."""
         gamma, inside = _column(theta["gamma"]), _column(theta["r0"]) - x
         return {"gamma": np.maximum(inside, 0), "r0": gamma * (inside > 0)}
 
-    def slope(self, x, theta, along=None):
+    def slope(self, x, theta, along=None, extent=np.inf):
         """Derivative in x."""
         return -_column(theta["gamma"]) * (_column(theta["r0"]) > x)
 
@@ -123,6 +144,10 @@ class Function:
                 )
         return {argument.name: argument.default for argument in self._arguments}
 
+    def measured(self):
+        """Nothing is known of a function's units."""
+        return {}
+
     def value(self, x, theta):
         """Mean at x."""
         values = {argument.name: _column(theta[argument.name]) for argument in self._arguments}
@@ -130,21 +155,19 @@ class Function:
         lead = np.broadcast_shapes((), *(value.shape[:-1] for value in values.values()))
         return np.broadcast_to(found, lead + np.shape(x)[-1:])
 
-    def slopes(self, x, theta):
+    def slopes(self, x, theta, widths):
         """Derivatives in each parameter."""
-        found = {}
-        for name in (argument.name for argument in self._arguments):
-            at = np.asarray(theta[name], dtype=float)
-            step = STEP * np.maximum(np.abs(at), 1e-3)
-            up, down = (self.value(x, {**theta, name: at + side * step}) for side in (1, -1))
-            found[name] = (up - down) / (2 * step[..., None])
-        return found
+        return _differences(lambda moved: self.value(x, moved), self._names, theta, widths, STEP)
 
-    def slope(self, x, theta, along=None):
+    def slope(self, x, theta, along=None, extent=np.inf):
         """Derivative in x, or in the inputs ``along``."""
-        step = STEP * np.maximum(np.abs(x), 1e-3) if along is None else steps(x, along)
+        step = _near(x, extent) if along is None else steps(x, along)
         width = 2 * step if along is None else 2 * np.atleast_2d(step).sum(axis=0)
         return (self.value(x + step, theta) - self.value(x - step, theta)) / width
+
+    @property
+    def _names(self):
+        return [argument.name for argument in self._arguments]
 
     def pymc(self, x, theta):
         """Mean at x in PyMC."""
@@ -152,7 +175,50 @@ class Function:
         return self.function(x, **values)
 
 
-Mean = Zero | Repulsive | Function
+@dataclass(frozen=True)
+class Lifted:
+    """m(x) = constant + another mean: y from a zero that nobody knows.
+
+    Parameters
+    ----------
+    base : the other mean.
+    constant : in units of y.
+    """
+
+    base: Mean
+    constant: Parameter = None
+
+    @property
+    def name(self) -> str:
+        """``constant`` of a zero mean, else that of the other and it."""
+        return CONSTANT if isinstance(self.base, Zero) else f"{self.base.name} + {CONSTANT}"
+
+    def parameters(self) -> dict[str, Parameter]:
+        """Those of the other mean, and ``constant``."""
+        return self.base.parameters() | {CONSTANT: self.constant}
+
+    def measured(self):
+        """As the other mean says, and the constant as y."""
+        return self.base.measured() | {CONSTANT: "y"}
+
+    def value(self, x, theta):
+        """Mean at x."""
+        return self.base.value(x, theta) + _column(theta[CONSTANT])
+
+    def slopes(self, x, theta, widths):
+        """Derivatives in each parameter."""
+        return self.base.slopes(x, theta, widths) | {CONSTANT: np.ones(np.shape(x)[-1:])}
+
+    def slope(self, x, theta, along=None, extent=np.inf):
+        """Derivative in x: that of the other mean, in the shape of the value."""
+        return self.base.slope(x, theta, along, extent) + 0 * _column(theta[CONSTANT])
+
+    def pymc(self, x, theta):
+        """Mean at x in PyMC."""
+        return self.base.pymc(x, theta) + theta[CONSTANT]
+
+
+Mean = Union[Zero, Repulsive, Function, Lifted]  # noqa: UP007 (Lifted names it above)
 
 MEANS = {"zero": Zero, "repulsive": Repulsive}
 
@@ -160,17 +226,26 @@ MEANS = {"zero": Zero, "repulsive": Repulsive}
 def mean(given: str | Callable | Mean) -> Mean:
     """Return the mean of a name, of a function, or the one given.
 
+    Names are those of ``MEANS``, ``constant``, and ``NAME + constant``.
+
     Raises
     ------
     FitError : no such mean.
     """
-    if isinstance(given, str) and given in MEANS:
-        return MEANS[given]()
-    if isinstance(given, Mean):
+    if isinstance(given, str):
+        base, _, lifted = given.partition(" + ")
+        if given == CONSTANT:
+            return Lifted(Zero())
+        if base in MEANS and lifted in ("", CONSTANT):
+            return Lifted(MEANS[base]()) if lifted else MEANS[base]()
+    elif isinstance(given, Zero | Repulsive | Function | Lifted):
         return given
-    if callable(given):
+    elif callable(given):
         return Function(given)
-    raise FitError(f"unknown mean {given!r}: use one of {', '.join(MEANS)}, or a function of x")
+    raise FitError(
+        f"unknown mean {given!r}: use one of {', '.join(MEANS)}, constant, one of those "
+        "'+ constant', or a function of x"
+    )
 
 
 def steps(x: np.ndarray, along: np.ndarray) -> np.ndarray:
@@ -183,15 +258,35 @@ def steps(x: np.ndarray, along: np.ndarray) -> np.ndarray:
     return found.reshape(np.shape(x))
 
 
-def slope_slopes(mean: Mean, x, theta: Theta, along: np.ndarray) -> dict[str, np.ndarray]:
+def slope_slopes(
+    mean: Mean, x, theta: Theta, along: np.ndarray, widths: Mapping[str, float]
+) -> dict[str, np.ndarray]:
     """Return derivatives of a mean's slope in each of its parameters, by central differences."""
-    found = {}
-    for name in mean.parameters():
+    of_slope = partial(mean.slope, x, along=along)
+    return _differences(of_slope, mean.parameters(), theta, widths, 10 * STEP)
+
+
+def _differences(function, names, theta, widths, share):
+    """Central differences of a function of all parameters in each of some.
+
+    The step follows the width of the parameter's prior, so that units do not matter; of one that
+    is fixed, its own size.
+    """
+    slopes = {}
+    for name in names:
         at = np.asarray(theta[name], dtype=float)
-        step = 10 * STEP * np.maximum(np.abs(at), 1e-3)
-        up, down = (mean.slope(x, {**theta, name: at + side * step}, along) for side in (1, -1))
-        found[name] = (up - down) / (2 * step[..., None])
-    return found
+        step = share * np.minimum(widths.get(name, np.inf), np.maximum(np.abs(at), 1e-300))
+        step = np.maximum(step, 1e-3 * share * widths.get(name, 1.0))
+        up, down = (function({**theta, name: at + side * step}) for side in (1, -1))
+        slopes[name] = (up - down) / (2 * step[..., None])
+    return slopes
+
+
+def _near(x, extent):
+    """Small steps of x: relative to it, but no larger than the extent of the data asks for."""
+    size = np.abs(x)
+    widest = np.where(np.isfinite(extent), extent, np.maximum(size, 1e-3))
+    return STEP * np.clip(size, 1e-3 * widest, widest)
 
 
 def _column(value):

@@ -10,8 +10,10 @@ import numpy as np
 
 from bayesinf.errors import FitError
 from bayesinf.models.gp import kernels
+from bayesinf.models.gp.coordinates import COORDINATES, Coordinate, Envelope
 from bayesinf.models.gp.definition import NOISE, Process
-from bayesinf.models.gp.means import MEANS, Mean
+from bayesinf.models.gp.means import CONSTANT, MEANS, Lifted, Mean
+from bayesinf.models.gp.means import mean as named_mean
 from bayesinf.models.gp.statement import process
 from bayesinf.posterior import dataset
 from bayesinf.settings import Settings
@@ -27,6 +29,7 @@ def predict(
     x: np.ndarray,
     *,
     mean: Callable | Mean | None = None,
+    coordinate: Coordinate | tuple[Callable, Callable] | None = None,
     slope: bool = False,
     most: int = 400,
     settings: Settings | None = None,
@@ -39,7 +42,8 @@ def predict(
     ----------
     posterior : what ``fit`` returned, or its file reloaded.
     x : (new,).
-    mean : the function that was the mean, where it was one: a file cannot hold it.
+    mean, coordinate : the functions that were the mean or the coordinate, where these were
+        functions: a file cannot hold them.
     slope : whether to draw the slopes, jointly with the values.
     most : draws of the posterior, taken evenly, that are followed.
     settings : its seed; by default that of the fit.
@@ -57,7 +61,7 @@ def predict(
     """
     from threadpoolctl import threadpool_limits
 
-    problem = rebuild(posterior, mean)
+    problem = rebuild(posterior, mean, coordinate)
     x, coords = problem.places(x)
     if slope and not problem.kernel.smooth:
         raise FitError(
@@ -98,19 +102,32 @@ def followed(problem: Process, chosen: xr.Dataset) -> tuple[tuple[int, int], dic
     return shape, problem.flat({name: value.values for name, value in chosen.items()}, shape)
 
 
-def rebuild(posterior: xr.DataTree, mean: Callable | Mean | None = None) -> Process:
-    """Return the process and the data of a posterior; ``mean`` as for ``predict``."""
-    named = posterior.attrs["mean"]
-    if mean is None and named not in MEANS:
-        raise FitError(
-            f"the prior mean of this posterior is the function {named!r}, which its file cannot "
-            "hold: pass it as mean="
-        )
+def rebuild(
+    posterior: xr.DataTree,
+    mean: Callable | Mean | None = None,
+    coordinate: Coordinate | tuple[Callable, Callable] | None = None,
+) -> Process:
+    """Return the process and the data of a posterior; other arguments as for ``predict``."""
+    named, measured = posterior.attrs["mean"], posterior.attrs.get("coordinate", "x")
+    base, _, lifted = named.partition(" + ")
+    functions = {"mean": (mean, base, (*MEANS, CONSTANT))}
+    functions["coordinate"] = (coordinate, measured, COORDINATES)
+    for role, (given, name, known) in functions.items():
+        if given is None and name not in known:
+            raise FitError(
+                f"the prior {role} of this posterior is the function {name!r}, which its file "
+                f"cannot hold: pass it as {role}="
+            )
+    if mean is not None:
+        mean = Lifted(named_mean(mean)) if lifted else mean
+    origin = posterior.attrs.get("envelope")
     data = posterior["constant_data"].to_dataset()
     return process(
         data.assign(posterior["observed_data"].to_dataset().reset_coords(drop=True).data_vars),
         kernels.from_dict(json.loads(posterior.attrs["kernel"])),
         named if mean is None else mean,
+        coordinate=measured if coordinate is None else coordinate,
+        envelope=None if origin is None else Envelope(float(origin)),
     )
 
 

@@ -18,7 +18,16 @@ from bayesinf.settings import Settings
 if TYPE_CHECKING:
     from bayesinf.models.gp.definition import Process
 
-__all__ = ["ROUTES", "Optima", "curvature", "descend", "laplace", "mcmc", "optima"]
+__all__ = [
+    "ROUTES",
+    "Optima",
+    "curvature",
+    "descend",
+    "laplace",
+    "log_evidence",
+    "mcmc",
+    "optima",
+]
 
 FROM_PRIOR = 64  # prior draws for each parameter, among which descents begin
 STARTS, SCANS = 6, 10  # descents from the best of those, and from ridges seen from the optimum
@@ -72,6 +81,20 @@ def optima(problem: Process, rng: np.random.Generator) -> Optima:
             points.append(point)
             covariances.append(curvature(problem, point))
     return Optima(np.array(points), np.array(covariances), ends)
+
+
+def log_evidence(problem: Process, rng: np.random.Generator) -> float:
+    """Return log p(y) by Laplace's method, the hyperparameters integrated out around each optimum.
+
+        log p(y) ≈ log Σ_k p(y, u_k) |2π C_k|^½
+
+    with C_k the inverse curvature at the optimum u_k, in standardised parameters.
+    """
+    from scipy.special import logsumexp
+
+    found = optima(problem, rng)
+    _, volume = np.linalg.slogdet(2 * np.pi * found.covariances)
+    return float(logsumexp(problem.log_density(found.points) + 0.5 * volume))
 
 
 def descend(problem, start):

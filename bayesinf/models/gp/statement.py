@@ -12,13 +12,16 @@ from bayesinf.data import axes
 from bayesinf.errors import DataError, FitError
 from bayesinf.models.gp import kernels
 from bayesinf.models.gp import places as table
+from bayesinf.models.gp.coordinates import Coordinate, Envelope
+from bayesinf.models.gp.coordinates import coordinate as named_coordinate
+from bayesinf.models.gp.coordinates import envelope as stated_envelope
 from bayesinf.models.gp.definition import NOISE, Process
 from bayesinf.models.gp.field import Field, PerInput, noise_name
 from bayesinf.models.gp.kernels import Kernel, Periodic
-from bayesinf.models.gp.means import Mean, Repulsive
+from bayesinf.models.gp.means import CONSTANT, Mean
 from bayesinf.models.gp.means import mean as named_mean
 from bayesinf.models.gp.slopes import VALUE
-from bayesinf.priors import InverseChi, LogNormal, Prior, Uniform
+from bayesinf.priors import InverseChi, LogNormal, Normal, Prior, Uniform
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -31,6 +34,8 @@ def process(
     kernel: str | Kernel = "squared_exponential",
     mean: str | Callable | Mean = "zero",
     *,
+    coordinate: str | Coordinate | tuple[Callable, Callable] = "x",
+    envelope: str | float | Prior | Envelope | None = None,
     noise: Prior | float | None = None,
     priors: Mapping[str, Prior] | None = None,
     units: Mapping[str, str] | None = None,
@@ -46,7 +51,13 @@ def process(
     kernel : ``exponential``, ``squared_exponential``, ``matern32``, ``matern52``,
         ``rational_quadratic``, ``periodic``, or sums and products of the classes of those names.
     mean : ``zero``, ``repulsive``, or a function of x whose further arguments, with priors or
-        numbers as defaults, are parameters as well.
+        numbers as defaults, are parameters as well; ``constant``, and ``repulsive + constant``,
+        stand on a constant that is inferred.
+    coordinate : in which the kernel measures distances, of one input: ``x``, ``log``, ``inverse``,
+        ``inverse_cube``, or (function, derivative) of the caller's, both from arrays to arrays.
+    envelope : whether the curve's size falls off as a power of x, (x/x₀)^−decay, x₀ in the middle
+        of the data: ``power`` with the default prior of ``decay``, a prior of it, or a number;
+        None for a curve as large everywhere.
     noise : sd of the noise beyond the errors: a prior, a number, or None for the default prior.
     priors : name of a parameter to its prior; else wide ones around the extent of the data. Of
         several inputs a length scale takes one for all, or a mapping from inputs to priors.
@@ -60,16 +71,25 @@ def process(
     FitError : an unknown kernel, mean or parameter; a value that a parameter cannot have.
     """
     kernel, mean = kernels.kernel(kernel), named_mean(mean)
+    coordinate = named_coordinate(coordinate)
     given = dict(priors or {}), dict(units or {}), workers
     if "inputs" in data.attrs:
+        if coordinate.name != "x" or envelope is not None:
+            raise FitError("a coordinate or an envelope takes values of one input, without slopes")
         return _field(table.read(data), kernel, mean, noise, *given)
     x, y, error = axes(data)
     columns = [column for column in (x, y, error) if column is not None]
     numbers = [column.values.astype(float) for column in columns]
     if np.ptp(numbers[1]) == 0:
         raise DataError("y does not vary", expected="a curve", found=f"{numbers[1][0]} throughout")
-    defaults = _defaults(kernel, *numbers[:2])
-    inferred, fixed = _parameters(kernel, mean, {NOISE: noise}, given[0], defaults)
+    envelope = stated_envelope(envelope, numbers[0])
+    measured = coordinate.of(numbers[0], str(x.name))
+    if np.ptp(measured) == 0:
+        raise DataError(f"{x.name} does not vary in the coordinate {coordinate.name}")
+    lifted = CONSTANT in mean.parameters()
+    defaults = _defaults(kernel, *numbers[:2], measured, envelope, lifted)
+    asked = {NOISE: noise} | ({} if envelope is None else envelope.parameters())
+    inferred, fixed = _parameters(kernel, mean, asked, given[0], defaults)
     _distinct({x.name, y.name}, {*inferred, *fixed})
     return Process(
         numbers[0],
@@ -83,6 +103,8 @@ def process(
         str(y.name),
         {str(column.name): dict(column.attrs) for column in columns},
         *given[1:],
+        coordinate,
+        envelope,
     )
 
 
@@ -101,8 +123,8 @@ def _field(data, kernel, mean, noise, priors, units, workers):
         )
     if several and any(isinstance(leaf, Periodic) for leaf in kernel.leaves()):
         raise FitError("a periodic kernel takes one input: use another for several")
-    if several and isinstance(mean, Repulsive):
-        raise FitError("a repulsive mean takes one input: state a function of the inputs")
+    if several and "x" in mean.measured().values():
+        raise FitError(f"a {mean.name} mean takes one input: state a function of the inputs")
     if noise is not None and VALUE not in variables:
         raise FitError(
             "noise is that of values, and there are none: give that of the slopes as "
@@ -149,8 +171,8 @@ def _parameters(kernel, mean, noises, given, defaults, vectors=(), inputs=()):
     doubled = {*kernel.parameters(), *noises} & mean.parameters().keys()
     if doubled:
         raise FitError(
-            f"the mean may not call a parameter {', '.join(doubled)}: the kernel and "
-            "the noise have those names"
+            f"the mean may not call a parameter {', '.join(doubled)}: the kernel, the envelope "
+            "and the noise have those names"
         )
     unknown = given.keys() - asked.keys()
     if unknown:
@@ -173,7 +195,8 @@ def _parameters(kernel, mean, noises, given, defaults, vectors=(), inputs=()):
     }
     for name, value in fixed.items():
         positive = name in kernel.parameters() and not np.all(value > 0)
-        if not np.all(np.isfinite(value)) or positive or (name in noises and value < 0):
+        negative = name.startswith(NOISE) and np.any(value < 0)
+        if not np.all(np.isfinite(value)) or positive or negative:
             raise FitError(f"{name} cannot be fixed at {value}")
     return {name: v for name, v in filled.items() if name not in fixed}, fixed
 
@@ -202,22 +225,36 @@ def _each(name, value, inputs, defaults):
     return np.array(filled, dtype=float)
 
 
-def _defaults(kernel, x, y) -> dict[str, Prior]:
+def _defaults(kernel, x, y, measured=None, envelope=None, lifted=False) -> dict[str, Prior]:
     """State the priors: wide, around the extent of the data.
 
-    Length scales around a fifth of the range of x, periods a third, amplitudes around the sd of
-    y, pure numbers around 1, all log-normal; the noise inverse-χ with one degree of freedom and
-    a hundredth of the sd of y; the wall of a repulsive mean as steep as the range of y over a
-    tenth of the range of x, beginning in the lower half of x.
+    Length scales around a fifth of the range of x in the kernel's coordinate, periods a third,
+    amplitudes around the sd of y, pure numbers around 1, all log-normal; the noise inverse-χ with
+    one degree of freedom and a hundredth of the sd of y; the wall of a repulsive mean as steep as
+    the range of y over a tenth of the range of x, beginning in the lower half of x; a constant
+    around the mean of y, with twice its sd. Under an envelope the decay is N(0, 6²), or what is
+    given, and the amplitude is around the rms of y over it, at the decay's median, y being counted
+    from where the envelope is least if the mean has a constant.
     """
     width, spread, extent = np.ptp(x), np.std(y), np.ptp(y)
-    of = {"x": LogNormal(width / 5, 1.0), "y": LogNormal(spread, 1.5), "1": LogNormal(1.0, 1.0)}
+    decay = Normal(0.0, 6.0)
+    sized = spread
+    if envelope is not None:
+        given = decay if envelope.decay is None else envelope.decay
+        median = float(given.from_normal(0.0)) if isinstance(given, Prior) else given
+        size = envelope.value(x, {"decay": median})
+        level = y[np.argmin(size)] if lifted else 0.0
+        sized = np.sqrt(np.mean(((y - level) / size) ** 2))
+    across = width if measured is None else np.ptp(measured)
+    of = {"x": LogNormal(across / 5, 1.0), "y": LogNormal(sized, 1.5), "1": LogNormal(1.0, 1.0)}
     found = {name: of[kind] for name, kind in kernel.measured().items()}
-    found |= {n: LogNormal(width / 3, 1.0) for n in found if n.startswith("period")}
+    found |= {n: LogNormal(across / 3, 1.0) for n in found if n.startswith("period")}
     return found | {
         NOISE: InverseChi(1.0, 0.01 * spread),
         "gamma": LogNormal(10 * extent / width, 1.5),
         "r0": Uniform(x[0], x[0] + width / 2),
+        CONSTANT: Normal(float(np.mean(y)), 2 * spread),
+        "decay": decay,
     }
 
 
@@ -230,6 +267,7 @@ def _field_defaults(kernel, data, variables):
     noise of each variable inverse-χ with one degree of freedom and a hundredth of its size.
     """
     values = data.y[data.along == VALUE]
+    level = float(np.mean(values)) if len(values) else 0.0
     sizes = {k: np.sqrt(np.mean(data.y[data.along == k] ** 2)) for k in variables if k != VALUE}
     climbs = np.hypot.reduce([sizes[k] * np.std(data.x[:, k]) for k in sizes])
     spread = max(np.std(values) if len(values) else 0.0, climbs)
@@ -242,4 +280,5 @@ def _field_defaults(kernel, data, variables):
         found = {name: of[kind] for name, kind in kernel.measured().items()}
     called = {noise_name(variables[k], data.y_name): size for k, size in sizes.items()}
     called |= {NOISE: spread}
+    found[CONSTANT] = Normal(level, 2 * spread)
     return found | {name: InverseChi(1.0, 0.01 * size) for name, size in called.items()}

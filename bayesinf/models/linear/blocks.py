@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
 BLOCK = 10  # coefficients drawn at a time: fewer cost less, more depend less on each other
 APART = 0.02  # least eigenvalue of the columns' cosines at which single moves still get around
+CANCELS = 1e-6  # squared residuals this small beside the data's are summed up anew
+LEAST = 1e-32  # rounding of the data, squared
 REFRESH = 100  # sweeps after which running correlations are made anew, free of rounding
 
 
@@ -220,7 +222,10 @@ class Chain:
         sweep(self.rng, products.gram, loose, self.rest, self.beta, self.variances, self.sigma,
               width, products.free, BLOCK)  # fmt: skip
         fitted = np.einsum("gp,gp->g", self.beta, products.correlation + self.rest)
-        self.residual = np.maximum(products.square - fitted, 0.0)
+        self.residual = products.square - fitted
+        for g in loose[self.residual[loose] < CANCELS * products.square[loose]]:
+            rest = products.designs[g].t - products.designs[g].stacked @ self.beta[g]
+            self.residual[g] = max(rest @ rest, LEAST * products.square[g])
 
     def _jointly(self, g, block, tuned):
         """Draw all coefficients of one group in one block, its noise before them."""

@@ -12,7 +12,7 @@ from bayesinf.errors import DataError
 from bayesinf.models.linear.basis import Basis
 from bayesinf.models.linear.definition import Groups, Names, Regression
 from bayesinf.models.linear.priors import PRIORS, CoefficientPrior
-from bayesinf.priors import InverseChi, Normal, Prior
+from bayesinf.priors import LogNormal, Normal, Prior
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -21,9 +21,10 @@ if TYPE_CHECKING:
 
 __all__ = ["regression"]
 
-# The default noise prior weighs one observation of a hundredth of the data's spread: it lets σ be
-# anything, and keeps it from collapsing to zero where the data have no noise at all.
-NOISE_WEIGHT, NOISE_FRACTION = 1.0, 0.01
+# The default noise prior has its median at a hundredth of the data's spread, and a standard
+# deviation of three decades: data whose noise is a billionth of their spread pull against a third
+# of one observation, and data without noise still have a posterior.
+NOISE_FRACTION, NOISE_DECADES = 0.01, 3.0
 
 # The default prior of a coefficient that is not shrunk lets it alone make data this many times
 # wider than those seen.
@@ -68,7 +69,7 @@ def regression(
         where the caller states it, ones.
     error : known standard deviation of each observation; σ then multiplies it, and is 1 unless
         ``noise`` is a prior.
-    noise : σ, or its prior; by default inverse-χ, worth one observation of sd(y) / 100.
+    noise : σ, or its prior; by default log-normal, three decades wide about sd(y) / 100.
     groups : label of each row: many regressions, each with coefficients and σ of its own, that
         share the prior and its scale. The name of a DataArray names their dimension.
     intercept : whether there is one, or its prior; by default N(mean(y), (10 sd(y))²) at the mean
@@ -117,7 +118,9 @@ def regression(
     scales = _scales(scales, features, size, by_default and basis is None)
     if scales is not None:
         size = float(np.sqrt(np.mean((features * scales) ** 2)))
-    noise = _noise(noise, error, spread)
+    # A constant column frees the mean as an intercept does.
+    constant = np.any((np.ptp(X, axis=0) == 0) & (X[0] != 0))
+    noise = _noise(noise, error, float(np.std(y) or spread) if constant else spread)
     prior = prior.resolve(spread / size, features.shape[1])
     for each, value in {"noise": noise, **prior.fixed}.items():
         if isinstance(value, int | float) and not 0 < value < np.inf:
@@ -162,7 +165,9 @@ def _prior(prior):
 def _noise(noise, error, spread):
     if noise is not None:
         return noise
-    return InverseChi(NOISE_WEIGHT, NOISE_FRACTION * spread) if error is None else 1.0
+    if error is not None:
+        return 1.0
+    return LogNormal(NOISE_FRACTION * spread, NOISE_DECADES * np.log(10.0))
 
 
 def _scales(scales, features, size, by_default):

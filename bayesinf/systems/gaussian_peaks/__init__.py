@@ -11,7 +11,11 @@ The question beyond the numbers: may the errors be read from the curvature at th
 fitting program does, or does the posterior have another shape? ``story`` lays both side by side.
 
     data.py         simulated spectra, files of the user's, NIST's certified sets
-    model.py        shapes and backgrounds, priors, where to start; the fit
+    lines.py        shapes and backgrounds
+    guesses.py      where to start
+    statement.py    priors, and what is inferred
+    choice.py       how the data scatter, which rows stand alone, whether the peaks are there
+    model.py        the fit
     classical.py    least squares, and the quadratic approximation held against the posterior
     figures.py      the spectrum, and the posterior of each parameter
     story.py        the report
@@ -19,6 +23,7 @@ fitting program does, or does the posterior have another shape? ``story`` lays b
 """
 
 from bayesinf.systems.gaussian_peaks.calibration import calibration_problem
+from bayesinf.systems.gaussian_peaks.choice import chosen
 from bayesinf.systems.gaussian_peaks.classical import (
     certified_table,
     classical,
@@ -34,15 +39,9 @@ from bayesinf.systems.gaussian_peaks.data import (
     read,
     simulate,
 )
-from bayesinf.systems.gaussian_peaks.model import (
-    BACKGROUNDS,
-    SHAPES,
-    Lines,
-    curves,
-    default_priors,
-    fit,
-    problem,
-)
+from bayesinf.systems.gaussian_peaks.lines import BACKGROUNDS, SHAPES, Lines
+from bayesinf.systems.gaussian_peaks.model import curves, fit
+from bayesinf.systems.gaussian_peaks.statement import default_priors, problem
 from bayesinf.systems.gaussian_peaks.story import story
 
 __all__ = [
@@ -51,6 +50,7 @@ __all__ = [
     "Lines",
     "calibration_problem",
     "certified_table",
+    "chosen",
     "classical",
     "comparison",
     "correlations",

@@ -20,7 +20,7 @@ from bayesinf.figures import (
 )
 from bayesinf.posterior import noted
 from bayesinf.systems.gaussian_peaks.classical import known, scalars, widening
-from bayesinf.systems.gaussian_peaks.model import Lines
+from bayesinf.systems.gaussian_peaks.lines import Lines
 
 if TYPE_CHECKING:
     import xarray as xr

@@ -26,7 +26,7 @@ from bayesinf.systems.gaussian_peaks.classical import (
     scalars,
 )
 from bayesinf.systems.gaussian_peaks.figures import marginals, spectrum
-from bayesinf.systems.gaussian_peaks.model import Lines
+from bayesinf.systems.gaussian_peaks.lines import Lines
 
 if TYPE_CHECKING:
     import xarray as xr

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from bayesinf.checks import loo
 from bayesinf.errors import DataError
 from bayesinf.models import linear
 from bayesinf.models import problem as driver
-from bayesinf.posterior import dataset, noted
+from bayesinf.posterior import annotated, dataset, noted
 from bayesinf.settings import DEFAULT, Settings
 
 if TYPE_CHECKING:
@@ -81,7 +82,8 @@ def fit(
     Returns
     -------
     InferenceData with ``J`` (pair; coordinates ``i``, ``j``), ``sigma``, the prior's
-    hyperparameters, and ``included`` (pair) where there is a spike.
+    hyperparameters, and ``included`` (pair) where there is a spike; the note ``left_out`` has the
+    leave-one-out log score ``elpd`` and its standard error ``se``.
 
     Raises
     ------
@@ -108,8 +110,11 @@ def fit(
         settings,
         system="ising_couplings",
         notes={"truth": truth},
-        attrs={"gauge": gauge},
+        attrs={"gauge": gauge, "read_as": _used(spins, held_out)},
     )
+    left_out = loo(found)
+    scored = {name: np.float64(left_out[name]) for name in ("elpd", "se")}
+    found = annotated(found, left_out=dataset(scored, sampled=False))
     if held_out is not None:
         unseen = features(held_out["states"], gauge)
         predicted = linear.predict(found, unseen, name="J", settings=settings)
@@ -122,6 +127,14 @@ def fit(
             targets.assign_coords(held_out=predicted["held_out"])
         )
     return found
+
+
+def _used(spins, held_out):
+    """Say how many states a fit has seen, and how many it has not."""
+    seen = f"{spins.sizes['sample']} states and their energies"
+    if held_out is None:
+        return f"The fit is to all {seen}."
+    return f"The fit is to {seen}; {held_out.sizes['held_out']} more were held out."
 
 
 def _in_gauge(truth, X):
@@ -188,8 +201,8 @@ def true_score(fit: xr.DataTree) -> float:
 
 
 def best(fits: Mapping[str, xr.DataTree]) -> str:
-    """Return the name of the fit that carries the answer: the one that selects, else the first."""
-    return "spike_and_slab" if "spike_and_slab" in fits else next(iter(fits))
+    """Return the name of the fit that carries the answer: it foretells left-out energies best."""
+    return max(fits, key=lambda name: float(noted(fits[name], "left_out")["elpd"]))
 
 
 def prior_of(fit: xr.DataTree) -> str:

@@ -67,6 +67,7 @@ def fit(
     method: str | Route | None = None,
     settings: Settings = DEFAULT,
     reweighting: ReweightingSample | None = None,
+    effective: int | str | None = None,
 ) -> xr.DataTree:
     """Infer fields and couplings from independent states.
 
@@ -74,7 +75,7 @@ def fit(
 
     Parameters
     ----------
-    states, encoding, prior, reweighting : as for ``problem``.
+    states, encoding, prior, reweighting, effective : as for ``problem``.
     method : ``mcmc`` (Hamiltonian Monte Carlo around the optimum; None too), ``laplace``, ``nuts``
         (PyMC, for few sites), or a ``route`` of the caller's.
     settings : length and seed.
@@ -98,7 +99,9 @@ def fit(
     ----------
     Roudi, Aurell & Hertz, Front. Comput. Neurosci. 3, 22 (2009), doi:10.3389/neuro.10.022.2009.
     """
-    model = problem(states, encoding=encoding, prior=prior, reweighting=reweighting)
+    model = problem(
+        states, encoding=encoding, prior=prior, reweighting=reweighting, effective=effective
+    )
     return driver.fit(model, method, settings)
 
 

@@ -189,14 +189,20 @@ def route(draw: Callable, kind: str) -> Route:
             sums = large.redrawn(sums, theta, settings.generator("bank", turn))
             theta, scale, evidence = draw(sums, settings)
             of_sums = sums.evidence(theta)
-        evidence = evidence.merge(dataset(*of_sums))
+        evidence = evidence.merge(dataset(*of_sums)).merge(problem.order)
         return Sample(problem.named(theta, scale), evidence, problem=replace(problem, posed=sums))
 
     return Route(run, kind)
 
 
+def _nuts(problem: BoltzmannMachine, settings: Settings) -> Sample:
+    """Sample the PyMC model, and answer for the order of the states."""
+    sample = driver.nuts(problem, settings)
+    return replace(sample, evidence=sample.evidence.merge(problem.order))
+
+
 ROUTES = {
     "mcmc": route(mcmc, "mle+mcmc"),
     "laplace": route(laplace, "laplace"),
-    "nuts": Route(driver.nuts, "nuts"),
+    "nuts": Route(_nuts, "nuts"),
 }
