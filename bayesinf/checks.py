@@ -26,7 +26,7 @@ from bayesinf import diagnostics
 from bayesinf.errors import CheckFailed
 from bayesinf.foreign import adopted
 from bayesinf.inference import kinds
-from bayesinf.posterior import element_names, reported, true_values
+from bayesinf.posterior import element_names, observation_names, reported, true_values
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -560,7 +560,7 @@ def loo(posterior: xr.DataTree) -> dict:
     if not group:
         raise _MissingEvidence("log_likelihood")
     chosen = [group[name] for name in group if f"{name}_marginal" not in group]
-    names = [n.replace("_marginal[", "[") for one in chosen for n in element_names(one)]
+    names = [name for one in chosen for name in observation_names(one)]
     values = np.concatenate([elements(variable) for variable in chosen])
     values = values.reshape(len(values), -1)
     weights, shape = diagnostics.smoothed_weights(-values)

@@ -102,7 +102,8 @@ class CouplingPrior:
     @property
     def slab(self) -> float:
         """Width beyond which no coupling is far, infinite where there is none."""
-        return getattr(self.J, "slab", np.inf)
+        slab = getattr(self.J, "slab", None)
+        return np.inf if slab is None else slab
 
     @property
     def inferred(self) -> bool:

@@ -66,7 +66,7 @@ def fit(
             "equation": f"{Lines.told(stated.attrs).equation}, \\quad {stated.likelihood.equation}",
         },
     )
-    return annotated(found, curve=_mean_curve(found, stated.curve.x))
+    return annotated(found, curve=_mean_curve(found, stated))
 
 
 # The curve of a fit
@@ -93,20 +93,25 @@ def curves(fit: xr.DataTree, x: np.ndarray, most: int = 400) -> tuple[np.ndarray
     return background, np.stack(parts, axis=1)
 
 
-def _mean_curve(fit, x):
-    """Mean of the posterior's curve at the data, and of its components on a fine grid."""
+def _mean_curve(fit, stated):
+    """Mean of the posterior's curve at the data, its components on a fine grid, and residuals."""
+    x = stated.curve.x
     grid = np.linspace(x.min(), x.max(), 600)
     background, peaks = curves(fit, grid)
     at_data, peaks_at_data = curves(fit, x)
+    mean = (at_data + peaks_at_data.sum(axis=1)).mean(axis=0)
+    posterior = fit["posterior"].to_dataset()
+    scatter = {name: posterior[name].mean().to_numpy() for name in stated.scattering}
+    expected, scale = stated.likelihood.expected(stated.y, mean, stated.scatter(scatter))
     (y,) = fit["observed_data"].data_vars.values()
     arrays = {
         "grid": grid,
         "background": background.mean(axis=0),
         "peaks": peaks.mean(axis=0),
-        "mean": (at_data + peaks_at_data.sum(axis=1)).mean(axis=0),
+        "mean": mean,
+        "residual": (stated.y - expected) / scale,
     }
     dims = {"background": ("grid",), "peaks": ("peak", "grid"), "mean": ("point",)}
     units = dict.fromkeys(dims, y.units)
-    numbers = fit["posterior"]["peak"].values
-    coords = {"grid": arrays.pop("grid"), "peak": numbers}
-    return dataset(arrays, dims, coords, units, sampled=False)
+    coords = {"grid": arrays.pop("grid"), "peak": fit["posterior"]["peak"].values}
+    return dataset(arrays, dims | {"residual": ("point",)}, coords, units, sampled=False)

@@ -18,7 +18,7 @@ from bayesinf.posterior import noted
 from bayesinf.systems.lennard_jones import wells
 from bayesinf.systems.lennard_jones.classical import classical
 from bayesinf.systems.lennard_jones.data import scales
-from bayesinf.systems.lennard_jones.level import EVIDENCE, above, constant_of
+from bayesinf.systems.lennard_jones.level import EVIDENCE, constant_of
 from bayesinf.systems.lennard_jones.model import predict
 from bayesinf.systems.lennard_jones.potentials import (
     DISTANCE_UNITS,
@@ -49,6 +49,16 @@ CONSTANT = kinds.Question(
     "that the energies level off elsewhere than at zero has a log Bayes factor of {value:.2g}",
     "let the constant be inferred",
 )
+NOISE = kinds.Question(
+    "noise beyond what is stated",
+    "noise_evidence",
+    "max",
+    EVIDENCE,
+    "≤",
+    True,
+    "that the energies scatter more than is stated has a log Bayes factor of {value:.2g}",
+    "let the noise be inferred, or state larger errors",
+)
 COVERED = kinds.Question(
     "true curve",
     "truth_covered",
@@ -72,7 +82,10 @@ STRAYED = kinds.Question(
 
 
 def derived(
-    posterior: xr.DataTree, dataset: xr.Dataset, functions: Mapping[str, Callable | None]
+    posterior: xr.DataTree,
+    dataset: xr.Dataset,
+    functions: Mapping[str, Callable | None],
+    noise_evidence: float | None = None,
 ) -> tuple[dict[str, xr.Dataset], xr.Dataset, dict[str, str]]:
     """Draw what a report tells of a fit, and what its checks ask besides.
 
@@ -81,6 +94,7 @@ def derived(
     posterior : of the process.
     dataset : as of ``noticed``.
     functions : the ``mean`` and the ``coordinate``, where these were functions.
+    noise_evidence : log Bayes factor of inferred noise against that which was fixed, if it was.
 
     Returns
     -------
@@ -96,6 +110,9 @@ def derived(
     if not dataset.attrs["constant"]:
         evidence["constant_evidence"] = dataset.attrs["constant_evidence"]
         questions.append(CONSTANT)
+    if noise_evidence is not None:
+        evidence["noise_evidence"] = noise_evidence
+        questions.append(NOISE)
     if _physical(r.units, drawn["curve"].units):
         found["virial"] = virial(posterior, **functions)
     known = truth(dataset, r.values)

@@ -1,4 +1,4 @@
-"""From which zero energies are counted: whether they level off elsewhere, and the energies above it.
+"""From which zero energies are counted: whether they level off elsewhere, and what is above that.
 
 The energy of a pair is that of two atoms far apart from the lowest. Tables give it so, or as total
 energies (−1054 hartree), or relative to the lowest row; read as they stand, the latter have no well
@@ -76,7 +76,7 @@ def above(dataset: xr.Dataset) -> xr.Dataset:
 
 def constant_of(theta) -> np.ndarray | float:
     """Return the constant among draws or parameters by name; 0 where there is none."""
-    return theta["constant"] if "constant" in theta else 0.0
+    return theta.get("constant", 0.0)
 
 
 def _level(dataset):
