@@ -239,7 +239,8 @@ def test_few_active_sites_are_summed_over_and_equal_states_counted():
         for p in (0.03, 0.5)
     )
     assert isinstance(rare.design, design.Sparse) and isinstance(dense.design, design.Dense)
-    states, count = design.distinct(random_states("±1", 1, 500, 3)[0])
+    whole = design.design(random_states("±1", 1, 500, 3)[0], "±1")
+    states, count = whole.states, whole.count
     assert len(states) == 8 and count.sum() == 500
     assert len({tuple(state) for state in states.tolist()}) == 8
 

@@ -3,8 +3,8 @@
 A trajectory runs in the coordinates of a normal approximation at a width near that of the chain.
 Between two trajectories the width is moved together with the couplings, as all of them scaled by
 one factor, which mixes where data are few; then it is drawn given the couplings, and so are the
-local variances of a Laplace or horseshoe prior. ``CouplingTarget`` is the target for either family,
-``sample`` runs its chains.
+local variances of a Laplace or horseshoe prior. ``CommonScaling`` is the first of these moves,
+``CouplingTarget`` the target for either family, and ``sample`` runs its chains.
 
 Yu & Meng, J. Comput. Graph. Stat. 20, 531 (2011), doi:10.1198/jcgs.2011.203main.
 """
@@ -12,6 +12,7 @@ Yu & Meng, J. Comput. Graph. Stat. 20, 531 (2011), doi:10.1198/jcgs.2011.203main
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import numpy as np
 
@@ -22,14 +23,83 @@ from bayesinf.models.binary.widths import Widths
 from bayesinf.posterior import dataset
 from bayesinf.settings import Settings
 
-__all__ = ["RESCALED", "SCALINGS", "CouplingTarget", "sample"]
+__all__ = ["CommonScaling", "CouplingTarget", "sample"]
 
-# Acceptance that the moves of width and couplings together are tuned to.
-RESCALED = 0.4
-# Their sizes, in units of what is tuned.
-SCALINGS = (1.0, 4.0)
+# Acceptance that moves of width and couplings together are tuned to.
+WANTED = 0.4
+# Size of the larger one of two such moves, in units of what is tuned.
+LARGER = 4.0
 # Variance of the width over that given the couplings from which such moves are needed.
 FREE = 4.0
+
+
+class CommonScaling:
+    """Moves of the width and all couplings by one factor, with local variances integrated out.
+
+        τ → f τ,   J → f J,   log f ~ N(0, size²)
+
+    Parameters
+    ----------
+    problem : likelihood and prior.
+    size : sd of log f to begin with; it is tuned.
+    scaled_by : (θ, factor of each chain) -> θ of scaled couplings; by default fields stay.
+    """
+
+    def __init__(self, problem, size: float, scaled_by: Callable | None = None):
+        self.problem, self.size = problem, size
+        self.scaled_by = scaled_by or partial(scaled_couplings, fields=problem.fields)
+
+    def move(self, rngs, known, scale, evaluate, turn=None):
+        """Move once by a factor of this size, and once by a larger one.
+
+        Parameters
+        ----------
+        rngs : a generator for each chain.
+        known : θ (chain, block, dim) and what ``evaluate`` returned of it, log likelihood
+            (chain, block) first.
+        scale : widths, (chain,).
+        evaluate : θ -> tuple of arrays (chain, block, ...), log likelihood first.
+        turn : number of the tuning step; None when tuning is over.
+
+        Returns
+        -------
+        ``known`` and ``scale``, moved where that was accepted.
+        """
+        for larger in (1.0, LARGER):
+            factor = np.exp(larger * self.size * _each(rngs, lambda rng: rng.standard_normal()))
+            theta, wider = self.scaled_by(known[0], factor), scale * factor
+            other = (theta, *evaluate(theta))
+            rise = (other[1] - known[1]).sum(axis=1)
+            rise += self._log_prior(theta, wider) - self._log_prior(known[0], scale)
+            accepted = np.log(_each(rngs, lambda rng: rng.random())) < rise
+            scale = np.where(accepted, wider, scale)
+            known = hamiltonian.accepted(accepted, other, known)
+            if turn is not None and larger == 1.0:
+                chance = np.exp(np.minimum(rise, 0.0)).mean()
+                self.size = hamiltonian.adapted(self.size, chance, WANTED, turn)
+        return known, scale
+
+    def _log_prior(self, theta, scale):
+        """Log prior, with the volume factor of a move of all couplings and the width."""
+        h, J = flat_parts(theta, self.problem.fields)
+        return self.problem.prior.log_density(h, J, scale) + (J.shape[-1] + 1) * np.log(scale)
+
+
+def scaled_couplings(theta: np.ndarray, factor: np.ndarray, fields: int) -> np.ndarray:
+    """Return parameters (chain, block, dim) whose couplings are scaled, (chain,)."""
+    moved = theta.copy()
+    moved[..., fields:] *= factor[:, None, None]
+    return moved
+
+
+def flat_parts(theta: np.ndarray, fields: int) -> list[np.ndarray]:
+    """Return fields (chain, field) and couplings (chain, coupling) of (chain, block, dim)."""
+    return [part.reshape(len(theta), -1) for part in np.split(theta, [fields], axis=-1)]
+
+
+def _each(rngs, draw):
+    """A number, or an array, from the generator of each chain."""
+    return np.array([draw(rng) for rng in rngs])
 
 
 class CouplingTarget:
@@ -51,7 +121,7 @@ class CouplingTarget:
     def __init__(self, problem, widths: Widths, rngs: Sequence[np.random.Generator]):
         self.problem, self.widths, self.rngs = problem, widths, rngs
         prior = problem.prior
-        self.scaling = 2.4 * max(widths.spread, 1e-3)
+        self.scaling = CommonScaling(problem, 2.4 * widths.spread, self.scaled_by)
         spread = 2 * problem.couplings * widths.spread**2
         self.scaled = prior.inferred and widths.spread > 0 and (prior.local or spread > FREE)
         away = np.clip(self.each(lambda rng: rng.standard_normal()), -2.0, 2.0)
@@ -65,9 +135,7 @@ class CouplingTarget:
 
     def scaled_by(self, theta: np.ndarray, factor: np.ndarray) -> np.ndarray:
         """Parameters whose couplings are scaled by a factor for each chain."""
-        moved = theta.copy()
-        moved[..., self.problem.fields :] *= factor[:, None, None]
-        return moved
+        return scaled_couplings(theta, factor, self.problem.fields)
 
     def normals_at(self, levels: np.ndarray) -> list[tuple]:
         """Normals, each with the positions of its chains, where chains are at these widths."""
@@ -76,7 +144,7 @@ class CouplingTarget:
 
     def each(self, draw: Callable) -> np.ndarray:
         """A number, or an array, from the generator of each chain."""
-        return np.array([draw(rng) for rng in self.rngs])
+        return _each(self.rngs, draw)
 
     def _choose(self):
         """Take the normal of each chain: the width is constant along a trajectory, so it may."""
@@ -107,9 +175,11 @@ class CouplingTarget:
         prior, known, z = self.problem.prior, state.carried, state.z
         if not (prior.inferred or prior.local):
             return state
-        for size in SCALINGS if self.scaled else ():
-            known = self._rescaled(known, size, turn)
-        _, J = self._split(known[0])
+        if self.scaled:
+            known, self.scale = self.scaling.move(
+                self.rngs, known, self.scale, self.likelihood, turn
+            )
+        _, J = flat_parts(known[0], self.problem.fields)
         for chain, rng in enumerate(self.rngs):
             local = None if self.local is None else self.local[chain]
             self.scale[chain], local = prior.update(rng, J[chain], self.scale[chain], local)
@@ -119,30 +189,6 @@ class CouplingTarget:
             self._choose()
             z = self.normals.coordinates(known[0])
         return self._state(z, *known)
-
-    def _rescaled(self, known, size, turn):
-        """Scale width and couplings by one factor, with the local variances integrated out."""
-        factor = np.exp(size * self.scaling * self.each(lambda rng: rng.standard_normal()))
-        theta, scale = self.scaled_by(known[0], factor), self.scale * factor
-        other = (theta, *self.likelihood(theta))
-        rise = (other[1] - known[1]).sum(axis=1)
-        rise += self._log_prior(theta, scale) - self._log_prior(known[0], self.scale)
-        move = np.log(self.each(lambda rng: rng.random())) < rise
-        self.scale = np.where(move, scale, self.scale)
-        if turn is not None and size == 1.0:
-            chance = np.exp(np.minimum(rise, 0.0)).mean()
-            self.scaling = hamiltonian.adapted(self.scaling, chance, RESCALED, turn)
-        return hamiltonian.accepted(move, other, known)
-
-    def _split(self, theta):
-        """Fields (chain, field) and couplings (chain, coupling)."""
-        parts = np.split(theta, [self.problem.fields], axis=-1)
-        return [part.reshape(len(theta), -1) for part in parts]
-
-    def _log_prior(self, theta, scale):
-        """Log prior, with the volume factor of a move of all couplings and the width."""
-        h, J = self._split(theta)
-        return self.problem.prior.log_density(h, J, scale) + (J.shape[-1] + 1) * np.log(scale)
 
 
 def sample(

@@ -21,12 +21,14 @@ Windle, J. Am. Stat. Assoc. 108, 1339 (2013), doi:10.1080/01621459.2013.829001.
 
 from __future__ import annotations
 
+from itertools import count
+
 import numpy as np
 
 from bayesinf import parallel
-from bayesinf.inference import hamiltonian
+from bayesinf.inference.normal import BlockNormal
 from bayesinf.models.binary import chains
-from bayesinf.models.binary.chains import RESCALED, SCALINGS
+from bayesinf.models.binary.chains import CommonScaling
 from bayesinf.models.binary.logistic.likelihood import Logistic
 from bayesinf.models.binary.logistic.optimum import independent, maximum
 from bayesinf.models.binary.logistic.widths import (
@@ -154,11 +156,6 @@ class _LogisticTarget(chains.CouplingTarget):
         return self.normals.whiten(slope)
 
 
-def _log_prior(prior, scale):
-    """Log density of the logarithm of a width."""
-    return prior.log_scale(scale) + np.log(scale)
-
-
 def gibbs(problem: Logistic, settings: Settings):
     """Draws of θ and of the width by Pólya-Gamma augmentation, as of ``mcmc``."""
     shape = (settings.chains, settings.draws)
@@ -197,46 +194,30 @@ def sweeps(problem: Logistic, rng: np.random.Generator, tune: int):
     fields = np.full(problem.sites, prior.h.mean)
     mean = problem.join(fields, np.full(problem.couplings, prior.mean))
     of_fields = np.full(problem.sites, prior.h.sd**-2.0)
-    rescaling, turn = 0.5, 0
-    while True:
+    scaling = CommonScaling(problem, 0.5)
+
+    def evaluate(theta):
+        return (problem.log_likelihood(theta),)
+
+    for turn in count():
         precision = problem.join(of_fields, prior.precision(problem.couplings, scale, local))
         H = design.augmented(problem.rows(theta), rng)
         theta = _normal_draw(problem, rng, H, precision, pull + precision * mean)
-        J = problem.split(theta)[1]
-        scale, local = prior.update(rng, J, scale, local)
         if prior.inferred and problem.couplings:
-            height = problem.log_likelihood(theta).sum() + _log_prior(prior, scale)
-            for size in SCALINGS:
-                factor = np.exp(size * rescaling * rng.standard_normal())
-                other = theta.copy()
-                other[:, problem.fields :] *= factor
-                of_width = _log_prior(prior, scale * factor)
-                rise = problem.log_likelihood(other).sum() + of_width - height
-                if np.log(rng.random()) < rise:
-                    theta, scale, height = other, scale * factor, height + rise
-                if turn < tune and size == 1.0:
-                    chance = np.exp(min(rise, 0.0))
-                    rescaling = hamiltonian.adapted(rescaling, chance, RESCALED, turn)
-        turn += 1
+            known = theta[None], *evaluate(theta[None])
+            tuning = turn if turn < tune else None
+            (theta, _), scale = scaling.move([rng], known, scale[None], evaluate, tuning)
+            theta, scale = theta[0], scale[0]
+        scale, local = prior.update(rng, problem.split(theta)[1], scale, local)
         yield theta, float(scale)
 
 
 def _normal_draw(problem, rng, H, precision, pull):
     """Draw θ from the normal of a precision, in rows without the prior's, and pull P mean."""
-    z = rng.standard_normal(problem.shape)
-    if problem.symmetric:
-        from scipy.linalg import cholesky, solve_triangular
-
-        matrix = problem.joint(H)
-        matrix[np.diag_indices(problem.dim)] += precision[0]
-        root = cholesky(matrix, lower=True, overwrite_a=True, check_finite=False)
-        half = solve_triangular(root, pull[0], lower=True, check_finite=False) + z[0]
-        return solve_triangular(root, half, lower=True, trans="T", check_finite=False)[None]
-    H = problem.of_blocks(H)
-    H[:, np.arange(problem.dim), np.arange(problem.dim)] += precision
-    root = np.linalg.cholesky(H)
-    half = np.linalg.solve(root, pull[..., None]) + z[..., None]
-    return np.linalg.solve(np.swapaxes(root, 1, 2), half)[..., 0]
+    matrix = problem.joint(H)[None] if problem.symmetric else problem.of_blocks(H)
+    matrix[:, np.arange(problem.dim), np.arange(problem.dim)] += precision
+    normal = BlockNormal(np.zeros(problem.shape), np.linalg.cholesky(matrix))
+    return normal.solve(pull) + normal.draws(rng, 1)[0]
 
 
 # Method to the sampler of blocks, (problem, settings) -> θ, width and evidence, and to the kind of
