@@ -26,7 +26,7 @@ from bayesinf import diagnostics
 from bayesinf.errors import CheckFailed
 from bayesinf.foreign import adopted
 from bayesinf.inference import kinds
-from bayesinf.posterior import element_names, reported, true_values
+from bayesinf.posterior import element_names, observation_names, reported, true_values
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -46,6 +46,14 @@ CONDITION = 1e12  # largest condition number
 MOMENTS_P = 1e-3  # chance that right draws miss their closed form, all elements taken together
 PREDICTIVE_P = 0.01  # smallest predictive p-value, times the number of statistics
 TRUTH_P = 1e-3  # chance below which a known truth lies too far out among the draws
+# What a model is likely to leave out where the data's residuals are not like those of replicas.
+LEFT_OUT = {
+    "largest residual": "look for outliers, or let the noise have heavy tails",
+    "residual skewness": "look for outliers to one side, or for counts taken for a measurement",
+    "residual spread": "let the noise grow with the signal",
+    "residual memory": "look for a trend that the model leaves out, or let the noise have memory",
+    "chi-square": "check the error bars",
+}
 PRIOR_SENSITIVITY = 0.05  # power-scaling sensitivity from which a prior matters
 SMALL = 32  # elements up to which a variable's prior sensitivity is looked at
 
@@ -431,9 +439,20 @@ def _predictive(posterior) -> Iterator[Check]:
     value, limit = two_sided[worst], PREDICTIVE_P / two_sided.size
     said = f"= {value:.2g}" if value else f"< {2 / data[0].size:.1g}"
     good = f"the data look like their replicas (predictive p-values from {value:.2g})"
-    bad = f"the data's {names[worst]} is not what the model predicts (p {said}, limit {limit:.2g})"
-    remedy = "see in the predictive figures what the model leaves out"
+    others = [name for name, p in zip(names, two_sided, strict=True) if p < limit]
+    others = _also([name for name in others if name != names[worst]])
+    bad = (
+        f"the data's {names[worst]}{others} is not what the model predicts "
+        f"(p {said}, limit {limit:.2g})"
+    )
+    remedy = posterior.attrs.get("cause") or LEFT_OUT.get(
+        names[worst], "see in the predictive figures what the model leaves out"
+    )
     yield _answer("predictive p", value, f"≥ {limit:.2g}", value >= limit, good, bad, remedy)
+
+
+def _also(names):
+    return f" (and {', '.join(names)})" if names else ""
 
 
 def _truth(posterior) -> Iterator[Check]:
@@ -555,7 +574,7 @@ def loo(posterior: xr.DataTree) -> dict:
     if not group:
         raise _MissingEvidence("log_likelihood")
     chosen = [group[name] for name in group if f"{name}_marginal" not in group]
-    names = [n.replace("_marginal[", "[") for one in chosen for n in element_names(one)]
+    names = [name for one in chosen for name in observation_names(one)]
     values = np.concatenate([elements(variable) for variable in chosen])
     values = values.reshape(len(values), -1)
     weights, shape = diagnostics.smoothed_weights(-values)

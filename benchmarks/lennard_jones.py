@@ -91,7 +91,10 @@ def loop(r, u, sizes, count, shared=False):
 
 def predicted(r, u, at, gamma):
     """Predict by the loop's formula."""
-    wall = lambda a: gamma * np.maximum(0.95 - a, 0)
+
+    def wall(distances):
+        return gamma * np.maximum(0.95 - distances, 0)
+
     inverse = np.linalg.inv(np.exp(-np.abs(r[:, None] - r) / 0.1) + 1e-9 * np.eye(len(r)))
     return wall(at) + np.exp(-np.abs(at[:, None] - r) / 0.1) @ (inverse @ (u - wall(r)))
 
@@ -179,8 +182,10 @@ def ess(turns=5, draws=1000):
     for name in ("ESS/s", "ESS/s drawing"):
         rate = [row[name] for row in rows]
         ratios[name] = statistics.median(a / b for a, b in zip(rate[::2], rate[1::2], strict=True))
-    print(f"median ratio of ESS/s: {ratios['ESS/s']:.0f}   target ≥ 20;"
-          f" of drawing alone: {ratios['ESS/s drawing']:.0f}")  # fmt: skip
+    print(
+        f"median ratio of ESS/s: {ratios['ESS/s']:.0f}   target ≥ 20; of drawing alone: "
+        f"{ratios['ESS/s drawing']:.0f}"
+    )
     ours, theirs = rows[:2]
     away = np.subtract(ours["mean"], theirs["mean"]) / theirs["sd"]
     print(f"posterior means of both differ by {np.abs(away).max():.2f} sd at most")
@@ -197,7 +202,7 @@ def hyperparameters(route, draws):
     from bayesinf.systems import lennard_jones
 
     data = lennard_jones.simulate()
-    problem = lennard_jones.problem(data.isel(point=data["training"].values))
+    problem = lennard_jones.problem(data.isel(point=data["training"].values), "repulsive")
     settings = Settings(draws=draws, tune=min(draws, Settings.tune), chains=4)
     run = {"mcmc": routes.mcmc, "nuts": driver.nuts}[route]
     if route == "nuts":
@@ -253,7 +258,8 @@ def grown(n, draws):
     from bayesinf.settings import Settings
     from bayesinf.systems import lennard_jones
 
-    state = lennard_jones.problem(lennard_jones.simulate(np.linspace(0.9, 2.0, n), noise=0.02))
+    data = lennard_jones.simulate(np.linspace(0.9, 2.0, n), noise=0.02)
+    state = lennard_jones.problem(data, "repulsive")
     seconds, fit = timed(lambda: driver.fit(state, settings=Settings(draws=draws)))
     # Of this process alone: ru_maxrss begins at what the process that started it had.
     status = Path("/proc/self/status").read_text().split("VmHWM:")[1]

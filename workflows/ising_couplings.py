@@ -53,7 +53,7 @@ def main(
             noise, rng = 0.1 if sigma is None else sigma, run.settings.generator("simulate")
             spins = ising.simulate(sites or 40, train + held_out, noise, rng=rng)
         else:
-            spins = ising.read(run.data or run.shipped("ring.npz"))
+            spins = run.report_reading(ising.read(run.data or run.shipped("ring.npz")))
         parts = ising.split(spins, train, held_out or 0, rng=run.settings.generator("split"))
     names = [str(name) for name in prior or ising.PRIORS]
     options = {"gauge": gauge, "method": sampler, "settings": run.settings}

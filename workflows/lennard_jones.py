@@ -1,4 +1,4 @@
-"""What do a few energies say about a pair potential, and is a wall worth having as prior mean?
+"""What do a few energies say about a pair potential, and in which form do they say it best?
 
 Without --data: 25 of 50 Lennard-Jones energies in reduced units, with learning curves over random
 splits of all 50, and the energies of two argon atoms.
@@ -19,17 +19,24 @@ def main(
     r: Annotated[str | None, typer.Option(help="Column of distances: name, or position.")] = None,
     energy: Annotated[str | None, typer.Option(help="Column of energies.")] = None,
     error: Annotated[str | None, typer.Option(help="Column of error bars, or 'none'.")] = None,
+    decimal: Annotated[
+        str | None, typer.Option(help="Decimal mark, '.' or ',', where the file leaves it open.")
+    ] = None,
     distance_unit: Annotated[
         str | None, typer.Option(help="Where the header does not say, as in 'r (Å)'.")
     ] = None,
     energy_unit: Annotated[str | None, typer.Option(help="Likewise: K, meV, kJ/mol, ...")] = None,
+    constant: Annotated[
+        bool | None,
+        typer.Option(help="Whether energies count from an unknown zero; default: by evidence."),
+    ] = None,
     kernel: Annotated[
         str,
         typer.Option(help="squared_exponential, matern52, matern32, exponential, ..."),
     ] = "squared_exponential",
     splits: Annotated[int, typer.Option(min=2, help="Random splits of each size.")] = 500,
 ):
-    """Learn a pair potential with a wall as prior mean, and say how sure it is everywhere."""
+    """Learn a pair potential in the form that predicts best, and say how sure it is everywhere."""
     from bayesinf.posterior import annotated
     from bayesinf.systems import lennard_jones as system
 
@@ -37,37 +44,42 @@ def main(
         if run.data is not None:
             columns = [workflow.column(name) for name in (r, energy, error)]
             units = {"distance_unit": distance_unit, "energy_unit": energy_unit}
-            potentials = {"": system.read(run.data, *columns, **units)}
+            own = system.read(run.data, *columns, **units, decimal=decimal)
+            potentials = {"": run.report_reading(own)}
         else:
             rng = run.settings.generator("simulate")
             argon = system.argon(run.shipped("argon.csv"))
             potentials = {"": system.simulate(rng=rng), "argon": argon}
-    # Without a wall argon's energies, from 2000 K to −143 K, are no draw of one process, and the
-    # checks say so: it is shown among the comparisons, but is no result to keep.
+        potentials = {
+            name: system.noticed(one, constant, run.settings) for name, one in potentials.items()
+        }
+    # Without a wall argon's energies, from 2000 K to −143 K, are no draw of one process in r, and
+    # the checks say so: it is shown from the wall inward, but is no result to keep.
     jobs = {
-        f"{name}_{mean}_mean".lstrip("_"): (found, mean)
+        f"{name}_{stem}".lstrip("_"): (found, form)
         for name, found in potentials.items()
-        for mean in system.MEANS
-        if (name, mean) != ("argon", "zero")
+        for form, stem in system.STEMS.items()
+        if (name, form) != ("argon", "zero")
     }
     with run.step("fit"):
         call = partial(fit_one, kernel=kernel, settings=run.settings)
         fits = dict(zip(jobs, run.map(call, jobs.values(), label="Fitting"), strict=True))
     with run.step("compare"):
         for name, found in potentials.items():
-            stem = f"{name}_repulsive_mean".lstrip("_")
-            fits[stem] = annotated(fits[stem], **side_results(found, name, run))
+            notes = side_results(found, name, kernel, run)
+            stem = f"{name}_{system.STEMS[system.best(notes['comparison'])]}".lstrip("_")
+            fits[stem] = annotated(fits[stem], **notes)
     with run.step("learning curves"):
         curve = learning_curve(potentials[""], splits, run)
     return fits | ({} if curve is None else {"learning_curve": curve})
 
 
 def fit_one(job, kernel, settings):
-    """Fit the training points of one set of energies with one prior mean."""
-    from bayesinf.systems.lennard_jones import fit
+    """Fit the training points of one set of energies in one form."""
+    from bayesinf.systems.lennard_jones import FORMS, fit
 
-    data, mean = job
-    return fit(training(data), mean=mean, kernel=kernel, settings=settings.replace(workers=1))
+    data, form = job
+    return fit(training(data), kernel=kernel, settings=settings.replace(workers=1), **FORMS[form])
 
 
 def training(data):
@@ -75,14 +87,17 @@ def training(data):
     return data.isel(point=data["training"].values)
 
 
-def side_results(data, name, run):
-    """Compare means and kernels, and hold out the wall, where there is one to hold out."""
+def side_results(data, name, kernel, run):
+    """Compare forms and kernels, and hold out the wall, where there is one to hold out."""
     from bayesinf.errors import DataError
     from bayesinf.systems import lennard_jones as system
 
     short = run.settings.replace(draws=min(run.settings.draws, 500))
     options = {"settings": short, "scheduler": run.scheduler}
-    results = {} if name else {"comparison": system.compare(training(data), **options)}
+    forms = [form for form in system.FORMS if (name, form) != ("argon", "zero")]
+    others = () if name else [one for one in system.KERNELS if one != kernel]
+    compared = system.compare(training(data), forms=forms, kernels=(kernel, *others), **options)
+    results = {"comparison": compared}
     with suppress(DataError):  # the data do not reach inside the wall
         start = 3.2 if name == "argon" else None
         results["wall"] = system.from_the_wall_inward(data, start=start, **options)

@@ -209,7 +209,7 @@ def reported(states, prior="normal"):
 def test_a_cell_that_never_changes_is_named_and_its_field_is_at_the_prior():
     states = population(4, 400)["states"].values.copy()
     states[:, 2], states[:, 1] = -1, 1
-    fit, said = reported(states, pairwise.Prior(Normal(0.0, 1.0), Normal(0.0, 0.3)))
+    fit, said = reported(states, pairwise.CouplingPrior(Normal(0.0, 1.0), Normal(0.0, 0.3)))
     assert "Cell 2 never fires" in said and "Cell 1 always fires" in said
     likelihood = boltzmann.maximum_likelihood_fit(labelled(states), settings=SHORT)
     assert likelihood.attrs["classical"] == "supremum of the likelihood"
@@ -351,7 +351,7 @@ def test_states_that_drift_are_not_believed():
 
 
 def test_fewer_states_than_parameters_leave_it_to_the_prior():
-    narrow = pairwise.Prior(Normal(0.0, 1.0), Normal(0.0, 0.1))
+    narrow = pairwise.CouplingPrior(Normal(0.0, 1.0), Normal(0.0, 0.1))
     fit, said = reported(population(6, 12)["states"].values, narrow)
     assert "fewer states (12) than parameters (21)" in said
     bare = boltzmann.held_by_prior(fit)

@@ -120,7 +120,7 @@ def test_modes_of_the_priors_are_ridge_and_lasso():
 
 def test_equivalent_penalty_of_fixed_scales():
     data, fixed = experiment(6, 30), {"noise": 0.1, "settings": SHORT}
-    normal = inferred(linear.Normal(0.5), *data, **fixed)
+    normal = inferred(linear.Gaussian(0.5), *data, **fixed)
     assert ising.equivalent_penalty(normal) == pytest.approx((0.1 / 0.5) ** 2)
     laplace = inferred(linear.Laplace(0.5), *data, **fixed)
     assert ising.equivalent_penalty(laplace) == pytest.approx(0.1**2 / (30 * 0.5))
@@ -137,7 +137,7 @@ def test_equivalent_penalty_of_fixed_scales():
 def test_full_gauge_leaves_the_difference_at_its_prior():
     known, unseen = experiment(8, 200)
     settings = Settings(draws=2000, chains=4, prior_draws=20)
-    fit = inferred(linear.Normal(0.7), known, unseen, gauge="full", settings=settings)
+    fit = inferred(linear.Gaussian(0.7), known, unseen, gauge="full", settings=settings)
     upper, lower = ising.halves(fit, fit["posterior"]["J"].values)
     assert (upper - lower).std((0, 1)) == pytest.approx(np.sqrt(2) * 0.7, rel=0.06)
     assert np.abs((upper - lower).mean((0, 1))).max() < 0.06

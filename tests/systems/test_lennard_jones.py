@@ -710,25 +710,25 @@ def test_stacking_meets_its_closed_forms():
 @pytest.fixture(scope="module")
 def compared():
     """Two means and two kernels on twelve energies with noise."""
-    return lj.compare(noisy(12), means=("zero", "repulsive"),
+    return lj.compare(noisy(12), forms=("zero", "repulsive"),
                       kernels=("squared_exponential", "exponential"), settings=SHORT)  # fmt: skip
 
 
 def test_means_and_kernels_are_compared_by_finite_numbers(compared):
-    assert compared.sizes == {"model_mean": 2, "model_kernel": 2}
+    assert compared.sizes == {"form": 2, "model_kernel": 2}
     for name in ("elpd_psis", "elpd_refitted", "elpd_optimum", "pareto_k", "se", "weight"):
         assert np.isfinite(compared[name]).all() and compared[name].units == "1", name
     assert float(compared["weight"].sum()) == pytest.approx(1, abs=1e-9)
     assert np.all(compared["se"] > 0) and np.all(compared["weight"] >= 0)
     # The wall begins inside all of the energies and says nothing of them.
-    zero, wall = (compared.sel(model_mean=mean) for mean in ("zero", "repulsive"))
+    zero, wall = (compared.sel(form=mean) for mean in ("zero", "repulsive"))
     np.testing.assert_allclose(wall["elpd_optimum"], zero["elpd_optimum"], atol=1e-3)
     rough = {"model_kernel": "exponential"}
     off = (wall["elpd_refitted"] - zero["elpd_refitted"]).sel(rough)
     assert abs(float(off)) < 0.6  # Monte Carlo error of twelve log densities
     # One kernel is far better here, and has all of the weight.
-    elpd = compared["elpd_refitted"].mean("model_mean")
-    weight = compared["weight"].sum("model_mean")
+    elpd = compared["elpd_refitted"].mean("form")
+    weight = compared["weight"].sum("form")
     assert elpd.idxmax("model_kernel") == weight.idxmax("model_kernel")
 
 
@@ -747,7 +747,7 @@ def test_the_log_density_at_the_optimum_is_that_of_deleting_each_energy(compared
         centre = mean[i] + weight @ (u - mean)[rest]
         sd = np.sqrt(matrix[i, i] - weight @ matrix[rest, i])
         total += stats.norm(centre, sd).logpdf(u[i])
-    found = compared["elpd_optimum"].sel(model_mean="repulsive", model_kernel="squared_exponential")
+    found = compared["elpd_optimum"].sel(form="repulsive", model_kernel="squared_exponential")
     assert float(found) == pytest.approx(total, abs=1e-5)
 
 
@@ -756,7 +756,7 @@ def test_the_log_density_of_refits_is_that_of_fits_without_each_energy(kernel, n
     # Rough paths are the easy case. Smooth ones have posteriors that leap to longer length scales
     # and more noise when the innermost energy is left out, which adds 5 to a sum that overlooks it.
     data = noisy()
-    found = lj.compare(data, means=("zero",), kernels=(kernel,), settings=SHORT)
+    found = lj.compare(data, forms=("zero",), kernels=(kernel,), settings=SHORT)
     r, u = data["distances"].values, data["energies"].values
     # The priors are those of all the energies, for the fits without one of them as well.
     priors = lj.problem(data, "zero", kernel).inferred
@@ -780,7 +780,7 @@ def inward():
 
 @pytest.mark.parametrize("numbers", ["fixed", "inferred"])
 def test_without_a_wall_the_wall_is_not_foreseen(inward, numbers):
-    chosen = inward.isel(model=(inward["numbers"] == numbers).values).set_index(model="model_mean")
+    chosen = inward.isel(model=(inward["numbers"] == numbers).values).set_index(model="form")
     zero, wall = chosen.sel(model="zero"), chosen.sel(model="repulsive")
     assert float(wall["log_density"] - zero["log_density"]) > 10
     assert float(zero["error"]) > float(wall["error"])
@@ -819,7 +819,7 @@ def test_the_wall_by_the_classical_numbers_is_explicit_conditioning(error):
     # An energy with an error bar is predicted with it, as are those that a fit is checked on.
     data, centre, sd, each, joint = wall_of_classical_numbers(error)
     found = lj.from_the_wall_inward(data, kernels=(), settings=SHORT).isel(model=0)
-    assert str(found["model_mean"].values) == "zero" and str(found["numbers"].values) == "fixed"
+    assert str(found["form"].values) == "zero" and str(found["numbers"].values) == "fixed"
     np.testing.assert_allclose(found["predicted"], centre, atol=1e-8)
     np.testing.assert_allclose(found["high"] - found["low"], 2 * 1.959964 * sd, rtol=1e-5)
     assert float(found["log_density"]) == pytest.approx(each, rel=1e-6)

@@ -30,11 +30,11 @@ from bayesinf.posterior import PROVENANCE, REQUIRED_GROUPS
 from bayesinf.settings import DEFAULT
 
 ROOT = Path(__file__).resolve().parents[2]
-# Trials of the verdict write a table and no page, and are tested in tests/unit/test_trials.py.
+# What runs on no data of its own is tested in tests/unit: test_trials.py, test_compare.py.
 SCRIPTS = {
     path.stem: path
     for path in sorted((ROOT / "workflows").glob("*.py"))
-    if path.stem != "trials"
+    if path.stem not in ("compare", "trials")
 }
 READERS = [
     name

@@ -47,7 +47,8 @@ class NonlinearRegression(Measured):
     y : data, (point,).
     noise : its sd, a number or a prior; None for the default prior, or where there are error bars.
     given : free parameter to its prior; the others are flat.
-    starts : where lmfit begins.
+    starts : where the descents to the optimum begin, besides independent ones.
+    search : "starts", or "global" for differential evolution before the descents.
     ordered : components that could change places, each as the names of its parameters.
     stacked : posterior variable to its dimension and, by label along it, the parameters it holds.
     units : posterior variable to unit.
@@ -61,6 +62,7 @@ class NonlinearRegression(Measured):
     noise: float | Prior | None = None
     given: Mapping[str, Prior] = field(default_factory=dict)
     starts: Sequence[Mapping[str, float]] = ({},)
+    search: str = "starts"
     ordered: Sequence[Sequence[str]] = ()
     stacked: Mapping[str, tuple[str, Mapping[object, str]]] = field(default_factory=dict)
     units: Mapping[str, str] = field(default_factory=dict)
@@ -139,10 +141,11 @@ class NonlinearRegression(Measured):
         """Every prior in words, one for all stacked parameters that share it."""
         words, stacks = {name: str(prior) for name, prior in self.prior.items()}, {}
         for name, (_, parts) in self.stacked.items():
-            if all(part in words for part in parts.values()):
-                own = {f"{name}[{label}]": words.pop(part) for label, part in parts.items()}
-                shared = len(set(own.values())) == 1
-                stacks |= {name: next(iter(own.values()))} if shared else own
+            stated = {label: part for label, part in parts.items() if part in words}
+            own = {f"{name}[{label}]": words.pop(part) for label, part in stated.items()}
+            if len(set(own.values())) == 1:
+                own = {name: next(iter(own.values()))}
+            stacks |= own
         known = {name: f"{value:.6g} (fixed)" for name, value in self.fixed.items()}
         return stacks | words | known
 
@@ -192,6 +195,33 @@ class NonlinearRegression(Measured):
             if name in draws:
                 loose |= zip(parts.values(), np.moveaxis(draws[name], -1, 0), strict=True)
         return np.stack(np.broadcast_arrays(*(loose[name] for name in self.names)), axis=-1)
+
+    # What a descent asks: see ``inference.scoring``
+
+    def score(self, mean: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Return deviance (...), residuals and weights (..., point) of a mean, (..., point).
+
+        Of normal noise: the deviance is −2 log likelihood, up to a constant, where the noise is
+        known, and the sum of squares where it is inferred; inf where it is no number.
+        """
+        weight = np.ones_like(mean) if self.error is None else 1 / (self.error + 0 * mean)
+        with np.errstate(all="ignore"):
+            residual = (self.y - mean) * weight
+            deviance = np.sum(residual**2, axis=-1)
+        finite = np.isfinite(deviance)
+        residual, weight = (np.where(finite[..., None], a, 0.0) for a in (residual, weight))
+        return np.where(finite, deviance, np.inf), residual, weight
+
+    def log_ratio(self, deviance: np.ndarray, best: float) -> np.ndarray:
+        """Log density by which points of a deviance, (...), lie below one of the ``best``.
+
+        Noise that is inferred, flat in its logarithm, is integrated out: n/2 log RSS.
+        """
+        if not (self.inferred and self.is_normal):
+            return (deviance - best) / 2
+        with np.errstate(divide="ignore", invalid="ignore"):
+            found = len(self.y) / 2 * np.log(deviance / best)
+        return np.where(deviance == best, 0.0, found)
 
     # Densities and draws
 
@@ -277,8 +307,11 @@ class NonlinearRegression(Measured):
 
     def log_factors(self, draws: Draws) -> Draws:
         """Log density of each factor of the prior at each draw."""
-        factors = self._stacked(self._log_priors(self.theta(draws)))
-        return {n: np.sum(f, axis=-1) if n in self.stacked else f for n, f in factors.items()}
+        factors, found = self._log_priors(self.theta(draws)), {}
+        for name, (_, parts) in self.stacked.items():
+            own = [factors.pop(part) for part in parts.values() if part in factors]
+            found |= {name: sum(own)} if own else {}
+        return found | factors
 
     def _log_priors(self, theta):
         factors = enumerate(self.prior.items())
@@ -373,6 +406,7 @@ def problem(
     noise: float | Prior | None = None,
     priors: Mapping[str, Prior] | None = None,
     starts: Sequence[Mapping[str, float]] = ({},),
+    search: str = "starts",
     ordered: Sequence[Sequence[str]] = (),
     stacked: Mapping[str, tuple[str, Sequence[str] | Mapping[object, str]]] | None = None,
     units: Mapping[str, str] | None = None,
@@ -392,7 +426,9 @@ def problem(
         times the range of y. None where there are error bars.
     priors : name of a free parameter to its prior. By default flat between lmfit's bounds, an open
         side being closed 100 standard errors from the optimum.
-    starts : where lmfit begins, each on top of the values in ``params``; the best end is used.
+    starts : where descents begin, each on top of the values in ``params``; as many independent
+        starts join them, and the best end is used.
+    search : "global" lets differential evolution look for the optimum first; "starts" does not.
     ordered : components that could change places, each as the names of its parameters; the first
         of these, whose priors must be equal, are kept ascending.
     stacked : posterior variable to (its dimension, the parameters that it holds); these are
@@ -423,10 +459,11 @@ def problem(
         noise,
         dict(priors or {}),
         tuple(starts),
+        search,
         tuple(ordered),
         parts,
         dict(units or {}),
-        {"likelihood": chosen.name, **(attrs or {})},
+        {"likelihood": str(chosen), **(attrs or {})},
         chosen,
     )
     _refuse(stated)

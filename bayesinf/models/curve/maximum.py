@@ -154,13 +154,18 @@ def mode(problem: NonlinearRegression) -> Mode:
 
 
 class _Rooted(Curve):
-    """2 √(f + 3/8), which a Poisson count of mean f scatters about with a sd of 1."""
+    """2 √(f/u + 3/8), about which counts of mean f in units of u scatter with a sd near 1."""
+
+    def __init__(self, curve: Curve, unit: float):
+        super().__init__(curve.model, curve.params, curve.x)
+        self.unit = unit
 
     def __call__(self, theta):
-        return _rooted(np.maximum(super().__call__(theta), 0.0))
+        return rooted(np.maximum(super().__call__(theta), 0.0) / self.unit)
 
 
-def _rooted(counts):
+def rooted(counts: np.ndarray) -> np.ndarray:
+    """Stabilise the variance of counts."""
     return 2 * np.sqrt(counts + 3 / 8)
 
 
@@ -168,9 +173,15 @@ def _stand_ins(problem):
     """Problems of least squares whose optima are near that of the likelihood."""
     bare = problem.points.drop_vars("error", errors="ignore")
     if not problem.likelihood.noisy:
-        curve = _Rooted(problem.curve.model, problem.curve.params, problem.curve.x)
-        yield replace(problem, likelihood=Normal(), curve=curve, y=_rooted(problem.y), points=bare,
-                      noise=1.0)  # fmt: skip
+        unit = problem.likelihood.unit
+        yield replace(
+            problem,
+            likelihood=Normal(),
+            curve=_Rooted(problem.curve, unit),
+            y=rooted(problem.y / unit),
+            points=bare,
+            noise=1.0,
+        )
         return
     normal = replace(problem, likelihood=Normal(), noise=problem.error)
     normal = normal if "error" not in problem.points else replace(normal, noise=None)
@@ -205,8 +216,8 @@ def _bounds(problem):
     lower, upper = (np.full(len(problem.names), side * np.inf) for side in (-1, 1))
     for i, name in enumerate(problem.free):
         p, prior = problem.curve.params[name], problem.given.get(name)
-        lower[i] = max(p.min, getattr(prior, "lower", -np.inf))
-        upper[i] = min(p.max, getattr(prior, "upper", np.inf))
+        low, high = (-np.inf, np.inf) if prior is None else prior.support
+        lower[i], upper[i] = max(p.min, low), min(p.max, high)
     return lower, upper
 
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from bayesinf.errors import FitError
 from bayesinf.inference import ensemble
 from bayesinf.inference import laplace as quadratic
+from bayesinf.inference.tangent import Tangent
 from bayesinf.models.curve.definition import NOISE, NonlinearRegression
 from bayesinf.models.curve.maximum import mode, walked
 from bayesinf.models.problem import Sample
@@ -30,14 +32,12 @@ def laplace(problem: NonlinearRegression, settings: Settings) -> Sample:
     logarithms of the scatter.
     """
     found = _approximation(problem, settings, (settings.chains, settings.draws))
-    rss, squares = problem.optimum.ends, problem.is_normal and problem.inferred
-    # Flat in its logarithm, the noise leaves −n/2 log RSS; where it is known, −RSS/2.
-    excess = len(problem.y) * np.log(rss / rss.min()) if squares else rss - rss.min()
+    best = problem.optimum
     evidence = dataset(
         {
             "gradient": found.gradient,
             "hessian_eigenvalue": found.hessian_eigenvalue,
-            "start_excess": excess / 2,
+            "start_excess": problem.log_ratio(best.ends, best.ends.min()),
         },
         {
             "gradient": ("parameter",),
@@ -52,13 +52,20 @@ def laplace(problem: NonlinearRegression, settings: Settings) -> Sample:
 
 
 def emcee(problem: NonlinearRegression, settings: Settings) -> Sample:
-    """Walk from the quadratic approximation into the posterior itself, a chain a walker."""
+    """Walk from the quadratic approximation into the posterior itself, a chain a walker.
+
+    Now and then a walker is offered a draw of the approximation instead of a step, which takes it
+    through narrow curved valleys at once.
+    """
     walkers, free = max(WALKERS, 4 * len(problem.names)), len(problem.free)
     theta, log_density = walked(problem)
     start = _approximation(problem, settings, (1, walkers)).draws[0]
     start[:, free:] = np.log(start[:, free:])
     kept = -(-settings.draws * settings.chains // walkers)
-    found = ensemble.sample(log_density, start, settings.generator("ensemble"), kept)
+    offer = _Offered(_quadratic(problem), theta) if problem.is_normal else None
+    found = ensemble.sample(
+        log_density, start, settings.generator("ensemble"), kept, independent=offer
+    )
     evidence = dataset(
         {
             "autocorrelation_time": found.autocorrelation_time,
@@ -73,19 +80,51 @@ def emcee(problem: NonlinearRegression, settings: Settings) -> Sample:
     return Sample(problem.draws(theta(found.draws)), evidence)
 
 
+@dataclass(frozen=True)
+class _Offered:
+    """The quadratic approximation in the coordinates of the walk, the logarithm of the noise."""
+
+    quadratic: quadratic.Quadratic
+    theta: Callable
+
+    def draw(self, rng, size):
+        points, log_q = self.quadratic.draw(rng, size)
+        free = len(self.quadratic.optimum)
+        points[:, free:] = np.log(points[:, free:])
+        return points, log_q + points[:, free:].sum(axis=1)
+
+    def log_density(self, points):
+        free = len(self.quadratic.optimum)
+        return self.quadratic.log_density(self.theta(points)) + points[:, free:].sum(axis=1)
+
+
 def _approximation(problem, settings, shape):
+    rng = settings.generator("laplace")
     if not problem.is_normal:
         theta, log_density = walked(problem)
-        at, rng = mode(problem), settings.generator("laplace")
-        found = quadratic.sample(log_density, at.point, at.covariance, rng, shape)
+        at = mode(problem)
+        found = quadratic.sample(
+            log_density,
+            quadratic.Quadratic(at.point, np.linalg.cholesky(at.covariance)),
+            rng,
+            shape,
+        )
         return replace(found, draws=theta(found.draws))
-    best, rng, scale = problem.optimum, settings.generator("laplace"), None
+    return quadratic.sample(problem.log_density, _quadratic(problem), rng, shape)
+
+
+def _quadratic(problem):
+    """The quadratic approximation where squares count, in the plane that touches the curve."""
+    best, scale = problem.optimum, None
     if problem.inferred:
         scale, prior = InverseChi(best.dof, best.scale), problem.prior[NOISE]
-        if not np.isfinite(prior.log_density(scale.sample(rng, 1000))).any():
+        drawn = scale.sample(np.random.default_rng(0), 1000)
+        if not np.isfinite(prior.log_density(drawn)).any():
             raise FitError(
                 f"the residuals' standard deviation, {best.scale:.3g}, lies outside the prior of "
                 f"the noise, {prior}: state a wider prior, or error bars",
                 residual_sd=best.scale,
             )
-    return quadratic.sample(problem.log_density, best.theta, best.covariance, rng, shape, scale)
+    weight = np.ones(len(problem.y)) / (1.0 if problem.error is None else problem.error)
+    plane = Tangent.at(problem.curve, weight, best.theta)
+    return quadratic.Quadratic(best.theta, np.linalg.cholesky(best.covariance), scale, plane)

@@ -17,7 +17,7 @@ from functools import cached_property
 import numpy as np
 
 from bayesinf import parallel
-from bayesinf.models.gp.cholesky import BORDER, cholesky, diagonal, log_conditional
+from bayesinf.models.gp.cholesky import BORDER, cholesky, log_conditional
 from bayesinf.models.problem import Draws, Problem
 from bayesinf.priors import Prior
 

@@ -210,8 +210,8 @@ class Lifted:
         return self.base.slopes(x, theta, widths) | {CONSTANT: np.ones(np.shape(x)[-1:])}
 
     def slope(self, x, theta, along=None, extent=np.inf):
-        """Derivative in x: that of the other mean."""
-        return self.base.slope(x, theta, along, extent)
+        """Derivative in x: that of the other mean, in the shape of the value."""
+        return self.base.slope(x, theta, along, extent) + 0 * _column(theta[CONSTANT])
 
     def pymc(self, x, theta):
         """Mean at x in PyMC."""

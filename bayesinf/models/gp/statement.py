@@ -86,7 +86,8 @@ def process(
     measured = coordinate.of(numbers[0], str(x.name))
     if np.ptp(measured) == 0:
         raise DataError(f"{x.name} does not vary in the coordinate {coordinate.name}")
-    defaults = _defaults(kernel, *numbers[:2], measured, envelope)
+    lifted = CONSTANT in mean.parameters()
+    defaults = _defaults(kernel, *numbers[:2], measured, envelope, lifted)
     asked = {NOISE: noise} | ({} if envelope is None else envelope.parameters())
     inferred, fixed = _parameters(kernel, mean, asked, given[0], defaults)
     _distinct({x.name, y.name}, {*inferred, *fixed})
@@ -224,7 +225,7 @@ def _each(name, value, inputs, defaults):
     return np.array(filled, dtype=float)
 
 
-def _defaults(kernel, x, y, measured=None, envelope=None) -> dict[str, Prior]:
+def _defaults(kernel, x, y, measured=None, envelope=None, lifted=False) -> dict[str, Prior]:
     """State the priors: wide, around the extent of the data.
 
     Length scales around a fifth of the range of x in the kernel's coordinate, periods a third,
@@ -232,7 +233,8 @@ def _defaults(kernel, x, y, measured=None, envelope=None) -> dict[str, Prior]:
     one degree of freedom and a hundredth of the sd of y; the wall of a repulsive mean as steep as
     the range of y over a tenth of the range of x, beginning in the lower half of x; a constant
     around the mean of y, with twice its sd. Under an envelope the decay is N(0, 6²), or what is
-    given, and the amplitude is around the sd of what y is without it, at the decay's median.
+    given, and the amplitude is around the rms of y over it, at the decay's median, y being counted
+    from where the envelope is least if the mean has a constant.
     """
     width, spread, extent = np.ptp(x), np.std(y), np.ptp(y)
     decay = Normal(0.0, 6.0)
@@ -240,8 +242,9 @@ def _defaults(kernel, x, y, measured=None, envelope=None) -> dict[str, Prior]:
     if envelope is not None:
         given = decay if envelope.decay is None else envelope.decay
         median = float(given.from_normal(0.0)) if isinstance(given, Prior) else given
-        level = np.mean(y)
-        sized = np.std((y - level) / envelope.value(x, {"decay": median}))
+        size = envelope.value(x, {"decay": median})
+        level = y[np.argmin(size)] if lifted else 0.0
+        sized = np.sqrt(np.mean(((y - level) / size) ** 2))
     across = width if measured is None else np.ptp(measured)
     of = {"x": LogNormal(across / 5, 1.0), "y": LogNormal(sized, 1.5), "1": LogNormal(1.0, 1.0)}
     found = {name: of[kind] for name, kind in kernel.measured().items()}

@@ -11,7 +11,7 @@ from bayesinf.errors import FitError
 from bayesinf.inference.kinds import Question
 from bayesinf.models import binary
 from bayesinf.models.binary import pairwise
-from bayesinf.models.binary.couplings import Prior
+from bayesinf.models.binary.couplings import CouplingPrior
 from bayesinf.models.binary.pairwise import enumeration, routes
 from bayesinf.models.binary.pairwise.optimum import at_supremum, edges, undetermined
 from bayesinf.posterior import annotated, dataset
@@ -75,7 +75,7 @@ class Estimate:
     """
 
     top: pairwise.MaximumLikelihood
-    prior: Prior
+    prior: CouplingPrior
     called: str = "maximum likelihood"
     lacking: str = ""
     open: np.ndarray | None = None
@@ -134,7 +134,7 @@ def optimum(
     states = data["states"]
     encoding, sites = states.attrs["encoding"], data["site"].values
     moments = pairwise.problem(states, encoding=encoding, effective=effective).moments
-    flat = Prior(Normal(0.0, FLAT), Normal(0.0, FLAT))
+    flat = CouplingPrior(Normal(0.0, FLAT), Normal(0.0, FLAT))
     try:
         return Estimate(_maximum(moments, settings, reweighting=reweighting), flat)
     except FitError:

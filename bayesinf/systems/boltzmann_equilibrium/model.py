@@ -18,7 +18,7 @@ from bayesinf.inference.kinds import Question
 from bayesinf.models import binary
 from bayesinf.models import problem as driver
 from bayesinf.models.binary import pairwise
-from bayesinf.models.binary.couplings import Prior
+from bayesinf.models.binary.couplings import CouplingPrior
 from bayesinf.models.binary.pairwise import enumeration
 from bayesinf.posterior import annotated, dataset, noted
 from bayesinf.settings import DEFAULT, Settings
@@ -96,7 +96,7 @@ def plan(
 
 def fit(
     data: xr.Dataset,
-    prior: str | Prior = "inferred",
+    prior: str | CouplingPrior = "inferred",
     *,
     method: str | None = None,
     reweighting: pairwise.ReweightingSample | None = None,
@@ -110,7 +110,7 @@ def fit(
     Parameters
     ----------
     data : as of ``read`` or ``simulate``; the encoding of its states is that of the result.
-    prior : ``normal``, ``inferred``, ``laplace``, ``horseshoe``, or a ``Prior``.
+    prior : ``normal``, ``inferred``, ``laplace``, ``horseshoe``, or a ``CouplingPrior``.
     method : ``mcmc``, ``laplace``, or ``pseudo``, which replaces the likelihood by the product of
         the conditional probabilities of each site given the others and says so in its attributes;
         by default ``mcmc`` up to 40 sites, ``laplace`` above.
@@ -138,7 +138,7 @@ def fit(
 
 def fitted(
     data: xr.Dataset,
-    prior: str | Prior,
+    prior: str | CouplingPrior,
     method: str | pairwise.Route,
     settings: Settings,
     reweighting: pairwise.ReweightingSample | None = None,
@@ -177,7 +177,7 @@ def fitted(
 
 def draw_reweighting_sample(
     data: xr.Dataset,
-    prior: str | Prior = "inferred",
+    prior: str | CouplingPrior = "inferred",
     *,
     effective: int | str | None = None,
     settings: Settings = DEFAULT,

@@ -11,7 +11,12 @@ The question beyond the numbers: may the errors be read from the curvature at th
 fitting program does, or does the posterior have another shape? ``story`` lays both side by side.
 
     data.py         simulated spectra, files of the user's, NIST's certified sets
-    model.py        shapes and backgrounds, priors, where to start; the fit
+    lines.py        shapes and backgrounds
+    guesses.py      where to start
+    statement.py    priors, and what is inferred
+    choice.py       how the data scatter, which rows stand alone, whether the peaks are there
+    model.py        the fit
+    remedies.py     which other model is like the data, and how many peaks there are
     classical.py    least squares, and the quadratic approximation held against the posterior
     figures.py      the spectrum, and the posterior of each parameter
     story.py        the report
@@ -19,6 +24,7 @@ fitting program does, or does the posterior have another shape? ``story`` lays b
 """
 
 from bayesinf.systems.gaussian_peaks.calibration import calibration_problem
+from bayesinf.systems.gaussian_peaks.choice import chosen
 from bayesinf.systems.gaussian_peaks.classical import (
     certified_table,
     classical,
@@ -33,29 +39,29 @@ from bayesinf.systems.gaussian_peaks.data import (
     overlap,
     read,
     simulate,
+    within,
 )
-from bayesinf.systems.gaussian_peaks.model import (
-    BACKGROUNDS,
-    SHAPES,
-    Lines,
-    curves,
-    default_priors,
-    fit,
-    problem,
-)
+from bayesinf.systems.gaussian_peaks.lines import BACKGROUNDS, SHAPES, Lines
+from bayesinf.systems.gaussian_peaks.model import curves, fit
+from bayesinf.systems.gaussian_peaks.remedies import best_count, counts, explained
+from bayesinf.systems.gaussian_peaks.statement import default_priors, problem
 from bayesinf.systems.gaussian_peaks.story import story
 
 __all__ = [
     "BACKGROUNDS",
     "SHAPES",
     "Lines",
+    "best_count",
     "calibration_problem",
     "certified_table",
+    "chosen",
     "classical",
     "comparison",
     "correlations",
+    "counts",
     "curves",
     "default_priors",
+    "explained",
     "fit",
     "nist",
     "nist_options",
@@ -66,4 +72,5 @@ __all__ = [
     "read",
     "simulate",
     "story",
+    "within",
 ]

@@ -61,7 +61,7 @@ def features(states: np.ndarray, gauge: str = "pairs") -> xr.DataArray:
 
 def fit(
     spins: xr.Dataset,
-    prior: str | linear.CoefficientPrior = "laplace",
+    prior: str | linear.WeightPrior = "laplace",
     *,
     gauge: str = "pairs",
     noise: float | Prior | None = None,

@@ -8,6 +8,7 @@ import numpy as np
 
 from bayesinf.models import gp
 from bayesinf.systems.lennard_jones.data import scales
+from bayesinf.systems.lennard_jones.level import above
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -66,7 +67,8 @@ def classical(dataset: xr.Dataset, at: np.ndarray | None = None) -> xr.Dataset:
 
     Parameters
     ----------
-    dataset : as of ``simulate`` or ``read``; all of its rows are trained on.
+    dataset : as of ``simulate`` or ``read``; all of its rows are trained on, counted from the
+        level that ``noticed`` has found, if any.
     at : (new,), where to predict; by default 120 distances over the range of the data.
 
     Returns
@@ -76,11 +78,12 @@ def classical(dataset: xr.Dataset, at: np.ndarray | None = None) -> xr.Dataset:
     """
     import xarray as xr
 
-    r, u = dataset["distances"], dataset["energies"]
+    r, u = dataset["distances"], above(dataset)["energies"]
+    level = dataset.attrs.get("level", 0.0)
     at = np.linspace(float(r.min()), float(r.max()), 120) if at is None else np.asarray(at)
     sigma, epsilon = scales(r, u)
     found = [
-        kernel_ridge(r, u, at, sigma=sigma, epsilon=epsilon, wall=wall == "repulsive")
+        level + kernel_ridge(r, u, at, sigma=sigma, epsilon=epsilon, wall=wall == "repulsive")
         for wall in WALLS
     ]
     return xr.Dataset(

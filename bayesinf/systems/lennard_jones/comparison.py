@@ -1,4 +1,4 @@
-"""Which mean and which kernel: by energies left out, and by the wall from the outside."""
+"""Which form and which kernel: by energies left out, and by the wall from the outside."""
 
 from __future__ import annotations
 
@@ -17,39 +17,45 @@ from bayesinf.models.gp import splits
 from bayesinf.settings import DEFAULT, Settings
 from bayesinf.systems.lennard_jones.classical import WALLS, numbers
 from bayesinf.systems.lennard_jones.data import checked, scales
-from bayesinf.systems.lennard_jones.model import MEANS, problem
+from bayesinf.systems.lennard_jones.level import above, noticed
+from bayesinf.systems.lennard_jones.model import FORMS, problem
 
 if TYPE_CHECKING:
     import xarray as xr
 
-KERNELS = ("squared_exponential", "matern52", "matern32", "exponential")
+__all__ = ["KERNELS", "best", "compare", "from_the_wall_inward", "stacking"]
+
+KERNELS = ("squared_exponential", "matern52")
 WALL = 0.955  # in units of σ: what lies inside is held out to see what a mean makes of the wall
 
 
 def compare(
     data: xr.Dataset,
     *,
-    means: Sequence[str] = MEANS,
+    forms: Sequence[str] = tuple(FORMS),
     kernels: Sequence[str] = KERNELS,
     settings: Settings = DEFAULT,
     scheduler: str | None = None,
 ) -> xr.Dataset:
-    """Judge means and kernels by how they predict each observation from all others.
+    """Judge forms and kernels by how they predict each observation from all others.
 
     Parameters
     ----------
     data : as of ``simulate`` or ``read``; all of its rows are used.
-    means, kernels : to be compared, each with each.
+    forms : of ``FORMS``, and
+    kernels : to be compared, each with each.
     settings : length and seed.
     scheduler : as in ``parallel.map``.
 
     Returns
     -------
-    a Dataset over ``model_mean`` and ``model_kernel``. Expected log predictive densities, summed
-    over the observations: ``elpd_psis`` from the posterior's draws by importance sampling, with
-    the largest ``pareto_k``; ``elpd_refitted`` with hyperparameters integrated over the posterior
-    without the observation, and its standard error ``se``; ``elpd_optimum`` in closed form at the
-    optimum of all data. ``weight`` is the model's weight in the stack that predicts best.
+    a Dataset over ``form`` and ``model_kernel``. Expected log predictive densities, summed over the
+    observations: ``elpd_psis`` from the posterior's draws by importance sampling, with the largest
+    ``pareto_k``; ``elpd_refitted`` with hyperparameters integrated over the posterior without the
+    observation, and its standard error ``se``, with how far that is ``behind`` the best form with
+    the same kernel, and the standard error ``behind_se`` of the difference; ``elpd_optimum`` in
+    closed form at the optimum of all data. ``weight`` is the model's weight in the stack that
+    predicts best.
 
     References
     ----------
@@ -57,31 +63,43 @@ def compare(
     """
     import xarray as xr
 
-    pairs = [(mean, kernel) for mean in means for kernel in kernels]
+    data = noticed(data, settings=settings)
+    pairs = [(form, kernel) for form in forms for kernel in kernels]
     call = partial(_compared, data=data, settings=settings)
     found = parallel.map(
         call, pairs, scheduler=scheduler, workers=settings.workers, label="Comparing"
     )
     pointwise = np.array([row.pop("pointwise") for row in found])
-    weight = stacking(pointwise)
-    shape = len(means), len(kernels)
-    arrays = {name: [row[name] for row in found] for name in found[0]} | {"weight": weight}
+    shape = len(forms), len(kernels)
+    each = pointwise.reshape(*shape, -1)
+    first = np.argmax(each.sum(axis=-1), axis=0)
+    behind = (each[first, np.arange(len(kernels))] - each).reshape(pointwise.shape)
+    arrays = {name: [row[name] for row in found] for name in found[0]} | {
+        "behind": behind.sum(axis=1),
+        "behind_se": np.sqrt(pointwise.shape[1]) * behind.std(axis=1),
+        "weight": stacking(pointwise),
+    }
     return xr.Dataset(
         {
-            name: (("model_mean", "model_kernel"), np.reshape(values, shape), {"units": "1"})
+            name: (("form", "model_kernel"), np.reshape(values, shape), {"units": "1"})
             for name, values in arrays.items()
         },
-        {"model_mean": list(means), "model_kernel": list(kernels)},
+        {"form": list(forms), "model_kernel": list(kernels)},
     )
 
 
+def best(compared: xr.Dataset) -> str:
+    """Return the form that predicts best with the first kernel, as of ``compare``."""
+    return str(compared["elpd_refitted"].isel(model_kernel=0).idxmax("form").item())
+
+
 def _compared(pair, data, settings):
-    mean, kernel = pair
-    state = problem(data, mean, kernel, workers=1)
+    form, kernel = pair
+    state = problem(data, kernel=kernel, workers=1, **FORMS[form])
     one = driver.fit(state, settings=settings.replace(workers=1))
     total = len(state.x)
     order = np.array([np.append(np.delete(np.arange(total), i), i) for i in range(total)])
-    rng = settings.generator("left out", mean, kernel)
+    rng = settings.generator("left out", form, kernel)
     refitted = splits.integrated(state, {total - 1: order}, rng, None)[total - 1]["log_density"]
     summit = {n: one["sample_stats"][f"{n}_optimum"].values.reshape(1) for n in state.names}
     closed = state.left_out(state.complete(summit), rng).log_density
@@ -117,14 +135,15 @@ def from_the_wall_inward(
     data: xr.Dataset,
     *,
     start: float | None = None,
-    kernels: Sequence[str] = ("exponential", "squared_exponential"),
+    kernels: Sequence[str] = ("squared_exponential",),
     settings: Settings = DEFAULT,
     scheduler: str | None = None,
 ) -> xr.Dataset:
     """Train outside a distance and predict the wall inside it.
 
     The classical recipe, with its fixed numbers and with and without its wall, comes first; then
-    every mean with each of the kernels, hyperparameters inferred.
+    its two means with its kernel and every form with each of the kernels, hyperparameters inferred.
+    Energies that stand on a constant are counted from there.
 
     Parameters
     ----------
@@ -136,7 +155,7 @@ def from_the_wall_inward(
 
     Returns
     -------
-    a Dataset over ``model`` (coordinates ``model_mean``, ``model_kernel``, ``numbers``) and
+    a Dataset over ``model`` (coordinates ``form``, ``model_kernel``, ``numbers``) and
     ``inside``, the points held out: ``energy``; ``predicted`` and its 95 % interval ``low`` to
     ``high``; ``error``, the mean of |energy − predicted|; ``log_density``, the mean over the points
     of their log predictive densities, and ``log_density_joint``, that of all of them together.
@@ -147,6 +166,7 @@ def from_the_wall_inward(
     """
     import xarray as xr
 
+    data = above(noticed(data, settings=settings))
     r, u = data["distances"], data["energies"]
     start = WALL * scales(r, u)[0] if start is None else start
     outside = r.values >= start
@@ -166,7 +186,8 @@ def from_the_wall_inward(
     for mean in WALLS:
         theta = numbers(*scale, wall=mean == "repulsive")
         rows.append(judge(rough, {n: np.full(1, v) for n, v in theta.items()}))
-    pairs = [(mean, kernel) for kernel in kernels for mean in MEANS]
+    pairs = [(wall, "exponential") for wall in WALLS]
+    pairs += [(form, kernel) for kernel in kernels for form in FORMS]
     labels += [(*pair, "inferred") for pair in pairs]
     call = partial(_from_outside, data=beyond, judge=judge, settings=settings.replace(workers=1))
     rows += parallel.map(
@@ -182,7 +203,7 @@ def from_the_wall_inward(
         values = np.array([row[name] for row in rows])
         units = {"units": "1"} if name.startswith("log") else of_u
         found[name] = (("model", "inside")[: values.ndim], values, units)
-    columns = zip(("model_mean", "model_kernel", "numbers"), zip(*labels, strict=True), strict=True)
+    columns = zip(("form", "model_kernel", "numbers"), zip(*labels, strict=True), strict=True)
     return xr.Dataset(
         found | {"energy": ("inside", held_out, of_u), "start": ((), start, r.attrs)},
         {name: ("model", list(values)) for name, values in columns}
@@ -192,7 +213,8 @@ def from_the_wall_inward(
 
 def _from_outside(pair, data, judge, settings):
     """Fit what lies outside, and judge its predictions of the wall."""
-    state = problem(data, *pair, workers=1)
+    form, kernel = pair
+    state = problem(data, kernel=kernel, workers=1, **FORMS[form])
     chosen = gp.thinned(driver.fit(state, settings=settings), 400)
     theta = {n: v.values.ravel() for n, v in chosen.broadcast_like(chosen["noise"]).items()}
     return judge(state, theta)

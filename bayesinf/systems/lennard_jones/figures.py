@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,54 +10,98 @@ import numpy as np
 from bayesinf.figures import COLORS, band, canvas, density, interval, key, styled, with_units
 from bayesinf.models.gp import ratio, splits
 from bayesinf.posterior import noted
+from bayesinf.report import short
 from bayesinf.systems.lennard_jones.data import scales
 
 if TYPE_CHECKING:
     import xarray as xr
     from matplotlib.figure import Figure
 
+__all__ = [
+    "CALLED",
+    "OUTSIDE",
+    "calibration_figure",
+    "called",
+    "decimals",
+    "leading",
+    "learning_figure",
+    "potential",
+    "virial_figure",
+    "wall_figure",
+]
+
 CALLED = {
-    "zero": "zero mean",
-    "repulsive": "repulsive mean",
-    "lennard_jones": "Lennard-Jones mean",
+    "falling": "zero mean in log r, size falling off",
+    "zero": "zero mean in r",
+    "repulsive": "repulsive mean in r",
+    "lennard_jones": "Lennard-Jones mean in r",
 }
-LINES = {"zero": COLORS["second"], "repulsive": COLORS["posterior"], "lennard_jones": "#E69F00"}
+LINES = {
+    "falling": COLORS["posterior"],
+    "zero": COLORS["second"],
+    "repulsive": "#56B4E9",
+    "lennard_jones": "#E69F00",
+}
+OUTSIDE = "not within the data"
 TRUE_LINE = {"color": COLORS["truth"], "lw": 1, "ls": (0, (4, 2)), "zorder": 3}
 
 
-def first(of: Mapping[str, xr.DataTree]) -> xr.DataTree:
-    """Return the fit that speaks for some data: the one with the wall, if there is one."""
-    return of.get("repulsive", next(iter(of.values())))
+def leading(of: Mapping[str, xr.DataTree]) -> tuple[str, xr.DataTree]:
+    """Return the form, and the fit, that speaks for some data: beside it the comparison stands."""
+    chosen = [(form, fit) for form, fit in of.items() if noted(fit, "comparison") is not None]
+    return (chosen or list(of.items()))[0]
+
+
+def called(fit: xr.DataTree) -> str:
+    """Return what the data of a fit are called."""
+    return fit.attrs["case"] or "the pair"
+
+
+def decimals(places: int) -> Callable[[float], str]:
+    """Return a function that writes numbers with so many decimals and a real minus sign."""
+
+    def written(value: float) -> str:
+        return f"{value:.{places}f}".replace("-", "−")
+
+    return written
 
 
 @styled
 def potential(of: Mapping[str, xr.DataTree]) -> Figure:
-    """Draw wall, well, width of the bands and force of one set of data, by prior mean."""
-    fit = first(of)
+    """Draw wall, well, width of the bands and force of one set of data, by form.
+
+    Energies that stand on a constant are drawn from there, less its posterior median.
+    """
+    _, fit = leading(of)
     x, y = fit["constant_data"]["distances"], fit["observed_data"]["energies"]
+    drawn = noted(fit, "curve")
+    level = float(drawn["constant"].median()) if "constant" in drawn else 0.0
+    y = (y - level).assign_attrs(y.attrs)
+    named = f"energy above {short(level, 10)}" if level else "energy"
     bars = fit["constant_data"].get("error")
     truth = noted(fit, "truth")
     known = truth is not None and "curve" in truth
     fig, ((wall, bottom), (width, force)) = canvas(2, 2, height=5.4)
     for mean, one in of.items():
         drawn, color = noted(one, "curve"), LINES[mean]
-        r, curves = drawn["distances"].values, drawn["curve"].values.reshape(-1, drawn.sizes["new"])
+        r = drawn["distances"].values
+        curves = drawn["curve"].values.reshape(-1, drawn.sizes["new"]) - level
         for axis in (wall, bottom):
             band(axis, r, curves, color, lw=1.2)
         low, _, high = interval(curves)
         width.plot(r, (high - low) / 2, color=color, lw=1.2)
         if known:
-            error = np.abs(curves.mean(axis=0) - truth["curve"].values)
+            error = np.abs(curves.mean(axis=0) + level - truth["curve"].values)
             width.plot(r, error, color=color, lw=0.8, ls=(0, (1, 1.5)))
         if "slope" in drawn:
             band(force, r, -drawn["slope"].values, color, lw=1.2)
     if known:
         for axis in (wall, bottom):
-            axis.plot(truth["distances"], truth["curve"], **TRUE_LINE)
+            axis.plot(truth["distances"], truth["curve"] - level, **TRUE_LINE)
         force.plot(truth["distances"], -truth["slope"], **TRUE_LINE)
     for axis in (wall, bottom):
         axis.errorbar(x, y, bars, fmt="o", ms=2.8, lw=0.7, color=COLORS["data"], zorder=4)
-        axis.set_ylabel(with_units("energy", y.units))
+        axis.set_ylabel(with_units(named, y.units))
     sigma, epsilon = scales(x, y)
     innermost, top = float(x.min()), abs(float(y.max()))
     wall.set_xlim(innermost - 0.02 * sigma, max(1.06 * sigma, innermost + 0.1 * sigma))
@@ -74,7 +118,8 @@ def potential(of: Mapping[str, xr.DataTree]) -> Figure:
     key(width, dict.fromkeys(words, "data"), step=12)
     for axis in (width, force):
         axis.set_xlabel(with_units("r", x.units))
-    key(bottom, {CALLED[m]: LINES[m] for m in of} | ({"truth": "truth"} if known else {}))
+    words = {CALLED[form]: LINES[form] for form in of} | ({"truth": "truth"} if known else {})
+    key(bottom, words, "lower right")
     fig.align_ylabels()
     return fig
 
@@ -164,7 +209,7 @@ def wall_figure(fit: xr.DataTree) -> Figure:
     inside, energy = found["inside"].values, found["energy"]
     fig, axis = canvas(height=3.6)
     gap = np.min(np.diff(inside)) if len(inside) > 1 else 1.0
-    columns = (found[name].values for name in ("model_mean", "model_kernel", "numbers"))
+    columns = (found[name].values for name in ("form", "model_kernel", "numbers"))
     models = enumerate(zip(*columns, strict=True))
     shown = [
         (k, str(mean), numbers == "fixed")
@@ -198,7 +243,7 @@ def wall_figure(fit: xr.DataTree) -> Figure:
 def virial_figure(of: Mapping[str, xr.DataTree]) -> Figure:
     """Draw second virial coefficients, less those of the true potential where that is known."""
     fig, axis = canvas(height=2.8)
-    truth = noted(first(of), "truth")
+    truth = noted(leading(of)[1], "truth")
     known = truth is not None and "B2" in truth
     for mean, fit in of.items():
         found = noted(fit, "virial")

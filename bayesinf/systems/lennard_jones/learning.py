@@ -16,10 +16,13 @@ from bayesinf.models.gp import splits
 from bayesinf.settings import DEFAULT, Settings
 from bayesinf.systems.lennard_jones.classical import WALLS, numbers
 from bayesinf.systems.lennard_jones.data import checked, scales
+from bayesinf.systems.lennard_jones.level import above, noticed
 from bayesinf.systems.lennard_jones.model import problem
 
 if TYPE_CHECKING:
     import xarray as xr
+
+__all__ = ["FRACTIONS", "learning_curves", "learning_rates", "power_laws"]
 
 FRACTIONS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95)  # of the data to train on
 
@@ -41,7 +44,8 @@ def learning_curves(
 
     Parameters
     ----------
-    data : as of ``simulate``; all points are used.
+    data : as of ``simulate``; all points are used, counted from the constant that they stand on, if
+        any.
     count, inferred : splits of each size.
     kernel : of the inferred process.
     settings : seed and workers.
@@ -55,6 +59,7 @@ def learning_curves(
     """
     import xarray as xr
 
+    data = above(noticed(data, settings=settings))
     pair, total = checked(data), data.sizes["point"]
     sizes = sorted({round(f * total) for f in FRACTIONS} - {0, 1, 2, total})
     theta = numbers(*scales(data["distances"], data["energies"]))

@@ -19,7 +19,7 @@ from bayesinf import parallel
 from bayesinf.errors import DataError, FitError
 from bayesinf.models import problem as driver
 from bayesinf.models.binary import ENCODINGS, known, pairs
-from bayesinf.models.binary.couplings import Prior, named
+from bayesinf.models.binary.couplings import CouplingPrior, named
 from bayesinf.models.binary.logistic.likelihood import Logistic
 from bayesinf.models.binary.logistic.predictive import MOMENTS, STATISTICS, Predictive, statistics
 from bayesinf.models.binary.logistic.routes import SAMPLERS
@@ -80,7 +80,7 @@ class KineticIsing(Problem):
         return self.logistic.data
 
     @property
-    def prior(self) -> Prior:
+    def prior(self) -> CouplingPrior:
         """Priors of fields and couplings."""
         return self.logistic.prior
 
@@ -164,7 +164,7 @@ class KineticIsing(Problem):
 
         Parameters
         ----------
-        centred : as of ``Prior.pymc``.
+        centred : as of ``CouplingPrior.pymc``.
 
         Raises
         ------
@@ -255,7 +255,7 @@ def problem(
     encoding: str,
     symmetric: bool = False,
     self_coupling: bool = True,
-    prior: str | Prior = "inferred",
+    prior: str | CouplingPrior = "inferred",
     workers: int | None = 1,
 ) -> KineticIsing:
     """Check the data and state the prior.
@@ -268,7 +268,7 @@ def problem(
     symmetric : whether J_ij = J_ji.
     self_coupling : whether J_ii may differ from zero; not in data of ``same_time``.
     prior : ``normal`` (of fixed widths), ``inferred`` (the couplings' width has a half-Cauchy
-        prior), ``laplace``, ``horseshoe``, or a ``Prior``; the shrinking ones by gibbs or nuts.
+        prior), ``laplace``, ``horseshoe`` (both by gibbs or nuts), or a ``CouplingPrior``.
     workers : cores for curvatures; None takes all.
 
     Raises

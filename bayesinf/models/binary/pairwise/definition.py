@@ -17,7 +17,7 @@ from bayesinf.errors import DataError, FitError
 from bayesinf.inference.kinds import Question
 from bayesinf.models import binary
 from bayesinf.models.binary import Moments
-from bayesinf.models.binary.couplings import Prior, named
+from bayesinf.models.binary.couplings import CouplingPrior, named
 from bayesinf.models.binary.pairwise import enumeration, predictive
 from bayesinf.models.binary.pairwise.large.reweighting import ReweightingSample
 from bayesinf.models.binary.pairwise.likelihood import Pairwise
@@ -57,7 +57,7 @@ class BoltzmannMachine(Problem):
     """
 
     moments: Moments
-    prior: Prior
+    prior: CouplingPrior
     site: np.ndarray
     states: np.ndarray | None = None
     reweighting: ReweightingSample | None = None
@@ -67,9 +67,7 @@ class BoltzmannMachine(Problem):
 
     family = "pairwise"
     model = "pairwise"
-    equation = (
-        r"p(s) = \frac{1}{Z(h, J)} \exp\Big(\sum_i h_i s_i + \sum_{i<j} J_{ij} s_i s_j\Big)"
-    )
+    equation = r"p(s) = \frac{1}{Z(h, J)} \exp\Big(\sum_i h_i s_i + \sum_{i<j} J_{ij} s_i s_j\Big)"
 
     # What things are called
 
@@ -213,7 +211,7 @@ class BoltzmannMachine(Problem):
 
         Parameters
         ----------
-        centred : as of ``Prior.pymc``.
+        centred : as of ``CouplingPrior.pymc``.
 
         Raises
         ------
@@ -308,7 +306,7 @@ def problem(
     states: np.ndarray | xr.DataArray | Moments,
     *,
     encoding: str,
-    prior: str | Prior = "normal",
+    prior: str | CouplingPrior = "normal",
     reweighting: ReweightingSample | None = None,
     effective: int | str | None = None,
 ) -> BoltzmannMachine:
@@ -321,7 +319,7 @@ def problem(
         fewer statistics can then be checked.
     encoding : "±1" or "0/1", of states, prior, fields and couplings.
     prior : ``normal`` (of fixed widths), ``inferred``, ``laplace`` or ``horseshoe`` (the couplings'
-        width has a half-Cauchy prior), or a ``Prior``.
+        width has a half-Cauchy prior), or a ``CouplingPrior``.
     reweighting : of ``draw_reweighting_sample``, which spares a search for the optimum.
     effective : as how many independent states these count: a number, ``auto`` for as many as their
         autocorrelation time leaves, or None for all. A coordinate ``repeat`` of theirs says where
@@ -414,6 +412,6 @@ def moments_of(states: np.ndarray | xr.DataArray | Moments, encoding: str) -> Mo
     return states
 
 
-def stated(prior: str | Prior, encoding: str) -> Prior:
+def stated(prior: str | CouplingPrior, encoding: str) -> CouplingPrior:
     """Return a prior, or the one of that name."""
-    return prior if isinstance(prior, Prior) else named(prior, encoding)
+    return prior if isinstance(prior, CouplingPrior) else named(prior, encoding)
