@@ -539,6 +539,20 @@ def _truth(posterior) -> Iterator[Check]:
     rows = np.stack([draws[name].ravel() for name in known])
     remedy = "look for what the model or its prior leaves out, since the truth is not as it says"
     yield _among(rows, known, "truth", "known", remedy)
+    values = np.array(list(known.values()))
+    count = np.count_nonzero(values)
+    if 0 < count < values.size / 2:  # a sparse truth, whose zeros would hide the rest
+        covered, fewest = diagnostics.largest_covered(rows, values)
+        finding = f"{covered} of {count} known values that are not zero lie within theirs"
+        yield _answer(
+            "truth that is not zero",
+            covered,
+            f"≥ {fewest} of {count}",
+            covered >= fewest,
+            finding,
+            f"only {finding}",
+            remedy,
+        )
 
 
 def _held_out(posterior) -> Iterator[Check]:
