@@ -80,7 +80,7 @@ class Likelihood(ABC):
 
     def noise_prior(self, extent: float) -> Prior:
         """Return the default prior of the noise, for data that extend over so much."""
-        return LogUniform(1e-6 * extent, 10 * extent)
+        return LogUniform(1e-15 * extent, 10 * extent)
 
     def start(self, y: np.ndarray, mean: np.ndarray, noise: np.ndarray) -> dict[str, float]:
         """Guess its own parameters from residuals of least squares and their noise."""

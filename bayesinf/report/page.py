@@ -276,15 +276,20 @@ def beside(verdicts: Mapping[str, Verdict], carries: str) -> str:
 
 
 def known(verdict: Verdict) -> str:
-    """Say what the truth, where it is known, says of the answer; nothing where it is not."""
-    said = [check.message for check in verdict.checks if check.name == "truth"]
-    return f"The truth is known here: {said[0]}." if said else ""
+    """Say what a truth that is known, and data that were held out, say of the answer."""
+    openings = {"truth": "The truth is known here", "held out": "Some data were held out"}
+    said = {check.name: check.message for check in verdict.checks if check.name in openings}
+    return " ".join(f"{openings[name]}: {message}." for name, message in said.items())
 
 
 def _remark(verdict):
     """What to keep in mind of the answer; a verdict without a remark stands in the diagnostics."""
     plain = not verdict.unasked and all(check.passed for check in verdict.checks)
-    return "" if plain else verdict.words
+    if plain:
+        return ""
+    # That it is believed stands above.
+    _, keep, rest = verdict.words.partition("Keep in mind ")
+    return keep + rest if verdict.believed and keep else verdict.words
 
 
 def _join(words):
