@@ -61,6 +61,10 @@ class Scaled(WeightPrior):
         """Draw local variances given x = w / τ."""
         return np.ones_like(x)
 
+    def log_local(self, tau, local, **hyper):
+        """Log density of local variances at a width, but for what does not depend on it."""
+        return 0.0
+
     def variances(self, tau, local, **hyper):
         """Variances of the weights given width and local variances."""
         return tau**2 * local
@@ -276,8 +280,17 @@ class Horseshoe(Scaled):
         near, far = np.minimum(z, FAR), np.maximum(z, FAR)
         series = np.log1p(-(1 - 2 / far * (1 - 3 / far * (1 - 4 / far))) / far) - np.log(far)
         log_e1 = np.where(z < FAR, near + np.log(exp1(near)), series)
-        cut = -0.5 * (w / self._slab(slab)) ** 2 - self._log_z(tau, slab)
+        cut = self.log_cut(w, tau, slab)
         return log_e1 - 0.5 * np.log(2 * np.pi**3) - np.log(tau) + cut
+
+    def log_cut(self, w, tau, slab=None):
+        """What the slab adds to the log density of each weight."""
+        return -0.5 * (w / self._slab(slab)) ** 2 - self._log_z(tau, slab)
+
+    def log_local(self, tau, local, slab=None):
+        """Log density of local variances at a width, but for what does not depend on it."""
+        tail = np.log1p(tau**2 * local / self._slab(slab) ** 2)
+        return -np.sum(0.5 * tail + self._log_z(tau, slab))
 
     def _angle(self, tau, slab):
         """Whether τ is below c, √|1 − a|, and arccos √a or its hyperbolic twin."""
