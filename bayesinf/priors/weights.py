@@ -4,7 +4,7 @@
 
 ================  =====================================================================
 ``Gaussian``      v = 1: w ~ N(0, τ²); its mode is ridge regression
-``Flat``          the same, τ a hundred million times what the data can tell
+``Flat``          the same, so wide that double precision cannot tell
 ``Laplace``       v ~ Exponential, of mean 2: w ~ Laplace(0, τ); its mode is the lasso
 ``Student``       v ~ inverse gamma: w ~ τ t of few degrees of freedom
 ``Horseshoe``     v = λ², λ ~ half-Cauchy(1), and no weight is far beyond a slab's width
@@ -35,7 +35,7 @@ __all__ = ["Flat", "Gaussian", "Horseshoe", "Laplace", "Scaled", "SpikeAndSlab",
 FAR = 300.0
 
 # Width of a flat prior beside the size at which one weight alone explains the data.
-FLAT = 1e8
+FLAT = 1e16
 
 
 @dataclass(frozen=True)
@@ -132,7 +132,7 @@ class Gaussian(Scaled):
 
 @dataclass(frozen=True)
 class Flat(Gaussian):
-    """w ~ N(0, τ²), τ = 10⁸ times the size at which one weight alone explains the data.
+    """w ~ N(0, τ²), τ = 10¹⁶ times the size at which one weight alone explains the data.
 
     It is as good as flat wherever the data decide, and proper: there is a posterior, a prior
     predictive, an evidence. Coefficients are those of least squares.
