@@ -381,7 +381,7 @@ def test_the_shared_sections_tell_truth_priors_and_replicas():
     told = sections.priors({"gibbs": tree, "again": tree})
     assert told.tables[0].frame.to_dict() == {"prior": {"slope": "Normal(0, 100²)"}}
     words = [text.get_text() for text in told.pictures[0].figure.axes[0].texts]
-    assert words == ["posterior", "prior", "truth"]
+    assert words[0].endswith(" × narrower") and words[1:] == ["posterior", "prior", "truth"]
     same = sections.priors({"gibbs": tree, "exact": fit("exact")})
     assert list(same.tables[0].frame) == ["prior"]
     tree.attrs["priors"] = json.dumps({"slope": "Normal(0, 1²)"})

@@ -51,6 +51,11 @@ NUMBERS = 200_000  # of the signal that a file keeps: draws × positions
 LEAST_CHAIN = 400  # draws of a chain
 LEVEL = 0.95  # of bands
 
+EQUATION = (
+    r"y(x) = \int r(x - x')\, f(x')\, dx' + \mathrm{background} + \varepsilon,\quad "
+    r"\varepsilon \sim N(0, \sigma^2)"
+)
+
 
 def problem(
     blurred: xr.Dataset,
@@ -240,6 +245,7 @@ def fit(
     """
     stated = problem(blurred, prior, positive=positive, width_spread=width_spread, **options)
     attrs = {"prior": prior, "positive": int(positive), "edges": blurred.attrs["edges"]}
+    attrs["equation"] = EQUATION
     truth = noted(blurred, "truth")
     found = driver.fit(
         stated, method, settings, system="deconvolution", notes={"truth": truth}, attrs=attrs

@@ -32,6 +32,10 @@ if TYPE_CHECKING:
 
 __all__ = ["WIDTHS", "Curve", "fit", "periodic", "quiet"]
 
+EQUATION = (
+    r"y(t_j) = c + \sum_{k=1}^{K} \big(a_k \cos 2\pi k f t_j + b_k \sin 2\pi k f t_j\big) + "
+    r"\varepsilon_j,\quad \varepsilon_j \sim N(0, e_j^2 + \mathrm{jitter}^2)"
+)
 MOST_HARMONICS = 6
 DECLINE = 3.0  # log evidence below the best at which no further harmonic is tried
 FINE, COARSE = 6.0, 8.0  # first steps, in the standard deviations expected: frequency, jitter
@@ -328,7 +332,7 @@ def fit(
         settings,
         system="spectral_analysis",
         notes={"truth": noted(dataset, "truth")},
-        attrs={"harmonics": best},
+        attrs={"harmonics": best, "equation": EQUATION},
     )
     unit = period_unit or curve.time.attrs["units"]
     return beside(found, curve, tried, quiet(curve), factor, unit)
