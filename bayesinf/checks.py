@@ -26,7 +26,7 @@ from bayesinf import diagnostics
 from bayesinf.errors import CheckFailed
 from bayesinf.foreign import adopted
 from bayesinf.inference import kinds
-from bayesinf.posterior import element_names, reported, true_values
+from bayesinf.posterior import element_names, observation_names, reported, true_values
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -539,6 +539,20 @@ def _truth(posterior) -> Iterator[Check]:
     rows = np.stack([draws[name].ravel() for name in known])
     remedy = "look for what the model or its prior leaves out, since the truth is not as it says"
     yield _among(rows, known, "truth", "known", remedy)
+    values = np.array(list(known.values()))
+    count = np.count_nonzero(values)
+    if 0 < count < values.size / 2:  # a sparse truth, whose zeros would hide the rest
+        covered, fewest = diagnostics.largest_covered(rows, values)
+        finding = f"{covered} of {count} known values that are not zero lie within theirs"
+        yield _answer(
+            "truth that is not zero",
+            covered,
+            f"≥ {fewest} of {count}",
+            covered >= fewest,
+            finding,
+            f"only {finding}",
+            remedy,
+        )
 
 
 def _held_out(posterior) -> Iterator[Check]:
@@ -628,7 +642,7 @@ def loo(posterior: xr.DataTree) -> dict:
     if not group:
         raise _MissingEvidence("log_likelihood")
     chosen = [group[name] for name in group if f"{name}_marginal" not in group]
-    names = [n.replace("_marginal[", "[") for one in chosen for n in element_names(one)]
+    names = [name for one in chosen for name in observation_names(one)]
     values = np.concatenate([elements(variable) for variable in chosen])
     values = values.reshape(len(values), -1)
     weights, shape = diagnostics.smoothed_weights(-values)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from bayesinf.data.arrays import number
+from bayesinf.data.dialects import numberlike
 from bayesinf.data.units import known_unit
 
 __all__ = ["is_header", "name_and_units", "names_of", "words_of"]
@@ -54,7 +54,7 @@ def is_header(cells: Sequence[str]) -> bool:
 
     Anything else with a number in it is data, so that a bad cell is reported and not swallowed.
     """
-    numbers = [cell for cell in cells if number(cell.replace(",", ".")) is not None]
+    numbers = [cell for cell in cells if numberlike(cell)]
     counts = [[str(k + start) for k in range(len(numbers))] for start in (0, 1)]
     words = len(numbers) < sum(map(bool, cells))
     return words and (not numbers or (len(numbers) > 1 and numbers in counts))

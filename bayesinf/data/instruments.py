@@ -36,12 +36,11 @@ def xye(path: Path, decimal: str | None = None) -> xr.Dataset:
 
 def chi(path: Path, decimal: str | None = None) -> xr.Dataset:
     """Read a CHI file: a title, the names of x and y, how many points there are, and those."""
-    text = decoded(path.read_bytes(), path)
-    found = table(text, path, decimal=decimal)
-    lines = text.splitlines()[:4]
-    count = lines[3].split() if len(lines) == 4 else []
-    if not (count and count[0].isdecimal()) or len(found.data_vars) < 2:
-        return found
+    lines = decoded(path.read_bytes(), path).replace("\r\n", "\n").replace("\r", "\n").split("\n")
+    count = lines[3].split() if len(lines) > 4 else []
+    if not (count and count[0].isdecimal()):
+        return table("\n".join(lines), path, decimal=decimal)
+    found = table("\n".join(["", "", "", "", *lines[4:]]), path, decimal=decimal)
     if int(count[0]) != found.sizes["row"]:
         raise DataError(
             "the file is not whole",

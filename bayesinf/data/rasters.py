@@ -103,7 +103,7 @@ def raster(
             remedy="leave --bin out",
         )
     name = _array_name(data, path)
-    array, options, told = data.get(name) if name else None, {}, []
+    array, options, told = data.get(name) if name else None, {}, [f"states are in {name}"]
     table = array is None or array.ndim == 1
     if table:
         array, options, told = _of_table(columns_of(data), path)
@@ -111,6 +111,13 @@ def raster(
     found = raster_from_arrays(
         array, axes=axes, missing=missing, source=path, **options, **chosen
     ).assign({} if table else beside(data, also))
+    if not table:
+        of = {
+            axis: size
+            for axis, size in found["states"].sizes.items()
+            if axis != "repeat" or size > 1
+        }
+        told[0] += ", " + ", ".join(f"{size} {axis}s" for axis, size in of.items())
     told += [found.attrs.pop("remark")] if "remark" in found.attrs else []
     return found.assign_attrs(source=data.attrs["source"], **said(data, *told))
 
@@ -151,7 +158,7 @@ def _of_table(columns, source):
     array = stack(list(found.values()), source).rename(site="column")
     if not all(map(_COUNTED.fullmatch, found)):
         array = array.assign_coords(column=list(found))
-    told = [f"states of {len(found)} sites, columns {listing(found)}"] if left else []
+    told = [f"states of {len(found)} sites are in {listing(found)}"]
     told += [f"not used: {listing(left)}"] if left else []
     if time is not None and time.dtype.kind in "biuf":
         order = _ordered(time, group, source)

@@ -157,7 +157,7 @@ def _holds_numbers(column):
         return True
     cells = column.to_numpy().astype(str)
     numbers = ~np.isnan(to_numbers(cells).astype(float))
-    return bool(2 * numbers.sum() >= cells.size or (numbers.any() and (cells != "").all()))
+    return bool(2 * numbers.sum() > cells.size or (numbers.any() and (cells != "").all()))
 
 
 def _standing(name, is_error, words):

@@ -78,8 +78,10 @@ def spins(
         source=path,
     )
     result = result.assign({} if table else beside(data, also))
-    told = f"not used: {listing(left)}" if left else ""
-    return result.assign_attrs(source=data.attrs["source"], **said(data, told))
+    told = [f"spins are in {listing(sites) if table else states}"]
+    told += [f"energies are in {energy}"] if energies else []
+    told += [f"not used: {listing(left)}"] if table and left else []
+    return result.assign_attrs(source=data.attrs["source"], **said(data, *told))
 
 
 def spins_from_arrays(

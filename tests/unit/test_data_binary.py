@@ -231,7 +231,9 @@ def test_a_table_names_its_sites(tmp_path):
     found = data.raster(path, sites="0,2")
     assert found["site"].values.tolist() == ["anna", "carla"]
     assert found["states"].values[0].tolist() == [[1, 1], [0, 1], [1, 0]] * 2
-    assert found.attrs["read_as"] == "the rows were sorted by time"
+    assert found.attrs["read_as"] == (
+        "states of 3 sites are in anna, bert, carla; the rows were sorted by time"
+    )
     path.write_text("time,a,b\n0,1,0\n2,0,1\n2,1,1\n")
     with pytest.raises(DataError, match="row 4, column time: a time comes twice"):
         data.raster(path)

@@ -201,8 +201,8 @@ def run(
             log_odds, count, size = log(pi) - log1p(-pi), 0, 0.0
             for g in range(groups):
                 of_group = pairs[ends[g - 1] if g else 0 : ends[g]]
-                _sweep(rng, gram[g], diagonal[g], correlation[g], beta[g], of_group, sigma2[g],
-                       tau2, log_odds, first)  # fmt: skip
+                state = correlation[g], beta[g], of_group, sigma2[g], tau2, log_odds, first
+                _sweep(rng, gram[g], diagonal[g], *state)
                 fitted = 0.0
                 for j in range(p):
                     if beta[g, j] != 0.0:

@@ -11,15 +11,32 @@ import numpy as np
 from bayesinf.errors import DataError
 from bayesinf.models.linear.basis import Basis
 from bayesinf.models.linear.definition import Groups, Names, Regression
-from bayesinf.models.linear.priors import PRIORS, CoefficientPrior
 from bayesinf.priors import LogNormal, Normal, Prior
+from bayesinf.priors.weights import (
+    Flat,
+    Gaussian,
+    Horseshoe,
+    Laplace,
+    SpikeAndSlab,
+    Student,
+    WeightPrior,
+)
 
 if TYPE_CHECKING:
     import xarray as xr
 
     from bayesinf.models.noise import Discrepancy
 
-__all__ = ["regression"]
+__all__ = ["PRIORS", "regression"]
+
+PRIORS: dict[str, type[WeightPrior]] = {
+    "normal": Gaussian,
+    "flat": Flat,
+    "laplace": Laplace,
+    "student": Student,
+    "spike_and_slab": SpikeAndSlab,
+    "horseshoe": Horseshoe,
+}
 
 # The default noise prior has its median at a hundredth of the data's spread, and a standard
 # deviation of three decades: data whose noise is a billionth of their spread pull against a third
@@ -34,7 +51,7 @@ UNSHRUNK_WIDTH = 10.0
 def regression(
     X: np.ndarray | xr.DataArray,
     y: np.ndarray | xr.DataArray,
-    prior: str | CoefficientPrior = "normal",
+    prior: str | WeightPrior = "normal",
     *,
     basis: Basis | np.ndarray | None = None,
     unshrunk: Mapping[str, np.ndarray | tuple[np.ndarray, Normal | None]] | None = None,
@@ -239,7 +256,7 @@ def _column(name, column, y, spread):
 def _free_names(columns, basis, name):
     """Raise DataError where a name of an unshrunk column is taken."""
     null = [] if basis is None else list(basis.null)
-    taken = {name, "sigma", "scale", "included", "local", "slab_width", "inclusion_rate"}
+    taken = {name, "sigma", "scale", "included", "slab", "slab_width", "inclusion_rate"}
     every = [*columns, *null]
     twice = [each for each in every if each in taken or every.count(each) > 1]
     if twice:
@@ -303,5 +320,5 @@ def _names(X, y, name, columns, units, with_error):
     data, of_y = getattr(y, "name", None) or "y", getattr(y, "attrs", {}).get("units", "1")
     per_x = units.get(name, of_y)
     said = dict.fromkeys((data, *columns), of_y) | {"sigma": "1" if with_error else of_y}
-    said |= dict.fromkeys((name, "level", "scale", "slab_width"), per_x)
+    said |= dict.fromkeys((name, "level", "scale", "slab", "slab_width"), per_x)
     return Names(name, data, dims, coords, said | units)
