@@ -76,6 +76,7 @@ def fit(
         attrs={
             "case": dataset.attrs.get("case", "") if case is None else case,
             "why": why,
+            "model": f"{Lines.told(stated.attrs)}, {stated.likelihood} likelihood",
             "equation": f"{Lines.told(stated.attrs).equation}, \\quad {stated.likelihood.equation}",
         },
     )
