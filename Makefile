@@ -1,7 +1,8 @@
 # make report   environment, every workflow on the shipped data, the gallery reports/index.html
 # make test     environment, all tests
 # make env      the environment .venv alone
-# make calibrate | bench | lint | clean
+# make test-browser   the pages of reports/ in Chromium, where it is installed
+# make calibrate | trials | bench | lint | clean
 #
 # OPTIONS goes to the scripts or to pytest, as in `make report OPTIONS=--quick`.
 
@@ -9,7 +10,7 @@ VENV := .venv
 PYTHON := $(VENV)/bin/python
 COMPLETE := $(VENV)/.complete
 INSTALL := $(PYTHON) -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
-WORKFLOWS := $(filter-out workflows/calibrate.py,$(sort $(wildcard workflows/[a-z]*.py)))
+WORKFLOWS := $(filter-out workflows/calibrate.py workflows/compare.py workflows/trials.py,$(sort $(wildcard workflows/[a-z]*.py)))
 NAMES := python3 python3.13 python3.12 python3.14
 
 # Each of these names is tried wherever PATH and pyenv keep it, and passed over if it does not run (a
@@ -31,7 +32,7 @@ define run
 	done; $(2) printf "$$times"; exit $$status
 endef
 
-.PHONY: help env report test calibrate bench lint clean
+.PHONY: help env report test calibrate trials test-browser bench lint clean
 
 help:
 	@sed -n 's/^# \{0,1\}//p; /^$$/q' Makefile
@@ -55,8 +56,15 @@ report: $(COMPLETE)
 test: $(COMPLETE)
 	@$(PYTHON) -m pytest --numprocesses 2 --dist loadfile $(OPTIONS)
 
+test-browser: $(COMPLETE)
+	@$(PYTHON) -c "import selenium" 2>/dev/null || $(INSTALL) --editable ".[dev]"
+	@BAYESINF_REPORTS=reports $(PYTHON) -m pytest tests/unit/test_browser.py $(OPTIONS)
+
 calibrate: $(COMPLETE)
 	$(call run,workflows/calibrate.py)
+
+trials: $(COMPLETE)
+	$(call run,workflows/trials.py)
 
 bench: $(COMPLETE)
 	$(call run,$(filter-out benchmarks/common.py,$(sort $(wildcard benchmarks/[a-z]*.py))))

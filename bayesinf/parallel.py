@@ -14,10 +14,24 @@ from contextlib import contextmanager
 
 from bayesinf.errors import DataError, FitError
 
+__all__ = ["map", "one_blas_thread"]
+
 PATIENCE = 2.0  # seconds that pass before a progress bar appears
 CONNECT = 5.0  # seconds that a Dask scheduler has to answer
 
 _here = threading.local()  # .inside: this thread is already working for a map
+
+
+@contextmanager
+def one_blas_thread() -> Iterator[None]:
+    """Hold numerical libraries to one thread: on small matrices theirs would wait for each other.
+
+    Sums keep their order too, so that results are the same to the last bit on any number of cores.
+    """
+    from threadpoolctl import threadpool_limits
+
+    with threadpool_limits(1):
+        yield
 
 
 def map[Item, Result](
@@ -84,11 +98,10 @@ class _Inside:
 def _on_cores(call, items, workers, threads) -> Iterator:
     import joblib
     from joblib.externals.loky.process_executor import TerminatedWorkerError
-    from threadpoolctl import threadpool_limits
 
     workers = min(workers or joblib.cpu_count(), len(items))
     if workers <= 1 or threads:
-        with threadpool_limits(1):
+        with one_blas_thread():
             if workers <= 1:
                 yield from (call(item) for item in items)
             else:

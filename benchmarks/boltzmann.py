@@ -1,6 +1,6 @@
 """Spin models: sampling, exact maximum likelihood and log Z against plain loops and peers.
 
-    spins    heat bath and Metropolis updates, N = 160, one core, against a compiled loop that
+    spins    heat-bath updates, N = 160, one core, against a compiled loop that
              recomputes the field at each of them; balanced spins and sparse, retina-like ones.
     exact    maximum likelihood by enumeration, N = 20, 300 000 states, against plain NumPy (the
              matrix of all states; Newton, and BFGS of SciPy), and against coniii's Enumerate for
@@ -18,6 +18,7 @@ import json
 import subprocess
 import sys
 import tempfile
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -56,19 +57,18 @@ def spins(sites=160, sweeps=200_000, turns=3):
     print(f"A million visits of sites a second, N = {sites}, one core")
     print("limit: the same visits if they took no more than their random bytes, and for each flip")
     print("a row of J added to the fields, rows in random order; both timed alone, at their best")
-    columns = {"spins": "9", "dynamics": "10", "flips": "6.3f", "turn": "6", "ours": "7.1f"}
+    columns = {"spins": "9", "flips": "6.3f", "turn": "6", "ours": "7.1f"}
     columns |= {"plain": "7.1f", "ratio": "6.1f", "limit": "7.1f", "of limit": "8.2f"}
     table, results = Table(columns), []
     for kind, (theta, encoding) in kinds.items():
-        for dynamics in ("heat bath", "metropolis"):
-            flips, rows = race_of_spins(theta, encoding, dynamics, sweeps, turns)
-            same = {"spins": kind, "dynamics": dynamics, "flips": flips}
-            middle = table.turns(rows, "target ratio ≥ 5", **same)
-            results.append(same | {"turns": rows, "median": middle})
+        flips, rows = race_of_spins(theta, encoding, sweeps, turns)
+        same = {"spins": kind, "flips": flips}
+        middle = table.turns(rows, "target ratio ≥ 5", **same)
+        results.append(same | {"turns": rows, "median": middle})
     return results
 
 
-def race_of_spins(theta, encoding, dynamics, sweeps, turns):
+def race_of_spins(theta, encoding, sweeps, turns):
     """Share of visits that flip, and by turn million visits a second: both sides, and the limit."""
     import numba
 
@@ -77,27 +77,27 @@ def race_of_spins(theta, encoding, dynamics, sweeps, turns):
     from bayesinf.models.binary.pairwise.large import sampling, sampling_kernel
 
     h, J, _ = binary.convert(*enumeration.unpack(theta), encoding, "0/1")
-    sites, rng, heat = h.size, np.random.default_rng(2), dynamics == "heat bath"
+    sites, rng = h.size, np.random.default_rng(2)
     J = binary.matrix(J, sites)
-    at = {"rng": rng, "dynamics": dynamics, "workers": 1}
+    at = {"rng": rng, "workers": 1}
     start = sampling.sample(theta, encoding, 8, chains=8, burn=500, thin=1, **at).last
     first = (start[0] == 1).astype(np.float64)
     plain, adding = numba.njit(plain_sweeps), numba.njit(added_rows)
     fewer = sweeps // 80  # of the plain loop, which is slow
 
     order = rng.integers(0, sites, sweeps * sites // 40)
-    words = np.empty(sweeps * sites // (80 if heat else 20), np.uint64)  # 8 or 2 visits share one
+    words = np.empty(sweeps * sites // 80, np.uint64)  # 8 visits share one
     seed = rng.integers(0, 2**64, 4, dtype=np.uint64)
     sides = {
         "ours": lambda: sampling.sample(
             theta, encoding, len(start), start=start, burn=0, thin=sweeps // len(start), **at
         ),
-        "plain": lambda: plain(h, J, first, fewer, heat),
+        "plain": lambda: plain(h, J, first, fewer),
         "rows": lambda: adding(J, h.copy(), order),
         "words": lambda: sampling_kernel.words(seed, words),
     }
     visits = {"ours": sweeps // len(start) * len(start) * sites, "plain": fewer * sites}
-    visits |= {"rows": order.size, "words": words.size * (8 if heat else 2)}
+    visits |= {"rows": order.size, "words": 8 * words.size}
     next(by_turns(sides, 1))  # compiles
     ns = []
     for seconds, found in by_turns(sides, turns):
@@ -113,19 +113,16 @@ def race_of_spins(theta, encoding, dynamics, sweeps, turns):
     return flips, rows
 
 
-def plain_sweeps(h, J, on, sweeps, heat):
+def plain_sweeps(h, J, on, sweeps):
     """Recompute the field at each visit."""
     sites = h.size
     for visit in range(sweeps * sites):
-        i = visit % sites if heat else np.random.randint(sites)  # noqa: NPY002
+        i = visit % sites
         field = h[i]
         for j in range(sites):
             field += J[i, j] * on[j]
         u = np.random.random()  # noqa: NPY002
-        if heat:
-            on[i] = 1.0 if u < 1.0 / (1.0 + np.exp(-field)) else 0.0
-        elif u < np.exp(field if on[i] == 0.0 else -field):
-            on[i] = 1.0 - on[i]
+        on[i] = 1.0 if u < 1.0 / (1.0 + np.exp(-field)) else 0.0
     return on
 
 
@@ -191,8 +188,9 @@ def features(states):
 
 def every_state(sites):
     """The matrix of the statistics of all states."""
-    return features((2 * ((np.arange(1 << sites)[:, None] >> np.arange(sites)) & 1) - 1)
-                    .astype(np.int8))  # fmt: skip
+    return features(
+        (2 * ((np.arange(1 << sites)[:, None] >> np.arange(sites)) & 1) - 1).astype(np.int8)
+    )
 
 
 def means_of(states):
@@ -263,8 +261,9 @@ def by_coniii(python, states):
     """Seconds and parameters of coniii, in its own interpreter, what is compiled being so."""
     with tempfile.TemporaryDirectory() as folder:
         np.save(Path(folder) / "states.npy", states)
-        done = subprocess.run([python, "-c", CONIII, f"{folder}/states.npy"],
-                              capture_output=True, text=True)  # fmt: skip
+        done = subprocess.run(
+            [python, "-c", CONIII, f"{folder}/states.npy"], capture_output=True, text=True
+        )
     if done.returncode:
         sys.exit(done.stderr)
     seconds, theta = json.loads(done.stdout.splitlines()[-1])
@@ -365,8 +364,10 @@ def kinetic(sites=100, steps=2000, strengths=tuple(PUBLISHED), draws=400, turns=
             settings = Settings(seed=seed, draws=draws, tune=tune, chains=4, prior_draws=20)
             rows.append({"g": g, "seed": seed} | kinetic_errors(g, settings, sites, steps))
             table.row(rows[-1])
-        print(f"   published: ML {published['ML']}, FEM {published['FEM']}, which laplace and mcmc"
-              " are to beat; target: ESS ≥ 400 within 30 s")  # fmt: skip
+        print(
+            f"   published: ML {published['ML']}, FEM {published['FEM']}, which laplace and mcmc"
+            " are to beat; target: ESS ≥ 400 within 30 s"
+        )
     return rows
 
 
@@ -374,21 +375,27 @@ def kinetic_errors(g, settings, sites, steps):
     """Errors by method, w ~ N(0, g²/N), all sites on at the start."""
     from bayesinf.diagnostics import mixing
     from bayesinf.models.binary import logistic
-    from bayesinf.models.binary.couplings import Prior
+    from bayesinf.models.binary.couplings import CouplingPrior
     from bayesinf.priors import Normal
     from bayesinf.systems import boltzmann_kinetic as kinetic
 
     rng = settings.generator("literature", g)
     data = kinetic.simulate(sites, steps, 1, width=g, start="ones", rng=rng)
     moves, truth = kinetic.transitions(data), data["truth.J"].values
-    error = lambda J: float(np.mean((J - truth) ** 2))
-    known = Prior(h=Normal(0.0, 0.01), J=Normal(0.0, g / np.sqrt(sites)))
+
+    def error(J):
+        return float(np.mean((J - truth) ** 2))
+
+    known = CouplingPrior(h=Normal(0.0, 0.01), J=Normal(0.0, g / np.sqrt(sites)))
     mode = logistic.maximum_likelihood(moves, prior=known)
     mean = logistic.near(moves, mode.h, mode.J, prior=known, settings=settings)
-    found = {"ML": error(logistic.maximum_likelihood(moves).J), "mode": error(mode.J),
-             "mean": error(mean["J"].mean(("chain", "draw")).values)}  # fmt: skip
+    found = {
+        "ML": error(logistic.maximum_likelihood(moves).J),
+        "mode": error(mode.J),
+        "mean": error(mean["J"].mean(("chain", "draw")).values),
+    }
     for method in ("laplace", "mcmc"):
-        fit_by = lambda: logistic.fit(moves, encoding="±1", method=method, settings=settings)  # noqa: B023
+        fit_by = partial(logistic.fit, moves, encoding="±1", method=method, settings=settings)
         found[f"{method} s"], fit = timed(fit_by)
         draws = fit["posterior"]["J"].transpose("target", "source", "chain", "draw").values
         found[method] = error(draws.mean((2, 3)))

@@ -22,22 +22,30 @@ def main(
     method: Annotated[
         str | None, typer.Option(help="mcmc (default to 40 sites), laplace (above), or pseudo.")
     ] = None,
+    effective: Annotated[
+        str | None,
+        typer.Option(
+            metavar="auto|N",
+            help="As how many independent states all of them count; auto: by their memory.",
+        ),
+    ] = None,
 ):
     """Infer fields and couplings of binary states, and ask whether pairs are enough."""
     from bayesinf.posterior import annotated
     from bayesinf.systems import boltzmann_equilibrium as system
 
     with run.step("load"):
-        population = system.read(run.data or run.shipped("population.npz"), **asdict(recording))
+        found = system.read(run.data or run.shipped("population.npz"), **asdict(recording))
+        population = run.report_reading(found)
     asked = {"settings": run.settings, "exact": "draws" in run.given}
     method, chained, said = system.plan(population, method, **asked)
     _, independent, _ = system.plan(population, "laplace", **asked)
+    counted = {"effective": effective}
     with run.step("states"):
-        sample = system.draw_reweighting_sample(population, prior, settings=run.settings)
-    jobs = {
-        "posterior": partial(system.fit, population, prior, method=method, settings=chained),
-        "mle": partial(system.maximum_likelihood_fit, population, settings=independent),
-    }
+        sample = system.draw_reweighting_sample(population, prior, **counted, settings=run.settings)
+    fit = partial(system.fit, population, prior, method=method, settings=chained, **counted)
+    climb = partial(system.maximum_likelihood_fit, population, settings=independent, **counted)
+    jobs = {"posterior": fit, "mle": climb}
     # Each fills the local cores by itself, one after the other; a cluster gets both at once.
     each = run.map if run.scheduler else map
     with run.step("posterior and maximum likelihood"):
@@ -46,7 +54,7 @@ def main(
     fits["posterior"].attrs |= {"plan": said} if said else {}
     with run.step("quick routes"):
         sides = {"approximate": system.approximations(population)}
-        covered = system.coverage(population, settings=run.settings)
+        covered = system.coverage(population, **counted, settings=run.settings)
         sides |= {} if covered is None else {"coverage": covered}
     if run.data is None:
         with run.step("learning"):

@@ -1,11 +1,11 @@
-"""The measurement: y = mean + ε with normal noise, shared by every family that has it.
+"""The measurement: data about a mean, shared by every family that has one.
 
-A ``Measured`` problem says its mean and its noise's standard deviation at some draws; from these
-follow the replicated data, the pointwise log likelihood and the discrepancies, that is the
-statistics T(y, θ) of the data and of their replicas from which posterior predictive p-values are
-read (Gelman, Meng & Stern 1996). They are stored beside the replicas, so a posterior can be checked
-from its file alone. ``asked`` says which they are: a family is always asked its own, and whoever
-uses it can only add to them.
+A ``Measured`` problem says its mean and its scatter at some draws, normal noise unless it has
+another of ``likelihoods``; from these follow the replicated data, the pointwise log likelihood and
+the discrepancies, that is the statistics T(y, θ) of the data and of their replicas from which
+posterior predictive p-values are read (Gelman, Meng & Stern 1996). They are stored beside the
+replicas, so a posterior can be checked from its file alone. ``asked`` says which they are: a family
+is always asked its own, and whoever uses it can only add to them.
 """
 
 from __future__ import annotations
@@ -18,8 +18,25 @@ import numpy as np
 
 from bayesinf.diagnostics import Neighbours, neighbours
 from bayesinf.errors import DataError
+from bayesinf.models.likelihoods import NOISE, NORMAL, Likelihood, log_density
 from bayesinf.models.problem import Draws, Outlook, Problem
 from bayesinf.settings import Settings
+
+__all__ = [
+    "MEMORY",
+    "RESIDUALS",
+    "Discrepancy",
+    "Measured",
+    "ResidualMemory",
+    "asked",
+    "chi_square",
+    "largest_residual",
+    "log_density",
+    "neighbours_of",
+    "residual_memory",
+    "residual_skewness",
+    "residual_spread",
+]
 
 # Takes y, the mean and the noise, broadcast to (..., observation), and drops the last axis.
 Discrepancy = Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]
@@ -47,11 +64,26 @@ def residual_skewness(y, mean, noise):
     return np.mean(z * z * z, axis=-1)
 
 
+def residual_spread(y, mean, noise):
+    """Correlation of the residuals' size with the mean: noise that grows with it shows here.
+
+    T = corr(|y_i − mean_i| / noise_i, mean_i),   0 where the mean is the same everywhere
+    """
+    size = np.abs((y - mean) / noise)
+    size, along = size - size.mean(axis=-1, keepdims=True), np.broadcast_to(mean, size.shape)
+    # Of a mean that varies by rounding alone, nothing can be said.
+    even = np.ptp(along, axis=-1) <= 1e-9 * np.max(np.abs(along), axis=-1)
+    along = along - along.mean(axis=-1, keepdims=True)
+    length = np.linalg.norm(size, axis=-1) * np.linalg.norm(along, axis=-1)
+    found = np.sum(size * along, axis=-1) / np.maximum(length, np.finfo(float).tiny)
+    return np.where(even, 0.0, found)
+
+
 @dataclass(frozen=True, eq=False)
 class ResidualMemory:
-    """Mean product of neighbouring residuals over the noise: a trend left over shows here.
+    """Correlation of neighbouring residuals: a trend left over shows here.
 
-        T = mean of z_i z_j over neighbours i, j,   z = (y − mean) / noise
+        T = mean of z_i z_j over neighbours i, j  /  mean of z²,   z = (y − mean) / noise
 
     Parameters
     ----------
@@ -62,13 +94,13 @@ class ResidualMemory:
 
     def __call__(self, y: np.ndarray, mean: np.ndarray, noise: np.ndarray) -> np.ndarray:
         """Return T, (...), of arrays that broadcast to (..., observation)."""
-        z = (y - mean) / noise
+        z = _in_units_of_their_spread(y, mean, noise)
         return np.mean(z[..., self.order.earlier] * z[..., self.order.later], axis=-1)
 
 
 def residual_memory(y, mean, noise):
     """The same along the rows as they stand, for data whose order no coordinate tells."""
-    z = (y - mean) / noise
+    z = _in_units_of_their_spread(y, mean, noise)
     return np.mean(z[..., 1:] * z[..., :-1], axis=-1)
 
 
@@ -81,6 +113,7 @@ MEMORY = "residual memory"
 RESIDUALS: Mapping[str, Discrepancy] = {
     "largest residual": largest_residual,
     "residual skewness": residual_skewness,
+    "residual spread": residual_spread,
 }
 
 
@@ -143,19 +176,18 @@ def _along(coordinate, dim):
     return getattr(coordinate, "dims", None) == (dim,)
 
 
-def log_density(y, mean, noise):
-    """Pointwise log density of y under N(mean, noise²), normalised."""
-    return -0.5 * ((y - mean) / noise) ** 2 - np.log(noise) - 0.5 * np.log(2 * np.pi)
-
-
 class Measured(Problem):
-    """A problem whose data are a mean plus normal noise: y_i ~ N(mean_i, noise_i²).
+    """A problem whose data are a mean plus noise, normal unless it says otherwise.
 
-    A family, a dataclass with the field ``y``, writes ``mean`` and ``noise_sd``. Here T of
-    ``discrepancies`` takes (y, mean, noise).
+        y_i ~ N(mean_i, noise_i²)
+
+    A family, a dataclass with the field ``y``, writes ``mean`` and ``noise_sd``; one that knows
+    other likelihoods than the normal also ``likelihood`` and ``scatter``. Here T of
+    ``discrepancies`` takes (y, mean, noise), each given the observations before it.
     """
 
     y: np.ndarray
+    likelihood: Likelihood = NORMAL
 
     @abstractmethod
     def mean(self, draws: Draws) -> np.ndarray:
@@ -165,19 +197,23 @@ class Measured(Problem):
     def noise_sd(self, draws: Draws) -> np.ndarray:
         """Standard deviation of the noise, in a shape that broadcasts against the mean."""
 
+    def scatter(self, draws: Draws) -> Draws:
+        """Return what the likelihood needs besides the mean, which it broadcasts against."""
+        return {NOISE: self.noise_sd(draws)}
+
     @property
     def measured(self) -> str:
         """Name of the data."""
         return next(iter(self.observed.data_vars))
 
     def log_likelihood(self, draws: Draws) -> Draws:
-        """Pointwise log likelihood, log N(y; mean, noise²)."""
-        return {self.measured: log_density(self.y, self.mean(draws), self.noise_sd(draws))}
+        """Pointwise log likelihood, log N(y; mean, noise²) or what the likelihood says."""
+        mean, scatter = self.mean(draws), self.scatter(draws)
+        return {self.measured: self.likelihood.log_density(self.y, mean, scatter)}
 
     def replicate(self, draws: Draws, rng: np.random.Generator) -> Draws:
-        """Draw data like those observed, mean + noise z."""
-        mean = self.mean(draws)
-        return {self.measured: mean + self.noise_sd(draws) * rng.standard_normal(mean.shape)}
+        """Draw data like those observed."""
+        return {self.measured: self.likelihood.draw(self.mean(draws), self.scatter(draws), rng)}
 
     def observing(self, data: Draws) -> Measured:
         """Return the same model of other data."""
@@ -185,13 +221,14 @@ class Measured(Problem):
 
     def outlook(self, draws: Draws, settings: Settings) -> Outlook:
         """Look at the data from draws; the mean, which may be dear, is evaluated once."""
-        mean, noise = self.mean(draws), self.noise_sd(draws)
-        rng = settings.generator("posterior predictive")
-        replicas = mean + noise * rng.standard_normal(mean.shape)
+        mean, scatter, name = self.mean(draws), self.scatter(draws), self.measured
+        replicas = self.likelihood.draw(mean, scatter, settings.generator("posterior predictive"))
         of_replicas, of_data = (
-            np.stack([t(y, mean, noise) for t in self.discrepancies.values()], axis=-1)
+            np.stack([t(y, *expected) for t in self.discrepancies.values()], axis=-1)
             for y in (replicas, self.y)
+            for expected in [self.likelihood.expected(y, mean, scatter)]
         )
-        density = log_density(self.y, mean, noise)
-        name = self.measured
-        return Outlook({name: replicas}, {name: density}, of_replicas, of_data)
+        density = {name: self.likelihood.log_density(self.y, mean, scatter)}
+        left_out = self.likelihood.left_out(self.y, mean, scatter)
+        density |= {} if left_out is None else {f"{name}_marginal": left_out}
+        return Outlook({name: replicas}, density, of_replicas, of_data)

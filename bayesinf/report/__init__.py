@@ -10,7 +10,15 @@ same words for all, and the page is one self-contained HTML file, read from the 
 neither script nor network.
 """
 
-from bayesinf.report.numbers import brief, estimates, interval, number, short, value_with_unit
+from bayesinf.report.numbers import (
+    brief,
+    described,
+    estimates,
+    interval,
+    number,
+    short,
+    value_with_unit,
+)
 from bayesinf.report.page import (
     MOST_BYTES,
     answering,
@@ -36,6 +44,7 @@ __all__ = [
     "answering",
     "beside",
     "brief",
+    "described",
     "estimates",
     "gallery",
     "interval",

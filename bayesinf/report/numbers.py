@@ -14,7 +14,16 @@ if TYPE_CHECKING:
     import pandas as pd
     import xarray as xr
 
-__all__ = ["brief", "estimate", "estimates", "interval", "number", "short", "value_with_unit"]
+__all__ = [
+    "brief",
+    "described",
+    "estimate",
+    "estimates",
+    "interval",
+    "number",
+    "short",
+    "value_with_unit",
+]
 
 
 def number(mean: float, sd: float | None = None) -> str:
@@ -37,6 +46,26 @@ def number(mean: float, sd: float | None = None) -> str:
     return f"({' ± '.join(texts)}){power}" if power else " ± ".join(texts)
 
 
+def described(draws: np.ndarray) -> str:
+    """Print a marginal: mean ± sd, or median and the way to both ends of 68 % where it is skewed.
+
+    A posterior at a bound, or one with a long tail, is none that mean and sd describe: 4.06 +0.31
+    −0.12. It is called skewed where one way is more than ``SKEWED`` times the other.
+
+    Parameters
+    ----------
+    draws : of a number, any shape.
+    """
+    draws = np.ravel(draws)
+    low, middle, high = map(float, figures.interval(draws, 0.6827))
+    down, up = middle - low, high - middle
+    if not (down >= 0 and up >= 0 and max(down, up) > SKEWED * min(down, up)):
+        return number(float(draws.mean()), float(draws.std()))
+    texts, power = _aligned([middle, up, down], min(down, up) or max(down, up))
+    said = f"{texts[0]} +{texts[1]} −{texts[2]}"
+    return f"({said}){power}" if power else said
+
+
 def interval(low: float, high: float, sd: float) -> str:
     """Print an interval with the digits that the standard deviation leaves."""
     if not (sd > 0 and math.isfinite(sd) and math.isfinite(low) and math.isfinite(high)):
@@ -56,10 +85,12 @@ def value_with_unit(mean: float, sd: float | None, unit: str) -> str:
 def estimate(
     draws: np.ndarray, unit: str, label: str = "", truth: Mapping[str, float] | None = None
 ) -> dict[str, str]:
-    """Return a row of a table: mean ± sd, 95 % interval, unit, and the truth of that label."""
-    mean, sd = float(np.mean(draws)), float(np.std(draws))
-    low, _, high = figures.interval(np.ravel(draws))
-    row = {"mean ± sd": number(mean, sd), "95 % interval": interval(float(low), float(high), sd)}
+    """Return a row of a table: the estimate, 95 % interval, unit, and the truth of that label."""
+    low, _, high = map(float, figures.interval(np.ravel(draws)))
+    row = {
+        "estimate": described(draws),
+        "95 % interval": interval(low, high, float(np.std(draws))),
+    }
     row["unit"] = "" if unit == "1" else unit
     if truth is not None:
         row["truth"] = short(truth[label], 6) if label in truth else ""
@@ -71,7 +102,7 @@ def estimates(
     var_names: Sequence[str] | None = None,
     truth: Mapping[str, float] | None = None,
 ) -> pd.DataFrame:
-    """Tabulate parameters for a report: mean ± sd, 95 % interval; unit and truth where known.
+    """Tabulate parameters for a report: estimate, 95 % interval; unit and truth where known.
 
     Parameters
     ----------
@@ -93,6 +124,7 @@ def estimates(
     return frame if any(frame["unit"]) else frame.drop(columns="unit")
 
 
+SKEWED = 1.35  # ratio of the two halves of a 68 % interval from which mean ± sd misleads
 MOST_LINES = 24  # of a terminal, that numbers may fill
 
 

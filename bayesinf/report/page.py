@@ -88,6 +88,7 @@ def write(
         "believed": verdicts[carries].believed,
         "words": overall(verdicts, carries),
         "remark": _remark(verdicts[carries]),
+        "read_as": fits[carries].attrs.get("data_read_as", ""),
         "known": known(verdicts[carries]),
         "traces": traces,
         "sampling": {name: _sampling(fit) for name, fit in fits.items()},
@@ -108,6 +109,7 @@ def write(
         (folder / "figures" / f"{name}.png").write_bytes(image)
     best_picture = {"picture": f"figures/{best.name}.png", "alt": best.alt}
     told = {"title": story.title, "question": story.question} | best_picture
+    told |= {"data_read_as": content["read_as"]} if content["read_as"] else {}
     write_verdict(folder, verdicts, carries, command=command, **told)
     return write_text(folder / "index.html", page)
 
@@ -274,15 +276,20 @@ def beside(verdicts: Mapping[str, Verdict], carries: str) -> str:
 
 
 def known(verdict: Verdict) -> str:
-    """Say what the truth, where it is known, says of the answer; nothing where it is not."""
-    said = [check.message for check in verdict.checks if check.name == "truth"]
-    return f"The truth is known here: {said[0]}." if said else ""
+    """Say what a truth that is known, and data that were held out, say of the answer."""
+    openings = {"truth": "The truth is known here", "held out": "Some data were held out"}
+    said = {check.name: check.message for check in verdict.checks if check.name in openings}
+    return " ".join(f"{openings[name]}: {message}." for name, message in said.items())
 
 
 def _remark(verdict):
     """What to keep in mind of the answer; a verdict without a remark stands in the diagnostics."""
     plain = not verdict.unasked and all(check.passed for check in verdict.checks)
-    return "" if plain else verdict.words
+    if plain:
+        return ""
+    # That it is believed stands above.
+    _, keep, rest = verdict.words.partition("Keep in mind ")
+    return keep + rest if verdict.believed and keep else verdict.words
 
 
 def _join(words):
@@ -297,7 +304,13 @@ def _sampling(fit):
 def _provenance(fits):
     """Attribute to its values, one a fit, or a single one where all fits agree."""
     keys = dict.fromkeys(key for fit in fits.values() for key in fit.attrs)
-    for said in ("questions", "not_asked"):  # by the diagnostics, with the answers
+    for said in (
+        "questions",
+        "not_asked",
+        "equation",
+        "read_as",
+        "data_read_as",
+    ):  # told elsewhere on the page
         keys.pop(said, None)
     rows = []
     for key in keys:

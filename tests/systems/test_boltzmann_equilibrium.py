@@ -209,10 +209,11 @@ def reported(states, prior="normal"):
 def test_a_cell_that_never_changes_is_named_and_its_field_is_at_the_prior():
     states = population(4, 400)["states"].values.copy()
     states[:, 2], states[:, 1] = -1, 1
-    fit, said = reported(states, pairwise.Prior(Normal(0.0, 1.0), Normal(0.0, 0.3)))
+    fit, said = reported(states, pairwise.CouplingPrior(Normal(0.0, 1.0), Normal(0.0, 0.3)))
     assert "Cell 2 never fires" in said and "Cell 1 always fires" in said
     likelihood = boltzmann.maximum_likelihood_fit(labelled(states), settings=SHORT)
-    assert likelihood.attrs["classical"] == "maximum a posteriori"
+    assert likelihood.attrs["classical"] == "supremum of the likelihood"
+    assert likelihood.attrs["lacking"] == "site 1 is always on, site 2 is never on"
     constant = noted(fit, "cell")["constant"]
     np.testing.assert_array_equal(constant, [False, True, True, False])
     # A coupling between two cells that say nothing keeps its prior.
@@ -230,8 +231,127 @@ def test_identical_cells_are_named():
     assert "identical" not in reported(population(4, 400)["states"].values)[1]
 
 
+@pytest.mark.parametrize("encoding", binary.ENCODINGS)
+@pytest.mark.parametrize("case", ["silent", "constant", "identical", "opposite"])
+def test_a_site_that_says_nothing_new_leaves_the_others_what_they_are_without_it(encoding, case):
+    """The supremum of the likelihood is then the maximum of that of the other sites."""
+    data = population(4, 500, encoding)
+    states, low = data["states"].values.copy(), binary.ENCODINGS[encoding]
+    others = [0, 1, 2]
+    last = {"silent": low, "constant": 1, "identical": states[:, 0]}
+    states[:, 3] = last.get(case, 1 + low - states[:, 0])
+    likelihood = boltzmann.maximum_likelihood_fit(labelled(states, encoding), settings=SHORT)
+    alone = pairwise.maximum_likelihood(states[:, others], encoding=encoding)
+    _, p = enumeration.probabilities(alone.theta, encoding)
+    found = noted(likelihood, "information")
+    assert float(found["H2"]) == pytest.approx(enumeration.entropy(p), abs=1e-9)
+    verdict = bayesinf.check(likelihood)
+    assert not verdict.believed and "no maximum likelihood" in verdict.words
+    named = {"silent": "site 3 is never on", "constant": "site 3 is always on",
+             "identical": "sites 0 and 3 are one and the same",
+             "opposite": "sites 0 and 3 are exact opposites"}[case]  # fmt: skip
+    assert named in verdict.words
+    # What the others have among themselves they keep, with its error.
+    J, error = (noted(likelihood, "classical")[name].values for name in ("J", "J_error"))
+    i, j = binary.pairs(4)
+    free = (i == 1) & (j == 2)
+    assert J[free] == pytest.approx(alone.J[2], abs=1e-8)
+    assert error[free] == pytest.approx(np.linalg.inv(alone.precision)[5, 5] ** 0.5, rel=1e-8)
+    assert np.isnan(J[j == 3]).all() and np.isnan(error[j == 3]).all()
+    shown = likelihood["posterior"]["J"].values[..., free].mean()
+    assert shown == pytest.approx(alone.J[2], abs=6 * error[free].item() / 20)
+
+
+def test_two_cells_that_never_fire_together_leave_the_other_states_to_be_fitted():
+    """The supremum is the maximum over the states that remain, here written out."""
+    states = population(3, 600, "0/1")["states"].values.copy()
+    states = states[states[:, 0] * states[:, 1] == 0]
+    likelihood = boltzmann.maximum_likelihood_fit(labelled(states, "0/1"), settings=SHORT)
+    # Six states and five parameters are left: n0, n1, n2, n0 n2, n1 n2, all but saturated.
+    found, data = noted(likelihood, "classical"), binary.of_states(states, "0/1")
+    h, J = found["h"].values, found["J"].values
+    assert np.isnan(J[0]) and np.isfinite([*h, *J[1:]]).all()
+    weight = {s: np.exp(h @ s + J[1] * s[0] * s[2] + J[2] * s[1] * s[2])
+              for s in product((0, 1), repeat=3) if s[0] * s[1] == 0}  # fmt: skip
+    total = sum(weight.values())
+    for k in range(3):
+        mean = sum(w for s, w in weight.items() if s[k]) / total
+        assert mean == pytest.approx(data.mean[k], abs=1e-9)
+    p = np.array(list(weight.values())) / total
+    H2 = float(noted(likelihood, "information")["H2"])
+    assert pytest.approx(enumeration.entropy(p), abs=1e-9) == H2
+    assert "never on together" in likelihood.attrs["lacking"]
+
+
+def test_a_face_that_no_pair_shows_is_found():
+    """All combinations of each pair occur, and yet three sites are never on together."""
+    rows = np.array([s for s in product((0, 1), repeat=3) if sum(s) not in (0, 3)])
+    states = np.repeat(rows, [5, 7, 4, 6, 3, 8], axis=0)
+    likelihood = boltzmann.maximum_likelihood_fit(labelled(states, "0/1"), settings=SHORT)
+    assert "some combination of sites" in likelihood.attrs["lacking"]
+    assert not bayesinf.check(likelihood).believed
+    seen = np.array([5, 7, 4, 6, 3, 8]) / 33  # six states, of which five parameters are left
+    H2 = float(noted(likelihood, "information")["H2"])
+    assert pytest.approx(enumeration.entropy(seen), abs=1e-9) == H2
+
+
+def test_a_likelihood_with_a_maximum_is_believed_as_before(fits):
+    assert fits["mle"].attrs["classical"] == "maximum likelihood"
+    assert bayesinf.check(fits["mle"]).believed
+
+
+# --- states that follow each other ----------------------------------------------------------------
+
+
+def slow(stay, samples=1500, seed=3):
+    """Three independent sites that keep their state with a chance: τ = (1 + stay) / (1 − stay)."""
+    rng = np.random.default_rng(seed)
+    keep, fresh = rng.random((samples, 3)) < stay, rng.choice([-1, 1], (samples, 3))
+    states = fresh.copy()
+    for t in range(1, samples):
+        states[t] = np.where(keep[t], states[t - 1], fresh[t])
+    return labelled(states)
+
+
+def test_states_that_follow_each_other_are_not_believed_unless_they_count_as_fewer():
+    data, settings = slow(0.9), SHORT.replace(draws=1000)
+    plain = boltzmann.fit(data, "normal", method="laplace", settings=settings)
+    counted = boltzmann.fit(data, "normal", method="laplace", effective="auto", settings=settings)
+    asked = [{c.name: c for c in bayesinf.check(fit).checks} for fit in (plain, counted)]
+    assert not asked[0]["independent states"].passed and asked[1]["independent states"].passed
+    assert not bayesinf.check(plain).believed and bayesinf.check(counted).believed
+    assert "--effective auto" in bayesinf.check(plain).words
+    number = int(counted["constant_data"]["counted"])
+    assert 1500 / 19 / 1.8 < number < 1500 / 19 * 1.3
+    assert int(counted["constant_data"]["samples"]) == 1500
+    spread = [fit["posterior"]["h"].std(("chain", "draw")).mean() for fit in (plain, counted)]
+    assert float(spread[1] / spread[0]) == pytest.approx(np.sqrt(1500 / number), rel=0.15)
+    likelihood = counted["log_likelihood"]["states"].sum("block")
+    moments = binary.of_states(data["states"].values, "±1")
+    theta = enumeration.pack(counted["posterior"]["h"].values, counted["posterior"]["J"].values)
+    exact = number * (theta @ moments.statistics - enumeration.log_partition(theta, "±1"))
+    np.testing.assert_allclose(likelihood, exact, rtol=1e-9)
+
+
+def test_repeats_are_no_memory_and_shuffled_rows_have_none():
+    data = slow(0.9)
+    shuffled = data.isel(sample=np.random.default_rng(0).permutation(1500))
+    fit = boltzmann.fit(shuffled, "normal", method="laplace", settings=SHORT)
+    assert bayesinf.check(fit).believed
+    with pytest.raises(DataError, match=r"count as that many; expected auto, or 1 to 1500"):
+        boltzmann.fit(data, effective=2000, settings=SHORT)
+
+
+def test_states_that_drift_are_not_believed():
+    rng = np.random.default_rng(5)
+    chance = np.where(np.arange(2000)[:, None] < 1000, [0.5, 0.5, 0.4], [0.5, 0.5, 0.6])
+    data = labelled(np.where(rng.random((2000, 3)) < chance, 1, -1))
+    words = bayesinf.check(boltzmann.fit(data, "normal", method="laplace", settings=SHORT)).words
+    assert "between halves the mean of site 2 differs" in words
+
+
 def test_fewer_states_than_parameters_leave_it_to_the_prior():
-    narrow = pairwise.Prior(Normal(0.0, 1.0), Normal(0.0, 0.1))
+    narrow = pairwise.CouplingPrior(Normal(0.0, 1.0), Normal(0.0, 0.1))
     fit, said = reported(population(6, 12)["states"].values, narrow)
     assert "fewer states (12) than parameters (21)" in said
     bare = boltzmann.held_by_prior(fit)
@@ -506,8 +626,8 @@ def test_a_report_needs_nothing_but_files(fits, told, tmp_path):
         for table_, copy in zip(one.tables, other.tables, strict=True):
             assert table_.frame.equals(copy.frame) and table_.caption == copy.caption
     names = {p.name for s in (told.answer, told.predictive, told.classical) for p in s.pictures}
-    assert {"parameters", "matrices", "agreement", "distributions", "predictive", "approximate",
-            "learning"} <= names  # fmt: skip
+    drawn = "parameters matrices agreement distributions predictive_statistics approximate learning"
+    assert set(drawn.split()) <= names
     assert bayesinf.check(loaded["mle"]).believed
 
 

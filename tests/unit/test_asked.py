@@ -22,7 +22,7 @@ from bayesinf.priors import Normal
 from bayesinf.settings import Settings
 
 SETTINGS = Settings(draws=500, chains=4, prior_draws=50)
-ALWAYS = ["largest residual", "residual skewness"]
+ALWAYS = ["largest residual", "residual skewness", "residual spread"]
 X = np.linspace(0, 5, 12)
 Y = np.exp(-X) + 0.01 * np.sin(9 * X)
 
@@ -62,7 +62,8 @@ def test_the_data_may_tell_their_order_where_the_features_do_not():
     stated = linear.regression(np.stack([X**0, X], axis=1)[::-1], y)
     residual = np.sin(X)
     memory = stated.discrepancies["residual memory"]
-    assert memory(residual[::-1], 0.0, 1.0) == pytest.approx(np.mean(residual[1:] * residual[:-1]))
+    kept = np.mean(residual[1:] * residual[:-1]) / np.mean(residual**2)
+    assert memory(residual[::-1], 0.0, 1.0) == pytest.approx(kept)
     fit = linear.fit(np.stack([X**0, X], axis=1)[::-1], y, settings=SETTINGS)
     assert "residual memory" in fit["sample_stats"]["statistic"].values
     assert fit["observed_data"]["y"].dims == ("observation",)
@@ -79,10 +80,12 @@ def test_the_memory_runs_along_the_axis_however_the_rows_stand(family):
     sorted_, shuffled = FAMILIES[family](), FAMILIES[family](X[order], Y[order])
     residual = 0.1 * np.sin(X)
     memory = sorted_.discrepancies["residual memory"](residual, 0.0, 0.1)
-    assert memory == pytest.approx(np.mean(100 * residual[1:] * residual[:-1]))
+    square = np.mean(residual**2)
+    assert memory == pytest.approx(np.mean(residual[1:] * residual[:-1]) / square)
     again = shuffled.discrepancies["residual memory"](residual[order], 0.0, 0.1)
     assert again == pytest.approx(memory)
-    assert again != pytest.approx(np.mean(100 * residual[order][1:] * residual[order][:-1]))
+    other = residual[order]
+    assert again != pytest.approx(np.mean(other[1:] * other[:-1]) / square)
 
 
 def smallest(y, mean, noise):
@@ -211,7 +214,7 @@ def test_groups_of_a_regression_do_not_join_at_their_seams():
     residual = rng.normal(size=12)
     within = np.concatenate([residual[:5] * residual[1:6], residual[6:11] * residual[7:]])
     found = stated.discrepancies["residual memory"](residual, 0.0, 1.0)
-    assert found == pytest.approx(within.mean())
+    assert found == pytest.approx(within.mean() / np.mean(residual**2))
 
 
 def test_the_memory_of_steps_is_that_of_the_sorted_rows():

@@ -20,7 +20,7 @@ EVERY = pytest.mark.parametrize("name", STATISTICS)
 def slow(name, y, mean, sd):
     """Each statistic for one draw, observation by observation."""
     z = [(y[i] - mean[i]) / sd[i] for i in range(len(y))]
-    if name in ("largest residual", "residual skewness"):
+    if name in ("largest residual", "residual skewness", "residual memory"):
         rms = (sum(value**2 for value in z) / len(z)) ** 0.5
         z = [value / rms for value in z]
     match name:
@@ -30,6 +30,8 @@ def slow(name, y, mean, sd):
             return sum(value**3 for value in z) / len(z)
         case "residual memory":
             return sum(z[i + 1] * z[i] for i in range(len(z) - 1)) / (len(z) - 1)
+        case "residual spread":
+            return np.corrcoef([abs(value) for value in z], mean)[0, 1]
         case "chi-square":
             return sum(value**2 for value in z)
 
@@ -92,9 +94,9 @@ def test_a_statistic_is_its_slow_twin(name):
 def test_p_values_are_uniform_under_the_truth(name):
     """Mean and noise known exactly: nothing is fitted, so each p-value is uniform."""
     rng = np.random.default_rng(2)
-    mean, sd = np.full((2, 200, 20), 3.0), np.full((2, 200, 1), 0.5)
+    mean, sd = np.full((2, 200, 20), 3.0 + np.arange(20)), np.full((2, 200, 1), 0.5)
     statistics = {name: STATISTICS[name]}
-    data = 3.0 + 0.5 * rng.normal(size=(300, 20))
+    data = mean[0, 0] + 0.5 * rng.normal(size=(300, 20))
     found = [p_values(y, mean, sd, statistics, seed)[name] for seed, y in enumerate(data)]
     assert stats.kstest(found, "uniform").pvalue > 1e-3
 
@@ -105,14 +107,22 @@ def test_p_values_are_uniform_under_the_truth(name):
         ("largest residual", lambda z: np.where(np.arange(z.size) == 7, 6.0, z)),
         ("residual skewness", lambda z: np.abs(z) * 1.3),
         ("residual memory", lambda z: np.sort(z)),
+        ("residual spread", lambda z: np.linspace(0.1, 2, z.size) * z),
         ("chi-square", lambda z: 2.0 * z),
     ],
 )
 def test_each_statistic_sees_what_it_is_for(name, make):
     rng = np.random.default_rng(3)
-    y = make(rng.normal(size=60))
-    found = p_values(y, np.zeros((2, 500, 60)), np.ones((2, 500, 1)), STATISTICS, 3)
+    mean = np.full((2, 500, 60), np.arange(60.0))
+    y = mean[0, 0] + make(rng.normal(size=60))
+    found = p_values(y, mean, np.ones((2, 500, 1)), STATISTICS, 3)
     assert found[name] < 0.01
+
+
+@pytest.mark.parametrize("mean", [0.0, 7.0, np.full(9, 1e9) + 1e-7 * np.arange(9)])
+def test_of_a_mean_that_is_the_same_everywhere_the_spread_says_nothing(mean):
+    z = np.random.default_rng(1).normal(size=(4, 9))
+    assert noise.residual_spread(z, mean, 1.0).tolist() == [0.0] * 4
 
 
 @pytest.mark.parametrize("known", [False, True])

@@ -288,3 +288,12 @@ def test_the_commit_is_ours_or_none(monkeypatch, tmp_path):
     assert asked(tmp_path / "lib") is None
     monkeypatch.setenv("PATH", str(tmp_path))  # no git at all
     assert asked(tmp_path) is None
+
+
+def test_observations_are_named_by_where_they_were_measured():
+    r = ("point", np.array([0.9, 0.1 + 0.2]))
+    energy = xr.DataArray([1.0, 2.0], {"r": r}, ("point",), name="energy_marginal")
+    assert posterior.observation_names(energy) == ["energy at r = 0.9", "energy at r = 0.3"]
+    assert list(posterior.element_names(energy)) == ["energy_marginal[0.9]", "energy_marginal[0.3]"]
+    bare = xr.DataArray([1.0, 2.0], dims=("point",), name="y")
+    assert posterior.observation_names(bare) == ["y[0]", "y[1]"]

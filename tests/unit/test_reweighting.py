@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from bayesinf.models import binary
-from bayesinf.models.binary.couplings import Prior, default
+from bayesinf.models.binary.couplings import CouplingPrior, default
 from bayesinf.models.binary.pairwise import enumeration, optimum, predictive
 from bayesinf.models.binary.pairwise.large import ReweightedLikelihood, search, state_sums
 from bayesinf.models.binary.pairwise.large.centred import CentredStatistics
@@ -336,7 +336,7 @@ def test_a_width_settles_at_that_of_the_couplings():
     J = rng(13).normal(0, 0.3, sites * (sites - 1) // 2)
     data = binary.Moments("±1", 10**6, np.zeros(sites), np.zeros(J.size))
     theta = enumeration.pack(np.zeros(sites), J)
-    prior = Prior(Normal(0, 1), HalfCauchy(1.0))
+    prior = CouplingPrior(Normal(0, 1), HalfCauchy(1.0))
     assert inferred_width(prior, data, theta) == pytest.approx(J.std(), rel=0.01)
     assert inferred_width(default("±1"), data, theta) == 1.0
     few = binary.Moments("±1", 10, np.zeros(sites), np.zeros(J.size))

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from scipy import signal, stats
 
-from bayesinf.errors import DataError, FitError
+from bayesinf.errors import DataError
 from bayesinf.models import binary as coding
 from bayesinf.models.binary.pairwise import enumeration
 from bayesinf.models.binary.pairwise.large import sampling
@@ -20,7 +20,6 @@ from bayesinf.models.binary.pairwise.large.autocorrelation import (
 from bayesinf.models.binary.pairwise.large.tuning import DEFAULT
 
 both = pytest.mark.parametrize("encoding", ["±1", "0/1"])
-each = pytest.mark.parametrize("dynamics", sampling.DYNAMICS)
 
 P_LEAST = 1e-6  # of a chi-square test, the two-sided p of five standard errors
 
@@ -75,21 +74,20 @@ def test_bytes_are_uniform_and_chains_independent():
 # ── Single visits and sweeps ─────────────────────────────────────────────────────────────────────
 
 
-def chance(gain, heat):
+def chance(gain):
     """Probability of a flip."""
-    return 1 / (1 + math.exp(-gain)) if heat else math.exp(min(0.0, gain))
+    return 1 / (1 + math.exp(-gain))
 
 
-@pytest.mark.parametrize("heat", [True, False])
-def test_a_flip_has_its_probability(heat):
+def test_a_flip_has_its_probability():
     seed, tries = sampling.chain_seeds(rng(3), 1)[0], 4000
     for gain in (-9.0, -5.6, -2.0, -0.7, -1e-3, 0.0, 0.4, 3.0, 6.0):
-        p = chance(gain, heat)
+        p = chance(gain)
         found = np.array(
             [
                 np.mean(
                     [
-                        kernel.accepts(gain, np.uint64(byte), seed, heat)
+                        kernel.accepts(gain, np.uint64(byte), seed)
                         for _ in range(tries if abs(256 * p - byte - 0.5) < 2 else 3)
                     ]
                 )
@@ -105,11 +103,11 @@ def test_a_flip_has_its_probability(heat):
             found[place] = expected[place]
         np.testing.assert_array_equal(found, expected, err_msg=f"{gain}")
     for byte in (0, 255):
-        assert kernel.accepts(2000.0, np.uint64(byte), seed, heat)
-        assert not kernel.accepts(-2000.0, np.uint64(byte), seed, heat)
+        assert kernel.accepts(2000.0, np.uint64(byte), seed)
+        assert not kernel.accepts(-2000.0, np.uint64(byte), seed)
 
 
-def transitions(theta, encoding, heat):
+def transitions(theta, encoding):
     """Probabilities (from, to) of one sweep, written out."""
     sites = coding.sites_of(theta.size)
     size = 1 << sites
@@ -121,26 +119,23 @@ def transitions(theta, encoding, heat):
         visit = np.zeros((size, size))
         for state in range(size):
             other = state ^ (1 << site)
-            p = chance(exponent[other] - exponent[state], heat)
+            p = chance(exponent[other] - exponent[state])
             visit[state, other], visit[state, state] = p, 1 - p
         visits.append(visit)
-    if heat:
-        return np.linalg.multi_dot(visits)
-    return np.linalg.matrix_power(sum(visits) / sites, sites)
+    return np.linalg.multi_dot(visits)
 
 
 @both
-@each
-def test_a_sweep_has_the_transitions_that_leave_the_target_as_it_is(encoding, dynamics):
-    theta, heat = parameters(3, 1, 0.8), dynamics == "heat bath"
-    expected = transitions(theta, encoding, heat)
+def test_a_sweep_has_the_transitions_that_leave_the_target_as_it_is(encoding):
+    theta = parameters(3, 1, 0.8)
+    expected = transitions(theta, encoding)
     _, p = enumeration.probabilities(theta, encoding)
     np.testing.assert_allclose(p @ expected, p, atol=1e-14)
     chains = 20_000
     for state in range(8):
         start = np.tile(coding.decoded([state], 3, encoding), (chains, 1))
         found = sampling.sample(
-            theta, encoding, chains, rng=rng(state), thin=1, burn=0, start=start, dynamics=dynamics
+            theta, encoding, chains, rng=rng(state), thin=1, burn=0, start=start
         )
         counts = np.bincount(coding.codes(found.states), minlength=8)
         assert stats.chisquare(counts, chains * expected[state]).pvalue > P_LEAST
@@ -151,10 +146,9 @@ def test_a_sweep_has_the_transitions_that_leave_the_target_as_it_is(encoding, dy
 
 
 @both
-@each
-def test_samples_have_the_probabilities_of_enumeration(encoding, dynamics):
+def test_samples_have_the_probabilities_of_enumeration(encoding):
     theta = parameters(6, 2)
-    found = sampling.sample(theta, encoding, 60_000, rng=rng(4), dynamics=dynamics)
+    found = sampling.sample(theta, encoding, 60_000, rng=rng(4))
     counts = np.bincount(coding.codes(found.states), minlength=64)
     total = len(found.states)
     assert total >= 60_000 and total % 64 == 0 and found.states.dtype == np.int8
@@ -183,10 +177,9 @@ def spread_of_chains(found):
 
 
 @both
-@each
-def test_moments_are_those_of_enumeration_within_their_errors(encoding, dynamics):
+def test_moments_are_those_of_enumeration_within_their_errors(encoding):
     theta = parameters(10, 3, 0.3)
-    found = sampling.sample(theta, encoding, 40_000, rng=rng(5), dynamics=dynamics)
+    found = sampling.sample(theta, encoding, 40_000, rng=rng(5))
     phi = coding.of_states(found.states, encoding).statistics
     exact = enumeration.expectations(theta, encoding)[1]
     square = 1.0 if encoding == "±1" else exact
@@ -251,27 +244,24 @@ def test_chains_go_on_and_begin_where_they_are_told():
     np.testing.assert_array_equal(found.states.reshape(7, 3, 12)[:, -1], found.last)
 
 
-@each
-def test_neither_workers_nor_calls_change_a_state(dynamics):
+def test_neither_workers_nor_calls_change_a_state():
     theta, threaded = parameters(9, 4), {"tuning": replace(DEFAULT, serial_visits=0)}
-    how = {"dynamics": dynamics, **threaded}
 
     def draw(workers):
-        return sampling.sample(theta, "0/1", 2000, rng=rng(17), workers=workers, **how)
+        return sampling.sample(theta, "0/1", 2000, rng=rng(17), workers=workers, **threaded)
 
     alone, together = draw(workers=1), draw(workers=3)
     np.testing.assert_array_equal(alone.states, together.states)
     assert (alone.tau, alone.flips, alone.thin) == (together.tau, together.flips, together.thin)
     np.testing.assert_array_equal(alone.last, together.last)
     assert (draw(workers=1).states == alone.states).all()
-    other = sampling.sample(theta, "0/1", 2000, rng=rng(18), dynamics=dynamics)
+    other = sampling.sample(theta, "0/1", 2000, rng=rng(18))
     assert other.states.shape != alone.states.shape or (other.states != alone.states).any()
-    if dynamics == "heat bath":
-        z = [
-            annealed_log_partition(theta, "0/1", rng=rng(19), workers=workers, **threaded)
-            for workers in (1, 3)
-        ]
-        assert z[0] == z[1]
+    z = [
+        annealed_log_partition(theta, "0/1", rng=rng(19), workers=workers, **threaded)
+        for workers in (1, 3)
+    ]
+    assert z[0] == z[1]
 
 
 # ── Autocorrelation ──────────────────────────────────────────────────────────────────────────────
@@ -370,8 +360,6 @@ def test_bad_input_is_refused():
     def draw(theta=theta, encoding="±1", count=9, **how):
         return sampling.sample(theta, encoding, count, rng=rng(33), **how)
 
-    with pytest.raises(FitError, match="unknown dynamics 'glauber': use one of heat bath, metrop"):
-        draw(dynamics="glauber")
     for start in (np.zeros((2, 3)), np.ones((2, 4)), np.ones(3)):
         with pytest.raises(DataError, match=r"cannot start there; expected -1 or 1, \(chain, 3\)"):
             draw(start=start)
@@ -390,14 +378,13 @@ def test_bad_input_is_refused():
         annealed_log_partition(theta, "0/1", rng=rng(34), chains=1)
 
 
-@pytest.mark.parametrize("dynamics", sampling.DYNAMICS)
 @pytest.mark.parametrize("encoding", ["±1", "0/1"])
-def test_a_bias_multiplies_the_weight_of_its_levels(encoding, dynamics):
+def test_a_bias_multiplies_the_weight_of_its_levels(encoding):
     sites = 7
     rng = np.random.default_rng(21)
     theta = rng.normal(0, 0.5, sites * (sites + 1) // 2)
     bias = sampling.Bias(rng.random(sites) < 0.5, rng.normal(0, 1.5, sites + 1))
-    drawn = sampling.sample(theta, encoding, 40_000, rng=rng, bias=bias, dynamics=dynamics)
+    drawn = sampling.sample(theta, encoding, 40_000, rng=rng, bias=bias)
     _, p = enumeration.probabilities(theta, encoding)
     states = coding.decoded(np.arange(2**sites), sites, encoding)
     level = bias.level(states)

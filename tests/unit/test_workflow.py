@@ -20,6 +20,8 @@ from bayesinf import data as reading
 from bayesinf import figures, report, systems, workflow
 from bayesinf.errors import DataError, FitError
 from bayesinf.posterior import load
+from bayesinf.settings import DEFAULT, QUICK
+from bayesinf.workflow import retelling
 
 HERE = Path(__file__).resolve().parent
 WRITTEN = {"files.json", "index.html", "summary.csv", "verdict.json", "figures"}
@@ -234,8 +236,8 @@ def test_a_story_that_cannot_be_told_does_not_cost_the_fits(wire, fail):
 def test_a_report_is_told_again_from_its_folder_alone(wire, monkeypatch):
     wire("--output", "here", "--extra", "--fail", "story")
     before = contents("here")
-    monkeypatch.setattr(workflow, "names", lambda: ["straight_line"])
-    monkeypatch.setattr(workflow, "system", lambda name: SimpleNamespace(story=story))
+    monkeypatch.setattr(retelling, "names", lambda: ["straight_line"])
+    monkeypatch.setattr(retelling, "system", lambda name: SimpleNamespace(story=story))
     page = bayesinf.retell("here")
     after = contents("here")
     assert page.name == "index.html" and "47 V/A" in page.read_text()
@@ -325,13 +327,13 @@ def seen(arguments=(), **options):
 def test_options_become_settings(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     run, recording, count = seen(["--seed", "5", "--tune", "0", "--quick", "--scheduler", "a:1"])
-    assert run.settings == workflow.QUICK.replace(seed=5, tune=0)
+    assert run.settings == QUICK.replace(seed=5, tune=0)
     assert run.output == Path("reports/test_workflow") and run.scheduler == "a:1"
     assert run.quick and run.given == {"seed", "tune", "quick", "scheduler"}
     assert recording == workflow.Recording() and count == 3
     run, _, _ = seen(["--output", "there", "--draws", "7", "--chains", "2", "--data", "a.csv"],
                      name="wire")  # fmt: skip
-    assert run.settings == workflow.DEFAULT.replace(draws=7, chains=2)
+    assert run.settings == DEFAULT.replace(draws=7, chains=2)
     assert run.output == Path("there") and run.data == Path("a.csv") and not run.quick
     assert run.shipped("a.npz") == HERE.parent / "data" / "wire" / "a.npz"
 
@@ -343,7 +345,7 @@ def test_options_of_a_dataclass_are_options_of_the_script():
 
 def test_what_means_nothing_to_a_script_is_no_option_of_it(monkeypatch, capsys):
     run, _, _ = seen(without=("draws", "data"))
-    assert run.settings == workflow.DEFAULT and run.data is None
+    assert run.settings == DEFAULT and run.data is None
     main = workflow.script(lambda run: None, without=("draws",))
     monkeypatch.setattr(sys, "argv", ["many.py", "--draws", "5"])
     with pytest.raises(SystemExit) as exit:

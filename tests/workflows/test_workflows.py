@@ -30,7 +30,12 @@ from bayesinf.posterior import PROVENANCE, REQUIRED_GROUPS
 from bayesinf.settings import DEFAULT
 
 ROOT = Path(__file__).resolve().parents[2]
-SCRIPTS = {path.stem: path for path in sorted((ROOT / "workflows").glob("*.py"))}
+# What runs on no data of its own is tested in tests/unit: test_trials.py, test_compare.py.
+SCRIPTS = {
+    path.stem: path
+    for path in sorted((ROOT / "workflows").glob("*.py"))
+    if path.stem not in ("compare", "trials")
+}
 READERS = [
     name
     for name, path in SCRIPTS.items()
@@ -101,10 +106,12 @@ def test_it_ends_well_and_says_where_and_how_long(runs, name):
 
 @pytest.mark.parametrize("name", SHIPPED)
 def test_a_shipped_report_is_believed(runs, name):
+    """The fit that carries the answer is; one beside it may fail, and is then named."""
     done, (folder,) = runs(name)
     verdict = json.loads((folder / "verdict.json").read_text())
-    distrusted = [fit["words"] for fit in verdict["fits"].values() if not fit["believed"]]
-    assert verdict["believed"] and not distrusted, distrusted
+    assert verdict["believed"], verdict["fits"][verdict["answer"]]["words"]
+    distrusted = [name for name, fit in verdict["fits"].items() if not fit["believed"]]
+    assert all(name in verdict["words"] for name in distrusted)
     assert done.returncode == 0
 
 

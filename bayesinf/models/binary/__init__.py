@@ -8,6 +8,7 @@ the one before it.
 
 from bayesinf.models.binary.states import (
     ENCODINGS,
+    NEVER,
     Moments,
     codes,
     constant_sites,
@@ -32,6 +33,7 @@ from bayesinf.models.binary.states import (
 
 __all__ = [
     "ENCODINGS",
+    "NEVER",
     "Moments",
     "codes",
     "constant_sites",

@@ -22,7 +22,7 @@ from bayesinf.priors.weights import Gaussian, Horseshoe, Laplace
 if TYPE_CHECKING:
     import xarray as xr
 
-__all__ = ["HELD", "NAMES", "Prior", "default", "held_by_prior", "named"]
+__all__ = ["HELD", "NAMES", "CouplingPrior", "default", "held_by_prior", "named", "stated"]
 
 # Points of a grid in log τ.
 GRID = 400
@@ -42,7 +42,7 @@ HELD = 0.9
 
 
 @dataclass(frozen=True)
-class Prior:
+class CouplingPrior:
     """Priors of the fields and of the couplings, in the encoding of the fit.
 
     Parameters
@@ -102,7 +102,8 @@ class Prior:
     @property
     def slab(self) -> float:
         """Width beyond which no coupling is far, infinite where there is none."""
-        return getattr(self.J, "slab", np.inf)
+        slab = getattr(self.J, "slab", None)
+        return np.inf if slab is None else slab
 
     @property
     def inferred(self) -> bool:
@@ -329,7 +330,7 @@ class Prior:
 NAMES = ("normal", "inferred", "laplace", "horseshoe")
 
 
-def named(name: str, encoding: str) -> Prior:
+def named(name: str, encoding: str) -> CouplingPrior:
     """Return the default prior of a name.
 
     Parameters
@@ -354,11 +355,16 @@ def named(name: str, encoding: str) -> Prior:
         "horseshoe": Horseshoe(free, 2 * width),
     }
     if name not in kinds:
-        raise FitError(f"unknown prior {name!r}: use one of {', '.join(NAMES)}, or a Prior")
-    return Prior(Normal(0.0, wide), kinds[name])
+        raise FitError(f"unknown prior {name!r}: use one of {', '.join(NAMES)}, or a CouplingPrior")
+    return CouplingPrior(Normal(0.0, wide), kinds[name])
 
 
-def default(encoding: str, inferred: bool = False) -> Prior:
+def stated(prior: str | CouplingPrior, encoding: str) -> CouplingPrior:
+    """Return a prior as it is, or the default one of that name."""
+    return prior if isinstance(prior, CouplingPrior) else named(prior, encoding)
+
+
+def default(encoding: str, inferred: bool = False) -> CouplingPrior:
     """Return the prior ``normal``, or ``inferred``, of ``named``."""
     return named("inferred" if inferred else "normal", encoding)
 

@@ -3,8 +3,7 @@
 A site that is on or off is written +1 and −1 by whoever thinks of spins, 1 and 0 by whoever counts
 spikes. The distributions are the same, the parameters and the moments are not, and a coupling of
 one encoding compared to one of the other is the classical mistake. So every function takes its
-encoding as an argument, moments carry theirs with them, and a comparison across encodings is
-refused.
+encoding as an argument, and moments carry theirs with them.
 
 All pairs are in the order (0, 1), (0, 2), ..., (1, 2), ..., that of ``numpy.triu_indices``.
 """
@@ -24,6 +23,9 @@ if TYPE_CHECKING:
 
 # What a site shows when it is off; when it is on it shows 1.
 ENCODINGS = {"±1": -1, "0/1": 0}
+
+# Share of the states below which a combination never occurs: once in 10⁸ states is more.
+NEVER = 1e-8
 
 # States that are multiplied at once.
 CHUNK = 2**16
@@ -191,21 +193,6 @@ class Moments:
         return np.concatenate([self.mean, self.pair])
 
     @property
-    def mean_error(self) -> np.ndarray:
-        """Standard errors of the means for independent samples, (site,)."""
-        return self._error(self.mean)
-
-    @property
-    def pair_error(self) -> np.ndarray:
-        """Standard errors of the pair moments for independent samples, (pair,)."""
-        return self._error(self.pair)
-
-    def _error(self, moment):
-        # Both s and s_i s_j take two values only: s² is 1, or s itself.
-        square = 1.0 if self.encoding == "±1" else moment
-        return np.sqrt(np.maximum(square - moment**2, 0.0) / self.samples)
-
-    @property
     def tables(self) -> np.ndarray:
         """Share of the samples in which a pair is on-on, on-off, off-on, off-off, (4, pair)."""
         i, j = pairs(self.sites)
@@ -226,34 +213,6 @@ class Moments:
             mean = 2 * self.mean - 1
             pair = 4 * self.pair - 2 * self.mean[i] - 2 * self.mean[j] + 1
         return Moments(target, self.samples, mean, pair)
-
-    def differences(self, other: Moments) -> tuple[np.ndarray, np.ndarray]:
-        """Differences to other moments in their joint standard errors: means, pairs.
-
-        Raises
-        ------
-        DataError : the other moments are of another encoding or of other sites.
-        """
-        if other.encoding != self.encoding:
-            raise DataError(
-                "moments of different encodings cannot be compared",
-                expected=f"moments in {self.encoding}",
-                found=f"moments in {other.encoding}",
-                remedy=f"compare with .encoded({self.encoding!r})",
-            )
-        if other.sites != self.sites:
-            raise DataError(
-                "moments of different sites cannot be compared",
-                expected=f"{self.sites} sites",
-                found=other.sites,
-            )
-        scores = []
-        for name in ("mean", "pair"):
-            away = getattr(self, name) - getattr(other, name)
-            error = np.hypot(getattr(self, f"{name}_error"), getattr(other, f"{name}_error"))
-            with np.errstate(divide="ignore", invalid="ignore"):
-                scores.append(np.where(away == 0, 0.0, away / error))
-        return scores[0], scores[1]
 
 
 def validated(states: np.ndarray | xr.DataArray, encoding: str) -> np.ndarray:
@@ -315,7 +274,7 @@ def moments(states: np.ndarray | xr.DataArray, encoding: str) -> Moments:
 
     Returns
     -------
-    the moments, with standard errors as properties.
+    the moments.
 
     Raises
     ------
@@ -369,11 +328,10 @@ def identical_pairs(data: Moments) -> np.ndarray:
     Sites that are constant are left out: they agree with anything.
     """
     on = data.encoded("0/1").mean
-    least = 0.5 / data.samples
     i, j = pairs(data.sites)
     both, first, second, none = data.tables
-    same = ((first < least) & (second < least)) | ((both < least) & (none < least))
-    varies = (on > least) & (on < 1 - least)
+    same = ((first < NEVER) & (second < NEVER)) | ((both < NEVER) & (none < NEVER))
+    varies = (on > NEVER) & (on < 1 - NEVER)
     keep = same & varies[i] & varies[j]
     return np.column_stack([i[keep], j[keep]])
 

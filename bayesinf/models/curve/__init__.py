@@ -17,15 +17,25 @@ import numpy as np
 
 from bayesinf.data import curve_from_arrays
 from bayesinf.models import problem as driver
-from bayesinf.models.curve.definition import NOISE, NonlinearRegression, problem
+from bayesinf.models.curve.definition import NonlinearRegression, problem
 from bayesinf.models.curve.evaluation import Curve, evaluate
+from bayesinf.models.curve.maximum import without_outliers
+from bayesinf.models.likelihoods import NOISE
 from bayesinf.settings import DEFAULT, Settings
 
 if TYPE_CHECKING:
     import lmfit
     import xarray as xr
 
-__all__ = ["NOISE", "Curve", "NonlinearRegression", "evaluate", "fit", "problem"]
+__all__ = [
+    "NOISE",
+    "Curve",
+    "NonlinearRegression",
+    "evaluate",
+    "fit",
+    "problem",
+    "without_outliers",
+]
 
 
 def fit(

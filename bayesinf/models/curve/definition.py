@@ -1,9 +1,10 @@
-"""The curve family, defined: y = f(x; θ) + ε with any lmfit Model as f, and normal noise ε.
+"""The curve family, defined: data about f(x; θ), any lmfit Model, with normal noise or another.
 
 A ``NonlinearRegression`` holds what is fitted and answers all that a ``Problem`` is asked; its
 ``pymc`` is the model. Inside this package a point θ is an array (..., parameter): the free
-parameters in lmfit's order and then, where it is inferred, the noise. To the outside draws bear the
-names of the posterior, where like parameters are stacked along a dimension and tied ones follow.
+parameters in lmfit's order and then those of the likelihood, the noise first where it is inferred,
+all of which are positive. To the outside draws bear the names of the posterior, where like
+parameters are stacked along a dimension and tied ones follow.
 """
 
 from __future__ import annotations
@@ -16,15 +17,17 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bayesinf.data import axes
-from bayesinf.data.arrays import enough
 from bayesinf.diagnostics import Neighbours
 from bayesinf.errors import DataError, FitError
-from bayesinf.models.curve.evaluation import Curve, free
+from bayesinf.inference.kinds import Question
+from bayesinf.models.curve.evaluation import Curve
 from bayesinf.models.curve.least_squares import LeastSquares, least_squares
-from bayesinf.models.noise import Discrepancy, Measured, asked, log_density
+from bayesinf.models.curve.maximum import Maximum, maximum_likelihood
+from bayesinf.models.likelihoods import NOISE, NORMAL, Likelihood, Normal, likelihood_of
+from bayesinf.models.noise import Discrepancy, Measured, asked
 from bayesinf.models.problem import Draws, Labels, Route
 from bayesinf.posterior import dataset
-from bayesinf.priors import LogUniform, Prior, Uniform
+from bayesinf.priors import Prior, Uniform
 
 if TYPE_CHECKING:
     import lmfit
@@ -32,8 +35,6 @@ if TYPE_CHECKING:
     import xarray as xr
 
 __all__ = ["NOISE", "NonlinearRegression", "problem"]
-
-NOISE = "noise"
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,11 +48,13 @@ class NonlinearRegression(Measured):
     y : data, (point,).
     noise : its sd, a number or a prior; None for the default prior, or where there are error bars.
     given : free parameter to its prior; the others are flat.
-    starts : where lmfit begins.
+    starts : where the descents to the optimum begin, besides independent ones.
+    search : "starts", or "global" for differential evolution before the descents.
     ordered : components that could change places, each as the names of its parameters.
     stacked : posterior variable to its dimension and, by label along it, the parameters it holds.
     units : posterior variable to unit.
     attrs : further root attributes of a fit.
+    likelihood : how the data scatter about the curve.
     """
 
     curve: Curve
@@ -60,12 +63,26 @@ class NonlinearRegression(Measured):
     noise: float | Prior | None = None
     given: Mapping[str, Prior] = field(default_factory=dict)
     starts: Sequence[Mapping[str, float]] = ({},)
+    search: str = "starts"
     ordered: Sequence[Sequence[str]] = ()
     stacked: Mapping[str, tuple[str, Mapping[object, str]]] = field(default_factory=dict)
     units: Mapping[str, str] = field(default_factory=dict)
     attrs: Mapping[str, object] = field(default_factory=dict)
+    likelihood: Likelihood = NORMAL
 
     family = "curve"
+    questions = (
+        Question(
+            "box",
+            "box_shift",
+            "max",
+            0.1,
+            "≤",
+            True,
+            "a default box half as wide moves {name} by {value:.2g} sd",
+            "the box decides what nobody stated: give a prior, or bounds, for it",
+        ),
+    )
 
     @property
     def model(self) -> str:
@@ -75,6 +92,8 @@ class NonlinearRegression(Measured):
     @cached_property
     def error(self) -> np.ndarray | float | None:
         """Sd of the noise where it is known, (point,) or one number for all points."""
+        if not self.likelihood.noisy:
+            return None
         if "error" in self.points:
             return self.points["error"].values
         return float(self.noise) if isinstance(self.noise, int | float) else None
@@ -82,7 +101,7 @@ class NonlinearRegression(Measured):
     @property
     def inferred(self) -> bool:
         """Whether the noise is inferred."""
-        return self.error is None
+        return self.likelihood.noisy and self.error is None
 
     @property
     def free(self) -> list[str]:
@@ -90,19 +109,26 @@ class NonlinearRegression(Measured):
         return self.curve.free
 
     @property
+    def scattering(self) -> list[str]:
+        """Names of what is inferred of the scatter about the curve, all positive."""
+        return [NOISE] * self.inferred + list(self.likelihood.own)
+
+    @property
     def names(self) -> list[str]:
         """Names along the last axis of θ."""
-        return self.free + [NOISE] * self.inferred
+        return self.free + self.scattering
 
     # What things are called
 
     @property
     def parameters(self) -> Labels:
         """Labels of the parameters, as ``stacked`` and ``units`` say."""
+        of_x, of_y = (self.points[self.points.attrs[role]].units for role in ("x", "y"))
+        scatter = {NOISE: of_y, "noise_gain": of_y, "noise_length": of_x}
         return Labels(
             {name: (dim,) for name, (dim, _) in self.stacked.items()},
             {dim: list(parts) for dim, parts in self.stacked.values()},
-            {NOISE: self.data.units[self.points.attrs["y"]]} | dict(self.units),
+            scatter | dict(self.units),
         )
 
     @property
@@ -128,17 +154,18 @@ class NonlinearRegression(Measured):
         """Every prior in words, one for all stacked parameters that share it."""
         words, stacks = {name: str(prior) for name, prior in self.prior.items()}, {}
         for name, (_, parts) in self.stacked.items():
-            if all(part in words for part in parts.values()):
-                own = {f"{name}[{label}]": words.pop(part) for label, part in parts.items()}
-                shared = len(set(own.values())) == 1
-                stacks |= {name: next(iter(own.values()))} if shared else own
+            stated = {label: part for label, part in parts.items() if part in words}
+            own = {f"{name}[{label}]": words.pop(part) for label, part in stated.items()}
+            if len(set(own.values())) == 1:
+                own = {name: next(iter(own.values()))}
+            stacks |= own
         known = {name: f"{value:.6g} (fixed)" for name, value in self.fixed.items()}
         return stacks | words | known
 
     @property
     def fixed(self) -> dict[str, float]:
         """What the caller has fixed."""
-        known = {} if self.inferred or "error" in self.points else {NOISE: self.error}
+        known = {NOISE: self.error} if isinstance(self.error, float) else {}
         params = self.curve.params.items()
         return {n: p.value for n, p in params if not p.vary and p.expr is None} | known
 
@@ -146,7 +173,7 @@ class NonlinearRegression(Measured):
     def discrepancies(self) -> dict[str, Discrepancy]:
         """Statistics of the residuals; of their size where that is known."""
         x, _, _ = axes(self.points)
-        return asked(Neighbours.along(x.values), known=not self.inferred)
+        return asked(Neighbours.along(x.values), known=not self.scattering)
 
     @property
     def routes(self) -> dict[str, Route]:
@@ -154,7 +181,7 @@ class NonlinearRegression(Measured):
         from bayesinf.models.curve import routes
 
         return {
-            "laplace": Route(routes.laplace, "laplace"),
+            "laplace": Route(routes.laplace, "resampled" if self.is_normal else "laplace"),
             "emcee": Route(routes.emcee, "ensemble"),
         }
 
@@ -182,21 +209,52 @@ class NonlinearRegression(Measured):
                 loose |= zip(parts.values(), np.moveaxis(draws[name], -1, 0), strict=True)
         return np.stack(np.broadcast_arrays(*(loose[name] for name in self.names)), axis=-1)
 
+    # What a descent asks: see ``inference.scoring``
+
+    def score(self, mean: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Return deviance (...), residuals and weights (..., point) of a mean, (..., point).
+
+        Of normal noise: the deviance is −2 log likelihood, up to a constant, where the noise is
+        known, and the sum of squares where it is inferred; inf where it is no number.
+        """
+        weight = np.ones_like(mean) if self.error is None else 1 / (self.error + 0 * mean)
+        with np.errstate(all="ignore"):
+            residual = (self.y - mean) * weight
+            deviance = np.sum(residual**2, axis=-1)
+        finite = np.isfinite(deviance)
+        residual, weight = (np.where(finite[..., None], a, 0.0) for a in (residual, weight))
+        return np.where(finite, deviance, np.inf), residual, weight
+
+    def log_ratio(self, deviance: np.ndarray, best: float) -> np.ndarray:
+        """Log density by which points of a deviance, (...), lie below one of the ``best``.
+
+        Noise that is inferred, flat in its logarithm, is integrated out: n/2 log RSS.
+        """
+        if not (self.inferred and self.is_normal):
+            return (deviance - best) / 2
+        with np.errstate(divide="ignore", invalid="ignore"):
+            found = len(self.y) / 2 * np.log(deviance / best)
+        return np.where(deviance == best, 0.0, found)
+
     # Densities and draws
 
     @cached_property
     def optimum(self) -> LeastSquares:
-        """Least squares."""
-        return least_squares(self)
+        """Least squares; maximum likelihood where the data scatter in another way."""
+        return least_squares(self) if self.is_normal else maximum_likelihood(self)
+
+    @property
+    def is_normal(self) -> bool:
+        """Whether the noise is normal, independent and of a known shape, so that squares count."""
+        return type(self.likelihood) is Normal
 
     @cached_property
     def prior(self) -> dict[str, Prior]:
         """Prior of all that is inferred, by lmfit's names, the defaults filled in."""
         found = {name: self.given.get(name) or self._flat(i) for i, name in enumerate(self.free)}
         if self.inferred:
-            extent = np.ptp(self.y)
-            found[NOISE] = self.noise or LogUniform(1e-6 * extent, 10 * extent)
-        return found
+            found[NOISE] = self.noise or self.likelihood.noise_prior(float(np.ptp(self.y)))
+        return found | dict(self.likelihood.own)
 
     def _flat(self, i):
         """Flat between lmfit's bounds; an open side ends 100 standard errors from the optimum."""
@@ -246,8 +304,8 @@ class NonlinearRegression(Measured):
 
                 pointwise = wrap_py([pt.dvector], [pt.dvector])(self.curve.__call__)
                 mean = pointwise(pt.stack(list(by_name.values())))
-            noise = theta[NOISE] if self.inferred else self.error
-            pm.Normal(self.measured, mean, noise, observed=self.y)
+            scatter = theta if self.inferred else theta | {NOISE: self.error}
+            self.likelihood.pymc(self.measured, mean, scatter, self.y)
             if len(self.keys) > 1:
                 values = pt.stack([theta[name] for name in self.keys])
                 ascending = pt.all(values[1:] > values[:-1])
@@ -262,8 +320,11 @@ class NonlinearRegression(Measured):
 
     def log_factors(self, draws: Draws) -> Draws:
         """Log density of each factor of the prior at each draw."""
-        factors = self._stacked(self._log_priors(self.theta(draws)))
-        return {n: np.sum(f, axis=-1) if n in self.stacked else f for n, f in factors.items()}
+        factors, found = self._log_priors(self.theta(draws)), {}
+        for name, (_, parts) in self.stacked.items():
+            own = [factors.pop(part) for part in parts.values() if part in factors]
+            found |= {name: sum(own)} if own else {}
+        return found | factors
 
     def _log_priors(self, theta):
         factors = enumerate(self.prior.items())
@@ -281,12 +342,23 @@ class NonlinearRegression(Measured):
         """Standard deviation of the noise, (..., 1) or (point,)."""
         return draws[NOISE][..., np.newaxis] if self.inferred else np.asarray(self.error)
 
+    def scatter(self, draws: Draws) -> Draws:
+        """Parameters of the scatter, (..., 1), and the noise where it is known."""
+        known = {} if self.error is None else {NOISE: np.asarray(self.error)}
+        return known | {name: np.asarray(draws[name])[..., None] for name in self.scattering}
+
+    def log_likelihoods(self, theta: np.ndarray) -> np.ndarray:
+        """Log likelihood at points: (..., parameter) -> (...), -inf where there is none."""
+        named = {name: theta[..., i] for i, name in enumerate(self.names)}
+        with np.errstate(all="ignore"):
+            terms = self.likelihood.log_density(self.y, self.curve(theta), self.scatter(named))
+            total = np.sum(terms, axis=-1)
+        return np.where(np.isfinite(total), total, -np.inf)
+
     def log_density(self, theta: np.ndarray) -> np.ndarray:
         """Log of likelihood times prior at points, normalised: (..., parameter) -> (...)."""
-        noise = theta[..., -1:] if self.inferred else self.error
         with np.errstate(all="ignore"):
-            terms = log_density(self.y, self.curve(theta), noise)
-            total = np.sum(terms, axis=-1) + sum(self._log_priors(theta).values())
+            total = self.log_likelihoods(theta) + sum(self._log_priors(theta).values())
         return np.where(np.isfinite(total), total, -np.inf)
 
     def sorted(self, theta: np.ndarray) -> np.ndarray:
@@ -317,7 +389,9 @@ class NonlinearRegression(Measured):
         best, curve = self.optimum, self.curve
         optimum = dict(zip(self.free, best.theta, strict=True))
         errors = dict(zip(self.free, best.standard_error, strict=True))
-        if self.inferred:
+        if isinstance(best, Maximum):
+            optimum, errors = optimum | best.scatter, errors | best.scatter_error
+        elif self.inferred:
             optimum[NOISE], errors[NOISE] = best.scale, best.scale / np.sqrt(2 * best.dof)
         shifts = 1e-3 * best.scale * np.linalg.cholesky(best.covariance).T
         with np.errstate(all="ignore"):
@@ -345,10 +419,12 @@ def problem(
     noise: float | Prior | None = None,
     priors: Mapping[str, Prior] | None = None,
     starts: Sequence[Mapping[str, float]] = ({},),
+    search: str = "starts",
     ordered: Sequence[Sequence[str]] = (),
     stacked: Mapping[str, tuple[str, Sequence[str] | Mapping[object, str]]] | None = None,
     units: Mapping[str, str] | None = None,
     attrs: Mapping[str, object] | None = None,
+    likelihood: str | Likelihood = "normal",
 ) -> NonlinearRegression:
     """State what is inferred from a curve.
 
@@ -363,26 +439,32 @@ def problem(
         times the range of y. None where there are error bars.
     priors : name of a free parameter to its prior. By default flat between lmfit's bounds, an open
         side being closed 100 standard errors from the optimum.
-    starts : where lmfit begins, each on top of the values in ``params``; the best end is used.
+    starts : where descents begin, each on top of the values in ``params``; as many independent
+        starts join them, and the best end is used.
+    search : "global" lets differential evolution look for the optimum first; "starts" does not.
     ordered : components that could change places, each as the names of its parameters; the first
         of these, whose priors must be equal, are kept ascending.
     stacked : posterior variable to (its dimension, the parameters that it holds); these are
         labelled 1, 2, ... along it, or by the keys of a mapping.
     units : posterior variable to unit, else "1"; the noise has that of y.
     attrs : further root attributes of a fit.
+    likelihood : how the data scatter about the curve, one of ``likelihoods.LIKELIHOODS`` by name,
+        or with priors of the caller's.
 
     Raises
     ------
-    DataError : too few points, y all equal, a noise that cannot be.
-    FitError : a prior, start or place of something that is not free; ordered priors that differ.
+    DataError : no more points than parameters, y all equal, a noise that cannot be, data that are
+        no counts.
+    FitError : a prior, start or place of something that is not free; ordered priors that differ;
+        an unknown likelihood.
     """
     x, y, error = axes(data)
-    enough(y.size, len(free(params)) + 1, data.attrs.get("source"))
     points = data[[one.name for one in (x, y, error) if one is not None]]
     parts = {
         name: (dim, held if isinstance(held, Mapping) else dict(enumerate(held, 1)))
         for name, (dim, held) in (stacked or {}).items()
     }
+    chosen = likelihood_of(likelihood, x.values.astype(float), y.values.astype(float))
     stated = NonlinearRegression(
         Curve(model, params, x.values.astype(float)),
         points,
@@ -390,10 +472,12 @@ def problem(
         noise,
         dict(priors or {}),
         tuple(starts),
+        search,
         tuple(ordered),
         parts,
         dict(units or {}),
-        dict(attrs or {}),
+        {"likelihood": str(chosen), **(attrs or {})},
+        chosen,
     )
     _refuse(stated)
     return stated
@@ -401,7 +485,21 @@ def problem(
 
 def _refuse(stated):
     """Raise DataError or FitError where the parts do not go together."""
-    known = isinstance(stated.noise, int | float)
+    known, count = isinstance(stated.noise, int | float), len(stated.names)
+    if len(stated.y) <= count:
+        raise DataError(
+            f"{len(stated.y)} points cannot determine {count} parameters",
+            source=stated.points.attrs.get("source"),
+            expected=f"at least {count + 1} rows for {', '.join(stated.names)}",
+            found=f"{len(stated.y)} rows",
+            remedy="measure more points, or fit a simpler curve",
+        )
+    if stated.noise is not None and not stated.likelihood.noisy:
+        raise DataError(
+            f"a {stated.likelihood.name} likelihood has no noise",
+            expected="no argument 'noise'",
+            found=stated.noise,
+        )
     if NOISE in stated.curve.params:
         raise FitError(f"a parameter may not be called {NOISE!r}: rename it in the lmfit model")
     if stated.noise is not None and "error" in stated.points:

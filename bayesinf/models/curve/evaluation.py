@@ -58,9 +58,10 @@ class Curve:
 
     def __call__(self, theta: np.ndarray) -> np.ndarray:
         """Evaluate: (..., parameter) -> (..., point)."""
-        if self.vectorised is None:
-            return self.one_by_one(theta)
-        curve = self.vectorised(self.x, self._named(theta[..., None, :]))
+        with np.errstate(all="ignore"):  # a search looks where the function has no value
+            if self.vectorised is None:
+                return self.one_by_one(theta)
+            curve = self.vectorised(self.x, self._named(theta[..., None, :]))
         return np.broadcast_to(curve, (*theta.shape[:-1], len(self.x)))
 
     @cached_property

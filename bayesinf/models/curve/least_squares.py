@@ -1,20 +1,33 @@
-"""Least squares: where lmfit ends from several starts, and how steep the valley is there."""
+"""Least squares: the best end of many independent descents, polished, and how steep it is there.
+
+Each descent is one of damped scoring steps (``inference.scoring``). The best end is polished by
+undamped steps with derivatives to about ten digits, so that it does not depend on the way there.
+What is to become small is the deviance of ``NonlinearRegression.score``, with normal noise the
+weighted sum of squares.
+"""
 
 from __future__ import annotations
 
-import copy
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from bayesinf.errors import FitError
-from bayesinf.settings import DEFAULT
+from bayesinf.inference.derivatives import extrapolated, steps
+from bayesinf.inference.scoring import descend
+from bayesinf.models.curve import starts
 
 if TYPE_CHECKING:
     from bayesinf.models.curve.definition import NonlinearRegression
 
-RESTARTS = 4  # besides the starts given, from 5 standard errors around the best of them
+__all__ = ["LeastSquares", "bounds", "least_squares"]
+
+POLISHING = 30  # undamped steps at most
+POLISHED = 1e-10  # length of a step, in standard errors, at which they end
+DEGENERATE = 1e-10  # ratio of singular values of JD⁻¹ below which the data leave something open
+ROUGH = 1e-9  # share of the deviance that a step must promise, in the search for the best end
+MOST = 400  # steps of a descent in that search
 
 
 @dataclass(frozen=True)
@@ -51,110 +64,90 @@ class LeastSquares:
 
 
 def least_squares(problem: NonlinearRegression) -> LeastSquares:
-    """Descend from each start, then from ``RESTARTS`` places around the best end."""
-    params, free = problem.curve.params, problem.free
-    values = {name: params[name].value for name in free}
-    ends = [
-        _descend(problem, [(values | dict(start))[name] for name in free])
-        for start in problem.starts
+    """Descend from the starts given and from independent ones, and polish the best end.
+
+    Raises
+    ------
+    FitError : no start has a finite deviance; the data leave parameters open at the best end.
+    """
+    lower, upper = bounds(problem)
+    ends, sums = np.empty((0, len(problem.free))), np.empty(0)
+    for points in starts.batches(problem, lower, upper):
+        found, deviance = descend(
+            problem.curve, problem.score, points, lower, upper, tolerance=ROUGH, most=MOST
+        )
+        ends, sums = np.vstack([ends, found]), np.append(sums, deviance)
+        if starts.agree(problem, sums) > 1:
+            break
+    if not np.isfinite(sums).any():
+        raise FitError(
+            f"none of {len(sums)} starts leads to a finite curve: start elsewhere, or state bounds",
+            starts=dict(zip(problem.free, ends[0], strict=True)),
+        )
+    # Of ends that are the same but for the names of like components, the start given has its own.
+    best = ends[np.argmax(problem.log_ratio(sums, sums.min()) <= starts.SAME)]
+    theta = descend(problem.curve, problem.score, best[np.newaxis], lower, upper)[0][0]
+    theta = _polished(problem, theta, lower, upper)
+    theta = problem.sorted(theta)
+    _, covariance = _curvature(problem, theta)
+    rss, dof = _deviance(problem, theta), len(problem.y) - len(problem.free)
+    scale = float(np.sqrt(rss / dof)) if problem.inferred else 1.0
+    return LeastSquares(theta, np.maximum(sums, rss), rss, dof, scale, covariance)
+
+
+def bounds(problem: NonlinearRegression) -> tuple[np.ndarray, np.ndarray]:
+    """Return the bounds of the free parameters, lmfit's and their priors', (parameter,) each."""
+    limits = [
+        (
+            max(problem.curve.params[name].min, getattr(prior, "lower", -np.inf)),
+            min(problem.curve.params[name].max, getattr(prior, "upper", np.inf)),
+        )
+        for name, prior in ((name, problem.given.get(name)) for name in problem.free)
     ]
-    best, rss = min(ends, key=lambda end: end[1])
-    dof = len(problem.y) - len(free)
-
-    def scale(rss):
-        return float(np.sqrt(rss / dof)) if problem.inferred else 1.0
-
-    spread = np.linalg.cholesky(_covariance(problem, best, dof)) * scale(rss)
-    lower, upper = np.transpose([(params[name].min, params[name].max) for name in free])
-    rng = DEFAULT.generator("starts")  # where priors rest on the optimum, no seed may move them
-    for _ in range(RESTARTS):
-        start = best + 5 * spread @ rng.standard_normal(len(best))
-        ends.append(_descend(problem, np.where((start > lower) & (start < upper), start, best)))
-    best = problem.sorted(min(ends, key=lambda end: end[1])[0])
-    rss = _sum_of_squares(problem, best)
-    sums = np.array([end[1] for end in ends])
-    return LeastSquares(best, sums, rss, dof, scale(rss), _covariance(problem, best, dof))
+    return tuple(np.array(limits, dtype=float).T)
 
 
-def _weighted(problem, values):
-    return values if problem.error is None else values / problem.error
+def _deviance(problem, theta):
+    return float(problem.score(problem.curve(theta))[0])
 
 
-def _residual(problem, theta):
-    with np.errstate(all="ignore"):
-        return np.nan_to_num(_weighted(problem, problem.y - problem.curve(theta)), nan=1e100)
-
-
-def _sum_of_squares(problem, theta):
-    return float(np.sum(_residual(problem, theta) ** 2))
-
-
-def _descend(problem, start):
-    """One run of lmfit: where it ends, and the sum of squares there."""
-    import lmfit
-
-    free, params = problem.free, copy.deepcopy(problem.curve.params)
-    limit = 1000 * (1 + len(free))
-
-    def at(params):
-        return np.array([params[name].value for name in free])
-
-    def run():
-        tried = []
-
-        def residual(p):
-            tried.append(at(p))
-            return _residual(problem, tried[-1])
-
-        options = {"xtol": 1e-14, "ftol": 1e-14, "max_nfev": limit, "calc_covar": False}
-        result = lmfit.minimize(residual, params, method="leastsq", **options)
-        # Of a run cut short lmfit returns MINPACK's working array, whose memory is free by then.
-        return tried[limit - 1] if result.aborted else at(result.params)
-
-    for name, value in zip(free, start, strict=True):
-        params[name].value = value
-    end = run()
-    found = dict(zip(free, end, strict=True))
-    priors = {name: problem.given[name] for name in free if name in problem.given}
-    if not all(prior.log_density(found[name]) > -np.inf for name, prior in priors.items()):
-        # Only an end beyond the prior is worth bending lmfit's path by the prior's bounds.
-        for name, prior in priors.items():
-            if hasattr(prior, "lower"):
-                p, margin = params[name], 1e-3 * (prior.upper - prior.lower)
-                lower, upper = max(p.min, prior.lower), min(p.max, prior.upper)
-                value = np.clip(p.value, lower + margin, upper - margin)
-                p.set(value=value, min=lower, max=upper)
-        end = run()
-    return end, _sum_of_squares(problem, end)
-
-
-def _covariance(problem, theta, dof):
-    """(JᵀWJ)⁻¹, or a FitError that names what the data leave open."""
-    small = 6e-6 * np.maximum(np.abs(theta), 1e-6)
-    lengths = np.linalg.norm(_jacobian(problem, theta, small), axis=0)
-    # Once more with steps of 1/1000 of what the noise would hide: these suit each parameter.
-    with np.errstate(divide="ignore"):
-        step = 1e-3 * np.sqrt(_sum_of_squares(problem, theta) / dof) / lengths
-    usable = np.isfinite(step) & (step > 1e-9 * np.abs(theta)) & (step > 0)
-    jacobian = _jacobian(problem, theta, np.where(usable, step, small))
+def _curvature(problem, theta):
+    """The step of scoring and (JᵀWJ)⁻¹, or a FitError that names what the data leave open."""
+    _, residual, weight = problem.score(problem.curve(theta))
+    largest = 16 * steps(problem.curve, theta)
+    jacobian = weight[:, None] * extrapolated(problem.curve, theta, largest)
     lengths = np.linalg.norm(jacobian, axis=0)
     seen = np.isfinite(lengths) & (lengths > 0)
     if not seen.all():
         blind = [name for name, known in zip(problem.free, seen, strict=True) if not known]
-        raise FitError(f"the curve does not depend on {', '.join(blind)} at the optimum: "
-                       "fix it, or start elsewhere", optimum=theta)  # fmt: skip
-    _, values, rows = np.linalg.svd(jacobian / lengths, full_matrices=False)
-    if values[-1] < 1e-10 * values[0]:
+        raise FitError(
+            f"the curve does not depend on {', '.join(blind)} at the optimum: fix it, or start "
+            "elsewhere",
+            optimum=theta,
+        )
+    left, values, rows = np.linalg.svd(jacobian / lengths, full_matrices=False)
+    if values[-1] < DEGENERATE * values[0]:
         worst = [name for name, v in zip(problem.free, rows[-1], strict=True) if abs(v) > 0.3]
-        raise FitError(f"the data do not tell {' from '.join(worst)}: fix or drop one of them",
-                       optimum=theta, singular_values=values)  # fmt: skip
+        raise FitError(
+            f"the data do not tell {' from '.join(worst)}: fix or drop one of them",
+            optimum=theta,
+            singular_values=values,
+        )
     root = (rows.T / values) / lengths[:, None]
-    return root @ root.T
+    return root @ (left.T @ residual), root @ root.T
 
 
-def _jacobian(problem, theta, step):
-    """Derivatives of the weighted curve by central differences, (point, parameter)."""
-    points = theta + np.vstack([np.diag(step), -np.diag(step)])
-    with np.errstate(all="ignore"):
-        up, down = np.split(problem.curve(points), 2)
-    return _weighted(problem, (up - down) / (2 * step[:, None])).T
+def _polished(problem, theta, lower, upper):
+    """Take undamped steps while they shrink."""
+    before = np.inf
+    for _ in range(POLISHING):
+        step, covariance = _curvature(problem, theta)
+        sd = np.sqrt(np.diag(covariance) * max(_deviance(problem, theta), 1e-300))
+        length = np.max(np.abs(step) / sd)
+        there = theta + step
+        if not length < before or np.any((there < lower) | (there > upper)):
+            break
+        theta, before = there, length
+        if length < POLISHED:
+            break
+    return theta

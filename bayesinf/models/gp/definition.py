@@ -77,6 +77,10 @@ class Process(Marginal):
     envelope: Envelope | None = None
 
     family = "gp"
+    equation = (
+        r"y_i = m(x_i) + f(x_i) + \varepsilon_i,\quad f \sim \mathrm{GP}(0, k),\quad "
+        r"\varepsilon_i \sim N(0, e_i^2 + \sigma^2)"
+    )
 
     @property
     def order(self) -> Neighbours | None:

@@ -36,3 +36,7 @@ class Design:
     def stacked(self) -> np.ndarray:
         """Z and A side by side, (observation, free + weight)."""
         return np.hstack([self.Z, self.A]) if self.Z.shape[1] else self.A
+
+    def alike(self, other: Design) -> bool:
+        """Whether another design has the same features and columns."""
+        return np.array_equal(self.A, other.A) and np.array_equal(self.Z, other.Z)

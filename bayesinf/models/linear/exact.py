@@ -39,6 +39,7 @@ GRID = 256  # cells a side, about 0.05 posterior sd each: a variance comes out 2
 SEARCH = 1024  # cells along log ρ where the search begins, which no mode slips through
 DEPTH = 20.0  # cells whose log density lies this far below the highest are outside the grid
 REACH = 30.0  # where the search begins: e-folds around the data's own scales
+FLOOR = -3.0  # sd of the noise prior below its median, where the profile of σ ends
 WIDENINGS = 8  # times that the search reaches further where the posterior touches its edge
 
 
@@ -52,7 +53,7 @@ class Scales:
 
     def __init__(self, problem: Regression, spectrum: Spectrum):
         self.problem, self.spectrum = problem, spectrum
-        self.count = len(spectrum.t)
+        self.count = len(problem.design.t)
         self.log_jacobian = float(np.sum(problem.design.log_jacobian))
         self.scale = problem.prior.fixed.get("scale")
         self.sigma = float(problem.noise) if problem.noise_fixed else None
@@ -142,12 +143,9 @@ class Scales:
         return [rho, (-REACH / 6, REACH / 6 + 2 * DEPTH / self.count)]
 
     def _profile(self, log_rho):
-        seen = self.spectrum.products(log_rho)
-        inside = np.where(seen.value > 0, seen.value, 1.0)
-        taken = np.sum(np.where(seen.value > 0, seen.pull**2 / inside, 0.0), axis=-1)
-        # The prior's own floor joins in: without noise the data alone would send σ to zero.
-        floor = getattr(self.problem.noise, "scale", 0.0) ** 2 + np.finfo(float).tiny
-        return 0.5 * np.log((np.maximum(seen.tt - taken, 0.0) + floor) / self.count)
+        # Where the data alone would send σ to zero, the far end of its prior holds it.
+        floor = float(self.problem.noise.from_normal(FLOOR)) ** 2
+        return 0.5 * np.log((self.spectrum.products(log_rho).square + floor) / self.count)
 
 
 @dataclass(frozen=True)

@@ -86,7 +86,7 @@ class Member:
     ----------
     problem : all of them.
     design : of this one.
-    like : spectrum of another one that has the same features; None where there is none.
+    like : spectrum of another one of the same features and columns; None where there is none.
     """
 
     def __init__(self, problem: Regression, design: Design, like: Spectrum | None):
@@ -183,7 +183,7 @@ class Posterior:
     def __init__(self, problem: Regression):
         self.problem, self.members = problem, []
         for design in problem.designs:
-            alike = (m for m in self.members if np.array_equal(m.design.A, design.A))
+            alike = (m for m in self.members if m.design.alike(design))
             like = next(alike, None)
             self.members.append(Member(problem, design, like and like.spectrum))
 

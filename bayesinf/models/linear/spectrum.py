@@ -1,14 +1,19 @@
 """The normal prior given its two scales: one singular value decomposition serves them all.
 
-In A = U diag(s) Vᵀ everything that costs the size of the data depends on the ratio
-ρ = (scale / σ)² alone,
+The unshrunk columns Z take their part of the data first: with an orthonormal basis Q of them,
 
-    t | α ~ N(Zα, σ² R),   R = I + ρ A Aᵀ
-    β | t, α, ρ, σ ~ N(V diag(ρ s / (1 + ρ s²)) Uᵀ(t - Zα), ...)
+    t - QQᵀt = A′β + σε,   A′ = A - QQᵀA = U diag(s) Vᵀ
 
-and so do the few unshrunk coefficients α ~ N(0, 1), once ZᵀR⁻¹Z is diagonal. Here are density,
-draws, moments and leave-one-out, for many pairs of scales at once; where the pairs come from,
-``exact`` and ``shared`` know.
+knows nothing of α, and what it says depends on the ratio ρ = (scale / σ)² alone. Given that, Qᵀt
+is a measurement of the few α ~ N(0, 1), whose least squares estimate at a ratio is c with
+covariance σ²M:
+
+    log p(t) = log N(Uᵀt; 0, σ²(1 + ρs²)) + log N(c; 0, 1 + σ²M) + ...
+
+All that is summed here is a square of residuals, nothing a difference of large numbers, so that
+noise may be smaller than the data by as much as double precision holds. Here are density, draws,
+moments and leave-one-out, for many pairs of scales at once; where the pairs come from, ``exact``
+and ``shared`` know.
 """
 
 from __future__ import annotations
@@ -16,69 +21,116 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from scipy import linalg
 
 from bayesinf.models.linear.design import Design
+from bayesinf.models.linear.singular import decomposed
 
 __all__ = ["Products", "Spectrum", "between", "moments"]
 
 ACCURACY = 1e-13  # of what is interpolated between nodes, beside its largest value
+PANEL = 10.0  # of log ρ, along which nothing interpolated falls by more than a factor of 2e4
 ROUNDING = 1e-12  # a difference this small beside its parts is rounding
+DEPENDENT = 1e-13  # columns of length one of which this is left are sums of the others
+UNLIKE = 10.0  # columns that differ by less need no common length to be judged
 
 
 @dataclass(frozen=True)
 class Spectrum:
     """What of a design the posterior needs.
 
-    Data stand less their least squares fit by Z, ``t = target - Z start``: what is left does not
-    cancel. ``y`` and ``z`` are Uᵀt and UᵀZ; ``rest`` holds t·t, Zᵀt and ZᵀZ of what lies outside U.
+    Parameters
+    ----------
+    s, U, V : of A′; (rank,), (observation, rank), (weight, rank).
+    Q, G : Z = QG, (observation, level) and (level, free).
+    H : α = Hη + what Z does not see, η ~ N(0, 1), (free, level).
+    inverse : of L, QᵀZα = Lη, (level, level).
+    log_det : log |det L|.
+    B, N : QᵀA along V, (level, rank), and outside V, (level, weight).
+    y, q : Uᵀt and Qᵀt.
+    beyond : t less what is along Q and U, (observation,).
+    outside : its squared length.
+    lost : share of each observation that is along neither Q nor U, (observation,).
     """
 
     s: np.ndarray
     U: np.ndarray
     V: np.ndarray
+    Q: np.ndarray
+    G: np.ndarray
+    H: np.ndarray
+    inverse: np.ndarray
+    log_det: float
+    B: np.ndarray
+    N: np.ndarray
+    lost: np.ndarray
     y: np.ndarray
-    z: np.ndarray
-    rest: tuple[float, np.ndarray, np.ndarray]
-    t: np.ndarray
-    start: np.ndarray
+    q: np.ndarray
+    beyond: np.ndarray
+    outside: float
 
     @classmethod
     def of(cls, design: Design, like: Spectrum | None = None) -> Spectrum:
-        """Decompose the features, or take over the decomposition of another design that has the
-        same ones.
+        """Decompose a design, or take over the decomposition of another one that has the same
+        features and columns.
         """
         if like is None:
-            U, s, Vt = np.linalg.svd(design.A, full_matrices=False)
-            kept = s > s[0] * np.finfo(float).eps * max(design.A.shape)
-            U, s, V = U[:, kept], s[kept], Vt[kept].T
+            parts = _unshrunk(design.Z)
+            Q = parts["Q"]
+            along = Q.T @ design.A
+            U, s, V, y = decomposed(_without(Q, design.A), _without(Q, design.t))
+            B = along @ V
+            whole = V.shape[0] == V.shape[1]
+            N = np.zeros_like(along) if whole else along - B @ V.T
+            lost = 1 - np.sum(Q**2, axis=1) - np.sum(U**2, axis=1)
+            lost[lost < ROUNDING] = 0.0
+            parts |= {"s": s, "U": U, "V": V, "B": B, "N": N, "lost": lost}
         else:
-            U, s, V = like.U, like.s, like.V
-        Z, start = design.Z, np.zeros(design.Z.shape[1])
-        if len(start):
-            start = np.linalg.lstsq(Z, design.t, rcond=None)[0]
-        t = design.t - Z @ start
-        y, z = U.T @ t, U.T @ Z
-        t_out, z_out = t - U @ y, Z - U @ z
-        rest = (t_out @ t_out, z_out.T @ t_out, z_out.T @ z_out)
-        return cls(s, U, V, y, z, rest, t, start)
+            kept = ("s", "U", "V", "Q", "G", "H", "inverse", "log_det", "B", "N", "lost")
+            parts = {name: getattr(like, name) for name in kept}
+            Q, U = parts["Q"], parts["U"]
+            y = U.T @ _without(Q, design.t)
+        residual = _without(Q, design.t)
+        beyond = residual - U @ y
+        beyond = _without(Q, beyond - U @ (U.T @ beyond))
+        # Data are rounded: what is smaller than that is not known to be nothing.
+        left = max(len(design.t) - Q.shape[1] - U.shape[1], 0)
+        floor = left * np.finfo(float).eps ** 2 * np.mean(design.t**2)
+        outside = float(max(beyond @ beyond, floor)) if left else 0.0
+        return cls(**parts, y=y, q=Q.T @ design.t, beyond=beyond, outside=outside)
+
+    @property
+    def levels(self) -> int:
+        """How many directions the unshrunk columns have."""
+        return len(self.q)
 
     def products(self, log_rho: np.ndarray) -> Products:
-        """What R = I + ρ A Aᵀ makes of data and unshrunk columns, each led by the shape of ρ."""
-        weight = 1 / (1 + np.multiply.outer(np.exp(log_rho), self.s**2))
-        tt, zt, zz = self.rest
-        yy = weight @ self.y**2 + tt
-        log_det = -np.sum(np.log(weight), axis=-1)
-        if not len(self.start):
-            none = np.zeros((*yy.shape, 0))
-            return Products(yy, none, none, none, np.zeros((*yy.shape, 0, 0)), log_det)
-        inner = weight @ (self.z[:, :, np.newaxis] * self.z[:, np.newaxis]).reshape(len(self.s), -1)
-        value, vector = np.linalg.eigh(inner.reshape(*yy.shape, *zz.shape) + zz)
+        """What the data say at each ratio of scale to noise, led by the shape of ρ."""
+        rho = np.exp(log_rho)
+        weight = 1 / (1 + np.multiply.outer(rho, self.s**2))
+        square = weight @ self.y**2 + self.outside
+        log_det = -np.sum(np.log(weight), axis=-1) + 2 * self.log_det
+        shape = np.shape(rho)
+        if not self.levels:
+            none = np.zeros((*shape, 0))
+            return Products(square, none, none, np.zeros((*shape, 0, 0)), log_det)
+        gain = rho[..., np.newaxis] * weight  # of β along V, over s y
+        B = self.B
+        pairs = (B.T[:, :, np.newaxis] * B.T[:, np.newaxis]).reshape(len(self.s), -1)
+        spread = (gain @ pairs).reshape(*shape, self.levels, self.levels)
+        spread = spread + np.multiply.outer(rho, self.N @ self.N.T) + np.eye(self.levels)
+        value, vector = np.linalg.eigh(self.inverse @ spread @ self.inverse.T)
+        c = (self.q - (gain * (self.s * self.y)) @ B.T) @ self.inverse.T
+        c = np.einsum("...ji,...j->...i", vector, c)
+        return Products(square, np.maximum(value, np.finfo(float).tiny), c, vector, log_det)
 
-        def turn(v):
-            return np.einsum("...ji,...j->...i", vector, v)
-
-        pull = turn(weight @ (self.z * self.y[:, np.newaxis]) + zt)
-        return Products(yy, np.maximum(value, 0.0), pull, turn(self.start), vector, log_det)
+    def pulled(self, rho, weight, vector):
+        """How β follows α less its least squares estimate, per unit of 1 / M in the eigenvectors:
+        along V, (..., rank, level), and outside V, (..., weight, level).
+        """
+        turned = self.inverse.T @ vector
+        along = (rho[..., np.newaxis] * weight)[..., np.newaxis] * (self.B.T @ turned)
+        return along, rho[..., np.newaxis, np.newaxis] * (self.N.T @ turned)
 
     def draw(self, rng, log_rho, sigma) -> tuple[np.ndarray, np.ndarray, Products]:
         """Draw the weights β, (draw, weight), and α, (draw, free), one of each pair of scales.
@@ -88,96 +140,163 @@ class Spectrum:
         β, α, and what was seen at these scales, as ``leave_one_out`` takes it.
         """
         seen, rho = self.products(log_rho), np.exp(log_rho)
+        weight = 1 / (1 + np.multiply.outer(rho, self.s**2))
         centre, sd = seen.free(sigma)
-        moved = centre + sd * rng.standard_normal(centre.shape)
-        moved = np.einsum("dij,dj->di", seen.vector, moved)
-        # β = prior draw, its part along V replaced by a draw of what the data say there.
-        scale = sigma * np.sqrt(rho)
-        prior = scale[:, np.newaxis] * rng.standard_normal((len(rho), len(self.V)))
-        shrink = np.multiply.outer(rho, self.s**2)
-        target = self.y - moved @ self.z.T
-        whole = len(self.s) == len(self.V)  # then the parts along V are as good a prior draw
-        along = prior if whole else prior @ self.V
-        found = (rho[:, np.newaxis] * self.s * target) / (1 + shrink)
-        found += along / np.sqrt(1 + shrink)
-        beta = found @ self.V.T if whole else prior + (found - along) @ self.V.T
-        return beta, self.start + moved, seen
+        eta = centre + sd * rng.standard_normal(centre.shape)
+        # β given t - QQᵀt: a prior draw, its part along V replaced by a draw of what the data say.
+        scale = (sigma * np.sqrt(rho))[:, np.newaxis]
+        prior = scale * rng.standard_normal((len(rho), len(self.V)))
+        whole = self.V.shape[0] == self.V.shape[1]  # then the parts along V are as good a draw
+        before = prior if whole else prior @ self.V
+        along = (rho[:, np.newaxis] * self.s * self.y) * weight + before * np.sqrt(weight)
+        outside = None if whole else prior - before @ self.V.T
+        if self.levels:
+            # Qᵀt less Lη is a noisy measurement of QᵀAβ: the draw moves by what it misses.
+            fitted = along @ self.B.T + (0.0 if whole else outside @ self.N.T)
+            fitted += sigma[:, np.newaxis] * rng.standard_normal(fitted.shape)
+            missed = np.einsum("dji,dj->di", seen.vector, (self.q - fitted) @ self.inverse.T) - eta
+            towards, aside = self.pulled(rho, weight, seen.vector)
+            along += np.einsum("dri,di->dr", towards, missed / seen.value)
+            if not whole:
+                outside += np.einsum("dpi,di->dp", aside, missed / seen.value)
+        beta = along @ self.V.T if whole else outside + along @ self.V.T
+        alpha = np.einsum("dij,dj->di", seen.vector, eta) @ self.H.T
+        if self.H.shape[0] > self.H.shape[1]:
+            unseen = rng.standard_normal((len(rho), len(self.H)))
+            alpha += unseen - unseen @ self.H @ self.H.T
+        return beta, alpha, seen
 
     def leave_one_out(self, design: Design, log_rho, sigma, seen: Products) -> np.ndarray:
         """log p(y_i | the other y, scales), (draw, observation): everything else integrated out."""
+        value = np.empty((len(log_rho), len(self.lost)))
+        panel = np.floor((log_rho - np.min(log_rho)) / PANEL)
+        for each in np.unique(panel):
+            here = panel == each
+            value[here] = self._left_out(log_rho[here], sigma[here], seen.at(here))
+        return value + design.log_jacobian
+
+    def _left_out(self, log_rho, sigma, seen):
+        """The same for ratios within a panel, in units of the design."""
         nodes, shares = between(log_rho)
-        parts = self._solved(design, nodes)
+        parts = self._solved(nodes)
         diagonal, solved, *columns = parts if shares is None else shares @ parts
-        centre, _ = seen.free(sigma)
-        for k in range(centre.shape[-1]):  # in the eigenvectors of ZᵀR⁻¹Z
-            column = sum(seen.vector[:, j, k, np.newaxis] * one for j, one in enumerate(columns))
-            diagonal = diagonal - column**2 / (seen.value[:, k] + sigma**2)[:, np.newaxis]
-            solved = solved - column * centre[:, k, np.newaxis]
+        variance = np.square(sigma)[:, np.newaxis]
+        turned = self.inverse.T @ seen.vector
+        for k in range(self.levels):  # in the eigenvectors of M
+            column = sum(turned[:, j, k, np.newaxis] * one for j, one in enumerate(columns))
+            share = variance / (1 + variance * seen.value[:, k, np.newaxis])
+            diagonal = diagonal + share * column**2
+            solved = solved + share * seen.estimate[:, k, np.newaxis] * column
         # log N(solved / diagonal; 0, σ² / diagonal), in place: fresh megabytes cost more than sums.
         value = np.square(solved, out=solved)
         value /= diagonal
-        value *= -0.5 / np.square(sigma)[:, np.newaxis]
+        value *= -0.5 / variance
         value += np.log(diagonal, out=diagonal) / 2
         value -= (np.log(sigma) + 0.5 * np.log(2 * np.pi))[:, np.newaxis]
-        value += design.log_jacobian
         return value
 
-    def _solved(self, design, log_rho):
-        """The diagonal of R⁻¹, R⁻¹t and R⁻¹Z, (2 + free, ρ, observation)."""
-        weight = 1 / (1 + np.multiply.outer(np.exp(log_rho), self.s**2)) - 1
-        parts = [1 + weight @ (self.U**2).T, self.t + (weight * self.y) @ self.U.T]
-        parts += [Z + (weight * z) @ self.U.T for Z, z in zip(design.Z.T, self.z.T, strict=True)]
+    def _solved(self, log_rho):
+        """σ²K⁻¹ of t - QQᵀt: its diagonal and what it makes of t; and Q less its part that A′
+        explains, (2 + level, ρ, observation).
+        """
+        rho = np.exp(log_rho)
+        weight = 1 / (1 + np.multiply.outer(rho, self.s**2))
+        parts = [self.lost + weight @ (self.U**2).T, self.beyond + (weight * self.y) @ self.U.T]
+        gain = rho[:, np.newaxis] * weight * self.s
+        parts += [q - (gain * b) @ self.U.T for q, b in zip(self.Q.T, self.B, strict=True)]
         return np.stack(parts)
 
     def condition_number(self, log_rho: float) -> float:
-        """Ratio of the largest singular value of A to the smallest of those that the data decide,
-        ρ s² > 1; what the prior decides loses no digits, however small its s.
+        """Condition number of the features, their columns brought to one length, in the directions
+        that the data decide.
+
+        What the prior decides loses no digits, however small its singular value; nor does it matter
+        how wide the prior is, or in which units the columns are.
         """
-        decided = self.s[np.exp(log_rho) * self.s**2 > 1]
-        return float(self.s[0] / decided[-1]) if len(decided) else 1.0
+        rho, size = np.exp(log_rho), np.sqrt(np.sum((self.V * self.s) ** 2, axis=1))
+        size = np.hypot(size, np.sqrt(np.sum((self.B @ self.V.T + self.N) ** 2, axis=0)))
+        live = size[size > 0]
+        if not len(live):
+            return 1.0
+        if live.max() < UNLIKE * live.min():
+            s, decided = self.s, rho * self.s**2 > 1
+        else:
+            unit = 1 / np.where(size > 0, size, np.inf)
+            s, right = np.linalg.svd((self.s[:, np.newaxis] * self.V.T) * unit)[1:]
+            prior = np.sum((right[: len(s)] * unit) ** 2, axis=1) / rho
+            decided = s**2 > prior
+        return float(s.max() / s[decided].min()) if decided.any() else 1.0
+
+
+def _unshrunk(Z):
+    """What the unshrunk columns are to a ``Spectrum``: Q, G, H, the inverse of L and its log det.
+
+    Columns are brought to one length first, so that rank is no matter of their units.
+    """
+    free = Z.shape[1]
+    length = np.sqrt(np.sum(Z**2, axis=0))
+    unit = np.where(length > 0, length, 1.0)
+    Q, R, order = linalg.qr(Z / unit, mode="economic", pivoting=True) if free else (Z, Z[:0], [])
+    rank = int(np.sum(np.abs(np.diag(R)) > DEPENDENT)) if free else 0
+    Q, G = Q[:, :rank], np.empty((rank, free))
+    G[:, order] = R[:rank]
+    G *= unit
+    H = np.eye(free) if rank == free else linalg.qr(G.T, mode="economic")[0]
+    L = G @ H
+    inverse = np.linalg.inv(L) if rank else np.zeros((0, 0))
+    log_det = float(np.linalg.slogdet(L)[1]) if rank else 0.0
+    return {"Q": Q, "G": G, "H": H, "inverse": inverse, "log_det": log_det}
+
+
+def _without(Q, x):
+    """x less its part along Q; taken off twice, so that rounding leaves none of it."""
+    for _ in range(2 if Q.shape[1] else 0):
+        x = x - Q @ (Q.T @ x)
+    return x
 
 
 @dataclass(frozen=True)
 class Products:
-    """Data and unshrunk columns as R sees them, in the eigenvectors of ZᵀR⁻¹Z.
+    """What the data say at some ratios ρ, in the eigenvectors of M.
 
     Parameters
     ----------
-    tt : tᵀR⁻¹t.
-    value : eigenvalues of ZᵀR⁻¹Z, (..., free).
-    pull : ZᵀR⁻¹t in its eigenvectors, (..., free).
-    start : the least squares fit, in the eigenvectors, (..., free): α is start plus what follows.
-    vector : the eigenvectors, (..., free, free).
-    log_det : log det R.
+    square : squared residuals, each over 1 + ρ s².
+    value : eigenvalues of M, (..., level).
+    estimate : c, the least squares estimate of η, (..., level).
+    vector : the eigenvectors, (..., level, level).
+    log_det : log det of all that is not σ².
     """
 
-    tt: np.ndarray
+    square: np.ndarray
     value: np.ndarray
-    pull: np.ndarray
-    start: np.ndarray
+    estimate: np.ndarray
     vector: np.ndarray
     log_det: np.ndarray
 
-    def quadratic(self, sigma):
-        """-2 log density of the data at noise σ, its determinants apart, α integrated out."""
-        variance = np.square(sigma)[..., np.newaxis]
-        moved = self.start**2 * self.value + 2 * self.pull * self.start - self.pull**2 / variance
-        return self.tt / np.square(sigma) + np.sum(moved / (self.value + variance), axis=-1)
-
-    def log_determinant(self, sigma):
-        """What α adds to log det of the data's covariance."""
-        return np.sum(np.log1p(self.value / np.square(sigma)[..., np.newaxis]), axis=-1)
+    def at(self, draws: np.ndarray) -> Products:
+        """Those of some draws."""
+        parts = self.square, self.value, self.estimate, self.vector, self.log_det
+        return Products(*(part[draws] for part in parts))
 
     def log_density(self, sigma, count):
         """Log density of ``count`` data at noise σ, α integrated out."""
-        log_det = self.log_det + 2 * count * np.log(sigma) + self.log_determinant(sigma)
-        return -0.5 * (self.quadratic(sigma) + log_det + count * np.log(2 * np.pi))
+        variance = np.square(sigma)
+        total = 1 + variance[..., np.newaxis] * self.value
+        levels = np.sum(self.estimate**2 / total + np.log(total), axis=-1)
+        apart = count - self.value.shape[-1]
+        value = self.square / variance + self.log_det + 2 * apart * np.log(sigma) + levels
+        return -0.5 * (value + count * np.log(2 * np.pi))
+
+    def share(self, sigma):
+        """Share σ²m / (1 + σ²m) of the prior in each η, (..., level)."""
+        spread = np.square(sigma)[..., np.newaxis] * self.value
+        return spread / (1 + spread)
 
     def free(self, sigma):
-        """Mean and sd of α less its start, in the eigenvectors, (..., free)."""
-        variance = np.square(sigma)[..., np.newaxis]
-        precision = self.value + variance
-        return (self.pull - variance * self.start) / precision, np.sqrt(variance / precision)
+        """Mean and sd of η, (..., level)."""
+        share = self.share(sigma)
+        return self.estimate * (1 - share), np.sqrt(share)
 
 
 def between(x: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
@@ -208,6 +327,10 @@ def between(x: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
 def moments(spectrum: Spectrum, coefficient_map, log_rho, log_sigma, weight):
     """Mean and sd of each coefficient f in closed form, mixed over a grid of scales.
 
+    Given the scales f = F + slope·η′ + ..., with η′ ~ N(c (1 - h), h), h its share of the prior.
+    Means of cells differ by little where the data are precise; so variances are taken about the
+    overall mean, cell by cell, and never as differences of squares.
+
     Parameters
     ----------
     spectrum : of one regression.
@@ -217,37 +340,57 @@ def moments(spectrum: Spectrum, coefficient_map, log_rho, log_sigma, weight):
     """
     sigma = np.broadcast_to(np.exp(log_sigma), weight.shape)
     seen = spectrum.products(log_rho)
-    rho, free = np.exp(log_rho).ravel(), len(spectrum.start)
+    rho, levels = np.exp(log_rho).ravel(), spectrum.levels
     # Sum over σ first: all that remains is a function of ρ, of which there may be few values.
     over = tuple(axis for axis in (0, 1) if log_rho.shape[axis] < weight.shape[axis])
+    probability = np.sum(weight, axis=over).ravel()
+    share_of = np.where(probability > 0, probability, 1.0)
 
-    def total(x, *own):
+    def average(x, *own):
+        """Mean of x at each ρ."""
         weighted = weight.reshape(*weight.shape, *(1,) * len(own)) * x
-        return np.sum(weighted, axis=over).reshape(len(rho), *own)
+        return np.sum(weighted, axis=over).reshape(len(rho), *own) / share_of.reshape(
+            -1, *(1,) * len(own)
+        )
 
-    centre, sd = seen.free(sigma)
-    outer = centre[..., :, np.newaxis] * centre[..., np.newaxis, :]
-    outer = outer + sd[..., np.newaxis] ** 2 * np.eye(free)
-    first, second = total(centre, free), total(outer, free, free)
-    probability, variance = total(np.ones_like(sigma)), total(sigma**2)
+    share = np.broadcast_to(seen.share(sigma), (*weight.shape, levels))
+    taken = share * seen.estimate
+    first, mean_share = average(taken, levels), average(share, levels)
+    about = taken - _as_grid(first, log_rho.shape)
+    second = average(about[..., :, np.newaxis] * about[..., np.newaxis, :], levels, levels)
+    variance = average(sigma**2)
 
-    # f = T β + N α + offset; the mean of β is gain·t - (gain·Z) α, given α and the scales.
+    # f = T β + N α + offset, α = Hη; ``slope`` is how f follows η′.
     T, N, offset = coefficient_map
-    TV, s = T @ spectrum.V, spectrum.s[:, np.newaxis]
-    gain = rho * s / (1 + rho * s**2)
-    fixed = (TV @ (gain * spectrum.y[:, np.newaxis])).T + offset + N @ spectrum.start
-    per = N - np.einsum("fr,ra,rq->afq", TV, gain, spectrum.z, optimize=True)
-    per = per @ seen.vector.reshape(len(rho), free, free)
-    moved = np.einsum("afq,aq->af", per, first)
-    mean = probability @ fixed + moved.sum(axis=0)
-    square = probability @ fixed**2 + 2 * np.sum(fixed * moved, axis=0)
-    square = square + np.einsum("afp,apq,afq->f", per, second, per, optimize=True)
+    TV, s = T @ spectrum.V, spectrum.s
+    shrunk = 1 / (1 + np.multiply.outer(rho, s**2))
+    vector = seen.vector.reshape(len(rho), levels, levels)
+    value = seen.value.reshape(len(rho), levels)
+    along, aside = spectrum.pulled(rho, shrunk, vector)
+    per = np.einsum("fr,ari->afi", TV, along) + np.stack([T @ one for one in aside])
+    own = (N @ spectrum.H) @ vector
+    slope = own - per / value[:, np.newaxis]
+    fixed = offset + (rho[:, np.newaxis] * shrunk * (s * spectrum.y)) @ TV.T
+    fixed = fixed + np.einsum("afi,ai->af", own, seen.estimate.reshape(len(rho), levels))
+    given = fixed - np.einsum("afi,ai->af", slope, first)
+    mean = probability @ given
     # What V leaves of T; where it leaves nothing, rounding must not pass for a variance.
     whole = _row_squares(T)
     unseen = whole - np.sum(TV**2, axis=1)
     unseen[unseen < ROUNDING * whole] = 0.0
-    inner = TV**2 @ (rho / (1 + rho * s**2)) + np.multiply.outer(unseen, rho)
-    return mean, np.sqrt(np.maximum(inner @ variance + square - mean**2, 0.0))
+    inner = (rho[:, np.newaxis] * shrunk) @ (TV**2).T + np.multiply.outer(rho, unseen)
+    inner = np.maximum(inner - np.sum(per**2 / value[:, np.newaxis], axis=-1), 0.0)
+    spread = variance[:, np.newaxis] * inner
+    spread = spread + np.einsum("afi,ai->af", slope**2, mean_share)
+    spread = spread + np.einsum("afi,aij,afj->af", slope, second, slope, optimize=True)
+    spread = spread + (given - mean) ** 2
+    unseen_free = N - N @ spectrum.H @ spectrum.H.T
+    return mean, np.sqrt(probability @ spread + np.sum(unseen_free**2, axis=1))
+
+
+def _as_grid(x, shape):
+    """What is one value for each ρ, beside cells of the grid."""
+    return x.reshape(*shape, *x.shape[1:])
 
 
 def _row_squares(T):

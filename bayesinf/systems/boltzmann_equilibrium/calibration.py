@@ -10,7 +10,7 @@ import numpy as np
 from bayesinf.calibration import Machine, variant_of
 from bayesinf.models import binary
 from bayesinf.models.binary import pairwise
-from bayesinf.models.binary.couplings import Prior
+from bayesinf.models.binary.couplings import CouplingPrior
 from bayesinf.models.binary.pairwise import Pairwise, enumeration
 from bayesinf.models.problem import Labels
 from bayesinf.priors import LogNormal, Normal
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     import xarray as xr
 
 ENCODING, SITES, SAMPLES = "±1", 5, (200, 2000)
-PRIOR = Prior(Normal(0.0, 0.5), LogNormal(0.4, 0.5))
+PRIOR = CouplingPrior(Normal(0.0, 0.5), LogNormal(0.4, 0.5))
 VARIANTS = {"exact": "mcmc", "laplace": "laplace", "pseudo": "pseudo"}
 
 

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from bayesinf.errors import FitError
+from bayesinf.inference.kinds import Question
 from bayesinf.models import binary
 from bayesinf.models.binary import pairwise
-from bayesinf.models.binary.couplings import Prior
-from bayesinf.models.binary.pairwise import enumeration
+from bayesinf.models.binary.couplings import CouplingPrior
+from bayesinf.models.binary.pairwise import enumeration, routes
+from bayesinf.models.binary.pairwise.optimum import at_supremum, edges, undetermined
 from bayesinf.posterior import annotated, dataset
 from bayesinf.priors import Normal
 from bayesinf.settings import DEFAULT, Settings
@@ -21,7 +24,9 @@ from bayesinf.systems.boltzmann_equilibrium.model import fitted
 if TYPE_CHECKING:
     import xarray as xr
 
-FLAT = 100.0  # sd of the prior under which an optimum is the one of the likelihood
+FLAT = 1000.0  # sd of the prior under which an optimum is the one of the likelihood
+MOST_LOOKED_AT = 3000  # parameters up to which directions that the data leave open are looked for
+MOST_NAMED = 5  # sites and pairs, where there is no maximum
 ENTROPY_DRAWS = 200
 LEVELS = (0.5, 0.8, 0.95)  # of intervals whose coverage is measured
 REPLICAS = 20  # data sets to measure it on,
@@ -32,44 +37,117 @@ def classical(
     data: xr.Dataset,
     *,
     reweighting: pairwise.ReweightingSample | None = None,
+    effective: int | str | None = None,
     settings: Settings = DEFAULT,
 ) -> xr.Dataset:
     """Match the moments of the data, and take the Fisher information for the errors.
 
         ⟨φ⟩_θ = ⟨φ⟩_data,   cov θ = F⁻¹ / M,   φ = (s_i, s_i s_j)
 
-    Where the likelihood has no maximum, since a cell never fires or two cells never show one of
-    their four combinations, it is the maximum a posteriori under the prior ``normal`` instead.
-
     Parameters
     ----------
-    data, reweighting : as for ``fit``.
+    data, reweighting, effective : as for ``fit``.
     settings : workers and seed.
 
     Returns
     -------
     a Dataset with ``h`` (site) and ``J`` (pair) and their standard errors ``h_error`` and
-    ``J_error``; its attribute ``called`` says which of the two it is. Beyond 20 sites
+    ``J_error``, NaN where the likelihood has no maximum; its attribute ``called`` says what the
+    estimate is, ``lacking`` why there is no maximum, if there is none. Beyond 20 sites
     ``h_residual`` and ``J_residual`` are the means and pair moments of fresh states less those of
     the data, in standard errors of the data, and ``residual_error`` what of that is sampling error
     of the fresh states.
     """
-    best, _, called = optimum(data, reweighting, settings)
-    return _labelled(data, best).assign_attrs(called=called)
+    return optimum(data, reweighting, effective, settings).labelled(data)
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """The classical estimate, and what it lacks.
+
+    Parameters
+    ----------
+    top : where the likelihood is largest, or comes nearest to its supremum.
+    prior : under which it is an optimum, all but flat.
+    called : what it is.
+    lacking : why the likelihood has no maximum; empty where it has one.
+    open : directions (parameter, direction) that the data leave open.
+    """
+
+    top: pairwise.MaximumLikelihood
+    prior: CouplingPrior
+    called: str = "maximum likelihood"
+    lacking: str = ""
+    open: np.ndarray | None = None
+
+    @property
+    def undetermined(self) -> np.ndarray:
+        """Whether a parameter has no estimate, (parameter,)."""
+        if self.open is None:
+            return np.zeros(self.top.theta.size, dtype=bool)
+        return np.sum(self.open**2, axis=1) > 1e-6
+
+    def labelled(self, data: xr.Dataset) -> xr.Dataset:
+        """Label fields and couplings with their errors, as ``classical`` returns them."""
+        theta, error = (
+            np.where(self.undetermined, np.nan, values)
+            for values in (self.top.theta, standard_errors(self.top))
+        )
+        arrays = {"error": error}
+        if self.top.residual is not None:
+            arrays["residual"] = self.top.residual
+        found = parameters(data["site"].values, theta, **arrays)
+        if self.top.residual is not None:
+            found["residual_error"] = self.top.residual_error
+        return found.assign_attrs(called=self.called, lacking=self.lacking)
+
+    def question(self) -> Question:
+        """Ask whether there is a maximum, which is answered here."""
+        count = int(self.undetermined.sum())
+        whose = f"{count} of {self.undetermined.size} parameters have no maximum likelihood"
+        return Question(
+            name="maximum",
+            variable="undetermined",
+            worst="max",
+            limit=0,
+            relation="≤",
+            required=True,
+            said=f"{whose}: {self.lacking}".replace("{", "{{").replace("}", "}}"),
+            remedy="take the posterior, whose prior is proper, or leave these sites out",
+        )
 
 
 def optimum(
-    data: xr.Dataset, reweighting: pairwise.ReweightingSample | None, settings: Settings
-) -> tuple[pairwise.MaximumLikelihood, Prior, str]:
-    """Return the optimum, the prior under which it is one, and what that is called."""
-    encoding = data["states"].attrs["encoding"]
-    moments = binary.moments(data["states"], encoding)
-    flat = Prior(Normal(0.0, FLAT), Normal(0.0, FLAT))
+    data: xr.Dataset,
+    reweighting: pairwise.ReweightingSample | None,
+    effective: int | str | None,
+    settings: Settings,
+) -> Estimate:
+    """Climb to the maximum of the likelihood, or, where there is none, to its supremum.
+
+    Without a maximum the likelihood rises for ever along some direction, in which a normal prior of
+    sd 1000 holds it. What is left to climb there, and the probability of what never occurred, is
+    then less than a millionth of a state; up to 20 sites that is gone too. Of more than some
+    thousand parameters these directions are not looked for, and the prior ``normal`` holds what the
+    data leave open.
+    """
+    states = data["states"]
+    encoding, sites = states.attrs["encoding"], data["site"].values
+    moments = pairwise.problem(states, encoding=encoding, effective=effective).moments
+    flat = CouplingPrior(Normal(0.0, FLAT), Normal(0.0, FLAT))
     try:
-        return _maximum(moments, settings, reweighting=reweighting), flat, "maximum likelihood"
+        return Estimate(_maximum(moments, settings, reweighting=reweighting), flat)
     except FitError:
+        lacking = why_unbounded(moments, sites)
+    if moments.statistics.size > MOST_LOOKED_AT:
         prior = pairwise.default(encoding)
-        return _maximum(moments, settings, prior, reweighting), prior, "maximum a posteriori"
+        top = _maximum(moments, settings, prior, reweighting)
+        return Estimate(top, prior, "maximum a posteriori", lacking, _of_edges(moments))
+    top = _maximum(moments, settings, flat, reweighting)
+    directions = undetermined(top)
+    if moments.sites <= enumeration.LARGEST:
+        top = at_supremum(pairwise.Pairwise(moments), top, directions)
+    return Estimate(top, flat, "supremum of the likelihood", lacking, directions)
 
 
 def _maximum(moments, settings, prior=None, reweighting=None):
@@ -78,30 +156,56 @@ def _maximum(moments, settings, prior=None, reweighting=None):
     )
 
 
-def _labelled(data, best):
-    arrays = {"error": standard_errors(best)}
-    if best.residual is not None:
-        arrays["residual"] = best.residual
-    found = parameters(data["site"].values, best.theta, **arrays)
-    if best.residual is not None:
-        found["residual_error"] = best.residual_error
-    return found
+def why_unbounded(moments: binary.Moments, site: np.ndarray) -> str:
+    """Say which sites and pairs let the likelihood rise for ever."""
+    constant, empty = edges(moments)
+    on = moments.encoded("0/1").mean
+    said = [f"site {site[k]} is {'always' if on[k] > 0.5 else 'never'} on" for k in constant]
+    i, j = binary.pairs(moments.sites)
+    never = moments.tables < binary.NEVER
+    for k in empty:
+        both, first, second, none = never[:, k]
+        a, b = site[i[k]], site[j[k]]
+        words = {
+            f"{a} and {b} are one and the same": first and second,
+            f"{a} and {b} are exact opposites": both and none,
+            f"{a} and {b} are never on together": both,
+            f"{a} and {b} are never off together": none,
+            f"{a} is never on without {b}": first,
+            f"{b} is never on without {a}": second,
+        }
+        said.append("sites " + next(text for text, holds in words.items() if holds))
+    return binary.listed(said, MOST_NAMED) or "some combination of sites never occurs"
+
+
+def _of_edges(moments):
+    """Directions (parameter, direction) of the fields and couplings of what is seen to be open."""
+    constant, empty = edges(moments)
+    i, j = binary.pairs(moments.sites)
+    open_pairs = np.isin(i, constant) | np.isin(j, constant)
+    open_pairs[empty] = True
+    fields = np.isin(np.arange(moments.sites), constant)
+    if moments.encoding == "±1":
+        fields[np.union1d(i[open_pairs], j[open_pairs])] = True
+    return np.append(fields, open_pairs)[:, np.newaxis].astype(float)
 
 
 def maximum_likelihood_fit(
     data: xr.Dataset,
     *,
     reweighting: pairwise.ReweightingSample | None = None,
+    effective: int | str | None = None,
     settings: Settings = DEFAULT,
 ) -> xr.DataTree:
     """Write the classical answer as a posterior, beside which it stands.
 
-    It is the normal approximation under a prior so wide (sd 100) that it moves nothing, or where
-    the likelihood has no maximum under the prior ``normal``.
+    It is the normal approximation under a prior so wide (sd 1000) that it moves nothing. Where the
+    likelihood has no maximum, directions that the data leave open are held where they are, and the
+    fit answers for that in its checks.
 
     Parameters
     ----------
-    data, reweighting : as for ``fit``.
+    data, reweighting, effective : as for ``fit``.
     settings : length and seed.
 
     Returns
@@ -109,10 +213,28 @@ def maximum_likelihood_fit(
     InferenceData, with the notes ``classical`` and ``information``; its root attribute
     ``classical`` says what the optimum is called.
     """
-    best, prior, called = optimum(data, reweighting, settings)
-    found = fitted(data, prior, "laplace", settings, reweighting, {"classical": called})
-    entropies = information(data, best.theta, found, settings)
-    return annotated(found, classical=_labelled(data, best), information=entropies)
+    best = optimum(data, reweighting, effective, settings)
+
+    def around(sums, length):
+        theta, scale, evidence = routes.laplace(sums, length)
+        if best.lacking and best.called != "maximum a posteriori":
+            away = theta - best.top.theta
+            theta = theta - away @ best.open @ best.open.T
+        count = np.int64(best.undetermined.sum())
+        return theta, scale, evidence.merge(dataset({"undetermined": count}, sampled=False))
+
+    found = fitted(
+        data,
+        best.prior,
+        pairwise.route(around, "laplace"),
+        settings,
+        reweighting,
+        effective,
+        attrs={"classical": best.called, "lacking": best.lacking, "method": "laplace"},
+        further=(best.question(),) if best.lacking else (),
+    )
+    entropies = information(data, best.top.theta, found, settings)
+    return annotated(found, classical=best.labelled(data), information=entropies)
 
 
 def standard_errors(best: pairwise.MaximumLikelihood) -> np.ndarray:
@@ -162,7 +284,7 @@ def approximations(data: xr.Dataset) -> xr.Dataset:
         {"J": ("approximation", "pair"), "J_sd": ("approximation", "pair")},
         {"approximation": ["pseudo-likelihood", "mean field"]},
         sampled=False,
-    )  # fmt: skip
+    )
 
 
 def information(
@@ -216,7 +338,11 @@ def information(
 
 
 def coverage(
-    data: xr.Dataset, *, replicas: int = REPLICAS, settings: Settings = DEFAULT
+    data: xr.Dataset,
+    *,
+    effective: int | str | None = None,
+    replicas: int = REPLICAS,
+    settings: Settings = DEFAULT,
 ) -> xr.Dataset | None:
     """Measure how often intervals hold the truth, with and without the likelihood.
 
@@ -225,7 +351,7 @@ def coverage(
 
     Parameters
     ----------
-    data : as for ``fit``.
+    data, effective : as for ``fit``.
     replicas : how many data sets.
     settings : for its seed.
 
@@ -234,35 +360,38 @@ def coverage(
     a Dataset with ``inside`` (route, level, replica), the share of fields and couplings in their
     central intervals of each nominal level; None beyond 12 sites.
     """
+    import xarray as xr
     from scipy.special import ndtri
 
-    encoding, states = data["states"].attrs["encoding"], data["states"].values
-    samples, sites = states.shape
+    states = data["states"]
+    encoding, sites = states.attrs["encoding"], data.sizes["site"]
     if sites > MOST_COVERED:
         return None
+    moments = pairwise.problem(states, encoding=encoding, effective=effective).moments
     prior, rng = pairwise.default(encoding), settings.generator("coverage")
-    truth = _maximum(binary.of_states(states, encoding), settings, prior).theta
+    truth = _maximum(moments, settings, prior).theta
     reach = ndtri(0.5 + 0.5 * np.array(LEVELS))[:, None]
     inside = np.empty((2, len(LEVELS), replicas))
     for k in range(replicas):
-        fake = data[["states"]].copy()
-        drawn = draw_states(*enumeration.unpack(truth), encoding, samples, rng)
-        fake["states"] = data["states"].copy(data=drawn)
+        drawn = draw_states(*enumeration.unpack(truth), encoding, moments.samples, rng)
+        fake = xr.Dataset({"states": (("sample", "site"), drawn, states.attrs)})
         best = _maximum(binary.of_states(drawn, encoding), settings, prior)
-        routes = (best.theta, standard_errors(best)), pseudo.optimum(fake)
-        for route, (theta, error) in enumerate(routes):
+        both = (best.theta, standard_errors(best)), pseudo.optimum(fake)
+        for route, (theta, error) in enumerate(both):
             inside[route, :, k] = np.mean(np.abs(theta - truth) < reach * error, axis=1)
     return dataset(
-        {"inside": inside}, {"inside": ("route", "level", "replica")},
-        {"route": ["likelihood", "pseudo-likelihood"], "level": list(LEVELS)}, sampled=False,
-    )  # fmt: skip
+        {"inside": inside},
+        {"inside": ("route", "level", "replica")},
+        {"route": ["likelihood", "pseudo-likelihood"], "level": list(LEVELS)},
+        sampled=False,
+    )
 
 
 def _independent(mean, encoding):
     """Entropies in bits of independent sites of these means (..., site)."""
     from scipy.special import entr
 
-    on = (1 + mean) / 2 if encoding == "±1" else mean
+    on = np.clip((1 + mean) / 2 if encoding == "±1" else mean, 0.0, 1.0)
     return np.sum(entr(on) + entr(1 - on), axis=-1) / np.log(2)
 
 

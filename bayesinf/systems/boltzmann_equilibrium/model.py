@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from bayesinf.errors import FitError
+from bayesinf.inference.kinds import Question
 from bayesinf.models import binary
 from bayesinf.models import problem as driver
 from bayesinf.models.binary import pairwise
-from bayesinf.models.binary.couplings import Prior
+from bayesinf.models.binary.couplings import CouplingPrior
 from bayesinf.models.binary.pairwise import enumeration
 from bayesinf.posterior import annotated, dataset, noted
 from bayesinf.settings import DEFAULT, Settings
@@ -94,10 +96,11 @@ def plan(
 
 def fit(
     data: xr.Dataset,
-    prior: str | Prior = "inferred",
+    prior: str | CouplingPrior = "inferred",
     *,
     method: str | None = None,
     reweighting: pairwise.ReweightingSample | None = None,
+    effective: int | str | None = None,
     settings: Settings = DEFAULT,
 ) -> xr.DataTree:
     """Infer fields and couplings of a population in equilibrium.
@@ -107,11 +110,13 @@ def fit(
     Parameters
     ----------
     data : as of ``read`` or ``simulate``; the encoding of its states is that of the result.
-    prior : ``normal``, ``inferred``, ``laplace``, ``horseshoe``, or a ``Prior``.
+    prior : ``normal``, ``inferred``, ``laplace``, ``horseshoe``, or a ``CouplingPrior``.
     method : ``mcmc``, ``laplace``, or ``pseudo``, which replaces the likelihood by the product of
         the conditional probabilities of each site given the others and says so in its attributes;
         by default ``mcmc`` up to 40 sites, ``laplace`` above.
     reweighting : of ``draw_reweighting_sample``.
+    effective : as how many independent states these count, as for ``pairwise.problem``: ``auto``
+        for states that follow each other in time.
     settings : length and seed.
 
     Returns
@@ -126,25 +131,32 @@ def fit(
     method, _, _ = plan(data, method, settings, exact=True)
     if method not in METHODS:
         raise FitError(f"unknown method {method!r}: use one of {', '.join(METHODS)}")
-    if method == "pseudo":
-        return fitted(data, prior, pseudo.route(data, prior), settings, attrs=pseudo.ATTRS)
-    return fitted(data, prior, method, settings, reweighting)
+    attrs = pseudo.ATTRS if method == "pseudo" else {}
+    route = pseudo.route(data, prior) if method == "pseudo" else method
+    return fitted(data, prior, route, settings, reweighting, effective, attrs)
 
 
 def fitted(
     data: xr.Dataset,
-    prior: str | Prior,
+    prior: str | CouplingPrior,
     method: str | pairwise.Route,
     settings: Settings,
     reweighting: pairwise.ReweightingSample | None = None,
+    effective: int | str | None = None,
     attrs: Mapping[str, object] | None = None,
+    further: tuple[Question, ...] = (),
 ) -> xr.DataTree:
     """Fit by any route of the family, and put beside it what a report needs."""
     states = data["states"]
-    encoding = states.attrs["encoding"]
-    model = pairwise.problem(states, encoding=encoding, prior=prior, reweighting=reweighting)
+    model = pairwise.problem(
+        states,
+        encoding=states.attrs["encoding"],
+        prior=prior,
+        reweighting=reweighting,
+        effective=effective,
+    )
     found = driver.fit(
-        model,
+        replace(model, further=further),
         method,
         settings,
         system="boltzmann_equilibrium",
@@ -164,17 +176,25 @@ def fitted(
 
 
 def draw_reweighting_sample(
-    data: xr.Dataset, prior: str | Prior = "inferred", *, settings: Settings = DEFAULT
+    data: xr.Dataset,
+    prior: str | CouplingPrior = "inferred",
+    *,
+    effective: int | str | None = None,
+    settings: Settings = DEFAULT,
 ) -> pairwise.ReweightingSample | None:
     """Draw the states that stand for all of many sites, once for all fits; None up to 20 sites.
 
     Parameters
     ----------
-    data, prior, settings : as for ``fit``.
+    data, prior, effective, settings : as for ``fit``.
     """
+    if data.sizes["site"] <= enumeration.LARGEST:
+        return None
     states = data["states"]
+    encoding = states.attrs["encoding"]
+    moments = pairwise.problem(states, encoding=encoding, effective=effective).moments
     return pairwise.draw_reweighting_sample(
-        states, encoding=states.attrs["encoding"], prior=prior, settings=settings
+        moments, encoding=encoding, prior=prior, settings=settings
     )
 
 
@@ -191,6 +211,9 @@ def silent_and_identical(data: xr.Dataset) -> xr.Dataset:
     constant = np.isin(np.arange(moments.sites), binary.constant_sites(states))
     same = np.zeros((moments.sites, moments.sites), dtype=bool)
     same[tuple(binary.identical_pairs(moments).T)] = True
-    return dataset({"constant": constant, "identical": same[binary.pairs(moments.sites)]},
-                   {"constant": ("site",), "identical": ("pair",)},
-                   {"site": data["site"].values}, sampled=False)  # fmt: skip
+    return dataset(
+        {"constant": constant, "identical": same[binary.pairs(moments.sites)]},
+        {"constant": ("site",), "identical": ("pair",)},
+        {"site": data["site"].values},
+        sampled=False,
+    )

@@ -18,19 +18,19 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bayesinf.models.binary import pairwise
-from bayesinf.models.binary.pairwise.definition import stated
+from bayesinf.models.binary.couplings import stated
 
 if TYPE_CHECKING:
     import xarray as xr
 
-    from bayesinf.models.binary.couplings import Prior
+    from bayesinf.models.binary.couplings import CouplingPrior
     from bayesinf.models.binary.logistic.likelihood import Logistic
     from bayesinf.models.problem import Route
 
 ATTRS = {"model": "pairwise by pseudo-likelihood", "method": "pseudo-likelihood"}
 
 
-def conditional(data: xr.Dataset, prior: str | Prior) -> Logistic:
+def conditional(data: xr.Dataset, prior: str | CouplingPrior) -> Logistic:
     """State the logistic regression of each site on all others at the same time.
 
     Its parameters are, in this order, the fields and the couplings of pairs i < j.
@@ -43,7 +43,9 @@ def conditional(data: xr.Dataset, prior: str | Prior) -> Logistic:
     return Logistic(steps, stated(prior, encoding), symmetric=True, self_coupling=False)
 
 
-def optimum(data: xr.Dataset, prior: str | Prior = "normal") -> tuple[np.ndarray, np.ndarray]:
+def optimum(
+    data: xr.Dataset, prior: str | CouplingPrior = "normal"
+) -> tuple[np.ndarray, np.ndarray]:
     """Return the optimum, and the standard errors that its curvature claims, (parameter,) both.
 
     Parameters
@@ -60,7 +62,7 @@ def optimum(data: xr.Dataset, prior: str | Prior = "normal") -> tuple[np.ndarray
     return top.theta[0], np.sqrt(np.sum(inverse**2, axis=0))
 
 
-def route(data: xr.Dataset, prior: str | Prior) -> Route:
+def route(data: xr.Dataset, prior: str | CouplingPrior) -> Route:
     """Return a route of the pairwise family whose draws are those of the pseudo-likelihood.
 
     Everything else in the fit, the log likelihood and the replicas, is then that of the joint

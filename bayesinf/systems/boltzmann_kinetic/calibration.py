@@ -8,14 +8,15 @@ import numpy as np
 
 from bayesinf.calibration import Machine, variant_of
 from bayesinf.models.binary import logistic
-from bayesinf.models.binary.couplings import Prior
+from bayesinf.models.binary.couplings import CouplingPrior
 from bayesinf.priors import LogNormal, Normal
 from bayesinf.settings import Settings
 from bayesinf.systems.boltzmann_kinetic.data import evolve
 from bayesinf.systems.boltzmann_kinetic.model import fit, transitions
 
 SITES, FEWEST, MOST = 5, 200, 2000
-PRIOR = Prior(h=Normal(0.0, 0.5), J=LogNormal(0.4, 0.5))  # of the couplings: that of their width
+# The prior of the couplings is that of their width.
+PRIOR = CouplingPrior(h=Normal(0.0, 0.5), J=LogNormal(0.4, 0.5))
 # Variant to whether couplings are symmetric, and to the method.
 VARIANTS = {
     "asymmetric": (False, "mcmc"),

@@ -17,7 +17,7 @@ import numpy as np
 from bayesinf import parallel
 from bayesinf.models import problem as driver
 from bayesinf.models.binary import constant_sites, identical_pairs, logistic, of_states
-from bayesinf.models.binary.couplings import Prior, named
+from bayesinf.models.binary.couplings import CouplingPrior, named
 from bayesinf.posterior import noted
 from bayesinf.priors import Normal
 from bayesinf.settings import DEFAULT, Settings
@@ -62,7 +62,7 @@ def fit(
     *,
     symmetric: bool = False,
     self_coupling: bool = True,
-    prior: str | Prior = "inferred",
+    prior: str | CouplingPrior = "inferred",
     method: str | None = None,
     settings: Settings = DEFAULT,
 ) -> xr.DataTree:
@@ -238,12 +238,12 @@ def refitted(
     return xr.DataTree.from_dict({"posterior": found})
 
 
-def at_width(posterior: xr.DataTree) -> Prior:
+def at_width(posterior: xr.DataTree) -> CouplingPrior:
     """Return the normal prior of the couplings' width that a fit has found, its posterior mean."""
     normal = named("normal", posterior.attrs["encoding"])
     if "scale" not in posterior["posterior"]:
         return normal
-    return Prior(normal.h, Normal(0.0, float(posterior["posterior"]["scale"].mean())))
+    return CouplingPrior(normal.h, Normal(0.0, float(posterior["posterior"]["scale"].mean())))
 
 
 def remarks(steps: logistic.Transitions) -> list[str]:

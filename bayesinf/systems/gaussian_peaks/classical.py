@@ -12,7 +12,8 @@ import numpy as np
 
 from bayesinf.figures import elements
 from bayesinf.posterior import noted
-from bayesinf.systems.gaussian_peaks.model import Lines, problem
+from bayesinf.systems.gaussian_peaks.choice import chosen
+from bayesinf.systems.gaussian_peaks.lines import Lines
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -44,7 +45,7 @@ def classical(dataset: xr.Dataset, **model) -> xr.Dataset:
     a Dataset with NAME and NAME_error, the standard error, of each variable of the posterior, as of
     ``curve.NonlinearRegression.classical``.
     """
-    return problem(dataset, **model).classical()
+    return chosen(dataset, **model)[0].classical()
 
 
 def comparison(fit: xr.DataTree) -> pd.DataFrame:
@@ -168,4 +169,5 @@ def known(fit: xr.DataTree, note: str, suffix: str = "") -> dict[str, float]:
 def widening(fit: xr.DataTree) -> float:
     """Sd of the posterior over the standard error: Student's t where the noise is inferred."""
     dof = float(noted(fit, "classical")["degrees_of_freedom"])
-    return np.sqrt(dof / (dof - 2)) if "noise" in fit["posterior"] and dof > 2 else 1.0
+    normal = fit.attrs["likelihood"] == "normal" and "noise" in fit["posterior"]
+    return np.sqrt(dof / (dof - 2)) if normal and dof > 2 else 1.0

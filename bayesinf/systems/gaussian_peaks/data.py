@@ -14,20 +14,22 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bayesinf.data import curve, curve_from_arrays
+from bayesinf.data import axes, curve, curve_from_arrays
 from bayesinf.errors import DataError, FitError
 from bayesinf.posterior import annotated, dataset, noted
 from bayesinf.settings import DEFAULT
-from bayesinf.systems.gaussian_peaks.model import SHAPES, Lines, units_of
+from bayesinf.systems.gaussian_peaks.lines import SHAPES, Lines
+from bayesinf.systems.gaussian_peaks.statement import units_of
 
 if TYPE_CHECKING:
     import xarray as xr
 
-__all__ = ["nist", "nist_options", "nist_starts", "overlap", "read", "simulate"]
+__all__ = ["nist", "nist_options", "nist_starts", "overlap", "read", "simulate", "within"]
 
 # What a simulated spectrum has where nothing else is said.
 OTHERS = {"gamma": 0.5, "fraction": 0.5}
 OTHERS |= {"background_level": 1.0, "background_slope": 0.2, "background_decay": 5.0}
+OTHERS |= {"background_curvature": -0.01, "background_cubic": 0.001}
 
 # The two forms that the curves of NIST's peaks have.
 GAUSS = {"peaks": 2, "background": "exponential", "origin": 0.0}
@@ -39,12 +41,14 @@ def read(
     x: str | int | None = None,
     y: str | int | None = None,
     error: str | int | None = None,
+    *,
+    decimal: str | None = None,
 ) -> xr.Dataset:
     """Read a spectrum, with error bars where the file has them.
 
     Parameters
     ----------
-    path, x, y, error : as for ``bayesinf.data.curve``.
+    path, x, y, error, decimal : as for ``bayesinf.data.curve``.
 
     Returns
     -------
@@ -54,7 +58,39 @@ def read(
     ------
     DataError : the file cannot be read, or is no curve.
     """
-    return curve(path, x, y, error).assign_attrs(case=Path(path).name)
+    found = curve(path, x, y, error, decimal=decimal, rows=True)
+    return found.assign_attrs(case=Path(path).name)
+
+
+def within(dataset: xr.Dataset, windows: Sequence[tuple[float, float]]) -> xr.Dataset:
+    """Keep the points of a spectrum whose x lies in one of some windows, ends included.
+
+    Parameters
+    ----------
+    dataset : a spectrum.
+    windows : lowest and highest x of each; none keeps all.
+
+    Raises
+    ------
+    DataError : a window without points, or whose ends are not in order.
+    """
+    if not windows:
+        return dataset
+    x, _, _ = axes(dataset)
+    kept = np.zeros(x.size, dtype=bool)
+    for low, high in windows:
+        inside = (x.to_numpy() >= low) & (x.to_numpy() <= high)
+        if not low < high or not inside.any():
+            raise DataError(
+                f"no points in the window {low:g},{high:g}",
+                source=dataset.attrs.get("source"),
+                expected=f"two values of {x.name}, the lower first, between {float(x.min()):g} and "
+                f"{float(x.max()):g}",
+            )
+        kept |= inside
+    said = f"{int(kept.sum())} of {x.size} rows lie in the windows"
+    before = dataset.attrs.get("read_as", "")
+    return dataset.isel(point=kept).assign_attrs(read_as=f"{before}; {said}".lstrip("; "))
 
 
 def simulate(
@@ -93,14 +129,14 @@ def simulate(
     x = np.linspace(0, 10, 101) if x is None else x
     at = np.asarray(x, dtype=float)
     rng = DEFAULT.generator("simulate") if rng is None else rng
-    lines = Lines(len(np.atleast_1d(height)), background, shape, float(at.min()))
+    lines = Lines(len(np.atleast_1d(height)), background, shape, float(at.min()), float(at.max()))
     needed = [*lines.of_background, *SHAPES[shape].extra]
     if not set(parameters) <= set(needed):
         raise FitError(
             f"a {background} background and {shape} peaks have {needed or 'nothing'} "
             f"besides height, center and sigma, not {sorted(parameters)}"
         )
-    parameters = {name: parameters.get(name, OTHERS[name]) for name in needed}
+    parameters = {name: parameters.get(name, OTHERS.get(name, 1.0)) for name in needed}
     truth = {"height": height, "center": center, "sigma": sigma} | parameters
     model, params = lines.lmfit()
     for name, value in lines.flat(truth).items():

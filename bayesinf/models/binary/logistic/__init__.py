@@ -19,8 +19,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from bayesinf import parallel
 from bayesinf.models import problem as driver
-from bayesinf.models.binary.couplings import Prior
+from bayesinf.models.binary.couplings import CouplingPrior
 from bayesinf.models.binary.logistic.definition import KineticIsing, problem
 from bayesinf.models.binary.logistic.likelihood import Logistic
 from bayesinf.models.binary.logistic.optimum import (
@@ -36,7 +37,8 @@ from bayesinf.models.binary.logistic.transitions import (
     same_time,
     transitions,
 )
-from bayesinf.models.binary.logistic.widths import LOOSE, at_mean, at_width
+from bayesinf.models.binary.logistic.widths import at_mean, at_width
+from bayesinf.models.binary.widths import LOOSE
 from bayesinf.settings import DEFAULT, Settings
 
 if TYPE_CHECKING:
@@ -112,7 +114,7 @@ def near(
     h: np.ndarray,
     J: np.ndarray,
     *,
-    prior: Prior,
+    prior: CouplingPrior,
     symmetric: bool = False,
     self_coupling: bool = True,
     settings: Settings = DEFAULT,
@@ -133,10 +135,8 @@ def near(
     -------
     the group ``posterior`` of a fit.
     """
-    from threadpoolctl import threadpool_limits
-
     rng, shape = settings.generator("near"), (settings.chains, settings.draws)
-    with threadpool_limits(1):
+    with parallel.one_blas_thread():
         form = {"symmetric": symmetric, "self_coupling": self_coupling}
         law = Logistic(states, prior, workers=settings.workers, **form)
         start = law.join(np.asarray(h), np.asarray(J)[law.pairs])

@@ -13,7 +13,7 @@ from __future__ import annotations
 import numpy as np
 
 from bayesinf.errors import DataError
-from bayesinf.models.binary.couplings import Prior
+from bayesinf.models.binary.couplings import CouplingPrior
 from bayesinf.models.binary.logistic.design import design
 from bayesinf.models.binary.logistic.transitions import Transitions
 
@@ -41,7 +41,7 @@ class Logistic:
     def __init__(
         self,
         data: Transitions,
-        prior: Prior | None = None,
+        prior: CouplingPrior | None = None,
         *,
         symmetric: bool = False,
         self_coupling: bool = True,

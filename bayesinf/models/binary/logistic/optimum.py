@@ -19,7 +19,7 @@ from bayesinf import parallel
 from bayesinf.errors import FitError
 from bayesinf.inference.optimum import Optimum, newton
 from bayesinf.models.binary import constant_sites, identical_pairs, listed, of_states
-from bayesinf.models.binary.couplings import Prior
+from bayesinf.models.binary.couplings import CouplingPrior
 from bayesinf.models.binary.logistic.design import HEAVY
 from bayesinf.models.binary.logistic.joint import Joint
 from bayesinf.models.binary.logistic.likelihood import Logistic
@@ -83,7 +83,7 @@ def maximum_likelihood(
     *,
     symmetric: bool = False,
     self_coupling: bool = True,
-    prior: Prior | None = None,
+    prior: CouplingPrior | None = None,
     workers: int | None = None,
 ) -> LogisticOptimum:
     """Climb to the maximum of the likelihood, or of the posterior density under a prior.
@@ -107,14 +107,12 @@ def maximum_likelihood(
         message and, by position, in the evidence ``sites`` and ``pairs`` (target, source). A prior
         whose width is to be inferred, or that is not normal.
     """
-    from threadpoolctl import threadpool_limits
-
     if prior is not None and (prior.inferred or prior.local):
         raise FitError(
             "couplings under this prior have no common optimum: state a normal one of "
             "fixed width, or fit"
         )
-    with threadpool_limits(1):
+    with parallel.one_blas_thread():
         problem = Logistic(
             transitions, prior, symmetric=symmetric, self_coupling=self_coupling, workers=workers
         )
@@ -152,9 +150,7 @@ def gradient_descent(
     -------
     where it ends, and the log likelihood on the way.
     """
-    from threadpoolctl import threadpool_limits
-
-    with threadpool_limits(1):
+    with parallel.one_blas_thread():
         problem = Logistic(transitions, symmetric=symmetric, self_coupling=self_coupling)
         theta, path = np.zeros(problem.shape), []
         for _ in range(iterations):

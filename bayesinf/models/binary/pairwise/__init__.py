@@ -18,12 +18,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from bayesinf import parallel
 from bayesinf.errors import FitError
 from bayesinf.models import problem as driver
 from bayesinf.models.binary import ENCODINGS, Moments, convert, moments
-from bayesinf.models.binary.couplings import Prior, default, named
+from bayesinf.models.binary.couplings import CouplingPrior, default, named, stated
 from bayesinf.models.binary.pairwise import enumeration, large
-from bayesinf.models.binary.pairwise.definition import BoltzmannMachine, moments_of, problem, stated
+from bayesinf.models.binary.pairwise.definition import BoltzmannMachine, moments_of, problem
 from bayesinf.models.binary.pairwise.enumeration import entropy, log_partition, probabilities
 from bayesinf.models.binary.pairwise.large import ReweightingSample
 from bayesinf.models.binary.pairwise.likelihood import Pairwise
@@ -38,10 +39,10 @@ if TYPE_CHECKING:
 __all__ = [
     "ENCODINGS",
     "BoltzmannMachine",
+    "CouplingPrior",
     "MaximumLikelihood",
     "Moments",
     "Pairwise",
-    "Prior",
     "ReweightingSample",
     "convert",
     "default",
@@ -62,10 +63,11 @@ def fit(
     states: np.ndarray | xr.DataArray | Moments,
     *,
     encoding: str,
-    prior: str | Prior = "normal",
+    prior: str | CouplingPrior = "normal",
     method: str | Route | None = None,
     settings: Settings = DEFAULT,
     reweighting: ReweightingSample | None = None,
+    effective: int | str | None = None,
 ) -> xr.DataTree:
     """Infer fields and couplings from independent states.
 
@@ -73,7 +75,7 @@ def fit(
 
     Parameters
     ----------
-    states, encoding, prior, reweighting : as for ``problem``.
+    states, encoding, prior, reweighting, effective : as for ``problem``.
     method : ``mcmc`` (Hamiltonian Monte Carlo around the optimum; None too), ``laplace``, ``nuts``
         (PyMC, for few sites), or a ``route`` of the caller's.
     settings : length and seed.
@@ -97,7 +99,9 @@ def fit(
     ----------
     Roudi, Aurell & Hertz, Front. Comput. Neurosci. 3, 22 (2009), doi:10.3389/neuro.10.022.2009.
     """
-    model = problem(states, encoding=encoding, prior=prior, reweighting=reweighting)
+    model = problem(
+        states, encoding=encoding, prior=prior, reweighting=reweighting, effective=effective
+    )
     return driver.fit(model, method, settings)
 
 
@@ -105,7 +109,7 @@ def maximum_likelihood(
     states: np.ndarray | xr.DataArray | Moments,
     *,
     encoding: str,
-    prior: Prior | None = None,
+    prior: CouplingPrior | None = None,
     reweighting: ReweightingSample | None = None,
     settings: Settings = DEFAULT,
 ) -> MaximumLikelihood:
@@ -130,12 +134,9 @@ def maximum_likelihood(
     DataError : as of ``problem``.
     FitError : no prior, and sites or pairs that the data do not determine; a width to be inferred.
     """
-    from threadpoolctl import threadpool_limits
-
     if prior is not None and prior.inferred:
         raise FitError("couplings and their width have no common optimum: state the width, or fit")
-    # One BLAS thread: on matrices of this size threads wait for each other.
-    with threadpool_limits(1):
+    with parallel.one_blas_thread():
         rng = settings.generator("bank")
         likelihood = large.make_likelihood(
             moments_of(states, encoding), prior, rng, settings.workers, reweighting
@@ -150,7 +151,7 @@ def draw_reweighting_sample(
     states: np.ndarray | xr.DataArray | Moments,
     *,
     encoding: str,
-    prior: str | Prior = "normal",
+    prior: str | CouplingPrior = "normal",
     settings: Settings = DEFAULT,
 ) -> ReweightingSample | None:
     """Draw the states that stand for all where these are too many, for all fits of one data set.
@@ -168,11 +169,9 @@ def draw_reweighting_sample(
     ------
     DataError : as of ``problem``. FitError : no optimum was found.
     """
-    from threadpoolctl import threadpool_limits
-
     data = moments_of(states, encoding)
     if data.sites <= enumeration.LARGEST:
         return None
-    with threadpool_limits(1):
+    with parallel.one_blas_thread():
         rng = settings.generator("bank")
         return large.draw_reweighting_sample(data, stated(prior, encoding), rng, settings.workers)

@@ -17,10 +17,11 @@ from bayesinf.errors import DataError, FitError
 from bayesinf.inference.kinds import Question
 from bayesinf.models import binary
 from bayesinf.models.binary import Moments
-from bayesinf.models.binary.couplings import Prior, named
+from bayesinf.models.binary.couplings import CouplingPrior, stated
 from bayesinf.models.binary.pairwise import enumeration, predictive
 from bayesinf.models.binary.pairwise.large.reweighting import ReweightingSample
 from bayesinf.models.binary.pairwise.likelihood import Pairwise
+from bayesinf.models.binary.pairwise.memory import Memory, memory_of
 from bayesinf.models.problem import Draws, Labels, Outlook, Problem, Route
 from bayesinf.posterior import dataset
 from bayesinf.settings import Settings
@@ -29,12 +30,14 @@ if TYPE_CHECKING:
     import pymc as pm
     import xarray as xr
 
-__all__ = ["BoltzmannMachine", "moments_of", "problem", "stated"]
+__all__ = ["BoltzmannMachine", "moments_of", "problem"]
 
 # Sites whose states PyMC holds as one matrix.
 MOST_IN_PYMC = 12
 # Parts of the data whose log likelihoods are stored one by one.
 BLOCKS = 500
+# States remembered for each that is counted: up to here errors are at most 10 % too small.
+MEMORY = 1.2
 
 
 @dataclass(frozen=True)
@@ -49,17 +52,22 @@ class BoltzmannMachine(Problem):
     states : (sample, site); None where moments are all there is.
     reweighting : sample for the sums over states of many sites; None lets a route draw it.
     posed : the sums that a route has drawn by; None for all states.
+    memory : what the order of the states shows; None where it is not asked.
+    further : what the caller asks of a fit besides.
     """
 
     moments: Moments
-    prior: Prior
+    prior: CouplingPrior
     site: np.ndarray
     states: np.ndarray | None = None
     reweighting: ReweightingSample | None = None
     posed: Pairwise | None = None
+    memory: Memory | None = None
+    further: tuple[Question, ...] = ()
 
     family = "pairwise"
     model = "pairwise"
+    equation = r"p(s) = \frac{1}{Z(h, J)} \exp\Big(\sum_i h_i s_i + \sum_{i<j} J_{ij} s_i s_j\Big)"
 
     # What things are called
 
@@ -107,8 +115,13 @@ class BoltzmannMachine(Problem):
 
     @property
     def constants(self) -> xr.Dataset:
-        """The number of states, and how many are in a block."""
-        arrays = {"samples": np.int64(self.moments.samples), "block_size": self.blocks[0]}
+        """The number of states, as how many independent ones they count, and their blocks."""
+        counted = self.moments.samples
+        arrays = {
+            "samples": np.int64(counted if self.states is None else len(self.states)),
+            "counted": np.int64(counted),
+            "block_size": self.blocks[0],
+        }
         return dataset(arrays, {"block_size": ("block",)}, sampled=False)
 
     @property
@@ -141,8 +154,22 @@ class BoltzmannMachine(Problem):
 
     @property
     def questions(self) -> tuple[Question, ...]:
-        """What a fit answers for whose sums are over sampled states."""
-        return () if self.posed is None else self.posed.questions
+        """What a fit answers for: independent states without drift, and its sums over them."""
+        of_sums = () if self.posed is None else self.posed.questions
+        of_order = () if self.memory is None else _of_order(self)
+        return (*of_order, *of_sums, *self.further)
+
+    @property
+    def order(self) -> xr.Dataset:
+        """The evidence of memory and drift that these questions look at."""
+        if self.memory is None:
+            return dataset({})
+        share = self.moments.samples / len(self.states)
+        arrays = {
+            "memory": np.float64(self.memory.time * share),
+            "drift": np.float64(self.memory.drift / np.sqrt(self.memory.time)),
+        }
+        return dataset(arrays, sampled=False)
 
     # The data
 
@@ -161,9 +188,11 @@ class BoltzmannMachine(Problem):
         if self.states is None:
             return np.array([self.moments.samples]), self.moments.statistics[np.newaxis]
         parts = np.array_split(self.states, min(len(self.states), BLOCKS))
-        encoding = self.moments.encoding
+        encoding, counted = self.moments.encoding, self.moments.samples
         moments = [binary.of_states(part, encoding).statistics for part in parts]
-        return np.array([len(part) for part in parts]), np.array(moments)
+        return np.array([len(part) * counted / len(self.states) for part in parts]), np.array(
+            moments
+        )
 
     @property
     def sums(self) -> Pairwise:
@@ -182,7 +211,7 @@ class BoltzmannMachine(Problem):
 
         Parameters
         ----------
-        centred : as of ``Prior.pymc``.
+        centred : as of ``CouplingPrior.pymc``.
 
         Raises
         ------
@@ -241,7 +270,8 @@ class BoltzmannMachine(Problem):
         """Return the same model of data that are known by their moments."""
         old = self.moments
         seen = Moments(old.encoding, old.samples, data["mean"], data["pair_mean"])
-        return replace(self, moments=seen, states=None, reweighting=None, posed=None)
+        bare = {"states": None, "reweighting": None, "posed": None, "memory": None}
+        return replace(self, moments=seen, **bare)
 
     def outlook(self, draws: Draws, settings: Settings) -> Outlook:
         """Look at the data from draws: one pass over the states says log Z and what they expect."""
@@ -276,8 +306,9 @@ def problem(
     states: np.ndarray | xr.DataArray | Moments,
     *,
     encoding: str,
-    prior: str | Prior = "normal",
+    prior: str | CouplingPrior = "normal",
     reweighting: ReweightingSample | None = None,
+    effective: int | str | None = None,
 ) -> BoltzmannMachine:
     """Check states and state every prior.
 
@@ -288,18 +319,83 @@ def problem(
         fewer statistics can then be checked.
     encoding : "±1" or "0/1", of states, prior, fields and couplings.
     prior : ``normal`` (of fixed widths), ``inferred``, ``laplace`` or ``horseshoe`` (the couplings'
-        width has a half-Cauchy prior), or a ``Prior``.
+        width has a half-Cauchy prior), or a ``CouplingPrior``.
     reweighting : of ``draw_reweighting_sample``, which spares a search for the optimum.
+    effective : as how many independent states these count: a number, ``auto`` for as many as their
+        autocorrelation time leaves, or None for all. A coordinate ``repeat`` of theirs says where
+        one recording ends and the next begins.
 
     Raises
     ------
-    DataError : states of another encoding or form. FitError : an unknown prior.
+    DataError : states of another encoding or form; more states than there are. FitError : an
+        unknown prior.
     """
-    known = isinstance(states, Moments)
-    checked = None if known else binary.validated(states, encoding)
-    data = moments_of(states, encoding) if known else binary.of_states(checked, encoding)
-    site = getattr(states, "coords", {}).get("site", np.arange(data.sites))
-    return BoltzmannMachine(data, stated(prior, encoding), np.asarray(site), checked, reweighting)
+    told, coords = stated(prior, encoding), getattr(states, "coords", {})
+    if isinstance(states, Moments):
+        data = moments_of(states, encoding)
+        return BoltzmannMachine(data, told, np.arange(data.sites), reweighting=reweighting)
+    checked = binary.validated(states, encoding)
+    site = np.asarray(coords.get("site", np.arange(checked.shape[1])))
+    repeat = coords.get("repeat")
+    memory = memory_of(checked, None if repeat is None else np.asarray(repeat), site)
+    data = binary.of_states(checked, encoding)
+    data = replace(data, samples=counted(effective, len(checked), memory))
+    return BoltzmannMachine(data, told, site, checked, reweighting, memory=memory)
+
+
+def counted(effective: int | str | None, samples: int, memory: Memory) -> int:
+    """Return as how many independent states some count, of which the memory is known.
+
+    Raises
+    ------
+    DataError : neither ``auto`` nor a number from 1 to that of the states.
+    """
+    if effective is None:
+        return samples
+    if effective == "auto":
+        return max(1, round(samples / memory.time))
+    number = int(effective) if str(effective).isdecimal() else 0
+    if not 1 <= number <= samples:
+        raise DataError(
+            "states cannot count as that many",
+            expected=f"auto, or 1 to {samples}",
+            found=effective,
+        )
+    return number
+
+
+def _of_order(problem):
+    """Ask for independent states that do not drift, in words that say what is known of them."""
+    memory, states, counted = problem.memory, len(problem.states), problem.moments.samples
+    said = "the order of the states shows no memory"
+    if memory.slowest:
+        time = f"{memory.slowest} has an autocorrelation time of {memory.time:.3g} states"
+        said = f"successive states are not independent: {time}"
+        if counted < states:
+            said = f"{states} states count as {counted}, since {time}"
+    drift = f"between halves {memory.drifting} differs by {{value:.1f}} standard errors"
+    independent = Question(
+        name="independent states",
+        variable="memory",
+        worst="max",
+        limit=MEMORY,
+        relation="≤",
+        required=True,
+        said=said,
+        remedy="count as many as are independent (--effective auto, in Python effective='auto'), "
+        "or shuffle the rows if their order means nothing",
+    )
+    steady = Question(
+        name="drift",
+        variable="drift",
+        worst="max",
+        limit=round(memory.drift_limit, 2),
+        relation="≤",
+        required=True,
+        said=drift,
+        remedy="fit parts of the recording apart, since no one distribution made them all",
+    )
+    return independent, steady
 
 
 def moments_of(states: np.ndarray | xr.DataArray | Moments, encoding: str) -> Moments:
@@ -314,8 +410,3 @@ def moments_of(states: np.ndarray | xr.DataArray | Moments, encoding: str) -> Mo
             remedy=f"pass .encoded({encoding!r})",
         )
     return states
-
-
-def stated(prior: str | Prior, encoding: str) -> Prior:
-    """Return a prior, or the one of that name."""
-    return prior if isinstance(prior, Prior) else named(prior, encoding)

@@ -11,13 +11,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 
 import numpy as np
 
 from bayesinf.errors import FitError
 from bayesinf.inference.optimum import newton
-from bayesinf.models.binary import Moments, listed, pairs
+from bayesinf.models.binary import NEVER, Moments, listed, pairs
 from bayesinf.models.binary.pairwise import enumeration
 from bayesinf.models.binary.pairwise.likelihood import Pairwise
 
@@ -31,6 +31,10 @@ JUDGES = 9.0
 FLAT = 1e-4
 # Newton steps at most.
 STEPS = 200
+# Information on a direction, in states, below which the data do not determine it.
+LITTLE = 1e-3
+# Newton steps in the limit, from within 1e-5 of it.
+POLISHED = 3
 
 
 @dataclass(frozen=True)
@@ -194,12 +198,63 @@ def edges(data: Moments) -> tuple[np.ndarray, np.ndarray]:
     """Return the sites that never or always are on, and the pairs, numbered, that lack one of the
     four combinations.
     """
-    least = 0.5 / data.samples  # a combination that occurs does so at least once
     on = data.encoded("0/1").mean
-    constant = (on < least) | (on > 1 - least)
+    constant = (on < NEVER) | (on > 1 - NEVER)
     i, j = pairs(data.sites)
-    empty = (data.tables < least).any(axis=0) & ~constant[i] & ~constant[j]
+    empty = (data.tables < NEVER).any(axis=0) & ~constant[i] & ~constant[j]
     return np.flatnonzero(constant), np.flatnonzero(empty)
+
+
+def undetermined(top: MaximumLikelihood) -> np.ndarray:
+    """Return directions (parameter, direction) in which an optimum owes its place to its prior.
+
+    They are the eigenvectors of the precision, M F + 1 / sd², along which M states say less than a
+    thousandth of one would. Under a prior that is almost flat the optimum is, in all other
+    directions, where the likelihood comes nearest to its supremum: the limit distribution, in which
+    the combinations that never occur have no probability (Barndorff-Nielsen 1978).
+
+    Parameters
+    ----------
+    top : of at most a few thousand parameters.
+    """
+    from scipy.linalg import eigh
+
+    return eigh(top.precision, subset_by_value=(-np.inf, LITTLE))[1]
+
+
+def at_supremum(
+    problem: Pairwise, top: MaximumLikelihood, directions: np.ndarray
+) -> MaximumLikelihood:
+    """Go on to the limit where the likelihood has no maximum, by sums over all states.
+
+    Under a prior that is almost flat an optimum lies far out along the directions that the data
+    leave open. As far again, and what never occurred has no probability left. In all others
+    Newton's method then matches the moments, as it does where there is a maximum.
+
+    Parameters
+    ----------
+    problem : the likelihood alone.
+    top : the optimum under the almost flat prior.
+    directions : of ``undetermined``, orthonormal, (parameter, direction).
+
+    Returns
+    -------
+    a point of the limit, with the precision of what the data determine.
+    """
+    held = directions @ directions.T
+    theta = top.theta + held @ top.theta
+    for _ in range(POLISHED):
+        value, gradient, precision = problem.curvature(theta)
+        precision = precision + problem.samples * held
+        gradient = gradient - held @ gradient
+        theta = theta + np.linalg.solve(precision, gradient)
+    return replace(
+        top,
+        theta=theta,
+        log_density=float(value),
+        gradient=gradient,
+        make_precision=partial(np.asarray, precision),
+    )
 
 
 def refuse_edges(data: Moments) -> None:

@@ -19,7 +19,7 @@ import numpy as np
 
 from bayesinf.errors import FitError
 from bayesinf.models.binary import Moments
-from bayesinf.models.binary.couplings import Prior
+from bayesinf.models.binary.couplings import CouplingPrior
 from bayesinf.models.binary.pairwise import enumeration
 from bayesinf.models.binary.pairwise.large.annealing import annealed_log_partition
 from bayesinf.models.binary.pairwise.large.likelihood import (
@@ -46,7 +46,7 @@ __all__ = [
 
 def make_likelihood(
     data: Moments,
-    prior: Prior | None,
+    prior: CouplingPrior | None,
     rng: np.random.Generator,
     workers: int | None = None,
     sample: ReweightingSample | None = None,
@@ -80,7 +80,7 @@ def make_likelihood(
 
 def draw_reweighting_sample(
     data: Moments,
-    prior: Prior | None,
+    prior: CouplingPrior | None,
     rng: np.random.Generator,
     workers: int | None = None,
     tuning: Tuning = DEFAULT,

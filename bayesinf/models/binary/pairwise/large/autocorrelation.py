@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from bayesinf import parallel
 from bayesinf.models.binary import matrix
 from bayesinf.models.binary.pairwise.enumeration import unpack
 from bayesinf.models.binary.pairwise.large.tuning import DEFAULT, Tuning
@@ -56,9 +57,7 @@ def autocorrelation_time(series: np.ndarray, tuning: Tuning = DEFAULT) -> np.nda
 
 def longest_time(states: np.ndarray, theta: np.ndarray, tuning: Tuning = DEFAULT) -> float:
     """Return the longest autocorrelation time, in draws, of states (chain, draw, site) at θ."""
-    from threadpoolctl import threadpool_limits
-
-    with threadpool_limits(1):  # matrices are small: BLAS threads would wait for each other
+    with parallel.one_blas_thread():
         times = autocorrelation_time(watched_series(states, theta, tuning), tuning)
     return float(max(1.0, times.max()))
 

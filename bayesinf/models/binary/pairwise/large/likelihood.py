@@ -13,7 +13,7 @@ from bayesinf.inference import conjugate
 from bayesinf.inference.importance import Weights
 from bayesinf.inference.kinds import Question
 from bayesinf.models.binary import Moments
-from bayesinf.models.binary.couplings import Prior
+from bayesinf.models.binary.couplings import CouplingPrior
 from bayesinf.models.binary.pairwise.large.centred import CentredStatistics
 from bayesinf.models.binary.pairwise.large.reweighting import ReweightingSample
 from bayesinf.models.binary.pairwise.large.state_sums import blocks, change_encoding, mean_and_pair
@@ -72,14 +72,14 @@ class ReweightedLikelihood(Pairwise):
     def __init__(
         self,
         data: Moments,
-        prior: Prior | None,
+        prior: CouplingPrior | None,
         workers: int | None,
         sample: ReweightingSample,
     ):
         super().__init__(data, prior, workers)
         self.sample, self.tuning = sample, sample.tuning
         if prior is not None:
-            self.settled = inferred_width(prior, data, sample.centre, sample.tuning)
+            self.known_width = inferred_width(prior, data, sample.centre, sample.tuning)
 
     # Sums over states
 
@@ -227,7 +227,7 @@ def covers(evidence: dict, tuning: Tuning = DEFAULT) -> bool:
 
 
 def inferred_width(
-    prior: Prior, data: Moments, theta: np.ndarray, tuning: Tuning = DEFAULT
+    prior: CouplingPrior, data: Moments, theta: np.ndarray, tuning: Tuning = DEFAULT
 ) -> float:
     """Return the width of the couplings by EM, or that of the prior where it is stated.
 
@@ -248,9 +248,9 @@ def inferred_width(
 
 
 def with_inferred_width(
-    prior: Prior | None, data: Moments, theta: np.ndarray, tuning: Tuning = DEFAULT
-) -> Prior | None:
+    prior: CouplingPrior | None, data: Moments, theta: np.ndarray, tuning: Tuning = DEFAULT
+) -> CouplingPrior | None:
     """Return a normal prior of the width that θ suggests; None for no prior."""
     if prior is None:
         return None
-    return Prior(prior.h, Normal(prior.mean, inferred_width(prior, data, theta, tuning)))
+    return CouplingPrior(prior.h, Normal(prior.mean, inferred_width(prior, data, theta, tuning)))

@@ -1,7 +1,7 @@
 """States of a pairwise model with any number of sites, drawn by Markov chains.
 
-``sample`` draws them by heat bath or Metropolis sweeps, measures their autocorrelation time and
-thins accordingly. A ``Bias`` lets the chains favour states that the model itself rarely visits.
+``sample`` draws them by heat-bath sweeps, measures their autocorrelation time and thins
+accordingly. A ``Bias`` lets the chains favour states that the model itself rarely visits.
 
 Inside, whatever the encoding, sites are on or off, 0/1: then local fields are log odds.
 """
@@ -12,14 +12,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bayesinf.errors import DataError, FitError
+from bayesinf.errors import DataError
 from bayesinf.models.binary import ENCODINGS, convert, matrix, sites_of
 from bayesinf.models.binary.pairwise.enumeration import unpack
 from bayesinf.models.binary.pairwise.large.autocorrelation import longest_time
 from bayesinf.models.binary.pairwise.large.tuning import DEFAULT, Tuning
 
 __all__ = [
-    "DYNAMICS",
     "Bias",
     "SampledStates",
     "chain_seeds",
@@ -27,8 +26,6 @@ __all__ = [
     "over_threads",
     "sample",
 ]
-
-DYNAMICS = ("heat bath", "metropolis")
 
 
 @dataclass(frozen=True)
@@ -108,7 +105,6 @@ def sample(
     thin: int | None = None,
     burn: int | None = None,
     start: np.ndarray | None = None,
-    dynamics: str = "heat bath",
     bias: Bias | None = None,
     workers: int | None = None,
     tuning: Tuning = DEFAULT,
@@ -117,8 +113,7 @@ def sample(
 
         P(s_i = 1 | others) = σ(Δ h_i + Δ Σ_j J_ij s_j),   Δ = 2 for ±1, 1 for 0/1
 
-    The heat bath visits sites in order and draws each from this; Metropolis visits sites at random
-    and flips with probability min(1, P(flipped) / P). A sweep is as many visits as sites.
+    The heat bath draws one site after the other from this; a sweep visits each site once.
 
     Parameters
     ----------
@@ -131,21 +126,19 @@ def sample(
         last is 20 τ long or 2¹³ sweeps are over.
     start : (chain, site), such as ``last`` of another sample. None: random states, so that chains
         stuck in different phases show as a large τ.
-    dynamics, bias : "heat bath" or "metropolis"; what is added to log P, which averages over the
-        model then take back by weights exp(−bias).
+    bias : what is added to log P; averages over the model then take it back by weights exp(−bias).
     workers : threads; None takes all cores.
 
     Raises
     ------
     DataError : parameters that are not finite, a start that does not fit, nothing to draw.
-    FitError : an unknown dynamics.
     """
     h, J, _ = on_off_parameters(theta, encoding)
     on = _starting_states(start, chains, h.size, encoding, rng)
     _check_lengths(count=count, chains=len(on), thin=1 if thin is None else thin, burn=burn or 0)
     bias = bias or Bias.none(h.size)
     seeds = chain_seeds(rng, len(on))
-    walk = _Chains(h, J, on, ENCODINGS[encoding], seeds, dynamics, bias, workers, tuning)
+    walk = _Chains(h, J, on, ENCODINGS[encoding], seeds, bias, workers, tuning)
     tau = None
     if burn is not None:
         walk.advance(burn=burn)
@@ -191,11 +184,9 @@ def _thinning(tau, tuning):
 class _Chains:
     """Chains that can be continued from where they are."""
 
-    def __init__(self, h, J, on, low, seeds, dynamics, bias, workers, tuning):
-        if dynamics not in DYNAMICS:
-            raise FitError(f"unknown dynamics {dynamics!r}: use one of {', '.join(DYNAMICS)}")
+    def __init__(self, h, J, on, low, seeds, bias, workers, tuning):
         self.h, self.J, self.on, self.low, self.seeds = h, J, on, low, seeds
-        self.heat_bath, self.workers, self.tuning = dynamics == "heat bath", workers, tuning
+        self.workers, self.tuning = workers, tuning
         self.toward = np.where(bias.pattern, 1.0, -1.0)
         # No flip leads beyond the first or the last level, so the ends may be anything.
         self.rise = np.diff(bias.levels, prepend=0.0, append=0.0)
@@ -213,7 +204,7 @@ class _Chains:
 
         def run(part):
             bias = self.toward, self.rise
-            model = self.h, self.J, self.on[part], self.seeds[part], self.heat_bath
+            model = self.h, self.J, self.on[part], self.seeds[part]
             return kernel.run(*model, *bias, burn, thin, self.low, states[part])
 
         visits = (burn + draws * thin) * self.h.size

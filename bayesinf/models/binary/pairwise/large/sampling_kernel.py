@@ -18,8 +18,7 @@ import numpy as np
 _BYTE = np.arange(257) / 256
 with np.errstate(divide="ignore"):
     # The least gain at which a flip is accepted, for u = 0, 1/256, ..., 1.
-    HEAT_BATH = np.log(_BYTE) - np.log1p(-_BYTE)
-    METROPOLIS = np.log(_BYTE)
+    LEAST_GAIN = np.log(_BYTE) - np.log1p(-_BYTE)
 
 
 # Random words: xoshiro256++, Blackman & Vigna, ACM Trans. Math. Softw. 47, 36 (2021),
@@ -58,23 +57,20 @@ def words(seed, result):
 
 
 @numba.njit(nogil=True, cache=True)
-def accepts(gain, byte, seed, heat):
+def accepts(gain, byte, seed):
     """Whether a uniform number whose first byte is known is below p(gain)."""
-    table = HEAT_BATH if heat else METROPOLIS
-    if gain < table[byte]:
+    if gain < LEAST_GAIN[byte]:
         return False
-    if gain >= table[byte + np.uint64(1)]:
+    if gain >= LEAST_GAIN[byte + np.uint64(1)]:
         return True
-    u = (byte + uniform(seed)) / 256.0
-    return u < (1.0 / (1.0 + exp(-gain)) if heat else exp(gain))
+    return (byte + uniform(seed)) / 256.0 < 1.0 / (1.0 + exp(-gain))
 
 
 @numba.njit(nogil=True, cache=True)
-def sweep(J, field, sign, seed, heat, toward, rise, level):
-    """Visit as many sites as there are; return how many flipped, and the new level.
+def sweep(J, field, sign, seed, toward, rise, level):
+    """Visit one site after the other; return how many flipped, and the new level.
 
-    ``sign`` is 1 where a site is off and −1 where it is on. The heat bath goes along the sites.
-    Metropolis picks them at random: in a row, sites without fields would flip at every sweep.
+    ``sign`` is 1 where a site is off and −1 where it is on.
 
     ``level`` is how many sites are as in a pattern, whose sites that are on have ``toward`` 1 and
     the others −1; ``rise[k]`` is the log weight, beyond the model, of level k over k − 1.
@@ -83,19 +79,14 @@ def sweep(J, field, sign, seed, heat, toward, rise, level):
     flips = 0
     up, down = rise[level + 1], -rise[level]
     bits = np.uint64(0)
-    fresh = 7 if heat else 1  # visits that share a word, less one
-    for visit in range(sites):
-        if visit & fresh == 0:
+    for i in range(sites):
+        if i & 7 == 0:
             bits = word(seed)
         byte = bits & np.uint64(255)
         bits >>= np.uint64(8)
-        i = visit
-        if not heat:
-            i = np.int64(((bits & np.uint64(0xFFFFFF)) * np.uint64(sites)) >> np.uint64(24))
-            bits >>= np.uint64(24)
         step = sign[i]
         closer = step * toward[i] > 0.0
-        if accepts(step * field[i] + (up if closer else down), byte, seed, heat):
+        if accepts(step * field[i] + (up if closer else down), byte, seed):
             row = J[i]
             for k in range(sites):
                 field[k] += step * row[k]
@@ -107,7 +98,7 @@ def sweep(J, field, sign, seed, heat, toward, rise, level):
 
 
 @numba.njit(nogil=True, cache=True)
-def run(h, J, on, seeds, heat, toward, rise, burn, thin, down, kept):
+def run(h, J, on, seeds, toward, rise, burn, thin, down, kept):
     """Move chains on, and keep a state every ``thin`` sweeps; return the flips since the burn-in.
 
     ``on`` (chain, site) is where they begin, and then where they end; ``kept`` (chain, draw, site)
@@ -127,10 +118,10 @@ def run(h, J, on, seeds, heat, toward, rise, burn, thin, down, kept):
                 for k in range(sites):
                     field[k] += J[i, k]
         for _ in range(burn):
-            _, level = sweep(J, field, sign, seed, heat, toward, rise, level)
+            _, level = sweep(J, field, sign, seed, toward, rise, level)
         for draw in range(kept.shape[1]):
             for _ in range(thin):
-                moved, level = sweep(J, field, sign, seed, heat, toward, rise, level)
+                moved, level = sweep(J, field, sign, seed, toward, rise, level)
                 flips += moved
             for i in range(sites):
                 kept[chain, draw, i] = 1 if sign[i] < 0.0 else down
@@ -171,7 +162,7 @@ def anneal(h, J, base, seeds, steps, log_weight):
                     bits = word(seed)
                 byte = bits & np.uint64(255)
                 bits >>= np.uint64(8)
-                if accepts(sign[i] * (base[i] + beta * away[i]), byte, seed, True):
+                if accepts(sign[i] * (base[i] + beta * away[i]), byte, seed):
                     change, row = sign[i], J[i]
                     for k in range(sites):
                         away[k] += change * row[k]

@@ -21,7 +21,7 @@ from typing import NamedTuple
 import numpy as np
 
 from bayesinf.models.binary import ENCODINGS, Moments
-from bayesinf.models.binary.couplings import Prior
+from bayesinf.models.binary.couplings import CouplingPrior
 from bayesinf.models.binary.pairwise.large.levels import Levels
 from bayesinf.models.binary.pairwise.large.likelihood import (
     ReweightedLikelihood,
@@ -65,7 +65,7 @@ class SearchResult:
 
 def find_optimum(
     data: Moments,
-    prior: Prior | None,
+    prior: CouplingPrior | None,
     rng: np.random.Generator,
     workers: int | None = None,
     tuning: Tuning = DEFAULT,

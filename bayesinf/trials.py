@@ -1,0 +1,131 @@
+"""Do the checks refuse what is wrong, and only that? Many simulated data sets, right and faulty.
+
+A verdict is a classifier, and is judged as one. A system plants its faults: each is a function from
+a generator to a fit of data that have the fault, such as counts fitted with normal noise. Under the
+name ``none`` stands the right model of its own data. Over many data sets the share of right fits
+that are refused, and of each fault that is caught, are binomial proportions, given with their 95 %
+intervals (Clopper & Pearson 1934, doi:10.1093/biomet/26.4.404). Data that are refused in words
+count as caught: nobody believes them.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from bayesinf import parallel
+from bayesinf.checks import check
+from bayesinf.errors import BayesinfError
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import xarray as xr
+
+__all__ = ["MOST_REFUSED", "NONE", "Faults", "Trial", "readable", "tried"]
+
+NONE = "none"  # the name of the right model of its own data
+MOST_REFUSED = 0.02  # share of right fits that the checks may refuse
+
+Faults = Mapping[str, Callable[[np.random.Generator], "xr.DataTree"]]
+
+
+@dataclass(frozen=True)
+class Trial:
+    """What the checks said of many data sets with one fault.
+
+    Parameters
+    ----------
+    fault : its name; ``none`` for right fits.
+    tried : data sets.
+    refused : how many were not believed, or refused in words.
+    by : required check to how often it failed; the name of an error where data were refused.
+    """
+
+    fault: str
+    tried: int
+    refused: int
+    by: Mapping[str, int]
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """The 95 % interval of the share that is refused."""
+        from scipy.stats import binomtest
+
+        found = binomtest(self.refused, self.tried).proportion_ci(0.95, "exact")
+        return float(found.low), float(found.high)
+
+    @property
+    def held(self) -> bool:
+        """Whether right fits are refused no more often than they may be; of a fault, always.
+
+        More refusals than ``MOST_REFUSED`` allows with 99.9 % probability are too many.
+        """
+        from scipy.stats import binom
+
+        return self.fault != NONE or self.refused <= binom.ppf(0.999, self.tried, MOST_REFUSED)
+
+
+def tried(
+    faults: Faults,
+    repeats: int,
+    seed: int = 1,
+    *,
+    workers: int | None = None,
+    scheduler: str | None = None,
+) -> list[Trial]:
+    """Fit data with each fault many times, and count what the checks say.
+
+    Parameters
+    ----------
+    faults : name to (rng) -> InferenceData; that of the right model is ``none``.
+    repeats : data sets of each.
+    seed : each data set has its own generator, whatever the number of workers.
+    workers, scheduler : as of ``parallel.map``.
+
+    Returns
+    -------
+    a ``Trial`` a fault, the right model first.
+    """
+    names = sorted(faults, key=lambda name: name != NONE)
+    seeds = np.random.SeedSequence(seed).spawn(len(names) * repeats)
+    jobs = [(name, seeds[k * repeats + i]) for k, name in enumerate(names) for i in range(repeats)]
+    said = parallel.map(partial(_judged, faults), jobs, workers=workers, scheduler=scheduler)
+    return [_counted(name, said[k * repeats : (k + 1) * repeats]) for k, name in enumerate(names)]
+
+
+def _judged(faults, job):
+    """The required checks that one data set's fit fails."""
+    name, seed = job
+    try:
+        fit = faults[name](np.random.default_rng(seed))
+    except BayesinfError as error:
+        return (type(error).__name__,)
+    return tuple(one.name for one in check(fit).checks if one.required and not one.passed)
+
+
+def _counted(name: str, said: Iterable[tuple[str, ...]]) -> Trial:
+    failed = list(said)
+    by = Counter(check for names in failed for check in dict.fromkeys(names))
+    return Trial(name, len(failed), sum(map(bool, failed)), dict(by.most_common()))
+
+
+def readable(trials: Iterable[Trial]) -> pd.DataFrame:
+    """Tabulate trials: a row a fault, with the share that is refused and by which checks."""
+    import pandas as pd
+
+    rows = {}
+    for one in trials:
+        low, high = one.interval
+        rows[one.fault] = {
+            "tried": str(one.tried),
+            "refused": str(one.refused),
+            "share": f"{one.refused / one.tried:.1%}",
+            "95 % interval": f"{low:.1%} to {high:.1%}",
+            "by": ", ".join(f"{check} {count}" for check, count in list(one.by.items())[:4]),
+        }
+    return pd.DataFrame.from_dict(rows, orient="index").rename_axis("fault")

@@ -1,0 +1,139 @@
+"""Pages from fits: of a run just done, of one in a folder, of any InferenceData."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bayesinf.errors import DataError
+from bayesinf.systems import names, system
+from bayesinf.workflow.folder import staged
+from bayesinf.workflow.tables import summary
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+
+__all__ = ["retell", "story_of", "tell", "write_report"]
+
+
+def retell(folder: str | os.PathLike) -> Path:
+    """Make the page of a report again from the files in its folder alone.
+
+    Parameters
+    ----------
+    folder : of a run of a script.
+
+    Returns
+    -------
+    the path of ``index.html``; fits and ``summary.csv`` stay as they are.
+
+    Raises
+    ------
+    DataError : no run wrote this folder, or a fit cannot be read.
+    """
+    from bayesinf.checks import check
+    from bayesinf.posterior import load
+
+    folder = Path(folder)
+    try:
+        told = json.loads((folder / "verdict.json").read_text(encoding="utf-8"))
+        stems, command = list(told["fits"]), told["command"]
+    except (OSError, ValueError, LookupError, TypeError) as error:
+        found = "a verdict.json without fits, as a calibration has it"
+        if isinstance(error, OSError):
+            found = "no verdict.json" if folder.is_dir() else "no such folder"
+        elif isinstance(error, ValueError):
+            found = "a verdict.json that is no JSON"
+        raise DataError(
+            "no report to tell again",
+            source=folder,
+            expected="a folder with the fits and the verdict.json of a run",
+            found=found,
+        ) from error
+    fits = {name: load(folder / f"{name}.nc") for name in stems}
+    asked = str(next(iter(fits.values())).attrs["system"])
+    title = told.get("title") or asked.replace("_", " ")
+    question = told.get("question") or f"What do the data say about {title}?"
+    verdicts = {name: check(fit) for name, fit in fits.items()}
+    with staged(folder, keep=[*(f"{name}.nc" for name in stems), "summary.csv"]) as hidden:
+        tell(hidden, story_of(asked, title, question), fits, verdicts, command)
+    return folder / "index.html"
+
+
+def write_report(
+    fits: xr.DataTree | Mapping[str, xr.DataTree],
+    folder: str | os.PathLike,
+    *,
+    title: str | None = None,
+    question: str | None = None,
+    inference: str | None = None,
+) -> Path:
+    """Write a report of any InferenceData: files, tables, verdict and page.
+
+    Parameters
+    ----------
+    fits : an InferenceData, or name to InferenceData, the first of which carries the answer; of
+        bayesinf, or of whatever library (``foreign.adopted``).
+    folder : where to; what a report before left there goes, anything else stays.
+    title, question : of the page.
+    inference : kind of inference; None for what each file says, or shows.
+
+    Returns
+    -------
+    the path of ``index.html``.
+
+    Raises
+    ------
+    DataError : there is no posterior; the kind of inference is unknown.
+    """
+    from bayesinf.checks import check
+    from bayesinf.foreign import adopted
+    from bayesinf.posterior import save
+
+    several = isinstance(fits, Mapping) and not hasattr(fits, "children")
+    named = fits if several else {"posterior": fits}
+    named = {name: adopted(fit, inference) for name, fit in named.items()}
+    title = title or str(next(iter(named.values())).attrs["model"])
+    question = question or "What do the data say about the parameters?"
+    verdicts = {name: check(fit) for name, fit in named.items()}
+    command = f"bayesinf.write_report(fits, {str(folder)!r})"
+    with staged(Path(folder)) as hidden:
+        for name, fit in named.items():
+            save(fit, hidden / f"{name}.nc")
+        summary(named).to_csv(hidden / "summary.csv", index=False)
+        plain = partial(_plain_story, title=title, question=question)
+        tell(hidden, plain, named, verdicts, command)
+    return Path(folder) / "index.html"
+
+
+def _plain_story(fits, title, question):
+    from bayesinf.report import plain_story
+
+    return plain_story(fits, title, question)
+
+
+def tell(folder, story, fits, verdicts, command):
+    """Tell the story, write the page, and return what was told."""
+    from threadpoolctl import threadpool_limits
+
+    from bayesinf.report import write
+
+    # Small matrices by the hundred: threads of BLAS that wait for each other cost more than they
+    # bring, on a busy machine tenfold.
+    with threadpool_limits(1):
+        told = story(fits)
+        write(folder, told, fits, verdicts, command=command)
+    return told
+
+
+def story_of(name, title, question):
+    """The story of a system of that name; a plain one where there is none."""
+    from bayesinf.report import plain_story
+
+    told = getattr(system(name), "story", None) if name in names() else None
+    return told or partial(plain_story, title=title, question=question)
