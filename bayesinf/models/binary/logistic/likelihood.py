@@ -117,6 +117,11 @@ class Logistic:
             [h.reshape(*lead, self.fields), J.reshape(*lead, self.dim - self.fields)], axis=-1
         )
 
+    def scaled(self, theta: np.ndarray, factor: np.ndarray) -> np.ndarray:
+        """Parameters (chain, block, dim) whose couplings are scaled, by factors (chain,)."""
+        h, J = self.split(theta)
+        return self.join(h, factor[:, None] * J)
+
     def matrix(self, theta: np.ndarray) -> np.ndarray:
         """Couplings as a matrix (..., target, source)."""
         return self.rows(theta)[..., 1:]
