@@ -1,8 +1,8 @@
 """Which spins are coupled? Couplings of an Ising model from its states and their energies.
 
 Reads states and energies, infers every coupling under priors that shrink (Laplace, normal) and that
-select (spike and slab), predicts held-out energies where there are any, and compares with least squares, ridge, lasso
-and elastic net.
+select (spike and slab), predicts held-out energies where there are any, and compares with least
+squares, ridge, lasso and elastic net.
 """
 
 from enum import StrEnum

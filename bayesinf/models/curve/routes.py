@@ -10,8 +10,10 @@ import numpy as np
 from bayesinf.errors import FitError
 from bayesinf.inference import ensemble
 from bayesinf.inference import laplace as quadratic
+from bayesinf.inference.importance import resampled
 from bayesinf.inference.tangent import Tangent
 from bayesinf.models.curve.definition import NOISE, NonlinearRegression
+from bayesinf.models.curve.edges import beyond, box_shift
 from bayesinf.models.curve.maximum import mode, walked
 from bayesinf.models.problem import Sample
 from bayesinf.posterior import dataset
@@ -31,24 +33,39 @@ def laplace(problem: NonlinearRegression, settings: Settings) -> Sample:
     the data scatter in another way, the normal is that of the curvature at the mode, in θ and the
     logarithms of the scatter.
     """
-    found = _approximation(problem, settings, (settings.chains, settings.draws))
-    best = problem.optimum
-    evidence = dataset(
-        {
-            "gradient": found.gradient,
-            "hessian_eigenvalue": found.hessian_eigenvalue,
-            "start_excess": problem.log_ratio(best.ends, best.ends.min()),
-        },
-        {
-            "gradient": ("parameter",),
-            "hessian_eigenvalue": ("parameter",),
-            "start_excess": ("start",),
-        },
-        {"parameter": problem.free if problem.is_normal else problem.names},
-        sampled=False,
-    )
-    weights = dataset({"log_weight": found.log_weight})
-    return Sample(problem.draws(found.draws), evidence.merge(weights))
+    shape = settings.chains, settings.draws
+    found, best = _approximation(problem, settings, shape), problem.optimum
+    names = problem.free if problem.is_normal else problem.names
+    evidence = {
+        "gradient": found.gradient,
+        "hessian_eigenvalue": found.hessian_eigenvalue,
+        "start_excess": problem.log_ratio(best.ends, best.ends.min()),
+    }
+    dims = {"start_excess": ("start",)}
+    flat = found.draws.reshape(-1, len(problem.names))
+    if not problem.is_normal:
+        evidence["box_shift"] = box_shift(problem, flat)
+        weights = dataset({"log_weight": found.log_weight})
+        found_evidence = _by_parameter(problem, evidence, dims, names)
+        return Sample(problem.draws(found.draws), found_evidence.merge(weights))
+    taken = resampled(flat, found.log_weight.ravel(), settings.generator("resampling"))
+    free = len(problem.free)
+    evidence |= {
+        "pareto_k": taken.pareto_k,
+        "effective_draws": taken.effective,
+        "weight_shift": taken.shift[:free],
+        "weight_log_ratio": taken.log_ratio[:free],
+        "beyond": beyond(problem, taken.draws),
+        "box_shift": box_shift(problem, taken.draws),
+    }
+    dims |= dict.fromkeys(("pareto_k", "effective_draws"), ())
+    draws = problem.draws(taken.draws.reshape(*shape, -1))
+    return Sample(draws, _by_parameter(problem, evidence, dims, names))
+
+
+def _by_parameter(problem, evidence, dims, names):
+    dims = dict.fromkeys(evidence, ("parameter",)) | {"box_shift": ("fitted",)} | dims
+    return dataset(evidence, dims, {"parameter": names, "fitted": problem.free}, sampled=False)
 
 
 def emcee(problem: NonlinearRegression, settings: Settings) -> Sample:
@@ -71,9 +88,14 @@ def emcee(problem: NonlinearRegression, settings: Settings) -> Sample:
             "autocorrelation_time": found.autocorrelation_time,
             "steps": found.steps,
             "acceptance_rate": found.acceptance_rate,
+            "box_shift": box_shift(problem, theta(found.draws).reshape(-1, len(problem.names))),
         },
-        {"autocorrelation_time": ("parameter",), "acceptance_rate": ("chain",)},
-        {"parameter": problem.names, "chain": np.arange(walkers)},
+        {
+            "autocorrelation_time": ("parameter",),
+            "acceptance_rate": ("chain",),
+            "box_shift": ("fitted",),
+        },
+        {"parameter": problem.names, "fitted": problem.free, "chain": np.arange(walkers)},
         {"autocorrelation_time": "steps", "steps": "steps"},
         sampled=False,
     )

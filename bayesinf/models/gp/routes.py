@@ -113,7 +113,7 @@ def descend(problem, start):
 
 
 def _polished(problem, point, covariance):
-    """Take Newton steps from near an optimum, so that no unit is seen in where a descent stopped."""
+    """Take Newton steps from near an optimum, so that where a descent stopped leaves no trace."""
     height, slope = problem.gradient(point)
     for _ in range(POLISH):
         further = point + covariance @ slope

@@ -372,9 +372,9 @@ def _reweighting(fit):
             "weights: Z(θ) / Z(θ̂) = ⟨exp((θ − θ̂)·φ)⟩, φ being the states and their products in "
             "pairs.",
             "Far from θ̂ few states carry all the weight: at the worst draw they are worth "
-            f"{rounded(least)} effective states, of equal weight. Pareto k̂, the heaviness of their "
-            f"tail, {found}; up to 0.7 their mean can be relied on. The sample's own sampling "
-            f"error moves the whole posterior by about {shift:.2f} sd. The diagnostics hold all three to "
-            "limits.",
+            f"{rounded(least)} effective states, of equal weight. Pareto k̂, which says how heavy "
+            f"the tail of the weights is, {found}; up to 0.7 their mean can be relied on. The "
+            f"sample's own sampling error moves the whole posterior by about {shift:.2f} sd. The "
+            "diagnostics hold all three to limits.",
         ),
     )

@@ -21,6 +21,7 @@ fitting program does, or does the posterior have another shape? ``story`` lays b
     figures.py      the spectrum, and the posterior of each parameter
     story.py        the report
     calibration.py  a spectrum drawn from the prior
+    faults.py       spectra with a fault that a verdict should see
 """
 
 from bayesinf.systems.gaussian_peaks.calibration import calibration_problem
@@ -41,6 +42,7 @@ from bayesinf.systems.gaussian_peaks.data import (
     simulate,
     within,
 )
+from bayesinf.systems.gaussian_peaks.faults import faults
 from bayesinf.systems.gaussian_peaks.lines import BACKGROUNDS, SHAPES, Lines
 from bayesinf.systems.gaussian_peaks.model import curves, fit
 from bayesinf.systems.gaussian_peaks.remedies import best_count, counts, explained
@@ -62,6 +64,7 @@ __all__ = [
     "curves",
     "default_priors",
     "explained",
+    "faults",
     "fit",
     "nist",
     "nist_options",

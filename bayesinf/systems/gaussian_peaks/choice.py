@@ -23,7 +23,7 @@ from bayesinf.systems.gaussian_peaks.statement import problem
 if TYPE_CHECKING:
     import xarray as xr
 
-__all__ = ["chosen", "counted", "lone_points", "refuse_unsupported", "row_of"]
+__all__ = ["bars_shift", "chosen", "counted", "lone_points", "refuse_unsupported", "row_of"]
 
 DISPERSION = 4.0  # standard errors by which Pearson's χ² may miss that of counts
 LOCAL_DISPERSION = 2.5  # likewise for the differences of neighbours
@@ -133,6 +133,27 @@ def _scatters_as_counts(stated, unit):
     if abs(np.log(max(local, 1e-6))) < LOCAL_DISPERSION * np.sqrt(4 / len(y)):
         return True, f"neighbours scatter {local:.2f} times as counts do"
     return False, said
+
+
+def bars_shift(stated: curve.NonlinearRegression) -> float | None:
+    """Return how far bars that are square roots of y shift a least-squares fit, in standard errors.
+
+    A reading that happens to be low has a small bar then, and too much weight. Bars from the fitted
+    curve, error² = unit · f(x), have no such preference: the largest shift of a parameter from one
+    fit to the other, over its standard error. None where the bars are no square roots of y.
+    """
+    if not stated.is_normal or "error" not in stated.points:
+        return None
+    unit = _root(stated.y, stated.points["error"].to_numpy().astype(float))
+    if unit is None:
+        return None
+    first = other = stated.optimum
+    for _ in range(2):
+        mean = np.maximum(stated.curve(other.theta), 0.1 * unit)
+        bars = stated.points["error"].copy(data=np.sqrt(unit * mean))
+        at = dict(zip(stated.free, other.theta, strict=True))
+        other = replace(stated, points=stated.points.assign(error=bars), starts=(at,)).optimum
+    return float(np.max(np.abs(other.theta - first.theta) / first.standard_error))
 
 
 # Points that stand alone

@@ -30,7 +30,7 @@ from bayesinf.systems.lennard_jones.potentials import (
 if TYPE_CHECKING:
     import xarray as xr
 
-__all__ = ["curves", "derived", "truth", "virial"]
+__all__ = ["curves", "derived", "rows_around", "truth", "virial"]
 
 GRID = 120  # distances at which curves are drawn; between them cubics meet values and slopes
 FOLLOWED = 200  # draws of the posterior whose curves are drawn
@@ -103,11 +103,11 @@ def derived(
     """
     drawn = curves(posterior, **functions)
     r = drawn["distances"]
-    within = _bracket(posterior)
+    within = rows_around(posterior)
     read = wells.well(drawn, within)
     found = {"curve": drawn, "well": read, "classical": classical(dataset, r.values)}
     evidence, questions = wells.judged(read, within), [*wells.QUESTIONS]
-    if not dataset.attrs["constant"]:
+    if not dataset.attrs["constant"] and "constant_evidence" in dataset.attrs:
         evidence["constant_evidence"] = dataset.attrs["constant_evidence"]
         questions.append(CONSTANT)
     if noise_evidence is not None:
@@ -126,8 +126,8 @@ def derived(
     return found, labelled(evidence, sampled=False), kinds.declare(*questions)
 
 
-def _bracket(posterior):
-    """Where the rows have the well."""
+def rows_around(posterior: xr.DataTree) -> wells.Bracket:
+    """Return where the rows of a fit have the well, as of ``wells.bracket``."""
     known, draws = posterior["constant_data"], posterior["posterior"]
     r, u = known["distances"].values, posterior["observed_data"]["energies"].values
     noise = draws["noise"].median() if "noise" in draws else known["noise"]

@@ -14,6 +14,7 @@ import numpy as np
 
 from bayesinf.models import gp
 from bayesinf.settings import DEFAULT, Settings
+from bayesinf.systems.lennard_jones.data import checked
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -38,7 +39,7 @@ def noticed(
 
     Parameters
     ----------
-    dataset : as of ``simulate`` or ``read``.
+    dataset : as of ``simulate`` or ``read``; one that says already whether they do is believed.
     constant : whether it is to be inferred; None to find out.
     settings : its seed.
 
@@ -46,9 +47,14 @@ def noticed(
     -------
     the dataset with the attributes ``constant``, 0 or 1; ``level``, an estimate of the energy of
     the separate pair, 0 without a constant; and ``constant_evidence``, the log Bayes factor.
+
+    Raises
+    ------
+    DataError : energies that no fit should see.
     """
     from bayesinf.systems.lennard_jones.model import problem
 
+    checked(dataset)
     if "constant" in dataset.attrs and constant in (None, bool(dataset.attrs["constant"])):
         return dataset
     plain, lifted = (dataset.assign_attrs(constant=k, level=_level(dataset) * k) for k in (0, 1))

@@ -162,8 +162,8 @@ def fit(
     if name.partition(" + ")[0] == "lennard_jones" and given is not lennard_jones:
         # A function of the user's, not to be taken for ours.
         attrs["mean"] = name.replace("lennard_jones", "lennard_jones()")
-    for known in ("constant", "level", "constant_evidence"):
-        attrs[known] = dataset.attrs.get(known, 0)
+    noticed_in = ("constant", "level", "constant_evidence")
+    attrs |= {known: dataset.attrs[known] for known in noticed_in if known in dataset.attrs}
     functions = {
         "mean": None if isinstance(given, str | None) else given,
         "coordinate": None if _named(coordinate) else coordinate,
