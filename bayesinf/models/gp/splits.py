@@ -14,7 +14,6 @@ from collections.abc import Mapping
 
 import numpy as np
 from scipy.special import ndtr, ndtri
-from threadpoolctl import threadpool_limits
 
 from bayesinf import parallel
 from bayesinf.inference import population
@@ -106,7 +105,7 @@ def integrated(
     effective number of points.
     """
     # One BLAS thread: the matrices are small, and curves are worth a process each.
-    with threadpool_limits(1):
+    with parallel.one_blas_thread():
         found = optima(problem, rng)
         mixture = population.initial_mixture(found.points, found.covariances)
         result = {}
@@ -151,7 +150,9 @@ def _extended(mixture, optima):
     for point, covariance in optima:
         if all((point - c) @ np.linalg.solve(s, point - c) > 1 for c, s in known):
             known.append((point, covariance))
-    return mixture if len(known) == before else population.initial_mixture(*zip(*known, strict=True))
+    return (
+        mixture if len(known) == before else population.initial_mixture(*zip(*known, strict=True))
+    )
 
 
 def _scored(problem, mixture, orders, training, rng, resampled):
