@@ -160,11 +160,11 @@ class CouplingTarget:
                 self.rngs, carried, self.scale, self.likelihood, turn
             )
         J = self.problem.split(carried[0])[1]
-        for chain, rng in enumerate(self.rngs):
-            local = None if self.local is None else self.local[chain]
-            self.scale[chain], local = prior.update(rng, J[chain], self.scale[chain], local)
-            if local is not None:
-                self.local[chain] = local
+        if self.local is None:
+            self.scale = prior.sample_scale(J, self.each(lambda rng: rng.random()))
+        else:
+            for k, rng in enumerate(self.rngs):
+                self.scale[k], self.local[k] = prior.update(rng, J[k], self.scale[k], self.local[k])
         if self.widths.spread:
             self._choose()
             z = self.normals.coordinates(carried[0])

@@ -231,9 +231,9 @@ class Logistic:
         V, G, H = self.design.curvature(rows)
         return np.sum(rows * self.sums, axis=-1) - V, self.sums - G, H
 
-    def part(self, step: int, first: int = 0) -> Logistic:
+    def part(self, step: int) -> Logistic:
         """Return the same model of every so many-th transition."""
-        return self.of(self.data.take(np.arange(first, self.samples, step)))
+        return self.of(self.data.take(np.arange(0, self.samples, step)))
 
     def of(self, data: Transitions) -> Logistic:
         """Return the same model of other transitions."""
