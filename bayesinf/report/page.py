@@ -108,6 +108,7 @@ def write(
         (folder / "figures" / f"{name}.png").write_bytes(image)
     best_picture = {"picture": f"figures/{best.name}.png", "alt": best.alt}
     told = {"title": story.title, "question": story.question} | best_picture
+    told["run"] = fits[carries].attrs.get("run")
     write_verdict(folder, verdicts, carries, command=command, **told)
     return write_text(folder / "index.html", page)
 

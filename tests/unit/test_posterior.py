@@ -288,3 +288,37 @@ def test_the_commit_is_ours_or_none(monkeypatch, tmp_path):
     assert asked(tmp_path / "lib") is None
     monkeypatch.setenv("PATH", str(tmp_path))  # no git at all
     assert asked(tmp_path) is None
+
+
+@pytest.mark.parametrize(
+    ("value", "read"),
+    [
+        (None, "null"),
+        (True, "true"),
+        ({"a": [1, None]}, '{"a": [1, null]}'),
+        (Path("a/b"), '"a/b"'),
+        ([1, "two"], '[1, "two"]'),
+        ([1, 2.5], [1, 2.5]),
+        (["a", "b"], ["a", "b"]),
+        (2**70, str(2**70)),
+        (np.array([True]), "[true]"),
+        ("text", "text"),
+    ],
+)
+def test_attributes_that_netcdf_has_no_type_for_are_json(tmp_path, value, read):
+    tree = fit().copy()
+    tree.attrs["note"] = value
+    tree["posterior"]["slope"].attrs["note"] = value
+    back = load(save(tree, tmp_path / "a.nc"))
+    for attrs in (back.attrs, back["posterior"]["slope"].attrs):
+        assert np.array_equal(attrs["note"], read)
+    assert tree.attrs["note"] is value and back["posterior"]["slope"].attrs["units"] == "V/A"
+
+
+@pytest.mark.parametrize("value", [object(), 1j, {1, 2}, np.array([object()])])
+def test_an_attribute_that_cannot_be_written_is_named(tmp_path, value):
+    tree = fit().copy()
+    tree["posterior"]["slope"].attrs["note"] = value
+    with pytest.raises(DataError, match=r"/posterior/slope, attribute 'note': an attribute cannot"):
+        save(tree, tmp_path / "a.nc")
+    assert not list(tmp_path.iterdir())
