@@ -390,7 +390,9 @@ def element_names(variable: xr.DataArray) -> dict[str, dict[str, int]]:
         # A pair is named by its sites, the coordinates beside its number.
         along = [c for name, c in variable.coords.items() if c.dims == (dim,) and name != dim]
         columns = [coordinate.values for coordinate in along or [variable[dim]]]
-        word = [", ".join(map(str, entry)) for entry in zip(*columns, strict=True)]
+        word = [", ".join(map(_label, entry)) for entry in zip(*columns, strict=True)]
+        if len(set(word)) < len(word):  # six digits may not tell two places apart
+            word = [", ".join(map(str, entry)) for entry in zip(*columns, strict=True)]
         # Where something was measured twice at one place, only its number tells which one it is.
         words.append(word if len(set(word)) == len(word) else list(map(str, variable[dim].values)))
     if not dims:
@@ -400,6 +402,35 @@ def element_names(variable: xr.DataArray) -> dict[str, dict[str, int]]:
         label = ", ".join(word[k] for word, k in zip(words, place, strict=True))
         names[f"{variable.name}[{label}]"] = dict(zip(dims, place, strict=True))
     return names
+
+
+def _label(entry):
+    """A coordinate as text: numbers with six digits."""
+    return f"{entry:.6g}" if isinstance(entry, float) else str(entry)
+
+
+def observation_names(variable: xr.DataArray) -> list[str]:
+    """Name each observation of a variable of the data: ``energy at r = 0.9``.
+
+    Where the data stand along one measured coordinate it is named; else as ``element_names`` does.
+    NAME_marginal is NAME with other parameters integrated out, and named like it.
+
+    Parameters
+    ----------
+    variable : of ``log_likelihood`` or ``observed_data``.
+    """
+    name = str(variable.name).removesuffix("_marginal")
+    dims = [dim for dim in variable.dims if dim not in SAMPLE_DIMS]
+    along = [
+        coordinate
+        for place, coordinate in variable.coords.items()
+        if coordinate.dims == tuple(dims) and place not in dims and coordinate.dtype.kind == "f"
+    ]
+    labels = list(element_names(variable.rename(name)))
+    if len(along) != 1:
+        return labels
+    values = (label.removeprefix(f"{name}[").removesuffix("]") for label in labels)
+    return [f"{name} at {along[0].name} = {value}" for value in values]
 
 
 def data_sha256(data: xr.Dataset) -> str:

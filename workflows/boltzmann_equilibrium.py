@@ -35,7 +35,8 @@ def main(
     from bayesinf.systems import boltzmann_equilibrium as system
 
     with run.step("load"):
-        population = system.read(run.data or run.shipped("population.npz"), **asdict(recording))
+        found = system.read(run.data or run.shipped("population.npz"), **asdict(recording))
+        population = run.report_reading(found)
     asked = {"settings": run.settings, "exact": "draws" in run.given}
     method, chained, said = system.plan(population, method, **asked)
     _, independent, _ = system.plan(population, "laplace", **asked)

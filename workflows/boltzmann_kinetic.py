@@ -30,7 +30,8 @@ def main(
     from bayesinf.systems import boltzmann_kinetic as system
 
     with run.step("load"):
-        population = system.read(run.data or run.shipped("population.nc"), **asdict(recording))
+        found = system.read(run.data or run.shipped("population.nc"), **asdict(recording))
+        population = run.report_reading(found)
     with run.step("fit"):
         model = {"prior": prior, "self_coupling": self_coupling, "method": method}
         exact = "draws" in run.given

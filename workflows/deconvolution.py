@@ -21,6 +21,9 @@ def main(
     x: Annotated[str | None, typer.Option(help="Column of x: name, or position.")] = None,
     y: Annotated[str | None, typer.Option(help="Column of the blurred signal.")] = None,
     error: Annotated[str | None, typer.Option(help="Column of error bars, or 'none'.")] = None,
+    decimal: Annotated[
+        str | None, typer.Option(help="Decimal mark, '.' or ',', where the file leaves it open.")
+    ] = None,
     edges: Annotated[
         Literal["open", "zero"] | None,
         typer.Option(help="Whether the signal goes on beyond the data; default for files: open."),
@@ -50,9 +53,8 @@ def main(
         if run.data is not None:
             columns = dict(zip("xy", map(workflow.column, (x, y)), strict=True))
             columns["error"] = workflow.column(error)
-            blurred = system.read(
-                run.data, response, edges=edges or "open", margin=margin, **columns
-            )
+            options = {"edges": edges or "open", "margin": margin, "decimal": decimal}
+            blurred = run.report_reading(system.read(run.data, response, **options, **columns))
         elif signal == "shaw":
             blurred = system.shaw(rng=run.settings.generator("shaw"))
         else:

@@ -19,6 +19,9 @@ def main(
     r: Annotated[str | None, typer.Option(help="Column of distances: name, or position.")] = None,
     energy: Annotated[str | None, typer.Option(help="Column of energies.")] = None,
     error: Annotated[str | None, typer.Option(help="Column of error bars, or 'none'.")] = None,
+    decimal: Annotated[
+        str | None, typer.Option(help="Decimal mark, '.' or ',', where the file leaves it open.")
+    ] = None,
     distance_unit: Annotated[
         str | None, typer.Option(help="Where the header does not say, as in 'r (Å)'.")
     ] = None,
@@ -41,7 +44,8 @@ def main(
         if run.data is not None:
             columns = [workflow.column(name) for name in (r, energy, error)]
             units = {"distance_unit": distance_unit, "energy_unit": energy_unit}
-            potentials = {"": system.read(run.data, *columns, **units)}
+            own = system.read(run.data, *columns, **units, decimal=decimal)
+            potentials = {"": run.report_reading(own)}
         else:
             rng = run.settings.generator("simulate")
             argon = system.argon(run.shipped("argon.csv"))

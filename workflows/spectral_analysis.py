@@ -33,6 +33,9 @@ def main(
     t: Annotated[str | None, typer.Option(help="Column of times: name, or position.")] = None,
     y: Annotated[str | None, typer.Option(help="Column of values.")] = None,
     error: Annotated[str | None, typer.Option(help="Column of error bars, or 'none'.")] = None,
+    decimal: Annotated[
+        str | None, typer.Option(help="Decimal mark, '.' or ',', where the file leaves it open.")
+    ] = None,
     memory: Annotated[
         bool, typer.Option("--memory", help="Model residuals that remember each other: red noise.")
     ] = False,
@@ -46,7 +49,8 @@ def main(
     with run.step("read"):
         if run.data is not None:
             columns = [workflow.column(name) for name in (t, y, error)]
-            data = system.read(run.data, *columns, time_unit=time_unit)
+            own = system.read(run.data, *columns, time_unit=time_unit, decimal=decimal)
+            data = run.report_reading(own)
         elif signal == "modes":
             data = system.simulate_modes(rng=run.settings.generator("modes"))
         else:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 def number(cell: str) -> float | None:
     """Return the number that a cell of text holds, NaN for NA, None where it is none."""
     try:
-        return float(cell)
+        return None if "_" in cell else float(cell)  # Python alone reads 1_000
     except ValueError:
         return np.nan if cell.upper() in ("NA", "N/A") else None
 

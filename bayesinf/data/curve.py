@@ -11,29 +11,24 @@ from __future__ import annotations
 import os
 import re
 import unicodedata
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from bayesinf.data.arrays import enough, finite, heading, labels, listing, place, shown, vector
-from bayesinf.data.tables import columns_of, known_name, pick, read
+from bayesinf.data.columns import columns_of, said
+from bayesinf.data.roles import choose
+from bayesinf.data.tables import read
 from bayesinf.errors import DataError
 
 if TYPE_CHECKING:
     import xarray as xr
     from numpy.typing import ArrayLike
 
-# Names by which columns are known, in the order in which they are looked for, in small letters.
-X_NAMES = ("x", "wavelength", "wavenumber", "frequency", "energy", "time", "t", "angle", "theta",
-           "2theta", "q", "position", "distance", "temperature", "channel")  # fmt: skip
-Y_NAMES = ("y", "intensity", "counts", "signal", "absorbance", "transmittance", "reflectance",
-           "response")  # fmt: skip
 # Names that mean something else in a fit: its dimensions, and the error bars.
 RESERVED = ("point", "chain", "draw", "error")
-# A column is one of error bars if a word of its name, as in counts_err, is one of these.
-ERROR_WORDS = {"error", "errors", "err", "stderr", "uncertainty", "unc", "sigma", "sd", "std", "dy",
-               "yerr", "yerror", "dx", "xerr"}  # fmt: skip
+ROLES = ("x", "y", "error")
 
 
 def curve(
@@ -44,49 +39,66 @@ def curve(
     *,
     x_names: Sequence[str] = (),
     y_names: Sequence[str] = (),
+    index: bool = True,
     least: int = 3,
     sort: bool = True,
+    decimal: str | None = None,
+    rows: bool = False,
 ) -> xr.Dataset:
     """Read y(x), with error bars where the file has them.
 
-    Columns that are not asked for are those that a file made from a curve says they are. Else they
-    are found by well-known names (``X_NAMES``, ``Y_NAMES``, ``ERROR_WORDS``), else they are the
-    first, the second and, as error bars, the third; but of more than three columns, some of them
-    known or asked for, none is guessed to be error bars.
+    Columns that are not asked for are those that the file says they are. Else they are found by
+    well-known names, a column of dates is x, and else the first is x and the next is y, as
+    ``data.roles`` has it. Error bars are taken by name, by a format that has them, or as asked for,
+    and never by place.
 
     Parameters
     ----------
     path : a file that ``read`` reads.
     x, y, error : name of the column, or its position from 1; ``error="none"`` reads no error bars.
     x_names, y_names : what x and y are likely to be called here, in small letters and in the order
-        in which to look for them; a column that is found so counts as asked for.
+        in which to look for them.
+    index : whether x may be a column that only counts the rows, if it is not asked for.
     least : fewest rows that will do.
     sort : whether to sort the rows by x.
+    decimal : the decimal mark of a table of text, "." or ",", where its numbers do not show it.
+    rows : whether to keep the numbers of the rows in the file, as the coordinate ``row``.
 
     Returns
     -------
     a Dataset over ``point`` with x, y and, where there are error bars, ``error``. The attributes
     ``x``, ``y`` and ``error`` say what the variables are called, which is what the file calls them
     as far as ``variable_name`` allows; the variables' ``long_name`` and ``units`` are the file's.
+    The attribute ``read_as`` says in words which columns were taken, why, and what else was
+    concluded.
 
     Raises
     ------
     DataError : the file cannot be read, a column is missing, or the numbers will not do.
     """
-    data = read(path)
+    data = read(path, decimal=decimal)
     columns = columns_of(data)
-    asked = {"x": x, "y": y, "error": error}
-    stored = {role: name for role in asked if (name := str(data.attrs.get(role))) in columns}
-    if {"x", "y"} <= stored.keys() and x is None and y is None:
-        asked = {"error": "none"} | stored | ({} if error is None else {"error": error})
-    for role, names in (("x", x_names), ("y", y_names)):
-        if asked[role] is None:
-            free = [name for name in columns if name not in asked.values()]
-            asked[role] = known_name(free, names)
-    chosen = _choose(columns, asked, path)
-    arrays = {role: columns[name] for role, name in chosen.items()}
+    stored = {role: name for role in ROLES if (name := str(data.attrs.get(role))) in columns}
+    roles = choose(
+        columns,
+        {"x": x, "y": y, "error": error},
+        stored=stored if {"x", "y"} <= stored.keys() else None,
+        reason=data.attrs.get("reason", "as the file says"),
+        x_names=x_names,
+        y_names=y_names,
+        index=index,
+        source=path,
+    )
+    arrays = {role: columns[name] for role, name in roles.names.items()}
     result = curve_from_arrays(**arrays, least=least, sort=sort, source=path)
-    return result.assign_attrs(source=data.attrs["source"])
+    before = np.asarray(finite(arrays["x"], path))
+    if rows:
+        known = "row" in arrays["x"].coords
+        numbers = arrays["x"]["row"].to_numpy() if known else np.arange(1, before.size + 1)
+        order = np.argsort(before, kind="stable") if sort else slice(None)
+        result = result.assign_coords(row=("point", numbers[order]))
+    moved = "the rows were sorted by x" if sort and np.any(np.diff(before) < 0) else ""
+    return result.assign_attrs(source=data.attrs["source"], **said(data, roles.words, moved))
 
 
 def curve_from_arrays(
@@ -207,47 +219,3 @@ def _validated(columns, least, source) -> dict[str, np.ndarray]:
             remedy="check which column is x",
         )
     return numbers
-
-
-def _choose(
-    columns: Mapping[str, xr.DataArray], asked: Mapping[str, str | int | None], source
-) -> dict[str, str]:
-    """Column names of x, y and error: those asked for, else by well-known names, else by order."""
-    bars = asked["error"] != "none"
-    chosen = {
-        role: pick(columns, wanted, source)
-        for role, wanted in asked.items()
-        if wanted is not None and (bars or role != "error")
-    }
-    words = {name: set(re.split(r"[\W_]+", name.casefold())) for name in columns}
-
-    def free():
-        return [name for name in columns if name not in chosen.values()]
-
-    for role, names in (("x", X_NAMES), ("y", Y_NAMES)):
-        if role not in chosen and (found := known_name(free(), names)):
-            chosen[role] = found
-    third = not {"x", "y"} & chosen.keys() or (len(columns) == 3 and not any(asked.values()))
-    for role in ("x", "y"):
-        left = sorted(free(), key=lambda name: bool(ERROR_WORDS & words[name]))
-        if role not in chosen and not left:
-            raise DataError(
-                "too few columns",
-                source=source,
-                expected="a column of x and another of y",
-                found=listing(columns) or "none",
-            )
-        if role not in chosen:
-            chosen[role] = left[0]
-    if bars and "error" not in chosen:
-        named = [name for name in free() if ERROR_WORDS & words[name]]
-        found = [
-            name
-            for name in named
-            if not (words[name] & {"x", "dx", "xerr"} or words[chosen["x"]] <= words[name])
-        ]
-        found.sort(key=lambda name: not words[chosen["y"]] & words[name])
-        if third and not named:
-            found = [name for name in list(columns)[2:3] if name in free()]
-        chosen |= {"error": found[0]} if found else {}
-    return chosen

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bayesinf.data.arrays import labelled, listing, to_numbers, vector
-from bayesinf.data.binary import REPEAT_NAMES
+from bayesinf.data.rasters import REPEAT_NAMES
 from bayesinf.errors import DataError
 
 if TYPE_CHECKING:

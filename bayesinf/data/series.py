@@ -28,9 +28,10 @@ from bayesinf.data.arrays import (
     shown,
     to_numbers,
 )
-from bayesinf.data.binary import REPEAT_NAMES
+from bayesinf.data.columns import columns_of, known_name, pick
 from bayesinf.data.curve import variable_name
-from bayesinf.data.tables import columns_of, known_name, pick, read
+from bayesinf.data.rasters import REPEAT_NAMES
+from bayesinf.data.tables import read
 from bayesinf.errors import DataError
 
 if TYPE_CHECKING:

@@ -139,7 +139,8 @@ def priors(
             Picture(
                 "prior_posterior",
                 figures.prior_posterior(fit, shown, truth or None),
-                "What the data add: prior (grey) and posterior (blue)"
+                "What the data add: prior (grey; where it would be a line on the axis, how many "
+                "times narrower the posterior is) and posterior (blue)"
                 + (", and the truth (green)." if truth else "."),
                 f"Densities of prior and posterior of {', '.join(shown)}.",
             ),

@@ -65,6 +65,9 @@ class Recording:
     axes: Annotated[
         str | None, typer.Option(help="Order of the axes, as in 'repeat,time,site'.")
     ] = None
+    bin: Annotated[
+        float | None, typer.Option(metavar="WIDTH", help="Of the bins of spike times.")
+    ] = None
 
 
 def column(given: str | None) -> str | int | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
 
 
 __all__ = ["of_run", "retell", "story_of", "tell", "write_report"]
+
+# A fit's name becomes that of a file and a link on the page.
+PLAIN = re.compile(r"\w[\w +.-]*")
 
 
 def retell(folder: str | os.PathLike) -> Path:
@@ -61,12 +65,12 @@ def _read_verdict(folder):
         told = json.loads((folder / "verdict.json").read_text(encoding="utf-8"))
         stems = list(told["fits"])
         texts = [told["command"], *(told.get(key) or "" for key in ("title", "question"))]
-        if stems and all(Path(name).name == name for name in stems):
+        if stems and all(map(PLAIN.fullmatch, stems)):
             if all(isinstance(text, str) for text in texts):
                 return told, stems
             found = "a verdict.json whose title, question or command is no text"
         elif stems:
-            found = "a verdict.json with fits outside the folder"
+            found = "a verdict.json with fits that are no plain names of files"
         problem = None
     except OSError as error:
         found, problem = "no verdict.json" if folder.is_dir() else "no such folder", error

@@ -52,6 +52,7 @@ class Run:
     home : folder of the script.
     seconds : label of a step to how long it took.
     id : what the files of this run bear, and those of no other.
+    read_as : how the user's file was read, in words; "" where none was.
     """
 
     name: str
@@ -64,6 +65,7 @@ class Run:
     home: Path = Path("workflows")
     seconds: dict[str, float] = field(default_factory=dict)
     id: str = field(default_factory=new_run)
+    read_as: str = ""
 
     def __post_init__(self):
         places = (self.output, *self.output.absolute().parents)
@@ -107,6 +109,22 @@ class Run:
             label=label,
         )
 
+    def report_reading(self, data: xr.Dataset) -> xr.Dataset:
+        """Say what was taken from the user's file and why, for the terminal, page and verdict.
+
+        Parameters
+        ----------
+        data : what a reader made of the file; its attribute ``read_as`` says it in words.
+
+        Returns
+        -------
+        the data as they are.
+        """
+        if self.data is not None and (said := data.attrs.get("read_as")):
+            self.read_as = said
+            print(f"Read {self.data}: {said}.")
+        return data
+
     def shipped(self, name: str) -> Path:
         """Return the path of a file that data/ holds for this script."""
         return self.home.parent / "data" / self.name / name
@@ -131,6 +149,9 @@ class Run:
         from bayesinf.report import write_verdict
 
         command = shlex.join(["python", *sys.argv]) if sys.argv[0] else self.name
+        if self.read_as:
+            for fit in fits.values():
+                fit.attrs["data_read_as"] = self.read_as
         with self.step("check"):
             verdicts = {name: check(fit) for name, fit in fits.items()}
         fits = {name: of_run(fit, self.id) for name, fit in fits.items()}

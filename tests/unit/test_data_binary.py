@@ -227,10 +227,16 @@ def test_a_bad_raster_is_refused(states, options, words):
 def test_a_table_names_its_sites(tmp_path):
     """Columns with names are sites of those names, in errors too; numbers are counted from 0."""
     path = tmp_path / "votes.csv"
-    path.write_text("time,anna,bert,carla\n" + "0,1,0,1\n1,0,0,1\n2,1,1,0\n" * 2)
+    path.write_text("time,anna,bert,carla\n4,0,0,1\n3,1,0,1\n5,1,1,0\n0,1,0,1\n1,0,0,1\n2,1,1,0\n")
     found = data.raster(path, sites="0,2")
     assert found["site"].values.tolist() == ["anna", "carla"]
     assert found["states"].values[0].tolist() == [[1, 1], [0, 1], [1, 0]] * 2
+    assert found.attrs["read_as"] == (
+        "states of 3 sites are in anna, bert, carla; the rows were sorted by time"
+    )
+    path.write_text("time,a,b\n0,1,0\n2,0,1\n2,1,1\n")
+    with pytest.raises(DataError, match="row 4, column time: a time comes twice"):
+        data.raster(path)
     path.write_text("a,b\n1,0\n0,0\n# a comment\n1,maybe\n1,1\n")
     with pytest.raises(DataError, match=r"row 5, site b: .*found 'maybe'; correct it"):
         data.raster(path)

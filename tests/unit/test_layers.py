@@ -42,7 +42,7 @@ ALLOWED = {
 }
 # In these folders each entry stands for itself; what the others may lean on is named.
 SHARED = ("problem", "likelihoods", "noise")
-INDEPENDENT = {"systems": (), "models": SHARED, "inference": ()}
+INDEPENDENT = {"systems": (), "models": SHARED, "inference": ("derivatives",)}
 
 
 def imported(source):

@@ -322,3 +322,12 @@ def test_an_attribute_that_cannot_be_written_is_named(tmp_path, value):
     with pytest.raises(DataError, match=r"/posterior/slope, attribute 'note': an attribute cannot"):
         save(tree, tmp_path / "a.nc")
     assert not list(tmp_path.iterdir())
+
+
+def test_observations_are_named_by_where_they_were_measured():
+    r = ("point", np.array([0.9, 0.1 + 0.2]))
+    energy = xr.DataArray([1.0, 2.0], {"r": r}, ("point",), name="energy_marginal")
+    assert posterior.observation_names(energy) == ["energy at r = 0.9", "energy at r = 0.3"]
+    assert list(posterior.element_names(energy)) == ["energy_marginal[0.9]", "energy_marginal[0.3]"]
+    bare = xr.DataArray([1.0, 2.0], dims=("point",), name="y")
+    assert posterior.observation_names(bare) == ["y[0]", "y[1]"]

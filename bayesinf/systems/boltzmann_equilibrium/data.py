@@ -87,6 +87,7 @@ def read(
     repeats: str | None = None,
     encoding: str | None = None,
     axes: str | None = None,
+    bin: float | None = None,
 ) -> xr.Dataset:
     """Read states, one repeat after the other, with the truth where the file has it.
 
@@ -100,6 +101,9 @@ def read(
     cells, repeats : which to keep, as in ``data.raster``.
     encoding : to which the states are brought, truth and all; by default the one they are in.
     axes : names of the axes in their order, where the file has none.
+    bin : width of a bin of spike times, in their unit.
+
+    Rows in which a state is missing are left out; ``read_as`` says how many.
 
     Returns
     -------
@@ -112,7 +116,14 @@ def read(
     """
     names = [lead + name for lead in ("", "truth.") for name in TRUTH]
     raster = data.raster(
-        path, sites=cells, repeats=repeats, encoding=encoding, axes=axes, also=names
+        path,
+        sites=cells,
+        repeats=repeats,
+        encoding=encoding,
+        axes=axes,
+        bin=bin,
+        missing="drop",
+        also=names,
     )
     states = raster["states"]
     count, times, sites = states.shape
@@ -135,7 +146,8 @@ def read(
         case=Path(path).name,
         truth=binary.convert(*found, read_as, target)[:2] if known else None,
     )
-    return result.assign_coords(
+    told = {key: raster.attrs[key] for key in ("read_as",) if key in raster.attrs}
+    return result.assign_attrs(told).assign_coords(
         repeat=("sample", np.repeat(raster["repeat"].values, times)),
         time=("sample", np.tile(raster["time"].values, count)),
     )

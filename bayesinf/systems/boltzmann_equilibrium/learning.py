@@ -74,7 +74,10 @@ def newton_ascent(
     parameters (parameter,) and log likelihoods (step + 1,).
     """
     theta, height = np.zeros_like(statistics, dtype=float), np.empty(steps + 1)
-    level = lambda theta: theta @ statistics - enumeration.log_partition(theta, encoding)
+
+    def level(theta):
+        return theta @ statistics - enumeration.log_partition(theta, encoding)
+
     for step in range(steps + 1):
         height[step] = level(theta)
         if step < steps:
@@ -111,9 +114,12 @@ def learning_study(settings: Settings = DEFAULT, repeats: int = REPEATS) -> xr.D
     rng, pairs = settings.generator("learning"), SITES * (SITES - 1) // 2
     truth = SITES**-0.5 * rng.standard_normal(SITES + pairs)
     _, p = enumeration.probabilities(truth, "±1")
-    draw = lambda size: enumeration.products(enumeration.sample(p, size, rng) / size, "±1")
-    seen = np.array([[enumeration.statistics(draw(size)) for _ in range(repeats)]
-                     for size in SIZES])  # fmt: skip
+
+    def drawn(size):
+        share = enumeration.sample(p, size, rng) / size
+        return enumeration.statistics(enumeration.products(share, "±1"))
+
+    seen = np.array([[drawn(size) for _ in range(repeats)] for size in SIZES])
     with threadpool_limits(1):
         rates = np.broadcast_to(np.reshape(RATES, (-1, 1, 1)), (len(RATES), *seen.shape[:2]))
         by_rate, height = gradient_ascent(
@@ -127,19 +133,29 @@ def learning_study(settings: Settings = DEFAULT, repeats: int = REPEATS) -> xr.D
     i, j = binary.pairs(SITES)
     names = [f"h[{k}]" for k in range(SITES)]
     names += [f"J[{a}, {b}]" for a, b in zip(i, j, strict=True)]
-    return dataset(
-        {"truth": truth, "inferred": found[:, -1, 0], "log_likelihood": height[:, -1, 0],
-         "newton": climbs[-1][0][1], "error": error,
-         "expected": np.sqrt(np.trace(np.linalg.inv(fisher)) / truth.size / np.array(SIZES)),
-         "exponent": slopes[:, 0], "exponent_se": slopes[:, 1]},
-        {"truth": ("parameter",), "inferred": ("method", "parameter"),
-         "log_likelihood": ("rate", "iteration"), "newton": ("step",),
-         "error": ("method", "size", "repeat"), "expected": ("size",), "exponent": ("method",),
-         "exponent_se": ("method",)},
-        {"rate": list(RATES), "size": list(SIZES), "parameter": names,
-         "method": [f"η = {rate:g}" for rate in RATES] + ["Newton"]},
-        sampled=False,
-    )  # fmt: skip
+    arrays = {
+        "truth": truth,
+        "inferred": found[:, -1, 0],
+        "log_likelihood": height[:, -1, 0],
+        "newton": climbs[-1][0][1],
+        "error": error,
+        "expected": np.sqrt(np.trace(np.linalg.inv(fisher)) / truth.size / np.array(SIZES)),
+        "exponent": slopes[:, 0],
+        "exponent_se": slopes[:, 1],
+    }
+    dims = {
+        "truth": ("parameter",),
+        "inferred": ("method", "parameter"),
+        "log_likelihood": ("rate", "iteration"),
+        "newton": ("step",),
+        "error": ("method", "size", "repeat"),
+        "expected": ("size",),
+        "exponent": ("method",),
+        "exponent_se": ("method",),
+    }
+    methods = [f"η = {rate:g}" for rate in RATES] + ["Newton"]
+    coords = {"rate": list(RATES), "size": list(SIZES), "parameter": names, "method": methods}
+    return dataset(arrays, dims, coords, sampled=False)
 
 
 def _slope(x, y):

@@ -142,12 +142,13 @@ def read(
     repeats: str | None = None,
     encoding: str | None = None,
     axes: str | None = None,
+    bin: float | None = None,
 ) -> xr.Dataset:
     """Read who was on at which time, and the couplings behind it where the file has them.
 
     Parameters
     ----------
-    path, repeats, encoding, axes : as for ``bayesinf.data.raster``. A file may hold the truth
+    path, repeats, encoding, axes, bin : as for ``bayesinf.data.raster``. A file may hold the truth
         beside the states: ``h`` (site) and ``J`` (target, source), in the encoding of the file. It
         is left out where sites are, since couplings among some differ from those among all.
     cells : which sites to keep, as ``sites`` of ``raster``.
@@ -164,7 +165,7 @@ def read(
     # In a file that a Dataset of ``simulate`` was written to, the names are the longer ones.
     names = ("h", "J", "truth.h", "truth.J")
     found = reading.raster(
-        path, sites=cells, repeats=repeats, encoding=encoding, axes=axes, also=names
+        path, sites=cells, repeats=repeats, encoding=encoding, axes=axes, bin=bin, also=names
     )
     truth = {key.removeprefix("truth."): found[key].values for key in names if key in found}
     name = Path(path).name

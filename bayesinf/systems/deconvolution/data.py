@@ -213,6 +213,7 @@ def read(
     x: str | int | None = None,
     y: str | int | None = None,
     error: str | int | None = None,
+    decimal: str | None = None,
 ) -> xr.Dataset:
     """Read a blurred signal and its response.
 
@@ -224,7 +225,7 @@ def read(
         point of the data, its columns standing evenly from the first x to the last.
     edges : ``open`` or ``zero``; a matrix knows its own edges.
     margin : as for ``simulate``.
-    x, y, error : columns, as ``data.curve`` takes them.
+    x, y, error, decimal : as for ``data.curve``.
 
     Returns
     -------
@@ -234,7 +235,7 @@ def read(
     ------
     DataError : what ``data.curve`` refuses, a response that does not fit the data.
     """
-    curve = reading.curve(path, x, y, error, least=8)
+    curve = reading.curve(path, x, y, error, least=8, decimal=decimal)
     x_values = reading.axes(curve)[0].values
     file = Path(response)
     if not file.is_file() and (":" in str(response) or not file.suffix):

@@ -23,10 +23,11 @@ from bayesinf.systems.gaussian_peaks.statement import problem
 if TYPE_CHECKING:
     import xarray as xr
 
-__all__ = ["chosen", "counted", "lone_points", "refuse_unsupported", "row_of"]
+__all__ = ["bars_shift", "chosen", "counted", "lone_points", "refuse_unsupported", "row_of"]
 
 DISPERSION = 4.0  # standard errors by which Pearson's χ² may miss that of counts
 LOCAL_DISPERSION = 2.5  # likewise for the differences of neighbours
+CLEAR = 8.0  # standard errors from which the height of a peak is beyond doubt
 LONE = 10.0  # standard deviations off its neighbours at which a point stands alone
 SHOULDER = 0.07  # share of a lone point's height that its neighbours may have
 ROOT = 0.03  # relative error of error² / y of bars that are square roots of counts
@@ -134,6 +135,27 @@ def _scatters_as_counts(stated, unit):
     return False, said
 
 
+def bars_shift(stated: curve.NonlinearRegression) -> float | None:
+    """Return how far bars that are square roots of y shift a least-squares fit, in standard errors.
+
+    A reading that happens to be low has a small bar then, and too much weight. Bars from the fitted
+    curve, error² = unit · f(x), have no such preference: the largest shift of a parameter from one
+    fit to the other, over its standard error. None where the bars are no square roots of y.
+    """
+    if not stated.is_normal or "error" not in stated.points:
+        return None
+    unit = _root(stated.y, stated.points["error"].to_numpy().astype(float))
+    if unit is None:
+        return None
+    first = other = stated.optimum
+    for _ in range(2):
+        mean = np.maximum(stated.curve(other.theta), 0.1 * unit)
+        bars = stated.points["error"].copy(data=np.sqrt(unit * mean))
+        at = dict(zip(stated.free, other.theta, strict=True))
+        other = replace(stated, points=stated.points.assign(error=bars), starts=(at,)).optimum
+    return float(np.max(np.abs(other.theta - first.theta) / first.standard_error))
+
+
 # Points that stand alone
 
 
@@ -206,9 +228,34 @@ def refuse_unsupported(
         found = _deviance(stated)
     except FitError as error:  # whose cause may be one of these
         found, failure = floor, error
-    _refuse_upside_down(dataset, lines, options, floor, found)
-    count = len(lines.of_peaks)
-    chance = count * np.log(len(stated.y))
+    if failure is not None or not _fits_well(stated):
+        _refuse_upside_down(dataset, lines, options, floor, found)
+    if failure is not None or not _stand_out(stated, lines):
+        _refuse_too_many(stated, dataset, lines, options, floor, found)
+    if failure is not None:
+        raise failure
+    _refuse_misplaced(stated, dataset, lines)
+
+
+def _fits_well(stated):
+    """Whether the residuals are no larger than neighbours differ."""
+    y = stated.y
+    change = np.abs(y[1:-1] - (y[:-2] + y[2:]) / 2) / np.sqrt(1.5)
+    residual = np.abs(y - stated.curve(stated.optimum.theta))
+    return np.quantile(residual, 0.9) < 2 * np.quantile(change, 0.9) and np.median(
+        residual
+    ) < 2 * np.median(change)
+
+
+def _stand_out(stated, lines):
+    """Whether each peak is many times as high as the error of its height."""
+    best = stated.optimum
+    ratio = dict(zip(stated.free, np.abs(best.theta) / best.standard_error, strict=True))
+    return min(ratio[name] for name in lines.names("height")) > CLEAR
+
+
+def _refuse_too_many(stated, dataset, lines, options, floor, found):
+    chance = len(lines.of_peaks) * np.log(len(stated.y))
     held, best = lines.peaks, found
     while held:
         less = floor
@@ -219,9 +266,6 @@ def refuse_unsupported(
         held, best = held - 1, less
     if held < lines.peaks:
         raise FitError(_not_there(lines.peaks, held, chance), peaks=held)
-    if failure is not None:
-        raise failure
-    _refuse_misplaced(stated, dataset, lines)
 
 
 def _not_there(asked, held, chance):

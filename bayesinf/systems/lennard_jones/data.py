@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bayesinf.data import axes, curve, curve_from_arrays
+from bayesinf.data.units import spelled
 from bayesinf.errors import DataError
 from bayesinf.settings import DEFAULT
 from bayesinf.systems.lennard_jones.potentials import (
@@ -19,6 +20,8 @@ from bayesinf.systems.lennard_jones.potentials import (
 
 if TYPE_CHECKING:
     import xarray as xr
+
+FROM_ZERO = {"constant": 0, "level": 0.0}  # of energies that are known to be those of the pair
 
 __all__ = ["argon", "argon_table", "checked", "read", "scales", "simulate"]
 
@@ -50,7 +53,7 @@ def simulate(
     chosen = np.isin(np.arange(len(r)), rng.permutation(len(r))[: round(training * len(r))])
     energies = lennard_jones(r) + noise * rng.standard_normal(len(r))
     found = _labelled(r, energies, None, "σ", "ε").assign_attrs(
-        case="Lennard-Jones pair", potential="lennard_jones"
+        case="Lennard-Jones pair", potential="lennard_jones", **FROM_ZERO
     )
     found["training"] = ("point", chosen, {"units": "1"})
     truth = {"epsilon": (1.0, "ε"), "sigma": (1.0, "σ")} | (
@@ -69,6 +72,7 @@ def read(
     *,
     distance_unit: str | None = None,
     energy_unit: str | None = None,
+    decimal: str | None = None,
 ) -> xr.Dataset:
     """Read energies of a pair at some distances, with errors where the file has them.
 
@@ -76,8 +80,10 @@ def read(
     ----------
     path : a file that ``data.read`` reads.
     distance, energy, error : columns, by name or position from 1; otherwise those of well-known
-        names, else the first, the second, and what is called an error.
+        names, else the first that does not only count the rows, the next, and what is called an
+        error.
     distance_unit, energy_unit : where the file's header does not name them, as in ``r (Å)``.
+    decimal : as for ``data.curve``.
 
     Returns
     -------
@@ -95,6 +101,8 @@ def read(
         error,
         x_names=("r", "distance", "distances", "separation"),
         y_names=("u", "v", "e", "energy", "energies", "potential"),
+        index=False,
+        decimal=decimal,
     )
     r, u, bars = axes(found)
     of_r = _unit(path, r, distance_unit, "distance", DISTANCE_UNITS)
@@ -108,14 +116,16 @@ def read(
             found=bars.units,
             remedy="convert the column",
         )
-    result = _labelled(r, u, bars, of_r, of_u).assign_attrs(case=Path(path).name)
+    result = _labelled(r, u, bars, of_r, of_u).assign_attrs(
+        case=Path(path).name, read_as=found.attrs["read_as"]
+    )
     checked(result, path)
     return result
 
 
 def argon(path: str | Path) -> xr.Dataset:
     """Read the energies of ``data/lennard_jones/argon.csv``, Å and K; all are to train on."""
-    return read(path).assign_attrs(case="Argon", potential="aziz")
+    return read(path).assign_attrs(case="Argon", potential="aziz", **FROM_ZERO)
 
 
 def argon_table() -> np.ndarray:
@@ -187,14 +197,15 @@ def _labelled(r, energies, error, of_r, of_u):
 
 def _unit(path, column, given, what, table):
     """The unit of a column: the one given, else the header's; it must be known."""
-    unit = given or ("" if column.units == "1" else column.units)
-    if unit not in table:
+    written = given or ("" if column.units == "1" else column.units)
+    unit = spelled(written, table)
+    if unit is None:
         raise DataError(
-            f"the unit of the {what} is {'unknown' if unit else 'missing'}",
+            f"the unit of the {what} is {'unknown' if written else 'missing'}",
             source=path,
             where=f"column {column.attrs['long_name']}",
             expected=f"one of {', '.join(table)}",
-            found=unit or "none",
+            found=written or "none",
             remedy=f"name it in the header, as in '{'r (Å)' if what == 'distance' else 'U (K)'}', "
             f"or by --{what}-unit",
         )

@@ -94,6 +94,7 @@ def read(
     error: str | int | None = None,
     *,
     time_unit: str | None = None,
+    decimal: str | None = None,
 ) -> xr.Dataset:
     """Read times, values and error bars; rows need not be sorted, and times may repeat.
 
@@ -103,6 +104,7 @@ def read(
     t, y, error : name of the column, or its position from 1; ``error="none"`` reads none, and the
         jitter is then all of the noise.
     time_unit : where the file does not say.
+    decimal : as for ``bayesinf.data.curve``.
 
     Returns
     -------
@@ -112,10 +114,11 @@ def read(
     ------
     DataError : as of ``bayesinf.data.curve``: among others an error bar that is not positive.
     """
-    columns = reading.read(path)
+    columns = reading.read(path, decimal=decimal)
     if error is None:
         error = next((name for name in columns.data_vars if name.casefold() in ERRORS), None)
-    found = reading.curve(path, t, y, error, x_names=TIMES, y_names=VALUES, least=8)
+    options = {"x_names": TIMES, "y_names": VALUES, "least": 8, "decimal": decimal}
+    found = reading.curve(path, t, y, error, **options)
     if time_unit is not None:
         found[found.attrs["x"]].attrs["units"] = time_unit
     known = {name: columns[name] for name in KNOWN if name in columns}

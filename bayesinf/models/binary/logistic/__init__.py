@@ -37,7 +37,8 @@ from bayesinf.models.binary.logistic.transitions import (
     same_time,
     transitions,
 )
-from bayesinf.models.binary.logistic.widths import LOOSE, at_mean, at_width
+from bayesinf.models.binary.logistic.widths import at_mean, at_width
+from bayesinf.models.binary.widths import LOOSE
 from bayesinf.settings import DEFAULT, Settings
 
 if TYPE_CHECKING:

@@ -22,9 +22,9 @@ from bayesinf import parallel
 from bayesinf.errors import FitError
 from bayesinf.models import problem as driver
 from bayesinf.models.binary import ENCODINGS, Moments, convert, moments
-from bayesinf.models.binary.couplings import CouplingPrior, default, named
+from bayesinf.models.binary.couplings import CouplingPrior, default, named, stated
 from bayesinf.models.binary.pairwise import enumeration, large
-from bayesinf.models.binary.pairwise.definition import BoltzmannMachine, moments_of, problem, stated
+from bayesinf.models.binary.pairwise.definition import BoltzmannMachine, moments_of, problem
 from bayesinf.models.binary.pairwise.enumeration import entropy, log_partition, probabilities
 from bayesinf.models.binary.pairwise.large import ReweightingSample
 from bayesinf.models.binary.pairwise.likelihood import Pairwise

@@ -17,7 +17,7 @@ from bayesinf.errors import DataError, FitError
 from bayesinf.inference.kinds import Question
 from bayesinf.models import binary
 from bayesinf.models.binary import Moments
-from bayesinf.models.binary.couplings import CouplingPrior, named
+from bayesinf.models.binary.couplings import CouplingPrior, stated
 from bayesinf.models.binary.pairwise import enumeration, predictive
 from bayesinf.models.binary.pairwise.large.reweighting import ReweightingSample
 from bayesinf.models.binary.pairwise.likelihood import Pairwise
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     import pymc as pm
     import xarray as xr
 
-__all__ = ["BoltzmannMachine", "moments_of", "problem", "stated"]
+__all__ = ["BoltzmannMachine", "moments_of", "problem"]
 
 # Sites whose states PyMC holds as one matrix.
 MOST_IN_PYMC = 12
@@ -67,9 +67,7 @@ class BoltzmannMachine(Problem):
 
     family = "pairwise"
     model = "pairwise"
-    equation = (
-        r"p(s) = \frac{1}{Z(h, J)} \exp\Big(\sum_i h_i s_i + \sum_{i<j} J_{ij} s_i s_j\Big)"
-    )
+    equation = r"p(s) = \frac{1}{Z(h, J)} \exp\Big(\sum_i h_i s_i + \sum_{i<j} J_{ij} s_i s_j\Big)"
 
     # What things are called
 
@@ -412,8 +410,3 @@ def moments_of(states: np.ndarray | xr.DataArray | Moments, encoding: str) -> Mo
             remedy=f"pass .encoded({encoding!r})",
         )
     return states
-
-
-def stated(prior: str | CouplingPrior, encoding: str) -> CouplingPrior:
-    """Return a prior, or the one of that name."""
-    return prior if isinstance(prior, CouplingPrior) else named(prior, encoding)

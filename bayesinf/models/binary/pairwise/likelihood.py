@@ -29,13 +29,15 @@ class Pairwise:
     """
 
     questions: tuple[Question, ...] = ()  # that a fit by these sums is asked
-    settled: float | None = None  # the width of the couplings, where it is known beforehand
+    known_width: float | None = None  # of the couplings, where it is known beforehand
 
     def __init__(self, data: Moments, prior: CouplingPrior | None = None, workers: int | None = 1):
         self.data, self.prior, self.workers = data, prior, workers
         self.encoding, self.sites, self.samples = data.encoding, data.sites, data.samples
         self.statistics = data.statistics
         self.size = self.statistics.size
+        # One block of all parameters, fields first.
+        self.fields, self.couplings, self.shape = self.sites, data.pair.size, (1, self.size)
 
     def log_partition(self, theta: np.ndarray) -> np.ndarray:
         """Return log Z, (...), at parameters (..., parameter)."""
@@ -78,7 +80,7 @@ class Pairwise:
         value, slope = self.likelihood_gradient(theta)
         if self.prior is None:
             return value, slope
-        mean, precision = self.prior.moments(self.sites, self.size - self.sites, scale)
+        mean, precision = self.prior.moments(self.fields, self.couplings, scale)
         return value + self._log_prior(theta, scale), slope - precision * (theta - mean)
 
     def curvature(
@@ -90,6 +92,6 @@ class Pairwise:
         slope, hessian = self.samples * (self.statistics - phi), self.samples * fisher
         if self.prior is None:
             return value, slope, hessian
-        mean, precision = self.prior.moments(self.sites, self.size - self.sites, scale)
+        mean, precision = self.prior.moments(self.fields, self.couplings, scale)
         value = value + self._log_prior(theta, scale)
         return value, slope - precision * (theta - mean), hessian + np.diag(precision)

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 
 import numpy as np
 
@@ -33,6 +33,8 @@ FLAT = 1e-4
 STEPS = 200
 # Information on a direction, in states, below which the data do not determine it.
 LITTLE = 1e-3
+# Newton steps in the limit, from within 1e-5 of it.
+POLISHED = 3
 
 
 @dataclass(frozen=True)
@@ -218,6 +220,41 @@ def undetermined(top: MaximumLikelihood) -> np.ndarray:
     from scipy.linalg import eigh
 
     return eigh(top.precision, subset_by_value=(-np.inf, LITTLE))[1]
+
+
+def at_supremum(
+    problem: Pairwise, top: MaximumLikelihood, directions: np.ndarray
+) -> MaximumLikelihood:
+    """Go on to the limit where the likelihood has no maximum, by sums over all states.
+
+    Under a prior that is almost flat an optimum lies far out along the directions that the data
+    leave open. As far again, and what never occurred has no probability left. In all others
+    Newton's method then matches the moments, as it does where there is a maximum.
+
+    Parameters
+    ----------
+    problem : the likelihood alone.
+    top : the optimum under the almost flat prior.
+    directions : of ``undetermined``, orthonormal, (parameter, direction).
+
+    Returns
+    -------
+    a point of the limit, with the precision of what the data determine.
+    """
+    held = directions @ directions.T
+    theta = top.theta + held @ top.theta
+    for _ in range(POLISHED):
+        value, gradient, precision = problem.curvature(theta)
+        precision = precision + problem.samples * held
+        gradient = gradient - held @ gradient
+        theta = theta + np.linalg.solve(precision, gradient)
+    return replace(
+        top,
+        theta=theta,
+        log_density=float(value),
+        gradient=gradient,
+        make_precision=partial(np.asarray, precision),
+    )
 
 
 def refuse_edges(data: Moments) -> None:
