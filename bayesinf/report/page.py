@@ -323,7 +323,7 @@ def _provenance(fits):
         "questions",
         "not_asked",
         "equation",
-        "read_as",
+        "data_used",
         "data_read_as",
     ):  # told elsewhere on the page
         keys.pop(said, None)
