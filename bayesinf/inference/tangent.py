@@ -28,7 +28,7 @@ SHORTENED = 8  # times at most that a step is shortened, to a third each
 STATIONS = 8  # on the way to u where it is not reached at once
 SOLVED = 1e-7  # of the noise, to which u must be met
 ROUNDING = 1e-14  # of the length of w f, likewise
-SLOW = 0.3  # share of the distance left by a step, above which the derivatives are taken anew
+SLOW = 0.7  # share of the distance left by a step, above which the derivatives are taken anew
 CHUNK = 1_000_000  # values of f at a time
 
 

@@ -294,7 +294,7 @@ def mixture_scores(
     weight = np.full(len(centre), 1 / len(centre)) if weight is None else weight
     few = np.arange(len(centre)) if few is None else few
     mean = weight @ centre
-    spread = np.sqrt(weight @ (sd**2 + centre**2) - mean**2)
+    spread = np.sqrt(weight @ (sd**2 + (centre - mean) ** 2))
     z = (y - centre) / sd
     log_parts = np.log(weight)[:, None] - 0.5 * z**2 - np.log(sd) - 0.5 * np.log(2 * np.pi)
     some, widths = centre[few], sd[few]
