@@ -29,7 +29,7 @@ from bayesinf.models.binary.logistic.transitions import Transitions
 TOLERANCE = 1e-9
 # Largest Newton step there; along a ray to infinity it stays about one.
 SHORT = 1e-6
-# Curvature that says less than a millionth of a transition would.
+# Curvature below which a direction is flat: a millionth of what one transition tells.
 FLAT = 1e-6
 # Newton steps at most.
 STEPS = 100
