@@ -12,7 +12,8 @@
     forecasts/     each draw on its way into the future, and how good that was
     figures/       InferenceData in, matplotlib Figure out
     report/        one page a physicist can show
-    workflow.py    the frame that every script in workflows/ shares
+    workflow/      the frame that every script in workflows/ shares
+    publication.py a folder is one run's, whole
     parallel.py    one function over many items, on local cores or a Dask cluster
 
 Data flow down this list and never up. What passes is xarray.

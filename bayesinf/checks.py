@@ -26,7 +26,7 @@ from bayesinf import diagnostics
 from bayesinf.errors import CheckFailed
 from bayesinf.foreign import adopted
 from bayesinf.inference import kinds
-from bayesinf.posterior import element_names, reported, true_values
+from bayesinf.posterior import element_names, observation_names, reported, true_values
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -42,10 +42,21 @@ START_RIVALS = 3.0  # log density below the best at which another optimum still 
 # All that a classical estimate must pass.
 OF_AN_OPTIMUM = ("gradient", "Hessian", "starts", "maximum")
 PARETO_K = 0.7  # largest Pareto k̂; less where the draws are few
+AGREEING = 0.25  # sd of a mean, and share of an sd, by which weights may move raw draws
+CORRECTED = 0.5  # likewise draws that were resampled by them
+BEYOND = 0.1  # sd of a mean, by which what lies beyond the draws may move it
 CONDITION = 1e12  # largest condition number
 MOMENTS_P = 1e-3  # chance that right draws miss their closed form, all elements taken together
 PREDICTIVE_P = 0.01  # smallest predictive p-value, times the number of statistics
 TRUTH_P = 1e-3  # chance below which a known truth lies too far out among the draws
+# What a model is likely to leave out where the data's residuals are not like those of replicas.
+LEFT_OUT = {
+    "largest residual": "look for outliers, or let the noise have heavy tails",
+    "residual skewness": "look for outliers to one side, or for counts taken for a measurement",
+    "residual spread": "let the noise grow with the signal",
+    "residual memory": "look for a trend that the model leaves out, or let the noise have memory",
+    "chi-square": "check the error bars",
+}
 PRIOR_SENSITIVITY = 0.05  # power-scaling sensitivity from which a prior matters
 SMALL = 32  # elements up to which a variable's prior sensitivity is looked at
 
@@ -362,6 +373,70 @@ def _importance_weights(posterior) -> Iterator[Check]:
     yield _answer("Pareto k̂", shape, limit_said, shape <= limit, good, bad, "sample it instead")
 
 
+def _weighted_moments(posterior, weights) -> tuple[float, float]:
+    """How far weights (chain, draw) move a mean, in sd, and how much they change an sd, as a log.
+
+    The largest over all elements of all variables that vary.
+    """
+    weight = np.exp(diagnostics.smoothed_weights(weights.ravel())[0])
+    shift = ratio = 0.0
+    for name in reported(posterior):
+        draws = elements(posterior["posterior"][name])
+        draws = draws.reshape(len(draws), -1)
+        draws = draws[draws.std(axis=1) > 0]
+        mean = draws @ weight
+        sd = np.sqrt((draws - mean[:, None]) ** 2 @ weight)
+        shift = np.max(np.abs(draws.mean(axis=1) - mean) / sd, initial=shift)
+        ratio = np.max(np.abs(np.log(draws.std(axis=1) / sd)), initial=ratio)
+    return float(shift), float(ratio)
+
+
+def _resampling(posterior) -> Iterator[Check]:
+    """Whether weights correct the approximation, and do not make up the posterior from few draws.
+
+    Their moments are compared with those of the draws as they were: weights that move a mean by
+    half an sd, or an sd by half, are those of a tail that the next seed weighs otherwise.
+    """
+    shape, effective = (
+        float(_evidence(posterior, name).values) for name in ("pareto_k", "effective_draws")
+    )
+    moved = np.abs(_evidence(posterior, "weight_shift"))
+    changed = np.abs(_evidence(posterior, "weight_log_ratio"))
+    chains, draws = (posterior["posterior"].sizes[dim] for dim in ("chain", "draw"))
+    limit, needed = _pareto_limit(chains * draws), min(ESS_PER_CHAIN, draws / 2) * chains
+    good = f"weighted draws carry the posterior (Pareto k̂ {shape:.2f}, worth {effective:.0f})"
+    bad = f"the approximation misses the posterior (Pareto k̂ {shape:.2f}, worth {effective:.0f})"
+    passed = shape <= limit and effective >= needed
+    yield _answer("Pareto k̂", shape, f"≤ {limit:.2f}", passed, good, bad, "sample it instead")
+    where = int(np.argmax(np.maximum(moved, changed).values))
+    shift, ratio = float(moved.max()), float(np.exp(changed.max()))
+    name = element_name(moved, where, bare=True)
+    good = (
+        f"weights move no mean by more than {shift:.2f} sd and no sd by more than {ratio - 1:.0%}"
+    )
+    bad = f"weights alone make the answer, that for {name} most ({shift:.2f} sd, {ratio - 1:.0%})"
+    passed = shift <= CORRECTED and ratio <= 1 + CORRECTED
+    limit = f"≤ {CORRECTED:g} sd and {CORRECTED:.0%}"
+    worst = max(shift, ratio - 1)
+    yield _answer("moments", worst, limit, passed, good, bad, "sample it instead")
+
+
+def _edges(posterior) -> Iterator[Check]:
+    """How far a mean would move by what lies beyond the draws, out to the edge of a box."""
+    shares = _evidence(posterior, "beyond")
+    worst = int(np.argmax(shares.values))
+    share, name = float(shares.values[worst]), element_name(shares, worst, bare=True)
+    good = (
+        f"the density falls off before the edges (what is beyond moves no mean by {share:.1g} sd)"
+    )
+    bad = (
+        f"the likelihood does not fall to zero out to the edge of the box of {name}: what lies "
+        f"beyond the draws moves its mean by {share:.2g} sd, so that the edge sets mean and sd"
+    )
+    limit, remedy = f"≤ {BEYOND}", f"state a prior of {name}, or quote a limit in place of a mean"
+    yield _answer("edges", share, limit, share <= BEYOND, good, bad, remedy)
+
+
 def _pareto_limit(draws) -> float:
     """The k̂ up to which so many draws can be trusted (Vehtari et al. 2024)."""
     return min(1 - 1 / math.log10(draws), PARETO_K)
@@ -431,9 +506,20 @@ def _predictive(posterior) -> Iterator[Check]:
     value, limit = two_sided[worst], PREDICTIVE_P / two_sided.size
     said = f"= {value:.2g}" if value else f"< {2 / data[0].size:.1g}"
     good = f"the data look like their replicas (predictive p-values from {value:.2g})"
-    bad = f"the data's {names[worst]} is not what the model predicts (p {said}, limit {limit:.2g})"
-    remedy = "see in the predictive figures what the model leaves out"
+    others = [name for name, p in zip(names, two_sided, strict=True) if p < limit]
+    others = _also([name for name in others if name != names[worst]])
+    bad = (
+        f"the data's {names[worst]}{others} is not what the model predicts "
+        f"(p {said}, limit {limit:.2g})"
+    )
+    remedy = posterior.attrs.get("cause") or LEFT_OUT.get(
+        names[worst], "see in the predictive figures what the model leaves out"
+    )
     yield _answer("predictive p", value, f"≥ {limit:.2g}", value >= limit, good, bad, remedy)
+
+
+def _also(names):
+    return f" (and {', '.join(names)})" if names else ""
 
 
 def _truth(posterior) -> Iterator[Check]:
@@ -450,26 +536,64 @@ def _truth(posterior) -> Iterator[Check]:
     draws = {}
     for variable in (posterior["posterior"][name] for name in names):
         draws |= dict(zip(element_names(variable), elements(variable), strict=True))
-    found = diagnostics.coverage(
-        np.stack([draws[name].ravel() for name in known]), np.array(list(known.values()))
-    )
+    rows = np.stack([draws[name].ravel() for name in known])
+    remedy = "look for what the model or its prior leaves out, since the truth is not as it says"
+    yield _among(rows, known, "truth", "known", remedy)
+    values = np.array(list(known.values()))
+    count = np.count_nonzero(values)
+    if 0 < count < values.size / 2:  # a sparse truth, whose zeros would hide the rest
+        covered, fewest = diagnostics.largest_covered(rows, values)
+        finding = f"{covered} of {count} known values that are not zero lie within theirs"
+        yield _answer(
+            "truth that is not zero",
+            covered,
+            f"≥ {fewest} of {count}",
+            covered >= fewest,
+            finding,
+            f"only {finding}",
+            remedy,
+        )
+
+
+def _held_out(posterior) -> Iterator[Check]:
+    """Data that were held out must lie among those predicted, as one of these would."""
+    if "predictions" not in posterior.children:
+        return
+    seen = posterior["predictions_constant_data"].data_vars
+    drawn = posterior["predictions"].data_vars
+    names = [n for n in drawn if n in seen and seen[n].dims == drawn[n].dims[2:]]
+    if not names:
+        return
+    known = {
+        label: float(value)
+        for name in names
+        for label, value in zip(element_names(drawn[name]), seen[name].values.ravel(), strict=True)
+    }
+    rows = np.concatenate([elements(drawn[name]) for name in names])
+    remedy = "look for what the model leaves out, since it does not foretell what it has not seen"
+    yield _among(rows.reshape(len(rows), -1), known, "held out", "held-out", remedy)
+
+
+def _among(draws, known, name, kind, remedy) -> Check:
+    """Whether known values, by label, lie among draws (element, draw) as a draw would."""
+    found = diagnostics.coverage(draws, np.array(list(known.values())))
     few, far = found.covered < found.fewest, found.p_farthest < TRUTH_P
     count = f"{found.covered} of {len(known)}"
-    good = f"{count} known values lie within their 95 % intervals"
-    bad = f"only {count} known values lie within their 95 % intervals" if few else good
+    good = f"{count} {kind} values lie within their 95 % intervals"
+    bad = f"only {good}" if few else good
     if far:
         farthest = list(known)[found.farthest]
-        bad += f", and {farthest} lies {found.distance:.1f} posterior sd from its known value"
+        bad += f", and {farthest} lies {found.distance:.1f} posterior sd from its {kind} value"
     threshold = f"≥ {found.fewest} of {len(known)}"
-    remedy = "look for what the model or its prior leaves out, since the truth is not as it says"
-    yield _answer("truth", found.covered, threshold, not (few or far), good, bad, remedy)
+    return _answer(name, found.covered, threshold, not (few or far), good, bad, remedy)
 
 
 def _declared(question, posterior) -> Iterator[Check]:
     """A question that the family declared and stored with the fit."""
-    values = _evidence(posterior, question.variable).values
-    value = float(np.min(values) if question.worst == "min" else np.max(values))
-    good, limit = question.said.format(value=value), f"{question.limit:g}"
+    values = _evidence(posterior, question.variable)
+    worst = int((np.argmin if question.worst == "min" else np.argmax)(values.values))
+    value, name = float(values.values.ravel()[worst]), element_name(values, worst, bare=True)
+    good, limit = question.said.format(value=value, name=name), f"{question.limit:g}"
     passed, bad = question.answered(value), f"{good} (limit {limit})"
     yield _answer(question.name, value, f"{question.relation} {limit}", passed, good, bad,
                   question.remedy, question.required)  # fmt: skip
@@ -518,7 +642,7 @@ def loo(posterior: xr.DataTree) -> dict:
     if not group:
         raise _MissingEvidence("log_likelihood")
     chosen = [group[name] for name in group if f"{name}_marginal" not in group]
-    names = [n.replace("_marginal[", "[") for one in chosen for n in element_names(one)]
+    names = [name for one in chosen for name in observation_names(one)]
     values = np.concatenate([elements(variable) for variable in chosen])
     values = values.reshape(len(values), -1)
     weights, shape = diagnostics.smoothed_weights(-values)
@@ -594,14 +718,17 @@ QUESTIONS = {
     "hessian": _hessian,
     "starts": _starts,
     "importance weights": _importance_weights,
+    "resampling": _resampling,
+    "edges": _edges,
     "conditioning": _conditioning,
     "moments": _moments,
     "predictive check": _predictive,
     "leave-one-out": _leave_one_out,
     "truth": _truth,
+    "held out": _held_out,
     "prior sensitivity": _prior_sensitivity,
 }
-EVERY_FIT = ("predictive check", "truth", "leave-one-out", "prior sensitivity")
+EVERY_FIT = ("predictive check", "truth", "held out", "leave-one-out", "prior sensitivity")
 
 
 # --- labelled arrays ------------------------------------------------------------------------------

@@ -139,6 +139,31 @@ def coverage(draws: np.ndarray, known: np.ndarray) -> Coverage:
     )
 
 
+def largest_covered(draws: np.ndarray, known: np.ndarray) -> tuple[int, int]:
+    """Count how many of the known values that are not zero lie within their 95 % intervals.
+
+    Where most are zero, as couplings of a sparse network are, these alone can fill the intervals
+    while all others lie outside. Each draw shows what is due: of its own as many largest elements,
+    how many lie within.
+
+    Parameters
+    ----------
+    draws : (element, draw).
+    known : (element,), some of which are zero.
+
+    Returns
+    -------
+    how many do, and what a draw falls below once in a thousand times.
+    """
+    low, high = np.quantile(draws, [0.025, 0.975], axis=1)
+    inside = (low[:, np.newaxis] <= draws) & (draws <= high[:, np.newaxis])
+    count = int(np.count_nonzero(known))
+    largest = np.argpartition(-np.abs(draws), count - 1, axis=0)[:count]
+    drawn = np.take_along_axis(inside, largest, axis=0).sum(axis=0)
+    found = ((low <= known) & (known <= high))[known != 0]
+    return int(found.sum()), int(np.quantile(drawn, 0.001, method="lower"))
+
+
 def _many(diagnose, draws, workers, of_constants):
     """Diagnose the elements that move, in blocks that fit the processor's cache."""
     from bayesinf import parallel

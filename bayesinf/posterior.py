@@ -238,7 +238,8 @@ def save(posterior: xr.DataTree, path: str | os.PathLike) -> Path:
     """Write an InferenceData to a compressed netCDF file, all of it or nothing.
 
     The file is written under a temporary name in the same folder and then moved, so a killed run
-    leaves whatever stood there before.
+    leaves whatever stood there before. Attributes that netCDF has no type for (None, bool, dict,
+    path, list of mixed kinds) are written as JSON.
 
     Parameters
     ----------
@@ -248,6 +249,11 @@ def save(posterior: xr.DataTree, path: str | os.PathLike) -> Path:
     Returns
     -------
     the path written.
+
+    Raises
+    ------
+    DataError : an attribute is of a kind that cannot be written; the message names it.
+    OSError : the disk is full, or the file too large for it.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -262,12 +268,63 @@ def save(posterior: xr.DataTree, path: str | os.PathLike) -> Path:
         }
         for group, node in posterior.children.items()
     }
+    # Made in memory: HDF5 on a full disk leaves a file that it can no longer close.
+    content = _writable(posterior).to_netcdf(engine="h5netcdf", encoding=encoding)
     try:
-        posterior.to_netcdf(partial, engine="h5netcdf", encoding=encoding)
+        partial.write_bytes(content)
         os.replace(partial, path)
     finally:
         partial.unlink(missing_ok=True)
     return path
+
+
+def _writable(posterior):
+    """The same with attributes that netCDF has types for."""
+    tree = posterior.copy()
+    for node in tree.subtree:
+        node.attrs = _attributes(node.attrs, node.path)
+        for name, variable in node.dataset.variables.items():
+            node[name].attrs = _attributes(variable.attrs, f"{node.path.rstrip('/')}/{name}")
+    return tree
+
+
+def _attributes(attrs, place):
+    return {name: _attribute(value, place, name) for name, value in attrs.items()}
+
+
+def _attribute(value, place, name):
+    """A value that netCDF has a type for: text, a number or an array of them; else its JSON."""
+    import numpy as np
+
+    if isinstance(value, bytes | str | float | np.number):
+        return value
+    if isinstance(value, list | tuple | np.ndarray | int) and not isinstance(value, bool):
+        kinds = {type(each) for each in value} if isinstance(value, list | tuple) else set()
+        alike = len(kinds) <= 1 or kinds <= {int, float}
+        array = np.asarray(value) if alike else None
+        if array is not None and array.dtype.kind in "iufUS":
+            return value
+    try:
+        return json.dumps(value, default=_as_json)
+    except (TypeError, ValueError) as error:
+        raise DataError(
+            "an attribute cannot be written",
+            source=place,
+            where=f"attribute {name!r}",
+            expected="text, numbers, or what JSON can hold",
+            found=type(value).__name__,
+        ) from error
+
+
+def _as_json(value):
+    """What JSON has no word for, in those that it has."""
+    import numpy as np
+
+    if isinstance(value, os.PathLike):
+        return os.fspath(value)
+    if isinstance(value, np.generic | np.ndarray):
+        return value.tolist()
+    raise TypeError(type(value).__name__)
 
 
 def load(path: str | os.PathLike) -> xr.DataTree:
@@ -333,7 +390,9 @@ def element_names(variable: xr.DataArray) -> dict[str, dict[str, int]]:
         # A pair is named by its sites, the coordinates beside its number.
         along = [c for name, c in variable.coords.items() if c.dims == (dim,) and name != dim]
         columns = [coordinate.values for coordinate in along or [variable[dim]]]
-        word = [", ".join(map(str, entry)) for entry in zip(*columns, strict=True)]
+        word = [", ".join(map(_label, entry)) for entry in zip(*columns, strict=True)]
+        if len(set(word)) < len(word):  # six digits may not tell two places apart
+            word = [", ".join(map(str, entry)) for entry in zip(*columns, strict=True)]
         # Where something was measured twice at one place, only its number tells which one it is.
         words.append(word if len(set(word)) == len(word) else list(map(str, variable[dim].values)))
     if not dims:
@@ -343,6 +402,35 @@ def element_names(variable: xr.DataArray) -> dict[str, dict[str, int]]:
         label = ", ".join(word[k] for word, k in zip(words, place, strict=True))
         names[f"{variable.name}[{label}]"] = dict(zip(dims, place, strict=True))
     return names
+
+
+def _label(entry):
+    """A coordinate as text: numbers with six digits."""
+    return f"{entry:.6g}" if isinstance(entry, float) else str(entry)
+
+
+def observation_names(variable: xr.DataArray) -> list[str]:
+    """Name each observation of a variable of the data: ``energy at r = 0.9``.
+
+    Where the data stand along one measured coordinate it is named; else as ``element_names`` does.
+    NAME_marginal is NAME with other parameters integrated out, and named like it.
+
+    Parameters
+    ----------
+    variable : of ``log_likelihood`` or ``observed_data``.
+    """
+    name = str(variable.name).removesuffix("_marginal")
+    dims = [dim for dim in variable.dims if dim not in SAMPLE_DIMS]
+    along = [
+        coordinate
+        for place, coordinate in variable.coords.items()
+        if coordinate.dims == tuple(dims) and place not in dims and coordinate.dtype.kind == "f"
+    ]
+    labels = list(element_names(variable.rename(name)))
+    if len(along) != 1:
+        return labels
+    values = (label.removeprefix(f"{name}[").removesuffix("]") for label in labels)
+    return [f"{name} at {along[0].name} = {value}" for value in values]
 
 
 def data_sha256(data: xr.Dataset) -> str:

@@ -1,6 +1,6 @@
 """Spin models: sampling, exact maximum likelihood and log Z against plain loops and peers.
 
-    spins    heat bath and Metropolis updates, N = 160, one core, against a compiled loop that
+    spins    heat-bath updates, N = 160, one core, against a compiled loop that
              recomputes the field at each of them; balanced spins and sparse, retina-like ones.
     exact    maximum likelihood by enumeration, N = 20, 300 000 states, against plain NumPy (the
              matrix of all states; Newton, and BFGS of SciPy), and against coniii's Enumerate for
@@ -18,6 +18,7 @@ import json
 import subprocess
 import sys
 import tempfile
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -187,8 +188,9 @@ def features(states):
 
 def every_state(sites):
     """The matrix of the statistics of all states."""
-    return features((2 * ((np.arange(1 << sites)[:, None] >> np.arange(sites)) & 1) - 1)
-                    .astype(np.int8))  # fmt: skip
+    return features(
+        (2 * ((np.arange(1 << sites)[:, None] >> np.arange(sites)) & 1) - 1).astype(np.int8)
+    )
 
 
 def means_of(states):
@@ -259,8 +261,9 @@ def by_coniii(python, states):
     """Seconds and parameters of coniii, in its own interpreter, what is compiled being so."""
     with tempfile.TemporaryDirectory() as folder:
         np.save(Path(folder) / "states.npy", states)
-        done = subprocess.run([python, "-c", CONIII, f"{folder}/states.npy"],
-                              capture_output=True, text=True)  # fmt: skip
+        done = subprocess.run(
+            [python, "-c", CONIII, f"{folder}/states.npy"], capture_output=True, text=True
+        )
     if done.returncode:
         sys.exit(done.stderr)
     seconds, theta = json.loads(done.stdout.splitlines()[-1])
@@ -361,8 +364,10 @@ def kinetic(sites=100, steps=2000, strengths=tuple(PUBLISHED), draws=400, turns=
             settings = Settings(seed=seed, draws=draws, tune=tune, chains=4, prior_draws=20)
             rows.append({"g": g, "seed": seed} | kinetic_errors(g, settings, sites, steps))
             table.row(rows[-1])
-        print(f"   published: ML {published['ML']}, FEM {published['FEM']}, which laplace and mcmc"
-              " are to beat; target: ESS ≥ 400 within 30 s")  # fmt: skip
+        print(
+            f"   published: ML {published['ML']}, FEM {published['FEM']}, which laplace and mcmc"
+            " are to beat; target: ESS ≥ 400 within 30 s"
+        )
     return rows
 
 
@@ -377,14 +382,20 @@ def kinetic_errors(g, settings, sites, steps):
     rng = settings.generator("literature", g)
     data = kinetic.simulate(sites, steps, 1, width=g, start="ones", rng=rng)
     moves, truth = kinetic.transitions(data), data["truth.J"].values
-    error = lambda J: float(np.mean((J - truth) ** 2))
+
+    def error(J):
+        return float(np.mean((J - truth) ** 2))
+
     known = CouplingPrior(h=Normal(0.0, 0.01), J=Normal(0.0, g / np.sqrt(sites)))
     mode = logistic.maximum_likelihood(moves, prior=known)
     mean = logistic.near(moves, mode.h, mode.J, prior=known, settings=settings)
-    found = {"ML": error(logistic.maximum_likelihood(moves).J), "mode": error(mode.J),
-             "mean": error(mean["J"].mean(("chain", "draw")).values)}  # fmt: skip
+    found = {
+        "ML": error(logistic.maximum_likelihood(moves).J),
+        "mode": error(mode.J),
+        "mean": error(mean["J"].mean(("chain", "draw")).values),
+    }
     for method in ("laplace", "mcmc"):
-        fit_by = lambda: logistic.fit(moves, encoding="±1", method=method, settings=settings)  # noqa: B023
+        fit_by = partial(logistic.fit, moves, encoding="±1", method=method, settings=settings)
         found[f"{method} s"], fit = timed(fit_by)
         draws = fit["posterior"]["J"].transpose("target", "source", "chain", "draw").values
         found[method] = error(draws.mean((2, 3)))

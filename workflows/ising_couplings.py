@@ -1,8 +1,8 @@
 """Which spins are coupled? Couplings of an Ising model from its states and their energies.
 
 Reads states and energies, infers every coupling under priors that shrink (Laplace, normal) and that
-select (spike and slab), predicts held-out energies, and compares with least squares, ridge, lasso
-and elastic net.
+select (spike and slab), predicts held-out energies where there are any, and compares with least
+squares, ridge, lasso and elastic net.
 """
 
 from enum import StrEnum
@@ -25,8 +25,14 @@ def main(
     gauge: Annotated[
         Literal["pairs", "full"], typer.Option(help="Products i < j, or all L².")
     ] = "pairs",
-    train: Annotated[int, typer.Option(min=2, help="States to learn from.")] = 400,
-    held_out: Annotated[int, typer.Option(min=4, help="States to choose λ and test on.")] = 400,
+    train: Annotated[
+        int | None,
+        typer.Option(min=2, help="States to learn from; default 400, of your data all others."),
+    ] = None,
+    held_out: Annotated[
+        int | None,
+        typer.Option(min=4, help="States to predict and choose λ on; default 400, of yours none."),
+    ] = None,
     sites: Annotated[
         int | None, typer.Option(min=3, help="Simulate a ring of that many spins instead.")
     ] = None,
@@ -40,13 +46,15 @@ def main(
     """Infer every coupling of an Ising model from states and energies."""
     from bayesinf.systems import ising_couplings as ising
 
+    if run.data is None:
+        train, held_out = train or 400, held_out or 400
     with run.step("read"):
         if run.data is None and (sites is not None or sigma is not None):
             noise, rng = 0.1 if sigma is None else sigma, run.settings.generator("simulate")
             spins = ising.simulate(sites or 40, train + held_out, noise, rng=rng)
         else:
             spins = run.report_reading(ising.read(run.data or run.shipped("ring.npz")))
-        parts = ising.split(spins, train, held_out, rng=run.settings.generator("split"))
+        parts = ising.split(spins, train, held_out or 0, rng=run.settings.generator("split"))
     names = [str(name) for name in prior or ising.PRIORS]
     options = {"gauge": gauge, "method": sampler, "settings": run.settings}
     fit = partial(ising.fit, parts[0], held_out=parts[1], **options)

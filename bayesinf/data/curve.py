@@ -43,6 +43,7 @@ def curve(
     least: int = 3,
     sort: bool = True,
     decimal: str | None = None,
+    rows: bool = False,
 ) -> xr.Dataset:
     """Read y(x), with error bars where the file has them.
 
@@ -61,6 +62,7 @@ def curve(
     least : fewest rows that will do.
     sort : whether to sort the rows by x.
     decimal : the decimal mark of a table of text, "." or ",", where its numbers do not show it.
+    rows : whether to keep the numbers of the rows in the file, as the coordinate ``row``.
 
     Returns
     -------
@@ -90,6 +92,11 @@ def curve(
     arrays = {role: columns[name] for role, name in roles.names.items()}
     result = curve_from_arrays(**arrays, least=least, sort=sort, source=path)
     before = np.asarray(finite(arrays["x"], path))
+    if rows:
+        known = "row" in arrays["x"].coords
+        numbers = arrays["x"]["row"].to_numpy() if known else np.arange(1, before.size + 1)
+        order = np.argsort(before, kind="stable") if sort else slice(None)
+        result = result.assign_coords(row=("point", numbers[order]))
     moved = "the rows were sorted by x" if sort and np.any(np.diff(before) < 0) else ""
     return result.assign_attrs(source=data.attrs["source"], **said(data, roles.words, moved))
 

@@ -8,6 +8,7 @@ global state behind.
 from __future__ import annotations
 
 import functools
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -57,9 +58,40 @@ def styled(draw: Callable[..., Figure]) -> Callable[..., Figure]:
         args = [_adopted(each) for each in args]
         kwargs = {name: _adopted(each) for name, each in kwargs.items()}
         with style.context(Path(__file__).with_name("bayesinf.mplstyle")):
-            return draw(*args, **kwargs)
+            figure = draw(*args, **kwargs)
+            for axes in getattr(figure, "axes", ()):
+                _say_offset(axes.xaxis)
+                _say_offset(axes.yaxis)
+            return figure
 
     return drawn
+
+
+def _say_offset(axis):
+    """Put what is taken off the numbers of an axis, and their power of ten, into its label.
+
+    matplotlib writes "1e−4+1.81" into a corner, where it runs into other labels: the label says
+    "frequency − 1.81 (10⁻⁴ 1/d)" instead.
+    """
+    formatter = axis.get_major_formatter()
+    if not axis.get_visible() or not axis.get_label_text():
+        return
+    formatter.set_locs(axis.get_majorticklocs())
+    found = _OFFSET.fullmatch(formatter.get_offset().replace("−", "-"))
+    power, offset = found.groups() if found else (None, None)
+    if not (power or offset):
+        return
+    name, unit = re.fullmatch(r"(.*?)(?:\s\((.*)\))?", axis.get_label_text(), re.S).groups()
+    if offset:
+        name += f" {'−' if offset[0] == '+' else '+'} {offset[1:]}"
+    if power:
+        unit = f"10{power.lstrip('+').translate(_SUPERSCRIPTS)} {unit or ''}".rstrip()
+    axis.set_label_text(with_units(name, unit or ""))
+    axis.get_offset_text().set_visible(False)
+
+
+_OFFSET = re.compile(r"(?:1e([+-]?\d+))?([+-].+)?")  # as matplotlib writes it: 1e-4+1.81
+_SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
 def _adopted(given):

@@ -139,8 +139,9 @@ def prior_posterior(
     """Draw what was believed before the data against what is believed after them.
 
     Each axis spans the posterior and what of the prior lies near it, so a heavy-tailed prior does
-    not squeeze the posterior into a line. Densities share the vertical scale; a mass on a single
-    value (a spike at zero, an indicator) is drawn as a bar of its probability.
+    not squeeze the posterior into a line; where it is so wide that it would be a line on the axis,
+    a number says how many times narrower the posterior is. Densities share the vertical scale; a
+    mass on a single value (a spike at zero, an indicator) is drawn as a bar of its probability.
 
     Parameters
     ----------
@@ -195,6 +196,21 @@ def prior_posterior(
         axis.set_ylim(0, 1.25 * max((c.max() for c in curves), default=1.0))
         for value in known:
             axis.axvline(value, color=COLORS["truth"], lw=1, ls=(0, (4, 2)))
+        narrower = _narrowing(posterior, prior)
+        if narrower > FLAT_PRIOR:
+            axis.annotate(
+                f"{float(f'{narrower:.2g}'):.0f} × narrower"
+                if narrower < 1e4
+                else "> 10 000 × narrower",
+                (1, 1),
+                (0, -2),
+                xycoords="axes fraction",
+                textcoords="offset points",
+                ha="right",
+                va="top",
+                color=COLORS["prior"],
+                fontsize="small",
+            )
         few_ticks(axis)
     roles = ("posterior", "prior", "truth")[: 2 + bool(truth)]
     key(axes[0, 0], zip(roles, roles, strict=True), "above")
@@ -232,6 +248,16 @@ def forest(
     units = {array.units for array in arrays.values()}
     axis.set_xlabel(with_units("value", units.pop() if len(units) == 1 else "1"))
     return fig
+
+
+FLAT_PRIOR = 12.0  # how much wider a prior must be to be a line on the axis
+
+
+def _narrowing(posterior, prior):
+    """How many times narrower the central half of the posterior is than that of the prior."""
+    low, high = np.quantile(posterior, [0.25, 0.75])
+    floor, ceiling = np.quantile(prior, [0.25, 0.75])
+    return (ceiling - floor) / (high - low) if high > low else 0.0
 
 
 def _masses(draws):

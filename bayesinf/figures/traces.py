@@ -25,6 +25,9 @@ _RANK_BINS = 20
 _TRACE_POINTS = 500
 
 
+LONG = 16  # letters from which a label takes two lines, beside an axis an inch high
+
+
 def representative(fit: xr.DataTree, most: int = 6, clearest: bool = False) -> list[str]:
     """Choose the elements whose draws say most about how they were made, or about the world.
 
@@ -94,7 +97,8 @@ def trace_rank(fit: xr.DataTree, var_names: Sequence[str] | None = None) -> Figu
         for axis, (draw, _, _) in zip((left, right), columns, strict=True):
             draw(axis, fit, label, array)
         if columns[0][2]:
-            left.set_ylabel(with_units(label, array.units))
+            said = with_units(label, array.units)
+            left.set_ylabel(said if len(said) < LONG else said.replace(" (", "\n("))
         else:
             left.set_xlabel(with_units(label, array.units))
     for column, (_, title, below) in zip(axes.T, columns, strict=True):

@@ -16,7 +16,7 @@ import numpy as np
 
 from bayesinf.diagnostics import smoothed_weights
 
-__all__ = ["Weights", "log_mean", "log_mixture", "shares"]
+__all__ = ["Resampled", "Weights", "log_mean", "log_mixture", "resampled", "shares"]
 
 
 @dataclass(frozen=True)
@@ -40,6 +40,54 @@ class Weights:
     def mean(self, values: np.ndarray) -> np.ndarray:
         """Mean of values (..., draw) under the target, (...)."""
         return np.sum(np.exp(self.log_weight) * values, axis=-1)
+
+
+@dataclass(frozen=True)
+class Resampled:
+    """Draws that weights have turned into draws of the target.
+
+    Parameters
+    ----------
+    draws : (draw, parameter).
+    pareto_k : how heavy the tail of the weights is.
+    effective : number of independent draws that they are worth, 1 / Σ w².
+    shift : of the mean by the weights, in sd, (parameter,).
+    log_ratio : log of the sd before over that after, (parameter,).
+    """
+
+    draws: np.ndarray
+    pareto_k: float
+    effective: float
+    shift: np.ndarray
+    log_ratio: np.ndarray
+
+
+def resampled(draws: np.ndarray, log_ratio: np.ndarray, rng: np.random.Generator) -> Resampled:
+    """Draw as many again from draws (draw, parameter) with weights p / q, systematically.
+
+    Each draw is kept as often as its weight says, rounded up or down, so that equal weights keep
+    every draw once. Kitagawa, J. Comput. Graph. Stat. 5, 1 (1996),
+    doi:10.1080/10618600.1996.10474692.
+
+    Parameters
+    ----------
+    log_ratio : log p − log q of each, (draw,), up to a constant.
+    """
+    found, count = Weights.of(log_ratio), len(draws)
+    weight = np.exp(found.log_weight)
+    ticks = (np.arange(count) + rng.random()) / count
+    # Rounding must neither drop a draw of even weights nor run off the end.
+    chosen = np.searchsorted(np.cumsum(weight) - 1e-9 / count, ticks)
+    after = draws[rng.permutation(np.minimum(chosen, count - 1))]
+    mean = weight @ draws
+    sd = np.sqrt(weight @ (draws - mean) ** 2)
+    return Resampled(
+        after,
+        float(found.pareto_k),
+        float(1 / np.sum(weight**2)),
+        (draws.mean(axis=0) - mean) / sd,
+        np.log(draws.std(axis=0) / sd),
+    )
 
 
 def log_mean(log_ratio: np.ndarray, axis: int = -1) -> np.ndarray:

@@ -51,7 +51,8 @@ def _chains(words):
         drawn="chains",
         caption="Chains ({name}), one shade each. Left: they should overlap and show no drift. "
         "Right: the ranks of each chain's draws among all, relative to an even spread; the grey "
-        "band holds 95 % of such steps for draws as correlated as these.",
+        "band holds 95 % of such steps for draws as correlated as these. Of a vector the elements "
+        "that mix worst are shown.",
         chains=True,
     )
 
@@ -77,6 +78,23 @@ KINDS = {
         caption="Laplace approximation ({name}). Filled: its draws; outline: the same draws "
         "reweighted to the posterior. Where the two differ, or weights rise far above the line at "
         "1, the quadratic approximation fails.",
+    ),
+    "resampled": Kind(
+        words="Laplace approximation, {total} draws resampled by their importance weights.",
+        evidence=(
+            "gradient",
+            "hessian_eigenvalue",
+            "start_excess",
+            "pareto_k",
+            "effective_draws",
+            "weight_shift",
+            "weight_log_ratio",
+            "beyond",
+        ),
+        questions=("gradient", "hessian", "starts", "resampling", "edges"),
+        drawn="independent draws",
+        caption="Draws of the Laplace approximation, resampled by their importance weights "
+        "({name}): each is a draw of the posterior, and few stand for many others.",
     ),
     "exact": Kind(
         words="Closed form, {total} independent draws.",
@@ -131,7 +149,8 @@ class Question:
     limit : what it is held to.
     relation : of value to limit where all is well: ≤, <, ≥ or >.
     required : whether the posterior cannot be believed without.
-    said : the finding as a clause, with a place for the value, as in "… of {value:.2f}".
+    said : the finding as a clause, with places for the value, as in "… of {value:.2f}", and for the
+        {name} of the element that has it.
     remedy : what to do where it failed.
     """
 

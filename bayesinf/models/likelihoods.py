@@ -22,7 +22,7 @@ import numpy as np
 from scipy import special
 
 from bayesinf.errors import DataError, FitError
-from bayesinf.priors import Gamma, HalfCauchy, LogUniform, Prior
+from bayesinf.priors import Gamma, HalfCauchy, LogNormal, LogUniform, Prior
 
 __all__ = [
     "LIKELIHOODS",
@@ -65,6 +65,9 @@ class Likelihood(ABC):
     noisy: ClassVar[bool] = True
     own: Mapping[str, Prior] = MappingProxyType({})
 
+    def __str__(self):
+        return self.name
+
     @classmethod
     @abstractmethod
     def of(cls, x: np.ndarray, y: np.ndarray) -> Likelihood:
@@ -77,7 +80,7 @@ class Likelihood(ABC):
 
     def noise_prior(self, extent: float) -> Prior:
         """Return the default prior of the noise, for data that extend over so much."""
-        return LogUniform(1e-6 * extent, 10 * extent)
+        return LogUniform(1e-15 * extent, 10 * extent)
 
     def start(self, y: np.ndarray, mean: np.ndarray, noise: np.ndarray) -> dict[str, float]:
         """Guess its own parameters from residuals of least squares and their noise."""
@@ -133,7 +136,11 @@ class Normal(Likelihood):
     def pymc(self, name, mean, scatter, y):  # noqa: D102
         import pymc as pm
 
-        return pm.Normal(name, mean, scatter[NOISE], observed=y)
+        return pm.Normal(name, mean, self.pymc_sd(mean, scatter), observed=y)
+
+    def pymc_sd(self, mean, scatter):
+        """Standard deviation of the noise, in PyTensor."""
+        return scatter[NOISE]
 
 
 NORMAL = Normal()
@@ -157,11 +164,8 @@ class Proportional(Normal):
     def expected(self, y, mean, scatter):  # noqa: D102
         return mean, np.hypot(scatter[NOISE], scatter["noise_share"] * mean)
 
-    def pymc(self, name, mean, scatter, y):  # noqa: D102
-        import pymc as pm
-
-        sd = pm.math.sqrt(scatter[NOISE] ** 2 + (scatter["noise_share"] * mean) ** 2)
-        return pm.Normal(name, mean, sd, observed=y)
+    def pymc_sd(self, mean, scatter):  # noqa: D102
+        return (scatter[NOISE] ** 2 + (scatter["noise_share"] * mean) ** 2) ** 0.5
 
 
 @dataclass(frozen=True)
@@ -190,11 +194,8 @@ class Shot(Normal):
         variance = scatter[NOISE] ** 2 + scatter["noise_gain"] * np.maximum(mean, 0)
         return mean, np.sqrt(variance)
 
-    def pymc(self, name, mean, scatter, y):  # noqa: D102
-        import pymc as pm
-
-        variance = scatter[NOISE] ** 2 + scatter["noise_gain"] * pm.math.maximum(mean, 0)
-        return pm.Normal(name, mean, pm.math.sqrt(variance), observed=y)
+    def pymc_sd(self, mean, scatter):  # noqa: D102
+        return (scatter[NOISE] ** 2 + scatter["noise_gain"] * mean.clip(0, np.inf)) ** 0.5
 
 
 @dataclass(frozen=True)
@@ -206,55 +207,70 @@ class Correlated(Normal):
     Parameters
     ----------
     gap : x_i − x_{i−1} of data sorted by x, (observation − 1,).
-    own : prior of the length.
+    own : prior of the length, and those of ``sized``.
+    sized : the normal likelihood that says how large the noise is at each point.
     """
 
     gap: np.ndarray
     own: Mapping[str, Prior]
+    sized: Normal = NORMAL
     name = "correlated"
-    equation = (
-        r"y_i = f(x_i) + \varepsilon_i,\ \varepsilon_i \sim \mathcal{N}(0, \sigma_i^2),\ "
-        r"\mathrm{corr}(\varepsilon_i, \varepsilon_j) = e^{-|x_i - x_j|/\ell}"
-    )
 
     @classmethod
-    def of(cls, x, y):  # noqa: D102
+    def of(cls, x, y, sized=NORMAL):  # noqa: D102
         gap = np.diff(x)
         if not np.all(gap > 0):
             raise DataError(
                 "noise with memory needs points that differ in x",
                 expected="one point at each x",
-                found=f"{int(np.sum(gap <= 0)) + 1} points at x = {x[int(np.argmin(gap))]:.6g}",
+                found=f"several at x = {x[int(np.argmin(gap))]:.6g}",
                 remedy="average them, or choose another likelihood",
             )
-        return cls(gap, {"noise_length": LogUniform(0.1 * float(np.median(gap)), float(np.ptp(x)))})
+        length = LogNormal(2 * float(np.median(gap)), 1.0)
+        return cls(gap, {**sized.own, "noise_length": length}, sized)
+
+    def __str__(self):
+        return self.name if self.sized is NORMAL else f"{self.sized}{AND_MEMORY}"
+
+    @property
+    def equation(self):
+        """In LaTeX."""
+        memory = r"\mathrm{corr}(y_i - f_i, y_j - f_j) = e^{-|x_i - x_j|/\ell}"
+        return rf"{self.sized.equation},\ {memory}"
+
+    def noise_prior(self, extent):  # noqa: D102
+        return self.sized.noise_prior(extent)
 
     def start(self, y, mean, noise):  # noqa: D102
         z = (y - mean) / noise
         kept = np.clip(np.mean(z[1:] * z[:-1]) / np.mean(z * z), 0.05, 0.95)
-        return {"noise_length": float(np.median(self.gap) / -np.log(kept))}
+        length = float(np.median(self.gap) / -np.log(kept))
+        return {**self.sized.start(y, mean, noise), "noise_length": length}
 
     def _kept(self, scatter):
         """Share φ_i of the noise that the next point keeps, and the sd of what is new in it."""
         ratio = -self.gap / scatter["noise_length"]
         return np.exp(ratio), np.sqrt(-np.expm1(2 * ratio))
 
+    def _standard(self, y, mean, scatter):
+        """Residuals over the sd of the noise, that sd, φ and the sd of what is new."""
+        _, sd = self.sized.expected(y, mean, scatter)
+        z, sd = np.broadcast_arrays((y - mean) / sd, sd)
+        kept, fresh = (np.broadcast_to(one, z[..., 1:].shape) for one in self._kept(scatter))
+        return z, sd, kept, fresh
+
     def expected(self, y, mean, scatter):  # noqa: D102
-        kept, fresh = self._kept(scatter)
-        residual, sd = np.broadcast_arrays(y - mean, scatter[NOISE])
-        shift = kept * residual[..., :-1] * sd[..., 1:] / sd[..., :-1]
-        first = np.zeros_like(residual[..., :1])
-        mean = mean + np.concatenate([first, np.broadcast_to(shift, residual[..., 1:].shape)], -1)
-        fresh = np.broadcast_to(fresh, residual[..., 1:].shape)
-        return mean, sd * np.concatenate([first + 1, fresh], axis=-1)
+        z, sd, kept, fresh = self._standard(y, mean, scatter)
+        none = np.zeros_like(z[..., :1])
+        ahead = np.concatenate([none, kept * z[..., :-1]], axis=-1)
+        return mean + sd * ahead, sd * np.concatenate([none + 1, fresh], axis=-1)
 
     def draw(self, mean, scatter, rng):  # noqa: D102
-        kept, fresh = self._kept(scatter)
-        z = rng.standard_normal(mean.shape)
-        kept, fresh = (np.broadcast_to(one, z[..., 1:].shape) for one in (kept, fresh))
+        z, sd, kept, fresh = self._standard(mean, mean, scatter)
+        z = rng.standard_normal(z.shape)
         for i in range(1, z.shape[-1]):
             z[..., i] = kept[..., i - 1] * z[..., i - 1] + fresh[..., i - 1] * z[..., i]
-        return mean + scatter[NOISE] * z
+        return mean + sd * z
 
     def left_out(self, y, mean, scatter):
         """Log density of each point given all others, from its two neighbours.
@@ -262,15 +278,11 @@ class Correlated(Normal):
         The inverse covariance Q of the noise is tridiagonal, and ε_i | ε_{−i} has variance 1/Q_ii
         and lies (Qε)_i / Q_ii below ε_i.
         """
-        kept, fresh = self._kept(scatter)
-        z, sd = np.broadcast_arrays((y - mean) / scatter[NOISE], scatter[NOISE])
-        kept, fresh = (np.broadcast_to(one, z[..., 1:].shape) for one in (kept, fresh))
-        weight = (kept / fresh) ** 2
-        none = np.zeros_like(z[..., :1])
+        z, sd, kept, fresh = self._standard(y, mean, scatter)
+        none, weight, link = np.zeros_like(z[..., :1]), (kept / fresh) ** 2, kept / fresh**2
         precision = 1 + np.concatenate([none, weight], -1) + np.concatenate([weight, none], -1)
-        link = kept / fresh**2
-        before = np.concatenate([none, link * z[..., :-1]], -1)
-        after = np.concatenate([link * z[..., 1:], none], -1)
+        before = np.concatenate([none, link * z[..., :-1]], axis=-1)
+        after = np.concatenate([link * z[..., 1:], none], axis=-1)
         off = z - (before + after) / precision
         return log_density(off, 0.0, 1 / np.sqrt(precision)) - np.log(sd)
 
@@ -278,12 +290,12 @@ class Correlated(Normal):
         import pymc as pm
         import pytensor.tensor as pt
 
-        ratio, sd = -self.gap / scatter["noise_length"], scatter[NOISE] * pt.ones(len(y))
-        shift = pt.exp(ratio) * (y - mean)[:-1] * sd[1:] / sd[:-1]
-        first = pt.zeros(1)
-        mean = mean + pt.concatenate([first, shift])
-        sd = sd * pt.concatenate([first + 1, pt.sqrt(-pt.expm1(2 * ratio))])
-        return pm.Normal(name, mean, sd, observed=y)
+        ratio, sd = -self.gap / scatter["noise_length"], self.sized.pymc_sd(mean, scatter)
+        sd = sd * pt.ones(len(y))
+        ahead = pt.exp(ratio) * ((y - mean) / sd)[:-1]
+        none = pt.zeros(1)
+        fresh = pt.concatenate([none + 1, pt.sqrt(-pt.expm1(2 * ratio))])
+        return pm.Normal(name, mean + sd * pt.concatenate([none, ahead]), sd * fresh, observed=y)
 
 
 @dataclass(frozen=True)
@@ -317,8 +329,15 @@ class Student(Likelihood):
         dof = np.broadcast_to(scatter["noise_dof"], mean.shape)
         return mean + scatter[NOISE] * rng.standard_t(dof)
 
-    def expected(self, y, mean, scatter):  # noqa: D102
-        return mean, scatter[NOISE]
+    def expected(self, y, mean, scatter):
+        """Return mean and the scale at which a point weighs as in least squares.
+
+        scale² = noise² (ν + z²) / (ν + 1),   z = (y − mean) / noise
+
+        What lies far off, as this likelihood allows, has a large scale, and so bounded residuals.
+        """
+        noise, dof = scatter[NOISE], scatter["noise_dof"]
+        return mean, noise * np.sqrt((dof + ((y - mean) / noise) ** 2) / (dof + 1))
 
     def pymc(self, name, mean, scatter, y):  # noqa: D102
         import pymc as pm
@@ -435,10 +454,17 @@ LIKELIHOODS = {
     one.name: one
     for one in (Normal, Student, Poisson, NegativeBinomial, Proportional, Shot, Correlated)
 }
+AND_MEMORY = "+correlated"  # behind the name of a normal likelihood
 
 
 def likelihood_of(name: str | Likelihood, x: np.ndarray, y: np.ndarray) -> Likelihood:
     """Return the likelihood of that name for data of this extent; one that stands already as it is.
+
+    Parameters
+    ----------
+    name : one of ``LIKELIHOODS``; ``proportional+correlated`` and ``shot+correlated`` have memory
+        besides.
+    x, y : (point,), sorted by x.
 
     Raises
     ------
@@ -446,6 +472,11 @@ def likelihood_of(name: str | Likelihood, x: np.ndarray, y: np.ndarray) -> Likel
     """
     if isinstance(name, Likelihood):
         return name
-    if name not in LIKELIHOODS:
-        raise FitError(f"unknown likelihood {name!r}: use one of {', '.join(LIKELIHOODS)}")
-    return LIKELIHOODS[name].of(x, y)
+    first = name.removesuffix(AND_MEMORY)
+    kind = LIKELIHOODS.get(first)
+    if kind is None or (first != name and kind not in (Proportional, Shot)):
+        raise FitError(
+            f"unknown likelihood {name!r}: use one of {', '.join(LIKELIHOODS)}, "
+            f"{', '.join(one.name + AND_MEMORY for one in (Proportional, Shot))}"
+        )
+    return kind.of(x, y) if first == name else Correlated.of(x, y, kind.of(x, y))

@@ -120,7 +120,7 @@ def test_modes_of_the_priors_are_ridge_and_lasso():
 
 def test_equivalent_penalty_of_fixed_scales():
     data, fixed = experiment(6, 30), {"noise": 0.1, "settings": SHORT}
-    normal = inferred(linear.Normal(0.5), *data, **fixed)
+    normal = inferred(linear.Gaussian(0.5), *data, **fixed)
     assert ising.equivalent_penalty(normal) == pytest.approx((0.1 / 0.5) ** 2)
     laplace = inferred(linear.Laplace(0.5), *data, **fixed)
     assert ising.equivalent_penalty(laplace) == pytest.approx(0.1**2 / (30 * 0.5))
@@ -137,7 +137,7 @@ def test_equivalent_penalty_of_fixed_scales():
 def test_full_gauge_leaves_the_difference_at_its_prior():
     known, unseen = experiment(8, 200)
     settings = Settings(draws=2000, chains=4, prior_draws=20)
-    fit = inferred(linear.Normal(0.7), known, unseen, gauge="full", settings=settings)
+    fit = inferred(linear.Gaussian(0.7), known, unseen, gauge="full", settings=settings)
     upper, lower = ising.halves(fit, fit["posterior"]["J"].values)
     assert (upper - lower).std((0, 1)) == pytest.approx(np.sqrt(2) * 0.7, rel=0.06)
     assert np.abs((upper - lower).mean((0, 1))).max() < 0.06
@@ -157,7 +157,7 @@ def test_ridge_splits_a_bond_and_the_lasso_breaks_the_tie():
 
 
 def test_spike_and_slab_shares_a_bond_between_its_two_names():
-    known, unseen = experiment(8, 200)
+    known, unseen = experiment(8, 200, seed=2)
     settings = Settings(draws=500, tune=200, chains=4, prior_draws=20)
     fit = inferred("spike_and_slab", known, unseen, gauge="full", settings=settings)
     upper, lower = ising.halves(fit, fit["posterior"]["included"].values.astype(float))
@@ -212,3 +212,58 @@ def test_splits_do_not_overlap_and_shrink_with_the_file():
 def test_impossible_rings_are_refused(sites, samples, noise):
     with pytest.raises(DataError, match="no such ring"):
         ising.simulate(sites, samples, noise)
+
+
+# ── Own data, and which fit carries the answer ───────────────────────────────────────────────────
+
+
+@pytest.fixture(scope="module")
+def whole():
+    """Fits of a file of which nothing is held out, with the classical side."""
+    data, none = ising.split(ising.simulate(8, 60), None, 0)
+    assert none is None and data.sizes["sample"] == 60
+    fits = {prior: ising.fit(data, prior, settings=SHORT) for prior in ("normal", "spike_and_slab")}
+    return ising.with_classical(fits, data, None)
+
+
+def test_own_data_are_used_whole_and_told_without_what_was_held_out(whole):
+    told = ising.story(whole)
+    assert all("predictions" not in fit.children for fit in whole.values())
+    assert "all 60 states" in whole["normal"].attrs["data_used"]
+    pictures = {p.name for s in (told.answer, told.predictive, told.classical) for p in s.pictures}
+    assert "held_out" not in pictures and {"couplings", "penalty"} <= pictures
+    assert "test R², posterior mean" not in told.numbers.tables[0].frame.index
+    textbook = noted(whole[told.best], "classical")
+    assert list(textbook["part"].values) == ["train"]
+    best = textbook["folds"].max("fold_penalty")
+    np.testing.assert_allclose(textbook["score"], best)
+
+
+def test_what_foretells_best_carries_the_answer(whole):
+    """The ring is sparse: a prior that selects must win, and its pairs are named."""
+    told = ising.story(whole)
+    assert told.best == "spike_and_slab"
+    assert "8 of 28 pairs are coupled" in told.answer.paragraphs[0]
+    assert told.answer.paragraphs[0].count("(") >= 8
+    reversed_ = dict(reversed(whole.items()))
+    assert ising.story(reversed_).best == "spike_and_slab"
+
+
+def test_a_prior_that_smears_the_bonds_is_not_believed_where_the_truth_is_known():
+    """The normal prior's intervals hold the zeros and miss the bonds."""
+    data = ising.split(ising.read(SHIPPED))
+    verdict = bayesinf.check(inferred("normal", *data, settings=SHORT))
+    failed = {check.name for check in verdict.checks if check.required and not check.passed}
+    assert "truth that is not zero" in failed
+
+
+def test_held_out_energies_that_no_posterior_foretells_are_seen():
+    known, unseen = experiment(8, 200, test=100)
+    fine = inferred("spike_and_slab", known, unseen, settings=SHORT)
+    moved = unseen.assign(energies=unseen["energies"] + 1.0)
+    off = inferred("spike_and_slab", known, moved, settings=SHORT)
+    passed = [
+        next(c.passed for c in bayesinf.check(fit).checks if c.name == "held out")
+        for fit in (fine, off)
+    ]
+    assert passed == [True, False]

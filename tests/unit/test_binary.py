@@ -23,7 +23,10 @@ def test_directed_couplings_keep_the_log_odds_and_come_back(sites, key):
     rng = np.random.default_rng((key, sites))
     h, J = rng.normal(size=(2, sites)), rng.normal(size=(2, sites, sites))
     on = rng.integers(0, 2, (2, sites))
-    odds = lambda h, J, s, factor: factor * (h + np.einsum("kij,kj->ki", J, s))
+
+    def odds(h, J, s, factor):
+        return factor * (h + np.einsum("kij,kj->ki", J, s))
+
     new_h, new_J = binary.convert_directed(h, J, "±1", "0/1")
     np.testing.assert_allclose(odds(new_h, new_J, on, 1), odds(h, J, 2 * on - 1, 2), atol=1e-12)
     back = binary.convert_directed(new_h, new_J, "0/1", "±1")
@@ -44,7 +47,7 @@ def test_symmetric_couplings_are_converted_as_directed_ones():
 
 @pytest.mark.parametrize("encoding", ["±1", "0/1"])
 def test_statistics_are_those_of_loops(encoding, monkeypatch):
-    monkeypatch.setattr("bayesinf.models.binary.states.CHUNK", 64)
+    monkeypatch.setattr("bayesinf.models.binary.statistics.CHUNK", 64)
     states = spins() if encoding == "±1" else (spins() + 1) // 2
     found = binary.moments(states, encoding)
     pair = [np.mean(states[:, i] * 1.0 * states[:, j]) for i, j in combinations(range(6), 2)]

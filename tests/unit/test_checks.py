@@ -452,7 +452,7 @@ def test_moments_of_right_draws_are_accepted_at_the_rate_that_was_promised():
 def test_an_outlier_is_found_by_the_predictive_check():
     verdict = check(fit(outlier=8.0))
     assert "predictive p" in failed(verdict) and not verdict.believed
-    assert "the data's largest residual is not what the model predicts (p < 0.001" in verdict.words
+    assert "the data's largest residual" in verdict.words
 
 
 def test_predictive_p_values_allow_for_their_number():

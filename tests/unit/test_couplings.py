@@ -53,10 +53,17 @@ def mixture(kind, J, tau):
     """p(J | τ) as an integral over the local scale, in its logarithm."""
     slab = getattr(kind, "slab", math.inf)
     own = of_local(kind)
+
     # The slab multiplies the normal of J; the constant that then is missing is an integral, too.
-    tail = lambda r: 1 / math.sqrt(1 + (tau * r / slab) ** 2)
-    area = lambda f: quad(lambda t: f(math.exp(t)) * math.exp(t), -60, 60, points=[-5, 0, 5])
-    sd = lambda r: tau * r * tail(r)
+    def tail(r):
+        return 1 / math.sqrt(1 + (tau * r / slab) ** 2)
+
+    def area(f):
+        return quad(lambda t: f(math.exp(t)) * math.exp(t), -60, 60, points=[-5, 0, 5])
+
+    def sd(r):
+        return tau * r * tail(r)
+
     joint = area(lambda r: own(r) * tail(r) * normal(J, sd(r)))
     return joint / area(lambda r: own(r) * tail(r))
 
@@ -76,7 +83,10 @@ def test_the_density_is_that_of_the_mixture(kind, tau):
 @kinds
 def test_the_density_is_normalised_and_smooth_where_its_formula_changes(kind):
     for tau in (0.1, 0.8 - 1e-12, 0.8, 0.8 + 1e-12, 40.0):
-        one = lambda t, tau=tau: math.exp(kind(tau).log_density(math.exp(t), tau) + t)
+
+        def one(t, tau=tau):
+            return math.exp(kind(tau).log_density(math.exp(t), tau) + t)
+
         assert 2 * quad(one, -60, 40, points=[-5, 0, 5]) == pytest.approx(1.0, abs=1e-8)
     edge = math.sqrt(2 * weights.FAR)
     near, far = (kind(1.0).log_density(edge * (1 + side), 1.0) for side in (-1e-13, 1e-13))
@@ -127,9 +137,16 @@ def test_the_width_is_integrated_out_and_drawn(kind, count):
     prior = CouplingPrior(FIELD, kind(HalfCauchy(0.5)))
     h, J = np.zeros(2), rng(3, count).normal(0, 0.3, count)
     level = prior.log_density(h, J, 0.3)
-    density = lambda t: math.exp(prior.log_density(h, J, math.exp(t)) + t - level)
-    inner = lambda high: [point for point in (-4, -1, 1, 4) if point < high]
-    area = lambda low, high: quad(density, low, high, points=inner(high))
+
+    def density(t):
+        return math.exp(prior.log_density(h, J, math.exp(t)) + t - level)
+
+    def inner(high):
+        return [point for point in (-4, -1, 1, 4) if point < high]
+
+    def area(low, high):
+        return quad(density, low, high, points=inner(high))
+
     whole = area(-25, 25)
     assert prior.log_marginal(h, J) == pytest.approx(math.log(whole) + level, abs=1e-5)
     for u in (0.05, 0.5, 0.9):
@@ -170,7 +187,10 @@ def test_local_variances_are_drawn_given_the_coupling(kind, x):
     found = kind(1.0).local_given(rng(5), np.full(5000, -x))
     own = np.vectorize(of_local(kind(1.0)))
     least = max(x, 1e-150) if isinstance(kind(1.0), Horseshoe) else x
-    density = lambda r: own(r) * np.exp(-0.5 * (least / r) ** 2) / r
+
+    def density(r):
+        return own(r) * np.exp(-0.5 * (least / r) ** 2) / r
+
     below = distribution(density, -350.0, 350.0) if x < 1e-6 else distribution(density)
     assert uniform(below(np.sqrt(found))) > 1e-4
     if x > 1e-6:
@@ -232,7 +252,10 @@ def log_local(prior, r, tau):
     """Log density given the width of local scales r, (coupling,), as PyMC's ``local``."""
     if isinstance(prior.kind, Laplace):
         return stats.expon(scale=2).logpdf(r**2).sum()
-    tail = lambda x: np.log(half_cauchy(x)) - 0.5 * np.log1p((tau * x / prior.slab) ** 2)
+
+    def tail(x):
+        return np.log(half_cauchy(x)) - 0.5 * np.log1p((tau * x / prior.slab) ** 2)
+
     return np.sum(tail(r)) - r.size * math.log(quad(lambda x: math.exp(tail(x)), 0, math.inf))
 
 
@@ -294,9 +317,11 @@ def draws_of(problem, route=routes.mcmc, **settings):
 @pytest.fixture(scope="module", params=["laplace", "horseshoe", "fixed"])
 def two_sites(request):
     """A posterior of three parameters, and its mean and sd by quadrature."""
-    prior = {"laplace": CouplingPrior(FIELD, Laplace(LogNormal(0.4, 0.5))),
-             "horseshoe": CouplingPrior(FIELD, Horseshoe(HalfCauchy(0.5), 1.5)),
-             "fixed": CouplingPrior(FIELD, Horseshoe(0.4))}[request.param]  # fmt: skip
+    prior = {
+        "laplace": CouplingPrior(FIELD, Laplace(LogNormal(0.4, 0.5))),
+        "horseshoe": CouplingPrior(FIELD, Horseshoe(HalfCauchy(0.5), 1.5)),
+        "fixed": CouplingPrior(FIELD, Horseshoe(0.4)),
+    }[request.param]
     problem = Pairwise(data(2, 25, key=3), prior)
     h = np.linspace(-2.7, 2.7, 31)
     # The horseshoe is infinite at zero: there the points are dense.
@@ -304,8 +329,11 @@ def two_sites(request):
     J, spacing = np.sinh(2 * t) / 10, np.cosh(2 * t) / 5
     grid = np.stack(np.meshgrid(h, h, J, indexing="ij"), axis=-1).reshape(-1, 3)
     own = prior.log_marginal(np.zeros((402, 2)), J[:, None]) + np.log(spacing)
-    log_p = problem.log_likelihood(grid) + np.tile(own, h.size**2) - 0.5 * np.sum(
-        grid[:, :2] ** 2, axis=1)  # fmt: skip
+    log_p = (
+        problem.log_likelihood(grid)
+        + np.tile(own, h.size**2)
+        - 0.5 * np.sum(grid[:, :2] ** 2, axis=1)
+    )
     weight = np.exp(log_p - log_p.max())
     weight /= weight.sum()
     mean = weight @ grid
@@ -327,8 +355,9 @@ def test_a_wrong_prior_is_told_apart(two_sites):
         assert_same(theta[..., 2], mean[2], sd[2])
 
 
-@pytest.mark.parametrize("kind", [Laplace, lambda scale: Horseshoe(scale, 1.0)],
-                         ids=["laplace", "horseshoe"])  # fmt: skip
+@pytest.mark.parametrize(
+    "kind", [Laplace, lambda scale: Horseshoe(scale, 1.0)], ids=["laplace", "horseshoe"]
+)
 def test_own_sampler_and_nuts_agree(kind):
     problem = Pairwise(data(3, 60, key=4), CouplingPrior(FIELD, kind(LogNormal(0.4, 0.5))))
     theta, scale, found = draws_of(problem, draws=1200)
@@ -361,8 +390,9 @@ def test_a_sparse_truth_is_found_sparse():
     assert np.all(close["horseshoe"] < 0.25)
 
 
-@pytest.mark.parametrize("kind", [Laplace, lambda scale: Horseshoe(scale, 1.0)],
-                         ids=["laplace", "horseshoe"])  # fmt: skip
+@pytest.mark.parametrize(
+    "kind", [Laplace, lambda scale: Horseshoe(scale, 1.0)], ids=["laplace", "horseshoe"]
+)
 def test_ranks_of_the_truth_are_uniform(kind):
     prior, ranks = CouplingPrior(Normal(0, 0.7), kind(HalfCauchy(0.3))), []
     for seed in range(40):
@@ -399,10 +429,13 @@ def test_a_fit_under_a_shrinking_prior_is_complete(name):
 def drawn(J, prior, **scales):
     """A fit of these draws of couplings, (draw, ...), alone."""
     dims = ("chain", "draw", "target", "source")[: J.ndim + 1]
-    group = lambda draws, **scale: xr.Dataset(
-        {"J": (dims, draws[np.newaxis])}
-        | {name: (("chain", "draw"), of[np.newaxis]) for name, of in scale.items()}
-    )
+
+    def group(draws, **scale):
+        return xr.Dataset(
+            {"J": (dims, draws[np.newaxis])}
+            | {name: (("chain", "draw"), of[np.newaxis]) for name, of in scale.items()}
+        )
+
     after, before = ({name: pair[k] for name, pair in scales.items()} for k in (0, 1))
     return xr.DataTree.from_dict({"posterior": group(J, **after), "prior": group(prior, **before)})
 

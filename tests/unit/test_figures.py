@@ -373,3 +373,20 @@ def test_matrices_share_a_symmetric_scale():
     assert any(axis.get_ylabel() == "J (K)" for axis in fig.axes)
     images = figures.matrices({"a": large}, label="J").axes[0].images
     assert images[0].get_clim() == pytest.approx((-4, 4))
+
+
+def test_what_is_taken_off_an_axis_stands_in_its_label():
+    @figures.styled
+    def drawn(low, high, label):
+        fig, axis = figures.canvas()
+        axis.set_xlim(low, high)
+        axis.set_xlabel(label)
+        return fig
+
+    def label(*given):
+        axis = drawn(*given).axes[0].xaxis
+        return axis.get_label_text(), axis.get_offset_text().get_visible()
+
+    assert label(1.81, 1.8101, "frequency (1/d)") == ("frequency − 1.81 (10⁻⁵ 1/d)", False)
+    assert label(0.0, 3e9, "counts") == ("counts (10⁹)", False)
+    assert label(0.0, 3.0, "time (s)") == ("time (s)", True)

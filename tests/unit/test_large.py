@@ -45,7 +45,7 @@ def test_a_reweighting_sample_answers_like_all_states(encoding, monkeypatch):
     problem = sampled(states, encoding)
     monkeypatch.setattr(enumeration, "LARGEST", 20)
     assert isinstance(problem, ReweightedLikelihood)
-    top = pairwise.maximum(exact, problem.settled)
+    top = pairwise.maximum(exact, problem.known_width)
     root, count = np.linalg.cholesky(top.precision), len(top.theta)
     z = np.random.default_rng(2).normal(size=(15, count))
     theta = (top.theta + np.linalg.solve(root.T, z.T).T).reshape(3, 5, count)

@@ -7,6 +7,7 @@ import arviz as az
 import density
 import numpy as np
 import pytest
+from regressions import beside, free_values, horseshoe
 from scipy import integrate, stats
 
 from bayesinf.errors import DataError, FitError
@@ -19,10 +20,11 @@ from bayesinf.settings import Settings
 SHORT = Settings(draws=50, tune=50, chains=2, prior_draws=20, workers=1)
 
 PRIORS = {
-    "normal": linear.Normal(HalfCauchy(1.0)),
+    "normal": linear.Gaussian(HalfCauchy(1.0)),
     "laplace": linear.Laplace(HalfCauchy(0.5)),
     "relative laplace": linear.Laplace(HalfCauchy(2.0), relative=True),
     "spike_and_slab": linear.SpikeAndSlab(Beta(1.0, 2.0), HalfCauchy(1.0)),
+    "student": linear.Student(HalfCauchy(0.5), dof=4.0),
     "horseshoe": linear.Horseshoe(HalfCauchy(0.5), InverseChi(4.0, 1.0)),
 }
 
@@ -42,37 +44,13 @@ def flat(fit, name):
 # ── The definition ───────────────────────────────────────────────────────────────────────────────
 
 
-def free_values(problem):
-    """From a point by name to the free variables of the definition: weights, an intercept at the
-    centre of the features, and a slab, which stands for the weights and is zero where left out.
-    """
-
-    def values(point):
-        inner = problem.inner(point)
-        found = point | {
-            f"{problem.names.coefficient}_weight": inner["beta"],
-            "slab": inner["beta"],
-        }
-        return found | ({"intercept_centred": inner["intercept"]} if "intercept" in inner else {})
-
-    return values
-
-
-def slab_density(values):
-    """The density of the definition's slab where nothing is included, and it is free."""
-    if "included" not in values:
-        return 0.0
-    out = values["included"] == 0
-    return np.sum(stats.norm.logpdf(values["J"][out], 0, values["slab_width"]))
-
-
 @pytest.mark.parametrize("intercept", [False, True])
 @pytest.mark.parametrize("noise", [None, 0.4])
 @pytest.mark.parametrize("name", PRIORS)
 def test_densities_are_those_of_the_definition(name, noise, intercept):
     X, y = toy(intercept=0.7)
     problem = regression(X, y, PRIORS[name], noise=noise, intercept=intercept, name="J")
-    density.holds(problem, values=free_values(problem), extra=slab_density, centred=True)
+    density.holds(problem, values=free_values(problem), extra=beside(problem), centred=True)
 
 
 @pytest.mark.parametrize("name", PRIORS)
@@ -142,7 +120,7 @@ def dense_log_density(problem, scale, sigma):
 @pytest.mark.parametrize("intercept", [False, True])
 def test_exact_scales_against_the_dense_covariance(shape, intercept):
     X, y = toy(*shape, intercept=1.0)
-    problem = regression(X, y, linear.Normal(HalfCauchy(1.0)), intercept=intercept)
+    problem = regression(X, y, linear.Gaussian(HalfCauchy(1.0)), intercept=intercept)
     scales = exact.Posterior(problem).scales
     points = [(0.3, 0.2), (2.0, 0.01), (0.05, 1.5)]
     ours, slow = [], []
@@ -161,7 +139,7 @@ def test_exact_scales_against_the_dense_covariance(shape, intercept):
 @pytest.mark.parametrize("intercept", [False, True])
 def test_exact_moments_against_two_dimensional_quadrature(fixed, intercept):
     X, y = toy(9, 3, intercept=0.5)
-    prior = linear.Normal(fixed.get("scale", HalfCauchy(1.0)))
+    prior = linear.Gaussian(fixed.get("scale", HalfCauchy(1.0)))
     problem = regression(X, y, prior, noise=fixed.get("noise"), intercept=intercept)
     alpha = problem.free.get("intercept")
     if intercept:
@@ -212,8 +190,9 @@ def test_exact_moments_where_features_outnumber_data_against_the_dense_normal(
 ):
     """Of every coefficient: the data leave p - n directions to the prior alone."""
     X, y = toy(*shape, intercept=0.5)
-    prior = linear.Normal(0.7 if known else HalfCauchy(1.0))
-    problem = regression(X, y, prior, noise=0.4 if known else None, intercept=intercept)
+    prior = linear.Gaussian(0.7 if known else HalfCauchy(1.0))
+    noise = 0.4 if known else InverseChi(1.0, 0.02)
+    problem = regression(X, y, prior, noise=noise, intercept=intercept)
     mean, sd = exact.Posterior(problem).moments()
     alpha = problem.free.get("intercept")
     X = X - problem.centre if intercept else X
@@ -240,7 +219,7 @@ def test_exact_moments_where_features_outnumber_data_against_the_dense_normal(
 @pytest.mark.parametrize("intercept", [False, True])
 def test_marginal_log_likelihood_is_that_of_the_left_out_point(intercept):
     X, y = toy(8, 3, intercept=0.5)
-    fit = linear.fit(X, y, linear.Normal(0.6), noise=0.4, intercept=intercept, settings=SHORT)
+    fit = linear.fit(X, y, linear.Gaussian(0.6), noise=0.4, intercept=intercept, settings=SHORT)
     X, centre = X - X.mean(axis=0) if intercept else X, 0.0
     K = 0.36 * X @ X.T + 0.16 * np.eye(len(y))
     if intercept:
@@ -260,7 +239,7 @@ def test_condition_number_is_that_of_what_the_data_decide():
     X[:, 2] = X[:, 1] + 1e-6 * X[:, 2]
     s = np.linalg.svd(X, compute_uv=False)
     for scale, last in ((1e9, 2), (0.6, 1)):
-        fit = linear.fit(X, y, linear.Normal(scale), noise=0.4, settings=SHORT)
+        fit = linear.fit(X, y, linear.Gaussian(scale), noise=0.4, settings=SHORT)
         assert float(fit["sample_stats"]["condition_number"]) == pytest.approx(s[0] / s[last])
 
 
@@ -288,17 +267,20 @@ def posterior_of_one(X, y, log_prior, sigma):
     return mean, np.sqrt(np.sum((grid - mean) ** 2 * density) / np.sum(density))
 
 
-@pytest.mark.parametrize("name", ["laplace", "relative laplace", "horseshoe"])
+@pytest.mark.parametrize("name", ["laplace", "relative laplace", "student", "horseshoe"])
 def test_gibbs_finds_the_posterior_of_one_coefficient_and_not_another(name):
     X, y = toy(5, 1, noise=1.0)
     sigma = 1.0
     if name == "horseshoe":
-        prior = linear.Horseshoe(scale=0.4, slab_width=2.0)
-        sds = lambda local: prior.sd(local, 0.4, 2.0)
+        prior = linear.Horseshoe(scale=0.4, slab=2.0)
 
         def log_prior(beta):
-            local = np.tan(np.pi / 2 * (np.arange(2000) + 0.5) / 2000)
-            return np.log(np.mean(stats.norm.pdf(beta[:, None], 0, sds(local)), axis=1))
+            u = np.linspace(-12, 12, 1001)
+            local = np.exp(u)
+            return np.log(np.sum(horseshoe(beta[:, None], local, 0.4, 2.0) * local, axis=1))
+    elif name == "student":
+        prior = linear.Student(scale=0.3, dof=2.0)
+        log_prior = lambda beta: stats.t.logpdf(beta, 2.0, scale=0.3)
     else:
         prior = linear.Laplace(scale=0.3, relative=name.startswith("relative"))
         log_prior = lambda beta: -np.abs(beta) / 0.3
@@ -508,7 +490,7 @@ def test_every_route_finds_the_intercept(name):
 
 def test_intercept_and_fixed_scales_are_told_apart():
     X, y = toy(30, 2, intercept=100.0)
-    fit = linear.fit(X, y, linear.Normal(5.0), noise=0.3, intercept=True, settings=SHORT)
+    fit = linear.fit(X, y, linear.Gaussian(5.0), noise=0.3, intercept=True, settings=SHORT)
     assert float(fit["posterior"]["intercept"].mean()) == pytest.approx(100.0, abs=0.3)
     assert "scale" not in fit["posterior"] and "sigma" not in fit["posterior"]
     assert float(fit["constant_data"]["scale"]) == 5.0
@@ -550,7 +532,7 @@ def test_prediction_uses_the_noise_and_the_intercept():
         (np.zeros((3, 2)), np.arange(3.0), {}, "X all zero"),
         (np.ones((3, 2)), np.arange(3.0), {"prior": "lasso"}, "unknown prior"),
         (np.ones((3, 2)), np.arange(3.0), {"noise": -1.0}, "above zero"),
-        (np.ones((3, 2)), np.arange(3.0), {"prior": linear.Normal(0.0)}, "above zero"),
+        (np.ones((3, 2)), np.arange(3.0), {"prior": linear.Gaussian(0.0)}, "above zero"),
     ],
 )
 def test_bad_input_is_named(X, y, keywords, words):
@@ -568,7 +550,7 @@ def test_samplers_that_do_not_go_with_a_prior_are_refused():
 
 def test_priors_are_normalised():
     """Each continuous prior's coefficient density integrates to one at given hyperparameters."""
-    for prior in (linear.Normal(0.7), linear.Laplace(0.7)):
+    for prior in (linear.Gaussian(0.7), linear.Laplace(0.7)):
         density = lambda b, prior=prior: np.exp(
             prior.log_factors({"beta": np.array([b]), "sigma": np.array(1.0)})["beta"]
         )

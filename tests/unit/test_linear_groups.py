@@ -6,6 +6,7 @@ import arviz as az
 import density
 import numpy as np
 import pytest
+from regressions import beside, free_values
 from scipy import stats
 
 from bayesinf import calibration
@@ -21,7 +22,7 @@ from bayesinf.settings import Settings
 SHORT = Settings(draws=40, tune=40, chains=2, prior_draws=10, workers=1)
 
 PRIORS = {
-    "normal": linear.Normal(HalfCauchy(1.0)),
+    "normal": linear.Gaussian(HalfCauchy(1.0)),
     "laplace": linear.Laplace(HalfCauchy(0.5)),
     "relative laplace": linear.Laplace(HalfCauchy(2.0), relative=True),
     "spike_and_slab": linear.SpikeAndSlab(Beta(1.0, 2.0), HalfCauchy(1.0)),
@@ -64,24 +65,6 @@ STRUCTURE["all"] = STRUCTURE["most"] | {
 }
 
 
-def free_values(problem):
-    """From a point by name to the free variables of the definition."""
-
-    def values(point):
-        inner = problem.inner(point)
-        found = point | {"beta_weight": inner["beta"], "slab": inner["beta"]}
-        return found | ({"intercept_centred": inner["intercept"]} if "intercept" in inner else {})
-
-    return values
-
-
-def slab_density(point):
-    """The density of the definition's slab where nothing is included, and it is free."""
-    if "included" not in point:
-        return 0.0
-    return np.sum(point["included"] == 0) * stats.norm.logpdf(0, 0, point["slab_width"])
-
-
 # A basis gives the weights back to rounding alone, which beside a slab's atoms is not zero.
 CASES = [(name, "most" if name == "spike_and_slab" else "all") for name in PRIORS]
 
@@ -92,7 +75,7 @@ CASES = [(name, "most" if name == "spike_and_slab" else "all") for name in PRIOR
 def test_densities_are_those_of_the_definition(name, structure):
     X, y, groups = toy()
     problem = regression(X, y, PRIORS[name], groups=groups, **STRUCTURE[structure])
-    density.holds(problem, values=free_values(problem), extra=slab_density, centred=True)
+    density.holds(problem, values=free_values(problem), extra=beside(problem), centred=True)
 
 
 def test_a_density_with_a_wrong_factor_is_seen():
@@ -146,7 +129,7 @@ FIXED = [{}, {"scale": 0.7}, {"noise": 0.4}, {"scale": 0.7, "noise": 0.4}]
 def test_exact_against_quadrature_over_scale_and_noise(fixed, structure):
     X, y, groups = toy((7, 3), 3)
     options = {"unshrunk": {"trend": (np.linspace(-1, 1, 10), Level(0.3, 2.0))}}
-    prior = linear.Normal(fixed.get("scale", HalfCauchy(1.0)))
+    prior = linear.Gaussian(fixed.get("scale", HalfCauchy(1.0)))
     noise = fixed.get("noise", InverseChi(2.0, 0.4))
     problem = regression(X, y, prior, groups=groups, noise=noise,
                          **(options if structure == "unshrunk" else {}))  # fmt: skip
@@ -206,13 +189,15 @@ def test_a_single_group_is_the_ungrouped_regression(structure):
 @pytest.mark.parametrize("structure", ["plain", "unshrunk"])
 def test_marginal_log_likelihood_is_that_of_the_left_out_point(structure):
     X, y, groups = toy()
-    problem = regression(X, y, linear.Normal(0.6), groups=groups, noise=0.4, **STRUCTURE[structure])
+    problem = regression(
+        X, y, linear.Gaussian(0.6), groups=groups, noise=0.4, **STRUCTURE[structure]
+    )
     found = fit(problem, settings=SHORT)["log_likelihood"]["y_marginal"]
     for g, rows in enumerate(problem.groups.rows):
         whole = log_marginal(problem, g, 0.6, 0.4)
         for i in rows:
             rest = np.delete(np.arange(len(y)), i)
-            without = regression(X[rest], y[rest], linear.Normal(0.6), groups=groups[rest],
+            without = regression(X[rest], y[rest], linear.Gaussian(0.6), groups=groups[rest],
                                  noise=0.4, unshrunk={k: (c[rest], p) for k, (c, p)
                                                       in problem.unshrunk.items()})  # fmt: skip
             expected = whole - log_marginal(without, g, 0.6, 0.4)

@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from regressions import beside, free_values
 from scipy import sparse, stats
-from test_linear import flat, free_values, slab_density
+from test_linear import flat
 
 from bayesinf.errors import DataError, FitError
 from bayesinf.models import linear
@@ -46,7 +47,7 @@ BASES = {
     "matrix": lambda p: np.random.default_rng(7).normal(size=(p, p - 2)),
 }
 PRIORS = {
-    "normal": linear.Normal(HalfCauchy(1.0)),
+    "normal": linear.Gaussian(HalfCauchy(1.0)),
     "laplace": linear.Laplace(HalfCauchy(0.5)),
     "spike_and_slab": linear.SpikeAndSlab(0.4, HalfCauchy(1.0)),
     "horseshoe": linear.Horseshoe(HalfCauchy(0.5), InverseChi(4.0, 1.0)),
@@ -91,10 +92,8 @@ def dense(problem, scale, sigma):
 def test_densities_are_those_of_the_definition(prior, name):
     problem = structured(PRIORS[prior], name)
 
-    def free_slab(values):
-        return slab_density(values | {"J": problem.inner(values)["beta"]})
-
-    density.holds(problem, values=free_values(problem), extra=free_slab, centred=True, rel=1e-7)
+    extra = beside(problem)
+    density.holds(problem, values=free_values(problem), extra=extra, centred=True, rel=1e-7)
 
 
 def test_a_wrong_density_is_seen():
@@ -169,7 +168,7 @@ def test_a_basis_that_is_none_is_refused(make, words):
 @pytest.mark.parametrize("name", [None, *BASES])
 @pytest.mark.parametrize("known", [True, False])
 def test_moments_of_coefficients_against_the_dense_normal(name, known):
-    prior = linear.Normal(0.7 if known else HalfCauchy(1.0))
+    prior = linear.Gaussian(0.7 if known else HalfCauchy(1.0))
     problem = structured(prior, name, noise=0.4 if known else InverseChi(3.0, 0.3))
     mean, sd = exact.Posterior(problem).moments()
 
@@ -204,14 +203,14 @@ def joint(problem, scale, sigma):
 
 @pytest.mark.parametrize("name", [None, "second", "matrix"])
 def test_evidence_against_the_dense_normal(name):
-    problem = structured(linear.Normal(0.7), name, noise=0.4)
+    problem = structured(linear.Gaussian(0.7), name, noise=0.4)
     assert problem.log_evidence() == pytest.approx(joint(problem, 0.7, 0.4), rel=1e-10)
 
 
 @pytest.mark.parametrize("fixed", ["scale", "noise", None])
 @pytest.mark.parametrize("name", [None, "second"])
 def test_evidence_against_quadrature(name, fixed):
-    prior = linear.Normal(0.7 if fixed == "scale" else HalfCauchy(1.0))
+    prior = linear.Gaussian(0.7 if fixed == "scale" else HalfCauchy(1.0))
     problem = structured(prior, name, noise=0.4 if fixed == "noise" else InverseChi(3.0, 0.3))
     scales, step = np.linspace(-7, 7, 120, retstep=True)
     noises, tick = np.linspace(-4, 2, 80, retstep=True)
@@ -243,7 +242,7 @@ def test_evidence_is_stored_and_named_where_there_is_none():
 
 
 def test_leave_one_out_against_the_dense_normal():
-    problem = structured(linear.Normal(0.7), "second", noise=0.4)
+    problem = structured(linear.Gaussian(0.7), "second", noise=0.4)
     _, marginal = exact.Posterior(problem).draw(np.random.default_rng(0), 3)
     mean, K, *_ = dense(problem, 0.7, 0.4)
     for i in range(len(mean)):
@@ -257,7 +256,7 @@ def test_leave_one_out_against_the_dense_normal():
 @pytest.mark.parametrize("width", [0.0, 1.0, 15.0])
 def test_leave_one_out_of_many_draws_is_that_of_each(width):
     """Many draws share Chebyshev nodes; few are solved one by one."""
-    problem = structured(linear.Normal(HalfCauchy(1.0)), "second")
+    problem = structured(linear.Gaussian(HalfCauchy(1.0)), "second")
     spectrum, rng = exact.Posterior(problem).spectrum, np.random.default_rng(0)
     log_rho, sigma = rng.uniform(-width, width, 2000) + 1.0, rng.uniform(0.2, 1.0, 2000)
 
@@ -270,7 +269,7 @@ def test_leave_one_out_of_many_draws_is_that_of_each(width):
 
 
 def test_draws_have_the_covariance_of_the_dense_normal():
-    problem = structured(linear.Normal(0.7), "second", noise=0.4)
+    problem = structured(linear.Gaussian(0.7), "second", noise=0.4)
     draws, _ = exact.Posterior(problem).draw(np.random.default_rng(0), 40_000)
     f = problem.outer(draws)["f"]
     mean, K, offset, covariance, cross = dense(problem, 0.7, 0.4)
@@ -285,8 +284,8 @@ def test_data_far_from_zero_lose_no_digits():
     """A level of a million, known to a millionth: least squares takes it out first."""
     X, y, _ = toy()
     level = {"level": (np.ones(len(y)), Normal(0.0, 1e7))}
-    near = exact.Posterior(regression(X, y, linear.Normal(0.7), noise=0.2, unshrunk=level))
-    far = exact.Posterior(regression(X, y + 1e6, linear.Normal(0.7), noise=0.2, unshrunk=level))
+    near = exact.Posterior(regression(X, y, linear.Gaussian(0.7), noise=0.2, unshrunk=level))
+    far = exact.Posterior(regression(X, y + 1e6, linear.Gaussian(0.7), noise=0.2, unshrunk=level))
     np.testing.assert_allclose(far.moments()[0], near.moments()[0], atol=1e-7)
     shift = -0.5 * ((1e6 / 1e7) ** 2)
     assert far.log_evidence - near.log_evidence == pytest.approx(shift, abs=1e-4)
@@ -299,7 +298,7 @@ def test_columns_of_unlike_size_against_quadrature(ratio, stated):
     rng = np.random.default_rng(3)
     a, b, noise = rng.normal(size=(3, 40))
     X, y = np.stack([a, ratio * b], axis=1), 2 * a + 0.05 * noise
-    prior = linear.Normal(HalfCauchy(1.0)) if stated else "normal"
+    prior = linear.Gaussian(HalfCauchy(1.0)) if stated else "normal"
     problem = regression(X, y, prior)
     fit = linear.fit(X, y, prior, settings=LONG)
 
@@ -359,12 +358,12 @@ def test_spike_and_slab_with_structure_against_enumeration():
     for model in itertools.product([0, 1], repeat=C.shape[1]):
         on = np.array(model, dtype=bool)
         part = regression(
-            problem.X, problem.y, linear.Normal(0.8), basis=linear.Basis(C[:, on]),
+            problem.X, problem.y, linear.Gaussian(0.8), basis=linear.Basis(C[:, on]),
             unshrunk=problem.unshrunk, means=problem.means, error=problem.error, noise=0.4,
         ) if on.any() else None  # fmt: skip
         if part is None:
             part = regression(
-                problem.X, problem.y, linear.Normal(1e-9), unshrunk=problem.unshrunk,
+                problem.X, problem.y, linear.Gaussian(1e-9), unshrunk=problem.unshrunk,
                 means=problem.means, error=problem.error, noise=0.4,
             )  # fmt: skip
         posterior = exact.Posterior(part)

@@ -61,7 +61,7 @@ def test_it_draws_what_rejection_leaves(order):
 
 
 def test_scales_may_be_known():
-    problem = posed(prior=linear.Normal(scale=0.5), noise=0.1)
+    problem = posed(prior=linear.Gaussian(scale=0.5), noise=0.1)
     sample = problem.routes["hamiltonian"].run(problem, LONG)
     assert set(sample.draws) == {"f"}
     assert apart(sample.draws["f"].reshape(-1, 8), known(problem, 400_000)["f"]) < 4.5
@@ -75,7 +75,7 @@ def test_stored_densities_are_those_of_the_model():
 
 def test_the_prior_is_cut_off_and_its_scale_is_not():
     """The share of the cone is the same at every scale, so that of the scale is as stated."""
-    problem = posed(prior=linear.Normal(scale=HalfCauchy(2.0)), noise=InverseChi(5.0, 0.1))
+    problem = posed(prior=linear.Gaussian(scale=HalfCauchy(2.0)), noise=InverseChi(5.0, 0.1))
     draws = problem.sample_prior(np.random.default_rng(6), 3000)
     assert draws["f"].min() >= 0
     assert stats.kstest(draws["scale"], stats.halfcauchy(scale=2.0).cdf).pvalue > 1e-3

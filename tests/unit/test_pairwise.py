@@ -114,8 +114,9 @@ def test_sums_are_those_of_brute_force(sites, encoding):
     found = enumeration.expectations(theta, encoding)
     assert found[0] == pytest.approx(log_z, rel=1e-14)
     np.testing.assert_allclose(found[1], phi, atol=1e-14)
-    for name, value in zip(("log Z", "φ", "F"), enumeration.curvature(theta, encoding),
-                           strict=True):  # fmt: skip
+    for name, value in zip(
+        ("log Z", "φ", "F"), enumeration.curvature(theta, encoding), strict=True
+    ):
         expected = {"log Z": log_z, "φ": phi, "F": fisher}[name]
         np.testing.assert_allclose(value, expected, atol=1e-14, err_msg=name)
 
@@ -291,8 +292,10 @@ def test_a_ray_that_no_single_pair_shows_is_no_optimum():
 
 # ── Definition and priors ────────────────────────────────────────────────────────────────────────
 
-PRIORS = {"normal": CouplingPrior(Normal(-0.3, 1.5), Normal(0.1, 0.7)),
-          "inferred": CouplingPrior(Normal(0.2, 1.0), HalfCauchy(0.5))}  # fmt: skip
+PRIORS = {
+    "normal": CouplingPrior(Normal(-0.3, 1.5), Normal(0.1, 0.7)),
+    "inferred": CouplingPrior(Normal(0.2, 1.0), HalfCauchy(0.5)),
+}
 
 
 @pytest.mark.parametrize(("name", "encoding"), [("normal", "0/1"), ("inferred", "±1")])
@@ -317,8 +320,9 @@ def test_its_slopes_are_those_of_the_model(name, encoding):
         stored = sum(np.sum(each) for each in problem.log_likelihood(draws).values())
         stored += sum(problem.log_factors(draws).values())
         assert value == pytest.approx(stored, rel=1e-12)
-        np.testing.assert_allclose(gradient, slope(density.point(model, draws)), rtol=1e-9,
-                                   atol=1e-9)  # fmt: skip
+        np.testing.assert_allclose(
+            gradient, slope(density.point(model, draws)), rtol=1e-9, atol=1e-9
+        )
 
 
 def test_curvature_is_a_difference_of_gradients():
@@ -337,9 +341,16 @@ def test_the_width_is_integrated_out_and_drawn(hyper, sites):
 
     prior = CouplingPrior(Normal(0, 1), hyper)
     h, J = enumeration.unpack(parameters(sites, 10, 0.3))
-    area = lambda low, high: quad(
-        lambda t: math.exp(prior.log_density(h, J, math.exp(t)) + t - level), low, high,
-        limit=200, points=[math.log(0.3)] if low < math.log(0.3) < high else None)[0]  # fmt: skip
+
+    def area(low, high):
+        return quad(
+            lambda t: math.exp(prior.log_density(h, J, math.exp(t)) + t - level),
+            low,
+            high,
+            limit=200,
+            points=[math.log(0.3)] if low < math.log(0.3) < high else None,
+        )[0]
+
     level = prior.log_density(h, J, 0.3)
     whole = area(-8, 25)
     assert prior.log_marginal(h, J) == pytest.approx(math.log(whole) + level, abs=1e-5)
@@ -416,8 +427,9 @@ def test_a_wrong_target_is_told_apart(four_sites):
     # The same comparison fails where the chain follows a slightly different posterior.
     states, own = four_sites
     wrong = pairwise.fit(states[:54], encoding="0/1", settings=LONG)
-    away = [np.abs(summary(wrong, n)[0] - summary(own, n)[0]) / summary(own, n)[1]
-            for n in ("h", "J")]  # fmt: skip
+    away = [
+        np.abs(summary(wrong, n)[0] - summary(own, n)[0]) / summary(own, n)[1] for n in ("h", "J")
+    ]
     assert np.concatenate(away).max() > 0.2
 
 
@@ -524,8 +536,10 @@ def test_moments_alone_give_the_same_posterior():
     assert short["log_likelihood"].sizes["block"] == 1
     judged = short["sample_stats"]["discrepancy_observed"]
     assert judged["statistic"].values.tolist() == [
-        "largest mean residual", "largest pair residual", "variance of the number on"
-    ]  # fmt: skip
+        "largest mean residual",
+        "largest pair residual",
+        "variance of the number on",
+    ]
     both_ = whole["sample_stats"]["discrepancy_observed"].sel(statistic=judged["statistic"])
     np.testing.assert_allclose(judged, both_, rtol=1e-6)
     number = np.sum(states == 1, axis=1)
@@ -557,8 +571,11 @@ def with_value(value):
 @pytest.mark.parametrize(
     ("states", "words"),
     [
-        (with_value(0.5), r"row 4, site 1: a state is not of the encoding ±1; expected -1 or 1, "
-                          r"found 0\.5$"),
+        (
+            with_value(0.5),
+            r"row 4, site 1: a state is not of the encoding ±1; expected -1 or 1, "
+            r"found 0\.5$",
+        ),
         (with_value(np.nan), "row 4, site 1: .*found nan$"),
         (with_value(0), "found 0$"),
         (sampled(3, "0/1", 20), "say encoding='0/1'$"),
@@ -568,7 +585,7 @@ def with_value(value):
         (np.ones((0, 3)), "wrong form"),
         (np.full((4, 2), "1"), "wrong form"),
     ],
-)  # fmt: skip
+)
 def test_bad_states_are_refused_in_one_line(states, words):
     with pytest.raises(DataError, match=words) as error:
         pairwise.fit(states, encoding="±1")
@@ -615,7 +632,10 @@ def test_ten_retinal_cells_have_the_published_entropies(reference_data):
     found = pairwise.maximum_likelihood(states, encoding="0/1")
     seen = coding.moments(states, "0/1")
     log_z, p = enumeration.probabilities(found.theta, "0/1")
-    bits = lambda q: stats.entropy(q, base=2)
+
+    def bits(q):
+        return stats.entropy(q, base=2)
+
     alone = sum(bits([mean, 1 - mean]) for mean in seen.mean)
     counts = np.bincount(coding.codes(states), minlength=1024)
     assert alone == pytest.approx(1.649651, abs=1e-6)
@@ -628,11 +648,14 @@ def test_ten_retinal_cells_have_the_published_entropies(reference_data):
 def test_a_normal_whose_slopes_vanish_on_average_is_nearer_to_the_posterior_mean(encoding):
     data = coding.moments(sampled(5, encoding, 150, key=3), encoding)
     problem = Pairwise(data, default(encoding))
-    top = widths.at_widths(problem)[0]
+    top = widths.PairwiseWidths(problem).best
     moved = widths.at_mean(problem, top, rng(4))
     theta = routes.mcmc(problem, LONG.replace(draws=1000))[0]
     mean = theta.mean(axis=(0, 1))
-    off = lambda near: np.linalg.norm(near.normal.root[0].T @ (near.theta[0] - mean))
+
+    def off(near):
+        return np.linalg.norm(near.normal.root[0].T @ (near.theta[0] - mean))
+
     # 4000 draws, nearly independent: their own mean is off by √(15 / 4000) = 0.06.
     assert off(top) > 0.5
     assert off(moved) < 0.5 * off(top)

@@ -77,12 +77,13 @@ def test_a_correlated_normal_is_found_whatever_width_it_began_with(width):
 
 @pytest.mark.parametrize(
     ("mean", "covariance"),
-    [(MEAN + 0.15 * SD, COVARIANCE), (MEAN, 1.15**2 * COVARIANCE),
-     (MEAN, np.diag(SD**2))],
+    [(MEAN + 0.15 * SD, COVARIANCE), (MEAN, 1.15**2 * COVARIANCE), (MEAN, np.diag(SD**2))],
     ids=["shifted", "wider", "uncorrelated"],
-)  # fmt: skip
+)
 def test_the_same_tolerance_rejects_another_normal(mean, covariance):
-    wrong = lambda points: normal(points, mean, covariance)
+    def wrong(points):
+        return normal(points, mean, covariance)
+
     found = population.sample(wrong, [mean], [covariance], rngs(2), DRAWS)
     assert errors_of_a_normal(found.draws, mean, covariance) < 0.05
     assert errors_of_a_normal(found.draws) > 0.1
@@ -125,7 +126,10 @@ def test_a_chain_does_not_stay_where_the_first_proposal_had_missed_a_mode():
 
 def test_heavy_tails_are_reached():
     dof = 4.0
-    density = lambda points: np.sum(stats.t(dof).logpdf(points), axis=-1)
+
+    def density(points):
+        return np.sum(stats.t(dof).logpdf(points), axis=-1)
+
     found = population.sample(density, [np.zeros(2)], [np.eye(2)], rngs(5), DRAWS)
     for axis in range(2):
         draws = found.draws[..., axis].ravel()
@@ -135,14 +139,25 @@ def test_heavy_tails_are_reached():
 
 
 def test_a_bent_density_has_the_moments_of_quadrature():
-    bent = lambda x, y: -0.5 * x**2 - 0.5 * ((y - 0.8 * (x**2 - 1)) / 0.4) ** 2
-    density = lambda points: bent(points[..., 0], points[..., 1])
+    def bent(x, y):
+        return -0.5 * x**2 - 0.5 * ((y - 0.8 * (x**2 - 1)) / 0.4) ** 2
+
+    def density(points):
+        return bent(points[..., 0], points[..., 1])
+
     found = population.sample(density, [[0.0, -0.8]], [np.diag([1.0, 0.2])], rngs(6), DRAWS)
     x, y = np.linspace(-8, 8, 801), np.linspace(-8, 40, 2401)
     weight = np.exp(bent(x[:, None], y))
-    weigh = lambda g: integrate.simpson(integrate.simpson(g * weight, x=y), x=x)
-    moments = {"x": x[:, None], "y": y + 0 * x[:, None], "y²": y**2 + 0 * x[:, None],
-               "x²y": x[:, None] ** 2 * y}  # fmt: skip
+
+    def weigh(g):
+        return integrate.simpson(integrate.simpson(g * weight, x=y), x=x)
+
+    moments = {
+        "x": x[:, None],
+        "y": y + 0 * x[:, None],
+        "y²": y**2 + 0 * x[:, None],
+        "x²y": x[:, None] ** 2 * y,
+    }
     drawn = dict(zip("xy", np.moveaxis(found.draws, -1, 0), strict=True))
     drawn |= {"y²": drawn["y"] ** 2, "x²y": drawn["x"] ** 2 * drawn["y"]}
     for name, g in moments.items():
@@ -163,7 +178,9 @@ def test_nothing_is_drawn_outside_the_support():
 
 
 def test_a_density_without_support_says_so():
-    nowhere = lambda points: np.full(points.shape[:-1], -np.inf)
+    def nowhere(points):
+        return np.full(points.shape[:-1], -np.inf)
+
     with pytest.raises(FitError, match="support") as caught:
         population.sample(nowhere, [MEAN], [COVARIANCE], rngs(8), 100)
     assert "\n" not in str(caught.value) and "centres" in caught.value.evidence
@@ -198,9 +215,10 @@ def test_weights_are_equal_but_for_the_tails_where_the_proposal_fits():
 
 def test_the_generators_decide_the_draws_and_each_its_own_chain():
     density = mixture(0.3, 2.0, 0.25)
-    run = lambda generators: population.sample(
-        density, [np.zeros(2)], [0.09 * np.eye(2)], generators, 200
-    )
+
+    def run(generators):
+        return population.sample(density, [np.zeros(2)], [0.09 * np.eye(2)], generators, 200)
+
     first, second, other = run(rngs(11)), run(rngs(11)), run(rngs(12))
     np.testing.assert_array_equal(first.draws, second.draws)
     np.testing.assert_array_equal(first.log_weight, second.log_weight)

@@ -333,13 +333,13 @@ def test_gallery_shows_each_report_and_says_what_it_left_out(written, tmp_path):
     page = report.gallery(tmp_path).read_text(encoding="utf-8")
     reader = Reader(page)
     assert [image["src"] for image in reader.images] == [
-        "second/figures/line.png", "wire/figures/line.png"]  # fmt: skip
+        "./second/figures/line.png", "./wire/figures/line.png"]  # fmt: skip
     assert all(image["alt"] for image in reader.images)
     assert "Not to be believed." in reader.texts
     (note,) = (text for text in reader.texts if text.startswith("Left out"))
     assert all(name in note for name in ("torn", "old", "silent"))
     assert "pictures" not in note and "hidden" not in page
-    assert 'href="wire/index.html"' in page
+    assert 'href="./wire/index.html"' in page
 
 
 def test_gallery_of_nothing_says_so(tmp_path):
@@ -381,7 +381,7 @@ def test_the_shared_sections_tell_truth_priors_and_replicas():
     told = sections.priors({"gibbs": tree, "again": tree})
     assert told.tables[0].frame.to_dict() == {"prior": {"slope": "Normal(0, 100²)"}}
     words = [text.get_text() for text in told.pictures[0].figure.axes[0].texts]
-    assert words == ["posterior", "prior", "truth"]
+    assert words[0].endswith(" × narrower") and words[1:] == ["posterior", "prior", "truth"]
     same = sections.priors({"gibbs": tree, "exact": fit("exact")})
     assert list(same.tables[0].frame) == ["prior"]
     tree.attrs["priors"] = json.dumps({"slope": "Normal(0, 1²)"})

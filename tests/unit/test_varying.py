@@ -96,7 +96,7 @@ class Wave:
         return linear.regression(
             self.features(frequency),
             self.y,
-            linear.Normal(scale or HalfCauchy(1.0)),
+            linear.Gaussian(scale or HalfCauchy(1.0)),
             unshrunk={"level": (np.ones(len(self.y)), Normal(1.5, 3.0))},
             error=np.hypot(self.error, jitter),
             noise=noise,

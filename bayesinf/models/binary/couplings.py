@@ -22,7 +22,7 @@ from bayesinf.priors.weights import Gaussian, Horseshoe, Laplace
 if TYPE_CHECKING:
     import xarray as xr
 
-__all__ = ["HELD", "NAMES", "CouplingPrior", "default", "held_by_prior", "named"]
+__all__ = ["HELD", "NAMES", "CouplingPrior", "default", "held_by_prior", "named", "stated"]
 
 # Points of a grid in log τ.
 GRID = 400
@@ -102,7 +102,8 @@ class CouplingPrior:
     @property
     def slab(self) -> float:
         """Width beyond which no coupling is far, infinite where there is none."""
-        return getattr(self.J, "slab", np.inf)
+        slab = getattr(self.J, "slab", None)
+        return np.inf if slab is None else slab
 
     @property
     def inferred(self) -> bool:
@@ -356,6 +357,11 @@ def named(name: str, encoding: str) -> CouplingPrior:
     if name not in kinds:
         raise FitError(f"unknown prior {name!r}: use one of {', '.join(NAMES)}, or a CouplingPrior")
     return CouplingPrior(Normal(0.0, wide), kinds[name])
+
+
+def stated(prior: str | CouplingPrior, encoding: str) -> CouplingPrior:
+    """Return a prior as it is, or the default one of that name."""
+    return prior if isinstance(prior, CouplingPrior) else named(prior, encoding)
 
 
 def default(encoding: str, inferred: bool = False) -> CouplingPrior:

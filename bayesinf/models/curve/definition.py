@@ -19,6 +19,7 @@ import numpy as np
 from bayesinf.data import axes
 from bayesinf.diagnostics import Neighbours
 from bayesinf.errors import DataError, FitError
+from bayesinf.inference.kinds import Question
 from bayesinf.models.curve.evaluation import Curve
 from bayesinf.models.curve.least_squares import LeastSquares, least_squares
 from bayesinf.models.curve.maximum import Maximum, maximum_likelihood
@@ -70,6 +71,18 @@ class NonlinearRegression(Measured):
     likelihood: Likelihood = NORMAL
 
     family = "curve"
+    questions = (
+        Question(
+            "box",
+            "box_shift",
+            "max",
+            0.1,
+            "≤",
+            True,
+            "a default box half as wide moves {name} by {value:.2g} sd",
+            "the box decides what nobody stated: give a prior, or bounds, for it",
+        ),
+    )
 
     @property
     def model(self) -> str:
@@ -168,7 +181,7 @@ class NonlinearRegression(Measured):
         from bayesinf.models.curve import routes
 
         return {
-            "laplace": Route(routes.laplace, "laplace"),
+            "laplace": Route(routes.laplace, "resampled" if self.is_normal else "laplace"),
             "emcee": Route(routes.emcee, "ensemble"),
         }
 
@@ -463,7 +476,7 @@ def problem(
         tuple(ordered),
         parts,
         dict(units or {}),
-        {"likelihood": chosen.name, **(attrs or {})},
+        {"likelihood": str(chosen), **(attrs or {})},
         chosen,
     )
     _refuse(stated)

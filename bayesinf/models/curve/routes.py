@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from bayesinf.errors import FitError
 from bayesinf.inference import ensemble
 from bayesinf.inference import laplace as quadratic
+from bayesinf.inference.importance import resampled
+from bayesinf.inference.tangent import Tangent
 from bayesinf.models.curve.definition import NOISE, NonlinearRegression
+from bayesinf.models.curve.edges import beyond, box_shift
 from bayesinf.models.curve.maximum import mode, walked
 from bayesinf.models.problem import Sample
 from bayesinf.posterior import dataset
@@ -29,61 +33,120 @@ def laplace(problem: NonlinearRegression, settings: Settings) -> Sample:
     the data scatter in another way, the normal is that of the curvature at the mode, in θ and the
     logarithms of the scatter.
     """
-    found = _approximation(problem, settings, (settings.chains, settings.draws))
-    best = problem.optimum
-    evidence = dataset(
-        {
-            "gradient": found.gradient,
-            "hessian_eigenvalue": found.hessian_eigenvalue,
-            "start_excess": problem.log_ratio(best.ends, best.ends.min()),
-        },
-        {
-            "gradient": ("parameter",),
-            "hessian_eigenvalue": ("parameter",),
-            "start_excess": ("start",),
-        },
-        {"parameter": problem.free if problem.is_normal else problem.names},
-        sampled=False,
-    )
-    weights = dataset({"log_weight": found.log_weight})
-    return Sample(problem.draws(found.draws), evidence.merge(weights))
+    shape = settings.chains, settings.draws
+    found, best = _approximation(problem, settings, shape), problem.optimum
+    names = problem.free if problem.is_normal else problem.names
+    evidence = {
+        "gradient": found.gradient,
+        "hessian_eigenvalue": found.hessian_eigenvalue,
+        "start_excess": problem.log_ratio(best.ends, best.ends.min()),
+    }
+    dims = {"start_excess": ("start",)}
+    flat = found.draws.reshape(-1, len(problem.names))
+    if not problem.is_normal:
+        evidence["box_shift"] = box_shift(problem, flat)
+        weights = dataset({"log_weight": found.log_weight})
+        found_evidence = _by_parameter(problem, evidence, dims, names)
+        return Sample(problem.draws(found.draws), found_evidence.merge(weights))
+    taken = resampled(flat, found.log_weight.ravel(), settings.generator("resampling"))
+    free = len(problem.free)
+    evidence |= {
+        "pareto_k": taken.pareto_k,
+        "effective_draws": taken.effective,
+        "weight_shift": taken.shift[:free],
+        "weight_log_ratio": taken.log_ratio[:free],
+        "beyond": beyond(problem, taken.draws),
+        "box_shift": box_shift(problem, taken.draws),
+    }
+    dims |= dict.fromkeys(("pareto_k", "effective_draws"), ())
+    draws = problem.draws(taken.draws.reshape(*shape, -1))
+    return Sample(draws, _by_parameter(problem, evidence, dims, names))
+
+
+def _by_parameter(problem, evidence, dims, names):
+    dims = dict.fromkeys(evidence, ("parameter",)) | {"box_shift": ("fitted",)} | dims
+    return dataset(evidence, dims, {"parameter": names, "fitted": problem.free}, sampled=False)
 
 
 def emcee(problem: NonlinearRegression, settings: Settings) -> Sample:
-    """Walk from the quadratic approximation into the posterior itself, a chain a walker."""
+    """Walk from the quadratic approximation into the posterior itself, a chain a walker.
+
+    Now and then a walker is offered a draw of the approximation instead of a step, which takes it
+    through narrow curved valleys at once.
+    """
     walkers, free = max(WALKERS, 4 * len(problem.names)), len(problem.free)
     theta, log_density = walked(problem)
     start = _approximation(problem, settings, (1, walkers)).draws[0]
     start[:, free:] = np.log(start[:, free:])
     kept = -(-settings.draws * settings.chains // walkers)
-    found = ensemble.sample(log_density, start, settings.generator("ensemble"), kept)
+    offer = _Offered(_quadratic(problem), theta) if problem.is_normal else None
+    found = ensemble.sample(
+        log_density, start, settings.generator("ensemble"), kept, independent=offer
+    )
     evidence = dataset(
         {
             "autocorrelation_time": found.autocorrelation_time,
             "steps": found.steps,
             "acceptance_rate": found.acceptance_rate,
+            "box_shift": box_shift(problem, theta(found.draws).reshape(-1, len(problem.names))),
         },
-        {"autocorrelation_time": ("parameter",), "acceptance_rate": ("chain",)},
-        {"parameter": problem.names, "chain": np.arange(walkers)},
+        {
+            "autocorrelation_time": ("parameter",),
+            "acceptance_rate": ("chain",),
+            "box_shift": ("fitted",),
+        },
+        {"parameter": problem.names, "fitted": problem.free, "chain": np.arange(walkers)},
         {"autocorrelation_time": "steps", "steps": "steps"},
         sampled=False,
     )
     return Sample(problem.draws(theta(found.draws)), evidence)
 
 
+@dataclass(frozen=True)
+class _Offered:
+    """The quadratic approximation in the coordinates of the walk, the logarithm of the noise."""
+
+    quadratic: quadratic.Quadratic
+    theta: Callable
+
+    def draw(self, rng, size):
+        points, log_q = self.quadratic.draw(rng, size)
+        free = len(self.quadratic.optimum)
+        points[:, free:] = np.log(points[:, free:])
+        return points, log_q + points[:, free:].sum(axis=1)
+
+    def log_density(self, points):
+        free = len(self.quadratic.optimum)
+        return self.quadratic.log_density(self.theta(points)) + points[:, free:].sum(axis=1)
+
+
 def _approximation(problem, settings, shape):
+    rng = settings.generator("laplace")
     if not problem.is_normal:
         theta, log_density = walked(problem)
-        at, rng = mode(problem), settings.generator("laplace")
-        found = quadratic.sample(log_density, at.point, at.covariance, rng, shape)
+        at = mode(problem)
+        found = quadratic.sample(
+            log_density,
+            quadratic.Quadratic(at.point, np.linalg.cholesky(at.covariance)),
+            rng,
+            shape,
+        )
         return replace(found, draws=theta(found.draws))
-    best, rng, scale = problem.optimum, settings.generator("laplace"), None
+    return quadratic.sample(problem.log_density, _quadratic(problem), rng, shape)
+
+
+def _quadratic(problem):
+    """The quadratic approximation where squares count, in the plane that touches the curve."""
+    best, scale = problem.optimum, None
     if problem.inferred:
         scale, prior = InverseChi(best.dof, best.scale), problem.prior[NOISE]
-        if not np.isfinite(prior.log_density(scale.sample(rng, 1000))).any():
+        drawn = scale.sample(np.random.default_rng(0), 1000)
+        if not np.isfinite(prior.log_density(drawn)).any():
             raise FitError(
                 f"the residuals' standard deviation, {best.scale:.3g}, lies outside the prior of "
                 f"the noise, {prior}: state a wider prior, or error bars",
                 residual_sd=best.scale,
             )
-    return quadratic.sample(problem.log_density, best.theta, best.covariance, rng, shape, scale)
+    weight = np.ones(len(problem.y)) / (1.0 if problem.error is None else problem.error)
+    plane = Tangent.at(problem.curve, weight, best.theta)
+    return quadratic.Quadratic(best.theta, np.linalg.cholesky(best.covariance), scale, plane)

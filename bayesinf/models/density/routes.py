@@ -122,7 +122,12 @@ def _approximation(problem, settings, shape):
     best = mode(problem, settings.generator("starts"))
     rng = settings.generator("laplace")
     return (
-        quadratic.sample(problem.log_density, best.point, best.covariance, rng, shape),
+        quadratic.sample(
+            problem.log_density,
+            quadratic.Quadratic(best.point, np.linalg.cholesky(best.covariance)),
+            rng,
+            shape,
+        ),
         best,
     )
 

@@ -2,10 +2,11 @@
 
 ``process`` states the problem and ``fit`` its posterior; ``predict`` reads curves, slopes and new
 data from that, and ``acquire`` where to measure next. ``kernels`` are the covariance functions,
-``means`` the prior means, ``coordinates`` where a curve is stationary. ``definition`` holds the problem of one coordinate and its model in PyMC,
-``field`` that of several inputs and of slopes (its data are ``places``, its covariances
-``slopes``), ``marginal`` the numbers of both, and ``statement`` their priors; ``routes`` draw from
-them, and ``splits`` score predictions over many splits of one data set.
+``means`` the prior means, ``coordinates`` in what a curve is stationary, and how its size falls
+off. ``definition`` holds the problem of one input and its model in PyMC, ``field`` that of several
+inputs and of slopes (its data are ``places``, its covariances ``slopes``), ``marginal`` the numbers
+of both, and ``statement`` their priors; ``routes`` draw from them, and ``splits`` score predictions
+over many splits of one data set.
 """
 
 from __future__ import annotations

@@ -27,10 +27,10 @@ from bayesinf.models.gp.cholesky import diagonal, log_conditional
 from bayesinf.models.gp.coordinates import COORDINATES, Coordinate, Envelope, Weights
 from bayesinf.models.gp.kernels import Kernel
 from bayesinf.models.gp.marginal import Marginal
-from bayesinf.models.gp.means import Mean
+from bayesinf.models.gp.means import CONSTANT, Mean
 from bayesinf.models.gp.routes import ROUTES
 from bayesinf.models.problem import Draws, Labels, Outlook, Route
-from bayesinf.priors import Prior
+from bayesinf.priors import Normal, Prior
 from bayesinf.settings import Settings
 
 if TYPE_CHECKING:
@@ -205,7 +205,7 @@ class Process(Marginal):
             covariance = self.kernel.pymc(theta)
             if self.envelope is not None:
                 size = self.envelope.pymc(self.x, theta)
-                covariance = pm.gp.cov.ScaledCov(1, covariance, lambda X, args: size[:, None])
+                covariance = pm.gp.cov.ScaledCov(1, covariance, lambda X: size[:, None])
             marginal = pm.gp.Marginal(mean_func=mean, cov_func=covariance)
             X = self.measured[:, None]
             marginal.marginal_likelihood(self.y_name, X=X, y=self.y, sigma=noise, jitter=0.0)
@@ -247,6 +247,19 @@ class Process(Marginal):
     def observing(self, data: Draws) -> Process:
         """Return the same process, priors and all, of other data."""
         return replace(self, y=np.asarray(data[self.y_name], dtype=float))
+
+    @property
+    def centred(self) -> Process:
+        """The same process of y counted from where its constant is expected, for what samples it.
+
+        Standardised parameters are the same. Of energies near −1000 whose differences are 1e-6
+        nothing but those differences would be left to rounding.
+        """
+        prior = self.inferred.get(CONSTANT)
+        if not isinstance(prior, Normal):
+            return self
+        inferred = {**self.inferred, CONSTANT: Normal(0.0, prior.sd)}
+        return replace(self, y=self.y - prior.mean, inferred=inferred)
 
     def outlook(self, draws: Draws, settings: Settings) -> Outlook:
         """Look at each observation from all the others; replicas are new data at x, one by one."""

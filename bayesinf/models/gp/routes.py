@@ -33,6 +33,7 @@ FROM_PRIOR = 64  # prior draws for each parameter, among which descents begin
 STARTS, SCANS = 6, 10  # descents from the best of those, and from ridges seen from the optimum
 MODES = 8  # optima that the proposal begins with
 RIVAL = 10.0  # log density below the best at which an optimum still counts as one
+POLISH = 4  # Newton steps at each of them
 STEP = 1e-3  # of the differences that make the Hessian from gradients
 FLATTEST = 1.0  # least curvature: that of the standardised prior
 
@@ -78,8 +79,8 @@ def optima(problem: Process, rng: np.random.Generator) -> Optima:
             for other, spread in zip(points, covariances, strict=True)
         ]
         if all(distance > 1 for distance in away):
-            points.append(point)
-            covariances.append(curvature(problem, point))
+            points.append(_polished(problem, point, curvature(problem, point)))
+            covariances.append(curvature(problem, points[-1]))
     return Optima(np.array(points), np.array(covariances), ends)
 
 
@@ -92,9 +93,10 @@ def log_evidence(problem: Process, rng: np.random.Generator) -> float:
     """
     from scipy.special import logsumexp
 
-    found = optima(problem, rng)
+    centred = problem.centred
+    found = optima(centred, rng)
     _, volume = np.linalg.slogdet(2 * np.pi * found.covariances)
-    return float(logsumexp(problem.log_density(found.points) + 0.5 * volume))
+    return float(logsumexp(centred.log_density(found.points) + 0.5 * volume))
 
 
 def descend(problem, start):
@@ -108,6 +110,18 @@ def descend(problem, start):
 
     end = minimize(downhill, start, jac=True, method="L-BFGS-B", options={"maxiter": 300})
     return -float(end.fun), end.x
+
+
+def _polished(problem, point, covariance):
+    """Take Newton steps from near an optimum, so that where a descent stopped leaves no trace."""
+    height, slope = problem.gradient(point)
+    for _ in range(POLISH):
+        further = point + covariance @ slope
+        value, there = problem.gradient(further)
+        if not value > height - 1e-9 * (1 + abs(height)):
+            break  # a kink, or no maximum
+        point, height, slope = further, value, there
+    return point
 
 
 def _ridges(problem, point, reach=3.0, steps=61):
@@ -134,11 +148,12 @@ def curvature(problem, point):
 
 def mcmc(problem: Process, settings: Settings) -> Sample:
     """Draw by population Monte Carlo."""
-    found = optima(problem, settings.generator("optima"))
+    centred = problem.centred
+    found = optima(centred, settings.generator("optima"))
     rngs = [settings.generator("proposal")]
     rngs += [settings.generator("chain", chain) for chain in range(settings.chains)]
     chains = population.sample(
-        problem.log_density, found.points, found.covariances, rngs, settings.draws
+        centred.log_density, found.points, found.covariances, rngs, settings.draws
     )
     evidence = dataset(
         {
@@ -155,9 +170,10 @@ def mcmc(problem: Process, settings: Settings) -> Sample:
 
 def laplace(problem: Process, settings: Settings) -> Sample:
     """Draw from the normal around the optimum in u."""
-    found = optima(problem, settings.generator("optima"))
+    centred = problem.centred
+    found = optima(centred, settings.generator("optima"))
     normal = quadratic.sample(
-        problem.log_density,
+        centred.log_density,
         found.points[0],
         found.covariances[0],
         settings.generator("laplace"),

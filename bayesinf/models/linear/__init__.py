@@ -4,8 +4,8 @@
 to new features, ``evidences`` compares several. ``definition`` holds the problem and its model in
 PyMC, ``basis`` the structure that a prior may give to f (differences, kernels, splines), and
 ``design`` the plain form t = Aβ + Zα + σε in which the routes see it: ``exact`` (normal prior),
-``gibbs`` (Laplace, horseshoe), ``spike`` (spike and slab), and NUTS for every continuous prior.
-Where groups share the prior's scale, ``shared`` stands in for ``exact`` and ``blocks`` for
+``gibbs`` (Laplace, Student, horseshoe), ``spike`` (spike and slab), and NUTS for every continuous
+prior. Where groups share the prior's scale, ``shared`` stands in for ``exact`` and ``blocks`` for
 ``gibbs``.
 """
 
@@ -21,18 +21,19 @@ from bayesinf.models import problem as driver
 from bayesinf.models.linear.basis import Basis, covariance, differences, precision
 from bayesinf.models.linear.definition import Regression
 from bayesinf.models.linear.evidence import evidences
-from bayesinf.models.linear.priors import (
-    PRIORS,
-    CoefficientPrior,
-    Horseshoe,
-    Laplace,
-    Normal,
-    SpikeAndSlab,
-)
-from bayesinf.models.linear.stating import regression
+from bayesinf.models.linear.stating import PRIORS, regression
 from bayesinf.models.linear.truncated import Nonnegative, nonnegative
 from bayesinf.models.linear.varying import Varying, varying
 from bayesinf.posterior import dataset
+from bayesinf.priors.weights import (
+    Flat,
+    Gaussian,
+    Horseshoe,
+    Laplace,
+    SpikeAndSlab,
+    Student,
+    WeightPrior,
+)
 from bayesinf.settings import DEFAULT, Settings
 
 if TYPE_CHECKING:
@@ -41,14 +42,16 @@ if TYPE_CHECKING:
 __all__ = [
     "PRIORS",
     "Basis",
-    "CoefficientPrior",
+    "Flat",
+    "Gaussian",
     "Horseshoe",
     "Laplace",
     "Nonnegative",
-    "Normal",
     "Regression",
     "SpikeAndSlab",
+    "Student",
     "Varying",
+    "WeightPrior",
     "covariance",
     "differences",
     "evidences",
@@ -64,7 +67,7 @@ __all__ = [
 def fit(
     X: np.ndarray | xr.DataArray,
     y: np.ndarray | xr.DataArray,
-    prior: str | CoefficientPrior = "normal",
+    prior: str | WeightPrior = "normal",
     *,
     method: str | None = None,
     settings: Settings = DEFAULT,
@@ -77,8 +80,8 @@ def fit(
     Parameters
     ----------
     X, y : features (observation, feature) and data (observation,), arrays or DataArrays.
-    prior : ``normal``, ``laplace``, ``spike_and_slab``, ``horseshoe``, or an instance of one of the
-        classes with scales of the caller's.
+    prior : ``normal``, ``flat``, ``laplace``, ``student``, ``spike_and_slab``, ``horseshoe``, or an
+        instance of one of the classes with scales of the caller's.
     method : None for the prior's own route (``exact`` or ``gibbs``), or ``nuts``.
     settings : length and seed.
     **options : as for ``regression``: ``noise``, ``intercept``, ``name``, ...

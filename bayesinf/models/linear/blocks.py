@@ -1,4 +1,4 @@
-"""Gibbs sampling for many regressions that share a shrinking prior, Laplace or horseshoe.
+"""Gibbs sampling for many regressions that share a shrinking prior: Laplace, Student or horseshoe.
 
 Given the shared scales the regressions know nothing of each other: each is a block of its own, of
 which a chain moves one after the other in compiled code, then the noise of each, then what they
@@ -22,15 +22,17 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bayesinf.inference.slice import slice_sample
-from bayesinf.models.linear.gibbs import Block, HorseshoeScales, laplace_scale
-from bayesinf.models.linear.priors import Laplace
+from bayesinf.models.linear.gibbs import Block, Scales
 from bayesinf.priors import InverseChi
+from bayesinf.priors.weights import Laplace
 
 if TYPE_CHECKING:
     from bayesinf.models.linear.definition import Regression
 
 BLOCK = 10  # coefficients drawn at a time: fewer cost less, more depend less on each other
 APART = 0.02  # least eigenvalue of the columns' cosines at which single moves still get around
+CANCELS = 1e-6  # squared residuals this small beside the data's are summed up anew
+LEAST = 1e-32  # rounding of the data, squared
 REFRESH = 100  # sweeps after which running correlations are made anew, free of rounding
 
 
@@ -66,38 +68,24 @@ def _apart(gram):
     return bool(np.linalg.eigvalsh(gram / size / size[:, np.newaxis])[0] > APART)
 
 
-class Laplaces:
-    """The scale of all Laplace priors; the mixing variances are drawn where they are needed."""
-
-    def __init__(self, prior: Laplace, shape, unit, rng):
-        self.prior, self.scale = prior, prior.fixed.get("scale", unit * rng.uniform(0.1, 1.0))
-        if prior.relative:
-            self.scale = prior.fixed.get("scale", rng.uniform(0.1, 1.0))
+class Shared(Scales):
+    """What all groups share, and the local variances of each, (group, weight)."""
 
     def width(self, sigma):
-        """Width of the prior in every group."""
-        return self.prior.width(self.scale, sigma) * np.ones_like(sigma)
+        """Width of a Laplace prior in every group; zero where the prior is another one."""
+        return np.zeros_like(sigma)
 
     def of_group(self, rng, g, beta, sigma):
-        """Draw the mixing variances of one group, given its coefficients."""
-        # Here, because it imports numba.
-        from bayesinf.models.linear.blocks_kernel import mixing_variances
-
-        width, variances = self.prior.width(self.scale, sigma), np.empty_like(beta)
-        mixing_variances(rng, beta, width, variances)
-        return Mixture(self.prior, self.scale, variances / width**2)
-
-    def update(self, rng, beta, sigma):
-        """Draw the scale given all coefficients."""
-        size = np.abs(beta) / (sigma[:, np.newaxis] if self.prior.relative else 1.0)
-        self.scale = laplace_scale(rng, self.prior, self.scale, size)
+        """The scales of one group."""
+        return Given(self, self.local[g])
 
     def stretch(self, rng, square, pull) -> float:
-        """Draw the scale given the coefficients in units of it; return by what these change.
+        """Draw the scale given the weights in units of it; return by what these change.
 
-        The data's log density is ``pull`` c - ``square`` c² / 2 where all change by a factor c.
+        The data's log density is ``pull`` c - ``square`` c² / 2 where all change by a factor c. A
+        slab holds large weights where they are: they have no unit to change.
         """
-        if "scale" in self.prior.fixed or square <= 0:
+        if "scale" in self.prior.fixed or self.rest or square <= 0:
             return 1.0
         factor = pull / square + rng.standard_normal() / np.sqrt(square)
         if factor <= 0:
@@ -108,54 +96,40 @@ class Laplaces:
         self.scale *= factor
         return factor
 
-    def record(self):
-        """The variables of the model among them."""
-        return {"scale": self.scale} if "scale" in self.prior.inferred else {}
+
+class Laplaces(Shared):
+    """The same for Laplace priors, whose local variances are drawn where they are needed."""
+
+    def width(self, sigma):
+        """Width of the prior in every group."""
+        return self.prior.width(self.scale, sigma) * np.ones_like(sigma)
+
+    def of_group(self, rng, g, beta, sigma):
+        """The scales of one group, its local variances drawn given its weights."""
+        return Given(self, self.prior.local_given(rng, beta / self.prior.width(self.scale, sigma)))
+
+    def refresh(self, rng, x):
+        """Leave the local variances to where they are needed."""
 
 
-class Mixture:
-    """One group's Laplace prior given the mixing variances."""
+class Given:
+    """One group's prior given its local variances."""
 
-    def __init__(self, prior: Laplace, scale: float, omega: np.ndarray):
-        self.prior, self.scale, self.omega = prior, scale, omega
+    moves = False  # the scale is not this group's alone
+
+    def __init__(self, shared: Shared, local: np.ndarray):
+        self.shared, self.local = shared, local
 
     @property
     def of_sigma(self):
         """Whether the variances depend on the noise."""
-        return self.prior.relative
+        return self.shared.of_sigma
 
     def variances(self, sigma):
         """Prior variances of the group's weights."""
-        return self.prior.width(self.scale, sigma) ** 2 * self.omega
-
-
-class Horseshoes(HorseshoeScales):
-    """The horseshoe's scales of all groups."""
-
-    def width(self, sigma):
-        """No prior is Laplace."""
-        return np.zeros_like(sigma)
-
-    def of_group(self, rng, g, beta, sigma):
-        """The scales of one group."""
-        return Given(self.variances(sigma)[g])
-
-    def stretch(self, rng, square, pull) -> float:
-        """The slab holds large coefficients where they are: they have no unit to change."""
-        return 1.0
-
-
-class Given:
-    """Variances that the noise has no part in."""
-
-    of_sigma = False
-
-    def __init__(self, values: np.ndarray):
-        self.values = values
-
-    def variances(self, sigma):
-        """Prior variances of the group's weights."""
-        return self.values
+        shared = self.shared
+        width = shared.prior.width(shared.scale, sigma)
+        return shared.prior.variances(width, self.local, **shared.rest)
 
 
 class Chain:
@@ -163,7 +137,7 @@ class Chain:
 
     Parameters
     ----------
-    problem : with groups, whose prior is ``Laplace`` or ``Horseshoe``.
+    problem : with groups, whose prior is ``Laplace``, ``Student`` or ``Horseshoe``.
     products : of its data.
     rng : generator of this chain.
     """
@@ -171,7 +145,7 @@ class Chain:
     def __init__(self, problem: Regression, products: Products, rng: np.random.Generator):
         self.problem, self.products, self.rng = problem, products, rng
         shape = len(products.designs), problem.weights
-        kind = Laplaces if isinstance(problem.prior, Laplace) else Horseshoes
+        kind = Laplaces if isinstance(problem.prior, Laplace) else Shared
         self.scales = kind(problem.prior, shape, products.unit, rng)
         if problem.noise_fixed:
             self.sigma = np.full(shape[0], float(problem.noise))
@@ -217,10 +191,13 @@ class Chain:
         width = self.scales.width(self.sigma)
         if not np.any(width):
             self.variances[:, products.free :] = self.scales.variances(self.sigma)
-        sweep(self.rng, products.gram, loose, self.rest, self.beta, self.variances, self.sigma,
-              width, products.free, BLOCK)  # fmt: skip
+        state = self.rest, self.beta, self.variances, self.sigma, width
+        sweep(self.rng, products.gram, loose, *state, products.free, BLOCK)
         fitted = np.einsum("gp,gp->g", self.beta, products.correlation + self.rest)
-        self.residual = np.maximum(products.square - fitted, 0.0)
+        self.residual = products.square - fitted
+        for g in loose[self.residual[loose] < CANCELS * products.square[loose]]:
+            rest = products.designs[g].t - products.designs[g].stacked @ self.beta[g]
+            self.residual[g] = max(rest @ rest, LEAST * products.square[g])
 
     def _jointly(self, g, block, tuned):
         """Draw all coefficients of one group in one block, its noise before them."""
@@ -239,8 +216,8 @@ class Chain:
             return 0.0
         taken = np.empty_like(self.rest)
         alpha = self.beta[:, :free]
-        taken[products.loose] = np.einsum("gpf,gf->gp", products.gram[..., :free],
-                                          alpha[products.loose])  # fmt: skip
+        loose = products.loose
+        taken[loose] = np.einsum("gpf,gf->gp", products.gram[..., :free], alpha[loose])
         for g, block in self.blocks.items():
             X = block.factors.X
             taken[g] = X.T @ (X[:, :free] @ alpha[g])
@@ -278,7 +255,7 @@ def chain(
 
     Parameters
     ----------
-    problem : with groups, whose prior is ``Laplace`` or ``Horseshoe``.
+    problem : with groups, whose prior is ``Laplace``, ``Student`` or ``Horseshoe``.
     products : of its data.
     rng : generator of this chain.
     draws, tune : sweeps kept, and sweeps before those, in which steps are adapted.

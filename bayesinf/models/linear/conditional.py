@@ -20,6 +20,8 @@ from scipy.linalg import lapack, solve_triangular
 
 from bayesinf.errors import FitError
 
+LEAST = 1e-32  # rounding of the data, squared
+
 
 def _solve(factor, b, trans=0):
     return solve_triangular(factor, b, lower=True, trans=trans, check_finite=False)
@@ -39,7 +41,9 @@ class Factors:
             # |y - Xβ|² = |Qᵀy - Rβ|² + floor: no cancellation, and a cost that forgets n.
             Q, self.R = np.linalg.qr(X)
             self.Qty = Q.T @ y
-            self.floor = float(np.sum((y - Q @ self.Qty) ** 2))
+            rest = float(np.sum((y - Q @ self.Qty) ** 2))
+            # Data are rounded: what is smaller than that is not known to be nothing.
+            self.floor = max(rest, LEAST * float(y @ y)) if X.shape[0] > X.shape[1] else rest
 
     def residual_square(self, beta: np.ndarray) -> float:
         """|y - Xβ|²."""

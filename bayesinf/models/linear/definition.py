@@ -20,11 +20,10 @@ from bayesinf.models import noise as measurement
 from bayesinf.models.linear import routes
 from bayesinf.models.linear.basis import Basis
 from bayesinf.models.linear.design import Design
-from bayesinf.models.linear.priors import CoefficientPrior
-from bayesinf.models.linear.priors import Normal as NormalPrior
 from bayesinf.models.noise import Discrepancy, Measured
 from bayesinf.models.problem import Draws, Labels, Route
 from bayesinf.priors import Normal, Prior
+from bayesinf.priors.weights import Gaussian, WeightPrior
 
 if TYPE_CHECKING:
     import pymc as pm
@@ -99,7 +98,7 @@ class Regression(Measured):
 
     X: np.ndarray
     y: np.ndarray
-    prior: CoefficientPrior
+    prior: WeightPrior
     noise: float | Prior
     unshrunk: Mapping[str, tuple[np.ndarray, Normal]] = field(default_factory=dict)
     basis: Basis | None = None
@@ -254,7 +253,7 @@ class Regression(Measured):
         names, (_, column) = self.names, self.names.dims
         weight = column if self.basis is None else "weight"
         dims = {names.coefficient: (*self._own, column)}
-        dims |= dict.fromkeys(("included", "local"), (*self._own, weight))
+        dims |= {"included": (*self._own, weight)}
         dims |= dict.fromkeys((*self.free, "sigma"), self._own)
         if self.noise_fixed:
             del dims["sigma"]
@@ -354,7 +353,7 @@ class Regression(Measured):
         ------
         FitError : the prior is not normal, so that there is no closed form.
         """
-        if not isinstance(self.prior, NormalPrior):
+        if not isinstance(self.prior, Gaussian):
             raise FitError(f"no evidence in closed form under {self.model}: use the normal prior")
         return routes.closed(self).log_evidence
 
@@ -395,7 +394,7 @@ class Regression(Measured):
             per_row = sigma if self.noise_fixed or not own else sigma[self.groups.codes]
             wide = sigma[:, np.newaxis] if own and not self.noise_fixed else sigma
             dims = (*own, "weight" if self.basis is not None else "feature")
-            f = self.prior.pymc(f"{name}_weight" if mapped else name, wide, dims, centred)
+            f = self.prior.define(f"{name}_weight" if mapped else name, wide, dims, centred)
             free = {}
             for each, prior in self.free.items():
                 label = (

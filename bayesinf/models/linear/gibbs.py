@@ -1,6 +1,6 @@
-"""Gibbs sampling for the shrinking priors, Laplace and horseshoe.
+"""Gibbs sampling for the shrinking priors: Laplace, Student and horseshoe.
 
-Both are normal given one local scale for each coefficient, so a sweep is: the noise with all
+All are normal given one local variance for each coefficient, so a sweep is: the noise with all
 coefficients integrated out, the coefficients in one block, the noise once more given them, then
 the scales. Integrating out matters with more coefficients than data, where the noise given the
 coefficients hardly moves; the second step, which costs nothing, matters where data abound. The
@@ -18,111 +18,105 @@ import numpy as np
 from bayesinf.inference.slice import slice_sample
 from bayesinf.models.linear.conditional import Factors
 from bayesinf.models.linear.design import Design
-from bayesinf.models.linear.priors import Horseshoe, Laplace, log_normal
 from bayesinf.models.noise import log_density
-from bayesinf.priors import HalfCauchy, Prior
+from bayesinf.priors import Prior
+from bayesinf.priors.weights import Scaled
 
 if TYPE_CHECKING:
     from bayesinf.models.linear.definition import Regression
 
+SCALE_STEPS = 2  # slice steps on scale and slab a sweep, which cost next to nothing
+SLICE = 8.0  # first interval along the logarithm of a scale, about as wide as its prior
+SMALL = 100  # least side of X up to which one more factor a sweep costs next to nothing
 NOISE_STEPS = 1  # Metropolis steps on σ a sweep; it then mixes about half as fast as the scale
 TARGET_ACCEPTANCE = 0.4  # about the best for a random walk in one dimension
 
 
-class LaplaceScales:
-    """Laplace as a mixture: β_j ~ N(0, w² ω_j), ω_j ~ Exponential(mean 2), w = scale (· σ)."""
+class Scales:
+    """Scale, slab and local variances of the weights, of one regression or of many.
 
-    def __init__(self, prior: Laplace, count: int, unit: float, rng: np.random.Generator):
-        self.prior, self.scale = prior, prior.fixed.get("scale", unit * rng.uniform(0.1, 1.0))
-        self.omega = rng.exponential(2.0, count)
+    Scale and slab are drawn with the local variances integrated out, each by slice steps on its
+    logarithm, then the local variances given them.
+
+    Parameters
+    ----------
+    prior : ``Laplace``, ``Student`` or ``Horseshoe``.
+    shape : of the weights.
+    unit : size that a weight may have at the most.
+    rng : generator of the chain, for where it starts.
+    """
+
+    def __init__(self, prior: Scaled, shape, unit: float, rng: np.random.Generator):
+        self.prior, self.rest = prior, {}
+        unit = 1.0 if self.of_sigma else unit
+        self.scale = prior.fixed.get("scale", unit * rng.uniform(0.1, 1.0))
+        if "slab" in prior.hyperparameters:
+            self.rest = {"slab": prior.fixed.get("slab", unit * rng.uniform(0.5, 2.0))}
+        self.local = prior.local_given(rng, np.exp(rng.uniform(-1.0, 1.0, shape)))
+
+    @property
+    def moves(self):
+        """Whether the scale may move with the coefficients integrated out."""
+        return "scale" in self.prior.inferred
+
+    def log_density(self):
+        """Log density of the logarithm of the scale and of the local variances given it."""
+        value = self.prior.inferred["scale"].log_density(self.scale) + np.log(self.scale)
+        return value + self.prior.log_local(self.scale, self.local, **self.rest)
 
     def variances(self, sigma):
-        """Prior variances of the coefficients at a given noise."""
-        return self.prior.width(self.scale, sigma) ** 2 * self.omega
+        """Prior variances of the weights at a given noise."""
+        width = self.prior.width(self.scale, sigma)
+        return self.prior.variances(width, self.local, **self.rest)
 
     @property
     def of_sigma(self):
         """Whether the variances depend on the noise."""
-        return self.prior.relative
+        return getattr(self.prior, "relative", False)
 
     def standardised(self, beta):
-        """Coefficients in units of σ that are standard normal but for it; none if absolute."""
-        return beta / (self.scale * np.sqrt(self.omega)) if self.prior.relative else beta[:0]
+        """Weights in units of σ that are standard normal but for it; none if absolute."""
+        return beta / (self.scale * np.sqrt(self.local)) if self.of_sigma else beta[:0]
 
     def update(self, rng, beta, sigma):
-        """Draw scale given β with ω integrated out, then ω given both."""
-        size = np.abs(beta) / (sigma if self.prior.relative else 1.0)
-        self.scale = laplace_scale(rng, self.prior, self.scale, size)
-        # 1 / ω is inverse Gaussian; a coefficient at zero has the limit of a vanishing |β|.
-        self.omega = 1 / rng.wald(self.scale / np.maximum(size, 1e-100 * self.scale), 1.0)
+        """Draw scale and slab given the weights, then the local variances."""
+        beta = beta / sigma[..., np.newaxis] if self.of_sigma else beta
+        flat = np.ravel(beta)
+        for _ in range(SCALE_STEPS):
+            self._move(rng, "scale", self.scale, lambda tau: self._density(flat, tau, **self.rest))
+            for name in self.rest:
+                self._move(rng, name, self.rest[name], lambda c: self._cut(flat, c))
+        self.refresh(rng, beta / self.scale)
+
+    def refresh(self, rng, x):
+        """Draw the local variances given the weights in units of the scale."""
+        self.local = self.prior.local_given(rng, x)
+
+    def _density(self, weights, tau, **rest):
+        return self.prior.log_sum(weights, np.reshape(tau, 1), **rest)
+
+    def _cut(self, weights, slab):
+        return np.sum(self.prior.log_cut(weights, self.scale, slab))
+
+    def _move(self, rng, name, value, log_density):
+        """Draw one hyperparameter given the weights."""
+        if name in self.prior.fixed:
+            return
+        prior = self.prior.inferred[name]
+
+        def target(x):
+            return log_density(np.exp(x)) + prior.log_density(np.exp(x)) + x
+
+        drawn = float(np.exp(slice_sample(rng, target, np.log([value]), SLICE)[0]))
+        if name == "scale":
+            self.scale = drawn
+        else:
+            self.rest[name] = drawn
 
     def record(self):
-        """The variables of the model among them."""
-        return {"scale": self.scale} if "scale" in self.prior.inferred else {}
-
-
-def laplace_scale(rng, prior: Laplace, scale: float, size: np.ndarray) -> float:
-    """Draw the scale given the sizes |β|, all of them, in units of σ where it is relative."""
-    if "scale" in prior.fixed:
-        return scale
-    # Flat in log scale the conditional is inverse gamma; the prior enters by Metropolis.
-    proposal = np.sum(size) / rng.standard_gamma(np.size(size))
-    before, after = (prior.scale.log_density(x) + np.log(x) for x in (scale, proposal))
-    return proposal if np.log(rng.random()) < after - before else scale
-
-
-class HorseshoeScales:
-    """The regularised horseshoe's scales, each by a slice step on its logarithm."""
-
-    of_sigma = False
-
-    def __init__(self, prior: Horseshoe, count: int, unit: float, rng: np.random.Generator):
-        self.prior = prior
-        self.scale = prior.fixed.get("scale", 0.1 * unit * rng.uniform(0.1, 1.0))
-        self.slab_width = prior.fixed.get("slab_width", unit * rng.uniform(0.5, 2.0))
-        self.local = np.exp(rng.uniform(-1.0, 1.0, count))
-
-    def variances(self, sigma):
-        """Prior variances of the coefficients."""
-        return self.prior.sd(self.local, self.scale, self.slab_width) ** 2
-
-    def standardised(self, beta):
-        """No coefficient is in units of σ."""
-        return beta[:0]
-
-    def update(self, rng, beta, sigma):
-        """Draw local scales, scale and slab width given β, in turn."""
-        prior, local_prior = self.prior, HalfCauchy(1.0)
-
-        def local_density(log_local):
-            local = np.exp(log_local)
-            sd = prior.sd(local, self.scale, self.slab_width)
-            return log_normal(beta, sd) + local_prior.log_density(local) + log_local
-
-        def scale_density(log_scale):
-            scale = np.exp(log_scale)
-            sd = prior.sd(self.local, scale, self.slab_width)
-            return np.sum(log_normal(beta, sd)) + prior.scale.log_density(scale) + log_scale
-
-        def slab_density(log_width):
-            width = np.exp(log_width)
-            sd = prior.sd(self.local, self.scale, width)
-            return np.sum(log_normal(beta, sd)) + prior.slab_width.log_density(width) + log_width
-
-        self.local = np.exp(slice_sample(rng, local_density, np.log(self.local), 8.0))
-        if "scale" in prior.inferred:
-            start = np.log([self.scale])
-            self.scale = np.exp(slice_sample(rng, scale_density, start, 2.0)[0])
-        if "slab_width" in prior.inferred:
-            start = np.log([self.slab_width])
-            self.slab_width = np.exp(slice_sample(rng, slab_density, start, 4.0)[0])
-
-    def record(self):
-        """The variables of the model among them."""
-        inferred = self.prior.inferred
-        return {"local": self.local} | {
-            name: getattr(self, name) for name in ("scale", "slab_width") if name in inferred
-        }
+        """The hyperparameters that are inferred."""
+        values = {"scale": self.scale, **self.rest}
+        return {name: values[name] for name in self.prior.inferred}
 
 
 class Block:
@@ -140,7 +134,7 @@ class Block:
         self.first, self.count = seen.Z.shape[1], len(seen.t)
         self.factors = Factors(seen.stacked, seen.t)
         self.spread = float(np.sqrt(np.mean(seen.t**2)))
-        self.step = 0.5
+        self.step = self.scale_step = 0.5
 
     @property
     def fixed(self) -> bool:
@@ -181,8 +175,26 @@ class Block:
                     log_sigma, current, level = proposal, other, other_level
                 if tuned >= 0:
                     self.step *= np.exp((acceptance - TARGET_ACCEPTANCE) / (tuned + 2) ** 0.6)
+        if scales.moves and min(self.factors.X.shape) <= SMALL:
+            current = self._rescaled(rng, scales, current, tuned)
         self.current = current
         return current.draw(rng), log_sigma
+
+    def _rescaled(self, rng, scales, current, tuned):
+        """Move the scale by a Metropolis step, the coefficients integrated out."""
+        before, sigma = scales.scale, current.sigma
+        level = current.log_marginal() + scales.log_density()
+        scales.scale = before * np.exp(self.scale_step * rng.standard_normal())
+        variances = self._variances(scales, sigma)
+        other = self.factors.condition(self.factors.kernel(variances), variances, sigma)
+        gain = other.log_marginal() + scales.log_density() - level
+        acceptance = np.exp(min(0.0, gain))
+        if tuned >= 0:
+            self.scale_step *= np.exp((acceptance - TARGET_ACCEPTANCE) / (tuned + 2) ** 0.6)
+        if rng.random() < acceptance:
+            return other
+        scales.scale = before
+        return current
 
     def leave_one_out(self) -> np.ndarray:
         """Log density of each y_i given the others and the scales, (observation,)."""
@@ -204,7 +216,7 @@ def chain(
 
     Parameters
     ----------
-    problem : a regression whose prior is ``Laplace`` or ``Horseshoe``.
+    problem : a regression whose prior is ``Laplace``, ``Student`` or ``Horseshoe``.
     rng : generator of this chain.
     draws, tune : sweeps kept, and sweeps before those, in which the step of σ is adapted.
 
@@ -217,8 +229,7 @@ def chain(
     # Start wide: a scale too narrow leaves all to the noise, and takes long to find out.
     size = np.sqrt(np.mean(problem.design.A**2, axis=0))
     unit = block.spread / np.min(size[size > 0])
-    kind = LaplaceScales if isinstance(problem.prior, Laplace) else HorseshoeScales
-    scales = kind(problem.prior, problem.weights, unit, rng)
+    scales = Scales(problem.prior, problem.weights, unit, rng)
     log_sigma = block.start(rng)
     for sweep in range(-tune, draws):
         tuned = sweep + tune if sweep < 0 else -1
@@ -234,7 +245,7 @@ def chain(
                 rng, problem.noise, log_sigma, block.count, square, scales.standardised(beta)
             )
         sigma = np.exp(log_sigma)
-        scales.update(rng, beta, sigma)
+        scales.update(rng, beta, np.asarray(sigma))
         if sweep < 0:
             continue
         record |= scales.record()

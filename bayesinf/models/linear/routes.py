@@ -10,9 +10,9 @@ import numpy as np
 from bayesinf import parallel
 from bayesinf.models import problem as driver
 from bayesinf.models.linear import blocks, exact, gibbs, shared, spike
-from bayesinf.models.linear.priors import CoefficientPrior, Normal, SpikeAndSlab
 from bayesinf.models.problem import Labels, Route, Sample
 from bayesinf.posterior import dataset
+from bayesinf.priors.weights import Gaussian, SpikeAndSlab, WeightPrior
 from bayesinf.settings import Settings
 
 if TYPE_CHECKING:
@@ -24,11 +24,11 @@ __all__ = ["closed", "of_prior"]
 SPIKE_THIN = 3
 
 
-def of_prior(prior: CoefficientPrior) -> dict[str, Route]:
+def of_prior(prior: WeightPrior) -> dict[str, Route]:
     """Return the routes of a prior by method, its own first."""
     if isinstance(prior, SpikeAndSlab):  # NUTS moves in continuous spaces only
         return {"gibbs": Route(spike_and_slab, "gibbs")}
-    if isinstance(prior, Normal):
+    if isinstance(prior, Gaussian):
         own = {"exact": Route(closed_form, "exact")}
     else:
         own = {"gibbs": Route(shrinking, "gibbs")}
@@ -64,7 +64,7 @@ def closed_form(problem: Regression, settings: Settings) -> Sample:
 
 
 def shrinking(problem: Regression, settings: Settings) -> Sample:
-    """Run Gibbs chains under a Laplace or horseshoe prior."""
+    """Run Gibbs chains under a prior that is normal given local variances."""
     if problem.groups is not None:
         products = blocks.Products(problem)
         return _chains(

@@ -29,6 +29,7 @@ from bayesinf.models.linear.singular import decomposed
 __all__ = ["Products", "Spectrum", "between", "moments"]
 
 ACCURACY = 1e-13  # of what is interpolated between nodes, beside its largest value
+PANEL = 10.0  # of log ρ, along which nothing interpolated falls by more than a factor of 2e4
 ROUNDING = 1e-12  # a difference this small beside its parts is rounding
 DEPENDENT = 1e-13  # columns of length one of which this is left are sums of the others
 UNLIKE = 10.0  # columns that differ by less need no common length to be judged
@@ -167,6 +168,15 @@ class Spectrum:
 
     def leave_one_out(self, design: Design, log_rho, sigma, seen: Products) -> np.ndarray:
         """log p(y_i | the other y, scales), (draw, observation): everything else integrated out."""
+        value = np.empty((len(log_rho), len(self.lost)))
+        panel = np.floor((log_rho - np.min(log_rho)) / PANEL)
+        for each in np.unique(panel):
+            here = panel == each
+            value[here] = self._left_out(log_rho[here], sigma[here], seen.at(here))
+        return value + design.log_jacobian
+
+    def _left_out(self, log_rho, sigma, seen):
+        """The same for ratios within a panel, in units of the design."""
         nodes, shares = between(log_rho)
         parts = self._solved(nodes)
         diagonal, solved, *columns = parts if shares is None else shares @ parts
@@ -183,7 +193,6 @@ class Spectrum:
         value *= -0.5 / variance
         value += np.log(diagonal, out=diagonal) / 2
         value -= (np.log(sigma) + 0.5 * np.log(2 * np.pi))[:, np.newaxis]
-        value += design.log_jacobian
         return value
 
     def _solved(self, log_rho):
@@ -264,6 +273,11 @@ class Products:
     estimate: np.ndarray
     vector: np.ndarray
     log_det: np.ndarray
+
+    def at(self, draws: np.ndarray) -> Products:
+        """Those of some draws."""
+        parts = self.square, self.value, self.estimate, self.vector, self.log_det
+        return Products(*(part[draws] for part in parts))
 
     def log_density(self, sigma, count):
         """Log density of ``count`` data at noise σ, α integrated out."""

@@ -26,7 +26,19 @@ import numpy as np
 
 from bayesinf.errors import FitError
 from bayesinf.models.linear import conditional
-from bayesinf.priors import Beta, HalfCauchy, InverseChi
+from bayesinf.priors import (
+    Beta,
+    Exponential,
+    Gamma,
+    HalfCauchy,
+    HalfNormal,
+    InverseChi,
+    InverseGamma,
+    LogNormal,
+    LogUniform,
+    OnVariance,
+    Prior,
+)
 
 if TYPE_CHECKING:
     from bayesinf.models.linear.definition import Regression
@@ -60,6 +72,9 @@ class Gram:
         stacked = [design.stacked for design in designs]
         self.free, self.gram = designs[0].Z.shape[1], gram(stacked)
         targets = [design.t for design in designs]
+        # No copy of what may be large, where there is one group.
+        self.X = stacked[0] if len(stacked) == 1 else np.concatenate(stacked)
+        self.t = np.concatenate(targets)
         self.correlation = np.stack([X.T @ t for X, t in zip(stacked, targets, strict=True)])
         self.square = np.array([t @ t for t in targets])
         self.count = np.array([len(t) for t in targets])
@@ -108,12 +123,13 @@ def chain(
     fixed = (
         products.gram,
         products.correlation,
-        products.square,
+        products.X,
+        products.t,
+        np.cumsum(products.count),
         products.pairs,
         products.ends,
-        products.count,
-        _inverse_gamma(problem.noise),
-        _inverse_gamma(prior.slab_width),
+        _of_scale(problem.noise),
+        _of_scale(prior.slab_width),
         _beta(prior.inclusion_rate),
         first,
     )
@@ -142,7 +158,7 @@ def _start(problem, products, rng):
     """
     prior, total = problem.prior, np.sum(products.count)
     spread = np.sqrt(products.square / products.count)
-    diagonal = [np.mean(np.diag(one)) for one in products.gram]
+    diagonal = [np.mean(np.diag(one)[products.free :]) for one in products.gram]
     unit = np.sqrt(np.sum(products.square) / total) / np.sqrt(np.sum(diagonal) / total)
     if problem.noise_fixed:
         sigma = np.full(len(spread), float(problem.noise))
@@ -171,18 +187,41 @@ def _log_evidence(problem, products, coefficients, sigma, scales):
     return value if problem.noise_fixed else value + np.sum(problem.noise.log_density(sigma))
 
 
-# How the compiled chain reads the prior of a scale: (shape, rate, size) of the inverse gamma on its
-# square. A half-Cauchy is one with shape ½ and a rate that is itself drawn (Makalic & Schmidt, IEEE
-# Signal Process. Lett. 23, 179 (2016), doi:10.1109/LSP.2015.2503725); its size is positive then. A
-# negative shape says that the scale is fixed.
-def _inverse_gamma(prior) -> np.ndarray:
-    if isinstance(prior, int | float):
-        return np.array([-1.0, 0.0, 0.0])
-    if isinstance(prior, InverseChi):
-        return np.array([prior.dof / 2, prior.dof * prior.scale**2 / 2, 0.0])
-    if isinstance(prior, HalfCauchy):
-        return np.array([0.5, 0.0, prior.scale])
-    raise FitError(f"spike and slab takes half-Cauchy or inverse-χ priors of scales, not {prior}")
+def _of_scale(prior: float | Prior) -> tuple[int, float, float]:
+    """The prior of a scale as the compiled chain reads it: its kind and two numbers.
+
+    Raises
+    ------
+    FitError : a prior that the chain does not know.
+    """
+    # Here, because it imports numba.
+    from bayesinf.models.linear import spike_kernel as kernel
+
+    match prior:
+        case int() | float():
+            kind, *numbers = kernel.FIXED, 0.0, 0.0
+        case InverseChi(dof, scale):
+            kind, *numbers = kernel.INVERSE_GAMMA, dof / 2, dof * scale**2 / 2
+        case OnVariance(InverseGamma(shape, scale)):
+            kind, *numbers = kernel.INVERSE_GAMMA, shape, scale
+        case HalfCauchy(scale):
+            kind, *numbers = kernel.HALF_CAUCHY, 0.0, scale
+        case LogNormal(median, spread):
+            kind, *numbers = kernel.LOG_NORMAL, np.log(median), spread
+        case LogUniform(lower, upper):
+            kind, *numbers = kernel.LOG_UNIFORM, np.log(lower), np.log(upper)
+        case HalfNormal(sd):
+            kind, *numbers = kernel.HALF_NORMAL, sd, 0.0
+        case Gamma(shape, rate):
+            kind, *numbers = kernel.GAMMA, shape, rate
+        case Exponential(rate):
+            kind, *numbers = kernel.GAMMA, 1.0, rate
+        case _:
+            raise FitError(
+                f"spike and slab takes no prior of a scale such as {prior}: state a half-Cauchy, "
+                "inverse-χ, log-normal, log-uniform, half-normal, exponential or gamma one"
+            )
+    return kind, *(float(number) for number in numbers)
 
 
 def _beta(prior) -> np.ndarray:

@@ -5,6 +5,15 @@ from math import exp, log, log1p, sqrt
 import numba
 import numpy as np
 
+# How the prior of a scale is told: its kind and two numbers. Those up to the half-Cauchy, which is
+# an inverse gamma whose rate is itself drawn (Makalic & Schmidt, IEEE Signal Process. Lett. 23, 179
+# (2016), doi:10.1109/LSP.2015.2503725), are conjugate.
+FIXED, INVERSE_GAMMA, HALF_CAUCHY, LOG_NORMAL, LOG_UNIFORM, HALF_NORMAL, GAMMA = range(7)
+
+STEP = 2.0  # by which a slice of the logarithm of a scale is stepped out
+CANCELS = 1e-6  # squared residuals this small beside the data's are summed up anew
+LEAST = 1e-32  # rounding of the data, squared
+
 
 @numba.njit(nogil=True, cache=True)
 def _shift(gram, correlation, beta, j, value):
@@ -61,15 +70,69 @@ def _pair(rng, gram, correlation, beta, j, k, sigma2, tau2, log_odds):
 
 
 @numba.njit(nogil=True, cache=True)
+def _log_prior(prior, x):
+    """Log density of x, the logarithm of a scale, under a prior that is not conjugate."""
+    kind, a, b = prior
+    if kind == LOG_NORMAL:
+        return -0.5 * ((x - a) / b) ** 2
+    if kind == LOG_UNIFORM:
+        return 0.0 if a <= x <= b else -np.inf
+    if kind == HALF_NORMAL:
+        return x - 0.5 * exp(2.0 * x) / a**2
+    return a * x - b * exp(x)  # a gamma's
+
+
+@numba.njit(nogil=True, cache=True)
+def _sliced(rng, prior, current, count, square):
+    """Draw a squared scale by slice sampling its logarithm, the slice found by stepping out."""
+    x = 0.5 * log(current)
+    level = _log_scale(prior, x, count, square) - rng.standard_exponential()
+    low = x - STEP * rng.random()
+    high = low + STEP
+    while _log_scale(prior, low, count, square) > level:
+        low -= STEP
+    while _log_scale(prior, high, count, square) > level:
+        high += STEP
+    while True:
+        proposal = low + (high - low) * rng.random()
+        if _log_scale(prior, proposal, count, square) >= level:
+            return exp(2.0 * proposal)
+        if proposal < x:
+            low = proposal
+        else:
+            high = proposal
+
+
+@numba.njit(nogil=True, cache=True)
+def _log_scale(prior, x, count, square):
+    return _log_prior(prior, x) - count * x - 0.5 * square * exp(-2.0 * x)
+
+
+@numba.njit(nogil=True, cache=True)
 def _scale2(rng, prior, current, count, square):
     """Draw a squared scale given ``count`` normal values of summed square ``square``."""
-    shape, rate, size = prior
-    if shape < 0.0:
+    kind, a, b = prior
+    if kind == FIXED:
         return current
-    if size > 0.0:
-        rate = (1.0 / current + 1.0 / size**2) / rng.standard_gamma(1.0)
-        rate = 1.0 / rate
-    return (0.5 * square + rate) / rng.standard_gamma(0.5 * count + shape)
+    if kind > HALF_CAUCHY:
+        return _sliced(rng, prior, current, count, square)
+    if kind == HALF_CAUCHY:
+        # Inverse gamma of shape 1/2, whose rate is drawn beside it.
+        a, b = 0.5, rng.standard_gamma(1.0) / (1.0 / current + 1.0 / b**2)
+    return (0.5 * square + b) / rng.standard_gamma(0.5 * count + a)
+
+
+@numba.njit(nogil=True, cache=True)
+def _residual_square(X, t, beta):
+    """|t - Xβ|² by its definition: what is left of large numbers is not their difference."""
+    total = 0.0
+    for i in range(len(t)):
+        rest = t[i]
+        for j in range(len(beta)):
+            if beta[j] != 0.0:
+                rest -= X[i, j] * beta[j]
+        total += rest * rest
+    return total
 
 
 @numba.njit(nogil=True, cache=True)
@@ -91,13 +154,30 @@ def _sweep(rng, gram, diagonal, correlation, beta, pairs, sigma2, tau2, log_odds
 
 
 @numba.njit(nogil=True, cache=True)
-def run(rng, gram, start, square, pairs, ends, n, noise, slab, rate, first, draws, thin, beta,
-        sigma, scales):  # fmt: skip
+def run(
+    rng,
+    gram,
+    start,
+    X,
+    t,
+    rows,
+    pairs,
+    ends,
+    noise,
+    slab,
+    rate,
+    first,
+    draws,
+    thin,
+    beta,
+    sigma,
+    scales,
+):
     """Run the chain from (beta, sigma, scales); the arguments are those that ``spike.chain``
     prepares.
 
-    Arrays lead with the group; pairs of group g end before ``ends[g]``. The ``first`` columns are
-    always in, with a standard normal prior.
+    Arrays lead with the group; rows and pairs of group g end before ``rows[g]`` and ``ends[g]``.
+    The ``first`` columns are always in, with a standard normal prior.
     """
     groups, p = start.shape
     beta, correlation, sigma2 = beta.copy(), start.copy(), sigma**2
@@ -109,6 +189,10 @@ def run(rng, gram, start, square, pairs, ends, n, noise, slab, rate, first, draw
             if beta[g, j] != 0.0:
                 for k in range(p):
                     correlation[g, k] -= gram[g, j, k] * beta[g, j]
+    square = np.empty(groups)
+    for g in range(groups):
+        of_group = t[rows[g - 1] if g else 0 : rows[g]]
+        square[g] = of_group @ of_group
     coefficients = np.empty((draws, groups, p))
     kept_sigma, kept = np.empty((draws, groups)), np.empty((draws, 2))
     tau2, pi = scales[0] ** 2, scales[1]
@@ -117,8 +201,8 @@ def run(rng, gram, start, square, pairs, ends, n, noise, slab, rate, first, draw
             log_odds, count, size = log(pi) - log1p(-pi), 0, 0.0
             for g in range(groups):
                 of_group = pairs[ends[g - 1] if g else 0 : ends[g]]
-                _sweep(rng, gram[g], diagonal[g], correlation[g], beta[g], of_group, sigma2[g],
-                       tau2, log_odds, first)  # fmt: skip
+                state = correlation[g], beta[g], of_group, sigma2[g], tau2, log_odds, first
+                _sweep(rng, gram[g], diagonal[g], *state)
                 fitted = 0.0
                 for j in range(p):
                     if beta[g, j] != 0.0:
@@ -126,7 +210,12 @@ def run(rng, gram, start, square, pairs, ends, n, noise, slab, rate, first, draw
                         if j >= first:
                             count += 1
                             size += beta[g, j] ** 2
-                sigma2[g] = _scale2(rng, noise, sigma2[g], n[g], max(square[g] - fitted, 0.0))
+                rest = square[g] - fitted
+                below = rows[g - 1] if g else 0
+                if rest < CANCELS * square[g]:
+                    rest = _residual_square(X[below : rows[g]], t[below : rows[g]], beta[g])
+                rest = max(rest, LEAST * square[g])
+                sigma2[g] = _scale2(rng, noise, sigma2[g], rows[g] - below, rest)
             tau2 = _scale2(rng, slab, tau2, count, size)
             if rate[0] > 0.0:
                 yes = rng.standard_gamma(rate[0] + count)

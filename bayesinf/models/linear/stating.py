@@ -11,19 +11,37 @@ import numpy as np
 from bayesinf.errors import DataError
 from bayesinf.models.linear.basis import Basis
 from bayesinf.models.linear.definition import Groups, Names, Regression
-from bayesinf.models.linear.priors import PRIORS, CoefficientPrior
-from bayesinf.priors import InverseChi, Normal, Prior
+from bayesinf.priors import LogNormal, Normal, Prior
+from bayesinf.priors.weights import (
+    Flat,
+    Gaussian,
+    Horseshoe,
+    Laplace,
+    SpikeAndSlab,
+    Student,
+    WeightPrior,
+)
 
 if TYPE_CHECKING:
     import xarray as xr
 
     from bayesinf.models.noise import Discrepancy
 
-__all__ = ["regression"]
+__all__ = ["PRIORS", "regression"]
 
-# The default noise prior weighs one observation of a hundredth of the data's spread: it lets σ be
-# anything, and keeps it from collapsing to zero where the data have no noise at all.
-NOISE_WEIGHT, NOISE_FRACTION = 1.0, 0.01
+PRIORS: dict[str, type[WeightPrior]] = {
+    "normal": Gaussian,
+    "flat": Flat,
+    "laplace": Laplace,
+    "student": Student,
+    "spike_and_slab": SpikeAndSlab,
+    "horseshoe": Horseshoe,
+}
+
+# The default noise prior has its median at a hundredth of the data's spread, and a standard
+# deviation of three decades: data whose noise is a billionth of their spread pull against a third
+# of one observation, and data without noise still have a posterior.
+NOISE_FRACTION, NOISE_DECADES = 0.01, 3.0
 
 # The default prior of a coefficient that is not shrunk lets it alone make data this many times
 # wider than those seen.
@@ -33,7 +51,7 @@ UNSHRUNK_WIDTH = 10.0
 def regression(
     X: np.ndarray | xr.DataArray,
     y: np.ndarray | xr.DataArray,
-    prior: str | CoefficientPrior = "normal",
+    prior: str | WeightPrior = "normal",
     *,
     basis: Basis | np.ndarray | None = None,
     unshrunk: Mapping[str, np.ndarray | tuple[np.ndarray, Normal | None]] | None = None,
@@ -68,7 +86,7 @@ def regression(
         where the caller states it, ones.
     error : known standard deviation of each observation; σ then multiplies it, and is 1 unless
         ``noise`` is a prior.
-    noise : σ, or its prior; by default inverse-χ, worth one observation of sd(y) / 100.
+    noise : σ, or its prior; by default log-normal, three decades wide about sd(y) / 100.
     groups : label of each row: many regressions, each with coefficients and σ of its own, that
         share the prior and its scale. The name of a DataArray names their dimension.
     intercept : whether there is one, or its prior; by default N(mean(y), (10 sd(y))²) at the mean
@@ -117,7 +135,9 @@ def regression(
     scales = _scales(scales, features, size, by_default and basis is None)
     if scales is not None:
         size = float(np.sqrt(np.mean((features * scales) ** 2)))
-    noise = _noise(noise, error, spread)
+    # A constant column frees the mean as an intercept does.
+    constant = np.any((np.ptp(X, axis=0) == 0) & (X[0] != 0))
+    noise = _noise(noise, error, float(np.std(y) or spread) if constant else spread)
     prior = prior.resolve(spread / size, features.shape[1])
     for each, value in {"noise": noise, **prior.fixed}.items():
         if isinstance(value, int | float) and not 0 < value < np.inf:
@@ -162,7 +182,9 @@ def _prior(prior):
 def _noise(noise, error, spread):
     if noise is not None:
         return noise
-    return InverseChi(NOISE_WEIGHT, NOISE_FRACTION * spread) if error is None else 1.0
+    if error is not None:
+        return 1.0
+    return LogNormal(NOISE_FRACTION * spread, NOISE_DECADES * np.log(10.0))
 
 
 def _scales(scales, features, size, by_default):
@@ -234,7 +256,7 @@ def _column(name, column, y, spread):
 def _free_names(columns, basis, name):
     """Raise DataError where a name of an unshrunk column is taken."""
     null = [] if basis is None else list(basis.null)
-    taken = {name, "sigma", "scale", "included", "local", "slab_width", "inclusion_rate"}
+    taken = {name, "sigma", "scale", "included", "slab", "slab_width", "inclusion_rate"}
     every = [*columns, *null]
     twice = [each for each in every if each in taken or every.count(each) > 1]
     if twice:
@@ -298,5 +320,5 @@ def _names(X, y, name, columns, units, with_error):
     data, of_y = getattr(y, "name", None) or "y", getattr(y, "attrs", {}).get("units", "1")
     per_x = units.get(name, of_y)
     said = dict.fromkeys((data, *columns), of_y) | {"sigma": "1" if with_error else of_y}
-    said |= dict.fromkeys((name, "level", "scale", "slab_width"), per_x)
+    said |= dict.fromkeys((name, "level", "scale", "slab", "slab_width"), per_x)
     return Names(name, data, dims, coords, said | units)

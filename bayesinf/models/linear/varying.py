@@ -22,12 +22,12 @@ from bayesinf.errors import DataError, FitError
 from bayesinf.inference.kinds import Question
 from bayesinf.models.linear import exact
 from bayesinf.models.linear.definition import Regression
-from bayesinf.models.linear.priors import Normal as NormalPrior
 from bayesinf.models.linear.survey import STEPS, Axis, Survey, surveyed
 from bayesinf.models.noise import Discrepancy, Measured
 from bayesinf.models.problem import Draws, Labels, Route, Sample
 from bayesinf.posterior import dataset
 from bayesinf.priors import Prior
+from bayesinf.priors.weights import Gaussian
 from bayesinf.settings import Settings
 
 if TYPE_CHECKING:
@@ -283,7 +283,7 @@ def varying(
         raise DataError("screens of several parameters", expected="one", found=", ".join(screen))
     counts = dict.fromkeys(priors, STEPS) | counts
     problem = Varying(build, dict(priors), counts, screen, dict(units or {}))
-    if not isinstance(problem.reference.prior, NormalPrior):
+    if not isinstance(problem.reference.prior, Gaussian):
         raise FitError(f"no closed form under {problem.reference.model}: use the normal prior")
     if taken := set(priors) & {problem.reference.names.coefficient, *problem.reference.priors}:
         raise DataError(

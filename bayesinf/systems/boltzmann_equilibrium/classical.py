@@ -13,7 +13,7 @@ from bayesinf.models import binary
 from bayesinf.models.binary import pairwise
 from bayesinf.models.binary.couplings import CouplingPrior
 from bayesinf.models.binary.pairwise import enumeration, routes
-from bayesinf.models.binary.pairwise.optimum import edges, undetermined
+from bayesinf.models.binary.pairwise.optimum import at_supremum, edges, undetermined
 from bayesinf.posterior import annotated, dataset
 from bayesinf.priors import Normal
 from bayesinf.settings import DEFAULT, Settings
@@ -127,8 +127,9 @@ def optimum(
 
     Without a maximum the likelihood rises for ever along some direction, in which a normal prior of
     sd 1000 holds it. What is left to climb there, and the probability of what never occurred, is
-    then less than a millionth of a state. Beyond some thousand parameters the directions are not
-    looked for, and the prior ``normal`` holds what the data leave open.
+    then less than a millionth of a state; up to 20 sites that is gone too. Of more than some
+    thousand parameters these directions are not looked for, and the prior ``normal`` holds what the
+    data leave open.
     """
     states = data["states"]
     encoding, sites = states.attrs["encoding"], data["site"].values
@@ -143,7 +144,10 @@ def optimum(
         top = _maximum(moments, settings, prior, reweighting)
         return Estimate(top, prior, "maximum a posteriori", lacking, _of_edges(moments))
     top = _maximum(moments, settings, flat, reweighting)
-    return Estimate(top, flat, "supremum of the likelihood", lacking, undetermined(top))
+    directions = undetermined(top)
+    if moments.sites <= enumeration.LARGEST:
+        top = at_supremum(pairwise.Pairwise(moments), top, directions)
+    return Estimate(top, flat, "supremum of the likelihood", lacking, directions)
 
 
 def _maximum(moments, settings, prior=None, reweighting=None):
@@ -387,7 +391,7 @@ def _independent(mean, encoding):
     """Entropies in bits of independent sites of these means (..., site)."""
     from scipy.special import entr
 
-    on = (1 + mean) / 2 if encoding == "±1" else mean
+    on = np.clip((1 + mean) / 2 if encoding == "±1" else mean, 0.0, 1.0)
     return np.sum(entr(on) + entr(1 - on), axis=-1) / np.log(2)
 
 

@@ -38,28 +38,32 @@ def parameters(posterior: xr.DataTree, likelihood: xr.DataTree | None = None) ->
     ):
         draws = flat(posterior["posterior"][name])
         low, centre, high = interval(draws)
-        order = np.argsort(centre if reference is None else reference[name].values)
-        place, dense = np.arange(order.size), order.size > MANY
         origin = np.zeros_like(centre) if reference is None else reference[name].values
+        # Where the likelihood has no maximum there is nothing to subtract, and nothing is drawn.
+        order = np.argsort(np.where(np.isfinite(origin) & (origin != 0), origin, centre))
+        place, dense = np.arange(order.size), order.size > MANY
+        bars = {"color": COLORS["posterior"], "lw": 0.5 if dense else 2.2, "alpha": 0.5}
+        rings = {"ms": 2 if dense else 4.5, "mew": 0.4 if dense else 0.8, "mfc": "none"}
+        rings |= {"mec": COLORS["classical"], "zorder": 1 if dense else 3}
+        dots = {"ms": 1.5 if dense else 4, "color": COLORS["posterior"]}
         for panel, zero in ((axis, np.zeros_like(origin)), (below, origin)):
-            at = lambda values, zero=zero, order=order: (values - zero)[order]
-            panel.vlines(place, at(low), at(high), color=COLORS["posterior"],
-                         lw=0.5 if dense else 2.2, alpha=0.5)  # fmt: skip
-            panel.plot(place, at(centre), ".", ms=1.5 if dense else 4, color=COLORS["posterior"])
+            bottom, middle, top = ((values - zero)[order] for values in (low, centre, high))
+            panel.vlines(place, bottom, top, **bars)
+            panel.plot(place, middle, ".", **dots)
             if classical is not None and not (panel is below and truth is None):
-                panel.plot(place, at(classical[name].values), "o", ms=2 if dense else 4.5,
-                           mew=0.4 if dense else 0.8, mfc="none", mec=COLORS["classical"],
-                           zorder=1 if dense else 3)  # fmt: skip
+                panel.plot(place, (classical[name].values - zero)[order], "o", **rings)
             if truth is not None:
                 step = {"where": "mid", "color": COLORS["truth"], "lw": 1.2, "zorder": 4}
-                panel.step(place, at(truth[name].values), **step)
+                panel.step(place, (truth[name].values - zero)[order], **step)
             else:
                 color = "prior" if panel is axis or classical is None else "classical"
                 panel.axhline(0, color=COLORS[color], lw=0.8, zorder=0)
             # A classical estimate that is off the scale must not squeeze all others.
-            shown = np.concatenate([at(low), at(high)])
-            pad = 0.08 * np.ptp(shown) + 1e-9
-            panel.set_ylim(shown.min() - pad, shown.max() + pad)
+            shown = np.concatenate([bottom, top])
+            shown = shown[np.isfinite(shown)]
+            if shown.size:
+                pad = 0.08 * np.ptp(shown) + 1e-9
+                panel.set_ylim(shown.min() - pad, shown.max() + pad)
         axis.margins(x=0.02)
         axis.set_ylabel(f"{what} {name}")
         below.set_xlabel(f"{what}s, in order of size")
@@ -112,9 +116,9 @@ def agreement(posterior: xr.DataTree) -> Figure:
             first, second = entry["parts"][2 * k : 2 * k + 2]
             top.plot(first, second, "x", ms=3, mew=0.7, color=color, alpha=0.7, zorder=1)
         many = entry["data"].size > MANY
-        top.errorbar(entry["data"], entry["model"], 1.96 * entry["replica"], fmt="o",
-                     ms=1.8 if many else 3, lw=0.5, color=COLORS["posterior"],
-                     alpha=0.5 if many else 0.9, mec="none")  # fmt: skip
+        points = {"fmt": "o", "ms": 1.8 if many else 3, "lw": 0.5, "alpha": 0.5 if many else 0.9}
+        points |= {"color": COLORS["posterior"], "mec": "none"}
+        top.errorbar(entry["data"], entry["model"], 1.96 * entry["replica"], **points)
         top.axline((entry["data"][0],) * 2, slope=1, color=COLORS["data"], lw=0.7, zorder=0)
         top.set_title(CONNECTED[name] + ("" if name == "mean" else ", connected"))
         top.set_xlabel("data (× first half, even)")
@@ -123,9 +127,11 @@ def agreement(posterior: xr.DataTree) -> Figure:
         bins = int(np.clip(entry["data"].size / 5, 7, 27))
         edges = np.linspace(-1.3 * width, 1.3 * width, bins + 1)
         for kind, color in kinds.items():
-            bottom.hist(np.clip(entry[kind], edges[0], edges[-1]), edges, density=True,
-                        histtype="stepfilled" if kind == "misfit" else "step", color=color,
-                        alpha=0.45 if kind == "misfit" else 1.0, lw=1.2)  # fmt: skip
+            drawn = {"histtype": "step", "alpha": 1.0}
+            if kind == "misfit":
+                drawn = {"histtype": "stepfilled", "alpha": 0.45}
+            values = np.clip(entry[kind], edges[0], edges[-1])
+            bottom.hist(values, edges, density=True, color=color, lw=1.2, **drawn)
         bottom.set_xlabel("difference")
         bottom.set_yticks([])
         bottom.spines["left"].set_visible(False)
@@ -151,13 +157,14 @@ def distributions(posterior: xr.DataTree) -> Figure:
     number = np.arange(observed.size)
     seen = np.flatnonzero((observed > 0) | (high > 0))
     last = seen[-1] + 1
+    of_parts = noted(posterior, "null")["population"].values
+    by_number = (number, observed, of_parts, predicted.mean(axis=0), low, high)
+    middle = 0.5 * (edges[1:] + edges[:-1])
+    by_energy = (middle, energy["data"].values, energy["parts"].values)
     columns = {
-        "sites on at once, K": (number[:last], observed[:last],
-                                noted(posterior, "null")["population"].values[:, :last],
-                                predicted.mean(axis=0)[:last], low[:last], high[:last]),
-        "energy E (kT)": (0.5 * (edges[1:] + edges[:-1]), energy["data"].values,
-                          energy["parts"].values, *energy["predicted"].values),
-    }  # fmt: skip
+        "sites on at once, K": tuple(values[..., :last] for values in by_number),
+        "energy E (kT)": (*by_energy, *energy["predicted"].values),
+    }
     fig, axes = canvas(2, 2, height=4.8, sharex="col", height_ratios=(1.5, 1))
     for (label, columns_of), (top, bottom) in zip(columns.items(), axes.T, strict=True):
         x, data, parts, mean, low, high = columns_of
@@ -169,22 +176,22 @@ def distributions(posterior: xr.DataTree) -> Figure:
         top.plot(x, np.where(data > 0, data, np.nan), "o", ms=3.2, color=COLORS["data"])
         top.set_yscale("log")
         top.set_ylim(floor, 2.5 * max(data.max(), mean.max()))
-        good = mean > 0
-        ratio = lambda y, x=mean, good=good: np.where(good, y, np.nan) / np.where(good, x, 1.0)
-        bottom.fill_between(x, ratio(low), ratio(high), **band)
+        bottom.fill_between(x, _ratio(low, mean), _ratio(high, mean), **band)
         bottom.axhline(1, color=COLORS["posterior"], lw=0.8)
         for k, color in enumerate(NULLS.values()):
             for m, mark in enumerate(("_", "x")):
                 shift = (0.12 + 0.12 * k) * gap
-                bottom.plot(x + shift, ratio(parts[2 * k + m]), mark, ms=4, mew=0.9, color=color)
-        at = ratio(data)
+                marks = {"ms": 4, "mew": 0.9, "color": color}
+                bottom.plot(x + shift, _ratio(parts[2 * k + m], mean), mark, **marks)
+        at = _ratio(data, mean)
         bottom.plot(x, at, "o", ms=3.2, color=COLORS["data"])
         reach = np.nanmax(np.abs(at[data * 400 > data.max()] - 1), initial=0.0)
         reach = float(np.clip(2 * reach, 0.05, 1.0))
         bottom.set_ylim(1 - reach, 1 + reach)
         for mark, beyond, edge in (("v", at < 1 - reach, 0.03), ("^", at > 1 + reach, 0.97)):
-            bottom.plot(x[beyond], np.full(beyond.sum(), edge), mark, ms=4, color=COLORS["data"],
-                        transform=bottom.get_xaxis_transform())  # fmt: skip
+            marks = {"ms": 4, "color": COLORS["data"]}
+            marks["transform"] = bottom.get_xaxis_transform()
+            bottom.plot(x[beyond], np.full(beyond.sum(), edge), mark, **marks)
         bottom.set_xlabel(label)
     axes[0, 0].set_ylabel("share of states")
     axes[1, 0].set_ylabel("relative to posterior")
@@ -196,6 +203,11 @@ def distributions(posterior: xr.DataTree) -> Figure:
     return fig
 
 
+def _ratio(values, mean):
+    """Values over the mean; NaN where that is zero."""
+    return np.where(mean > 0, values, np.nan) / np.where(mean > 0, mean, 1.0)
+
+
 @styled
 def learning(likelihood: xr.DataTree) -> Figure:
     """Draw how gradient ascent climbs, where it is when it stops, and what more data bring."""
@@ -203,16 +215,15 @@ def learning(likelihood: xr.DataTree) -> Figure:
     fig, axes = canvas(1, 3, height=3.4)
     top = float(found["newton"][-1])
     samples, count = int(found["size"][-1]), found.sizes["parameter"]
-    short = lambda values: np.maximum(top - values, 1e-12)
     for k, rate in enumerate(RATES):
-        line = short(found["log_likelihood"].sel(rate=rate).values)
+        line = np.maximum(top - found["log_likelihood"].sel(rate=rate).values, 1e-12)
         axes[0].plot(np.arange(1, line.size), line[1:], color=BY_RATE[k], lw=1.4)
-    newton = short(found["newton"].values)[1:]
+    newton = np.maximum(top - found["newton"].values, 1e-12)[1:]
     axes[0].plot(np.arange(1, newton.size + 1), newton, "o-", ms=3, color=COLORS["data"], lw=1)
     level = count / (2 * samples)
     axes[0].axhline(level, color=COLORS["truth"], lw=1, ls=(0, (4, 2)))
-    axes[0].annotate("P / 2M", (0.28, level), (0, 3), xycoords=("axes fraction", "data"),
-                     textcoords="offset points", color=COLORS["truth"])  # fmt: skip
+    words = {"textcoords": "offset points", "color": COLORS["truth"]}
+    axes[0].annotate("P / 2M", (0.28, level), (0, 3), xycoords=("axes fraction", "data"), **words)
     axes[0].set_xscale("log")
     axes[0].set_yscale("log")
     axes[0].set_ylim(1e-11, 5)
@@ -222,8 +233,9 @@ def learning(likelihood: xr.DataTree) -> Figure:
     axes[1].axline((0, 0), slope=1, color=COLORS["truth"], lw=1)
     colors = (*BY_RATE, COLORS["data"])
     for k, color in enumerate(colors):
-        axes[1].plot(truth, found["inferred"].values[k], "o", ms=(7, 5.5, 4, 2)[k], mew=0.9,
-                     mfc=color if k == 3 else "none", mec=color)  # fmt: skip
+        rings = {"ms": (7, 5.5, 4, 2)[k], "mew": 0.9, "mec": color}
+        filled = color if k == len(BY_RATE) else "none"
+        axes[1].plot(truth, found["inferred"].values[k], "o", mfc=filled, **rings)
     axes[1].set_xlabel("true parameter")
     axes[1].set_title("inferred parameter")
     names = [str(name) for name in found["method"].values]
@@ -232,11 +244,11 @@ def learning(likelihood: xr.DataTree) -> Figure:
     for k, color in enumerate(colors):
         error = found["error"].values[k]
         centre, spread = error.mean(axis=1), error.std(axis=1)
-        axes[2].errorbar(sizes * (1 + 0.03 * (k - 1.5)), centre, spread, fmt="o", ms=3, lw=0.9,
-                         color=color)  # fmt: skip
+        beside = sizes * (1 + 0.03 * (k - 1.5))
+        axes[2].errorbar(beside, centre, spread, fmt="o", ms=3, lw=0.9, color=color)
     axes[2].plot(sizes, found["expected"].values, color=COLORS["truth"], lw=1)
-    axes[2].annotate("∝ 1/√M", (sizes[2], found["expected"].values[2]), (-9, -13), ha="right",
-                     textcoords="offset points", color=COLORS["truth"])  # fmt: skip
+    place = (sizes[2], found["expected"].values[2])
+    axes[2].annotate("∝ 1/√M", place, (-9, -13), ha="right", **words)
     axes[2].set_xscale("log")
     axes[2].set_yscale("log")
     axes[2].set_xlabel("states M")
@@ -259,7 +271,7 @@ def approximate(likelihood: xr.DataTree) -> Figure:
     quick = found["J_sd"].sel(approximation="pseudo-likelihood").values
     right.plot(error, quick, "o", ms=3.2, color=COLORS["second"], mec="none", alpha=0.8)
     for axis, values in ((left, exact), (right, error)):
-        axis.axline((values.mean(),) * 2, slope=1, color=COLORS["classical"], lw=0.8)
+        axis.axline((np.nanmean(values),) * 2, slope=1, color=COLORS["classical"], lw=0.8)
     called = likelihood.attrs["classical"]
     left.set_xlabel(f"J by {called}")
     left.set_ylabel("J by the quick route")

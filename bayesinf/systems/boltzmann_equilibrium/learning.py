@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from bayesinf import parallel
 from bayesinf.models import binary
 from bayesinf.models.binary.pairwise import enumeration
 from bayesinf.settings import DEFAULT, Settings
@@ -74,7 +75,10 @@ def newton_ascent(
     parameters (parameter,) and log likelihoods (step + 1,).
     """
     theta, height = np.zeros_like(statistics, dtype=float), np.empty(steps + 1)
-    level = lambda theta: theta @ statistics - enumeration.log_partition(theta, encoding)
+
+    def level(theta):
+        return theta @ statistics - enumeration.log_partition(theta, encoding)
+
     for step in range(steps + 1):
         height[step] = level(theta)
         if step < steps:
@@ -104,17 +108,18 @@ def learning_study(settings: Settings = DEFAULT, repeats: int = REPEATS) -> xr.D
     ``expected`` (size) : the same as the Fisher information has it, √(tr F⁻¹ / P M)
     ``exponent``, ``exponent_se`` (method) : of error ∝ M^exponent, by least squares of logarithms
     """
-    from threadpoolctl import threadpool_limits
-
     from bayesinf.posterior import dataset
 
     rng, pairs = settings.generator("learning"), SITES * (SITES - 1) // 2
     truth = SITES**-0.5 * rng.standard_normal(SITES + pairs)
     _, p = enumeration.probabilities(truth, "±1")
-    draw = lambda size: enumeration.products(enumeration.sample(p, size, rng) / size, "±1")
-    seen = np.array([[enumeration.statistics(draw(size)) for _ in range(repeats)]
-                     for size in SIZES])  # fmt: skip
-    with threadpool_limits(1):
+
+    def drawn(size):
+        share = enumeration.sample(p, size, rng) / size
+        return enumeration.statistics(enumeration.products(share, "±1"))
+
+    seen = np.array([[drawn(size) for _ in range(repeats)] for size in SIZES])
+    with parallel.one_blas_thread():
         rates = np.broadcast_to(np.reshape(RATES, (-1, 1, 1)), (len(RATES), *seen.shape[:2]))
         by_rate, height = gradient_ascent(
             np.broadcast_to(seen, (len(RATES), *seen.shape)), rates, ITERATIONS
@@ -127,19 +132,29 @@ def learning_study(settings: Settings = DEFAULT, repeats: int = REPEATS) -> xr.D
     i, j = binary.pairs(SITES)
     names = [f"h[{k}]" for k in range(SITES)]
     names += [f"J[{a}, {b}]" for a, b in zip(i, j, strict=True)]
-    return dataset(
-        {"truth": truth, "inferred": found[:, -1, 0], "log_likelihood": height[:, -1, 0],
-         "newton": climbs[-1][0][1], "error": error,
-         "expected": np.sqrt(np.trace(np.linalg.inv(fisher)) / truth.size / np.array(SIZES)),
-         "exponent": slopes[:, 0], "exponent_se": slopes[:, 1]},
-        {"truth": ("parameter",), "inferred": ("method", "parameter"),
-         "log_likelihood": ("rate", "iteration"), "newton": ("step",),
-         "error": ("method", "size", "repeat"), "expected": ("size",), "exponent": ("method",),
-         "exponent_se": ("method",)},
-        {"rate": list(RATES), "size": list(SIZES), "parameter": names,
-         "method": [f"η = {rate:g}" for rate in RATES] + ["Newton"]},
-        sampled=False,
-    )  # fmt: skip
+    arrays = {
+        "truth": truth,
+        "inferred": found[:, -1, 0],
+        "log_likelihood": height[:, -1, 0],
+        "newton": climbs[-1][0][1],
+        "error": error,
+        "expected": np.sqrt(np.trace(np.linalg.inv(fisher)) / truth.size / np.array(SIZES)),
+        "exponent": slopes[:, 0],
+        "exponent_se": slopes[:, 1],
+    }
+    dims = {
+        "truth": ("parameter",),
+        "inferred": ("method", "parameter"),
+        "log_likelihood": ("rate", "iteration"),
+        "newton": ("step",),
+        "error": ("method", "size", "repeat"),
+        "expected": ("size",),
+        "exponent": ("method",),
+        "exponent_se": ("method",),
+    }
+    methods = [f"η = {rate:g}" for rate in RATES] + ["Newton"]
+    coords = {"rate": list(RATES), "size": list(SIZES), "parameter": names, "method": methods}
+    return dataset(arrays, dims, coords, sampled=False)
 
 
 def _slope(x, y):

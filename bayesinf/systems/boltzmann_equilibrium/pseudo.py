@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bayesinf.models.binary import pairwise
-from bayesinf.models.binary.pairwise.definition import stated
+from bayesinf.models.binary.couplings import stated
 
 if TYPE_CHECKING:
     import xarray as xr

@@ -50,11 +50,9 @@ def connected(moments: xr.Dataset) -> dict[str, np.ndarray]:
     if moments.sizes.get("triple"):
         full = binary.matrix(found["covariance"], mean.shape[-1])
         a, b, c = triple_positions(moments).T
-        at = lambda k: mean[..., k]
-        disconnected = (
-            at(a) * at(b) * at(c)
-            + full[..., a, b] * at(c) + full[..., a, c] * at(b) + full[..., b, c] * at(a)
-        )  # fmt: skip
+        of_a, of_b, of_c = (mean[..., k] for k in (a, b, c))
+        disconnected = of_a * of_b * of_c + full[..., a, b] * of_c
+        disconnected = disconnected + full[..., a, c] * of_b + full[..., b, c] * of_a
         found["cumulant"] = moments["triple_mean"].values - disconnected
     return found
 
@@ -79,8 +77,10 @@ def parts(data: xr.Dataset) -> dict[str, np.ndarray]:
     found = binary.nulls(labels.size)
     sets = [labels[which] for pair in ("halves", "even/odd") for which in found[pair]]
     names = [name for pair in PARTS for name in pair]
-    return {name: np.flatnonzero(np.isin(unit, chosen))
-            for name, chosen in zip(names, sets, strict=True)}  # fmt: skip
+    return {
+        name: np.flatnonzero(np.isin(unit, chosen))
+        for name, chosen in zip(names, sets, strict=True)
+    }
 
 
 def nulls(data: xr.Dataset, observed: xr.Dataset) -> xr.Dataset:
@@ -164,16 +164,21 @@ def energies(
     drawn = make(centre, theta[rng.choice(len(theta), count, replace=False)], encoding, size, rng)
     predicted = np.array([share(*replica) for replica in drawn])
     pieces = parts(data)
-    return dataset(
-        {"edges": edges, "data": share(seen), "replicated": np.int64(size),
-         "parts": np.array([share(seen[which]) for which in pieces.values()]),
-         "predicted": np.array([predicted.mean(axis=0),
-                                *np.quantile(predicted, [0.025, 0.975], axis=0)])},
-        {"edges": ("edge",), "data": ("bin",), "parts": ("part", "bin"),
-         "predicted": ("quantity", "bin")},
-        {"part": list(pieces), "quantity": ["mean", "low", "high"]},
-        sampled=False,
-    )  # fmt: skip
+    arrays = {
+        "edges": edges,
+        "data": share(seen),
+        "replicated": np.int64(size),
+        "parts": np.array([share(seen[which]) for which in pieces.values()]),
+        "predicted": [predicted.mean(axis=0), *np.quantile(predicted, [0.025, 0.975], axis=0)],
+    }
+    dims = {
+        "edges": ("edge",),
+        "data": ("bin",),
+        "parts": ("part", "bin"),
+        "predicted": ("quantity", "bin"),
+    }
+    coords = {"part": list(pieces), "quantity": ["mean", "low", "high"]}
+    return dataset(arrays, dims, coords, sampled=False)
 
 
 def energy(states: np.ndarray, theta: np.ndarray) -> np.ndarray:

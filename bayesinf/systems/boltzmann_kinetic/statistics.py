@@ -45,9 +45,11 @@ class Statistics:
         DataError : the other statistics are of another encoding.
         """
         if other.encoding != self.encoding:
-            raise DataError("correlations of different encodings cannot be compared",
-                            expected=f"correlations in {self.encoding}",
-                            found=f"correlations in {other.encoding}")  # fmt: skip
+            raise DataError(
+                "correlations of different encodings cannot be compared",
+                expected=f"correlations in {self.encoding}",
+                found=f"correlations in {other.encoding}",
+            )
         return float(np.sqrt(np.mean((self.delayed - other.delayed) ** 2)))
 
 
@@ -84,7 +86,10 @@ class Sums:
         encoding : "±1" or "0/1", of the states.
         block : number of the block of each transition, ascending, (transition,); else one block.
         """
-        states = lambda part, before: 2 * ((then[part] == 1).astype(np.float32),)
+
+        def states(part, before):
+            return 2 * ((then[part] == 1).astype(np.float32),)
+
         return cls._tallied(now, states, encoding, block)
 
     @classmethod
@@ -174,8 +179,9 @@ class Sums:
         # A site correlates with itself as any binary variable does, whatever its chances were.
         np.fill_diagonal(equal, mean * (1 - mean))
         delayed = delayed / total - np.outer(mean, before)
-        return Statistics(self.encoding, low + span * mean, span**2 * equal, span**2 * delayed,
-                          population / total)  # fmt: skip
+        return Statistics(
+            self.encoding, low + span * mean, span**2 * equal, span**2 * delayed, population / total
+        )
 
     def delayed_of(self, weight: np.ndarray) -> np.ndarray:
         """Delayed correlations under several weights (..., block): (..., target, source)."""

@@ -51,6 +51,11 @@ NUMBERS = 200_000  # of the signal that a file keeps: draws × positions
 LEAST_CHAIN = 400  # draws of a chain
 LEVEL = 0.95  # of bands
 
+EQUATION = (
+    r"y(x) = \int r(x - x')\, f(x')\, dx' + \mathrm{background} + \varepsilon,\quad "
+    r"\varepsilon \sim N(0, \sigma^2)"
+)
+
 
 def problem(
     blurred: xr.Dataset,
@@ -147,7 +152,7 @@ def _regression(blurred, prior, *, length=None, width=None, noise=None, scale=No
     return linear.regression(
         A,
         y,
-        "normal" if scale is None else linear.Normal(scale),
+        "normal" if scale is None else linear.Gaussian(scale),
         basis=basis,
         error=None if bars is None else bars.values,
         noise=noise,
@@ -240,6 +245,7 @@ def fit(
     """
     stated = problem(blurred, prior, positive=positive, width_spread=width_spread, **options)
     attrs = {"prior": prior, "positive": int(positive), "edges": blurred.attrs["edges"]}
+    attrs["equation"] = EQUATION
     truth = noted(blurred, "truth")
     found = driver.fit(
         stated, method, settings, system="deconvolution", notes={"truth": truth}, attrs=attrs

@@ -16,10 +16,12 @@ fitting program does, or does the posterior have another shape? ``story`` lays b
     statement.py    priors, and what is inferred
     choice.py       how the data scatter, which rows stand alone, whether the peaks are there
     model.py        the fit
+    remedies.py     which other model is like the data, and how many peaks there are
     classical.py    least squares, and the quadratic approximation held against the posterior
     figures.py      the spectrum, and the posterior of each parameter
     story.py        the report
     calibration.py  a spectrum drawn from the prior
+    faults.py       spectra with a fault that a verdict should see
 """
 
 from bayesinf.systems.gaussian_peaks.calibration import calibration_problem
@@ -38,9 +40,12 @@ from bayesinf.systems.gaussian_peaks.data import (
     overlap,
     read,
     simulate,
+    within,
 )
+from bayesinf.systems.gaussian_peaks.faults import faults
 from bayesinf.systems.gaussian_peaks.lines import BACKGROUNDS, SHAPES, Lines
 from bayesinf.systems.gaussian_peaks.model import curves, fit
+from bayesinf.systems.gaussian_peaks.remedies import best_count, counts, explained
 from bayesinf.systems.gaussian_peaks.statement import default_priors, problem
 from bayesinf.systems.gaussian_peaks.story import story
 
@@ -48,14 +53,18 @@ __all__ = [
     "BACKGROUNDS",
     "SHAPES",
     "Lines",
+    "best_count",
     "calibration_problem",
     "certified_table",
     "chosen",
     "classical",
     "comparison",
     "correlations",
+    "counts",
     "curves",
     "default_priors",
+    "explained",
+    "faults",
     "fit",
     "nist",
     "nist_options",
@@ -66,4 +75,5 @@ __all__ = [
     "read",
     "simulate",
     "story",
+    "within",
 ]

@@ -169,4 +169,5 @@ def known(fit: xr.DataTree, note: str, suffix: str = "") -> dict[str, float]:
 def widening(fit: xr.DataTree) -> float:
     """Sd of the posterior over the standard error: Student's t where the noise is inferred."""
     dof = float(noted(fit, "classical")["degrees_of_freedom"])
-    return np.sqrt(dof / (dof - 2)) if "noise" in fit["posterior"] and dof > 2 else 1.0
+    normal = fit.attrs["likelihood"] == "normal" and "noise" in fit["posterior"]
+    return np.sqrt(dof / (dof - 2)) if normal and dof > 2 else 1.0

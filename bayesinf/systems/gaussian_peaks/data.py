@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bayesinf.data import curve, curve_from_arrays
+from bayesinf.data import axes, curve, curve_from_arrays
 from bayesinf.errors import DataError, FitError
 from bayesinf.posterior import annotated, dataset, noted
 from bayesinf.settings import DEFAULT
@@ -24,7 +24,7 @@ from bayesinf.systems.gaussian_peaks.statement import units_of
 if TYPE_CHECKING:
     import xarray as xr
 
-__all__ = ["nist", "nist_options", "nist_starts", "overlap", "read", "simulate"]
+__all__ = ["nist", "nist_options", "nist_starts", "overlap", "read", "simulate", "within"]
 
 # What a simulated spectrum has where nothing else is said.
 OTHERS = {"gamma": 0.5, "fraction": 0.5}
@@ -58,7 +58,39 @@ def read(
     ------
     DataError : the file cannot be read, or is no curve.
     """
-    return curve(path, x, y, error, decimal=decimal).assign_attrs(case=Path(path).name)
+    found = curve(path, x, y, error, decimal=decimal, rows=True)
+    return found.assign_attrs(case=Path(path).name)
+
+
+def within(dataset: xr.Dataset, windows: Sequence[tuple[float, float]]) -> xr.Dataset:
+    """Keep the points of a spectrum whose x lies in one of some windows, ends included.
+
+    Parameters
+    ----------
+    dataset : a spectrum.
+    windows : lowest and highest x of each; none keeps all.
+
+    Raises
+    ------
+    DataError : a window without points, or whose ends are not in order.
+    """
+    if not windows:
+        return dataset
+    x, _, _ = axes(dataset)
+    kept = np.zeros(x.size, dtype=bool)
+    for low, high in windows:
+        inside = (x.to_numpy() >= low) & (x.to_numpy() <= high)
+        if not low < high or not inside.any():
+            raise DataError(
+                f"no points in the window {low:g},{high:g}",
+                source=dataset.attrs.get("source"),
+                expected=f"two values of {x.name}, the lower first, between {float(x.min()):g} and "
+                f"{float(x.max()):g}",
+            )
+        kept |= inside
+    said = f"{int(kept.sum())} of {x.size} rows lie in the windows"
+    before = dataset.attrs.get("read_as", "")
+    return dataset.isel(point=kept).assign_attrs(read_as=f"{before}; {said}".lstrip("; "))
 
 
 def simulate(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     import xarray as xr
     from matplotlib.figure import Figure
 
-__all__ = ["marginals", "spectrum"]
+__all__ = ["marginals", "numbers_of_peaks", "spectrum"]
 
 
 @styled
@@ -51,12 +52,9 @@ def spectrum(fit: xr.DataTree) -> Figure:
     bars = fit["constant_data"]["error"].to_numpy() if "error" in fit["constant_data"] else None
     above.errorbar(x, y, bars, fmt="o", ms=2.5, lw=0.7, color=COLORS["data"], zorder=1.9)
     above.set_ylabel(with_units(y.name, y.units))
-    noise = fit["posterior"]["noise"].mean() if "noise" in fit["posterior"] else bars
-    noise = fit["constant_data"]["noise"] if noise is None else noise
     below.axhspan(-1.96, 1.96, color=color, alpha=0.18, lw=0)
     below.axhline(0, color=color, lw=1)
-    residual = (y.to_numpy() - mean["mean"].to_numpy()) / np.asarray(noise)
-    below.plot(x, residual, "o", ms=2.5, color=COLORS["data"])
+    below.plot(x, mean["residual"], "o", ms=2.5, color=COLORS["data"])
     below.set_ylabel("residual / noise")
     below.set_xlabel(with_units(x.name, x.units))
     fig.align_ylabels()
@@ -88,7 +86,27 @@ def marginals(fit: xr.DataTree) -> Figure:
         axis.set_yticks([])
         axis.spines["left"].set_visible(False)
         axis.set_xlabel(with_units(label.replace("background_", "background "), unit))
-    words = [("emcee", "posterior"), ("Laplace", "second")]
+    second = "Laplace" if fit.attrs["likelihood"] == "normal" else "curvature"
+    words = [("emcee", "posterior"), (second, "second")]
     key(axes[0, 0], words + [("certified" if certified else "truth", "truth")] * bool(truth),
         "upper left", 12)  # fmt: skip
+    return fig
+
+
+@styled
+def numbers_of_peaks(differences: Mapping[int, tuple[float, float]]) -> Figure:
+    """Draw how far each number of peaks is behind the one chosen, in leave-one-out log density.
+
+    Parameters
+    ----------
+    differences : number of peaks to elpd − that of the chosen number, and its standard error.
+    """
+    fig, axis = canvas(1, 1, height=2.2)
+    numbers = sorted(differences)
+    values, errors = zip(*(differences[number] for number in numbers), strict=True)
+    axis.axhline(0, color=COLORS["truth"], lw=1, ls=(0, (4, 2)))
+    axis.errorbar(numbers, values, errors, fmt="o", color=COLORS["posterior"])
+    axis.set_xticks(numbers)
+    axis.set_xlabel("number of peaks")
+    axis.set_ylabel("elpd − best")
     return fig

@@ -62,6 +62,7 @@ def problem(
     DataError : data, or a number of centres, that will not do.
     FitError : no such curve, likelihood or parameter.
     """
+    dataset = dataset.drop_vars("row", errors="ignore")
     x, y, error = axes(dataset)
     if error is None and "error" in dataset:
         dataset = curve_from_arrays(x, y, dataset["error"].broadcast_like(y))

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from bayesinf.checks import check, loo
 from bayesinf.figures import elements, pair, prior_posterior, prior_predictive
 from bayesinf.posterior import noted, prior_words
 from bayesinf.report import (
@@ -25,13 +26,16 @@ from bayesinf.systems.gaussian_peaks.classical import (
     quadratic_verdict,
     scalars,
 )
-from bayesinf.systems.gaussian_peaks.figures import marginals, spectrum
+from bayesinf.systems.gaussian_peaks.figures import marginals, numbers_of_peaks, spectrum
 from bayesinf.systems.gaussian_peaks.lines import Lines
 
 if TYPE_CHECKING:
     import xarray as xr
 
 __all__ = ["story"]
+
+METHODS = ("emcee", "laplace")  # names of the fits of the model that was asked for
+COUNT = "peaks"  # with which the names of fits with other numbers of peaks begin
 
 
 def story(fits: Mapping[str, xr.DataTree]) -> Story:
@@ -40,7 +44,8 @@ def story(fits: Mapping[str, xr.DataTree]) -> Story:
     Parameters
     ----------
     fits : ``laplace`` and ``emcee`` of the main spectrum; of further ones ``NAME_laplace`` and
-        ``NAME_emcee``. Of each pair one will do.
+        ``NAME_emcee``. Of each pair one will do. Fits of another name are of another model, and one
+        that is believed carries the answer; ``peaks3`` is one with another number of peaks.
     """
     spectra: dict[str, dict[str, xr.DataTree]] = {}
     for name, fit in fits.items():
@@ -62,12 +67,17 @@ def story(fits: Mapping[str, xr.DataTree]) -> Story:
         ),
         classical=_classical(best),
         priors=_priors(best),
-        extra=tuple(
+        extra=_counted(main)
+        + tuple(
             Section(
                 _called(_best(of)),
                 _answer(of),
                 tuple(_pictures(f"{name}_", of)),
-                (_estimates(_best(of)), *_side_by_side(of), *_certified(_best(of))),
+                (
+                    _estimates(_best(of)),
+                    *_side_by_side(of),
+                    *_certified(of.get("emcee", _best(of))),
+                ),
             )
             for name, of in others
         ),
@@ -76,25 +86,86 @@ def story(fits: Mapping[str, xr.DataTree]) -> Story:
 
 
 def _best(of):
-    return of.get("emcee", next(iter(of.values())))
+    """The fit that carries the answer: another model where one was needed and is believed."""
+    others = [name for name in of if name not in METHODS and not name.startswith(COUNT)]
+    believed = [of[name] for name in others if check(of[name]).believed]
+    return next(iter((*believed, *(of[name] for name in METHODS if name in of))))
 
 
 def _called(fit):
     return fit.attrs["case"] or "the spectrum"
 
 
+def _sampled(fit):
+    return fit.attrs["inference"] == "ensemble"
+
+
 def _answer(of):
-    """The peaks, and whether the curvature would have told them, in a sentence each."""
-    posterior, said = _best(of)["posterior"], []
+    """The peaks; what was noticed of the data; whether the curvature would have told them."""
+    best, said = _best(of), []
+    posterior = best["posterior"]
     for k in posterior["peak"].to_numpy():
         center, width, area = (
             f"{number(float(draws.mean()), float(draws.std()))} {draws.units}".removesuffix(" 1")
             for draws in (posterior[name].sel(peak=k) for name in ("center", "fwhm", "amplitude"))
         )
-        said.append(f"peak {k} at {center}, {width} wide (FWHM), of area {area}")
-    text = "; ".join(said)
-    answer = f"{text[0].upper()}{text[1:]} (posterior mean ± sd)."
-    return (answer, quadratic_verdict(of["emcee"])[1]) if "emcee" in of else (answer,)
+        said.append(f"{{}} {k} at {center}, {width} wide (FWHM), of area {area}")
+    down = float(posterior["height"].mean()) < 0
+    text = "; ".join(said).format(*["dip" if down else "peak"] * len(said))
+    answer = [f"{text[0].upper()}{text[1:]} (posterior mean ± sd)."]
+    if best.attrs["why"]:
+        answer.append(best.attrs["why"][0].upper() + best.attrs["why"][1:])
+    first = of.get("emcee")
+    if first is not None and first is not best and not best.attrs["why"]:
+        answer.append(_instead(first, best))
+    return (*answer, *([quadratic_verdict(best)[1]] if _sampled(best) else ()))
+
+
+def _instead(first, best):
+    """Why another model than that which was asked for carries the answer."""
+    gap = loo(best)["pointwise"] - loo(first)["pointwise"]
+    error = np.sqrt(gap.size) * gap.std()
+    failed = [one.message for one in check(first).checks if one.required and not one.passed]
+    return (
+        f"That is by {best.attrs['model']}. With {first.attrs['model']} it cannot be believed, for "
+        f"{', and '.join(failed)}; in leave-one-out log density it is behind by "
+        f"{number(float(gap.sum()), float(error))}."
+    )
+
+
+def _counted(of):
+    """How many peaks there are, by leave-one-out, where several numbers were tried."""
+    best = of.get("emcee")
+    tried = {name: fit for name, fit in of.items() if name.startswith(COUNT)}
+    if not tried or best is None:
+        return ()
+    fits = {int(fit.attrs["peaks"]): fit for fit in (best, *tried.values())}
+    chosen, rows, differences = int(best.attrs["peaks"]), {}, {}
+    for peaks, fit in sorted(fits.items()):
+        gap = loo(fit)["pointwise"] - loo(best)["pointwise"]
+        error = float(np.sqrt(gap.size) * gap.std())
+        differences[peaks] = float(gap.sum()), error
+        rows[str(peaks)] = {
+            "elpd": f"{loo(fit)['elpd']:.1f}",
+            "elpd − best": "" if fit is best else number(float(gap.sum()), error),
+            "verdict": "believed" if check(fit).believed else "not believed",
+        }
+    table = Table.of(
+        rows,
+        "peaks",
+        "Leave-one-out log density of each number of peaks, and its difference from the one "
+        "chosen ± standard error. A peak more is taken where it is ahead by more than 4 and by "
+        "more than 2 standard errors.",
+    )
+    picture = Picture(
+        "numbers_of_peaks",
+        numbers_of_peaks(differences),
+        "How much worse each number of peaks predicts a point that is left out; bars: standard "
+        "error of the difference.",
+        f"Differences in leave-one-out log density; {chosen} peaks are chosen.",
+    )
+    words = f"Of {', '.join(map(str, sorted(fits)))} peaks, {chosen} predict best."
+    return (Section("How many peaks", (words,), (picture,), (table,)),)
 
 
 def _pictures(stem, of):
@@ -108,25 +179,28 @@ def _pictures(stem, of):
         "scatter evenly, 95 % of them within the band.",
         f"{called}: data with fitted curve, predictive band and components; residuals below.",
     )
-    if len(of) > 1 and not stem:  # one corner plot to a page: of the others, marginals
+    if _sampled(fit) and not stem:  # one corner plot to a page: of the others, marginals
         shown = _corner_names(fit)
         truth = {label: truth[label] for label in elements(fit, shown) if label in truth}
+        beside = {"Laplace": of["laplace"]} if fit is of.get("emcee") and "laplace" in of else {}
         yield Picture(
             f"{stem}corner",
-            pair({"emcee": of["emcee"], "Laplace": of["laplace"]}, shown, truth),
-            f"{called}: regions of highest density with 50 and 90 %, sampled (filled) and in the "
-            "quadratic approximation (lines). Where both coincide, errors may be read from the "
-            "curvature; bent regions are what it cannot follow.",
-            f"{called}: corner plot of peak parameters with emcee and Laplace overlaid.",
+            pair({"emcee": fit} | beside, shown, truth),
+            f"{called}: regions of highest density with 50 and 90 %, sampled (filled)"
+            + " and in the quadratic approximation (lines). Where both coincide, errors may be "
+            "read from the curvature; bent regions are what it cannot follow."
+            * bool(beside)
+            + "." * (not beside),
+            f"{called}: corner plot of peak parameters.",
         )
-    if "emcee" in of:
+    if _sampled(fit):
         line = "; dashed, the known value." if truth or known(fit, "certified") else "."
         yield Picture(
             f"{stem}marginals",
-            marginals(of["emcee"]),
+            marginals(fit),
             f"{called}: posterior of each fitted parameter (filled) and its quadratic "
             f"approximation (line){line}",
-            f"{called}: densities of each parameter. {quadratic_verdict(of['emcee'])[1]}",
+            f"{called}: densities of each parameter. {quadratic_verdict(fit)[1]}",
         )
 
 
@@ -135,10 +209,14 @@ def _corner_names(fit):
     mean = fit["posterior"].to_dataset().mean(("chain", "draw"))
     center, sigma = mean["center"].to_numpy(), mean["sigma"].to_numpy()
     if len(center) == 1:
-        noise = [name for name in ("noise",) if name in fit["posterior"]]
-        return [*Lines.of(fit).fitted, *noise][:6]
+        return [*Lines.of(fit).fitted, *_scatter(fit)][:6]
     first = int(np.argmin(np.diff(center) / (sigma[1:] + sigma[:-1]))) + 1
     return [f"{name}[{k}]" for k in (first, first + 1) for name in ("height", "center", "sigma")]
+
+
+def _scatter(fit):
+    """Parameters of the scatter about the curve."""
+    return [name for name in fit["posterior"].data_vars if str(name).startswith("noise")]
 
 
 def _ordered(fit):
@@ -153,10 +231,11 @@ def _estimates(fit):
 
 
 def _side_by_side(of):
-    if "emcee" not in of:
+    best = _best(of)
+    if not _sampled(best):
         return
-    pairs, rows = correlations(of["emcee"]), {}
-    for label, row in comparison(of["emcee"]).iterrows():
+    pairs, rows = correlations(best), {}
+    for label, row in comparison(best).iterrows():
         means = {m: number(row[f"{m} mean"], row[f"{m} sd"]) for m in ("Laplace", "emcee")}
         rows[label] = means | {"shift": f"{row['shift']:+.2f}", "ratio": f"{row['ratio']:.3f}"}
     yield Table.of(
@@ -181,25 +260,37 @@ def _certified(fit):
 
 
 def _classical(fit):
-    noisy = "noise" in fit["posterior"]
-    scale = "s² = RSS/ν." if noisy else "residuals in units of the error bars and s = 1."
+    squares = fit.attrs["likelihood"] == "normal"
+    scale = "s² = RSS/ν." if _scatter(fit) else "residuals in units of the error bars and s = 1."
+    words = (
+        f"The classical answer: the optimum of least squares and its standard errors, "
+        f"√diag(s²(JᵀJ)⁻¹), {scale}"
+        if squares
+        else f"The classical answer: the maximum of the {fit.attrs['likelihood']} likelihood, and "
+        f"standard errors from its curvature. {_reduced(fit)}"
+    )
+    name = "least squares" if squares else "maximum likelihood"
     rows = {
         label: {
-            "lmfit": number(best, error),
+            name: number(best, error),
             "posterior": number(draws.mean(), draws.std()),
             "unit": "" if unit == "1" else unit,
         }
         for label, draws, best, error, unit in scalars(fit, _ordered(fit))
     }
-    table = Table.of(rows, "parameter", f"Least squares and posterior: {_called(fit)}.")
-    words = (
-        f"The classical answer: lmfit's optimum and its standard errors, √diag(s²(JᵀJ)⁻¹), {scale}"
-    )
+    table = Table.of(rows, "parameter", f"{name.capitalize()} and posterior: {_called(fit)}.")
     return Section("The classical answer", (words,), (), (table, *_certified(fit)))
 
 
+def _reduced(fit):
+    classical = noted(fit, "classical")
+    square, dof = (
+        float(classical[name]) for name in ("residual_sum_of_squares", "degrees_of_freedom")
+    )
+    return f"Pearson's χ² per degree of freedom is {square / dof:.2f} (ν = {dof:.0f})."
+
+
 def _priors(fit):
-    noise = [name for name in ("noise",) if name in fit["posterior"]]
     pictures = (
         Picture(
             "prior_predictive",
@@ -210,7 +301,7 @@ def _priors(fit):
         ),
         Picture(
             "prior_posterior",
-            prior_posterior(fit, Lines.of(fit).fitted + noise, known(fit, "truth") or None),
+            prior_posterior(fit, Lines.of(fit).fitted + _scatter(fit), known(fit, "truth") or None),
             "What the data add: prior and posterior of each parameter.",
             "Densities of prior and posterior of each fitted parameter.",
         ),

@@ -19,6 +19,7 @@ least squares, ridge and lasso.
 from bayesinf.systems.ising_couplings.calibration import calibration_problem
 from bayesinf.systems.ising_couplings.classical import classical, modes, with_classical
 from bayesinf.systems.ising_couplings.data import read, simulate, split
+from bayesinf.systems.ising_couplings.faults import faults
 from bayesinf.systems.ising_couplings.model import (
     PRIORS,
     equivalent_penalty,
@@ -35,6 +36,7 @@ __all__ = [
     "calibration_problem",
     "classical",
     "equivalent_penalty",
+    "faults",
     "features",
     "fit",
     "halves",

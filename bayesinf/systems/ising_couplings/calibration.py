@@ -17,7 +17,7 @@ SITES, SAMPLES, NOISE = 5, 24, InverseChi(4.0, 0.5)
 VARIANTS = {
     "spike_and_slab": linear.SpikeAndSlab(Beta(2.0, 2.0), InverseChi(6.0, 1.0)),
     "laplace": linear.Laplace(HalfCauchy(0.5)),
-    "normal": linear.Normal(HalfCauchy(0.5)),
+    "normal": linear.Gaussian(HalfCauchy(0.5)),
     "horseshoe": linear.Horseshoe(HalfCauchy(0.3), InverseChi(6.0, 1.0)),
 }
 

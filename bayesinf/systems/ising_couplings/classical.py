@@ -46,61 +46,71 @@ def coefficients(X: np.ndarray, y: np.ndarray, penalties: np.ndarray) -> np.ndar
         Ridge(alpha=penalty, fit_intercept=False, solver="cholesky").fit(X, y).coef_
         for penalty in penalties
     ]
-    found = [np.tile(plain, (len(penalties), 1)), np.stack(ridge)]
+    fitted = [np.tile(plain, (len(penalties), 1)), np.stack(ridge)]
     for share in (1.0, 0.5):
         precise = {"precompute": True, "max_iter": 20_000, "tol": 1e-6}
         path = enet_path(X, y, l1_ratio=share, alphas=down, **precise)[1].T
-        found.append(path[np.searchsorted(-down, -np.asarray(penalties))])
-    return np.stack(found)
+        fitted.append(path[np.searchsorted(-down, -np.asarray(penalties))])
+    return np.stack(fitted)
 
 
 def classical(
-    spins: xr.Dataset, held_out: xr.Dataset, *, gauge: str = "pairs", sigma: float | None = None
+    spins: xr.Dataset,
+    held_out: xr.Dataset | None = None,
+    *,
+    gauge: str = "pairs",
+    sigma: float | None = None,
 ) -> xr.Dataset:
     """Fit the classical estimators as the textbook does.
 
     Parameters
     ----------
     spins : training data, as for ``fit``.
-    held_out : Dataset of which the first half chooses λ and the second half tests.
+    held_out : Dataset of which the first half chooses λ and the second half tests; without it
+        5-fold cross-validation chooses.
     gauge : ``pairs`` or ``full``.
     sigma : the noise at which ``modes`` compares priors and penalties; None leaves that out.
 
     Returns
     -------
     a Dataset over ``estimator`` (``ESTIMATORS``) with ``path`` (estimator, part, penalty), R² in
-    training, validation and test; ``folds`` and ``folds_error`` (estimator, fold_penalty), R² by
-    5-fold cross-validation and its standard error; ``J`` (estimator, pair) at the λ, ``chosen``
-    (estimator), that the validation half prefers, and its R² in the test half, ``score``
-    (estimator). With ``sigma`` also the results of ``modes``.
+    training and, of states held out, validation and test; ``folds`` and ``folds_error`` (estimator,
+    fold_penalty), R² by 5-fold cross-validation and its standard error; ``J`` (estimator, pair) at
+    the λ, ``chosen`` (estimator), that predicts best, and its R² on states that it has not seen,
+    ``score`` (estimator). With ``sigma`` also the results of ``modes``.
     """
     from sklearn.model_selection import KFold
 
     X, y = features(spins["states"], gauge).values, spins["energies"].values
-    others, targets = features(held_out["states"], gauge).values, held_out["energies"].values
-    half = len(targets) // 2
-    parts = {
-        "train": (X, y),
-        "validation": (others[:half], targets[:half]),
-        "test": (others[half:], targets[half:]),
-    }
-    found = coefficients(X, y, PATH)
-    path = np.stack([r_squared(b, found @ a.T) for a, b in parts.values()], axis=1)
-    best = np.argmax(path[:, 1], axis=-1)
-    every = np.arange(len(ESTIMATORS))
+    parts = {"train": (X, y)}
+    if held_out is not None:
+        others, targets = features(held_out["states"], gauge).values, held_out["energies"].values
+        half = len(targets) // 2
+        parts["validation"] = others[:half], targets[:half]
+        parts["test"] = others[half:], targets[half:]
+    fitted = coefficients(X, y, PATH)
+    path = np.stack([r_squared(b, fitted @ a.T) for a, b in parts.values()], axis=1)
     folds = np.stack(
         [
             r_squared(y[out], coefficients(X[kept], y[kept], FOLD_PATH) @ X[out].T)
             for kept, out in KFold(min(FOLDS, len(y))).split(X)
         ]
     )
+    every = np.arange(len(ESTIMATORS))
+    if held_out is None:
+        best = np.argmax(folds.mean(axis=0), axis=-1)
+        J, chosen = coefficients(X, y, FOLD_PATH)[every, best], FOLD_PATH[best]
+        score = folds.mean(axis=0)[every, best]
+    else:
+        best = np.argmax(path[:, 1], axis=-1)
+        J, chosen, score = fitted[every, best], PATH[best], path[every, 2, best]
     arrays = {
         "path": path,
         "folds": folds.mean(axis=0),
         "folds_error": folds.std(axis=0, ddof=1) / np.sqrt(len(folds)),
-        "J": found[every, best],
-        "chosen": PATH[best],
-        "score": path[every, 2, best],
+        "J": J,
+        "chosen": chosen,
+        "score": score,
     }
     dims = {
         "path": ("estimator", "part", "penalty"),
@@ -122,21 +132,21 @@ def classical(
 
 
 def with_classical(
-    fits: Mapping[str, xr.DataTree], spins: xr.Dataset, held_out: xr.Dataset
+    fits: Mapping[str, xr.DataTree], spins: xr.Dataset, held_out: xr.Dataset | None
 ) -> dict[str, xr.DataTree]:
     """Put the classical answer beside the fit that carries the answer, at the noise it found.
 
     Parameters
     ----------
     fits : name to fit.
-    spins, held_out : what they were fitted to, and what they predict.
+    spins, held_out : what they were fitted to, and what they predict, if anything.
     """
     name = best(fits)
     fit = fits[name]
     group = "posterior" if "sigma" in fit["posterior"] else "constant_data"
     sigma = float(fit[group]["sigma"].mean())
-    found = classical(spins, held_out, gauge=fit.attrs["gauge"], sigma=sigma)
-    return {**fits, name: annotated(fit, classical=found)}
+    beside = classical(spins, held_out, gauge=fit.attrs["gauge"], sigma=sigma)
+    return {**fits, name: annotated(fit, classical=beside)}
 
 
 def modes(spins: xr.Dataset, sigma: float) -> xr.Dataset:

@@ -90,11 +90,11 @@ def with_truth(spins: xr.Dataset, couplings: np.ndarray) -> xr.Dataset:
 
 def split(
     spins: xr.Dataset,
-    train: int = 400,
+    train: int | None = 400,
     held_out: int = 400,
     *,
     rng: np.random.Generator | None = None,
-) -> tuple[xr.Dataset, xr.Dataset]:
+) -> tuple[xr.Dataset, xr.Dataset | None]:
     """Draw states to learn from and states to predict, without overlap.
 
     A file with fewer states than asked for is divided in the same proportion.
@@ -102,25 +102,33 @@ def split(
     Parameters
     ----------
     spins : as of ``simulate``.
-    train, held_out : states of either part.
+    train, held_out : states of either part; None for all that are not held out.
     rng : by default the stream "split" of the default settings.
 
     Returns
     -------
-    Dataset along ``sample``, and Dataset along ``held_out``.
+    Dataset along ``sample``, and Dataset along ``held_out``; None where nothing is held out.
 
     Raises
     ------
-    DataError : fewer than 8 states.
+    DataError : fewer than 8 states to be split, or none left to learn from.
     """
     count = spins.sizes["sample"]
-    if count < 8:
+    if held_out and count < 8:
         raise DataError(
             "too few states", expected="at least 8, to learn from and to predict", found=count
         )
-    if count < train + held_out:
+    if train is None:
+        train = count - held_out
+    if train + held_out > count:
         train = max(4, count * train // (train + held_out))
-        held_out = count - train
+        held_out = min(held_out, count - train)
+    if train < 2:
+        raise DataError(
+            "too few states are left to learn from", expected="at least 2", found=max(train, 0)
+        )
     order = (DEFAULT.generator("split") if rng is None else rng).permutation(count)
     known, unseen = (np.sort(part) for part in np.split(order[: train + held_out], [train]))
+    if not held_out:
+        return spins.isel(sample=known), None
     return spins.isel(sample=known), spins.isel(sample=unseen).rename(sample="held_out")

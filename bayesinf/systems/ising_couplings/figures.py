@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bayesinf.figures import COLORS, canvas, interval, key, matrices, styled, with_units
-from bayesinf.posterior import noted
 from bayesinf.systems.ising_couplings.model import (
     equivalent_penalty,
     halves,
+    known,
     matrix,
     mean_score,
     prior_of,
+    scored_on_held_out,
 )
 
 if TYPE_CHECKING:
@@ -26,11 +27,12 @@ def couplings(fits: Mapping[str, xr.DataTree], textbook: xr.Dataset) -> Figure:
     """Draw coupling matrices as heat maps: truth, each posterior mean, each classical fit."""
     some = next(iter(fits.values()))
     i, j = (some["posterior"][name].values for name in "ij")
-    known, posteriors = noted(some, "truth"), {}
+    true, posteriors = known(some), {}
     for fit in fits.values():
-        title = f"{called(fit)}, R² {mean_score(fit):.4f}"
+        title = called(fit)
+        title += f", R² {mean_score(fit):.4f}" if scored_on_held_out(fit) else ""
         posteriors[title] = fit["posterior"]["J"].mean(("chain", "draw")).values
-    top = ({} if known is None else {"truth": known["J"].values}) | posteriors
+    top = ({} if true is None else {"truth": true["J"].values}) | posteriors
     bottom = {
         f"{method}, R² {float(textbook['score'].sel(estimator=method)):.4f}": J.values
         for method, J in zip(textbook["estimator"].values, textbook["J"], strict=True)
@@ -51,7 +53,7 @@ def intervals(fits: Mapping[str, xr.DataTree], count: int = 60) -> Figure:
     rows = len(fits) + bool(spiked)
     fig, axes = canvas(rows, 1, height=0.4 + 1.75 * rows, squeeze=False)
     for axis, fit in zip(axes[:, 0], fits.values(), strict=False):
-        J, truth = fit["posterior"]["J"], noted(fit, "truth")
+        J, truth = fit["posterior"]["J"], known(fit)
         mean = J.mean(("chain", "draw")).values
         order = np.argsort(-np.abs(mean), kind="stable")[:count]
         low, _, high = interval(J.values[..., order], axis=(0, 1))
@@ -125,37 +127,44 @@ def penalties(fits: Mapping[str, xr.DataTree], textbook: xr.Dataset) -> Figure:
     counterparts = {"normal": "ridge", "laplace": "lasso"}
     equivalents = {counterparts.get(prior_of(fit)): fit for fit in fits.values()}
     methods = ["ridge", "lasso", "elastic net"]
-    fig, axes = canvas(2, len(methods), height=4.6, sharex="col", sharey=True)
-    for method, (upper, lower) in zip(methods, axes.T, strict=True):
-        one = textbook.sel(estimator=method)
-        upper.plot(one["penalty"], one["path"].sel(part="train"), ls="--", color=classical)
-        upper.plot(one["penalty"], one["path"].sel(part="test"), color=classical)
-        plain = float(textbook["score"].sel(estimator="least squares"))
-        upper.axhline(plain, color=COLORS["prior"], lw=0.8, ls=":")
+    split = "test" in textbook["part"].values
+    rows = 1 + split
+    fig, axes = canvas(
+        rows, len(methods), height=0.6 + 2.0 * rows, squeeze=False, sharex="col", sharey=True
+    )
+    for method, column in zip(methods, axes.T, strict=True):
+        one, (upper, lower) = textbook.sel(estimator=method), column[[0, -1]]
         lower.errorbar(
             one["fold_penalty"], one["folds"], one["folds_error"], color=classical, marker=".", lw=1
         )
+        if split:
+            upper.plot(one["penalty"], one["path"].sel(part="train"), ls="--", color=classical)
+            upper.plot(one["penalty"], one["path"].sel(part="test"), color=classical)
+        plain = float(textbook["score"].sel(estimator="least squares"))
+        upper.axhline(plain, color=COLORS["prior"], lw=0.8, ls=":")
         if method in equivalents:
             low, centre, high = interval(equivalent_penalty(equivalents[method]))
-            for axis in (upper, lower):
+            for axis in column:
                 axis.axvspan(low, high, color=posterior, alpha=0.2, lw=0)
                 axis.axvline(centre, color=posterior, lw=1)
-            upper.axhline(mean_score(equivalents[method]), color=posterior, lw=0.8, ls="-.")
+            if split:
+                upper.axhline(mean_score(equivalents[method]), color=posterior, lw=0.8, ls="-.")
         upper.set_title(method, color=classical)
         upper.set_xscale("log")
         upper.set_ylim(-0.08, 1.08)
         upper.xaxis.set_major_locator(LogLocator(numticks=6))
         upper.xaxis.set_minor_locator(NullLocator())
         lower.set_xlabel("λ")
-    axes[0, 0].set_ylabel("R², one split")
-    axes[1, 0].set_ylabel("R², 5-fold")
-    lines = {
-        "test": Line2D([], [], color=classical),
-        "training": Line2D([], [], color=classical, ls="--"),
-        "least squares, test": Line2D([], [], color=COLORS["prior"], ls=":"),
-        "posterior of λ, 95 %": Patch(color=posterior, alpha=0.2),
-        "posterior mean, test": Line2D([], [], color=posterior, lw=0.8, ls="-."),
-    }
+    axes[-1, 0].set_ylabel("R², 5-fold")
+    lines = {"posterior of λ, 95 %": Patch(color=posterior, alpha=0.2)}
+    lines["least squares"] = Line2D([], [], color=COLORS["prior"], ls=":")
+    if split:
+        axes[0, 0].set_ylabel("R², one split")
+        lines |= {
+            "test": Line2D([], [], color=classical),
+            "training": Line2D([], [], color=classical, ls="--"),
+            "posterior mean, test": Line2D([], [], color=posterior, lw=0.8, ls="-."),
+        }
     fig.legend(lines.values(), lines, loc="outside lower center", ncols=5, fontsize=8.5)
     return fig
 

@@ -8,16 +8,18 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bayesinf.figures import interval, prior_posterior, with_units
-from bayesinf.posterior import noted
+from bayesinf.posterior import element_names, noted
 from bayesinf.report import Picture, Section, Story, Table, estimates, number, sections
 from bayesinf.systems.ising_couplings import figures
 from bayesinf.systems.ising_couplings.figures import called
 from bayesinf.systems.ising_couplings.model import (
     best,
     halves,
+    known,
     mean_score,
     prior_of,
     r_squared,
+    scored_on_held_out,
     test_half,
     true_score,
 )
@@ -25,14 +27,18 @@ from bayesinf.systems.ising_couplings.model import (
 if TYPE_CHECKING:
     import xarray as xr
 
+__all__ = ["story"]
+
+NAMED = 8  # pairs in a sentence
+SHOWN = 12  # couplings in a table
+
 
 def story(fits: Mapping[str, xr.DataTree]) -> Story:
     """Tell what the couplings are, how sure that is, and how the classical answer compares.
 
     Parameters
     ----------
-    fits : name to InferenceData, all of the same data and with ``predictions``, as of
-        ``with_classical``.
+    fits : name to InferenceData, all of the same data, as of ``with_classical``.
     """
     main = fits[best(fits)]
     textbook = noted(main, "classical")
@@ -52,97 +58,108 @@ def story(fits: Mapping[str, xr.DataTree]) -> Story:
 
 def _answer(main, fits, textbook):
     (n, sites), p = main["constant_data"]["states"].shape, main["posterior"].sizes["pair"]
-    truth = noted(main, "truth")
-    more = "there are more couplings than data" if p > n else "data outnumber couplings"
-    return Section(
-        f"Which of {p} pairs of {sites} spins are coupled?",
-        (
-            _in_words(main, truth),
-            f"The model knows all pairs alike; {n} states were shown to it, so {more} and the "
-            "prior has a say.",
+    truth = known(main)
+    more = f"fewer than its {p} couplings" if n < p else f"more than its {p} couplings"
+    chosen = "on validation data" if scored_on_held_out(main) else "by 5-fold cross-validation"
+    pictures = [
+        Picture(
+            "couplings",
+            figures.couplings(fits, textbook),
+            "Coupling matrices: red is positive, blue negative, white none. Top: "
+            + ("truth and " if truth is not None else "")
+            + f"posterior means under each prior. Bottom: classical fits, λ chosen {chosen}.",
+            f"Heat maps of the {sites} by {sites} coupling matrix for each prior and each "
+            "classical method.",
         ),
-        (
-            Picture(
-                "couplings",
-                figures.couplings(fits, textbook),
-                "Coupling matrices: blue is negative, as on the ring, and white is none. Top: "
-                + ("truth and " if truth is not None else "")
-                + "posterior means under each prior. Bottom: classical fits, λ chosen on "
-                "validation data. A prior that selects leaves the bonds and nothing else; one that "
-                "only shrinks smears them over all pairs.",
-                f"Heat maps of the {sites} by {sites} coupling matrix for each prior and each "
-                "classical method.",
-            ),
-            Picture(
-                "intervals",
-                figures.intervals(fits),
-                "The couplings of largest posterior mean, with 95 % intervals, and under spike and "
-                "slab the probability that each pair is coupled at all. "
-                + ("Green marks the true value. " if truth is not None else "")
-                + "A wide interval says that data and prior leave the coupling open.",
-                "Intervals of the strongest couplings under each prior, and inclusion probability "
-                "of every pair.",
-            ),
+        Picture(
+            "intervals",
+            figures.intervals(fits),
+            "The couplings of largest posterior mean, with 95 % intervals"
+            + (", and their true values (green)" if truth is not None else "")
+            + (
+                "; below, the probability that each pair is coupled at all."
+                if any("included" in fit["posterior"] for fit in fits.values())
+                else "."
+            )
+            + " A wide interval says that data and prior leave the coupling open.",
+            "Intervals of the strongest couplings under each prior.",
         ),
-    )
-
-
-def _in_words(fit, truth):
-    posterior = fit["posterior"]
-    if "included" not in posterior:
-        low, _, high = interval(posterior["J"].values, axis=(0, 1))
-        clear = int(np.sum((low > 0) | (high < 0)))
-        return f"The 95 % intervals of {clear} couplings leave out zero."
-    probability = posterior["included"].mean(("chain", "draw")).values
-    found = probability > 0.5
+    ]
+    others = [f"{called(fit)} {_left_out(fit)}" for fit in fits.values() if fit is not main]
     words = (
-        f"{int(found.sum())} pairs are coupled with a probability above one half"
-        f" ({int(np.sum(probability >= 0.99))} of them at 0.99 or more)."
+        f"{_coupled(main)} That is the answer under the {called(main)} prior"
+        + (
+            f", which foretells left-out energies best: log score {_left_out(main)}, "
+            f"{', '.join(others)}."
+            if others
+            else "."
+        ),
+        f"The model knows all pairs alike. It has seen {n} states, {more}"
+        + (", so that the prior has a say." if n < p else "."),
     )
-    if truth is not None:
-        bonds = truth["J"].values != 0
-        words += (
-            f" Of the {int(bonds.sum())} true bonds {int(np.sum(found & bonds))} are among them,"
-            f" and {int(np.sum(found & ~bonds))} pairs that are none; the least certain bond has"
-            f" probability {probability[bonds].min():.3f}, the most suspect other pair"
-            f" {probability[~bonds].max():.3f}."
-        )
-    return words
+    return Section(f"Which of {p} pairs of {sites} spins are coupled?", words, tuple(pictures))
+
+
+def _left_out(fit):
+    score = noted(fit, "left_out")
+    return number(float(score["elpd"]), float(score["se"]))
+
+
+def _coupled(fit):
+    """Name the pairs that are coupled."""
+    J = fit["posterior"]["J"]
+    names = [name.removeprefix("J[").removesuffix("]") for name in element_names(J)]
+    strength = np.abs(J.values.mean((0, 1)))
+    if "included" in fit["posterior"]:
+        probability = fit["posterior"]["included"].values.mean((0, 1))
+        found = probability > 0.5
+        sure = int(np.sum(probability >= 0.99))
+        how = f"with a probability above one half ({sure} of them at 0.99 or more)"
+    else:
+        low, _, high = interval(J.values, axis=(0, 1))
+        found, how = (low > 0) | (high < 0), "by their 95 % intervals, which leave out zero"
+    order = [k for k in np.argsort(-strength, kind="stable") if found[k]]
+    if not order:
+        return f"None of {len(found)} pairs is seen to be coupled."
+    listed = "; ".join(f"({names[k]})" for k in order[:NAMED])
+    rest = f" and {len(order) - NAMED} more" if len(order) > NAMED else ""
+    return f"{len(order)} of {len(found)} pairs are coupled {how}: {listed}{rest}."
 
 
 def _numbers(main, fits):
     strongest = np.argsort(-np.abs(main["posterior"]["J"].values.mean((0, 1))), kind="stable")
-    i, j = (main["posterior"][name].values for name in "ij")
-    shown = [f"J[{i[k]}, {j[k]}]" for k in strongest[:12]]
-    return Section(
-        "Noise, couplings, and how well held-out energies are predicted",
-        ("R² is measured on the test half of the held-out states.",),
-        tables=(
-            Table.of(_summary(fits), "quantity", "What each prior makes of the same data."),
-            Table(
-                estimates(main, shown),
-                f"The twelve strongest couplings under the {called(main)} prior.",
-            ),
+    labels = list(element_names(main["posterior"]["J"]))
+    shown = [labels[k] for k in strongest[:SHOWN]]
+    words = ("The log score is that of energies left out one at a time, the higher the better.",)
+    if scored_on_held_out(main):
+        words += ("R² is measured on the test half of the held-out states.",)
+    tables = (
+        Table.of(_summary(fits), "quantity", "What each prior makes of the same data."),
+        Table(
+            estimates(main, shown),
+            f"The {len(shown)} strongest couplings under the {called(main)} prior.",
         ),
     )
+    return Section("Noise, couplings, and how well energies are predicted", words, tables=tables)
 
 
 def _summary(fits):
     columns = {}
     for fit in fits.values():
-        posterior, truth = fit["posterior"], noted(fit, "truth")
-        observed, draws = test_half(fit)
-        low, _, high = interval(r_squared(observed, draws).ravel())
-        row = {
-            "test R², posterior mean": f"{mean_score(fit):.6f}",
-            "test R² of a draw, 95 %": f"{low:.5f} to {high:.5f}".replace("-", "−"),
-        }
+        posterior, truth = fit["posterior"], known(fit)
+        row = {"leave-one-out log score": _left_out(fit)}
+        if scored_on_held_out(fit):
+            observed, draws = test_half(fit)
+            low, _, high = interval(r_squared(observed, draws).ravel())
+            row["test R², posterior mean"] = f"{mean_score(fit):.6f}"
+            row["test R² of a draw, 95 %"] = f"{low:.5f} to {high:.5f}".replace("-", "−")
         for name in _scalars(fit):
             values = posterior[name].values
             label = with_units(name, posterior[name].attrs["units"])
             row[label] = number(float(values.mean()), float(values.std()))
         if truth is not None:
-            row["R² against true energies"] = f"{true_score(fit):.6f}"
+            if scored_on_held_out(fit):
+                row["R² against true energies"] = f"{true_score(fit):.6f}"
             error = posterior["J"].values.mean((0, 1)) - truth["J"].values
             for pairs, which in (("bonds", truth["J"] != 0), ("other pairs", truth["J"] == 0)):
                 label = with_units(f"rms error of {pairs}", posterior["J"].attrs["units"])
@@ -157,6 +174,8 @@ def _scalars(fit):
 
 
 def _predictive(main, fits):
+    if not scored_on_held_out(main):
+        return sections.predictive(main)
     picture = Picture(
         "held_out",
         figures.held_out(fits),
@@ -174,40 +193,35 @@ def _predictive(main, fits):
 
 def _classical(fits, textbook):
     worst = float(textbook["mode_difference"].max())
-    return Section(
-        "Least squares, ridge, lasso and elastic net",
-        (
-            "The mode of the normal prior is ridge regression with λ = (σ/scale)², and the mode of "
-            "the Laplace prior is the lasso with λ = σ²/(n scale); the table shows both equalities "
-            f"on these data, to {worst:.0e}. A mode is one point of a posterior: ridge and lasso "
-            "say where it is highest, the posterior says where it is.",
-        ),
-        (
-            Picture(
-                "penalty",
-                figures.penalties(fits, textbook),
-                "R² against λ on one split, and by 5-fold cross-validation with its standard "
-                "error. The shaded band is the posterior of the λ that the inferred scale stands "
-                "for: what cross-validation searches for on a grid, the posterior infers, with "
-                "its uncertainty.",
-                "R squared against the penalty for three classical methods, with the posterior of "
-                "the equivalent penalty.",
-            ),
-        ),
-        (
-            Table.of(
-                _modes(textbook),
-                "prior",
-                "Mode of the prior against scikit-learn's fit at the same λ.",
-            ),
-            Table.of(
-                _scores(fits, textbook),
-                "method",
-                "R² on the test half of the held-out states. Classical methods chose λ on the "
-                "validation half; the posteriors have not seen it.",
-            ),
-        ),
+    held_out = "test" in textbook["part"].values
+    rows = "R² against λ on one split, and by" if held_out else "R² against λ by"
+    judged = (
+        "R² on the test half of the held-out states. Classical methods chose λ on the validation "
+        "half; the posteriors have not seen it."
+        if held_out
+        else "R² by 5-fold cross-validation, at the λ that it prefers."
     )
+    words = (
+        "The mode of the normal prior is ridge regression with λ = (σ/scale)², and the mode of "
+        "the Laplace prior is the lasso with λ = σ²/(n scale); the table shows both equalities "
+        f"on these data, to {worst:.0e}. A mode is one point of a posterior: ridge and lasso "
+        "say where it is highest, the posterior says where it is."
+    )
+    picture = Picture(
+        "penalty",
+        figures.penalties(fits, textbook),
+        f"{rows} 5-fold cross-validation with its standard error. The shaded band is the posterior "
+        "of the λ that the inferred scale stands for: what cross-validation searches for on a "
+        "grid, the posterior infers, with its uncertainty.",
+        "R squared against the penalty for three classical methods, with the posterior of the "
+        "equivalent penalty.",
+    )
+    modes = "Mode of the prior against scikit-learn's fit at the same λ."
+    tables = (
+        Table.of(_modes(textbook), "prior", modes),
+        Table.of(_scores(fits, textbook), "method", judged),
+    )
+    return Section("Least squares, ridge, lasso and elastic net", (words,), (picture,), tables)
 
 
 def _modes(textbook):
@@ -224,8 +238,12 @@ def _modes(textbook):
 
 
 def _scores(fits, textbook):
-    """Test R² of posterior means and of classical fits, the best first."""
-    rows = {f"posterior mean, {called(fit)} prior": (mean_score(fit), "") for fit in fits.values()}
+    """R² of posterior means, where states were held out, and of classical fits, best first."""
+    rows = {
+        f"posterior mean, {called(fit)} prior": (mean_score(fit), "")
+        for fit in fits.values()
+        if scored_on_held_out(fit)
+    }
     for method in textbook["estimator"].values:
         one = textbook.sel(estimator=method)
         penalty = "" if method == "least squares" else f"{float(one['chosen']):.0e}"
@@ -265,27 +283,23 @@ def _priors(fits):
 def _gauge(fits, textbook):
     """Show what the full gauge leaves open: J_ij - J_ji."""
     fit = next((f for f in fits.values() if prior_of(f) == "normal"), next(iter(fits.values())))
-    split = {}
+    apart = {}
     for method in ("ridge", "lasso"):
         upper, lower = halves(fit, textbook["J"].sel(estimator=method).values)
         strong = np.argsort(-np.abs(upper + lower))[: fit["constant_data"].sizes["site"]]
-        split[method] = float(np.mean(np.abs(upper - lower)[strong]))
-    return Section(
-        "What the full gauge leaves open",
-        (
-            "Every product stands there twice, so the data see J_ij + J_ji alone. Under the normal "
-            "prior the posterior of J_ij − J_ji must be its prior, and is. Ridge splits each bond "
-            f"evenly (mean |J_ij − J_ji| on the strongest bonds: {split['ridge']:.2g}); the lasso "
-            f"puts it on one side or the other ({split['lasso']:.2g}), for no reason in the data.",
-        ),
-        (
-            Picture(
-                "gauge",
-                figures.gauge(fit),
-                "Posterior of J_ij − J_ji, all pairs and draws, against its prior given the same "
-                "scale: the curves coincide. The sum J_ij + J_ji, which the data do see, does not "
-                "look like its prior.",
-                "Density of coupling differences on top of the prior, and of coupling sums.",
-            ),
-        ),
+        apart[method] = float(np.mean(np.abs(upper - lower)[strong]))
+    words = (
+        "Every product stands there twice, so the data see J_ij + J_ji alone. Under the normal "
+        "prior the posterior of J_ij − J_ji must be its prior, and is. Ridge splits each bond "
+        f"evenly (mean |J_ij − J_ji| on the strongest bonds: {apart['ridge']:.2g}); the lasso "
+        f"puts it on one side or the other ({apart['lasso']:.2g}), for no reason in the data."
     )
+    picture = Picture(
+        "gauge",
+        figures.gauge(fit),
+        "Posterior of J_ij − J_ji, all pairs and draws, against its prior given the same scale: "
+        "the curves coincide under a normal prior. The sum J_ij + J_ji, which the data do see, "
+        "does not look like its prior.",
+        "Density of coupling differences on top of the prior, and of coupling sums.",
+    )
+    return Section("What the full gauge leaves open", (words,), (picture,))

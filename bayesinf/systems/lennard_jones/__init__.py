@@ -21,7 +21,8 @@ from bayesinf.systems.lennard_jones.calibration import calibration_problem
 from bayesinf.systems.lennard_jones.classical import classical, kernel_ridge
 from bayesinf.systems.lennard_jones.comparison import KERNELS, best, compare, from_the_wall_inward
 from bayesinf.systems.lennard_jones.data import argon, argon_table, read, scales, simulate
-from bayesinf.systems.lennard_jones.derived import curves, truth, virial
+from bayesinf.systems.lennard_jones.derived import curves, rows_around, truth, virial
+from bayesinf.systems.lennard_jones.faults import faults
 from bayesinf.systems.lennard_jones.learning import learning_curves, learning_rates
 from bayesinf.systems.lennard_jones.level import above, noticed
 from bayesinf.systems.lennard_jones.model import (
@@ -34,7 +35,7 @@ from bayesinf.systems.lennard_jones.model import (
 )
 from bayesinf.systems.lennard_jones.potentials import aziz, lennard_jones, second_virial
 from bayesinf.systems.lennard_jones.story import STEMS, story
-from bayesinf.systems.lennard_jones.wells import bracket, well
+from bayesinf.systems.lennard_jones.wells import bracket, judged, well
 
 __all__ = [
     "FORMS",
@@ -52,8 +53,10 @@ __all__ = [
     "compare",
     "curves",
     "default_priors",
+    "faults",
     "fit",
     "from_the_wall_inward",
+    "judged",
     "kernel_ridge",
     "learning_curves",
     "learning_rates",
@@ -62,6 +65,7 @@ __all__ = [
     "predict",
     "problem",
     "read",
+    "rows_around",
     "scales",
     "second_virial",
     "simulate",

@@ -21,6 +21,8 @@ from bayesinf.systems.lennard_jones.potentials import (
 if TYPE_CHECKING:
     import xarray as xr
 
+FROM_ZERO = {"constant": 0, "level": 0.0}  # of energies that are known to be those of the pair
+
 __all__ = ["argon", "argon_table", "checked", "read", "scales", "simulate"]
 
 
@@ -51,7 +53,7 @@ def simulate(
     chosen = np.isin(np.arange(len(r)), rng.permutation(len(r))[: round(training * len(r))])
     energies = lennard_jones(r) + noise * rng.standard_normal(len(r))
     found = _labelled(r, energies, None, "σ", "ε").assign_attrs(
-        case="Lennard-Jones pair", potential="lennard_jones"
+        case="Lennard-Jones pair", potential="lennard_jones", **FROM_ZERO
     )
     found["training"] = ("point", chosen, {"units": "1"})
     truth = {"epsilon": (1.0, "ε"), "sigma": (1.0, "σ")} | (
@@ -123,7 +125,7 @@ def read(
 
 def argon(path: str | Path) -> xr.Dataset:
     """Read the energies of ``data/lennard_jones/argon.csv``, Å and K; all are to train on."""
-    return read(path).assign_attrs(case="Argon", potential="aziz")
+    return read(path).assign_attrs(case="Argon", potential="aziz", **FROM_ZERO)
 
 
 def argon_table() -> np.ndarray:

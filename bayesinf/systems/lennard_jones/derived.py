@@ -18,7 +18,7 @@ from bayesinf.posterior import noted
 from bayesinf.systems.lennard_jones import wells
 from bayesinf.systems.lennard_jones.classical import classical
 from bayesinf.systems.lennard_jones.data import scales
-from bayesinf.systems.lennard_jones.level import EVIDENCE, above, constant_of
+from bayesinf.systems.lennard_jones.level import EVIDENCE, constant_of
 from bayesinf.systems.lennard_jones.model import predict
 from bayesinf.systems.lennard_jones.potentials import (
     DISTANCE_UNITS,
@@ -30,7 +30,7 @@ from bayesinf.systems.lennard_jones.potentials import (
 if TYPE_CHECKING:
     import xarray as xr
 
-__all__ = ["curves", "derived", "truth", "virial"]
+__all__ = ["curves", "derived", "rows_around", "truth", "virial"]
 
 GRID = 120  # distances at which curves are drawn; between them cubics meet values and slopes
 FOLLOWED = 200  # draws of the posterior whose curves are drawn
@@ -48,6 +48,16 @@ CONSTANT = kinds.Question(
     True,
     "that the energies level off elsewhere than at zero has a log Bayes factor of {value:.2g}",
     "let the constant be inferred",
+)
+NOISE = kinds.Question(
+    "noise beyond what is stated",
+    "noise_evidence",
+    "max",
+    EVIDENCE,
+    "≤",
+    True,
+    "that the energies scatter more than is stated has a log Bayes factor of {value:.2g}",
+    "let the noise be inferred, or state larger errors",
 )
 COVERED = kinds.Question(
     "true curve",
@@ -72,7 +82,10 @@ STRAYED = kinds.Question(
 
 
 def derived(
-    posterior: xr.DataTree, dataset: xr.Dataset, functions: Mapping[str, Callable | None]
+    posterior: xr.DataTree,
+    dataset: xr.Dataset,
+    functions: Mapping[str, Callable | None],
+    noise_evidence: float | None = None,
 ) -> tuple[dict[str, xr.Dataset], xr.Dataset, dict[str, str]]:
     """Draw what a report tells of a fit, and what its checks ask besides.
 
@@ -81,6 +94,7 @@ def derived(
     posterior : of the process.
     dataset : as of ``noticed``.
     functions : the ``mean`` and the ``coordinate``, where these were functions.
+    noise_evidence : log Bayes factor of inferred noise against that which was fixed, if it was.
 
     Returns
     -------
@@ -89,13 +103,16 @@ def derived(
     """
     drawn = curves(posterior, **functions)
     r = drawn["distances"]
-    within = _bracket(posterior)
+    within = rows_around(posterior)
     read = wells.well(drawn, within)
     found = {"curve": drawn, "well": read, "classical": classical(dataset, r.values)}
     evidence, questions = wells.judged(read, within), [*wells.QUESTIONS]
-    if not dataset.attrs["constant"]:
+    if not dataset.attrs["constant"] and "constant_evidence" in dataset.attrs:
         evidence["constant_evidence"] = dataset.attrs["constant_evidence"]
         questions.append(CONSTANT)
+    if noise_evidence is not None:
+        evidence["noise_evidence"] = noise_evidence
+        questions.append(NOISE)
     if _physical(r.units, drawn["curve"].units):
         found["virial"] = virial(posterior, **functions)
     known = truth(dataset, r.values)
@@ -109,8 +126,8 @@ def derived(
     return found, labelled(evidence, sampled=False), kinds.declare(*questions)
 
 
-def _bracket(posterior):
-    """Where the rows have the well."""
+def rows_around(posterior: xr.DataTree) -> wells.Bracket:
+    """Return where the rows of a fit have the well, as of ``wells.bracket``."""
     known, draws = posterior["constant_data"], posterior["posterior"]
     r, u = known["distances"].values, posterior["observed_data"]["energies"].values
     noise = draws["noise"].median() if "noise" in draws else known["noise"]

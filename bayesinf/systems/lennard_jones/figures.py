@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 __all__ = [
     "CALLED",
     "OUTSIDE",
-    "called",
     "calibration_figure",
+    "called",
     "decimals",
     "leading",
     "learning_figure",

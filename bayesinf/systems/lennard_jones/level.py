@@ -1,4 +1,4 @@
-"""From which zero energies are counted: whether they level off elsewhere, and the energies above it.
+"""From which zero energies are counted: whether they level off elsewhere, and what is above that.
 
 The energy of a pair is that of two atoms far apart from the lowest. Tables give it so, or as total
 energies (−1054 hartree), or relative to the lowest row; read as they stand, the latter have no well
@@ -14,6 +14,7 @@ import numpy as np
 
 from bayesinf.models import gp
 from bayesinf.settings import DEFAULT, Settings
+from bayesinf.systems.lennard_jones.data import checked
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -38,7 +39,7 @@ def noticed(
 
     Parameters
     ----------
-    dataset : as of ``simulate`` or ``read``.
+    dataset : as of ``simulate`` or ``read``; one that says already whether they do is believed.
     constant : whether it is to be inferred; None to find out.
     settings : its seed.
 
@@ -46,9 +47,14 @@ def noticed(
     -------
     the dataset with the attributes ``constant``, 0 or 1; ``level``, an estimate of the energy of
     the separate pair, 0 without a constant; and ``constant_evidence``, the log Bayes factor.
+
+    Raises
+    ------
+    DataError : energies that no fit should see.
     """
     from bayesinf.systems.lennard_jones.model import problem
 
+    checked(dataset)
     if "constant" in dataset.attrs and constant in (None, bool(dataset.attrs["constant"])):
         return dataset
     plain, lifted = (dataset.assign_attrs(constant=k, level=_level(dataset) * k) for k in (0, 1))
@@ -76,7 +82,7 @@ def above(dataset: xr.Dataset) -> xr.Dataset:
 
 def constant_of(theta) -> np.ndarray | float:
     """Return the constant among draws or parameters by name; 0 where there is none."""
-    return theta["constant"] if "constant" in theta else 0.0
+    return theta.get("constant", 0.0)
 
 
 def _level(dataset):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -134,7 +135,7 @@ def fit(
     ``well``, ``classical``, in units of length and energy ``virial``, and ``truth`` where the
     potential is known. Its checks ask besides whether the well is where the lowest energies are
     and no deeper than they let it be, whether a constant is missing, and, where the potential is
-    known, whether the curves cover it.
+    known, whether the curves cover it; and where all noise was stated, whether there is more.
 
     Raises
     ------
@@ -145,29 +146,34 @@ def fit(
     from bayesinf.systems.lennard_jones.derived import derived
 
     dataset = noticed(dataset, constant, settings)
-    state = problem(
+    stated = partial(
+        problem,
         dataset,
         mean,
         kernel,
         coordinate=coordinate,
         envelope=envelope,
         priors=priors,
-        noise=noise,
         workers=settings.workers,
     )
+    state = stated(noise=noise)
     given, attrs = _prior_mean(mean), {"case": dataset.attrs.get("case", "")}
     name = state.mean.name
     if name.partition(" + ")[0] == "lennard_jones" and given is not lennard_jones:
         # A function of the user's, not to be taken for ours.
         attrs["mean"] = name.replace("lennard_jones", "lennard_jones()")
-    for known in ("constant", "level", "constant_evidence"):
-        attrs[known] = dataset.attrs.get(known, 0)
+    noticed_in = ("constant", "level", "constant_evidence")
+    attrs |= {known: dataset.attrs[known] for known in noticed_in if known in dataset.attrs}
     functions = {
         "mean": None if isinstance(given, str | None) else given,
         "coordinate": None if _named(coordinate) else coordinate,
     }
     found = driver.fit(state, method, settings, system="lennard_jones", attrs=attrs)
-    notes, evidence, questions = derived(found, dataset, functions)
+    beyond = None
+    if gp.NOISE in state.fixed and len(state.inferred):
+        rival, rng = stated(noise=None), settings.generator("noise")
+        beyond = gp.log_evidence(rival, rng) - gp.log_evidence(state, rng)
+    notes, evidence, questions = derived(found, dataset, functions, beyond)
     found = annotated(found, **notes)
     found["sample_stats"] = xr.DataTree(found["sample_stats"].to_dataset().merge(evidence))
     found.attrs |= questions

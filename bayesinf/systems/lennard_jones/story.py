@@ -15,7 +15,6 @@ from bayesinf.report import (
     Table,
     estimates,
     interval,
-    number,
     sections,
     short,
     value_with_unit,

@@ -24,7 +24,7 @@ __all__ = ["QUESTIONS", "Bracket", "bracket", "judged", "well"]
 
 SURELY = 4.0  # noise sds by which a row lies above the lowest one to bound the well
 ELSEWHERE = 0.05  # largest share of curves whose lowest point lies outside the bracket
-DEEPER = 3.0  # largest depth of a curve in depths of the lowest row, 97.5 % quantile
+DEEPER = 2.0  # largest depth of a curve in depths of the lowest row, 97.5 % quantile
 FINER = 20  # places between two of the grid at which cubics are followed
 
 # How often a right fit fails them, and how often they catch what they are for, is measured by
@@ -128,12 +128,13 @@ def well(drawn: xr.Dataset, within: Bracket) -> xr.Dataset:
     falls = (flat[:, :-1] > 0) & (flat[:, 1:] <= 0)
     falls &= np.arange(len(fine) - 1) <= np.where(within.closed, low, everywhere)[:, None]
     k = falls.shape[1] - 1 - np.argmax(falls[:, ::-1], axis=1)  # the last fall before the minimum
-    with np.errstate(all="ignore"):
-        share = flat[row, k] / (flat[row, k] - flat[row, k + 1])
+    crosses = falls.any(axis=1)
+    drop = np.where(crosses, flat[row, k] - flat[row, k + 1], 1.0)
+    share = np.where(crosses, flat[row, k], 0.0) / drop
     found = {
         "depth": np.where(here, -(middle - 0.125 * (left - right) ** 2 / bend), np.nan),
         "minimum": np.where(here, np.exp(fine[low] + shift * step), np.nan),
-        "crossing": np.where(falls.any(axis=1), np.exp(fine[k] + share * step), np.nan),
+        "crossing": np.where(crosses, np.exp(fine[k] + share * step), np.nan),
         "lowest": np.exp(fine[everywhere]),
         "deepest": -flat[row, everywhere],
     }

@@ -69,7 +69,7 @@ def remembering(curve: Curve, harmonics: int, centre: float, scale: float) -> li
     coords = dict(plain.names.coords)
     coords["component"] = names + [f"g {k}" for k in range(1, len(curve.y) + 1)]
     labels = replace(plain.names, coords=coords, units={**plain.names.units, "sigma": "1"})
-    prior = linear.Normal(scale)
+    prior = linear.Gaussian(scale)
     template = replace(plain, prior=prior, noise=NOISE, error=error, names=labels)
     gaps = np.diff(np.sort(curve.t))
     typical = np.sqrt(np.median(gaps[gaps > 0]) * curve.span)

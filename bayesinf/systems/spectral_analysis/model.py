@@ -32,6 +32,10 @@ if TYPE_CHECKING:
 
 __all__ = ["WIDTHS", "Curve", "fit", "periodic", "quiet"]
 
+EQUATION = (
+    r"y(t_j) = c + \sum_{k=1}^{K} \big(a_k \cos 2\pi k f t_j + b_k \sin 2\pi k f t_j\big) + "
+    r"\varepsilon_j,\quad \varepsilon_j \sim N(0, e_j^2 + \mathrm{jitter}^2)"
+)
 MOST_HARMONICS = 6
 DECLINE = 3.0  # log evidence below the best at which no further harmonic is tried
 FINE, COARSE = 6.0, 8.0  # first steps, in the standard deviations expected: frequency, jitter
@@ -230,7 +234,7 @@ class Quiet:
         return linear.regression(
             ones,
             self.curve.y,
-            linear.Normal(level.sd),
+            linear.Gaussian(level.sd),
             means=np.array([level.mean]),
             error=np.hypot(self.curve.error, jitter),
         )
@@ -249,7 +253,7 @@ def periodic(curve: Curve, harmonics: int) -> linear.Varying:
     template = linear.regression(
         xr.DataArray(curve.features(start, harmonics), dims=dims, coords=coords),
         curve.values,
-        linear.Normal(curve.priors["scale"]),
+        linear.Gaussian(curve.priors["scale"]),
         scales=np.tile(1 / k, 2),
         unshrunk={"level": (np.ones(len(curve.y)), curve.priors["level"])},
         error=np.hypot(curve.error, curve.noise.min()),
@@ -328,7 +332,7 @@ def fit(
         settings,
         system="spectral_analysis",
         notes={"truth": noted(dataset, "truth")},
-        attrs={"harmonics": best},
+        attrs={"harmonics": best, "equation": EQUATION},
     )
     unit = period_unit or curve.time.attrs["units"]
     return beside(found, curve, tried, quiet(curve), factor, unit)

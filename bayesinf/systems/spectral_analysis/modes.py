@@ -88,7 +88,7 @@ def modes_problem(dataset: xr.Dataset, modes: int, priors: dict | None = None) -
             coords={"component": names, "order": ("point", t.values)},
         ),
         y,
-        linear.Normal(own["scale"]),
+        linear.Gaussian(own["scale"]),
         unshrunk={"level": (np.ones(len(y)), own["level"])},
         error=None if error is None else error.values,
         noise=own.get("sigma"),

@@ -114,7 +114,7 @@ def _models(fit, curve, tried, without):
         wide = linear.regression(
             quiet.X,
             quiet.y,
-            linear.Normal(width * level.sd),
+            linear.Gaussian(width * level.sd),
             means=quiet.means,
             error=quiet.error,
         )

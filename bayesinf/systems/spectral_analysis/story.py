@@ -63,13 +63,18 @@ def _period(name, fit):
 
 
 def _headline(fit):
-    source = noted(fit, "source")
     if float(noted(fit, "models")["log_bayes_factor"].min()) < STRONG:
         return "No period stands out"
-    unit = source["period"].attrs["units"]
-    value = value_with_unit(float(source["main_period"]), float(source["main_sd"]), unit)
+    value = _found(fit)
     share = shares(noted(fit, "candidates"))[0]
     return f"Period {value}" + ("" if share > SURE else f", with probability {share:.2g}")
+
+
+def _found(fit):
+    """The period that holds most of the posterior."""
+    source = noted(fit, "source")
+    unit = source["period"].attrs["units"]
+    return value_with_unit(float(source["main_period"]), float(source["main_sd"]), unit)
 
 
 def _is_there(fit):
@@ -78,7 +83,8 @@ def _is_there(fit):
     narrow, stated, wide = (_fixed(value) for value in factor)
     alarm = float(found["false_alarm"])
     chance = f"is {short(alarm, 2)}" if alarm > 1e-300 else "is below 10⁻³⁰⁰"
-    verdict = "There is a period" if factor.min() >= STRONG else "A period is not shown"
+    there = factor.min() >= STRONG
+    verdict = f"There is a period, {_found(fit)}" if there else "A period is not shown"
     return (
         f"{verdict}: the log Bayes factor over noise with a floating mean is {stated} "
         f"({narrow} and {wide} with a prior of the mean 0.1 and 10 times as wide). "

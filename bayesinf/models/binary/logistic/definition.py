@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bayesinf import parallel
 from bayesinf.errors import DataError, FitError
 from bayesinf.models import problem as driver
 from bayesinf.models.binary import ENCODINGS, known, pairs
-from bayesinf.models.binary.couplings import CouplingPrior, named
+from bayesinf.models.binary.batches import by_draw
+from bayesinf.models.binary.couplings import CouplingPrior, stated
 from bayesinf.models.binary.logistic.likelihood import Logistic
 from bayesinf.models.binary.logistic.predictive import MOMENTS, STATISTICS, Predictive, statistics
 from bayesinf.models.binary.logistic.routes import SAMPLERS
@@ -46,8 +46,6 @@ POINTWISE = 3e6
 ALWAYS = 1000
 # Numbers of one predictive statistic that are stored.
 KEPT = 1e6
-# Draws whose replicas one worker makes from one stream.
-TOGETHER = 25
 # Transitions × sites up to which threads cost more than they bring.
 FEW = 2e4
 
@@ -234,7 +232,7 @@ class KineticIsing(Problem):
         return replace(self, replicated=which, scored=scored)
 
     def outlook(self, draws: Draws, settings: Settings) -> Outlook:
-        """Look at the data from draws: replicas, discrepancies, log likelihood, in one pass."""
+        """Make replicas, discrepancies and log likelihood in one pass over the transitions."""
         view = Predictive(self.logistic, self.places, self.scored)
         return _look(view, draws, settings, "posterior predictive")
 
@@ -276,7 +274,6 @@ def problem(
     DataError : states of another encoding or form, an improper prior, self-coupling within a state.
     FitError : an unknown prior.
     """
-    prior = named(prior, encoding) if isinstance(prior, str) else prior
     steps = states if isinstance(states, Transitions) else transitions(states, encoding)
     if steps.encoding != known(encoding):
         raise DataError(
@@ -286,7 +283,7 @@ def problem(
             remedy=f"say encoding={steps.encoding!r}",
         )
     form = {"symmetric": symmetric, "self_coupling": self_coupling}
-    return KineticIsing(Logistic(steps, prior, workers=workers, **form))
+    return KineticIsing(Logistic(steps, stated(prior, encoding), workers=workers, **form))
 
 
 def _run(sampler, problem, settings):
@@ -310,28 +307,19 @@ def _look(view, draws, settings, stream):
     kept = np.arange(0, count, min(step, count))
     h, J = (np.reshape(draws[name], (-1, *draws[name].shape[2:])) for name in ("h", "J"))
 
-    def run(start):
-        rng = settings.generator(stream, start)
-        places = range(start, min(start + TOGETHER, len(h)))
-        return [view.look(h[k], J[k], rng, k % count % step == 0) for k in places]
+    def of_draws(which, rng):
+        return [view.look(h[k], J[k], rng, k % count % step == 0) for k in which]
 
-    parts = parallel.map(
-        run,
-        range(0, len(h), TOGETHER),
-        workers=settings.workers if view.count * view.sites > FEW else 1,
-        threads=True,
-        label=stream,
-    )
-    seen = [each for part in parts for each in part]
+    seen = by_draw(of_draws, len(h), settings, stream, view.count * view.sites > FEW)
 
-    def by_draw(arrays):
+    def shaped(arrays):
         return np.reshape(arrays, (chains, len(arrays) // chains, *arrays[0].shape))
 
     moments = [each.moments for each in seen if each.moments]
     return Outlook(
-        replicas={name: by_draw([each[name] for each in moments]) for name in MOMENTS},
-        log_likelihood={"states": by_draw([each.log_likelihood for each in seen])},
-        discrepancy=by_draw([each.discrepancy for each in seen]),
-        discrepancy_observed=by_draw([each.observed for each in seen]),
+        replicas={name: shaped([each[name] for each in moments]) for name in MOMENTS},
+        log_likelihood={"states": shaped([each.log_likelihood for each in seen])},
+        discrepancy=shaped([each.discrepancy for each in seen]),
+        discrepancy_observed=shaped([each.observed for each in seen]),
         kept=kept,
     )

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from bayesinf.models.binary import ENCODINGS
+from bayesinf.models.binary import ENCODINGS, distinct
 
 # States that are summed over together: what they need stays in the cache.
 PART = 2**9
@@ -40,19 +40,12 @@ def design(now: np.ndarray, encoding: str, workers: int | None = 1, sparse: bool
     sparse : which of the two; None takes the faster.
     """
     states, count = distinct(now)
+    order = np.argsort(count == 1, kind="stable")  # those that occur once come last
+    states, count = states[order], count[order].astype(float)
     on = np.average(states == 1, axis=0, weights=count)
     if sparse is None:
         sparse = states.shape[1] > 16 and np.minimum(on, 1 - on).mean() < RARE
     return (Sparse if sparse else Dense)(states, count, encoding, on > 0.5, workers)
-
-
-def distinct(states: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the states (state, site) that occur, those that do so once last; and how often."""
-    bits = np.packbits(states == 1, axis=1)
-    keys = np.ascontiguousarray(bits).view(f"V{bits.shape[1]}").ravel()
-    _, first, count = np.unique(keys, return_index=True, return_counts=True)
-    order = np.argsort(count == 1, kind="stable")
-    return states[first[order]], count[order].astype(float)
 
 
 class Design:
@@ -60,7 +53,7 @@ class Design:
 
     Parameters
     ----------
-    states : distinct, int8 (state, site).
+    states : distinct, int8 (state, site), those that occur once last.
     count : how often each occurs, (state,).
     encoding : "±1" or "0/1".
     common : whether a site is on more often than off, (site,).

@@ -66,7 +66,7 @@ class Joint:
         return 0.5 * np.sum(rows * np.matmul(self.precision, rows), axis=1)
 
     def conditioned(self, v: np.ndarray) -> np.ndarray:
-        """Solve each row as if it were alone, and take of a coupling the mean of its two rows.
+        """Precondition: solve each row's own matrix; a coupling takes the mean of its two rows.
 
         Raises
         ------

@@ -224,7 +224,7 @@ def _climb(problem, scale, theta, blocks, looseness):
 
 
 def _flat(problem, scale, top):
-    """Blocks whose climb has ended because all is flat to rounding."""
+    """Blocks whose optimum is none: along some direction the log density is flat to rounding."""
     push = np.random.default_rng(0).standard_normal(top.theta.shape)
     every = np.arange(len(push))
     try:

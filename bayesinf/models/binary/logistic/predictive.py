@@ -135,10 +135,12 @@ class Predictive:
             if moments:
                 plain.add(drawn.astype(np.float32), now, number)
         kept = plain.moments(self.count, self.encoding) if moments else None
-        return Seen(pointwise, self._judged(replica, variance), self._judged(data, variance), kept)
+        return Seen(
+            pointwise, self._statistics(replica, variance), self._statistics(data, variance), kept
+        )
 
-    def _judged(self, sums, variance):
-        """The statistics; residuals are in about what their standard errors are."""
+    def _statistics(self, sums, variance):
+        """The statistics, (statistic,); residuals in units of nearly their standard errors."""
         sd = np.sqrt(np.maximum(variance, 1e-12))
         beside = np.sqrt(np.maximum(self.square, 1e-12) / self.count)
         (i, j), share = pairs(sd.size), sums.population / self.count

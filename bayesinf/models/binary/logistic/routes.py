@@ -2,40 +2,42 @@
 
 Given the width of the couplings the blocks are independent, and each has a concave log density with
 exact slope and curvature: a normal near its optimum is a good coordinate system (``widths``).
-``laplace`` draws from that normal, moved from the mode to the mean of the posterior. Where the
-width is inferred it is found by the evidence, from which weighted draws take what the normal
-misses: of many couplings one width is the best and they follow it in a line, of few there are
-several, each with its share, and the width is drawn given the couplings.
+``laplace`` draws from that normal, moved from the mode to the mean of the posterior. An inferred
+width is found by its evidence, which importance weights correct for what the normal misses. Many
+couplings leave a narrow peak of it: log τ is drawn from a normal, and the couplings move with it
+along a line (``drift``). Few leave several widths: draws come from a mixture of their normals, each
+with the share of its evidence, and the width is then drawn given the couplings.
 
 ``mcmc`` is split Hamiltonian Monte Carlo (``inference.hamiltonian``) in the coordinates in which
-that normal is standard. Each block is accepted or left on its own, while all of them share the
-products with the states. The width is drawn given the couplings, and once more moved together with
-them, which mixes where data are few.
+that normal is standard, and ``chains`` moves the width. Each block is accepted by itself, while all
+of them share the products with the states.
 
 ``gibbs`` is Pólya-Gamma augmentation: given a variable for each site and transition the posterior
 is normal, whatever the mixture of normals that is its prior.
 
-Yu & Meng, J. Comput. Graph. Stat. 20, 531 (2011), doi:10.1198/jcgs.2011.203main; Polson, Scott &
-Windle, J. Am. Stat. Assoc. 108, 1339 (2013), doi:10.1080/01621459.2013.829001.
+Polson, Scott & Windle, J. Am. Stat. Assoc. 108, 1339 (2013), doi:10.1080/01621459.2013.829001.
 """
 
 from __future__ import annotations
 
+from itertools import count
+
 import numpy as np
 
 from bayesinf import parallel
-from bayesinf.inference import hamiltonian
-from bayesinf.inference.normal import ByChain
+from bayesinf.inference.normal import BlockNormal
+from bayesinf.models.binary import chains
+from bayesinf.models.binary.chains import CommonScaling
 from bayesinf.models.binary.logistic.likelihood import Logistic
 from bayesinf.models.binary.logistic.optimum import independent, maximum
 from bayesinf.models.binary.logistic.widths import (
     GREAT,
-    LOOSE,
-    Widths,
+    LogisticWidths,
     at_mean,
     drift,
     log_weights,
 )
+from bayesinf.models.binary.widths import LOOSE
 from bayesinf.posterior import dataset
 from bayesinf.settings import Settings
 
@@ -45,12 +47,6 @@ __all__ = ["SAMPLERS", "gibbs", "laplace", "mcmc", "names", "sweeps"]
 LIGHT = 2e6
 # Acceptance that the step size of the integrator is tuned to.
 WANTED = 0.95
-# Acceptance that the moves of width and couplings together are tuned to.
-RESCALED = 0.4
-# Their sizes, in units of what is tuned.
-SCALINGS = (1.0, 4.0)
-# Variance of the width over that given the couplings from which such moves are needed.
-FREE = 4.0
 # Draws that are placed at once.
 TOGETHER = 32
 # Steps of the search for the smallest eigenvalue.
@@ -59,8 +55,8 @@ POWER = 20
 
 def laplace(problem: Logistic, settings: Settings):
     """Draws of θ (chain, draw, block, dim) and of the width (chain, draw), and their evidence."""
-    widths, rng = Widths(problem, unwritten=True), settings.generator("laplace")
-    normals, log_share = widths.mixture(settings.generator("settling"))
+    widths, rng = LogisticWidths(problem, unwritten=True), settings.generator("laplace")
+    normals, log_share = widths.at_means(settings.generator("settling"))
     shape = (settings.chains, settings.draws)
     which = rng.choice(len(normals), shape, p=np.exp(log_share))
     theta, log_weight = _placed(problem, normals, which, settings)
@@ -138,111 +134,25 @@ def names(problem: Logistic) -> np.ndarray:
 
 def mcmc(problem: Logistic, settings: Settings):
     """Draws of θ (chain, draw, block, dim) and of the width (chain, draw), and their evidence."""
-    widths, light = Widths(problem), _light(problem)
+    widths, light = LogisticWidths(problem), _light(problem)
     if not light:
         widths.levels[0] = at_mean(problem, widths.best, settings.generator("settling"))
-    # Who goes with whom depends on the problem alone, so that draws do not depend on the workers.
-    chains = np.arange(settings.chains)
-    teams = [chains] if light else list(chains[:, None])
-    shape, length = (settings.chains, settings.draws), (settings.tune, settings.draws)
-    theta, scale = np.empty((*shape, *problem.shape)), np.empty(shape)
 
-    def run(team):
-        rngs = [settings.generator("chain", int(chain)) for chain in team]
-        shared = settings.generator("trajectories", int(team[0]))
-        target = _LogisticTarget(problem, widths, rngs)
+    def target(rngs):
+        return _LogisticTarget(problem, widths, rngs)
 
-        def keep(draw, state):
-            theta[team, draw], scale[team, draw] = state.carried[0], target.scale
-
-        tuned = {"size": 0.5 * np.pi, "wanted": WANTED}
-        return hamiltonian.sample(target, keep, rngs, shared, *length, **tuned)
-
-    runs = parallel.map(run, teams, workers=settings.workers, threads=True, label="chains")
-    statistics, sizes = zip(*runs, strict=True)
-    names = statistics[0]
-    joined = {name: np.concatenate([each[name] for each in statistics]) for name in names}
-    step = {"step_size": np.repeat(sizes, [len(team) for team in teams])}
-    step = dataset(step, {"step_size": ("chain",)}, sampled=False)
-    return theta, scale, dataset(joined).merge(step)
+    tuned = {"size": 0.5 * np.pi, "wanted": WANTED}
+    return chains.sample(target, problem.shape, settings, together=light, **tuned)
 
 
-class _LogisticTarget:
-    """The posterior in the coordinates of the normal whose width is nearest, chain by chain.
-
-    A ``State`` carries the parameters, and log likelihood and gradient by block.
-    """
-
-    def __init__(self, problem, widths, rngs):
-        self.problem, self.widths, self.rngs = problem, widths, rngs
-        self.rescaling = 2.4 * max(widths.spread, 1e-3)
-        self.free = 2 * problem.couplings * widths.spread**2 > FREE
-        away = np.clip(self._each(lambda rng: rng.standard_normal()), -2.0, 2.0)
-        self.scale = np.exp(widths.centre + widths.spread * away)
-        self._choose()
-
-    def _each(self, draw):
-        return np.array([draw(rng) for rng in self.rngs])
-
-    def _choose(self):
-        """Take the normal of each chain: the width is constant along a trajectory, so it may."""
-        levels = self.widths.nearest(self.scale)
-        self.normals = ByChain(
-            [
-                (self.widths.at(int(level)).normal, np.flatnonzero(levels == level))
-                for level in np.unique(levels)
-            ]
-        )
-        self.log_volume = self.normals.log_volume(len(self.rngs))
-
-    def start(self):
-        """Begin at draws of the normals."""
-        return self.look(self._each(lambda rng: rng.standard_normal(self.problem.shape)))
-
-    def look(self, z):
-        """Log density and gradient."""
-        theta = self.normals.place(z)
-        return self._state(z, theta, *self.problem.likelihood_gradient(theta))
+class _LogisticTarget(chains.CouplingTarget):
+    """The posterior of transitions, whose kicks on the way take gradients in single precision."""
 
     def rough(self, z):
         """The gradient in z in single precision."""
         theta = self.normals.place(z)
         slope = self.problem.coarse_gradient(theta) + self.problem.prior_slope(theta, self.scale)
         return self.normals.whiten(slope)
-
-    def _state(self, z, theta, likelihood, likelihood_slope):
-        value, slope = self.problem.add_prior(theta, self.scale, likelihood, likelihood_slope)
-        carried = theta, likelihood, likelihood_slope
-        return hamiltonian.State(z, value, self.normals.whiten(slope), carried)
-
-    def update(self, state, turn):
-        """Draw the width given the couplings, then move both together."""
-        problem, prior, known = self.problem, self.problem.prior, state.carried
-        if not prior.inferred:
-            return state
-        J = problem.split(known[0])[1]
-        self.scale = prior.sample_scale(J, self._each(lambda rng: rng.random()))
-        for size in SCALINGS if self.free else ():
-            # Couplings in units of the width stay, so their own prior does not change.
-            factor = np.exp(size * self.rescaling * self._each(lambda rng: rng.standard_normal()))
-            theta, scale = known[0].copy(), self.scale * factor
-            theta[..., problem.fields :] *= factor[:, None, None]
-            other = (theta, *problem.likelihood_gradient(theta))
-            rise = (other[1] - known[1]).sum(axis=1)
-            rise += _log_prior(prior, scale) - _log_prior(prior, self.scale)
-            move = np.log(self._each(lambda rng: rng.random())) < rise
-            self.scale = np.where(move, scale, self.scale)
-            known = hamiltonian.accepted(move, other, known)
-            if turn is not None and size == 1.0:
-                chance = np.exp(np.minimum(rise, 0.0)).mean()
-                self.rescaling = hamiltonian.adapted(self.rescaling, chance, RESCALED, turn)
-        self._choose()
-        return self._state(self.normals.coordinates(known[0]), *known)
-
-
-def _log_prior(prior, scale):
-    """Log density of the logarithm of a width."""
-    return prior.log_scale(scale) + np.log(scale)
 
 
 def gibbs(problem: Logistic, settings: Settings):
@@ -258,8 +168,9 @@ def gibbs(problem: Logistic, settings: Settings):
             if draw >= 0:
                 theta[chain, draw], scale[chain, draw] = swept
 
-    chains = range(settings.chains)
-    parallel.map(run, chains, workers=settings.workers, threads=True, label="chains")
+    parallel.map(
+        run, range(settings.chains), workers=settings.workers, threads=True, label="chains"
+    )
     h, J = problem.split(theta)
     likelihood = [[problem.log_likelihood(draw).sum() for draw in chain] for chain in theta]
     lp = problem.prior.log_density(h, J, scale) + np.array(likelihood)
@@ -282,46 +193,30 @@ def sweeps(problem: Logistic, rng: np.random.Generator, tune: int):
     fields = np.full(problem.sites, prior.h.mean)
     mean = problem.join(fields, np.full(problem.couplings, prior.mean))
     of_fields = np.full(problem.sites, prior.h.sd**-2.0)
-    rescaling, turn = 0.5, 0
-    while True:
+    scaling = CommonScaling(problem, 0.5)
+
+    def evaluate(theta):
+        return (problem.log_likelihood(theta),)
+
+    for turn in count():
         precision = problem.join(of_fields, prior.precision(problem.couplings, scale, local))
         H = design.augmented(problem.rows(theta), rng)
         theta = _normal_draw(problem, rng, H, precision, pull + precision * mean)
-        J = problem.split(theta)[1]
-        scale, local = prior.update(rng, J, scale, local)
         if prior.inferred and problem.couplings:
-            height = problem.log_likelihood(theta).sum() + _log_prior(prior, scale)
-            for size in SCALINGS:
-                factor = np.exp(size * rescaling * rng.standard_normal())
-                other = theta.copy()
-                other[:, problem.fields :] *= factor
-                of_width = _log_prior(prior, scale * factor)
-                rise = problem.log_likelihood(other).sum() + of_width - height
-                if np.log(rng.random()) < rise:
-                    theta, scale, height = other, scale * factor, height + rise
-                if turn < tune and size == 1.0:
-                    chance = np.exp(min(rise, 0.0))
-                    rescaling = hamiltonian.adapted(rescaling, chance, RESCALED, turn)
-        turn += 1
+            known = theta[None], *evaluate(theta[None])
+            tuning = turn if turn < tune else None
+            (theta, _), scale = scaling.move([rng], known, scale[None], evaluate, tuning)
+            theta, scale = theta[0], scale[0]
+        scale, local = prior.update(rng, problem.split(theta)[1], scale, local)
         yield theta, float(scale)
 
 
 def _normal_draw(problem, rng, H, precision, pull):
     """Draw θ from the normal of a precision, in rows without the prior's, and pull P mean."""
-    z = rng.standard_normal(problem.shape)
-    if problem.symmetric:
-        from scipy.linalg import cholesky, solve_triangular
-
-        matrix = problem.joint(H)
-        matrix[np.diag_indices(problem.dim)] += precision[0]
-        root = cholesky(matrix, lower=True, overwrite_a=True, check_finite=False)
-        half = solve_triangular(root, pull[0], lower=True, check_finite=False) + z[0]
-        return solve_triangular(root, half, lower=True, trans="T", check_finite=False)[None]
-    H = problem.of_blocks(H)
-    H[:, np.arange(problem.dim), np.arange(problem.dim)] += precision
-    root = np.linalg.cholesky(H)
-    half = np.linalg.solve(root, pull[..., None]) + z[..., None]
-    return np.linalg.solve(np.swapaxes(root, 1, 2), half)[..., 0]
+    matrix = problem.joint(H)[None] if problem.symmetric else problem.of_blocks(H)
+    matrix[:, np.arange(problem.dim), np.arange(problem.dim)] += precision
+    normal = BlockNormal(np.zeros(problem.shape), np.linalg.cholesky(matrix))
+    return normal.solve(pull) + normal.draws(rng, 1)[0]
 
 
 # Method to the sampler of blocks, (problem, settings) -> θ, width and evidence, and to the kind of

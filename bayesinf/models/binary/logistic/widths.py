@@ -4,7 +4,7 @@ Given the width of the couplings the blocks are independent and each log density
 ``at_width`` is the Laplace approximation at one width. ``at_mean`` moves it from the mode to the
 mean of the posterior. With many couplings a row these are far apart: at 100 sites and 2000 strong
 transitions the mode is 0.6 posterior sd from the mean (root mean square over the parameters), the
-moved normal 0.1. ``Widths`` finds the best width, and the approximations around it.
+moved normal 0.1. ``LogisticWidths`` finds the best width, of great data by a part of them first.
 
 Of many symmetric couplings the precision is not written out (``joint``).
 """
@@ -12,22 +12,21 @@ Of many symmetric couplings the precision is not written out (``joint``).
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from threading import Lock
 
 import numpy as np
 
 from bayesinf.errors import FitError
-from bayesinf.inference.importance import Weights, log_mean, shares
+from bayesinf.inference.importance import Weights, log_mean
 from bayesinf.inference.normal import AtWidth, BlockNormal, expectations, variational_mean
 from bayesinf.models.binary.logistic.joint import Joint, UnwrittenNormal
 from bayesinf.models.binary.logistic.likelihood import Logistic
 from bayesinf.models.binary.logistic.optimum import maximum, written
+from bayesinf.models.binary.widths import FAR, NEAR, SHARP, Widths, without_fields
 
 __all__ = [
     "GREAT",
-    "LOOSE",
     "LogisticAtWidth",
-    "Widths",
+    "LogisticWidths",
     "at_mean",
     "at_width",
     "drift",
@@ -35,18 +34,6 @@ __all__ = [
     "with_evidence",
 ]
 
-# Largest distance of two widths at which approximations are made, in log τ.
-SPACING = 0.35
-# sd of log τ below which Laplace takes one width for all.
-SHARP = 0.05
-# Log evidence below the best from which a width is left out.
-NEGLIGIBLE = 8.0
-# Widths on either side of the best, at most.
-LEVELS = 40
-# Steps of the search for the best width; the longest in log τ, and the shortest in its sd.
-HOPS, FAR, NEAR = 40, 1.5, 0.2
-# Factor on the tolerances of optima on the way to the best width.
-LOOSE = 1e3
 # Steps from the mode to the mean.
 ROUNDS = 2
 # Products (of a curvature) for one such step, from which follows the number of pairs of draws.
@@ -167,7 +154,8 @@ def with_evidence(
 
         log p(data) = log E [p(data, θ) / N(θ; mean, P⁻¹)]
 
-    Rows have their own weights, and of what they have in common the variance is counted.
+    Each row has its own weights. Symmetric couplings stand in two rows, whose log weights are then
+    correlated: half of the summed covariances is added, as for the mean of a log-normal.
     """
     away = _weighed_draws(problem, near, rng)
     near = replace(near, log_density=np.mean(_excess(problem, near, away), axis=0))
@@ -193,15 +181,15 @@ def _excess(problem, near, away):
 def log_weights(problem: Logistic, near: LogisticAtWidth, away: np.ndarray) -> np.ndarray:
     """Log density over that of the normal, of each row apart, (draw, site).
 
-    Without symmetry rows are independent, and each has the weights of a posterior of its own. Where
-    all parameters are one block, the ratio is that of their number: among hundreds of dimensions
-    hardly two draws have comparable weights, however near each marginal is. It is a product over
-    the rows though,
+    Without symmetry rows are independent, and each has the weights of a posterior of its own.
+    Symmetric couplings make one block of all parameters, whose log weight adds up what the normal
+    misses in every row: among hundreds of parameters hardly two draws weigh alike, however good
+    each marginal is. But it is a sum over rows,
 
         log w = Σ_i [ℓ_i(θ) − ∇ℓ_i · (θ − θ̂) + ½ (θ − θ̂)ᵀ H_i (θ − θ̂)] + const
 
-    and the factor of a row is, but for what other rows say of the same couplings, the weight of the
-    marginal of its parameters. So it is the factors that are returned; they add up to log w.
+    of which each term weighs the parameters of one row, apart from what other rows say of the same
+    couplings. These terms are returned.
 
     Parameters
     ----------
@@ -219,22 +207,13 @@ def log_weights(problem: Logistic, near: LogisticAtWidth, away: np.ndarray) -> n
     return rows + (whole - rows.sum(axis=1))[:, None] / problem.sites
 
 
-def _couplings(problem, near):
-    """The centre with its fields set to zero."""
-    J = near.theta.copy()
-    J[:, : problem.fields] = 0.0
-    return J
-
-
 def drift(problem: Logistic, near: LogisticAtWidth) -> np.ndarray:
     """How the centre moves with the logarithm of the width, dθ̂ / d log τ = P⁻¹ 2 J / τ²."""
-    return near.normal.solve(2 * _couplings(problem, near) / near.scale**2)
+    return near.normal.solve(2 * without_fields(problem, near) / near.scale**2)
 
 
-class Widths:
-    """Laplace approximations at widths around the best, in equal steps of log τ, made when needed.
-
-    ``centre`` and ``spread`` are the mode and standard deviation of log τ by Laplace's evidence.
+class LogisticWidths(Widths):
+    """``Widths`` of transitions, of which there may be very many.
 
     Parameters
     ----------
@@ -256,113 +235,30 @@ class Widths:
                 "under this prior couplings are normal only given variances of their own: use the "
                 "method gibbs"
             )
-        self.problem, self.lock, self.inferred = problem, Lock(), problem.prior.inferred
-        self.unwritten = unwritten and problem.symmetric and problem.dim > BROAD
-        # Of the traces of the covariance, which need not be exact.
-        self.rng = np.random.default_rng(0)
-        self.centre, self.spread = np.log(problem.prior.typical) - self.inferred, 0.0
+        super().__init__(problem)
+        self.has_evidence = not (unwritten and problem.symmetric and problem.dim > BROAD)
         great = problem.work > GREAT and start is None
         if great:
-            part = Widths(problem.part(COARSE), unwritten=unwritten, whole=False)
+            part = LogisticWidths(problem.part(COARSE), unwritten=unwritten, whole=False)
             self.centre, self.spread, start = part.centre, part.spread, part.best.theta
-        if self.inferred and not (great and unwritten and whole):
-            self.centre, self.spread, start = self._search(start)
-        self.best = self._at(float(np.exp(self.centre)), start)
-        self.levels = {0: self.best}
+        search = problem.prior.inferred and not (great and unwritten and whole)
+        self.find_best(start, search)
 
-    def _at(self, scale, start, looseness=1.0):
-        return at_width(self.problem, scale, start, looseness, self.unwritten)
+    def at_width(self, scale, start, looseness=1.0):
+        """The Laplace approximation at a width."""
+        return at_width(self.problem, scale, start, looseness, not self.has_evidence)
 
-    def _search(self, start):
-        """Mode and standard deviation of log τ, and the parameters near there.
-
-        The evidence changes with t = log τ through the width and through the curvature; the slope
-
-            Σ_k (J_k² + var J_k) / τ² − count + ∂ log(τ p(τ)) / ∂t
-
-        is the part of it that one approximation tells (MacKay, Neural Comput. 4, 415 (1992),
-        doi:10.1162/neco.1992.4.3.415). The rest varies little, and two approximations tell it.
-        """
-        t, before, rest, bend, evidence = self.centre, None, 0.0, -2.0, 0.0
-        here = self._at(float(np.exp(t)), start, LOOSE)
-        for _ in range(HOPS):
-            slope = self.slope(here)[0]
-            evidence = None if self.unwritten else self.evidence(here)
-            if before is not None:
-                hop = t - before[0]
-                bend = (slope - before[1]) / hop
-                if not self.unwritten:
-                    rest = (evidence - before[2]) / hop - 0.5 * (slope + before[1])
-            # Where the slope does not fall yet the mode is far: take the longest step.
-            hop = -(slope + rest) / bend if bend < 0 else np.copysign(FAR, slope + rest)
-            if before and bend < 0 and abs(hop) < NEAR * max((-bend) ** -0.5, SHARP):
-                break
-            before = t, slope, evidence
-            t += np.copysign(np.clip(abs(hop), NEAR * SHARP, FAR), hop)
-            here = self._at(float(np.exp(t)), here.theta, LOOSE)
-        return t, float((-bend) ** -0.5 if bend < 0 else SPACING), here.theta
-
-    def slope(self, near: LogisticAtWidth, more: float = 0.0) -> tuple[float, float]:
-        """Slope of the evidence in log τ, its curvature left as it is, and that slope's own slope.
-
-            S / τ² − count + ...,   −2 S / τ² + (4 J · P⁻¹ J + 2 Σ cov²) / τ⁴,   S = Σ ⟨J²⟩
-
-        At the variational mean the first is the whole slope of the lower bound of the evidence;
-        with ``more``, what ⟨J²⟩ is larger under the posterior than under the normal, it is that of
-        the evidence itself.
-        """
-        problem, step, t = self.problem, 1e-4, np.log(near.scale)
-        free, square = near.normal.spread(problem.fields, self.rng)
-        J = _couplings(problem, near)
-        size = (np.sum(J**2) + free + more) / near.scale**2
-        bend = (4 * np.sum(J * near.normal.solve(J)) + 2 * square) / near.scale**4 - 2 * size
-        of_prior = (self._log_prior(t + step) - self._log_prior(t - step)) / (2 * step)
-        return float(of_prior + size - problem.couplings), float(min(bend, -1.0))
-
-    def _log_prior(self, t):
-        """Log density of log τ."""
-        return self.problem.prior.log_scale(np.exp(t)) + t
-
-    def at(self, level: int) -> LogisticAtWidth:
-        """The approximation so many steps from the best, the same whoever asks first."""
-        with self.lock:
-            if level not in self.levels:
-                scale = float(np.exp(self.centre + level * SPACING))
-                self.levels[level] = self._at(scale, self.best.theta)
-            return self.levels[level]
-
-    def nearest(self, scale: np.ndarray) -> np.ndarray:
-        """The levels nearest to widths."""
-        away = (np.log(scale) - self.centre) / SPACING
-        return np.clip(np.rint(away), -LEVELS, LEVELS).astype(int)
-
-    def evidence(self, near: LogisticAtWidth) -> float:
-        """log p(data, log τ), up to a constant: Laplace's, or that of ``with_evidence``."""
-        return near.log_evidence + float(self._log_prior(np.log(near.scale)))
-
-    def mixture(self, rng: np.random.Generator) -> tuple[list[LogisticAtWidth], np.ndarray]:
-        """Normals at the mean, one standard deviation of log τ apart, or one; their log shares."""
-        if not self.inferred:
+    def at_means(self, rng: np.random.Generator) -> tuple[list[AtWidth], np.ndarray]:
+        """Normals at the mean of the posterior, at one width or several, and their log shares."""
+        if not self.problem.prior.inferred:
             return [at_mean(self.problem, self.best, rng)], np.zeros(1)
-        if self.unwritten or self.spread < SHARP:
+        if not self.has_evidence or self.spread < SHARP:
             return [self._at_best_width(rng)], np.zeros(1)
 
         def moved(near):
             return with_evidence(self.problem, at_mean(self.problem, near, rng), rng)
 
-        normals = [moved(self.best)]
-        height = [self.evidence(normals[0])]
-        step = min(self.spread, SPACING)
-        for way in (-1, 1):
-            near = self.best
-            for level in range(1, LEVELS):
-                scale = float(np.exp(self.centre + way * level * step))
-                near = self._at(scale, near.theta)
-                normals.append(moved(near))
-                height.append(self.evidence(normals[-1]))
-                if height[-1] < max(height) - NEGLIGIBLE:
-                    break
-        return normals, shares(np.array(height))
+        return self.mixture(moved)
 
     def _at_best_width(self, rng):
         """The normal at the mean, at the width at which the evidence is highest."""

@@ -17,7 +17,7 @@ from bayesinf.errors import DataError, FitError
 from bayesinf.inference.kinds import Question
 from bayesinf.models import binary
 from bayesinf.models.binary import Moments
-from bayesinf.models.binary.couplings import CouplingPrior, named
+from bayesinf.models.binary.couplings import CouplingPrior, stated
 from bayesinf.models.binary.pairwise import enumeration, predictive
 from bayesinf.models.binary.pairwise.large.reweighting import ReweightingSample
 from bayesinf.models.binary.pairwise.likelihood import Pairwise
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     import pymc as pm
     import xarray as xr
 
-__all__ = ["BoltzmannMachine", "moments_of", "problem", "stated"]
+__all__ = ["BoltzmannMachine", "moments_of", "problem"]
 
 # Sites whose states PyMC holds as one matrix.
 MOST_IN_PYMC = 12
@@ -67,9 +67,7 @@ class BoltzmannMachine(Problem):
 
     family = "pairwise"
     model = "pairwise"
-    equation = (
-        r"p(s) = \frac{1}{Z(h, J)} \exp\Big(\sum_i h_i s_i + \sum_{i<j} J_{ij} s_i s_j\Big)"
-    )
+    equation = r"p(s) = \frac{1}{Z(h, J)} \exp\Big(\sum_i h_i s_i + \sum_{i<j} J_{ij} s_i s_j\Big)"
 
     # What things are called
 
@@ -276,7 +274,7 @@ class BoltzmannMachine(Problem):
         return replace(self, moments=seen, **bare)
 
     def outlook(self, draws: Draws, settings: Settings) -> Outlook:
-        """Look at the data from draws: one pass over the states says log Z and what they expect."""
+        """Make replicas, discrepancies and log likelihood; one sum over states serves all."""
         theta = enumeration.pack(draws["h"], draws["J"])
         log_z, phi = self.sums.expectations(theta)
         replicas = predictive.spread(
@@ -284,15 +282,15 @@ class BoltzmannMachine(Problem):
         )
         expected = dict(zip(("mean", "pair_mean"), enumeration.unpack(phi), strict=True))
 
-        def judged(seen: Draws) -> np.ndarray:
+        def discrepancies(seen: Draws) -> np.ndarray:
             values = [t(seen, expected, self.moments) for t in self.discrepancies.values()]
             return np.stack([np.broadcast_to(one, log_z.shape) for one in values], axis=-1)
 
         return Outlook(
             replicas,
             self._of_blocks(theta, log_z),
-            judged(replicas),
-            judged(self.seen),
+            discrepancies(replicas),
+            discrepancies(self.seen),
             statistics={"log_partition": log_z},
         )
 
@@ -412,8 +410,3 @@ def moments_of(states: np.ndarray | xr.DataArray | Moments, encoding: str) -> Mo
             remedy=f"pass .encoded({encoding!r})",
         )
     return states
-
-
-def stated(prior: str | CouplingPrior, encoding: str) -> CouplingPrior:
-    """Return a prior, or the one of that name."""
-    return prior if isinstance(prior, CouplingPrior) else named(prior, encoding)

@@ -13,7 +13,7 @@ from __future__ import annotations
 import numpy as np
 
 from bayesinf.inference.kinds import Question
-from bayesinf.models.binary import Moments
+from bayesinf.models.binary import Moments, matrix
 from bayesinf.models.binary.couplings import CouplingPrior
 from bayesinf.models.binary.pairwise import enumeration
 
@@ -29,13 +29,29 @@ class Pairwise:
     """
 
     questions: tuple[Question, ...] = ()  # that a fit by these sums is asked
-    settled: float | None = None  # the width of the couplings, where it is known beforehand
+    known_width: float | None = None  # of the couplings, where it is known beforehand
 
     def __init__(self, data: Moments, prior: CouplingPrior | None = None, workers: int | None = 1):
         self.data, self.prior, self.workers = data, prior, workers
         self.encoding, self.sites, self.samples = data.encoding, data.sites, data.samples
         self.statistics = data.statistics
         self.size = self.statistics.size
+        # One block of all parameters, fields first.
+        self.fields, self.couplings, self.shape = self.sites, data.pair.size, (1, self.size)
+
+    def split(self, theta: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Fields (..., site) and couplings (..., pair) of parameters (..., 1, parameter)."""
+        return enumeration.unpack(theta[..., 0, :])
+
+    def scaled(self, theta: np.ndarray, factor: np.ndarray) -> np.ndarray:
+        """Parameters (chain, 1, parameter) whose couplings are scaled, by factors (chain,).
+
+        The fields make up for it where all sites are at their means. Else no large move of
+        couplings between sites that are seldom on would be accepted.
+        """
+        h, J = self.split(theta)
+        h = h + (1 - factor)[:, None] * (matrix(J, self.sites) @ self.data.mean)
+        return enumeration.pack(h, factor[:, None] * J)[:, None]
 
     def log_partition(self, theta: np.ndarray) -> np.ndarray:
         """Return log Z, (...), at parameters (..., parameter)."""
@@ -78,7 +94,7 @@ class Pairwise:
         value, slope = self.likelihood_gradient(theta)
         if self.prior is None:
             return value, slope
-        mean, precision = self.prior.moments(self.sites, self.size - self.sites, scale)
+        mean, precision = self.prior.moments(self.fields, self.couplings, scale)
         return value + self._log_prior(theta, scale), slope - precision * (theta - mean)
 
     def curvature(
@@ -90,6 +106,6 @@ class Pairwise:
         slope, hessian = self.samples * (self.statistics - phi), self.samples * fisher
         if self.prior is None:
             return value, slope, hessian
-        mean, precision = self.prior.moments(self.sites, self.size - self.sites, scale)
+        mean, precision = self.prior.moments(self.fields, self.couplings, scale)
         value = value + self._log_prior(theta, scale)
         return value, slope - precision * (theta - mean), hessian + np.diag(precision)

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 
 import numpy as np
 
@@ -25,14 +25,16 @@ from bayesinf.models.binary.pairwise.likelihood import Pairwise
 TOLERANCE = 1e-10
 # Largest Newton step there; along a ray to infinity it stays about one.
 SHORT = 1e-6
-# Independent states that judge an optimum, for each of the data.
-JUDGES = 9.0
+# Independent fresh states, for each state of the data, by which an optimum is checked.
+FRESH = 9.0
 # Log density that may be left to climb where states are sampled.
 FLAT = 1e-4
 # Newton steps at most.
 STEPS = 200
 # Information on a direction, in states, below which the data do not determine it.
 LITTLE = 1e-3
+# Newton steps in the limit, from within 1e-5 of it.
+POLISHED = 3
 
 
 @dataclass(frozen=True)
@@ -48,7 +50,7 @@ class MaximumLikelihood:
     steps : of Newton's method.
     residual : moments of fresh states at θ less those of the data, in standard errors of the data,
         (parameter,), where states are sampled; None where they are enumerated and agree.
-    residual_error : what of that is sampling error of the fresh states: its rms.
+    residual_error : rms of what sampling error of the fresh states adds to it.
     """
 
     theta: np.ndarray
@@ -156,10 +158,10 @@ def _of_sample(problem, scale):
     return look, solve, done
 
 
-def judged(
+def with_residuals(
     top: MaximumLikelihood, problem: Pairwise, rng: np.random.Generator
 ) -> MaximumLikelihood:
-    """Compare the moments at an optimum to those of the data, by states that it has not seen.
+    """Compare moments at an optimum to those of the data, by states drawn there anew.
 
     Parameters
     ----------
@@ -173,7 +175,7 @@ def judged(
     data = problem.data
     sample = problem.sample
     chains = {"start": sample.last, "bias": sample.bias, "workers": problem.workers}
-    fresh = draw_sample(top.theta, data.encoding, JUDGES * data.samples, rng, **chains)
+    fresh = draw_sample(top.theta, data.encoding, FRESH * data.samples, rng, **chains)
     # Errors are those of the model: the data have none where a pair was never on together.
     square = 1.0 if data.encoding == "±1" else fresh.moments
     error = np.sqrt(np.maximum(square - fresh.moments**2, 1 / fresh.effective) / data.samples)
@@ -218,6 +220,41 @@ def undetermined(top: MaximumLikelihood) -> np.ndarray:
     from scipy.linalg import eigh
 
     return eigh(top.precision, subset_by_value=(-np.inf, LITTLE))[1]
+
+
+def at_supremum(
+    problem: Pairwise, top: MaximumLikelihood, directions: np.ndarray
+) -> MaximumLikelihood:
+    """Go on to the limit where the likelihood has no maximum, by sums over all states.
+
+    Under a prior that is almost flat an optimum lies far out along the directions that the data
+    leave open. As far again, and what never occurred has no probability left. In all others
+    Newton's method then matches the moments, as it does where there is a maximum.
+
+    Parameters
+    ----------
+    problem : the likelihood alone.
+    top : the optimum under the almost flat prior.
+    directions : of ``undetermined``, orthonormal, (parameter, direction).
+
+    Returns
+    -------
+    a point of the limit, with the precision of what the data determine.
+    """
+    held = directions @ directions.T
+    theta = top.theta + held @ top.theta
+    for _ in range(POLISHED):
+        value, gradient, precision = problem.curvature(theta)
+        precision = precision + problem.samples * held
+        gradient = gradient - held @ gradient
+        theta = theta + np.linalg.solve(precision, gradient)
+    return replace(
+        top,
+        theta=theta,
+        log_density=float(value),
+        gradient=gradient,
+        make_precision=partial(np.asarray, precision),
+    )
 
 
 def refuse_edges(data: Moments) -> None:

@@ -13,7 +13,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bayesinf import parallel
 from bayesinf.models.binary import (
     Moments,
     of_states,
@@ -22,6 +21,7 @@ from bayesinf.models.binary import (
     triple_moments,
     triples,
 )
+from bayesinf.models.binary.batches import by_draw
 from bayesinf.models.binary.pairwise import enumeration
 from bayesinf.models.binary.pairwise.likelihood import Pairwise
 from bayesinf.settings import Settings
@@ -30,8 +30,8 @@ from bayesinf.settings import Settings
 TRIPLES = 500
 # Chains at draws from the prior, of many sites.
 SHORT = {"count": 2048, "burn": 200, "thin": 10}
-# Draws whose replicas one worker makes from one stream.
-TOGETHER = 25
+# Sites up to which threads cost more than the sums over their states.
+FEW = 8
 
 
 @dataclass(frozen=True)
@@ -105,7 +105,7 @@ def spread(
     problem : sums over states.
     make : ``replicas`` or ``short_replicas``.
     theta : draws.
-    settings, stream : seed and name of the random streams; each makes the replicas of 25 draws.
+    settings, stream : seed and name of the random streams; as of ``by_draw``.
 
     Returns
     -------
@@ -113,14 +113,11 @@ def spread(
     """
     flat = theta.reshape(-1, problem.size)
 
-    def run(start):
-        rng = settings.generator(stream, start)
-        return make(problem, flat[start : start + TOGETHER], rng)
+    def of_draws(which, rng):
+        return make(problem, flat[which], rng)
 
-    workers = settings.workers if problem.sites > 8 else 1  # threads cost more than few states
-    starts = range(0, len(flat), TOGETHER)
-    parts = parallel.map(run, starts, workers=workers, threads=True, label=stream)
-    return statistics([summary for part in parts for summary in part], theta.shape[:-1])
+    made = by_draw(of_draws, len(flat), settings, stream, problem.sites > FEW)
+    return statistics(made, theta.shape[:-1])
 
 
 def statistics(made: Sequence[Summary], shape: tuple[int, ...]) -> dict[str, np.ndarray]:

@@ -7,12 +7,9 @@ its checks ask for are known exactly, so no differences are taken: with 20 sites
 minutes. Beyond enumeration the normal is moved to where slopes vanish on average.
 
 ``mcmc`` is split Hamiltonian Monte Carlo (``inference.hamiltonian``) in the coordinates in which
-that normal is standard. The width is drawn given the couplings, and once more moved together with
-them, which mixes where data are few. Under a Laplace or horseshoe prior the couplings are normal
-given their local variances: a trajectory takes these as they are, in the coordinates of the normal
-that they make, and then all scales are drawn anew given the couplings.
-
-Yu & Meng, J. Comput. Graph. Stat. 20, 531 (2011), doi:10.1198/jcgs.2011.203main.
+that normal is standard; between trajectories ``chains`` moves the width. Under a Laplace or
+horseshoe prior the couplings are normal given their local variances: a trajectory keeps these
+fixed, and runs in the coordinates of the normal that they make with the likelihood.
 """
 
 from __future__ import annotations
@@ -24,17 +21,15 @@ from functools import wraps
 
 import numpy as np
 
-from bayesinf.inference import hamiltonian
-from bayesinf.inference.importance import log_mixture, shares
-from bayesinf.inference.normal import ByChain
+from bayesinf.inference.importance import log_mixture
 from bayesinf.models import problem as driver
-from bayesinf.models.binary import matrix
+from bayesinf.models.binary import chains
 from bayesinf.models.binary.couplings import CouplingPrior
 from bayesinf.models.binary.pairwise import enumeration, large
 from bayesinf.models.binary.pairwise.definition import BoltzmannMachine
 from bayesinf.models.binary.pairwise.likelihood import Pairwise
 from bayesinf.models.binary.pairwise.optimum import independent, maximum
-from bayesinf.models.binary.pairwise.widths import at_mean, at_widths
+from bayesinf.models.binary.pairwise.widths import PairwiseWidths, at_mean
 from bayesinf.models.problem import Route, Sample
 from bayesinf.posterior import dataset
 from bayesinf.priors import HalfCauchy
@@ -50,17 +45,18 @@ STARTS = 4
 WANTED = 0.9
 # Times that a reweighting sample which does not cover the posterior is drawn anew.
 REDRAWN = 2
-# sd of the moves of width and couplings together, in the logarithm.
-SCALINGS = (0.1, 0.4, 1.5)
 
 
 def laplace(problem: Pairwise, settings: Settings):
     """Draws of θ (chain, draw, parameter) and of the width (chain, draw), and their evidence."""
-    normals, rng = at_widths(problem), settings.generator("laplace")
-    if problem.settled is not None:
-        normals = [at_mean(problem, near, rng) for near in normals]
+    widths, rng = PairwiseWidths(problem), settings.generator("laplace")
+
+    def moved(near):
+        # Where all states are summed over, parameters are few and the mode is near the mean.
+        return near if problem.known_width is None else at_mean(problem, near, rng)
+
+    normals, log_share = widths.mixture(moved)
     shape = (settings.chains, settings.draws)
-    log_share = shares(np.array([near.log_weight for near in normals]))
     which = rng.choice(len(normals), shape, p=np.exp(log_share))
     theta = rng.standard_normal((*shape, 1, problem.size))
     for k, near in enumerate(normals):
@@ -72,8 +68,7 @@ def laplace(problem: Pairwise, settings: Settings):
     scale = np.ones(shape)
     if problem.prior.inferred:
         scale = problem.prior.sample_scale(J, rng.random(shape))
-    best = max(normals, key=lambda near: near.log_weight)
-    evidence = _optimum_evidence(problem, best, rng)
+    evidence = _optimum_evidence(problem, normals[0], rng)
     return theta, scale, evidence.merge(dataset({"log_weight": log_p - log_q}))
 
 
@@ -110,19 +105,14 @@ def _optimum_evidence(problem, best, rng):
 
 def mcmc(problem: Pairwise, settings: Settings):
     """Draws of θ (chain, draw, parameter) and of the width (chain, draw), and their evidence."""
-    rngs = [settings.generator("chain", chain) for chain in range(settings.chains)]
-    target = _PairwiseTarget(problem, at_widths(_normal(problem)), rngs)
-    shared, length = settings.generator("trajectories"), (settings.tune, settings.draws)
-    theta = np.empty((settings.chains, settings.draws, problem.size))
-    scale = np.empty(theta.shape[:2])
+    widths = PairwiseWidths(_normal(problem))
 
-    def keep(draw, state):
-        theta[:, draw], scale[:, draw] = state.carried[0], target.scale
+    def target(rngs):
+        return _PairwiseTarget(problem, widths, rngs)
 
     tuned = {"size": 0.25 * np.pi, "wanted": WANTED}
-    statistics, size = hamiltonian.sample(target, keep, rngs, shared, *length, **tuned)
-    step = dataset({"step_size": np.float64(size)}, sampled=False)
-    return theta, scale, dataset(statistics).merge(step)
+    theta, scale, evidence = chains.sample(target, problem.shape, settings, **tuned)
+    return theta[..., 0, :], scale, evidence
 
 
 def _normal(problem):
@@ -136,104 +126,27 @@ def _normal(problem):
     return other
 
 
-class _PairwiseTarget:
-    """The posterior in the coordinates of the normal that is nearest, chain by chain.
+class _PairwiseTarget(chains.CouplingTarget):
+    """The posterior of states, in the coordinates that each chain's own prior makes."""
 
-    All parameters are one block, and a ``State`` carries them. The scales of the prior are constant
-    along a trajectory.
-    """
+    def likelihood(self, theta):
+        """Log likelihood (chain, 1) and its gradient (chain, 1, parameter)."""
+        value, slope = self.problem.likelihood_gradient(theta[:, 0])
+        return value[:, None], slope[:, None]
 
-    rough = None
-
-    def __init__(self, problem, normals, rngs):
-        self.problem, self.at_widths, self.rngs = problem, normals, rngs
-        self.sizes = problem.sites, problem.size - problem.sites
-        share = np.exp(shares(np.array([near.log_weight for near in normals])))
-        self.best = normals[int(np.argmax(share))]
-        self.log_scales = np.log([near.scale for near in normals])
-        self.scale = np.exp(self._each(lambda rng: rng.choice(self.log_scales, p=share)))
-        self.local = np.ones((len(rngs), self.sizes[1])) if problem.prior.local else None
-        self._choose()
-
-    def _each(self, draw):
-        return np.array([draw(rng) for rng in self.rngs])
-
-    def _choose(self):
-        """Take the normal that the likelihood's expansion makes with the prior of each chain."""
-        prior = self.problem.prior
-        if not (prior.inferred or prior.local):
-            groups = [(self.best.normal, slice(None))]
-        else:
-            away = np.abs(np.log(self.scale)[:, None] - self.log_scales)
-            nearest = [self.at_widths[k] for k in np.argmin(away, axis=1)]
-            mean, precisions = prior.moments(*self.sizes, self.scale, self.local)
-            groups = [
-                ((self.best if prior.local else near).given(mean, precision), [chain])
-                for chain, (near, precision) in enumerate(zip(nearest, precisions, strict=True))
-            ]
-        self.normals = ByChain(groups)
-        self.log_volume = self.normals.log_volume(len(self.rngs))
-
-    def start(self):
-        """Begin at draws of the normals."""
-        return self.look(self._each(lambda rng: rng.standard_normal((1, self.problem.size))))
-
-    def look(self, z):
-        """Log density and gradient."""
-        prior, sites = self.problem.prior, self.problem.sites
-        theta = self.normals.place(z)[:, 0]
-        value, slope = self.problem.likelihood_gradient(theta)
-        mean, precision = prior.moments(*self.sizes, self.scale, self.local)
-        value += prior.log_given(theta[:, :sites], theta[:, sites:], self.scale, self.local)
-        slope -= precision * (theta - mean)
-        whitened = self.normals.whiten(slope[:, None])
-        return hamiltonian.State(z, value[:, None], whitened, (theta,))
-
-    def update(self, state, turn):
-        """Move width and couplings together, then draw the scales given the couplings."""
-        prior, (theta,), z = self.problem.prior, state.carried, state.z
-        if not (prior.inferred or prior.local):
-            return state
-        # Many sites go with many data, under which a width hardly moves: then neither the slow move
-        # nor new coordinates are worth their price.
-        moving = self.problem.settled is None
-        if prior.inferred and moving:
-            theta = self._rescaled(theta)
-        for chain, rng in enumerate(self.rngs):
-            local = None if self.local is None else self.local[chain]
-            J = theta[chain, self.problem.sites :]
-            self.scale[chain], local = prior.update(rng, J, self.scale[chain], local)
-            if local is not None:
-                self.local[chain] = local
-        if moving:
-            self._choose()
-            z = self.normals.coordinates(theta[:, None])
-        return self.look(z)
-
-    def _rescaled(self, theta):
-        """Scale width and couplings by one factor, with the local variances integrated out."""
-        sites = self.problem.sites
-        height = self._log_density(theta, self.scale)
-        for size in SCALINGS:
-            factor = np.exp(size * self._each(lambda rng: rng.standard_normal()))
-            moved, scale = theta.copy(), self.scale * factor
-            # The fields make up for it where the others are at their means, or no large move of
-            # couplings between sites that are seldom on would be accepted.
-            pull = matrix(moved[:, sites:], sites) @ self.problem.statistics[:sites]
-            moved[:, :sites] += (1 - factor)[:, None] * pull
-            moved[:, sites:] *= factor[:, None]
-            other = self._log_density(moved, scale)
-            move = np.log(self._each(lambda rng: rng.random())) < other - height
-            theta, self.scale, height = hamiltonian.accepted(
-                move, (moved, scale, other), (theta, self.scale, height)
-            )
-        return theta
-
-    def _log_density(self, theta, scale):
-        """Log density, with the volume factor of a move of all couplings and the width."""
-        sites, count = self.sizes
-        prior = self.problem.prior.log_density(theta[:, :sites], theta[:, sites:], scale)
-        return self.problem.log_likelihood(theta) + prior + (count + 1) * np.log(scale)
+    def normals_at(self, levels):
+        """The normal that the likelihood's expansion makes with the prior of each chain."""
+        problem, widths = self.problem, self.widths
+        if not widths.spread:
+            return [(widths.best.normal, slice(None))]
+        mean, precisions = problem.prior.moments(
+            problem.fields, problem.couplings, self.scale, self.local
+        )
+        nearest = [widths.best if problem.prior.local else widths.at(int(k)) for k in levels]
+        return [
+            (near.given(mean, precision), [chain])
+            for chain, (near, precision) in enumerate(zip(nearest, precisions, strict=True))
+        ]
 
 
 def route(draw: Callable, kind: str) -> Route:

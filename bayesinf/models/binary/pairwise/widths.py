@@ -1,13 +1,12 @@
 """Normal approximations of the posterior at the widths of the couplings that have weight.
 
 Given the width the log density is concave with exact slope and curvature, so the Laplace
-approximation is the normal of its optimum and curvature there. Several widths are found by
-levels: a coarse scan over all that the prior allows, then a finer one where there is evidence.
+approximation is the normal of its optimum and curvature there. Beyond enumeration the width is
+known beforehand, and ``at_mean`` moves its normal from the mode to the mean.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -15,15 +14,10 @@ import numpy as np
 from bayesinf.inference.normal import AtWidth, BlockNormal, expectations, variational_mean
 from bayesinf.models.binary.pairwise.likelihood import Pairwise
 from bayesinf.models.binary.pairwise.optimum import MaximumLikelihood, maximum
+from bayesinf.models.binary.widths import Widths
 
-__all__ = ["PairwiseAtWidth", "at_mean", "at_widths"]
+__all__ = ["PairwiseAtWidth", "PairwiseWidths", "at_mean"]
 
-# Widths of the coarse scan: log τ, from the median of its prior.
-SCAN = np.linspace(-7.0, 5.0, 25)
-# Widths of the fine one.
-FINE = 15
-# Log evidence below the best from which a width is left out.
-NEGLIGIBLE = 10.0
 # Pairs of draws, and steps, by which a normal of many parameters is moved to the mean.
 PAIRS, ROUNDS = 16, 2
 
@@ -41,11 +35,6 @@ class PairwiseAtWidth(AtWidth):
 
     optimum: MaximumLikelihood
     prior: tuple[np.ndarray, np.ndarray]
-
-    @property
-    def log_weight(self) -> float:
-        """Log evidence of log τ, up to a constant."""
-        return self.log_evidence + float(np.log(self.scale))
 
     def given(self, mean: np.ndarray, precision: np.ndarray) -> BlockNormal:
         """The normal that the likelihood, expanded at the optimum, makes with another prior.
@@ -67,41 +56,24 @@ class PairwiseAtWidth(AtWidth):
         return BlockNormal((theta + cho_solve((root, True), rise))[None], root[None])
 
 
-def at_widths(problem: Pairwise) -> list[PairwiseAtWidth]:
-    """Approximations at the widths that have weight, or the one where the width is fixed."""
-    prior = problem.prior
-    if not prior.inferred:
-        return [_at(problem, 1.0)]
-    if problem.settled is not None:
-        # So many couplings leave no choice of the width.
-        return [_at(problem, problem.settled)]
-    if problem.sites == 1:
-        # No coupling tells anything about the width.
-        return [_at(problem, prior.typical)]
-    log_scale = np.log(prior.typical) + SCAN
-    height = np.array([each.log_weight for each in _ladder(problem, log_scale)])
-    inside = np.flatnonzero(height > height.max() - NEGLIGIBLE)
-    first, last = max(inside[0] - 1, 0), min(inside[-1] + 1, len(SCAN) - 1)
-    fine = _ladder(problem, np.linspace(log_scale[first], log_scale[last], FINE))
-    best = max(each.log_weight for each in fine)
-    return [each for each in fine if each.log_weight > best - NEGLIGIBLE]
+class PairwiseWidths(Widths):
+    """``Widths`` of states, of which sums may say beforehand what the width is."""
 
+    def __init__(self, problem: Pairwise):
+        super().__init__(problem)
+        if problem.known_width is not None:
+            self.centre = np.log(problem.known_width)
+        known = problem.known_width is not None or not problem.couplings  # which tell it alone
+        self.find_best(search=problem.prior.inferred and not known)
 
-def _ladder(problem: Pairwise, log_scales: Iterable[float]) -> list[PairwiseAtWidth]:
-    """Approximations at these widths, each but the widest begun where the next wider has ended."""
-    result, start = [], None
-    for log_scale in log_scales[::-1]:
-        result.append(_at(problem, float(np.exp(log_scale)), start))
-        start = result[-1].optimum.theta
-    return result[::-1]
-
-
-def _at(problem, scale, start=None):
-    top = maximum(problem, scale, start)
-    normal = BlockNormal(top.theta[None], np.linalg.cholesky(top.precision)[None])
-    moments = problem.prior.moments(problem.sites, problem.size - problem.sites, scale)
-    height = np.array([top.log_density])
-    return PairwiseAtWidth(scale, normal, top.gradient[None], height, top, moments)
+    def at_width(self, scale, start, looseness=1.0):
+        """The Laplace approximation at a width; exact sums need no looser tolerance."""
+        problem = self.problem
+        top = maximum(problem, scale, None if start is None else start[0])
+        normal = BlockNormal(top.theta[None], np.linalg.cholesky(top.precision)[None])
+        moments = problem.prior.moments(problem.fields, problem.couplings, scale)
+        height = top.log_density - (problem.prior.log_scale(scale) if problem.prior.inferred else 0)
+        return PairwiseAtWidth(scale, normal, top.gradient[None], np.array([height]), top, moments)
 
 
 def at_mean(problem: Pairwise, near: PairwiseAtWidth, rng: np.random.Generator) -> PairwiseAtWidth:

@@ -79,7 +79,7 @@ class ReweightedLikelihood(Pairwise):
         super().__init__(data, prior, workers)
         self.sample, self.tuning = sample, sample.tuning
         if prior is not None:
-            self.settled = inferred_width(prior, data, sample.centre, sample.tuning)
+            self.known_width = inferred_width(prior, data, sample.centre, sample.tuning)
 
     # Sums over states
 

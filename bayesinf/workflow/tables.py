@@ -1,0 +1,63 @@
+"""Numbers of a run: for ``summary.csv``, and for the terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import xarray as xr
+
+__all__ = ["aligned", "summary"]
+
+
+def aligned(table: pd.DataFrame) -> str:
+    """Set a table of text as lines of a terminal, the first column its index."""
+    rows = [[str(table.index.name or ""), *map(str, table.columns)]]
+    rows += [[str(name), *map(str, cells)] for name, *cells in table.itertuples()]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return "\n".join(
+        "  "
+        + "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in rows
+    )
+
+
+def summary(fits: Mapping[str, xr.DataTree]) -> pd.DataFrame:
+    """Tabulate every posterior variable of every fit, or those that are its ``quantities``.
+
+    Returns
+    -------
+    one row a scalar: fit, variable, mean, sd, the 95 % equal-tailed interval, R-hat, bulk and tail
+    ESS (empty for walkers, which are no chains, and for independent draws), unit.
+    """
+    import numpy as np
+    import pandas as pd
+
+    from bayesinf.diagnostics import mixing
+    from bayesinf.figures import elements
+    from bayesinf.inference import kinds
+    from bayesinf.posterior import reported
+
+    tables = []
+    for name, fit in fits.items():
+        scalars = elements(fit, reported(fit))
+        draws = np.stack([array.values for array in scalars.values()])
+        low, high = np.quantile(draws, [0.025, 0.975], axis=(1, 2))
+        chains = kinds.of(fit.attrs).chains
+        rhat, bulk, tail = mixing(draws) if chains else np.full((3, len(draws)), np.nan)
+        columns = {
+            "fit": name,
+            "variable": list(scalars),
+            "mean": draws.mean((1, 2)),
+            "sd": draws.std((1, 2)),
+            "q2.5": low,
+            "q97.5": high,
+            "r_hat": rhat,
+            "ess_bulk": bulk,
+            "ess_tail": tail,
+            "units": [array.attrs["units"] for array in scalars.values()],
+        }
+        tables.append(pd.DataFrame(columns))
+    return pd.concat(tables, ignore_index=True)
