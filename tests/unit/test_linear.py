@@ -10,6 +10,7 @@ import pytest
 from regressions import beside, free_values, horseshoe
 from scipy import integrate, stats
 
+from bayesinf import priors
 from bayesinf.errors import DataError, FitError
 from bayesinf.models import linear
 from bayesinf.models.linear import exact, gibbs, regression, spike
@@ -413,6 +414,40 @@ def test_spike_and_slab_scales_against_quadrature():
         flat(fit, "included")[:, 0].mean(),
     ]
     assert np.all(np.abs(np.array(found) - expected) < [0.05, 0.01, 0.015])
+
+
+@pytest.mark.parametrize(
+    "prior",
+    [
+        priors.InverseChi(3.0, 0.5),
+        priors.OnVariance(priors.InverseGamma(2.0, 0.3)),
+        priors.HalfCauchy(0.5),
+        priors.LogNormal(0.1, 2.0),
+        priors.LogUniform(0.05, 3.0),
+        priors.HalfNormal(0.7),
+        priors.Exponential(2.0),
+        priors.Gamma(2.0, 3.0),
+    ],
+    ids=str,
+)
+def test_spike_and_slab_draws_a_scale_under_each_prior(prior):
+    """Given five values of summed square two, against quadrature; and not another prior's."""
+    from bayesinf.models.linear import spike_kernel
+
+    rng, stated, value, kept = np.random.default_rng(0), spike._of_scale(prior), 1.0, []
+    for step in range(8000):
+        value = spike_kernel._scale2(rng, stated, value, 5, 2.0)
+        kept += [0.5 * np.log(value)] if step % 4 == 0 else []
+    x = np.linspace(-6, 6, 20_001)
+    log_density = prior.log_density(np.exp(x)) + x - 5 * x - np.exp(-2 * x)
+
+    def share(log_density):
+        density = np.exp(log_density - log_density.max())
+        total = np.cumsum(density) / density.sum()
+        return lambda values: np.interp(values, x, total)
+
+    assert stats.kstest(kept, share(log_density)).pvalue > 1e-3
+    assert stats.kstest(kept, share(log_density + x)).pvalue < 1e-3
 
 
 @pytest.mark.parametrize("intercept", [False, True])
