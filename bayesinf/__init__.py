@@ -13,6 +13,7 @@
     figures/       InferenceData in, matplotlib Figure out
     report/        one page a physicist can show
     workflow/      the frame that every script in workflows/ shares
+    publication.py a folder is one run's, whole
     parallel.py    one function over many items, on local cores or a Dask cluster
 
 Data flow down this list and never up. What passes is xarray.

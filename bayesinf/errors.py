@@ -9,6 +9,23 @@ from __future__ import annotations
 
 from typing import Any
 
+MOST = 400  # characters of a message
+
+
+def printable(text: str) -> str:
+    """Return a text without what moves a terminal's cursor or turns its letters; lines stay."""
+    return "\n".join(
+        "".join(letter if letter.isprintable() else " " for letter in line)
+        for line in str(text).split("\n")
+    )
+
+
+def one_line(text: str) -> str:
+    """Return a text as one printable line of at most ``MOST`` characters, cut in its middle."""
+    line = " ".join(printable(text).split())
+    end = MOST // 3
+    return line if len(line) <= MOST else f"{line[: MOST - end - 3]} … {line[-end:]}"
+
 
 class BayesinfError(Exception):
     """The root of every error that bayesinf raises on purpose."""
@@ -48,7 +65,7 @@ class DataError(BayesinfError):
             if part is not None
         )
         message = f"{place}: {problem}" if place else problem
-        super().__init__("; ".join(part for part in (message, contrast, remedy) if part))
+        super().__init__(one_line("; ".join(part for part in (message, contrast, remedy) if part)))
 
 
 class FitError(BayesinfError):

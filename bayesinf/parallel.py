@@ -7,17 +7,22 @@ many workers they were made. A map inside a map runs serially: the outer one has
 
 from __future__ import annotations
 
+import os
+import signal
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 
 from bayesinf.errors import DataError, FitError
 
-__all__ = ["map", "one_blas_thread"]
+__all__ = ["map", "one_blas_thread", "stop"]
 
 PATIENCE = 2.0  # seconds that pass before a progress bar appears
 CONNECT = 5.0  # seconds that a Dask scheduler has to answer
+
+HEARTBEAT = 1.0  # seconds after which a worker notices that the process it works for is dead
 
 _here = threading.local()  # .inside: this thread is already working for a map
 
@@ -81,6 +86,14 @@ def map[Item, Result](
         return collected
 
 
+def stop() -> None:
+    """End the worker processes of this process at once, with what they are doing."""
+    loky = sys.modules.get("joblib.externals.loky.reusable_executor")
+    executor = getattr(loky, "_executor", None)
+    if executor is not None:
+        executor.shutdown(wait=True, kill_workers=True)
+
+
 class _Inside:
     """A function that tells the maps it calls that they are inside one already."""
 
@@ -93,6 +106,29 @@ class _Inside:
             return self.function(item)
         finally:
             _here.inside = before
+
+
+class _Worker:
+    """A function called in a worker process, which ends when the process it works for has."""
+
+    following = False  # of the worker process
+
+    def __init__(self, function, parent):
+        self.function, self.parent = function, parent
+
+    def __call__(self, item):
+        if not _Worker.following:
+            _Worker.following = True
+            # An interrupt from the terminal reaches all processes; the first of them sees to it.
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
+            threading.Thread(target=_follow, args=[self.parent], daemon=True).start()
+        return self.function(item)
+
+
+def _follow(parent):
+    while os.getppid() == parent:
+        time.sleep(HEARTBEAT)
+    os._exit(1)
 
 
 def _on_cores(call, items, workers, threads) -> Iterator:
@@ -108,6 +144,7 @@ def _on_cores(call, items, workers, threads) -> Iterator:
                 pool = joblib.Parallel(workers, backend="threading", return_as="generator")
                 yield from pool(joblib.delayed(call)(item) for item in items)
         return
+    call = _Worker(call, os.getpid())
     try:
         with joblib.parallel_config("loky", inner_max_num_threads=1):
             pool = joblib.Parallel(workers, return_as="generator")
@@ -122,6 +159,8 @@ def _on_cores(call, items, workers, threads) -> Iterator:
 def _on_cluster(call, items, address, advance) -> list:
     try:
         from distributed import Client, as_completed
+        from distributed.client import FutureCancelledError
+        from distributed.comm import CommClosedError
         from distributed.scheduler import KilledWorker
     except ImportError as error:
         raise DataError(
@@ -138,7 +177,7 @@ def _on_cluster(call, items, address, advance) -> list:
             expected="host:port of a running scheduler",
             remedy="start one with `dask scheduler`, or leave --scheduler away for the local cores",
         ) from error
-    with client:
+    try:
         try:
             client.wait_for_workers(1, timeout=CONNECT)
         except TimeoutError as error:
@@ -148,15 +187,16 @@ def _on_cluster(call, items, address, advance) -> list:
                 remedy=f"start some with `dask worker {address}`",
             ) from error
         futures = client.map(call, items, pure=False)
-        try:
-            for future in as_completed(futures, loop=client.loop):
-                future.result()
-                advance()
-            return client.gather(futures)
-        except KilledWorker as error:
-            raise FitError(f"a worker of {address} died, most often for lack of memory") from error
-        finally:
-            client.cancel(futures)
+        for future in as_completed(futures, loop=client.loop):
+            future.result()
+            advance()
+        return client.gather(futures)
+    except KilledWorker as error:
+        raise FitError(f"a worker of {address} died, most often for lack of memory") from error
+    except (FutureCancelledError, CommClosedError) as error:
+        raise FitError(f"the Dask scheduler {address} was lost while it worked") from error
+    finally:
+        client.close(timeout=CONNECT)  # its futures are cancelled with it
 
 
 @contextmanager

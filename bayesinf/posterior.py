@@ -238,7 +238,8 @@ def save(posterior: xr.DataTree, path: str | os.PathLike) -> Path:
     """Write an InferenceData to a compressed netCDF file, all of it or nothing.
 
     The file is written under a temporary name in the same folder and then moved, so a killed run
-    leaves whatever stood there before.
+    leaves whatever stood there before. Attributes that netCDF has no type for (None, bool, dict,
+    path, list of mixed kinds) are written as JSON.
 
     Parameters
     ----------
@@ -248,6 +249,11 @@ def save(posterior: xr.DataTree, path: str | os.PathLike) -> Path:
     Returns
     -------
     the path written.
+
+    Raises
+    ------
+    DataError : an attribute is of a kind that cannot be written; the message names it.
+    OSError : the disk is full, or the file too large for it.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -262,12 +268,63 @@ def save(posterior: xr.DataTree, path: str | os.PathLike) -> Path:
         }
         for group, node in posterior.children.items()
     }
+    # Made in memory: HDF5 on a full disk leaves a file that it can no longer close.
+    content = _writable(posterior).to_netcdf(engine="h5netcdf", encoding=encoding)
     try:
-        posterior.to_netcdf(partial, engine="h5netcdf", encoding=encoding)
+        partial.write_bytes(content)
         os.replace(partial, path)
     finally:
         partial.unlink(missing_ok=True)
     return path
+
+
+def _writable(posterior):
+    """The same with attributes that netCDF has types for."""
+    tree = posterior.copy()
+    for node in tree.subtree:
+        node.attrs = _attributes(node.attrs, node.path)
+        for name, variable in node.dataset.variables.items():
+            node[name].attrs = _attributes(variable.attrs, f"{node.path.rstrip('/')}/{name}")
+    return tree
+
+
+def _attributes(attrs, place):
+    return {name: _attribute(value, place, name) for name, value in attrs.items()}
+
+
+def _attribute(value, place, name):
+    """A value that netCDF has a type for: text, a number or an array of them; else its JSON."""
+    import numpy as np
+
+    if isinstance(value, bytes | str | float | np.number):
+        return value
+    if isinstance(value, list | tuple | np.ndarray | int) and not isinstance(value, bool):
+        kinds = {type(each) for each in value} if isinstance(value, list | tuple) else set()
+        alike = len(kinds) <= 1 or kinds <= {int, float}
+        array = np.asarray(value) if alike else None
+        if array is not None and array.dtype.kind in "iufUS":
+            return value
+    try:
+        return json.dumps(value, default=_as_json)
+    except (TypeError, ValueError) as error:
+        raise DataError(
+            "an attribute cannot be written",
+            source=place,
+            where=f"attribute {name!r}",
+            expected="text, numbers, or what JSON can hold",
+            found=type(value).__name__,
+        ) from error
+
+
+def _as_json(value):
+    """What JSON has no word for, in those that it has."""
+    import numpy as np
+
+    if isinstance(value, os.PathLike):
+        return os.fspath(value)
+    if isinstance(value, np.generic | np.ndarray):
+        return value.tolist()
+    raise TypeError(type(value).__name__)
 
 
 def load(path: str | os.PathLike) -> xr.DataTree:
@@ -311,7 +368,50 @@ def load(path: str | os.PathLike) -> xr.DataTree:
             found=f"none of the name {', '.join(missing)}",
             remedy="for other InferenceData files use arviz.from_netcdf",
         )
+    _refuse_strange(tree, path)
     return tree
+
+
+# Root attributes that hold JSON, and of what kind it is.
+JSON_ATTRIBUTES = {
+    "settings": dict,
+    "library_versions": dict,
+    "priors": dict,
+    "not_asked": dict,
+    "quantities": list,
+}
+
+
+def _refuse_strange(tree, path):
+    """Refuse attributes of another kind than ``save`` writes: the file may be anybody's."""
+
+    def strange(where, expected, found):
+        return DataError(
+            "the attribute is of another kind than bayesinf writes",
+            source=path,
+            where=where,
+            expected=expected,
+            found=found,
+        )
+
+    for name, kind in JSON_ATTRIBUTES.items():
+        text = tree.attrs.get(name, json.dumps(kind()))
+        try:
+            value = json.loads(text)
+        except (TypeError, ValueError, RecursionError):
+            value = None
+        if not isinstance(value, kind):
+            raise strange(name, f"a JSON {kind.__name__}", text)
+        if name == "quantities":
+            unknown = [each for each in value if str(each) not in tree["posterior"].data_vars]
+            if unknown:
+                raise strange(name, "names of the posterior", ", ".join(map(str, unknown)))
+        if name == "settings" and not isinstance(value.get("draws"), int):
+            raise strange(name, "the settings of a fit", text)
+    for group in tree.children.values():
+        for name, variable in group.dataset.variables.items():
+            if not isinstance(variable.attrs.get("units", ""), str):
+                raise strange(f"units of {name}", "text", variable.attrs["units"])
 
 
 def element_names(variable: xr.DataArray) -> dict[str, dict[str, int]]:

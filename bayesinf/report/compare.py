@@ -21,6 +21,7 @@ from bayesinf.checks import Verdict, check, loo
 from bayesinf.errors import DataError
 from bayesinf.foreign import adopted
 from bayesinf.posterior import load, reported
+from bayesinf.publication import settled
 from bayesinf.report.numbers import described, number, short
 from bayesinf.report.page import png, render, write_text
 from bayesinf.report.story import Picture, Section, Table
@@ -34,6 +35,8 @@ __all__ = ["Side", "differences", "opened", "write"]
 MOST_ROWS = 30  # parameters that a figure and a table hold
 APART = 3.0  # pooled standard deviations from which two values of a parameter disagree
 SAME = ("settings", "seed", "method", "model", "inference", "bayesinf_version", "data_sha256")
+# Attributes that differ between any two runs, or are told elsewhere.
+PASSING = ("run", "created_at", "elapsed_seconds", "questions", "equation")
 
 
 @dataclass(frozen=True)
@@ -55,10 +58,19 @@ def opened(path: str | os.PathLike) -> Side:
     path = Path(path)
     file = path
     if path.is_dir():
+        settled(path)
         try:
             told = json.loads((path / "verdict.json").read_text(encoding="utf-8"))
-            stem = told.get("answer") or next(iter(told["fits"]))
-        except (OSError, ValueError, LookupError, TypeError, StopIteration) as error:
+            stem = Path(told.get("answer") or next(iter(told["fits"]))).name
+        except (
+            OSError,
+            ValueError,
+            LookupError,
+            TypeError,
+            AttributeError,
+            StopIteration,
+            RecursionError,
+        ) as error:
             raise DataError(
                 "no run to compare",
                 source=path,
@@ -193,7 +205,10 @@ def _data(one, other):
     rows = {}
     for key in dict.fromkeys((*SAME, *one.fit.attrs, *other.fit.attrs)):
         ours, theirs = one.fit.attrs.get(key), other.fit.attrs.get(key)
-        if key in ("created_at", "elapsed_seconds", "questions", "equation") or ours == theirs:
+        if (
+            key in ("run", "created_at", "elapsed_seconds", "questions", "equation")
+            or ours == theirs
+        ):
             continue
         rows[key.replace("_", " ")] = {one.name: _cell(ours), other.name: _cell(theirs)}
     if same:

@@ -11,9 +11,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
 from bayesinf.figures import representative, trace_rank
 from bayesinf.inference import kinds
+from bayesinf.publication import settled
 from bayesinf.report import sections
 from bayesinf.report.numbers import short
 from bayesinf.report.story import Picture, Section, Story
@@ -43,6 +45,9 @@ MOST_BYTES = 5_000_000
 
 
 DPI = 150
+
+# Attributes that the page tells outside its provenance.
+ELSEWHERE = ("questions", "not_asked", "equation", "data_used", "data_read_as")
 
 
 def write(
@@ -109,6 +114,7 @@ def write(
         (folder / "figures" / f"{name}.png").write_bytes(image)
     best_picture = {"picture": f"figures/{best.name}.png", "alt": best.alt}
     told = {"title": story.title, "question": story.question} | best_picture
+    told["run"] = fits[carries].attrs.get("run")
     told |= {"data_read_as": content["read_as"]} if content["read_as"] else {}
     write_verdict(folder, verdicts, carries, command=command, **told)
     return write_text(folder / "index.html", page)
@@ -166,15 +172,27 @@ def gallery(folder: str | os.PathLike) -> Path:
         if home.name.startswith("."):
             continue
         try:
-            verdict = json.loads((home / "verdict.json").read_text(encoding="utf-8"))
-            keys = ("title", "question", "believed", "words", "picture", "alt")
-            cards.append({key: verdict[key] for key in keys} | {"home": home.name})
-        except (OSError, ValueError, KeyError, TypeError) as error:
+            cards.append(_card(home))
+        except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
             skipped.append(f"{home.name}: no readable verdict.json ({type(error).__name__})")
     return write_text(folder / "index.html", render("gallery.html", cards=cards, skipped=skipped))
 
 
 _REPORT_FILES = ("verdict.json", "index.html")
+
+
+def _card(home):
+    """What the gallery shows of a report; its ``verdict.json`` may be anybody's."""
+    settled(home)
+    verdict = json.loads((home / "verdict.json").read_text(encoding="utf-8"))
+    card = {key: verdict[key] for key in ("title", "question", "believed", "words", "alt")}
+    picture = (home / verdict["picture"]).resolve()
+    plain = all(isinstance(value, str) for key, value in card.items() if key != "believed")
+    if not plain or not isinstance(card["believed"], bool) or home.resolve() not in picture.parents:
+        raise TypeError("text, yes or no, and a picture of this folder")
+    inside = picture.relative_to(home.resolve()).as_posix()
+    # After "./" no name can pass for an address of its own.
+    return card | {"home": f"./{quote(home.name)}", "picture": quote(inside)}
 
 
 @dataclass(frozen=True)
@@ -304,13 +322,7 @@ def _sampling(fit):
 def _provenance(fits):
     """Attribute to its values, one a fit, or a single one where all fits agree."""
     keys = dict.fromkeys(key for fit in fits.values() for key in fit.attrs)
-    for said in (
-        "questions",
-        "not_asked",
-        "equation",
-        "read_as",
-        "data_read_as",
-    ):  # told elsewhere on the page
+    for said in ELSEWHERE:
         keys.pop(said, None)
     rows = []
     for key in keys:
@@ -353,11 +365,31 @@ def png(figure: Figure, dpi: float = DPI) -> bytes:
 
 
 def _mathml(equation):
-    """An equation in LaTeX as MathML, which browsers set without a script."""
+    """An equation in LaTeX as MathML, which browsers set without a script.
+
+    One that does not become MathML and nothing else, as of a file of others, stands as it is.
+    """
+    from xml.etree import ElementTree
+
     from latex2mathml.converter import convert
     from markupsafe import Markup
 
-    return Markup(convert(equation, display="block"))
+    try:
+        text = convert(equation, display="block")
+        nodes = list(ElementTree.fromstring(text).iter())
+    except Exception:  # the converter raises a dozen kinds, one for each way to be no LaTeX
+        return equation
+    fine = {f"{{{_MATHML}}}{name}" for name in _MATHML_TAGS}
+    attributes = {name for node in nodes for name in node.attrib}
+    unsafe = {
+        name for name in attributes if name.startswith("on") or name.endswith(("href", "src"))
+    }
+    return equation if unsafe or {node.tag for node in nodes} - fine else Markup(text)
+
+
+_MATHML = "http://www.w3.org/1998/Math/MathML"
+_MATHML_TAGS = """math mrow mi mo mn mtext mspace mfrac msqrt mroot msub msup msubsup munder mover
+munderover mtable mtr mtd mstyle mpadded mphantom menclose mmultiscripts mprescripts none"""
 
 
 def _share(picture):

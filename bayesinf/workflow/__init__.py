@@ -2,23 +2,24 @@
 
     options.py     the options that all scripts have in common
     script.py      a script made of a function, and its run from the command line
+    ending.py      how a script ends when it does not end well
     run.py         one run: its data, settings and clock, and how it ends
-    folder.py      the folder of a run, written whole or not at all
     retelling.py   a page from the fits of a run, or from any InferenceData
     tables.py      numbers for summary.csv and the terminal
 
 A script is a function that reads, fits, and returns its fits by name; ``script`` gives it the
 options that all have in common, and a ``Run`` as its first argument. Then every fit is checked and
-everything written into a hidden folder beside the output, and moved into place at the end. So a bad
-input, a failed fit or a killed run leaves the output folder as it was. The story is told last, and
-where that fails the fits are kept: ``retell`` makes the page once it can be told.
+everything written into a hidden folder beside the output, which is published whole at the end
+(``bayesinf.publication``). So a bad input, a failed fit or a killed run leaves the output folder as
+it was. The story is told last, and where that fails the fits are kept: ``retell`` makes the page
+once it can be told.
 
 One fit carries the answer, as the story says: its verdict is that of the run. Exit status: 0 done
 and believed; 1 done, but the report could not be told, one line on stderr; 2 bad usage or bad
 input, one line on stderr, nothing written; 3 done, but the answer's fit failed a check.
 """
 
-from bayesinf.workflow.folder import staged
+from bayesinf.publication import staged
 from bayesinf.workflow.options import REPORTS, Recording, column
 from bayesinf.workflow.retelling import retell, write_report
 from bayesinf.workflow.run import Run

@@ -4,21 +4,26 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bayesinf import parallel
 from bayesinf.errors import DataError
+from bayesinf.publication import MANIFEST, changed, new_run, settled, staged
 from bayesinf.systems import names, system
-from bayesinf.workflow.folder import staged
 from bayesinf.workflow.tables import summary
 
 if TYPE_CHECKING:
     import xarray as xr
 
 
-__all__ = ["retell", "story_of", "tell", "write_report"]
+__all__ = ["of_run", "retell", "story_of", "tell", "write_report"]
+
+# A fit's name becomes that of a file and a link on the page.
+PLAIN = re.compile(r"\w[\w +.-]*")
 
 
 def retell(folder: str | os.PathLike) -> Path:
@@ -40,29 +45,61 @@ def retell(folder: str | os.PathLike) -> Path:
     from bayesinf.posterior import load
 
     folder = Path(folder)
-    try:
-        told = json.loads((folder / "verdict.json").read_text(encoding="utf-8"))
-        stems, command = list(told["fits"]), told["command"]
-    except (OSError, ValueError, LookupError, TypeError) as error:
-        found = "a verdict.json without fits, as a calibration has it"
-        if isinstance(error, OSError):
-            found = "no verdict.json" if folder.is_dir() else "no such folder"
-        elif isinstance(error, ValueError):
-            found = "a verdict.json that is no JSON"
-        raise DataError(
-            "no report to tell again",
-            source=folder,
-            expected="a folder with the fits and the verdict.json of a run",
-            found=found,
-        ) from error
+    run = (settled(folder) or {}).get("run")
+    told, stems = _read_verdict(folder)
     fits = {name: load(folder / f"{name}.nc") for name in stems}
+    _refuse_mixture(folder, {name: fit.attrs.get("run") for name, fit in fits.items()}, run, told)
     asked = str(next(iter(fits.values())).attrs["system"])
     title = told.get("title") or asked.replace("_", " ")
     question = told.get("question") or f"What do the data say about {title}?"
     verdicts = {name: check(fit) for name, fit in fits.items()}
-    with staged(folder, keep=[*(f"{name}.nc" for name in stems), "summary.csv"]) as hidden:
-        tell(hidden, story_of(asked, title, question), fits, verdicts, command)
+    keep = [*(f"{name}.nc" for name in stems), "summary.csv"]
+    with staged(folder, keep=keep, run=run) as hidden:
+        tell(hidden, story_of(asked, title, question), fits, verdicts, told["command"])
     return folder / "index.html"
+
+
+def _read_verdict(folder):
+    """The ``verdict.json`` of a run, and the names of its fits: text, and files of this folder."""
+    found = "a verdict.json without fits, as a calibration has it"
+    try:
+        told = json.loads((folder / "verdict.json").read_text(encoding="utf-8"))
+        stems = list(told["fits"])
+        texts = [told["command"], *(told.get(key) or "" for key in ("title", "question"))]
+        if stems and all(map(PLAIN.fullmatch, stems)):
+            if all(isinstance(text, str) for text in texts):
+                return told, stems
+            found = "a verdict.json whose title, question or command is no text"
+        elif stems:
+            found = "a verdict.json with fits that are no plain names of files"
+        problem = None
+    except OSError as error:
+        found, problem = "no verdict.json" if folder.is_dir() else "no such folder", error
+    except (ValueError, RecursionError) as error:
+        found, problem = "a verdict.json that is no JSON", error
+    except (LookupError, TypeError, AttributeError) as error:
+        problem = error
+    raise DataError(
+        "no report to tell again",
+        source=folder,
+        expected="a folder with the fits and the verdict.json of a run",
+        found=found,
+    ) from problem
+
+
+def _refuse_mixture(folder, runs, run, told):
+    """Refuse fits that are not of the run that wrote the folder, or no longer as it wrote them."""
+    strange = [name for name, its in runs.items() if its != run]
+    strange += ["verdict"] if told.get("run") != run else []
+    edited = changed(folder, [f"{name}.nc" for name in runs])
+    if strange or edited:
+        raise DataError(
+            "the folder mixes files of several runs",
+            source=folder,
+            expected=f"files of run {run}, as {MANIFEST} lists them",
+            found=f"others: {', '.join(strange or edited)}",
+            remedy="run the workflow again, or make a report of one file by bayesinf.write_report",
+        )
 
 
 def write_report(
@@ -97,18 +134,26 @@ def write_report(
 
     several = isinstance(fits, Mapping) and not hasattr(fits, "children")
     named = fits if several else {"posterior": fits}
-    named = {name: adopted(fit, inference) for name, fit in named.items()}
+    run = new_run()
+    named = {name: of_run(adopted(fit, inference), run) for name, fit in named.items()}
     title = title or str(next(iter(named.values())).attrs["model"])
     question = question or "What do the data say about the parameters?"
     verdicts = {name: check(fit) for name, fit in named.items()}
     command = f"bayesinf.write_report(fits, {str(folder)!r})"
-    with staged(Path(folder)) as hidden:
+    with staged(Path(folder), run=run) as hidden:
         for name, fit in named.items():
             save(fit, hidden / f"{name}.nc")
-        summary(named).to_csv(hidden / "summary.csv", index=False)
+        summary(named).assign(run=run).to_csv(hidden / "summary.csv", index=False)
         plain = partial(_plain_story, title=title, question=question)
         tell(hidden, plain, named, verdicts, command)
     return Path(folder) / "index.html"
+
+
+def of_run(fit: xr.DataTree, run: str) -> xr.DataTree:
+    """Return a fit that bears the id of a run; the one given stays as it is."""
+    fit = fit.copy()
+    fit.attrs["run"] = run
+    return fit
 
 
 def _plain_story(fits, title, question):
@@ -119,13 +164,11 @@ def _plain_story(fits, title, question):
 
 def tell(folder, story, fits, verdicts, command):
     """Tell the story, write the page, and return what was told."""
-    from threadpoolctl import threadpool_limits
-
     from bayesinf.report import write
 
     # Small matrices by the hundred: threads of BLAS that wait for each other cost more than they
     # bring, on a busy machine tenfold.
-    with threadpool_limits(1):
+    with parallel.one_blas_thread():
         told = story(fits)
         write(folder, told, fits, verdicts, command=command)
     return told

@@ -16,10 +16,11 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from bayesinf.errors import DataError
+from bayesinf.errors import DataError, printable
+from bayesinf.publication import MANIFEST, new_run, refuse_clash, staged
 from bayesinf.settings import Settings
-from bayesinf.workflow.folder import staged
-from bayesinf.workflow.retelling import tell
+from bayesinf.workflow.ending import failed
+from bayesinf.workflow.retelling import of_run, tell
 from bayesinf.workflow.tables import aligned, summary
 
 if TYPE_CHECKING:
@@ -30,6 +31,9 @@ if TYPE_CHECKING:
     from bayesinf.report import Story
 
 __all__ = ["Run"]
+
+# What every run writes: a folder of the user's of that name is found before any work is done.
+EXPECTED = ("index.html", "verdict.json", "summary.csv", MANIFEST, "figures/any.png")
 
 
 @dataclass
@@ -47,6 +51,7 @@ class Run:
     given : names of the options that the user gave.
     home : folder of the script.
     seconds : label of a step to how long it took.
+    id : what the files of this run bear, and those of no other.
     read_as : how the user's file was read, in words; "" where none was.
     """
 
@@ -59,6 +64,7 @@ class Run:
     given: frozenset[str] = frozenset()
     home: Path = Path("workflows")
     seconds: dict[str, float] = field(default_factory=dict)
+    id: str = field(default_factory=new_run)
     read_as: str = ""
 
     def __post_init__(self):
@@ -71,6 +77,7 @@ class Run:
                 expected="a folder, or a name that is free",
                 found=f"{there}, {'which is read-only' if there.is_dir() else 'a file'}",
             )
+        refuse_clash(self.output, EXPECTED)
 
     @contextmanager
     def step(self, label: str):
@@ -147,13 +154,14 @@ class Run:
                 fit.attrs["data_read_as"] = self.read_as
         with self.step("check"):
             verdicts = {name: check(fit) for name, fit in fits.items()}
+        fits = {name: of_run(fit, self.id) for name, fit in fits.items()}
         told = untold = None
-        with staged(self.output) as folder:
+        with staged(self.output, run=self.id) as folder:
             with self.step("save"):
                 for name, fit in fits.items():
                     save(fit, folder / f"{name}.nc")
-                summary(fits).to_csv(folder / "summary.csv", index=False)
-                write_verdict(folder, verdicts, next(iter(fits)), command=command)
+                summary(fits).assign(run=self.id).to_csv(folder / "summary.csv", index=False)
+                write_verdict(folder, verdicts, next(iter(fits)), command=command, run=self.id)
             with self.step("report"):
                 try:
                     told = tell(folder, story, fits, verdicts, command)
@@ -166,10 +174,9 @@ class Run:
             return
         place = extract_tb(untold.__traceback__)[-1]
         said = f"{type(untold).__name__}: {untold} ({Path(place.filename).name}:{place.lineno})"
-        print(
-            f"error: the report could not be told, {' '.join(said.split())}; the fits are in "
-            f"{self.output}, and bayesinf.retell makes the page of them",
-            file=sys.stderr,
+        failed(
+            f"the report could not be told, {said}; the fits are in {self.output}, and "
+            "bayesinf.retell makes the page of them"
         )
         raise typer.Exit(1)
 
@@ -213,17 +220,17 @@ class Run:
         numbers : a table of the answer, its index the names of the rows.
         beside : how other fits did.
         """
-        print("Believed." if believed else "NOT BELIEVED: a check failed.")
-        if answer:
-            print(f"\n{answer}")
-        if numbers is not None:
-            print(f"\n{aligned(numbers)}\n")
-        print(words)
-        if beside:
-            print(beside)
-        print(f"Report: {self.output / 'index.html'}")
         total = sum(self.seconds.values())
         parts = ", ".join(f"{label} {seconds:.1f}" for label, seconds in self.seconds.items())
-        print(f"Time: {total:.1f} s ({parts})")
+        told = [
+            "Believed." if believed else "NOT BELIEVED: a check failed.",
+            answer and f"\n{answer}",
+            "" if numbers is None else f"\n{aligned(numbers)}\n",
+            words,
+            beside,
+            f"Report: {self.output / 'index.html'}",
+            f"Time: {total:.1f} s ({parts})",
+        ]
+        print(printable("\n".join(filter(None, told))))  # names and units are those of the file
         if not believed:
             raise typer.Exit(3)

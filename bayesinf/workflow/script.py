@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import fields, is_dataclass
 from functools import partial
 from pathlib import Path
+from signal import SIGINT
 from typing import TYPE_CHECKING, get_type_hints
 
 import typer
@@ -15,6 +16,7 @@ from typer.exceptions import TyperException
 
 from bayesinf.errors import BayesinfError
 from bayesinf.settings import DEFAULT, QUICK
+from bayesinf.workflow import ending
 from bayesinf.workflow.options import REPORTS, SHARED
 from bayesinf.workflow.retelling import story_of
 from bayesinf.workflow.run import Run
@@ -102,18 +104,37 @@ def script(
 
 
 def cli(main: Callable) -> None:
-    """Run a script's ``main`` with its options from the command line.
+    """Run a script's ``main`` with its options from the command line, and end with its status.
 
-    A user's mistake becomes one line on stderr and exit status 2.
+    Whatever goes wrong becomes one line on stderr: a user's mistake with exit status 2, anything
+    else with 1, a signal with 128 and its number.
     """
+    name = Path(sys.argv[0]).stem or "bayesinf"
     app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
     app.command()(main)
+    ending.plain_streams()
     try:
-        status = app(standalone_mode=False)
+        with ending.traced(name), ending.stoppable():
+            status = app(standalone_mode=False)
+            sys.stdout.flush()
+        if status == 128 + SIGINT:  # as typer calls an interrupt
+            ending.failed("stopped by SIGINT")
     except (BayesinfError, TyperException) as error:
-        text = error.format_message() if hasattr(error, "format_message") else str(error)
-        print(f"error: {' '.join(text.split())}", file=sys.stderr)
+        ending.failed(error.format_message() if hasattr(error, "format_message") else str(error))
         status = 2
+    except (ending.Stopped, KeyboardInterrupt) as signal:
+        ending.failed(f"stopped by {signal.args[0] if signal.args else 'SIGINT'}")
+        status = 128 + getattr(signal, "number", SIGINT)
+    except MemoryError:
+        ending.failed("there is not enough memory; run with fewer draws, or fewer data")
+        status = 1
+    except OSError as error:
+        ending.failed(f"{error.filename or name}: {error.strerror or error}")
+        ending.silenced()
+        status = 1
+    except Exception as error:
+        ending.fault(error, name)
+        status = 1
     sys.exit(status or 0)
 
 

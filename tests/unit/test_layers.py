@@ -20,6 +20,7 @@ ALLOWED = {
     "settings": "errors",
     "data": "errors",
     "parallel": "errors",
+    "publication": "errors",
     "posterior": "errors settings",
     "priors": "errors",
     "diagnostics": "errors parallel",
@@ -29,15 +30,15 @@ ALLOWED = {
     "checks": "errors posterior inference.kinds diagnostics foreign",
     "forecasts": "errors settings posterior",
     "figures": "errors settings posterior inference.kinds diagnostics foreign",
-    "report": "errors posterior inference.kinds foreign checks figures",
+    "report": "errors publication posterior inference.kinds foreign checks figures",
     "calibration": "errors settings parallel posterior models.problem diagnostics checks figures "
     "report",
     "trials": "errors parallel checks",
     "systems": "errors settings parallel data posterior priors inference models diagnostics checks "
     "forecasts figures report calibration",
     # The frame finds the system that a script is named after, by that name.
-    "workflow": "errors settings parallel posterior inference.kinds diagnostics foreign checks "
-    "figures report calibration trials systems.names systems.system",
+    "workflow": "errors settings parallel publication posterior inference.kinds diagnostics "
+    "foreign checks figures report calibration trials systems.names systems.system",
 }
 # In these folders each entry stands for itself; what the others may lean on is named.
 SHARED = ("problem", "likelihoods", "noise")

@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import arviz
 import h5netcdf
@@ -169,11 +170,11 @@ def test_arviz_0_opens_it(stored):
 def test_an_error_while_writing_leaves_the_old_file(stored, monkeypatch):
     before = stored.read_bytes()
 
-    def half(tree, path, **options):
-        path.write_bytes(b"half")
+    def half(path, content):
+        path.touch()
         raise OSError("disk full")
 
-    monkeypatch.setattr(xr.DataTree, "to_netcdf", half)
+    monkeypatch.setattr(Path, "write_bytes", half)
     with pytest.raises(OSError, match="disk full"):
         save(fit(), stored)
     assert stored.read_bytes() == before
@@ -183,15 +184,14 @@ def test_an_error_while_writing_leaves_the_old_file(stored, monkeypatch):
 def test_a_process_killed_while_writing_leaves_the_old_file(stored):
     before = stored.read_bytes()
     script = f"""
-import os, signal, xarray as xr
+import os, pathlib, signal
 from bayesinf.posterior import load, save
 tree = load({str(stored)!r})
-whole = xr.DataTree.to_netcdf
-def killed(self, path, **options):
-    whole(self, path, **options)
-    path.write_bytes(path.read_bytes()[:1000])
+whole = pathlib.Path.write_bytes
+def killed(path, content):
+    whole(path, bytes(content)[:1000])
     os.kill(os.getpid(), signal.SIGKILL)
-xr.DataTree.to_netcdf = killed
+pathlib.Path.write_bytes = killed
 save(tree, {str(stored)!r})
 """
     assert subprocess.run([sys.executable, "-c", script]).returncode == -9
@@ -288,6 +288,40 @@ def test_the_commit_is_ours_or_none(monkeypatch, tmp_path):
     assert asked(tmp_path / "lib") is None
     monkeypatch.setenv("PATH", str(tmp_path))  # no git at all
     assert asked(tmp_path) is None
+
+
+@pytest.mark.parametrize(
+    ("value", "read"),
+    [
+        (None, "null"),
+        (True, "true"),
+        ({"a": [1, None]}, '{"a": [1, null]}'),
+        (Path("a/b"), '"a/b"'),
+        ([1, "two"], '[1, "two"]'),
+        ([1, 2.5], [1, 2.5]),
+        (["a", "b"], ["a", "b"]),
+        (2**70, str(2**70)),
+        (np.array([True]), "[true]"),
+        ("text", "text"),
+    ],
+)
+def test_attributes_that_netcdf_has_no_type_for_are_json(tmp_path, value, read):
+    tree = fit().copy()
+    tree.attrs["note"] = value
+    tree["posterior"]["slope"].attrs["note"] = value
+    back = load(save(tree, tmp_path / "a.nc"))
+    for attrs in (back.attrs, back["posterior"]["slope"].attrs):
+        assert np.array_equal(attrs["note"], read)
+    assert tree.attrs["note"] is value and back["posterior"]["slope"].attrs["units"] == "V/A"
+
+
+@pytest.mark.parametrize("value", [object(), 1j, {1, 2}, np.array([object()])])
+def test_an_attribute_that_cannot_be_written_is_named(tmp_path, value):
+    tree = fit().copy()
+    tree["posterior"]["slope"].attrs["note"] = value
+    with pytest.raises(DataError, match=r"/posterior/slope, attribute 'note': an attribute cannot"):
+        save(tree, tmp_path / "a.nc")
+    assert not list(tmp_path.iterdir())
 
 
 def test_observations_are_named_by_where_they_were_measured():

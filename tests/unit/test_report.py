@@ -333,13 +333,13 @@ def test_gallery_shows_each_report_and_says_what_it_left_out(written, tmp_path):
     page = report.gallery(tmp_path).read_text(encoding="utf-8")
     reader = Reader(page)
     assert [image["src"] for image in reader.images] == [
-        "second/figures/line.png", "wire/figures/line.png"]  # fmt: skip
+        "./second/figures/line.png", "./wire/figures/line.png"]  # fmt: skip
     assert all(image["alt"] for image in reader.images)
     assert "Not to be believed." in reader.texts
     (note,) = (text for text in reader.texts if text.startswith("Left out"))
     assert all(name in note for name in ("torn", "old", "silent"))
     assert "pictures" not in note and "hidden" not in page
-    assert 'href="wire/index.html"' in page
+    assert 'href="./wire/index.html"' in page
 
 
 def test_gallery_of_nothing_says_so(tmp_path):

@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Annotated
@@ -184,17 +185,23 @@ def test_the_folder_may_be_the_one_we_stand_in(wire, monkeypatch):
 
 @pytest.mark.parametrize("earlier", [False, True])
 @pytest.mark.parametrize("fail", ["data", "fit", "interrupt", "bug"])
-def test_a_run_that_fails_leaves_everything_as_it_was(wire, earlier, fail, monkeypatch):
+def test_a_run_that_fails_leaves_everything_as_it_was(
+    wire, earlier, fail, monkeypatch, tmp_path_factory
+):
     if earlier:
         wire("--output", "here", "--extra")
     Path("bad.csv").write_text("x,y\n1,2\n2,nan\n3,4\n")
     before = contents(".")
     arguments = ["--data", "bad.csv"] if fail == "data" else ["--fail", fail]
-    if fail == "bug":  # ours, not the user's: it is shown in full
-        with pytest.raises(ZeroDivisionError):
-            wire("--output", "here", *arguments)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path_factory.mktemp("traces")))
+    if fail == "bug":  # ours, not the user's: its trace is kept
+        status, out, err = wire("--output", "here", *arguments)
+        assert status == 1 and out == "" and err.count("\n") == 1
+        assert err.startswith("error: a fault of the program, ZeroDivisionError: a bug (test_wor")
+        trace = Path(err.split("its trace is in ")[1].strip()).read_text()
+        assert "Traceback" in trace and 'raise ZeroDivisionError("a bug")' in trace
     elif fail == "interrupt":
-        assert wire("--output", "here", *arguments)[0] == 130
+        assert wire("--output", "here", *arguments) == (130, "", "error: stopped by SIGINT\n")
     else:
         message = refused(wire("--output", "here", *arguments))
         assert ("bad.csv, row 3" if fail == "data" else "the line is a circle") in message
@@ -387,7 +394,8 @@ def test_the_summary_has_a_row_for_each_scalar():
 def test_the_summary_is_read_back_as_it_was(wire):
     wire("--output", "here")
     table = pd.read_csv("here/summary.csv")
-    pd.testing.assert_frame_equal(table, workflow.summary({"gibbs": fit()}))
+    run = json.loads(Path("here/files.json").read_text())["run"]
+    pd.testing.assert_frame_equal(table, workflow.summary({"gibbs": fit()}).assign(run=run))
 
 
 def test_help_is_not_an_error(wire):
