@@ -30,7 +30,7 @@ __all__ = [
 ]
 
 CALLED = {
-    "falling": "zero mean in log r, size falling off",
+    "falling": "log r, size falling off",
     "zero": "zero mean in r",
     "repulsive": "repulsive mean in r",
     "lennard_jones": "Lennard-Jones mean in r",
