@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from bayesinf.errors import FitError
+from bayesinf.inference import factors
 from bayesinf.inference.importance import Weights, log_mean
 from bayesinf.inference.normal import AtWidth, BlockNormal, expectations, variational_mean
 from bayesinf.models.binary.logistic.joint import Joint, UnwrittenNormal
@@ -99,7 +100,7 @@ def _normal(problem, scale, mean, precision, unwritten):
     from scipy.linalg import cholesky
 
     if not problem.symmetric:
-        return BlockNormal(mean, np.linalg.cholesky(precision)), None
+        return BlockNormal(mean, factors.cholesky(precision)), None
     joint = Joint(problem, precision, scale)
     if unwritten and problem.dim > BROAD:
         return UnwrittenNormal(mean, joint), joint
