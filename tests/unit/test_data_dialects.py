@@ -88,7 +88,7 @@ VALUES = st.decimals(-9_999_999, 9_999_999, places=4, allow_nan=False)
 OFFICES = [(".", ","), (",", "."), (".", ""), (",", ""), (".", "'"), (",", " "), (".", "\u202f")]
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(
     table=st.lists(st.tuples(VALUES, VALUES), min_size=3, max_size=8),
     office=st.sampled_from(OFFICES),
@@ -136,7 +136,7 @@ def test_all_offices_that_can_be_told_are_read(file):
             np.testing.assert_array_equal(found.to_array().T, rows)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(st.text(alphabet="0123456789,.'eEdD-+ _", max_size=12), st.sampled_from([".", ","]))
 def test_a_cell_is_the_number_that_python_reads_or_none(text, decimal):
     found = parsed([text], Dialect(decimal))
