@@ -253,6 +253,12 @@ GOOD = {
         "r (nm),U (eV)\n3.2,304.5\n3.4,-44\n3.8,-142\n",
         {"distance_unit": "Å", "energy_unit": "K"},
     ),
+    "a stroke and words": ("r/Å,U (KELVIN)\n3.2,304.5\n3.4,-44\n3.8,-142\n", {}),
+    "an index": ("index,U (K),r (Å)\n0,304.5,3.2\n1,-44,3.4\n2,-142,3.8\n", {}),
+    "a table of LAMMPS": (
+        "# UNITS: real\n\nAR_AR\nN 3 R 3.2 3.8\n\n1 3.2 304.5 5\n2 3.4 -44 2\n3 3.8 -142 0.5\n",
+        {"distance_unit": "ångström", "energy_unit": "K"},
+    ),
     "no header": (
         "3.2 304.5\n3.4 -44\n3.8 -142\n",
         {"distance_unit": "Å", "energy_unit": "K"},
@@ -269,7 +275,7 @@ def test_a_table_is_read_as_it_was_meant(name, tmp_path):
     np.testing.assert_array_equal(data["energies"], [304.5, -44, -142])
     assert data["distances"].units == "Å" and data["energies"].units == "K"
     assert bool(data["training"].all()) and "error" not in data
-    assert data.attrs == {"case": "pair.csv"}
+    assert data.attrs["case"] == "pair.csv"
 
 
 @pytest.mark.parametrize("called", ["error (K)", "U_err (K)", "sd"])
@@ -302,6 +308,8 @@ REFUSED = {
     "nan": (HEAD + "3.2,300\n3.4,nan\n3.8,-142\n", "row 3, column U"),
     "a word": (HEAD + "3.2,300\nthree,-44\n3.8,-142\n", "row 3, column r"),
     "one energy": (HEAD + "3.2,5\n3.4,5\n3.8,5\n", "all energies are equal"),
+    "an index alone": ("1,300\n2,-44\n3,-142\n", "column 1 only counts the rows"),
+    "MeV": ("r (Å),U (MeV)\n3.2,300\n3.4,-44\n3.8,-142\n", "unit of the energy is unknown"),
     "no unit of distance": ("r,U (K)\n3.2,300\n3.4,-44\n3.8,-142\n", "unit of the distance.*miss"),
     "no unit of energy": ("r (Å),U\n3.2,300\n3.4,-44\n3.8,-142\n", "unit of the energy.*missing"),
     "unknown unit": ("r (Å),U (stone)\n3.2,300\n3.4,-44\n3.8,-142\n", "energy is unknown.*stone"),
