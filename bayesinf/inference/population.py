@@ -130,9 +130,9 @@ def sample(
     ------
     FitError : no proposal lies in the support of the density.
     """
-    mixture, found, evaluations = _fit(log_density, centres, covariances, rngs[0], base)
+    mixture, latest, evaluations = _fit(log_density, centres, covariances, rngs[0], base)
     for turn in range(TRIES):
-        between = int(np.clip(np.ceil(WANTED / found.efficiency), 1, MOST_BETWEEN))
+        between = int(np.clip(np.ceil(WANTED / latest.efficiency), 1, MOST_BETWEEN))
         steps = draws * between
         proposals = np.stack([mixture.sample(rng, steps) for rng in rngs[1:]])
         flat = proposals.reshape(-1, proposals.shape[-1])
@@ -142,15 +142,15 @@ def sample(
         heavy = trial.heavy()
         if not len(heavy) or turn == TRIES - 1:
             break
-        mixture = _extended(improved(mixture, flat, trial.weight), flat[heavy], log_density)
+        mixture = _extended(em_step(mixture, flat, trial.weight), flat[heavy], log_density)
         evaluations += len(heavy) * 2 * flat.shape[1] * (flat.shape[1] + 1)
-        found = trial
+        latest = trial
     log_weight = trial.log_weight.reshape(proposals.shape[:2])
     log_uniform = np.log([rng.random(steps) for rng in rngs[1:]])
     # Each chain begins at a point of the last round, drawn by its weight.
-    start = [rng.choice(len(found.points), p=found.weight) for rng in rngs[1:]]
+    start = [rng.choice(len(latest.points), p=latest.weight) for rng in rngs[1:]]
     # The mixture may have been extended since: what a point weighs, it weighs in the last one.
-    first = found.points[start]
+    first = latest.points[start]
     first_weight = log_density(first) - mixture.log_density(first)
     evaluations += len(first)
     place, weight = np.full(len(start), -1), first_weight
@@ -175,16 +175,16 @@ def sample(
 
 def _fit(log_density, centres, covariances, rng, base):
     """Fit the mixture; also its last round, and how often the density was evaluated."""
-    p, mixture = len(centres[0]), started(centres, covariances, base)
+    p, mixture = len(centres[0]), initial_mixture(centres, covariances, base)
     size, evaluations = POINTS * p, 0
     for turn in range(ROUNDS):
         points = mixture.sample(rng, size)
-        found = _Round.of(mixture, points, log_density(points))
+        latest = _Round.of(mixture, points, log_density(points))
         evaluations += size
-        heavy = found.heavy()
+        heavy = latest.heavy()
         if (turn >= LEAST_ROUNDS - 1 and not len(heavy)) or turn == ROUNDS - 1:
-            return mixture, found, evaluations
-        mixture = improved(mixture, points, found.weight)
+            return mixture, latest, evaluations
+        mixture = em_step(mixture, points, latest.weight)
         if len(heavy):
             mixture = _extended(mixture, points[heavy], log_density)
             evaluations += len(heavy) * 2 * p * (p + 1)
@@ -243,7 +243,7 @@ def _extended(mixture, points, log_density):
     )
 
 
-def started(centres, covariances, base=None) -> Mixture:
+def initial_mixture(centres, covariances, base=None) -> Mixture:
     """Return the mixture to begin with; arguments as for ``sample``."""
     p, count = len(centres[0]), len(centres)
     centre, covariance = base or (np.zeros(p), np.eye(p))
@@ -254,7 +254,7 @@ def started(centres, covariances, base=None) -> Mixture:
     )
 
 
-def improved(mixture: Mixture, points: np.ndarray, weight: np.ndarray) -> Mixture:
+def em_step(mixture: Mixture, points: np.ndarray, weight: np.ndarray) -> Mixture:
     """Take one step of expectation maximisation; the last component stays.
 
     Parameters

@@ -48,6 +48,7 @@ def descend(
     upper: np.ndarray,
     *,
     held: np.ndarray | bool = False,
+    span: np.ndarray | None = None,
     tolerance: float = ROUNDING,
     most: int = 1000,
 ) -> tuple[np.ndarray, np.ndarray]:
@@ -60,6 +61,7 @@ def descend(
     theta : where to begin, (point, parameter).
     lower, upper : bounds, (parameter,); a step that would cross one ends on it.
     held : parameters that stay, (point, parameter).
+    span : steps of differences to begin with, (parameter,); by default they are sought.
     tolerance : share of the deviance; a descent ends where a step promises no larger a gain.
     most : steps at most.
 
@@ -73,10 +75,11 @@ def descend(
     live = np.flatnonzero(np.isfinite(value))
     residual, weight = residual[live], weight[live]
     damping, growth = np.full(len(theta), FIRST_DAMPING), np.full(len(theta), 2.0)
-    span, scale = np.zeros_like(theta), np.zeros_like(theta)
+    scale = np.zeros_like(theta)
     jacobian = np.zeros((len(live), residual.shape[-1], theta.shape[1]))
-    stale = np.ones(len(live), dtype=bool)  # where steps of differences are to be found again
-    moved = stale
+    stale = np.full(len(live), span is None)  # where steps of differences are to be sought
+    span = np.zeros_like(theta) if span is None else np.tile(span, (len(theta), 1))
+    moved = np.ones(len(live), dtype=bool)
     for _ in range(most):
         if not len(live):
             break

@@ -4,7 +4,7 @@
 
 ================  =====================================================================
 ``Gaussian``      v = 1: w ~ N(0, τ²); its mode is ridge regression
-``Flat``          the same, τ a hundred million times what the data can tell
+``Flat``          the same, so wide that double precision cannot tell
 ``Laplace``       v ~ Exponential, of mean 2: w ~ Laplace(0, τ); its mode is the lasso
 ``Student``       v ~ inverse gamma: w ~ τ t of few degrees of freedom
 ``Horseshoe``     v = λ², λ ~ half-Cauchy(1), and no weight is far beyond a slab's width
@@ -35,7 +35,7 @@ __all__ = ["Flat", "Gaussian", "Horseshoe", "Laplace", "Scaled", "SpikeAndSlab",
 FAR = 300.0
 
 # Width of a flat prior beside the size at which one weight alone explains the data.
-FLAT = 1e8
+FLAT = 1e16
 
 
 @dataclass(frozen=True)
@@ -60,6 +60,10 @@ class Scaled(WeightPrior):
     def local_given(self, rng, x):
         """Draw local variances given x = w / τ."""
         return np.ones_like(x)
+
+    def log_local(self, tau, local, **hyper):
+        """Log density of local variances at a width, but for what does not depend on it."""
+        return 0.0
 
     def variances(self, tau, local, **hyper):
         """Variances of the weights given width and local variances."""
@@ -128,7 +132,7 @@ class Gaussian(Scaled):
 
 @dataclass(frozen=True)
 class Flat(Gaussian):
-    """w ~ N(0, τ²), τ = 10⁸ times the size at which one weight alone explains the data.
+    """w ~ N(0, τ²), τ = 10¹⁶ times the size at which one weight alone explains the data.
 
     It is as good as flat wherever the data decide, and proper: there is a posterior, a prior
     predictive, an evidence. Coefficients are those of least squares.
@@ -276,8 +280,17 @@ class Horseshoe(Scaled):
         near, far = np.minimum(z, FAR), np.maximum(z, FAR)
         series = np.log1p(-(1 - 2 / far * (1 - 3 / far * (1 - 4 / far))) / far) - np.log(far)
         log_e1 = np.where(z < FAR, near + np.log(exp1(near)), series)
-        cut = -0.5 * (w / self._slab(slab)) ** 2 - self._log_z(tau, slab)
+        cut = self.log_cut(w, tau, slab)
         return log_e1 - 0.5 * np.log(2 * np.pi**3) - np.log(tau) + cut
+
+    def log_cut(self, w, tau, slab=None):
+        """What the slab adds to the log density of each weight."""
+        return -0.5 * (w / self._slab(slab)) ** 2 - self._log_z(tau, slab)
+
+    def log_local(self, tau, local, slab=None):
+        """Log density of local variances at a width, but for what does not depend on it."""
+        tail = np.log1p(tau**2 * local / self._slab(slab) ** 2)
+        return -np.sum(0.5 * tail + self._log_z(tau, slab))
 
     def _angle(self, tau, slab):
         """Whether τ is below c, √|1 − a|, and arccos √a or its hyperbolic twin."""

@@ -46,6 +46,9 @@ MOST_BYTES = 5_000_000
 
 DPI = 150
 
+# Attributes that the page tells outside its provenance.
+ELSEWHERE = ("questions", "not_asked", "equation", "data_used", "data_read_as")
+
 
 def write(
     folder: str | os.PathLike,
@@ -319,13 +322,7 @@ def _sampling(fit):
 def _provenance(fits):
     """Attribute to its values, one a fit, or a single one where all fits agree."""
     keys = dict.fromkeys(key for fit in fits.values() for key in fit.attrs)
-    for said in (
-        "questions",
-        "not_asked",
-        "equation",
-        "read_as",
-        "data_read_as",
-    ):  # told elsewhere on the page
+    for said in ELSEWHERE:
         keys.pop(said, None)
     rows = []
     for key in keys:

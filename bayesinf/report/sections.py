@@ -65,18 +65,18 @@ def derived(
 
 
 def model(fit: xr.DataTree) -> Section | None:
-    """Tell the model as an equation, and what was read from the file; None where a fit says
+    """Tell the model as an equation, and which of the data it was fitted to; None where a fit says
     neither.
 
     Parameters
     ----------
-    fit : InferenceData, with the root attributes ``equation`` (LaTeX) and ``read_as``, where there
-        are any.
+    fit : InferenceData, with the root attributes ``equation`` (LaTeX) and ``data_used``, where
+        there are any.
     """
-    read_as = fit.attrs.get("read_as")
-    if not (read_as or fit.attrs.get("equation")):
+    used = fit.attrs.get("data_used")
+    if not (used or fit.attrs.get("equation")):
         return None
-    return Section(str(fit.attrs["model"]), (read_as,) if read_as else ())
+    return Section(str(fit.attrs["model"]), (used,) if used else ())
 
 
 def predictive(fit: xr.DataTree, pictures: Sequence[Picture] = (), *words: str) -> Section | None:

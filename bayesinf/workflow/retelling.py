@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bayesinf import parallel
 from bayesinf.errors import DataError
 from bayesinf.publication import MANIFEST, changed, new_run, settled, staged
 from bayesinf.systems import names, system
@@ -163,13 +164,11 @@ def _plain_story(fits, title, question):
 
 def tell(folder, story, fits, verdicts, command):
     """Tell the story, write the page, and return what was told."""
-    from threadpoolctl import threadpool_limits
-
     from bayesinf.report import write
 
     # Small matrices by the hundred: threads of BLAS that wait for each other cost more than they
     # bring, on a busy machine tenfold.
-    with threadpool_limits(1):
+    with parallel.one_blas_thread():
         told = story(fits)
         write(folder, told, fits, verdicts, command=command)
     return told

@@ -229,7 +229,7 @@ def whole():
 def test_own_data_are_used_whole_and_told_without_what_was_held_out(whole):
     told = ising.story(whole)
     assert all("predictions" not in fit.children for fit in whole.values())
-    assert "all 60 states" in whole["normal"].attrs["read_as"]
+    assert "all 60 states" in whole["normal"].attrs["data_used"]
     pictures = {p.name for s in (told.answer, told.predictive, told.classical) for p in s.pictures}
     assert "held_out" not in pictures and {"couplings", "penalty"} <= pictures
     assert "test R², posterior mean" not in told.numbers.tables[0].frame.index

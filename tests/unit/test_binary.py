@@ -47,7 +47,7 @@ def test_symmetric_couplings_are_converted_as_directed_ones():
 
 @pytest.mark.parametrize("encoding", ["±1", "0/1"])
 def test_statistics_are_those_of_loops(encoding, monkeypatch):
-    monkeypatch.setattr("bayesinf.models.binary.states.CHUNK", 64)
+    monkeypatch.setattr("bayesinf.models.binary.statistics.CHUNK", 64)
     states = spins() if encoding == "±1" else (spins() + 1) // 2
     found = binary.moments(states, encoding)
     pair = [np.mean(states[:, i] * 1.0 * states[:, j]) for i, j in combinations(range(6), 2)]

@@ -232,11 +232,11 @@ def test_the_optimum_is_the_exact_one_but_for_the_error_of_the_long_run(encoding
     assert np.abs(found.precision / exact.precision - 1)[np.diag_indices(55)].max() < 0.1
     elsewhere = optimum.maximum(problem, start=found.theta + 5.0)
     np.testing.assert_allclose(elsewhere.theta, found.theta, atol=1e-3)
-    judged = optimum.judged(found, problem, rng(11))
+    judged = optimum.with_residuals(found, problem, rng(11))
     assert judged.residual_error == pytest.approx(1 / 3, rel=0.05)
     assert np.abs(judged.residual).max() < 3
     moved = optimum.MaximumLikelihood(found.theta + 0.1, 0.0, found.gradient, lambda: None, 0)
-    assert np.abs(optimum.judged(moved, problem, rng(11)).residual).max() > 5
+    assert np.abs(optimum.with_residuals(moved, problem, rng(11)).residual).max() > 5
 
 
 def test_twenty_four_sites_in_two_independent_halves():
@@ -326,7 +326,7 @@ def test_phases_that_chains_do_not_leave_are_weighed(camps):
     )
     assert as_counted[21:].sum() == pytest.approx(high, abs=0.05)
     # Chains without the bias would never be worth the states that judge: they stay in a phase.
-    judged = optimum.judged(top, problem, rng(5))
+    judged = optimum.with_residuals(top, problem, rng(5))
     assert judged.residual_error < 0.34
     assert np.sqrt(np.mean(judged.residual**2)) < 2  # all follow the weight of the phase
 

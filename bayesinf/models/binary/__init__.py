@@ -1,34 +1,37 @@
 """Binary data, sites that are on or off: what they are, and two families of models of them.
 
-``states`` says what binary data are in either encoding, and what summarises them; it is offered
-here, under this package's name. ``couplings`` is the prior of fields and couplings, which both
-families share. ``pairwise`` is the law of independent states, ``logistic`` that of each state given
-the one before it.
+``states`` says what binary data are in either encoding, ``statistics`` what summarises them; both
+are offered here, under this package's name. Both families share ``couplings``, the prior of fields
+and couplings, ``widths``, approximations of the posterior at several widths of these, ``chains``,
+which sample it, and ``batches`` of draws. ``pairwise`` is the law of independent states,
+``logistic`` that of each state given the one before it.
 """
 
 from bayesinf.models.binary.states import (
     ENCODINGS,
-    NEVER,
-    Moments,
     codes,
-    constant_sites,
     convert,
     convert_directed,
     decoded,
     distinct,
-    identical_pairs,
     known,
-    listed,
     matrix,
+    pairs,
+    sites_of,
+    validated,
+)
+from bayesinf.models.binary.statistics import (
+    NEVER,
+    Moments,
+    constant_sites,
+    identical_pairs,
+    listed,
     moments,
     nulls,
     of_states,
-    pairs,
     population,
-    sites_of,
     triple_moments,
     triples,
-    validated,
 )
 
 __all__ = [

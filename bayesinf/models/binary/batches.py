@@ -22,13 +22,12 @@ def by_draw[Result](
     stream: str,
     worthwhile: bool,
 ) -> list[Result]:
-    """Make something of each draw, 25 of them from one stream, whatever the workers.
+    """Make something of each of ``count`` draws, the same whatever the workers.
 
     Parameters
     ----------
-    make : positions of draws, and a generator -> a result for each.
-    count : number of draws.
-    settings, stream : seed and name of the random streams, and workers.
+    make : positions of some draws, and the generator of these -> a result for each.
+    settings, stream : seed, workers, and the name of the random streams.
     worthwhile : whether threads bring more than they cost.
     """
 

@@ -12,7 +12,6 @@ Yu & Meng, J. Comput. Graph. Stat. 20, 531 (2011), doi:10.1198/jcgs.2011.203main
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import partial
 
 import numpy as np
 
@@ -42,20 +41,18 @@ class CommonScaling:
     ----------
     problem : likelihood and prior.
     size : sd of log f to begin with; it is tuned.
-    scaled_by : (θ, factor of each chain) -> θ of scaled couplings; by default fields stay.
     """
 
-    def __init__(self, problem, size: float, scaled_by: Callable | None = None):
+    def __init__(self, problem, size: float):
         self.problem, self.size = problem, size
-        self.scaled_by = scaled_by or partial(scaled_couplings, fields=problem.fields)
 
-    def move(self, rngs, known, scale, evaluate, turn=None):
+    def move(self, rngs, carried, scale, evaluate, turn=None):
         """Move once by a factor of this size, and once by a larger one.
 
         Parameters
         ----------
         rngs : a generator for each chain.
-        known : θ (chain, block, dim) and what ``evaluate`` returned of it, log likelihood
+        carried : θ (chain, block, dim) and what ``evaluate`` returned of it, log likelihood
             (chain, block) first.
         scale : widths, (chain,).
         evaluate : θ -> tuple of arrays (chain, block, ...), log likelihood first.
@@ -63,38 +60,26 @@ class CommonScaling:
 
         Returns
         -------
-        ``known`` and ``scale``, moved where that was accepted.
+        ``carried`` and ``scale``, moved where that was accepted.
         """
         for larger in (1.0, LARGER):
             factor = np.exp(larger * self.size * _each(rngs, lambda rng: rng.standard_normal()))
-            theta, wider = self.scaled_by(known[0], factor), scale * factor
+            theta, wider = self.problem.scaled(carried[0], factor), scale * factor
             other = (theta, *evaluate(theta))
-            rise = (other[1] - known[1]).sum(axis=1)
-            rise += self._log_prior(theta, wider) - self._log_prior(known[0], scale)
+            rise = (other[1] - carried[1]).sum(axis=1)
+            rise += self._log_prior(theta, wider) - self._log_prior(carried[0], scale)
             accepted = np.log(_each(rngs, lambda rng: rng.random())) < rise
             scale = np.where(accepted, wider, scale)
-            known = hamiltonian.accepted(accepted, other, known)
+            carried = hamiltonian.accepted(accepted, other, carried)
             if turn is not None and larger == 1.0:
                 chance = np.exp(np.minimum(rise, 0.0)).mean()
                 self.size = hamiltonian.adapted(self.size, chance, WANTED, turn)
-        return known, scale
+        return carried, scale
 
     def _log_prior(self, theta, scale):
         """Log prior, with the volume factor of a move of all couplings and the width."""
-        h, J = flat_parts(theta, self.problem.fields)
+        h, J = self.problem.split(theta)
         return self.problem.prior.log_density(h, J, scale) + (J.shape[-1] + 1) * np.log(scale)
-
-
-def scaled_couplings(theta: np.ndarray, factor: np.ndarray, fields: int) -> np.ndarray:
-    """Return parameters (chain, block, dim) whose couplings are scaled, (chain,)."""
-    moved = theta.copy()
-    moved[..., fields:] *= factor[:, None, None]
-    return moved
-
-
-def flat_parts(theta: np.ndarray, fields: int) -> list[np.ndarray]:
-    """Return fields (chain, field) and couplings (chain, coupling) of (chain, block, dim)."""
-    return [part.reshape(len(theta), -1) for part in np.split(theta, [fields], axis=-1)]
 
 
 def _each(rngs, draw):
@@ -106,8 +91,7 @@ class CouplingTarget:
     """The posterior of fields and couplings, chain by chain; a ``hamiltonian.ChainTarget``.
 
     A ``State`` carries the parameters, and log likelihood and gradient by block. Width and local
-    variances are constant along a trajectory. A family says how likelihoods are evaluated, and may
-    change how fields make up for scaled couplings, and which normal a chain takes.
+    variances are constant along a trajectory.
 
     Parameters
     ----------
@@ -121,9 +105,9 @@ class CouplingTarget:
     def __init__(self, problem, widths: Widths, rngs: Sequence[np.random.Generator]):
         self.problem, self.widths, self.rngs = problem, widths, rngs
         prior = problem.prior
-        self.scaling = CommonScaling(problem, 2.4 * widths.spread, self.scaled_by)
+        self.scaling = CommonScaling(problem, 2.4 * widths.spread)
         spread = 2 * problem.couplings * widths.spread**2
-        self.scaled = prior.inferred and widths.spread > 0 and (prior.local or spread > FREE)
+        self.moves_scale = prior.inferred and widths.spread > 0 and (prior.local or spread > FREE)
         away = np.clip(self.each(lambda rng: rng.standard_normal()), -2.0, 2.0)
         self.scale = np.exp(widths.centre + widths.spread * away)
         self.local = np.ones((len(rngs), problem.couplings)) if prior.local else None
@@ -132,10 +116,6 @@ class CouplingTarget:
     def likelihood(self, theta: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Log likelihood (chain, block) and its gradient (chain, block, dim)."""
         return self.problem.likelihood_gradient(theta)
-
-    def scaled_by(self, theta: np.ndarray, factor: np.ndarray) -> np.ndarray:
-        """Parameters whose couplings are scaled by a factor for each chain."""
-        return scaled_couplings(theta, factor, self.problem.fields)
 
     def normals_at(self, levels: np.ndarray) -> list[tuple]:
         """Normals, each with the positions of its chains, where chains are at these widths."""
@@ -172,23 +152,23 @@ class CouplingTarget:
 
     def update(self, state, turn):
         """Move width and couplings together, then draw the scales given the couplings."""
-        prior, known, z = self.problem.prior, state.carried, state.z
+        prior, carried, z = self.problem.prior, state.carried, state.z
         if not (prior.inferred or prior.local):
             return state
-        if self.scaled:
-            known, self.scale = self.scaling.move(
-                self.rngs, known, self.scale, self.likelihood, turn
+        if self.moves_scale:
+            carried, self.scale = self.scaling.move(
+                self.rngs, carried, self.scale, self.likelihood, turn
             )
-        _, J = flat_parts(known[0], self.problem.fields)
-        for chain, rng in enumerate(self.rngs):
-            local = None if self.local is None else self.local[chain]
-            self.scale[chain], local = prior.update(rng, J[chain], self.scale[chain], local)
-            if local is not None:
-                self.local[chain] = local
+        J = self.problem.split(carried[0])[1]
+        if self.local is None:
+            self.scale = prior.sample_scale(J, self.each(lambda rng: rng.random()))
+        else:
+            for k, rng in enumerate(self.rngs):
+                self.scale[k], self.local[k] = prior.update(rng, J[k], self.scale[k], self.local[k])
         if self.widths.spread:
             self._choose()
-            z = self.normals.coordinates(known[0])
-        return self._state(z, *known)
+            z = self.normals.coordinates(carried[0])
+        return self._state(z, *carried)
 
 
 def sample(

@@ -82,12 +82,12 @@ class Widths:
     def _search(self, start):
         """Mode and standard deviation of log τ, and the parameters near there.
 
-        The evidence changes with t = log τ through the width and through the curvature; the slope
+        The evidence changes with t = log τ through the prior of the couplings, by
 
-            Σ_k (J_k² + var J_k) / τ² − count + ∂ log(τ p(τ)) / ∂t
+            Σ_k (J_k² + var J_k) / τ² − count + ∂ log(τ p(τ)) / ∂t,
 
-        is the part of it that one approximation tells. The rest varies little, and two
-        approximations tell it.
+        and through the curvature of the likelihood at the optimum, which moves with τ. The second
+        part varies little: two approximations tell it, by the difference of their evidence.
         """
         t, before, rest, bend, evidence = self.centre, None, 0.0, -2.0, 0.0
         here = self.at_width(float(np.exp(t)), start, LOOSE)
@@ -109,13 +109,12 @@ class Widths:
         return t, float((-bend) ** -0.5 if bend < 0 else SPACING), here.theta
 
     def slope(self, near: AtWidth, more: float = 0.0) -> tuple[float, float]:
-        """Slope of the evidence in log τ, its curvature left as it is, and that slope's own slope.
+        """First and second derivative of the log evidence in log τ, at a fixed curvature P.
 
             S / τ² − count + ...,   −2 S / τ² + (4 J · P⁻¹ J + 2 Σ cov²) / τ⁴,   S = Σ ⟨J²⟩
 
-        At the variational mean the first is the whole slope of the lower bound of the evidence;
-        with ``more``, what ⟨J²⟩ is larger under the posterior than under the normal, it is that of
-        the evidence itself.
+        At the variational mean the first is the exact slope of the evidence's lower bound. With
+        ``more``, S under the posterior less S under the normal, it is that of the evidence itself.
         """
         problem, step, t = self.problem, 1e-4, np.log(near.scale)
         free, square = near.normal.spread(problem.fields, self.rng)

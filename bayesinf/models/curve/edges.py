@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bayesinf.inference.derivatives import central, steps
+from bayesinf.inference.derivatives import central
 from bayesinf.inference.scoring import descend
 from bayesinf.models.curve.least_squares import bounds
 from bayesinf.priors import Uniform
@@ -25,6 +25,8 @@ __all__ = ["beyond", "box_shift"]
 
 NODES = np.array([1.0, 2, 3, 5, 8, 13, 21, 34, 55, 100])  # standard errors from the optimum
 FOLLOWING = 60  # steps of the other parameters to each node
+STEP = 0.01  # of differences, in standard errors
+NEGLIGIBLE = -15.0  # log density below that of the optimum, where nobody goes farther
 GRID = 400  # points of the integral over the density between nodes
 SMALLER = 0.5  # of the way from the optimum to a default edge, where the smaller box ends
 
@@ -79,29 +81,41 @@ def _profiles(problem, best, se):
     at, rows = np.tile(best.theta, (2 * size, 1)), np.arange(2 * size)
     log_p = np.full((2 * size, len(NODES)), -np.inf)
     widths = np.array([high - low for low, high in support])
-    at_best = _log_volume(problem, at, held, widths)
+    at_best = _log_volume(problem, at, held, widths, STEP * se)
+    span = STEP * se
+    on = rows
     for k in range(len(NODES)):
-        d = nodes.reshape(2 * size, -1)[:, k]
-        start = at.copy()
-        start[rows, which] = best.theta[which] + sign * d * se[which]
+        d = nodes.reshape(2 * size, -1)[on, k]
+        start = at[on].copy()
+        start[range(len(on)), which[on]] = best.theta[which[on]] + sign[on] * d * se[which[on]]
         start = np.clip(start, lower, upper)
         end, deviance = descend(
-            problem.curve, problem.score, start, lower, upper,
-            held=held, tolerance=1e-7, most=FOLLOWING,
-        )  # fmt: skip
-        log_p[:, k] = _log_volume(problem, end, held, widths) - at_best
-        log_p[:, k] += _log_prior(problem, end, best.theta) - _narrowed(problem, best, deviance)
-        log_p[~np.isfinite(log_p[:, k]), k] = -np.inf
-        at = np.where(np.isfinite(deviance)[:, None], end, at)
+            problem.curve,
+            problem.score,
+            start,
+            lower,
+            upper,
+            held=held[on],
+            span=span,
+            tolerance=1e-7,
+            most=FOLLOWING,
+        )
+        found = _log_volume(problem, end, held[on], widths, span) - at_best[on]
+        found += _log_prior(problem, end, best.theta) - _narrowed(problem, best, deviance)
+        log_p[on, k] = np.where(np.isfinite(found), found, -np.inf)
+        at[on] = end
+        on = on[log_p[on, k] > NEGLIGIBLE]
+        if not on.size:
+            break
     # What rises again behind a valley is another optimum, which is a matter of the starts.
     return nodes, np.minimum.accumulate(log_p.reshape(2, size, -1), axis=-1)
 
 
 @np.errstate(all="ignore")  # where the profile has left the curve's domain
-def _log_volume(problem, theta, held, widths):
+def _log_volume(problem, theta, held, widths, span):
     """Log of the volume that is left to the parameters that are not held, at most their boxes'."""
     _, _, weight = problem.score(problem.curve(theta))
-    slopes = weight[..., None] * central(problem.curve, theta, steps(problem.curve, theta))
+    slopes = weight[..., None] * central(problem.curve, theta, np.broadcast_to(span, theta.shape))
     slopes = np.where(np.isfinite(slopes), slopes, 0.0) / problem.optimum.scale
     slopes = np.where(held[:, None, :], 0.0, slopes * widths)
     inverse = np.einsum("kij,kil->kjl", slopes, slopes) + np.eye(len(widths))

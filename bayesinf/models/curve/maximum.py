@@ -95,8 +95,11 @@ def maximum_likelihood(problem: NonlinearRegression) -> Maximum:
         inside = np.all((point >= lower) & (point <= upper), axis=-1)
         return np.where(inside, problem.log_likelihoods(theta(point)), -np.inf)
 
-    founds = [least_squares(one) for one in _stand_ins(problem)]
-    ends = [_climb(log_likelihood, *_start(problem, found)) for found in founds]
+    begins = [_start(problem, least_squares(one)) for one in _stand_ins(problem)]
+    ends = [
+        _climb(log_likelihood, _possible(problem, log_likelihood, *begin), begin[1])
+        for begin in begins
+    ]
     best = max(ends, key=lambda end: end.height)
     if not np.isfinite(best.height):
         raise FitError(
@@ -209,6 +212,20 @@ def _start(problem, found):
     root[:free, :free] = np.linalg.cholesky(found.covariance) * found.scale
     root[range(free, len(root)), range(free, len(root))] = 0.3
     return np.concatenate([found.theta, scatter]), root
+
+
+def _possible(problem, log_likelihood, point, root):
+    """The point, or where it cannot have made the data the likeliest around it and the starts."""
+    if np.isfinite(log_likelihood(point[None])[0]):
+        return point
+    rng, free = DEFAULT.generator("possible"), len(problem.free)
+    z = rng.standard_normal((3000, len(point))) * np.repeat([[1.0], [4.0], [20.0]], 1000, axis=0)
+    params = problem.curve.params
+    values = {name: params[name].value for name in problem.free}
+    starts = [values | dict(start) for start in problem.starts]
+    begun = [[*(start[name] for name in problem.free), *point[free:]] for start in starts]
+    tried = np.vstack([point + z @ root.T, begun])
+    return tried[np.argmax(log_likelihood(tried))]
 
 
 def _bounds(problem):

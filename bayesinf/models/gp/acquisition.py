@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy.special import erfcx, logsumexp, ndtr
 
+from bayesinf import parallel
 from bayesinf.errors import FitError
 from bayesinf.models.gp.means import Mean
 from bayesinf.models.gp.predictions import followed, rebuild, thinned
@@ -81,8 +82,6 @@ def acquire(
     ------
     FitError : an unknown rule; a posterior of slopes alone, which do not tell how low a curve is.
     """
-    from threadpoolctl import threadpool_limits
-
     if rule not in RULES:
         raise FitError(f"unknown rule {rule!r}: use one of {', '.join(RULES)}")
     problem = rebuild(posterior, mean)
@@ -94,7 +93,7 @@ def acquire(
     seed = posterior.attrs["seed"] if settings is None else settings.seed
     rng = Settings(seed=int(seed)).generator("acquisition")
     side = -1.0 if maximise else 1.0
-    with threadpool_limits(1):
+    with parallel.one_blas_thread():
         found, sampled = _scored(problem, theta, places, rule, side, width, rng)
     of_y = problem.unit(problem.y_name)
     units = dict.fromkeys((*found, *sampled), of_y) | {"chosen": "1"}

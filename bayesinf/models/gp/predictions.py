@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from bayesinf import parallel
 from bayesinf.errors import FitError
 from bayesinf.models.gp import kernels
 from bayesinf.models.gp.coordinates import COORDINATES, Coordinate, Envelope
@@ -59,8 +60,6 @@ def predict(
     ------
     FitError : the mean is missing; a slope of a process whose paths have none.
     """
-    from threadpoolctl import threadpool_limits
-
     problem = rebuild(posterior, mean, coordinate)
     x, coords = problem.places(x)
     if slope and not problem.kernel.smooth:
@@ -75,7 +74,7 @@ def predict(
     called = problem.slopes_called() if slope else {}
     step = max(1, 2**21 // (len(problem.y) + len(x) * (1 + len(called))) ** 2)
     parts = []
-    with threadpool_limits(1):
+    with parallel.one_blas_thread():
         for start in range(0, np.prod(shape, dtype=int), step):
             part = {name: value[start : start + step] for name, value in theta.items()}
             centre, root, _ = problem.conditional(part, x, slope)

@@ -14,7 +14,6 @@ from collections.abc import Mapping
 
 import numpy as np
 from scipy.special import ndtr, ndtri
-from threadpoolctl import threadpool_limits
 
 from bayesinf import parallel
 from bayesinf.inference import population
@@ -106,9 +105,9 @@ def integrated(
     effective number of points.
     """
     # One BLAS thread: the matrices are small, and curves are worth a process each.
-    with threadpool_limits(1):
+    with parallel.one_blas_thread():
         found = optima(problem, rng)
-        mixture = population.started(found.points, found.covariances)
+        mixture = population.initial_mixture(found.points, found.covariances)
         result = {}
         for training in sorted(orders, reverse=True):
             mixture = _learnt(problem, mixture, orders[training], training, rng)
@@ -131,7 +130,7 @@ def _learnt(problem, mixture, orders, training, rng):
         proposed = mixture.log_density(points.u)
         found = [points.log_density(order[:training]) - proposed for order in learners]
         weight = np.mean([_tempered(log_weight, SHARED / 8) for log_weight in found], axis=0)
-        mixture = population.improved(mixture, points.u, weight)
+        mixture = population.em_step(mixture, points.u, weight)
     return mixture
 
 
@@ -151,7 +150,9 @@ def _extended(mixture, optima):
     for point, covariance in optima:
         if all((point - c) @ np.linalg.solve(s, point - c) > 1 for c, s in known):
             known.append((point, covariance))
-    return mixture if len(known) == before else population.started(*zip(*known, strict=True))
+    return (
+        mixture if len(known) == before else population.initial_mixture(*zip(*known, strict=True))
+    )
 
 
 def _scored(problem, mixture, orders, training, rng, resampled):
@@ -163,7 +164,7 @@ def _scored(problem, mixture, orders, training, rng, resampled):
         log_shared = shared.log_density(order[:training])
         # Where this split's posterior lies is seen in weights that are not left to a few points.
         weight = _tempered(log_shared - proposed, 5 * len(problem.names))
-        near = population.improved(mixture.at(weight @ shared.u), shared.u, weight)
+        near = population.em_step(mixture.at(weight @ shared.u), shared.u, weight)
         own = near.sample(rng, OWN)
         log_own = problem.part(np.sort(order[:training])).log_density(own)
         u = np.concatenate([shared.u, own])
@@ -293,7 +294,7 @@ def mixture_scores(
     weight = np.full(len(centre), 1 / len(centre)) if weight is None else weight
     few = np.arange(len(centre)) if few is None else few
     mean = weight @ centre
-    spread = np.sqrt(weight @ (sd**2 + centre**2) - mean**2)
+    spread = np.sqrt(weight @ (sd**2 + (centre - mean) ** 2))
     z = (y - centre) / sd
     log_parts = np.log(weight)[:, None] - 0.5 * z**2 - np.log(sd) - 0.5 * np.log(2 * np.pi)
     some, widths = centre[few], sd[few]

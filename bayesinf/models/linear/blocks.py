@@ -115,6 +115,8 @@ class Laplaces(Shared):
 class Given:
     """One group's prior given its local variances."""
 
+    moves = False  # the scale is not this group's alone
+
     def __init__(self, shared: Shared, local: np.ndarray):
         self.shared, self.local = shared, local
 

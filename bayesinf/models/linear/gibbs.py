@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 SCALE_STEPS = 2  # slice steps on scale and slab a sweep, which cost next to nothing
 SLICE = 8.0  # first interval along the logarithm of a scale, about as wide as its prior
+SMALL = 100  # least side of X up to which one more factor a sweep costs next to nothing
 NOISE_STEPS = 1  # Metropolis steps on σ a sweep; it then mixes about half as fast as the scale
 TARGET_ACCEPTANCE = 0.4  # about the best for a random walk in one dimension
 
@@ -53,6 +54,16 @@ class Scales:
             self.rest = {"slab": prior.fixed.get("slab", unit * rng.uniform(0.5, 2.0))}
         self.local = prior.local_given(rng, np.exp(rng.uniform(-1.0, 1.0, shape)))
 
+    @property
+    def moves(self):
+        """Whether the scale may move with the coefficients integrated out."""
+        return "scale" in self.prior.inferred
+
+    def log_density(self):
+        """Log density of the logarithm of the scale and of the local variances given it."""
+        value = self.prior.inferred["scale"].log_density(self.scale) + np.log(self.scale)
+        return value + self.prior.log_local(self.scale, self.local, **self.rest)
+
     def variances(self, sigma):
         """Prior variances of the weights at a given noise."""
         width = self.prior.width(self.scale, sigma)
@@ -74,9 +85,7 @@ class Scales:
         for _ in range(SCALE_STEPS):
             self._move(rng, "scale", self.scale, lambda tau: self._density(flat, tau, **self.rest))
             for name in self.rest:
-                self._move(
-                    rng, name, self.rest[name], lambda c: self._density(flat, self.scale, slab=c)
-                )
+                self._move(rng, name, self.rest[name], lambda c: self._cut(flat, c))
         self.refresh(rng, beta / self.scale)
 
     def refresh(self, rng, x):
@@ -85,6 +94,9 @@ class Scales:
 
     def _density(self, weights, tau, **rest):
         return self.prior.log_sum(weights, np.reshape(tau, 1), **rest)
+
+    def _cut(self, weights, slab):
+        return np.sum(self.prior.log_cut(weights, self.scale, slab))
 
     def _move(self, rng, name, value, log_density):
         """Draw one hyperparameter given the weights."""
@@ -122,7 +134,7 @@ class Block:
         self.first, self.count = seen.Z.shape[1], len(seen.t)
         self.factors = Factors(seen.stacked, seen.t)
         self.spread = float(np.sqrt(np.mean(seen.t**2)))
-        self.step = 0.5
+        self.step = self.scale_step = 0.5
 
     @property
     def fixed(self) -> bool:
@@ -163,8 +175,26 @@ class Block:
                     log_sigma, current, level = proposal, other, other_level
                 if tuned >= 0:
                     self.step *= np.exp((acceptance - TARGET_ACCEPTANCE) / (tuned + 2) ** 0.6)
+        if scales.moves and min(self.factors.X.shape) <= SMALL:
+            current = self._rescaled(rng, scales, current, tuned)
         self.current = current
         return current.draw(rng), log_sigma
+
+    def _rescaled(self, rng, scales, current, tuned):
+        """Move the scale by a Metropolis step, the coefficients integrated out."""
+        before, sigma = scales.scale, current.sigma
+        level = current.log_marginal() + scales.log_density()
+        scales.scale = before * np.exp(self.scale_step * rng.standard_normal())
+        variances = self._variances(scales, sigma)
+        other = self.factors.condition(self.factors.kernel(variances), variances, sigma)
+        gain = other.log_marginal() + scales.log_density() - level
+        acceptance = np.exp(min(0.0, gain))
+        if tuned >= 0:
+            self.scale_step *= np.exp((acceptance - TARGET_ACCEPTANCE) / (tuned + 2) ** 0.6)
+        if rng.random() < acceptance:
+            return other
+        scales.scale = before
+        return current
 
     def leave_one_out(self) -> np.ndarray:
         """Log density of each y_i given the others and the scales, (observation,)."""

@@ -158,7 +158,7 @@ def _start(problem, products, rng):
     """
     prior, total = problem.prior, np.sum(products.count)
     spread = np.sqrt(products.square / products.count)
-    diagonal = [np.mean(np.diag(one)) for one in products.gram]
+    diagonal = [np.mean(np.diag(one)[products.free :]) for one in products.gram]
     unit = np.sqrt(np.sum(products.square) / total) / np.sqrt(np.sum(diagonal) / total)
     if problem.noise_fixed:
         sigma = np.full(len(spread), float(problem.noise))

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from bayesinf import parallel
 from bayesinf.models import binary
 from bayesinf.models.binary.pairwise import enumeration
 from bayesinf.settings import DEFAULT, Settings
@@ -107,8 +108,6 @@ def learning_study(settings: Settings = DEFAULT, repeats: int = REPEATS) -> xr.D
     ``expected`` (size) : the same as the Fisher information has it, √(tr F⁻¹ / P M)
     ``exponent``, ``exponent_se`` (method) : of error ∝ M^exponent, by least squares of logarithms
     """
-    from threadpoolctl import threadpool_limits
-
     from bayesinf.posterior import dataset
 
     rng, pairs = settings.generator("learning"), SITES * (SITES - 1) // 2
@@ -120,7 +119,7 @@ def learning_study(settings: Settings = DEFAULT, repeats: int = REPEATS) -> xr.D
         return enumeration.statistics(enumeration.products(share, "±1"))
 
     seen = np.array([[drawn(size) for _ in range(repeats)] for size in SIZES])
-    with threadpool_limits(1):
+    with parallel.one_blas_thread():
         rates = np.broadcast_to(np.reshape(RATES, (-1, 1, 1)), (len(RATES), *seen.shape[:2]))
         by_rate, height = gradient_ascent(
             np.broadcast_to(seen, (len(RATES), *seen.shape)), rates, ITERATIONS

@@ -28,9 +28,17 @@ __all__ = ["bars_shift", "chosen", "counted", "lone_points", "refuse_unsupported
 DISPERSION = 4.0  # standard errors by which Pearson's χ² may miss that of counts
 LOCAL_DISPERSION = 2.5  # likewise for the differences of neighbours
 CLEAR = 8.0  # standard errors from which the height of a peak is beyond doubt
-LONE = 10.0  # standard deviations off its neighbours at which a point stands alone
+LONE = 10.0  # standard deviations off what is around it at which a point stands alone
+LONE_PAIR = 40.0  # likewise two together, which a narrow peak could be
 SHOULDER = 0.07  # share of a lone point's height that its neighbours may have
-ROOT = 0.03  # relative error of error² / y of bars that are square roots of counts
+ROOT = 0.03  # relative error of bars that are square roots of counts
+# What programs write for them; of low counts they differ (Gehrels, doi:10.1086/164079, the last).
+ROOTS = (
+    lambda y: np.sqrt(np.maximum(y, 1.0)),
+    lambda y: np.sqrt(y + 1.0),
+    lambda y: np.sqrt(y + 0.25),
+    lambda y: 1.0 + np.sqrt(y + 0.75),
+)
 
 
 def chosen(
@@ -62,7 +70,7 @@ def chosen(
             return stated, f"{why}, and {said}: a Poisson likelihood is taken{bars}."
         why = f"{why}, but {said}: they are no plain counts, and normal noise is taken."
         return problem(dataset, **model), why
-    lone = lone_points(*(one.to_numpy().astype(float) for one in axes(dataset)[:2]))
+    lone = lone_points(axes(dataset)[1].to_numpy().astype(float))
     if len(lone):
         names = _listed([row_of(dataset, i) for i in lone])
         alone, kept = ("stands", "it is") if len(lone) == 1 else ("stand", "they are")
@@ -105,15 +113,14 @@ def counted(dataset: xr.Dataset) -> tuple[float | None, str]:
 
 def _root(y, error):
     """The unit of error² = unit · y; None where the bars are not that."""
-    seen = y > 0
-    if seen.sum() < 5 or np.ptp(y[seen]) < 0.2 * np.mean(y[seen]):
+    if np.ptp(y) < 0.2 * np.mean(np.abs(y)):  # bars that hardly differ may be anything
         return None
+    if any(np.allclose(error, bars(np.maximum(y, 0.0)), rtol=ROOT) for bars in ROOTS):
+        return 1.0
+    seen = y > 0.05 * np.max(y)
     ratio = error[seen] ** 2 / y[seen]
-    unit = float(np.median(ratio[y[seen] >= np.median(y[seen])]))
-    # Of low counts the bars differ from program to program: √max(y, 1), √(y + 1), 1 + √(y + 0.75).
-    sure = y[seen] >= min(20 * unit, np.quantile(y[seen], 0.8))
-    close = np.abs(ratio[sure] / unit - 1) < np.maximum(ROOT, 2.5 / (y[seen][sure] / unit + 1))
-    return unit if close.all() and np.corrcoef(error**2, y)[0, 1] > 0.97 else None
+    unit = float(np.median(ratio))
+    return unit if seen.sum() >= 5 and np.allclose(ratio, unit, rtol=ROOT) else None
 
 
 def _scatters_as_counts(stated, unit):
@@ -159,34 +166,33 @@ def bars_shift(stated: curve.NonlinearRegression) -> float | None:
 # Points that stand alone
 
 
-def lone_points(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """Return the positions of points that stand alone, one or two together, (point,).
+def lone_points(y: np.ndarray) -> np.ndarray:
+    """Return the positions of points that stand alone, one or two together, of y sorted by x.
 
-    Such a point lies ``LONE`` standard deviations off what is around it, while those beside it do
-    not: no peak that two points resolve looks so. The standard deviation is that of second
-    differences, the larger of the whole and of the neighbourhood.
+    Such points lie many standard deviations off the cubic through the two on either side beyond
+    their neighbours, and the neighbours do not: no peak that a few points resolve looks so. The
+    standard deviation is that of second differences, the larger of the whole and of the
+    neighbourhood.
     """
     if len(y) < 12:
         return np.array([], dtype=int)
     change = np.abs(y[1:-1] - (y[:-2] + y[2:]) / 2) / np.sqrt(1.5)
-    noise = 1.4826 * np.median(change)
     near = np.lib.stride_tricks.sliding_window_view(np.pad(change, 9, "reflect"), 17)
-    noise = np.maximum(noise, 1.4826 * np.median(near, axis=-1)[: len(y)])
-    padded = np.pad(y, 4, "reflect")
-    at = np.arange(len(y)) + 4
-    found = set()
-    for width in (1, 2):
-        block = np.stack([padded[at + k] for k in range(width)])
-        beyond = [padded[at + k] for k in (-3, -2, width + 1, width + 2)]
-        base = np.mean(np.sort(beyond, axis=0)[1:3], axis=0)
-        height = block - base
-        least = np.min(np.abs(height), axis=0) * (np.abs(np.sign(height).sum(axis=0)) == width)
-        beside = np.max([np.abs(padded[at + k] - base) for k in (-1, width)], axis=0)
-        spread = np.ptp(np.sort(beyond, axis=0), axis=0)
-        alone = (least > LONE * noise) & (beside < SHOULDER * least + 3 * noise) & (
-            spread < 0.3 * least
-        )  # fmt: skip
-        for start in np.flatnonzero(alone & (noise > 0)):
+    noise = 1.4826 * np.maximum(np.median(change), np.median(near, axis=-1)[: len(y)])
+    padded, at, found = np.pad(y, 4, "reflect"), np.arange(len(y)) + 4, set()
+    for width, lone in ((1, LONE), (2, LONE_PAIR)):
+        beyond = np.array([-3, -2, width + 1, width + 2])
+        inside = np.arange(-1, width + 1)
+        # Lagrange's weights of the cubic through the points beyond, at those inside.
+        weights = np.linalg.solve(np.vander(beyond, 4).T, np.vander(inside, 4).T)
+        values = np.stack([padded[at + k] for k in inside])
+        off = values - weights.T @ np.stack([padded[at + k] for k in beyond])
+        height = np.abs(off[1:-1].sum(axis=0)) / width
+        least = np.min(np.abs(off[1:-1]), axis=0)
+        beside = np.max(np.abs(off[[0, -1]]), axis=0)
+        alone = (least > lone * noise) & (least > 0.5 * height) & (noise > 0)
+        alone &= beside < SHOULDER * least + 3 * noise
+        for start in np.flatnonzero(alone):
             found |= {i for i in range(start, start + width) if i < len(y)}
     return np.array(sorted(found), dtype=int)
 

@@ -136,6 +136,15 @@ class Lines:
         if self.knots < 3:
             raise FitError(f"a spline needs at least 3 knots, not {self.knots}")
 
+    def __str__(self):
+        count = "one peak" if self.peaks == 1 else f"{self.peaks} peaks"
+        shape = {"gaussian": "Gaussian", "lorentzian": "Lorentzian", "voigt": "Voigt"}
+        kind = (
+            f"{shape.get(self.shape, self.shape)}{', as wide as each other' if self.tied else ''}"
+        )
+        base = "no background" if self.background == "none" else f"{self.background} background"
+        return f"{count} ({kind}), {base}"
+
     @classmethod
     def of(cls, fit: xr.DataTree) -> Lines:
         """Return what a fit says of itself."""

@@ -72,10 +72,11 @@ def fit(
         method,
         settings,
         system="gaussian_peaks",
-        notes={name: noted(dataset, name) for name in KNOWN},
+        notes={name: _known(dataset, name, int(stated.attrs["peaks"])) for name in KNOWN},
         attrs={
             "case": dataset.attrs.get("case", "") if case is None else case,
             "why": why,
+            "model": f"{Lines.told(stated.attrs)}, {stated.likelihood} likelihood",
             "equation": f"{Lines.told(stated.attrs).equation}, \\quad {stated.likelihood.equation}",
         },
     )
@@ -84,6 +85,12 @@ def fit(
         found["sample_stats"] = found["sample_stats"].to_dataset().assign(bars_shift=shift)
         found.attrs |= kinds.declare(*stated.questions, SQUARE_ROOTS)
     return annotated(found, curve=_mean_curve(found, stated))
+
+
+def _known(dataset, name, peaks):
+    """What is known beforehand, None where that is of another number of peaks."""
+    note = noted(dataset, name)
+    return note if note is not None and note.sizes.get("peak") == peaks else None
 
 
 # The curve of a fit

@@ -127,16 +127,10 @@ def _instead(first, best):
     error = np.sqrt(gap.size) * gap.std()
     failed = [one.message for one in check(first).checks if one.required and not one.passed]
     return (
-        f"That is by a {_model(best)}. A {_model(first)} cannot be believed, for "
+        f"That is by {best.attrs['model']}. With {first.attrs['model']} it cannot be believed, for "
         f"{', and '.join(failed)}; in leave-one-out log density it is behind by "
         f"{number(float(gap.sum()), float(error))}."
     )
-
-
-def _model(fit):
-    background = fit.attrs["background"]
-    base = "" if background == "none" else f" on a {background} background"
-    return f"{fit.attrs['shape']} shape{base} with a {fit.attrs['likelihood']} likelihood"
 
 
 def _counted(of):

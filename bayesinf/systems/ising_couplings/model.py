@@ -119,7 +119,7 @@ def fit(
         system="ising_couplings",
         # In the full gauge the data see sums of two couplings, so of each alone no truth is known.
         notes={"truth" if gauge == "pairs" else "shared_truth": truth},
-        attrs={"gauge": gauge, "read_as": _used(spins, held_out)},
+        attrs={"gauge": gauge, "data_used": _used(spins, held_out)},
     )
     left_out = loo(found)
     scored = {name: np.float64(left_out[name]) for name in ("elpd", "se")}

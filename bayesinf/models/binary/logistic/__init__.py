@@ -121,7 +121,8 @@ def near(
 ) -> xr.Dataset:
     """Draw from Laplace's approximation where its optimum is known roughly, and do nothing else.
 
-    It is for posteriors of a part of the data, which are many times as quick to find as the first.
+    Use it to fit a part of the data again: from the optimum of all of them that takes a fraction of
+    the time of a first fit.
 
     Parameters
     ----------

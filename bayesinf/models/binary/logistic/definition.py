@@ -232,7 +232,7 @@ class KineticIsing(Problem):
         return replace(self, replicated=which, scored=scored)
 
     def outlook(self, draws: Draws, settings: Settings) -> Outlook:
-        """Look at the data from draws: replicas, discrepancies, log likelihood, in one pass."""
+        """Make replicas, discrepancies and log likelihood in one pass over the transitions."""
         view = Predictive(self.logistic, self.places, self.scored)
         return _look(view, draws, settings, "posterior predictive")
 

@@ -45,6 +45,7 @@ class Joint:
         prior = 0.0 if problem.prior is None else problem.normal(scale)[1]
         self.prior = np.broadcast_to(prior, problem.dim)[:, None]
         i, j = problem.pairs
+        # A coupling that stands in two rows counts half in each.
         self.half = np.append(np.ones(problem.sites), np.where(i == j, 1.0, 0.5))[:, None]
         self.roots = None
 
@@ -66,7 +67,7 @@ class Joint:
         return 0.5 * np.sum(rows * np.matmul(self.precision, rows), axis=1)
 
     def conditioned(self, v: np.ndarray) -> np.ndarray:
-        """Solve each row as if it were alone, and take of a coupling the mean of its two rows.
+        """Precondition: solve each row's own matrix; a coupling takes the mean of its two rows.
 
         Raises
         ------

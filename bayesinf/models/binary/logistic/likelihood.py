@@ -117,6 +117,11 @@ class Logistic:
             [h.reshape(*lead, self.fields), J.reshape(*lead, self.dim - self.fields)], axis=-1
         )
 
+    def scaled(self, theta: np.ndarray, factor: np.ndarray) -> np.ndarray:
+        """Parameters (chain, block, dim) whose couplings are scaled, by factors (chain,)."""
+        h, J = self.split(theta)
+        return self.join(h, factor[:, None] * J)
+
     def matrix(self, theta: np.ndarray) -> np.ndarray:
         """Couplings as a matrix (..., target, source)."""
         return self.rows(theta)[..., 1:]
@@ -226,9 +231,9 @@ class Logistic:
         V, G, H = self.design.curvature(rows)
         return np.sum(rows * self.sums, axis=-1) - V, self.sums - G, H
 
-    def part(self, step: int, first: int = 0) -> Logistic:
+    def part(self, step: int) -> Logistic:
         """Return the same model of every so many-th transition."""
-        return self.of(self.data.take(np.arange(first, self.samples, step)))
+        return self.of(self.data.take(np.arange(0, self.samples, step)))
 
     def of(self, data: Transitions) -> Logistic:
         """Return the same model of other transitions."""

@@ -30,7 +30,7 @@ from bayesinf.models.binary.logistic.transitions import Transitions
 TOLERANCE = 1e-9
 # Largest Newton step there; along a ray to infinity it stays about one.
 SHORT = 1e-6
-# Curvature that says less than a millionth of a transition would.
+# Curvature below which a direction is flat: a millionth of what one transition tells.
 FLAT = 1e-6
 # Newton steps at most.
 STEPS = 100
@@ -225,7 +225,7 @@ def _climb(problem, scale, theta, blocks, looseness):
 
 
 def _flat(problem, scale, top):
-    """Blocks whose climb has ended because all is flat to rounding."""
+    """Blocks whose optimum is none: along some direction the log density is flat to rounding."""
     push = np.random.default_rng(0).standard_normal(top.theta.shape)
     every = np.arange(len(push))
     try:

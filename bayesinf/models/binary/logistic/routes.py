@@ -2,21 +2,20 @@
 
 Given the width of the couplings the blocks are independent, and each has a concave log density with
 exact slope and curvature: a normal near its optimum is a good coordinate system (``widths``).
-``laplace`` draws from that normal, moved from the mode to the mean of the posterior. Where the
-width is inferred it is found by the evidence, from which weighted draws take what the normal
-misses: of many couplings one width is the best and they follow it in a line, of few there are
-several, each with its share, and the width is drawn given the couplings.
+``laplace`` draws from that normal, moved from the mode to the mean of the posterior. An inferred
+width is found by its evidence, which importance weights correct for what the normal misses. Many
+couplings leave a narrow peak of it: log τ is drawn from a normal, and the couplings move with it
+along a line (``drift``). Few leave several widths: draws come from a mixture of their normals, each
+with the share of its evidence, and the width is then drawn given the couplings.
 
 ``mcmc`` is split Hamiltonian Monte Carlo (``inference.hamiltonian``) in the coordinates in which
-that normal is standard. Each block is accepted or left on its own, while all of them share the
-products with the states. The width is drawn given the couplings, and once more moved together with
-them, which mixes where data are few.
+that normal is standard, and ``chains`` moves the width. Each block is accepted by itself, while all
+of them share the products with the states.
 
 ``gibbs`` is Pólya-Gamma augmentation: given a variable for each site and transition the posterior
 is normal, whatever the mixture of normals that is its prior.
 
-Yu & Meng, J. Comput. Graph. Stat. 20, 531 (2011), doi:10.1198/jcgs.2011.203main; Polson, Scott &
-Windle, J. Am. Stat. Assoc. 108, 1339 (2013), doi:10.1080/01621459.2013.829001.
+Polson, Scott & Windle, J. Am. Stat. Assoc. 108, 1339 (2013), doi:10.1080/01621459.2013.829001.
 """
 
 from __future__ import annotations

@@ -37,7 +37,7 @@ __all__ = [
 
 # Steps from the mode to the mean.
 ROUNDS = 2
-# Products (of a curvature) for one such step, from which follows the number of pairs of draws.
+# Products that all curvatures of such a step may cost: the more data, the fewer pairs of draws.
 EFFORT = 1e10
 # Fewest and most pairs of draws.
 PAIRS = 2, 32
@@ -45,7 +45,7 @@ PAIRS = 2, 32
 WEIGHED = 30, 500
 # Steps of the width after the approximation has been moved to the mean.
 SHIFTS = 15
-# Products of a curvature from which a part of the data leads the way.
+# Products of one curvature from which the search begins with a part of the data.
 GREAT = 2e10
 # One in so many transitions is in that part.
 COARSE = 8
@@ -155,7 +155,8 @@ def with_evidence(
 
         log p(data) = log E [p(data, θ) / N(θ; mean, P⁻¹)]
 
-    Rows have their own weights, and of what they have in common the variance is counted.
+    Each row has its own weights. Symmetric couplings stand in two rows, whose log weights are then
+    correlated: half of the summed covariances is added, as for the mean of a log-normal.
     """
     away = _weighed_draws(problem, near, rng)
     near = replace(near, log_density=np.mean(_excess(problem, near, away), axis=0))
@@ -181,15 +182,15 @@ def _excess(problem, near, away):
 def log_weights(problem: Logistic, near: LogisticAtWidth, away: np.ndarray) -> np.ndarray:
     """Log density over that of the normal, of each row apart, (draw, site).
 
-    Without symmetry rows are independent, and each has the weights of a posterior of its own. Where
-    all parameters are one block, the ratio is that of their number: among hundreds of dimensions
-    hardly two draws have comparable weights, however near each marginal is. It is a product over
-    the rows though,
+    Without symmetry rows are independent, and each has the weights of a posterior of its own.
+    Symmetric couplings make one block of all parameters, whose log weight adds up what the normal
+    misses in every row: among hundreds of parameters hardly two draws weigh alike, however good
+    each marginal is. But it is a sum over rows,
 
         log w = Σ_i [ℓ_i(θ) − ∇ℓ_i · (θ − θ̂) + ½ (θ − θ̂)ᵀ H_i (θ − θ̂)] + const
 
-    and the factor of a row is, but for what other rows say of the same couplings, the weight of the
-    marginal of its parameters. So it is the factors that are returned; they add up to log w.
+    of which each term weighs the parameters of one row, apart from what other rows say of the same
+    couplings. These terms are returned.
 
     Parameters
     ----------

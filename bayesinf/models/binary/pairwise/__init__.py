@@ -28,7 +28,7 @@ from bayesinf.models.binary.pairwise.definition import BoltzmannMachine, moments
 from bayesinf.models.binary.pairwise.enumeration import entropy, log_partition, probabilities
 from bayesinf.models.binary.pairwise.large import ReweightingSample
 from bayesinf.models.binary.pairwise.likelihood import Pairwise
-from bayesinf.models.binary.pairwise.optimum import MaximumLikelihood, judged, maximum
+from bayesinf.models.binary.pairwise.optimum import MaximumLikelihood, maximum, with_residuals
 from bayesinf.models.binary.pairwise.routes import route
 from bayesinf.models.problem import Route
 from bayesinf.settings import DEFAULT, Settings
@@ -144,7 +144,7 @@ def maximum_likelihood(
         top = maximum(likelihood)
         if likelihood.sites <= enumeration.LARGEST:
             return top
-        return judged(top, likelihood, settings.generator("judge"))
+        return with_residuals(top, likelihood, settings.generator("judge"))
 
 
 def draw_reweighting_sample(

@@ -274,7 +274,7 @@ class BoltzmannMachine(Problem):
         return replace(self, moments=seen, **bare)
 
     def outlook(self, draws: Draws, settings: Settings) -> Outlook:
-        """Look at the data from draws: one pass over the states says log Z and what they expect."""
+        """Make replicas, discrepancies and log likelihood; one sum over states serves all."""
         theta = enumeration.pack(draws["h"], draws["J"])
         log_z, phi = self.sums.expectations(theta)
         replicas = predictive.spread(
@@ -282,15 +282,15 @@ class BoltzmannMachine(Problem):
         )
         expected = dict(zip(("mean", "pair_mean"), enumeration.unpack(phi), strict=True))
 
-        def judged(seen: Draws) -> np.ndarray:
+        def discrepancies(seen: Draws) -> np.ndarray:
             values = [t(seen, expected, self.moments) for t in self.discrepancies.values()]
             return np.stack([np.broadcast_to(one, log_z.shape) for one in values], axis=-1)
 
         return Outlook(
             replicas,
             self._of_blocks(theta, log_z),
-            judged(replicas),
-            judged(self.seen),
+            discrepancies(replicas),
+            discrepancies(self.seen),
             statistics={"log_partition": log_z},
         )
 

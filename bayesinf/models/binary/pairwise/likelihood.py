@@ -13,7 +13,7 @@ from __future__ import annotations
 import numpy as np
 
 from bayesinf.inference.kinds import Question
-from bayesinf.models.binary import Moments
+from bayesinf.models.binary import Moments, matrix
 from bayesinf.models.binary.couplings import CouplingPrior
 from bayesinf.models.binary.pairwise import enumeration
 
@@ -39,6 +39,20 @@ class Pairwise:
         # One block of all parameters, fields first.
         self.fields, self.couplings, self.shape = self.sites, data.pair.size, (1, self.size)
 
+    def split(self, theta: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Fields (..., site) and couplings (..., pair) of parameters (..., 1, parameter)."""
+        return enumeration.unpack(theta[..., 0, :])
+
+    def scaled(self, theta: np.ndarray, factor: np.ndarray) -> np.ndarray:
+        """Parameters (chain, 1, parameter) whose couplings are scaled, by factors (chain,).
+
+        The fields make up for it where all sites are at their means. Else no large move of
+        couplings between sites that are seldom on would be accepted.
+        """
+        h, J = self.split(theta)
+        h = h + (1 - factor)[:, None] * (matrix(J, self.sites) @ self.data.mean)
+        return enumeration.pack(h, factor[:, None] * J)[:, None]
+
     def log_partition(self, theta: np.ndarray) -> np.ndarray:
         """Return log Z, (...), at parameters (..., parameter)."""
         return enumeration.log_partition(theta, self.encoding, self.workers)
@@ -52,7 +66,7 @@ class Pairwise:
         return enumeration.curvature(theta, self.encoding)
 
     def evidence(self, theta: np.ndarray) -> tuple[dict, dict]:
-        """Arrays, and their dimensions, that say how far sums over states are off: none is."""
+        """Arrays that say how far the sums may be trusted, and their dimensions; none here."""
         return {}, {}
 
     def log_likelihood(self, theta: np.ndarray) -> np.ndarray:

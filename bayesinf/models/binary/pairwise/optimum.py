@@ -3,8 +3,8 @@
 Gradient and Hessian are exact, so a handful of steps match the model's moments to those of the data
 to 1e-10. With a proper prior there is always one optimum. Without, there is none where the data lie
 on the edge of what moments can be: a site that never or always is on, a pair of which one of the
-four combinations never occurs. There the likelihood rises for ever along a ray, which is said by
-name in place of some large number at which a budget ran out.
+four combinations never occurs. There the likelihood rises for ever along a ray: the error names the
+sites and pairs, instead of returning whatever large number a budget of steps ends at.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ from bayesinf.models.binary.pairwise.likelihood import Pairwise
 TOLERANCE = 1e-10
 # Largest Newton step there; along a ray to infinity it stays about one.
 SHORT = 1e-6
-# Independent states that judge an optimum, for each of the data.
-JUDGES = 9.0
+# Independent fresh states, for each state of the data, by which an optimum is checked.
+FRESH = 9.0
 # Log density that may be left to climb where states are sampled.
 FLAT = 1e-4
 # Newton steps at most.
@@ -50,7 +50,7 @@ class MaximumLikelihood:
     steps : of Newton's method.
     residual : moments of fresh states at θ less those of the data, in standard errors of the data,
         (parameter,), where states are sampled; None where they are enumerated and agree.
-    residual_error : what of that is sampling error of the fresh states: its rms.
+    residual_error : rms of what sampling error of the fresh states adds to it.
     """
 
     theta: np.ndarray
@@ -158,10 +158,10 @@ def _of_sample(problem, scale):
     return look, solve, done
 
 
-def judged(
+def with_residuals(
     top: MaximumLikelihood, problem: Pairwise, rng: np.random.Generator
 ) -> MaximumLikelihood:
-    """Compare the moments at an optimum to those of the data, by states that it has not seen.
+    """Compare moments at an optimum to those of the data, by states drawn there anew.
 
     Parameters
     ----------
@@ -175,7 +175,7 @@ def judged(
     data = problem.data
     sample = problem.sample
     chains = {"start": sample.last, "bias": sample.bias, "workers": problem.workers}
-    fresh = draw_sample(top.theta, data.encoding, JUDGES * data.samples, rng, **chains)
+    fresh = draw_sample(top.theta, data.encoding, FRESH * data.samples, rng, **chains)
     # Errors are those of the model: the data have none where a pair was never on together.
     square = 1.0 if data.encoding == "±1" else fresh.moments
     error = np.sqrt(np.maximum(square - fresh.moments**2, 1 / fresh.effective) / data.samples)

@@ -7,12 +7,9 @@ its checks ask for are known exactly, so no differences are taken: with 20 sites
 minutes. Beyond enumeration the normal is moved to where slopes vanish on average.
 
 ``mcmc`` is split Hamiltonian Monte Carlo (``inference.hamiltonian``) in the coordinates in which
-that normal is standard. The width is drawn given the couplings, and once more moved together with
-them, which mixes where data are few. Under a Laplace or horseshoe prior the couplings are normal
-given their local variances: a trajectory takes these as they are, in the coordinates of the normal
-that they make, and then all scales are drawn anew given the couplings.
-
-Yu & Meng, J. Comput. Graph. Stat. 20, 531 (2011), doi:10.1198/jcgs.2011.203main.
+that normal is standard; between trajectories ``chains`` moves the width. Under a Laplace or
+horseshoe prior the couplings are normal given their local variances: a trajectory keeps these
+fixed, and runs in the coordinates of the normal that they make with the likelihood.
 """
 
 from __future__ import annotations
@@ -26,7 +23,7 @@ import numpy as np
 
 from bayesinf.inference.importance import log_mixture
 from bayesinf.models import problem as driver
-from bayesinf.models.binary import chains, matrix
+from bayesinf.models.binary import chains
 from bayesinf.models.binary.couplings import CouplingPrior
 from bayesinf.models.binary.pairwise import enumeration, large
 from bayesinf.models.binary.pairwise.definition import BoltzmannMachine
@@ -88,7 +85,8 @@ def _optimum_evidence(problem, best, rng):
     if problem.size <= LARGE:
         eigenvalues = eigh(optimum.precision, root @ root.T, eigvals_only=True)
     else:
-        # Shares of each parameter's precision that the others leave: their product is det / Π.
+        # Share of each parameter's precision that is left where those before it are unknown: like
+        # eigenvalues all are positive where the matrix is, and small where it is nearly singular.
         eigenvalues = np.diag(root) ** 2 / np.diag(optimum.precision)
     return dataset(
         {
@@ -150,17 +148,6 @@ class _PairwiseTarget(chains.CouplingTarget):
             (near.given(mean, precision), [chain])
             for chain, (near, precision) in enumerate(zip(nearest, precisions, strict=True))
         ]
-
-    def scaled_by(self, theta, factor):
-        """Scale the couplings, for which the fields make up where all sites are at their means.
-
-        Else no large move of couplings between sites that are seldom on would be accepted.
-        """
-        sites = self.problem.sites
-        pull = matrix(theta[:, 0, sites:], sites) @ self.problem.statistics[:sites]
-        moved = super().scaled_by(theta, factor)
-        moved[:, 0, :sites] += (1 - factor)[:, None] * pull
-        return moved
 
 
 def route(draw: Callable, kind: str) -> Route:
