@@ -1,7 +1,7 @@
 """Finished fits of a run that was cut off: the same command again takes them up.
 
 While a script runs, each fit that took longer than ``WORTH`` is kept as it ends, in a folder of its
-command (``FOLDER`` names it to every process at work). Its key is the SHA-256 of whatever decides
+command (``FOLDER`` names it to every process at work). Its key is a hash of whatever decides
 the result: the problem with its data, the route, the settings, the source of bayesinf and of the
 script, and the versions of the libraries. A run that ends well removes its folder, so that
 nothing is kept but what would have to be made again. What is kept is pickled, for it must come back
@@ -24,6 +24,7 @@ from collections.abc import Callable
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
+from types import FunctionType
 
 from bayesinf.posterior import LIBRARIES, library_version
 
@@ -104,13 +105,21 @@ def reused(folder: Path, since: float) -> int:
 
 
 def _key(decides):
-    import cloudpickle
+    from joblib.hashing import NumpyHasher
+
+    class Hasher(NumpyHasher):
+        """Takes a function, also one inside another, by its name and by what it closes over."""
+
+        def save(self, obj):
+            if isinstance(obj, FunctionType):
+                cells = [cell.cell_contents for cell in obj.__closure__ or ()]
+                obj = (obj.__module__, obj.__qualname__, obj.__defaults__, obj.__kwdefaults__, cells)
+            super().save(obj)
 
     try:
-        content = cloudpickle.dumps((decides, _versions(), _source()))
-    except Exception:  # whatever a user's own function may raise when it is pickled
+        return Hasher("sha1").hash((decides, _versions(), _source()))
+    except Exception:  # whatever an object may raise when it is pickled
         return None
-    return hashlib.sha256(content).hexdigest()
 
 
 @cache
