@@ -1,4 +1,4 @@
-"""Finished fits are taken up by the same command, and by nothing else; what cannot fit is refused."""
+"""Finished fits are taken up by the same command alone; what cannot fit is refused."""
 
 import os
 import time
@@ -33,8 +33,9 @@ def files(home):
 
 
 def test_what_was_finished_is_taken_up(home):
-    calls, started = [], time.time()
+    calls = []
     for _ in range(2):
+        started = time.time()
         with kept.keeping(["a.py"]) as folder:
             found = kept.fit(lambda: made(calls, 3), "problem", 1)
             assert list(found["value"]) == [0, 1, 2]
@@ -65,13 +66,8 @@ def test_whatever_decides_a_fit_is_in_its_key():
 
     same = key()
     assert same == key(y=X.copy()) and same is not None
-    one_bit = np.nextafter(X, 2)
-    others = [
-        key(y=one_bit),
-        key(method="nuts"),
-        key(noise=0.8),
-        key(settings=SHORT.replace(seed=2)),
-    ]
+    seeded = SHORT.replace(seed=2)
+    others = [key(y=np.nextafter(X, 2)), key(method="nuts"), key(noise=0.8), key(settings=seeded)]
     assert len({same, *others}) == 5
 
 
