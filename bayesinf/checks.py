@@ -43,6 +43,7 @@ START_RIVALS = 3.0  # log density below the best at which another optimum still 
 OF_AN_OPTIMUM = ("gradient", "Hessian", "starts", "maximum")
 PARETO_K = 0.7  # largest Pareto k̂; less where the draws are few
 AGREEING = 0.25  # sd of a mean, and share of an sd, by which weights may move raw draws
+SAME = 0.05  # likewise, where k̂ is above its limit
 CORRECTED = 0.5  # likewise draws that were resampled by them
 BEYOND = 0.1  # sd of a mean, by which what lies beyond the draws may move it
 CONDITION = 1e12  # largest condition number
@@ -361,16 +362,28 @@ def _starts(posterior) -> Iterator[Check]:
 
 
 def _importance_weights(posterior) -> Iterator[Check]:
+    """How heavy the tail of the weights is, and whether they say anything else than the draws do.
+
+    A k̂ somewhat above its limit, which another seed puts below it, does no harm where weighted and
+    unweighted moments are the same.
+    """
     weights = _evidence(posterior, "log_weight").transpose("chain", "draw", ...).values
     # Blocks that were drawn apart have weights of their own, each of an unknown size.
     weights = weights.reshape(weights.shape[0] * weights.shape[1], -1)
-    limit = _pareto_limit(len(weights))
+    limit, blocks = _pareto_limit(len(weights)), weights.shape[1]
     weights = weights - np.logaddexp.reduce(weights, axis=0)
     shape = float(diagnostics.smoothed_weights(weights.ravel())[1])
+    shift, ratio = _weighted_moments(posterior, weights) if blocks == 1 else (np.nan, np.nan)
+    same = shape < 1 and shift <= SAME and ratio <= SAME
     good = f"the approximation covers the posterior (Pareto k̂ {shape:.2f})"
     bad = f"the quadratic approximation misses the posterior (Pareto k̂ {shape:.2f})"
-    limit_said = f"≤ {limit:.2f}"
-    yield _answer("Pareto k̂", shape, limit_said, shape <= limit, good, bad, "sample it instead")
+    passed = shape <= limit or same
+    yield _answer("Pareto k̂", shape, f"≤ {limit:.2f}", passed, good, bad, "sample it instead")
+    if blocks == 1:
+        said = f"weights move a mean by {shift:.2f} sd and an sd by {np.expm1(ratio):.0%} at most"
+        passed, worst = max(shift, ratio) <= AGREEING, max(shift, ratio)
+        limit = f"≤ {AGREEING} sd and {AGREEING:.0%}"
+        yield _answer("moments", worst, limit, passed, said, said, "sample it instead")
 
 
 def _weighted_moments(posterior, weights) -> tuple[float, float]:

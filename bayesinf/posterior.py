@@ -146,8 +146,8 @@ def assemble(
         "data_sha256": data_sha256(data),
         "created_at": datetime.now(UTC).isoformat(timespec="seconds"),
         "elapsed_seconds": time.perf_counter() - started,
-        "bayesinf_version": _version("bayesinf"),
-        "library_versions": json.dumps({name: _version(name) for name in LIBRARIES}),
+        "bayesinf_version": library_version("bayesinf"),
+        "library_versions": json.dumps({name: library_version(name) for name in LIBRARIES}),
         **({"git_commit": commit} if commit else {}),
         **(attrs or {}),
     }
@@ -368,7 +368,50 @@ def load(path: str | os.PathLike) -> xr.DataTree:
             found=f"none of the name {', '.join(missing)}",
             remedy="for other InferenceData files use arviz.from_netcdf",
         )
+    _refuse_strange(tree, path)
     return tree
+
+
+# Root attributes that hold JSON, and of what kind it is.
+JSON_ATTRIBUTES = {
+    "settings": dict,
+    "library_versions": dict,
+    "priors": dict,
+    "not_asked": dict,
+    "quantities": list,
+}
+
+
+def _refuse_strange(tree, path):
+    """Refuse attributes of another kind than ``save`` writes: the file may be anybody's."""
+
+    def strange(where, expected, found):
+        return DataError(
+            "the attribute is of another kind than bayesinf writes",
+            source=path,
+            where=where,
+            expected=expected,
+            found=found,
+        )
+
+    for name, kind in JSON_ATTRIBUTES.items():
+        text = tree.attrs.get(name, json.dumps(kind()))
+        try:
+            value = json.loads(text)
+        except (TypeError, ValueError, RecursionError):
+            value = None
+        if not isinstance(value, kind):
+            raise strange(name, f"a JSON {kind.__name__}", text)
+        if name == "quantities":
+            unknown = [each for each in value if str(each) not in tree["posterior"].data_vars]
+            if unknown:
+                raise strange(name, "names of the posterior", ", ".join(map(str, unknown)))
+        if name == "settings" and not isinstance(value.get("draws"), int):
+            raise strange(name, "the settings of a fit", text)
+    for group in tree.children.values():
+        for name, variable in group.dataset.variables.items():
+            if not isinstance(variable.attrs.get("units", ""), str):
+                raise strange(f"units of {name}", "text", variable.attrs["units"])
 
 
 def element_names(variable: xr.DataArray) -> dict[str, dict[str, int]]:
@@ -449,7 +492,8 @@ def data_sha256(data: xr.Dataset) -> str:
 
 
 @cache
-def _version(package: str) -> str:
+def library_version(package: str) -> str:
+    """Return the version of an installed package."""
     try:
         return version(package)
     except PackageNotFoundError:

@@ -197,7 +197,7 @@ def _listed(folder):
         paths = {name: (folder / name).resolve() for name in files}
     except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
         return None
-    except (ValueError, LookupError, TypeError):
+    except (ValueError, LookupError, TypeError, RecursionError):
         return None
     inside = {
         name: files[name]

@@ -24,7 +24,8 @@ __all__ = ["Block", "cells_of", "found", "trimmed"]
 SAMPLE = 400  # rows from which the layout of a long table is told
 # A remark starts a row, or follows a space: 5,3#1 holds none, and #REF! is a broken formula.
 _REMARK = re.compile(rf"(?:^\s*|(?<= ))(?!{dialects.BROKEN})#.*", re.IGNORECASE)
-_BLANK = " \t,;\r\f\x1a"  # a row of nothing but separators is blank: spreadsheets leave them
+_BLANK = " \t,;|\r\f\x1a"  # a row of nothing but separators is blank: spreadsheets leave them
+_RULE = re.compile(r"[\s|+:]*[-=_]{3,}[\s|+:=_-]*")  # a line drawn below the names
 _BEGINS = re.compile(r"""[\s"']*[+\-−]?[.,]?\d""")
 
 
@@ -55,12 +56,13 @@ def found(text: str, source: object = None) -> Block:
     lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
     remarks = _without_remarks(lines, text)
     places = [at for at, line in enumerate(lines) if line.strip(_BLANK)]
+    places = [at for at in places if lines[at][-1] not in "-=_|+" or not _RULE.fullmatch(lines[at])]
     if not places:
         raise DataError("the file is empty", source=source, expected="rows of numbers")
     firm = list(islice((at for at in places if _BEGINS.match(lines[at])), 2 * SAMPLE))
     few = len(firm) < max(1, min(2, len(places) - 1))  # where rows begin with words
     sample = places[:SAMPLE] if few else firm[-SAMPLE:]
-    separator = _separator([lines[at] for at in sample])
+    separator = _separator([lines[at] for at in sample], source)
     width, key = _shape({at: cells_of(lines[at], separator) for at in sample})
     around = _Around(lines, places, separator, width, key)
     start, stop = around.start(), around.stop()
@@ -113,20 +115,47 @@ def _without_remarks(lines, text):
     return {at: line for at, line in remarks.items() if not lines[at].strip()}
 
 
-def _separator(lines: Sequence[str]) -> str | None:
+def _separator(lines: Sequence[str], source) -> str | None:
     """What sets apart the columns of most lines; None for spaces."""
-    for mark in (";", "\t"):
+    for mark in (";", "\t", "|"):
         if 2 * sum(mark in line for line in lines) > len(lines):
             return mark
-    if 2 * sum("," in line for line in lines) <= len(lines):
-        return None
-    if 2 * sum(len(line.split()) > 1 for line in lines) <= len(lines):
-        return ","
-    shares = {}
-    for mark in (",", None):  # 610,00 153,0 are two numbers, with decimal commas
-        cells = [cell for line in lines for cell in cells_of(line, mark)]
-        shares[mark] = sum(map(dialects.numberlike, cells)) / max(len(cells), 1)
-    return max(shares, key=shares.get)
+    commas = 2 * sum("," in line for line in lines) > len(lines)
+    spaces = 2 * sum(len(line.split()) > 1 for line in lines) > len(lines)
+    shares = {
+        mark: _share([cell for line in lines for cell in cells_of(line, mark)])
+        for mark, there in ((",", commas), (None, spaces))
+        if there
+    }
+    mark = max(shares, key=shares.get, default=None)  # 610,00 153,0 are two with decimal commas
+    doubt = mark in shares and (_spaced_alike(lines) if mark else _apart(lines))
+    if doubt:
+        raise DataError(
+            f"{'commas' if mark else 'spaces'} may set columns apart or be of the numbers",
+            source=source,
+            found=repr(lines[0].strip()[:40]),
+            remedy="set the columns apart by tabs or semicolons",
+        )
+    return mark
+
+
+def _share(cells):
+    return sum(map(dialects.numberlike, cells)) / max(len(cells), 1)
+
+
+def _spaced_alike(lines):
+    """Whether some commas are followed by a space and some not, alike in all lines: 1,5, 2,5."""
+    spaced = [[cell[:1] == " " for cell in line.split(",")[1:]] for line in lines]
+    pointed = any(dialects.shows(cell) == "." for line in lines for cell in cells_of(line, ","))
+    return len(set(spaced[0])) == 2 and all(each == spaced[0] for each in spaced) and not pointed
+
+
+def _apart(lines):
+    """Whether numbers stand two spaces apart, and have single ones in them: 1 046  2 500."""
+    cells = [re.split(r"\s{2,}", line.strip()) for line in lines]
+    width, flat = len(cells[0]), [cell for row in cells for cell in row]
+    alike = width > 1 and all(len(row) == width for row in cells)
+    return alike and any(" " in cell for cell in flat) and all(map(dialects.numberlike, flat))
 
 
 def _shape(table):
@@ -268,10 +297,10 @@ class _Around:
             return []
         words = trimmed(self.words(start - 1))
         other = len(words) > 1 and len(words) != self.width
-        alone = start == 1 and is_header(words)
         if self.separator is None:
-            return words if other and alone and abs(len(words) - self.width) == 1 else []
-        return words if other and (alone or len(words) > self.width) else []
+            near = start == 1 and is_header(words) and abs(len(words) - self.width) == 1
+            return words if other and near else []
+        return words if other and (is_header(words) or len(words) > self.width) else []
 
 
 def _name_by_remarks(block, remarks):

@@ -17,7 +17,7 @@ import numpy as np
 from bayesinf.data.arrays import number
 from bayesinf.errors import DataError
 
-__all__ = ["BROKEN", "Dialect", "dialect_of", "numberlike", "parsed"]
+__all__ = ["BROKEN", "Dialect", "dialect_of", "numberlike", "parsed", "shows"]
 
 # A number in any dialect: thousands in groups of three, an exponent with e or, in Fortran, d.
 _ANY = re.compile(
@@ -76,13 +76,11 @@ def dialect_of(
     DataError : nothing decides, or cells contradict each other.
     """
     if decimal is not None:
-        if decimal not in (".", ","):
-            raise DataError("unknown decimal mark", expected="'.' or ','", found=repr(decimal))
         return Dialect(decimal)
     seen: dict[str, tuple] = {}
     for name, cells in columns.items():
         for row, cell in zip(rows, cells, strict=True):
-            if ("," in cell or "." in cell) and (verdict := _shows(cell)):
+            if verdict := shows(cell):
                 seen.setdefault(verdict, (row, name, cell))
         if {",", "."} <= seen.keys():
             break
@@ -116,9 +114,9 @@ def dialect_of(
     )
 
 
-def _shows(cell: str) -> str | None:
-    """The decimal mark that a cell must have, "?" and its mark where it may be either."""
-    if not _ANY.fullmatch(cell):
+def shows(cell: str) -> str | None:
+    """Return the decimal mark that a cell must have, "?" and its mark where it may be either."""
+    if not _ANY.fullmatch(cell) or not {",", "."} & set(cell):
         return None
     body = cell.translate(_ALIKE).lstrip("+-")
     mantissa = re.split("[eEdD]", body)[0]
@@ -158,9 +156,10 @@ def _number(cell: str, dialect: Dialect) -> float | None:
     text = cell.translate(_ALIKE)
     sign, body = ("-", text[1:]) if text[0] == "-" else ("", text.lstrip("+"))
     mantissa, power = (*re.split("[eEdD]", body, maxsplit=1), "0")[:2]
-    whole, point, part = mantissa.partition(dialect.decimal)
+    whole, _, part = mantissa.partition(dialect.decimal)
     for mark in (dialect.thousands, "'", " "):
         if _GROUPED[mark].fullmatch(whole):
             whole = whole.replace(mark, "")
-    digits = whole + ("." if point else "") + part
-    return float(f"{sign}{digits}e{power}") if re.fullmatch(r"\d+\.?\d*|\.\d+", digits) else None
+    if not re.fullmatch(r"\d+,\d*|,\d+", f"{whole},{part}"):
+        return None
+    return float(f"{sign}{whole or 0}.{part or 0}e{power}")

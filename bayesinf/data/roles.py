@@ -135,6 +135,8 @@ def choose(
         if not left:
             raise _too_few(role, free(), counting, columns, source)
         found = min(left, key=lambda name: _standing(name, name in errors, words[name]))
+        if role == "x" and found in counting and _is_axis(left, columns):
+            found = left[1]
         why = "the first column" if found == next(iter(columns)) else "the next column of numbers"
         take(role, found, why + (", though it only counts the rows" if found in counting else ""))
     if asked["error"] != "none" and "error" not in chosen and not stored:
@@ -163,6 +165,15 @@ def _holds_numbers(column):
 def _standing(name, is_error, words):
     """How far back a column stands among those that may be x or y."""
     return 2 * is_error + 2 * _is_index(name) + bool(words & _BESIDE)
+
+
+def _is_axis(left, columns):
+    """Whether the second of three columns is x, beside a first one that only counts the rows."""
+    steps = [
+        np.diff(columns[name].to_numpy()) for name in left[1:3] if columns[name].dtype.kind in "iuf"
+    ]
+    one_way = [bool((step > 0).all() or (step < 0).all()) for step in steps]
+    return one_way == [True, False]
 
 
 def _is_index(name):

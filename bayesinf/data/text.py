@@ -63,6 +63,8 @@ def table(text: str, source: object = None, *, decimal: str | None = None) -> xr
     ------
     DataError : there are no rows of numbers, or some do not fit.
     """
+    if decimal not in (None, ".", ","):
+        raise DataError("unknown decimal mark", expected="'.' or ','", found=repr(decimal))
     block = blocks.found(text, source)
     columns = _quickly(block, decimal)
     if columns is None:

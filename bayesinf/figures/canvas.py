@@ -62,9 +62,23 @@ def styled(draw: Callable[..., Figure]) -> Callable[..., Figure]:
             for axes in getattr(figure, "axes", ()):
                 _say_offset(axes.xaxis)
                 _say_offset(axes.yaxis)
+            _leave_dollars(figure)
             return figure
 
     return drawn
+
+
+def _leave_dollars(figure):
+    """Show a text with dollar signs as it stands where it is no formula, as a name of a file's."""
+    from matplotlib.mathtext import MathTextParser
+    from matplotlib.text import Text
+
+    for text in figure.findobj(Text) if hasattr(figure, "findobj") else ():
+        if "$" in text.get_text():
+            try:
+                MathTextParser("path").parse(text.get_text())
+            except ValueError:
+                text.set_parse_math(False)
 
 
 def _say_offset(axis):

@@ -63,22 +63,28 @@ class Resampled:
 
 
 def resampled(draws: np.ndarray, log_ratio: np.ndarray, rng: np.random.Generator) -> Resampled:
-    """Draw as many again from draws (draw, parameter) with weights p / q, systematically.
-
-    Each draw is kept as often as its weight says, rounded up or down, so that equal weights keep
-    every draw once. Kitagawa, J. Comput. Graph. Stat. 5, 1 (1996),
-    doi:10.1080/10618600.1996.10474692.
+    """Keep each draw as often as its weight p / q says, so that equal weights keep all once.
 
     Parameters
     ----------
+    draws : (draw, parameter).
     log_ratio : log p − log q of each, (draw,), up to a constant.
+    rng : generator of the rounding and of the order.
     """
     found, count = Weights.of(log_ratio), len(draws)
     weight = np.exp(found.log_weight)
-    ticks = (np.arange(count) + rng.random()) / count
-    # Rounding must neither drop a draw of even weights nor run off the end.
-    chosen = np.searchsorted(np.cumsum(weight) - 1e-9 / count, ticks)
-    after = draws[rng.permutation(np.minimum(chosen, count - 1))]
+    # Each count is rounded up or down at random, and those nearest to the other make up the sum: so
+    # a last digit of one weight decides about one draw, and not about all behind it.
+    share = count * weight + rng.random(count)
+    kept, rest = np.floor(share).astype(int), share % 1
+    missing = count - kept.sum()
+    if missing > 0:
+        kept[np.argsort(-rest)[:missing]] += 1
+    elif missing < 0:
+        some = np.flatnonzero(kept)
+        kept[some[np.argsort(rest[some])[:-missing]]] -= 1
+    chosen = np.repeat(np.arange(count), kept)
+    after = draws[rng.permutation(chosen)]
     mean = weight @ draws
     sd = np.sqrt(weight @ (draws - mean) ** 2)
     return Resampled(

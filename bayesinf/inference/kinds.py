@@ -10,10 +10,14 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING
 
 from bayesinf.errors import DataError
 
-__all__ = ["KINDS", "Kind", "Question", "declare", "declared", "of", "unasked"]
+if TYPE_CHECKING:
+    import xarray as xr
+
+__all__ = ["KINDS", "Kind", "Question", "asked", "declare", "declared", "of", "unasked"]
 
 
 @dataclass(frozen=True)
@@ -186,6 +190,24 @@ class Question:
 def declare(*questions: Question) -> dict[str, str]:
     """Return the root attribute ``questions`` of a fit that is to be asked them."""
     return {"questions": json.dumps([asdict(question) for question in questions])}
+
+
+def asked(fit: xr.DataTree, question: Question, value: float) -> xr.DataTree:
+    """Ask a fit one more question, whose answer was found beside it.
+
+    Parameters
+    ----------
+    fit : InferenceData; a copy comes back.
+    question, value : what is asked, and the number for its ``variable``.
+    """
+    import xarray as xr
+
+    answered = fit.copy()
+    statistics = fit["sample_stats"].to_dataset()
+    statistics[question.variable] = ((), float(value), {"units": "1"})
+    answered["sample_stats"] = xr.DataTree(statistics)
+    answered.attrs |= declare(*declared(fit.attrs), question)
+    return answered
 
 
 def declared(attrs: Mapping[str, object]) -> tuple[Question, ...]:

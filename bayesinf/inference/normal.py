@@ -162,7 +162,7 @@ class AtWidth:
     normal : the approximation; one whose roots are never written offers ``mean``, ``solve``,
         ``draws``, ``exponent`` and ``spread``.
     gradient : of the log density at the centre, or its mean under the normal, (block, dim).
-    log_density : of each block at the centre, or what makes the evidence right, (block,).
+    log_density : of each block at the centre, or what makes ``log_evidence`` right, (block,).
     """
 
     scale: float

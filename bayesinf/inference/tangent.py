@@ -27,7 +27,7 @@ MOST = 30  # steps from u to θ
 SHORTENED = 8  # times at most that a step is shortened, to a third each
 STATIONS = 8  # on the way to u where it is not reached at once
 SOLVED = 1e-7  # of the noise, to which u must be met
-ROUNDING = 1e-14  # of the length of w f, likewise
+ROUNDING = 2e-15  # relative error of f and of θ, below which u cannot be met
 SLOW = 0.7  # share of the distance left by a step, above which the derivatives are taken anew
 CHUNK = 1_000_000  # values of f at a time
 
@@ -67,6 +67,13 @@ class Tangent:
     def spread(self) -> np.ndarray:
         """Standard errors for noise of the scale 1, (parameter,)."""
         return np.linalg.norm(np.linalg.inv(self.triangle), axis=1)
+
+    @property
+    def _rounding(self):
+        """How well u can be met: w f has rounding, and so has θ, far from its origin."""
+        of_values = np.linalg.norm(self.weight * self.mean(self.theta))
+        of_points = np.linalg.norm(self.triangle, axis=0) @ np.abs(self.theta)
+        return ROUNDING * (of_values + of_points)
 
     def coordinates(self, theta: np.ndarray) -> np.ndarray:
         """Return u of points, (..., parameter)."""
@@ -123,8 +130,7 @@ class Tangent:
         """Step from points to those with coordinates u; ``inverse``, of ∂u/∂θ, is kept up."""
         theta, live = theta.copy(), np.arange(len(u))
         off = self.coordinates(theta) - u
-        length = np.linalg.norm(self.weight * self.mean(self.theta))
-        near_enough = np.maximum(SOLVED * noise, ROUNDING * length)
+        near_enough = np.maximum(SOLVED * noise, self._rounding)
         left = np.linalg.norm(off, axis=1)
         fresh = np.zeros(len(u), dtype=bool)  # where Broyden's corrections do not do
         for _ in range(MOST):

@@ -61,8 +61,16 @@ def opened(path: str | os.PathLike) -> Side:
         settled(path)
         try:
             told = json.loads((path / "verdict.json").read_text(encoding="utf-8"))
-            stem = told.get("answer") or next(iter(told["fits"]))
-        except (OSError, ValueError, LookupError, TypeError, StopIteration) as error:
+            stem = Path(told.get("answer") or next(iter(told["fits"]))).name
+        except (
+            OSError,
+            ValueError,
+            LookupError,
+            TypeError,
+            AttributeError,
+            StopIteration,
+            RecursionError,
+        ) as error:
             raise DataError(
                 "no run to compare",
                 source=path,

@@ -173,7 +173,7 @@ def gallery(folder: str | os.PathLike) -> Path:
             continue
         try:
             cards.append(_card(home))
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
             skipped.append(f"{home.name}: no readable verdict.json ({type(error).__name__})")
     return write_text(folder / "index.html", render("gallery.html", cards=cards, skipped=skipped))
 
@@ -379,7 +379,7 @@ def _mathml(equation):
         nodes = list(ElementTree.fromstring(text).iter())
     except Exception:  # the converter raises a dozen kinds, one for each way to be no LaTeX
         return equation
-    fine = {f"{{{_MATHML}}}{name}" for name in _MATHML_TAGS}
+    fine = {f"{{{_MATHML}}}{name}" for name in _MATHML_TAGS.split()}
     attributes = {name for node in nodes for name in node.attrib}
     unsafe = {
         name for name in attributes if name.startswith("on") or name.endswith(("href", "src"))
@@ -388,34 +388,8 @@ def _mathml(equation):
 
 
 _MATHML = "http://www.w3.org/1998/Math/MathML"
-_MATHML_TAGS = [
-    "math",
-    "mrow",
-    "mi",
-    "mo",
-    "mn",
-    "mtext",
-    "mspace",
-    "mfrac",
-    "msqrt",
-    "mroot",
-    "msub",
-    "msup",
-    "msubsup",
-    "munder",
-    "mover",
-    "munderover",
-    "mtable",
-    "mtr",
-    "mtd",
-    "mstyle",
-    "mpadded",
-    "mphantom",
-    "menclose",
-    "mmultiscripts",
-    "mprescripts",
-    "none",
-]
+_MATHML_TAGS = """math mrow mi mo mn mtext mspace mfrac msqrt mroot msub msup msubsup munder mover
+munderover mtable mtr mtd mstyle mpadded mphantom menclose mmultiscripts mprescripts none"""
 
 
 def _share(picture):

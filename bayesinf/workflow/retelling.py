@@ -75,7 +75,7 @@ def _read_verdict(folder):
         problem = None
     except OSError as error:
         found, problem = "no verdict.json" if folder.is_dir() else "no such folder", error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         found, problem = "a verdict.json that is no JSON", error
     except (LookupError, TypeError, AttributeError) as error:
         problem = error

@@ -49,7 +49,7 @@ def summary(fits: Mapping[str, xr.DataTree]) -> pd.DataFrame:
         rhat, bulk, tail = mixing(draws) if chains else np.full((3, len(draws)), np.nan)
         columns = {
             "fit": name,
-            "variable": list(scalars),
+            "variable": list(map(_no_formula, scalars)),
             "mean": draws.mean((1, 2)),
             "sd": draws.std((1, 2)),
             "q2.5": low,
@@ -57,7 +57,12 @@ def summary(fits: Mapping[str, xr.DataTree]) -> pd.DataFrame:
             "r_hat": rhat,
             "ess_bulk": bulk,
             "ess_tail": tail,
-            "units": [array.attrs["units"] for array in scalars.values()],
+            "units": [_no_formula(array.attrs["units"]) for array in scalars.values()],
         }
         tables.append(pd.DataFrame(columns))
     return pd.concat(tables, ignore_index=True)
+
+
+def _no_formula(name):
+    """A name that a spreadsheet takes for text, as one may come from a file of others."""
+    return f"'{name}" if name[:1] in ("=", "+", "-", "@") else name

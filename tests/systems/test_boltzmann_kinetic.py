@@ -650,8 +650,10 @@ def test_figures_and_story_are_made_from_files_alone(judged, tmp_path):
             assert all("units" in v.attrs and v.size for v in group.data_vars.values())
     read = {name: bayesinf.load(tmp_path / f"{name}.nc") for name in MODELS}
     told = kinetic.story(read)
-    assert "above 0.999" in told.answer.paragraphs[0]
-    assert told.answer.paragraphs[0].count("the asymmetric model captures them better") == 2
+    assert told.best == "asymmetric"
+    assert told.answer.paragraphs[0].startswith("The couplings are not symmetric")
+    assert "above 0.999" in told.answer.paragraphs[1]
+    assert told.answer.paragraphs[1].count("the asymmetric model captures them better") == 2
     sections = told.answer, told.numbers, told.predictive, told.classical, told.priors
     for section in sections:
         words = [*section.paragraphs, *(t.caption for t in section.tables)]
@@ -668,7 +670,7 @@ def test_figures_and_story_are_made_from_files_alone(judged, tmp_path):
 
 def test_it_is_said_where_the_nearer_of_two_models_is_far_off_too(judged):
     _, fits, _ = judged[False]
-    assert "neither" not in kinetic.story(fits).answer.paragraphs[0]
+    assert "neither" not in kinetic.story(fits).answer.paragraphs[1]
     far = {}
     for name, fit in fits.items():
         constants = fit["constant_data"].to_dataset()
@@ -676,7 +678,7 @@ def test_it_is_said_where_the_nearer_of_two_models_is_far_off_too(judged):
         far[name] = fit.copy()
         far[name]["constant_data"] = xr.DataTree(constants)
     seen = noted(fits["asymmetric"], "observed")["population"].sel(part="all").values
-    said = kinetic.story(far).answer.paragraphs[0]
+    said = kinetic.story(far).answer.paragraphs[1]
     assert "neither brings the data about" in said
     assert f"{seen @ np.arange(7):.3g} in the data" in said
 

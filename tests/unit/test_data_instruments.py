@@ -83,6 +83,10 @@ READ = [
      ("λ", "nm"), ("Absorbance", "1")),
     ("old Macintosh, spaces, decimal commas", "a.txt",
      ("x y\n" + COMMAS.replace(";", "  ")).replace("\n", "\r"), ("x", "1"), ("y", "1")),
+    ("a table of a text, with lines drawn", "a.txt",
+     "| wavelength / nm | signal |\n|-----------------|--------|\n"
+     + "".join(f"| {x} | {y} |\n" for x, y in zip(X, Y, strict=True)), ("wavelength", "nm"),
+     ("signal", "1")),
     ("NumPy, units in a second remark", "a.dat", "# x y\n# nm counts\n" + ROWS.replace("\t", " "),
      ("x", "nm"), ("y", "counts")),
 ]  # fmt: skip

@@ -1063,12 +1063,19 @@ def test_replicas_and_residuals_are_what_they_say(encoding):
     equal = np.abs(away.T @ away)[np.triu_indices(3, 1)] * math.sqrt(count)
     equal /= np.outer(spread, spread)[np.triu_indices(3, 1)]
     number = (problem.data.next == 1).sum(axis=1)
+    inside = np.flatnonzero(np.diff(problem.data.repeat) == 0) + 1
+    before = problem.data.now[inside - 1] - problem.data.now[inside - 1].mean(axis=0)
+    earlier = np.abs(away[inside].T @ before) / spread[:, None]
+    earlier /= np.sqrt((before**2).sum(axis=0) / count)
+    half = count // 2
     by_hand = [
         np.max(np.abs(away.sum(axis=0)) / spread),
         delayed.max(),
         equal.max(),
         number.var(),
         np.mean(number == 0),
+        earlier.max(),
+        np.max(np.abs(away[half:].sum(axis=0) - away[:half].sum(axis=0)) / spread),
     ]
     np.testing.assert_allclose(seen[3].observed, by_hand, rtol=1e-4)
     # Residuals of replicas are those of a standard normal, the largest of a few.

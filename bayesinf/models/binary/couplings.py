@@ -266,7 +266,7 @@ class CouplingPrior:
         rng : the generator.
         J : couplings, (..., coupling).
         scale : width, (...).
-        local : (..., coupling); None where there are none. Nothing depends on it.
+        local : (..., coupling); None where there are none. Its values do not matter.
 
         Returns
         -------

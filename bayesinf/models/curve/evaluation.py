@@ -56,6 +56,10 @@ class Curve:
         self.model, self.params, self.x = model, params, x
         self.free = free(params)
 
+    def __reduce__(self):
+        # By what it is made of: not by what it has compiled, nor by lmfit's interpreter.
+        return type(self), (self.model, self.params, self.x)
+
     def __call__(self, theta: np.ndarray) -> np.ndarray:
         """Evaluate: (..., parameter) -> (..., point)."""
         with np.errstate(all="ignore"):  # a search looks where the function has no value
@@ -75,7 +79,7 @@ class Curve:
                 fast = bound(self.x, self._named(probes[..., None, :]))
                 slow = self.one_by_one(probes)
             same = np.allclose(np.broadcast_to(fast, slow.shape), slow, 1e-10, 0, equal_nan=True)
-            return bound if same else None
+            return _bound(self.model, self.params, _unitless(_numpy_words)) if same else None
         except Exception:  # whatever a function does that was never meant for arrays
             return None
 
@@ -90,7 +94,7 @@ class Curve:
 
     def symbolic(self, values: Mapping[str, object]):
         """Evaluate for PyTensor variables by name, as a PyTensor expression."""
-        return _bound(self.model, self.params, _pytensor_words)(self.x, values)
+        return _bound(self.model, self.params, _unitless(_pytensor_words))(self.x, values)
 
     def tied(self, theta: np.ndarray) -> dict[str, np.ndarray]:
         """Values of the parameters that are tied to free ones: (..., parameter) -> (...) each."""
@@ -153,6 +157,21 @@ def _pytensor_words(scope):
             "float": either(float, pt.as_tensor),
         }
     )
+
+
+def _unitless(words):
+    """The same words, and without the floor under widths of lmfit's line shapes.
+
+    It is 1e-15 in whatever unit, and so takes the width of a line in metres for zero.
+    """
+
+    def found(scope):
+        floor = (
+            {"tiny": np.finfo(float).tiny} if scope.get("__name__") == "lmfit.lineshapes" else {}
+        )
+        return words(scope) | floor
+
+    return found
 
 
 def _rebound(function, words):

@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from bayesinf.inference import factors
+
 __all__ = ["BORDER", "cholesky", "diagonal", "log_conditional"]
 
 JITTER = 10.0 ** np.arange(-14, -5)  # relative to each entry of the diagonal
@@ -31,7 +33,7 @@ def cholesky(matrix: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray]:
     """
     jitter = np.zeros(matrix.shape[:-2])
     try:
-        lower = np.linalg.cholesky(matrix)
+        lower = factors.cholesky(matrix)
         poor = _at_rounding(lower, matrix)
     except np.linalg.LinAlgError:
         lower, poor = np.full_like(matrix, np.nan), np.ones(jitter.shape, dtype=bool)
@@ -41,7 +43,7 @@ def cholesky(matrix: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray]:
         for relative in (0.0, *JITTER):
             raised[...] = bare * (1 + relative)
             try:
-                found = np.linalg.cholesky(matrix[index])
+                found = factors.cholesky(matrix[index])
             except np.linalg.LinAlgError:
                 continue
             if not _at_rounding(found, matrix[index]):

@@ -22,6 +22,7 @@ from bayesinf.systems.boltzmann_equilibrium.classical import (
     mean_field,
 )
 from bayesinf.systems.boltzmann_equilibrium.data import read, simulate
+from bayesinf.systems.boltzmann_equilibrium.faults import faults
 from bayesinf.systems.boltzmann_equilibrium.learning import (
     gradient_ascent,
     learning_study,
@@ -45,6 +46,7 @@ __all__ = [
     "differences",
     "draw_reweighting_sample",
     "energies",
+    "faults",
     "fit",
     "gradient_ascent",
     "held_by_prior",

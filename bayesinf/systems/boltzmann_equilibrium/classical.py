@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bayesinf.errors import FitError
+from bayesinf.inference import factors
 from bayesinf.inference.kinds import Question
 from bayesinf.models import binary
 from bayesinf.models.binary import pairwise
@@ -241,7 +242,7 @@ def standard_errors(best: pairwise.MaximumLikelihood) -> np.ndarray:
     """Return the square roots of the diagonal of the inverse precision, (parameter,)."""
     from scipy.linalg import solve_triangular
 
-    root = np.linalg.cholesky(best.precision)
+    root = factors.cholesky(best.precision)
     inverse = solve_triangular(root, np.eye(len(root)), lower=True)
     return np.sqrt(np.sum(inverse**2, axis=0))
 

@@ -16,6 +16,7 @@ from bayesinf.systems.boltzmann_kinetic.calibration import calibration_problem
 from bayesinf.systems.boltzmann_kinetic.classical import classical, with_classical
 from bayesinf.systems.boltzmann_kinetic.comparison import better, compared, reproduce
 from bayesinf.systems.boltzmann_kinetic.data import evolve, read, simulate
+from bayesinf.systems.boltzmann_kinetic.faults import faults
 from bayesinf.systems.boltzmann_kinetic.model import fit, fit_both, plan, split, transitions
 from bayesinf.systems.boltzmann_kinetic.story import story
 
@@ -25,6 +26,7 @@ __all__ = [
     "classical",
     "compared",
     "evolve",
+    "faults",
     "fit",
     "fit_both",
     "plan",

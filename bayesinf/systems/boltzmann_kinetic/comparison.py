@@ -17,7 +17,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bayesinf import parallel, posterior
+from bayesinf.inference import kinds
+from bayesinf.inference.kinds import Question
 from bayesinf.models.binary import logistic, nulls
+from bayesinf.models.binary.logistic.transitions import chances, log_odds_density, logit_slope
 from bayesinf.posterior import annotated, noted
 from bayesinf.settings import DEFAULT, Settings
 from bayesinf.systems.boltzmann_kinetic.data import evolve
@@ -27,7 +30,7 @@ from bayesinf.systems.boltzmann_kinetic.statistics import Statistics, Sums, bloc
 if TYPE_CHECKING:
     import xarray as xr
 
-__all__ = ["MODES", "better", "compared", "errors", "reproduce", "scores"]
+__all__ = ["MODES", "better", "compared", "errors", "foretold", "reproduce", "scores"]
 
 MODES = ("running freely", "one step ahead")
 PARTINGS = {"halves": ("first half", "second half"), "even/odd": ("even", "odd")}
@@ -35,6 +38,7 @@ PARTS = ("all", "first half", "second half", "even", "odd")
 SCORES = ("PSIS-LOO", "held out")
 RESAMPLES = 1000
 DRAWS = 100  # of the posterior, from which predictions are averaged
+HELD_OUT_Z = -3.1  # of a log score, that chance falls below once in a thousand times
 LARGE = 2e8  # transitions × sites², from which far fewer draws do
 DIMS = {
     "mean": ("site",),
@@ -63,10 +67,12 @@ def compared(
     Returns
     -------
     the fits with ``observed`` and ``predicted`` (``reproduce``), ``error`` (``errors``), and, in
-    the last of them, ``comparison`` (``scores``) and ``nearer`` (``better`` than the first).
+    the last of them, ``comparison`` (``scores``) and ``nearer`` (``better`` than the first). Where
+    transitions were held out each answers for how it foretells them (``foretold``).
     """
     steps = transitions(dataset)
     unseen = split(steps) if refits else None
+    rest = None if unseen is None else steps.take(unseen)
     block = blocks(steps.repeat)
     seen = Sums.of(steps.now, steps.next, steps.encoding, block)
     label = dict.fromkeys(("site", "other", "target", "source"), steps.labels)
@@ -84,11 +90,65 @@ def compared(
         far = None if unseen is None else np.unique(block[unseen])
         found = errors(predicted, seen, far, settings.generator("resample"))
         whole = predicted["all data"].assign_coords(label)
+        if rest is not None:
+            fit = kinds.asked(fit, *foretold(refits[name], rest, settings))
         results[name] = annotated(fit, observed=observed, predicted=whole, error=found)
     first, *_, last = fits
     nearer = better(*(noted(results[name], "error") for name in (last, first)))
     comparison = scores(fits, steps, refits, unseen)
     return results | {last: annotated(results[last], comparison=comparison, nearer=nearer)}
+
+
+def foretold(
+    refit: xr.DataTree, rest: logistic.Transitions, settings: Settings = DEFAULT
+) -> tuple[Question, float]:
+    """Ask whether transitions that a fit has not seen are as probable as it expects.
+
+        z = (S − ⟨S⟩) / sd S,   S = Σ_t log P(s(t+1) | s(t)) at the posterior mean
+
+    Expected are the scores of next states that draws of the posterior make. A model that is too
+    sure of itself, by prior or by overfitting, scores below them.
+
+    Parameters
+    ----------
+    refit : of one model, without the transitions.
+    rest : these.
+    settings : seed.
+
+    Returns
+    -------
+    the question, and z.
+    """
+    h, J = thinned(refit, DRAWS)
+    centre_h, centre_J = (
+        refit["posterior"][name].mean(("chain", "draw")).values for name in ("h", "J")
+    )
+    odds = logit_slope(rest.encoding) * (centre_h + rest.now.astype(float) @ centre_J.T)
+    rng = settings.generator("held out")
+
+    def score(on):
+        return log_odds_density(odds, on).sum()
+
+    drawn = []
+    for k in range(len(h)):
+        chance = chances(rest, h[k], J[k])
+        drawn.append(score(rng.random(chance.shape) < chance))
+    z = (score(rest.next == 1) - np.mean(drawn)) / max(np.std(drawn, ddof=1), 1e-12)
+    said = (
+        f"{len(rest)} transitions that were held out score {{value:.1f}} sd from what the "
+        "posterior without them expects"
+    )
+    question = Question(
+        name="held out",
+        variable="held_out_score",
+        worst="min",
+        limit=HELD_OUT_Z,
+        relation="≥",
+        required=True,
+        said=said,
+        remedy="look for what the model leaves out, since it is surer than it may be",
+    )
+    return question, float(z)
 
 
 def observations(seen: Sums) -> dict[str, Statistics]:

@@ -23,6 +23,7 @@ __all__ = ["story", "verdicts"]
 
 SCORES = {"PSIS-LOO": "By leave-one-out", "held out": "On data that were held out"}
 LONG = 60.0  # seconds of fitting from which the report says what was needed
+SURE = 0.975  # probability from which the nearer of two models is named
 FAR = 5.0  # sampling errors from which the nearer of two models is no good one either
 
 
@@ -35,26 +36,38 @@ def story(fits: Mapping[str, xr.DataTree]) -> Story:
         beside.
     """
     fits = {name: fits[name] for name in MODELS}
-    best = fits["asymmetric"]
+    best = answering(noted(fits["asymmetric"], "comparison"))
+    fit = fits[best]
     believed = (
         "All priors are proper. Where the couplings' width is inferred, the data themselves say "
         "how far couplings are drawn to zero."
     )
     return Story(
         title="Couplings out of equilibrium",
-        question=f"What couplings lead {best['posterior'].sizes['site']} sites from one state to "
-        f"the next ({best.attrs['case']}), are they symmetric, and which model captures the "
+        question=f"What couplings lead {fit['posterior'].sizes['site']} sites from one state to "
+        f"the next ({fit.attrs['case']}), are they symmetric, and which model captures the "
         "delayed correlations better?",
-        answer=_delayed(fits),
+        answer=_answer(fits, best),
         numbers=_numbers(fits),
-        predictive=_predictive(fits),
+        predictive=_predictive(fits, best),
         classical=_classical(fits),
-        priors=sections.priors(fits, "asymmetric", (), believed, *_held(fits)),
+        priors=sections.priors(fits, best, (), believed, *_held(fits)),
+        best=best,
     )
 
 
-def _delayed(fits):
-    """Which model is nearer to the delayed correlations."""
+def answering(comparison: xr.Dataset) -> str:
+    """Name the model that carries the answer.
+
+    The asymmetric one holds the symmetric one as a special case and is right wherever that is, so
+    it is asymmetric unless its freedom costs more than it brings.
+    """
+    at = comparison.sel(model="asymmetric", score="PSIS-LOO")
+    return "symmetric" if float(at["difference"]) < -float(at["se"]) else "asymmetric"
+
+
+def _answer(fits, best):
+    """Whether the couplings are symmetric, and which model is nearer to delayed correlations."""
     picture = Picture(
         "delayed",
         figures.delayed(fits),
@@ -68,8 +81,29 @@ def _delayed(fits):
         "the data drift.",
         "Delayed correlations of both models against the data, and their errors.",
     )
-    told = (_answer(fits), *_remarks(fits["asymmetric"]))
-    return Section("Delayed correlations", told, (picture,))
+    told = (_symmetric(fits, best), _nearer(fits), *_remarks(fits[best]))
+    return Section("Are the couplings symmetric?", told, (picture,))
+
+
+def _symmetric(fits, best):
+    """Answer in a sentence, with the difference that decides it."""
+    at = noted(fits["asymmetric"], "comparison").sel(model="asymmetric", score="PSIS-LOO")
+    difference, se = float(at["difference"]), float(at["se"])
+    by = f"{number(abs(difference), se)} in log probability"
+    how = f"{SCORES[str(at['score'].values)].lower()}, {int(at['transitions'])} transitions"
+    if best == "symmetric":
+        return (
+            f"The couplings are symmetric as far as these data tell: to let J_ij differ from J_ji "
+            f"makes predictions worse, by {by} ({how})."
+        )
+    alike = _alike(fits["asymmetric"])
+    said = "" if alike is None else f" J_ij and J_ji are correlated by {_cell(alike)}."
+    if difference > 2 * se:
+        return (
+            f"The couplings are not symmetric: the asymmetric model predicts better, by {by} "
+            f"({how}).{said}"
+        )
+    return f"These data do not tell whether the couplings are symmetric ({by}, {how}).{said}"
 
 
 def _numbers(fits):
@@ -88,7 +122,7 @@ def _numbers(fits):
     return Section("In numbers", told, (picture,), tables)
 
 
-def _predictive(fits):
+def _predictive(fits, best):
     """The data beside what the models make of them."""
     modes = {
         "running freely": "Above: model against data. Below: share of means or pairs that are at "
@@ -105,12 +139,13 @@ def _predictive(fits):
         )
         for mode, explained in modes.items()
     ]
+    (other,) = (name for name in MODELS if name != best)
     pictures.append(
         Picture(
-            "predictive_symmetric",
-            predictive_statistics(fits["symmetric"]),
-            "Observed and replicated statistics of the symmetric model; below, of the asymmetric.",
-            "Predictive statistics of the symmetric model.",
+            f"predictive_{other}",
+            predictive_statistics(fits[other]),
+            f"Observed and replicated statistics of the {other} model; below, of the {best}.",
+            f"Predictive statistics of the {other} model.",
         )
     )
     words = (
@@ -118,13 +153,13 @@ def _predictive(fits):
         "Grey is data against data: even against odd blocks, and, dashed, the first half against "
         "the second. A model whose curve lies on the grey ones is off by no more than sampling."
     )
-    return sections.predictive(fits["asymmetric"], pictures, words)
+    return sections.predictive(fits[best], pictures, words)
 
 
-def _answer(fits):
-    """Which model is nearer to the delayed correlations, and how sure that is."""
+def _nearer(fits):
+    """Which model is nearer to the delayed correlations, if that is sure."""
     errors, nearer = _errors(fits)
-    part, resamples = str(nearer["set"].values[-1]), errors["asymmetric"].sizes["resample"]
+    part = str(nearer["set"].values[-1])
     said, least = [], 0.0
     for mode, opening in (
         ("one step ahead", "Given each state of the data, "),
@@ -134,15 +169,19 @@ def _answer(fits):
         values = {name: float(found["error"].sel(at)) for name, found in errors.items()}
         chance = float(nearer["probability"].sel(at))
         winner = "asymmetric" if chance >= 0.5 else "symmetric"
-        sure = _sure(max(chance, 1 - chance), resamples)
+        sure = max(chance, 1 - chance)
+        limit = 1 - 1 / errors["asymmetric"].sizes["resample"]
+        told = "which of them is nearer is not sure"
+        if sure >= SURE:
+            probability = f"{sure:.3f}" if sure < limit else f"above {limit:.3f}"
+            told = f"the {winner} model captures them better (probability {probability})"
         said.append(
             f"{opening}the asymmetric model misses the delayed correlations by "
             f"{values['asymmetric']:.2f} sampling errors and the symmetric one by "
-            f"{values['symmetric']:.2f}: the {winner} model captures them better with probability "
-            f"{sure}."
+            f"{values['symmetric']:.2f}: {told}."
         )
         least = min(values.values())
-    of = "repeats that were held out" if part == "held out" else "the data that they were fitted to"
+    of = "transitions that were held out" if part == "held out" else "the data they were fitted to"
     if least > FAR:
         on = {
             f"under the {name} model": noted(fit, "predicted")["population"].sel(mode=mode)
@@ -155,11 +194,6 @@ def _answer(fits):
             f"{', '.join(means)} sites on."
         )
     return f"Judged by {of}. " + " ".join(said)
-
-
-def _sure(chance, resamples):
-    limit = 1 - 1 / resamples
-    return f"{chance:.3f}" if chance < limit else f"above {limit:.3f}"
 
 
 def verdicts(comparison: xr.Dataset) -> list[str]:
@@ -270,19 +304,28 @@ def _width_table(fits):
     for name, fit in fits.items():
         J = fit["posterior"]["J"].transpose("chain", "draw", ...).values
         J = J.reshape(-1, *J.shape[2:])
-        i, j = np.triu_indices(J.shape[-1], 1)
         row = {"h, mean over sites": _cell(fit["posterior"]["h"].mean("site").values)}
         if "scale" in fit["posterior"]:
             row["width of couplings (scale)"] = _cell(fit["posterior"]["scale"].values)
-        if len(i) > 1:
-            there, back = (a - a.mean(axis=1, keepdims=True) for a in (J[:, i, j], J[:, j, i]))
-            size = np.sqrt(np.sum(there**2, axis=1) * np.sum(back**2, axis=1))
-            alike = np.sum(there * back, axis=1) / size
+        alike = _alike(fit)
+        if alike is not None:
             row["correlation of J_ij and J_ji"] = "1" if name == "symmetric" else _cell(alike)
         own = np.diagonal(J, axis1=1, axis2=2)
         row["mean self-coupling"] = _cell(own.mean(axis=1)) if np.any(own) else "0, fixed"
         rows[name] = row
     return Table.of(rows, "model", "What the couplings are like: posterior mean ± sd.")
+
+
+def _alike(fit):
+    """Correlation of J_ij with J_ji over the pairs, of each draw; None of too few pairs."""
+    J = fit["posterior"]["J"].transpose("chain", "draw", ...).values
+    J = J.reshape(-1, *J.shape[2:])
+    i, j = np.triu_indices(J.shape[-1], 1)
+    if len(i) < 2:
+        return None
+    there, back = (a - a.mean(axis=1, keepdims=True) for a in (J[:, i, j], J[:, j, i]))
+    size = np.sqrt(np.sum(there**2, axis=1) * np.sum(back**2, axis=1))
+    return np.sum(there * back, axis=1) / size
 
 
 def _cell(draws):

@@ -151,5 +151,3 @@ def _too_sure(rng):
 
 def _seeded(rng) -> Settings:
     return SHORT.replace(seed=int(rng.integers(2**31)))
-
-

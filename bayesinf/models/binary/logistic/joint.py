@@ -18,7 +18,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bayesinf.inference import conjugate
+from bayesinf.inference import conjugate, factors
 
 # Share of a vector that conjugate gradients may leave.
 EXACT = 1e-6
@@ -45,6 +45,7 @@ class Joint:
         prior = 0.0 if problem.prior is None else problem.normal(scale)[1]
         self.prior = np.broadcast_to(prior, problem.dim)[:, None]
         i, j = problem.pairs
+        # A coupling that stands in two rows counts half in each.
         self.half = np.append(np.ones(problem.sites), np.where(i == j, 1.0, 0.5))[:, None]
         self.roots = None
 
@@ -82,7 +83,7 @@ class Joint:
             np.swapaxes(matrix, 1, 2)[dead] = 0.0
             matrix[dead, np.nonzero(dead)[1]] = 1.0
             # LAPACK reads them in Fortran's order, as upper roots, and so need not copy them.
-            self.roots = np.linalg.cholesky(matrix)
+            self.roots = factors.cholesky(matrix)
         rows = self.rows(self.half * v)
         for k, root in enumerate(self.roots):
             rows[k] = dpotrs(root.T, rows[k])[0]
@@ -96,7 +97,7 @@ class Joint:
         """Draw from N(0, P), (dim, count): P⁻¹ of it is a draw of the covariance P⁻¹."""
         size = self.precision.shape[1]
         faint = FAINT * (1.0 + np.abs(self.precision).max())
-        root = np.linalg.cholesky(self.precision + faint * np.eye(size))
+        root = factors.cholesky(self.precision + faint * np.eye(size))
         z = rng.standard_normal((len(root), size, count))
         of_prior = np.sqrt(self.prior) * rng.standard_normal((self.problem.dim, count))
         return self.gathered(np.matmul(root, z)) + of_prior

@@ -17,6 +17,7 @@ import numpy as np
 
 from bayesinf import parallel
 from bayesinf.errors import FitError
+from bayesinf.inference import factors
 from bayesinf.inference.optimum import Optimum, newton
 from bayesinf.models.binary import constant_sites, identical_pairs, listed, of_states
 from bayesinf.models.binary.couplings import CouplingPrior
@@ -29,7 +30,7 @@ from bayesinf.models.binary.logistic.transitions import Transitions
 TOLERANCE = 1e-9
 # Largest Newton step there; along a ray to infinity it stays about one.
 SHORT = 1e-6
-# Curvature that says less than a millionth of a transition would.
+# Curvature below which a direction is flat: a millionth of what one transition tells.
 FLAT = 1e-6
 # Newton steps at most.
 STEPS = 100
@@ -242,7 +243,7 @@ def _steps(problem, scale, precision, gradient, some):
     LinAlgError : a precision that is not positive definite.
     """
     if not problem.symmetric:
-        root = np.linalg.cholesky(precision[some])
+        root = factors.cholesky(precision[some])
         half = np.linalg.solve(root, gradient[some, :, None])
         return np.linalg.solve(np.swapaxes(root, 1, 2), half)[..., 0]
     if problem.dim <= WRITTEN:

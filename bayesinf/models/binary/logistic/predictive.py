@@ -3,6 +3,10 @@
 From the present states of the data one step ahead is drawn at each θ, so replicas are as large as
 the data and depend on the model's law alone, not on where its own dynamics would have gone. In the
 same pass each transition gets its log likelihood.
+
+States of a kinetic model depend on each other by right, but what is left of them given the present
+state must not: residuals are held against the state before that one, and the first half of them
+against the second.
 """
 
 from __future__ import annotations
@@ -21,6 +25,8 @@ STATISTICS = (
     "largest equal-time residual",
     "variance of the number on",
     "all sites off",
+    "largest residual after the state before",
+    "largest drift of residuals",
 )
 MOMENTS = {
     "mean": ("site",),
@@ -56,6 +62,12 @@ class _Sums:
     def __init__(self, sites):
         self.one, self.population = np.zeros(sites), np.zeros(sites + 1)
         self.delayed, self.equal = np.zeros((sites, sites)), np.zeros((sites, sites))
+        self.earlier, self.drift = np.zeros((sites, sites)), np.zeros(sites)
+
+    def add_order(self, y, before, half):
+        """Add y by the states before the present ones, (transition, site), and by halves, ±1."""
+        self.earlier += y.T @ before
+        self.drift += half @ y
 
     def add(self, y, now, number):
         """Add y and present states (transition, site), and how many sites are on, (transition,)."""
@@ -109,6 +121,9 @@ class Predictive:
         self.now, self.on = data.now[which].astype(float), data.next[which] == 1
         self.away = (self.now - self.now.mean(axis=0)).astype(np.float32)
         self.square = np.sum(self.away**2, axis=0, dtype=float)
+        self.before = _before(data, which)
+        self.square_before = np.sum(self.before**2, axis=0, dtype=float)
+        self.half = np.where(np.arange(self.count) < self.count // 2, -1, 1).astype(np.float32)
         self.parts = [slice(k, min(k + PART, self.count)) for k in range(0, self.count, PART)]
 
     def look(self, h: np.ndarray, J: np.ndarray, rng: np.random.Generator, moments: bool) -> Seen:
@@ -132,6 +147,8 @@ class Predictive:
             number = drawn.sum(axis=1)
             replica.add(drawn - p, now, number)
             data.add(on - p, now, on.sum(axis=1))
+            for sums, y in ((replica, drawn - p), (data, on - p)):
+                sums.add_order(y, self.before[part], self.half[part])
             if moments:
                 plain.add(drawn.astype(np.float32), now, number)
         kept = plain.moments(self.count, self.encoding) if moments else None
@@ -142,7 +159,10 @@ class Predictive:
     def _statistics(self, sums, variance):
         """The statistics, (statistic,); residuals in units of nearly their standard errors."""
         sd = np.sqrt(np.maximum(variance, 1e-12))
-        beside = np.sqrt(np.maximum(self.square, 1e-12) / self.count)
+        beside, earlier = (
+            np.sqrt(np.maximum(square, 1e-12) / self.count)
+            for square in (self.square, self.square_before)
+        )
         (i, j), share = pairs(sd.size), sums.population / self.count
         pair = np.abs(sums.equal[i, j]) / (sd[i] * sd[j]) * np.sqrt(self.count)
         number = np.arange(share.size)
@@ -153,5 +173,16 @@ class Predictive:
                 np.max(pair, initial=0.0),
                 share @ (number - share @ number) ** 2,
                 share[0],
+                np.max(np.abs(sums.earlier) / (sd[:, None] * earlier)),
+                np.max(np.abs(sums.drift) / sd),
             ]
         )
+
+
+def _before(data, which):
+    """States before the present ones, less their mean; zero where a repeat begins."""
+    last = np.maximum(which - 1, 0)
+    known = (which > 0) & (data.repeat[last] == data.repeat[which])
+    states = data.now[last].astype(np.float32)
+    mean = states[known].mean(axis=0) if known.any() else 0.0
+    return np.where(known[:, None], states - mean, np.float32(0.0))

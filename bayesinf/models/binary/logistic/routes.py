@@ -25,6 +25,7 @@ from itertools import count
 import numpy as np
 
 from bayesinf import parallel
+from bayesinf.inference import factors
 from bayesinf.inference.normal import BlockNormal
 from bayesinf.models.binary import chains
 from bayesinf.models.binary.chains import CommonScaling
@@ -215,7 +216,7 @@ def _normal_draw(problem, rng, H, precision, pull):
     """Draw θ from the normal of a precision, in rows without the prior's, and pull P mean."""
     matrix = problem.joint(H)[None] if problem.symmetric else problem.of_blocks(H)
     matrix[:, np.arange(problem.dim), np.arange(problem.dim)] += precision
-    normal = BlockNormal(np.zeros(problem.shape), np.linalg.cholesky(matrix))
+    normal = BlockNormal(np.zeros(problem.shape), factors.cholesky(matrix))
     return normal.solve(pull) + normal.draws(rng, 1)[0]
 
 

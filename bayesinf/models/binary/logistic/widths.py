@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from bayesinf.errors import FitError
+from bayesinf.inference import factors
 from bayesinf.inference.importance import Weights, log_mean
 from bayesinf.inference.normal import AtWidth, BlockNormal, expectations, variational_mean
 from bayesinf.models.binary.logistic.joint import Joint, UnwrittenNormal
@@ -36,7 +37,7 @@ __all__ = [
 
 # Steps from the mode to the mean.
 ROUNDS = 2
-# Products (of a curvature) for one such step, from which follows the number of pairs of draws.
+# Products that all curvatures of such a step may cost: the more data, the fewer pairs of draws.
 EFFORT = 1e10
 # Fewest and most pairs of draws.
 PAIRS = 2, 32
@@ -44,7 +45,7 @@ PAIRS = 2, 32
 WEIGHED = 30, 500
 # Steps of the width after the approximation has been moved to the mean.
 SHIFTS = 15
-# Products of a curvature from which a part of the data leads the way.
+# Products of one curvature from which the search begins with a part of the data.
 GREAT = 2e10
 # One in so many transitions is in that part.
 COARSE = 8
@@ -99,7 +100,7 @@ def _normal(problem, scale, mean, precision, unwritten):
     from scipy.linalg import cholesky
 
     if not problem.symmetric:
-        return BlockNormal(mean, np.linalg.cholesky(precision)), None
+        return BlockNormal(mean, factors.cholesky(precision)), None
     joint = Joint(problem, precision, scale)
     if unwritten and problem.dim > BROAD:
         return UnwrittenNormal(mean, joint), joint

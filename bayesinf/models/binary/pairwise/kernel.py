@@ -63,8 +63,8 @@ def partitions(theta, sites, down, result):
 def fold(p, sites, down, difference, result):
     """Fill in means and pair moments under weights p, which are used up.
 
-    Summing over the last site leaves the weights of the others; weighing by it leaves what its
-    products with the others are averages under. Both have half the states.
+    Summed over the last site, p holds weights of the other sites; multiplied by it first, the
+    weights under which products with it are averages. Both have half the states.
     """
     for k in range(sites - 1, -1, -1):
         half = 1 << k

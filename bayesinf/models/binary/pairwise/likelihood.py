@@ -66,7 +66,7 @@ class Pairwise:
         return enumeration.curvature(theta, self.encoding)
 
     def evidence(self, theta: np.ndarray) -> tuple[dict, dict]:
-        """Arrays, and their dimensions, that say how far sums over states are off: none is."""
+        """Arrays that say how far the sums may be trusted, and their dimensions; none here."""
         return {}, {}
 
     def log_likelihood(self, theta: np.ndarray) -> np.ndarray:

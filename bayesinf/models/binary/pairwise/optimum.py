@@ -3,8 +3,8 @@
 Gradient and Hessian are exact, so a handful of steps match the model's moments to those of the data
 to 1e-10. With a proper prior there is always one optimum. Without, there is none where the data lie
 on the edge of what moments can be: a site that never or always is on, a pair of which one of the
-four combinations never occurs. There the likelihood rises for ever along a ray, which is said by
-name in place of some large number at which a budget ran out.
+four combinations never occurs. There the likelihood rises for ever along a ray: the error names the
+sites and pairs, instead of returning whatever large number a budget of steps ends at.
 """
 
 from __future__ import annotations

@@ -85,7 +85,8 @@ def _optimum_evidence(problem, best, rng):
     if problem.size <= LARGE:
         eigenvalues = eigh(optimum.precision, root @ root.T, eigvals_only=True)
     else:
-        # Shares of each parameter's precision that the others leave: their product is det / Π.
+        # Share of each parameter's precision that is left where those before it are unknown: like
+        # eigenvalues all are positive where the matrix is, and small where it is nearly singular.
         eigenvalues = np.diag(root) ** 2 / np.diag(optimum.precision)
     return dataset(
         {

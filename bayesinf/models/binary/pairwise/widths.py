@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from bayesinf.inference import factors
 from bayesinf.inference.normal import AtWidth, BlockNormal, expectations, variational_mean
 from bayesinf.models.binary.pairwise.likelihood import Pairwise
 from bayesinf.models.binary.pairwise.optimum import MaximumLikelihood, maximum
@@ -51,7 +52,7 @@ class PairwiseAtWidth(AtWidth):
         slope = self.optimum.gradient + old_precision * (theta - old_mean)
         # Any coordinates do: these stay positive definite under a prior as wide as it likes.
         precision = np.maximum(precision, 1e-9 * old_precision)
-        root = np.linalg.cholesky(fisher + np.diag(precision))
+        root = factors.cholesky(fisher + np.diag(precision))
         rise = slope - precision * (theta - mean)
         return BlockNormal((theta + cho_solve((root, True), rise))[None], root[None])
 
@@ -70,7 +71,7 @@ class PairwiseWidths(Widths):
         """The Laplace approximation at a width; exact sums need no looser tolerance."""
         problem = self.problem
         top = maximum(problem, scale, None if start is None else start[0])
-        normal = BlockNormal(top.theta[None], np.linalg.cholesky(top.precision)[None])
+        normal = BlockNormal(top.theta[None], factors.cholesky(top.precision)[None])
         moments = problem.prior.moments(problem.fields, problem.couplings, scale)
         height = top.log_density - (problem.prior.log_scale(scale) if problem.prior.inferred else 0)
         return PairwiseAtWidth(scale, normal, top.gradient[None], np.array([height]), top, moments)

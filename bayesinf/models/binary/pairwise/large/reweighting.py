@@ -5,10 +5,10 @@ With states s_k drawn at θ₀ and their importance weights w_k, Σ w_k = 1,
     log Z(θ) / Z(θ₀) = Δ · μ + log Σ_k w_k exp(Δ · (φ_k − φ̄)),   Δ = θ − θ₀
 
 where μ are the moments at θ₀ and φ̄ = Σ_k w_k φ_k. The first-order term decides where the posterior
-lies, so μ comes from a run far longer than the states that are kept; these give the curvature and
-what is beyond. Under the posterior given M states the variance of Δ · φ is about P / M, P being the
-number of parameters, so the weights hardly differ. Where they do, their effective number and Pareto
-k̂ say so. The approximation is convex in θ, as log Z is, and its derivatives are exact.
+lies, so μ comes from a run far longer than the states that are kept. Those give only the curvature
+and higher terms. Under the posterior given M states the variance of Δ · φ is about P / M, P being
+the number of parameters, so the weights hardly differ. Where they do, their effective number and
+Pareto k̂ say so. The approximation is convex in θ, as log Z is, and its derivatives are exact.
 
 Ferrenberg & Swendsen, Phys. Rev. Lett. 61, 2635 (1988), doi:10.1103/PhysRevLett.61.2635; Broderick,
 Dudik, Tkacik, Schapire & Bialek, arXiv:0712.2437.

@@ -74,8 +74,8 @@ def find_optimum(
 
     Each round draws states, takes a Newton step from them, and lets the bias follow. Rounds begin
     with few states; these are doubled when sampling noise alone explains the expected gain. Once
-    they are enough, ten steps of 1, 1/2, 1/3, ... average the noise out: that of a single step
-    would not only move θ but raise all activity, since log Z is convex.
+    they are enough, ten steps of 1, 1/2, 1/3, ... average the noise out. The noise of a single step
+    would not only move θ: since log Z is convex, it would also raise all activity.
 
     Parameters
     ----------
