@@ -1,8 +1,8 @@
 """Curves: y = f(x; θ) + ε with any lmfit Model as f, and independent normal noise ε.
 
-lmfit states the curve. Descents from the starts given and from independent ones find the optimum,
-whatever the units. ``method="laplace"`` draws a normal in the plane that touches the curve there and
-resamples the draws by their importance weights; ``method="emcee"`` samples the posterior itself. The
+lmfit states the curve. Descents from the starts given and from independent ones find the
+optimum, in whatever unit. ``method="laplace"`` draws a normal in the plane that touches the curve
+there, and resamples the draws by importance; ``method="emcee"`` samples the posterior itself. The
 noise is either known point by point (``error``) or one standard deviation, known or inferred with
 the rest (``noise``).
 
