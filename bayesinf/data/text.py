@@ -152,7 +152,7 @@ def _carefully(block, decimal, source):
 
 
 def _count_days(labels, columns, found, block):
-    """Add the days of a column of dates to a column of times of day, or those that midnights end."""
+    """Add days to times of day: those of a column of dates, else one at each midnight."""
     dated = [k for k, label in enumerate(labels) if label in block.attrs]
     clocks = [k for k in dated if re.fullmatch(r"\d+:[\d:.,]+", columns[k][0])]
     days = [k for k in dated if ":" not in columns[k][0]]
