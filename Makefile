@@ -2,6 +2,7 @@
 # make test     environment, all tests
 # make env      the environment .venv alone
 # make test-browser   the pages of reports/ in Chromium, where it is installed
+# make torture  kills, crashes, hostile files and large matrices, under 20 minutes
 # make calibrate | trials | bench | lint | clean
 #
 # OPTIONS goes to the scripts or to pytest, as in `make report OPTIONS=--quick`.
@@ -32,7 +33,7 @@ define run
 	done; $(2) printf "$$times"; exit $$status
 endef
 
-.PHONY: help env report test calibrate trials test-browser bench lint clean
+.PHONY: help env report test torture calibrate trials test-browser bench lint clean
 
 help:
 	@sed -n 's/^# \{0,1\}//p; /^$$/q' Makefile
@@ -55,6 +56,11 @@ report: $(COMPLETE)
 
 test: $(COMPLETE)
 	@$(PYTHON) -m pytest --numprocesses 2 --dist loadfile $(OPTIONS)
+
+TORTURE := tests/torture.py $(foreach name,publication ending hostile kept factors,tests/unit/test_$(name).py)
+
+torture: $(COMPLETE)
+	@$(PYTHON) -m pytest --timeout 1200 -rP $(TORTURE) $(OPTIONS)
 
 test-browser: $(COMPLETE)
 	@$(PYTHON) -c "import selenium" 2>/dev/null || $(INSTALL) --editable ".[dev]"

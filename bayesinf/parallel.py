@@ -17,12 +17,13 @@ from contextlib import contextmanager
 
 from bayesinf.errors import DataError, FitError
 
-__all__ = ["map", "one_blas_thread", "stop"]
+__all__ = ["heartbeat", "map", "one_blas_thread", "stop"]
 
 PATIENCE = 2.0  # seconds that pass before a progress bar appears
 CONNECT = 5.0  # seconds that a Dask scheduler has to answer
 
-HEARTBEAT = 1.0  # seconds after which a worker notices that the process it works for is dead
+BEAT = 30.0  # seconds between two lines where the output is no terminal
+FOLLOW = 1.0  # seconds after which a worker notices that the process it works for is dead
 
 _here = threading.local()  # .inside: this thread is already working for a map
 
@@ -109,14 +110,19 @@ class _Inside:
 
 
 class _Worker:
-    """A function called in a worker process, which ends when the process it works for has."""
+    """A function called in a worker process, which ends when the process it works for has.
+
+    What bayesinf's own environment variables say there holds in the worker too.
+    """
 
     following = False  # of the worker process
 
     def __init__(self, function, parent):
         self.function, self.parent = function, parent
+        self.environment = {k: v for k, v in os.environ.items() if k.startswith("BAYESINF_")}
 
     def __call__(self, item):
+        os.environ.update(self.environment)
         if not _Worker.following:
             _Worker.following = True
             # An interrupt from the terminal reaches all processes; the first of them sees to it.
@@ -127,7 +133,7 @@ class _Worker:
 
 def _follow(parent):
     while os.getppid() == parent:
-        time.sleep(HEARTBEAT)
+        time.sleep(FOLLOW)
     os._exit(1)
 
 
@@ -199,6 +205,34 @@ def _on_cluster(call, items, address, advance) -> list:
         client.close(timeout=CONNECT)  # its futures are cancelled with it
 
 
+_told: list[Callable[[], str]] = []  # what those at work, one inside the other, have to say
+
+
+@contextmanager
+def heartbeat(told: Callable[[], str]) -> Iterator[None]:
+    """Print a line every ``BEAT`` seconds where stderr is no terminal, which would show a bar.
+
+    Parameters
+    ----------
+    told : says how far the work is; of several, one inside the other, all speak in one line.
+    """
+    _told.append(told)
+    ended = threading.Event()
+    outermost = len(_told) == 1 and not sys.stderr.isatty()
+    try:
+        if outermost:
+            threading.Thread(target=_beat, args=[ended], daemon=True).start()
+        yield
+    finally:
+        ended.set()
+        _told.remove(told)
+
+
+def _beat(ended):
+    while not ended.wait(BEAT):
+        print("; ".join(each() for each in list(_told)), file=sys.stderr, flush=True)
+
+
 @contextmanager
 def _progress(label, total) -> Iterator[Callable[[], None]]:
     """A progress bar on stderr that appears only when the work outlasts our patience."""
@@ -208,11 +242,13 @@ def _progress(label, total) -> Iterator[Callable[[], None]]:
     columns = (*Progress.get_default_columns()[:2], MofNCompleteColumn(), TimeRemainingColumn())
     progress = Progress(*columns, console=Console(file=sys.stderr))
     task = progress.add_task(label or "working", total=total)
+    done = lambda: f"{label or 'working'}: {progress.tasks[0].completed:.0f} of {total}"
     timer = threading.Timer(PATIENCE, progress.start)
     timer.daemon = True
     timer.start()
     try:
-        yield lambda: progress.advance(task)
+        with heartbeat(done):
+            yield lambda: progress.advance(task)
     except BaseException:
         # What failed is said in one line, not below a bar that stands still.
         progress.live.transient = True

@@ -146,8 +146,8 @@ def assemble(
         "data_sha256": data_sha256(data),
         "created_at": datetime.now(UTC).isoformat(timespec="seconds"),
         "elapsed_seconds": time.perf_counter() - started,
-        "bayesinf_version": _version("bayesinf"),
-        "library_versions": json.dumps({name: _version(name) for name in LIBRARIES}),
+        "bayesinf_version": library_version("bayesinf"),
+        "library_versions": json.dumps({name: library_version(name) for name in LIBRARIES}),
         **({"git_commit": commit} if commit else {}),
         **(attrs or {}),
     }
@@ -492,7 +492,8 @@ def data_sha256(data: xr.Dataset) -> str:
 
 
 @cache
-def _version(package: str) -> str:
+def library_version(package: str) -> str:
+    """Return the version of an installed package."""
     try:
         return version(package)
     except PackageNotFoundError:

@@ -10,7 +10,7 @@ import typer
 from bayesinf import workflow
 
 
-@workflow.script(without=("data", "seed", "draws", "tune", "chains", "quick", "scheduler"))
+@workflow.script(without=("data", "seed", "draws", "tune", "chains", "quick", "fresh", "scheduler"))
 def main(
     run: workflow.Run,
     one: Annotated[Path, typer.Argument(help="A report folder, or a file of InferenceData.")],

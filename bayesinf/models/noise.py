@@ -219,6 +219,10 @@ class Measured(Problem):
         """Return the same model of other data."""
         return replace(self, y=np.asarray(data[self.measured]))
 
+    def memory(self, settings: Settings) -> float:
+        """Mean, scatter, replicas, their expectation and density: five numbers a draw and point."""
+        return 5.0 * 8.0 * settings.chains * settings.draws * np.size(self.y)
+
     def outlook(self, draws: Draws, settings: Settings) -> Outlook:
         """Look at the data from draws; the mean, which may be dear, is evaluated once."""
         mean, scatter, name = self.mean(draws), self.scatter(draws), self.measured

@@ -16,11 +16,12 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bayesinf import parallel
+from bayesinf import capacity, kept, parallel
 from bayesinf.errors import FitError
 from bayesinf.inference import kinds
 from bayesinf.posterior import annotated, assemble, dataset
@@ -190,6 +191,10 @@ class Problem(ABC):
         """Results that travel beside every fit of this problem, as of ``posterior.annotated``."""
         return {}
 
+    def memory(self, settings: Settings) -> float:
+        """Bytes that a fit will take beside the data; 0 where that does not grow with both."""
+        return 0.0
+
     def outlook(self, draws: Draws, settings: Settings) -> Outlook:
         """Look at the data from draws, (chain, draw, ...)."""
         replicas = self.replicate(draws, settings.generator("posterior predictive"))
@@ -237,11 +242,21 @@ def fit(
 
     Raises
     ------
-    FitError : an unknown method; what the route raises.
+    FitError : an unknown method; more memory than there is; what the route raises.
     """
-    started = time.perf_counter()
     name, route = _route(problem, method)
     problem.discrepancies  # noqa: B018 (a caller's statistic that cannot be is refused at once)
+    capacity.require(
+        problem.memory(settings),
+        f"{settings.chains} chains of {settings.draws} draws",
+        "fewer draws (--draws), fewer data, or thinned ones",
+    )
+    make = partial(_fitted, problem, name, route, settings, system, notes, attrs)
+    return kept.fit(make, problem, name, route, settings, system, notes, attrs)
+
+
+def _fitted(problem, name, route, settings, system, notes, attrs):
+    started = time.perf_counter()
     # Chains and draws are spread over the cores instead: on a busy machine that is tenfold faster.
     with parallel.one_blas_thread():
         sample = route.run(problem, settings)

@@ -40,6 +40,13 @@ SHARED = {
         Annotated[bool, typer.Option("--quick", help="Short chains: a look, not a result.")],
         False,
     ),
+    "fresh": (
+        Annotated[
+            bool,
+            typer.Option("--fresh", help="Take up nothing of a run that was cut off."),
+        ],
+        False,
+    ),
     "scheduler": (
         Annotated[
             str | None,

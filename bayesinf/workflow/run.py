@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from bayesinf import kept, parallel
 from bayesinf.errors import DataError, printable
 from bayesinf.publication import MANIFEST, new_run, refuse_clash, staged
 from bayesinf.settings import Settings
@@ -50,7 +51,9 @@ class Run:
     quick : whether short chains were asked for.
     given : names of the options that the user gave.
     home : folder of the script.
+    started : ``time.time()`` at its start.
     seconds : label of a step to how long it took.
+    kept : folder of the finished fits of this command, while it runs (``bayesinf.kept``).
     id : what the files of this run bear, and those of no other.
     read_as : how the user's file was read, in words; "" where none was.
     """
@@ -64,6 +67,8 @@ class Run:
     given: frozenset[str] = frozenset()
     home: Path = Path("workflows")
     seconds: dict[str, float] = field(default_factory=dict)
+    kept: Path | None = None
+    started: float = field(default_factory=time.time)
     id: str = field(default_factory=new_run)
     read_as: str = ""
 
@@ -85,7 +90,8 @@ class Run:
         from rich.console import Console
 
         started = time.perf_counter()
-        with Console(stderr=True).status(label):
+        told = lambda: f"{label}: {time.perf_counter() - started:.0f} s so far"
+        with Console(stderr=True).status(label), parallel.heartbeat(told):
             yield
         self.seconds[label] = self.seconds.get(label, 0.0) + time.perf_counter() - started
 
@@ -98,8 +104,6 @@ class Run:
         threads: bool = False,
     ) -> list[Result]:
         """Apply a function to each item, as ``parallel.map`` does, where this run's work goes."""
-        from bayesinf import parallel
-
         return parallel.map(
             function,
             items,
@@ -221,6 +225,7 @@ class Run:
         beside : how other fits did.
         """
         total = sum(self.seconds.values())
+        taken = kept.reused(self.kept, self.started) if self.kept else 0
         parts = ", ".join(f"{label} {seconds:.1f}" for label, seconds in self.seconds.items())
         told = [
             "Believed." if believed else "NOT BELIEVED: a check failed.",
@@ -229,6 +234,7 @@ class Run:
             words,
             beside,
             f"Report: {self.output / 'index.html'}",
+            taken and f"Taken up: {taken} fits that an earlier run of this command had finished.",
             f"Time: {total:.1f} s ({parts})",
         ]
         print(printable("\n".join(filter(None, told))))  # names and units are those of the file

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, get_type_hints
 import typer
 from typer.exceptions import TyperException
 
+from bayesinf import kept
 from bayesinf.errors import BayesinfError
 from bayesinf.settings import DEFAULT, QUICK
 from bayesinf.workflow import ending
@@ -84,10 +85,18 @@ def script(
             else values[parameter.name]
             for parameter in own
         }
-        fits = function(run, **arguments)
-        if fits is not None:
-            question = " ".join((function.__doc__ or title).split("\n\n")[0].split())
-            run.finish(fits, story or story_of(title, title.replace("_", " "), question))
+        words = [arg for arg in sys.argv if arg != "--fresh"]
+        with kept.keeping(words, fresh=common.get("fresh", False)) as folder:
+            run.kept = folder
+            try:
+                fits = function(run, **arguments)
+                if fits is not None:
+                    question = " ".join((function.__doc__ or title).split("\n\n")[0].split())
+                    run.finish(fits, story or story_of(title, title.replace("_", " "), question))
+            except typer.Exit:  # done, whatever it says of the results
+                kept.forget(folder)
+                raise
+            kept.forget(folder)
 
     parameters = {"context": (typer.Context, inspect.Parameter.empty)} | options
     main.__signature__ = inspect.Signature(

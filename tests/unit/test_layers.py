@@ -21,11 +21,13 @@ ALLOWED = {
     "data": "errors",
     "parallel": "errors",
     "publication": "errors",
+    "capacity": "errors",
     "posterior": "errors settings",
+    "kept": "posterior",
     "priors": "errors",
     "diagnostics": "errors parallel",
     "inference": "errors settings parallel posterior diagnostics",
-    "models": "errors settings parallel posterior data priors inference diagnostics",
+    "models": "errors settings parallel capacity kept posterior data priors inference diagnostics",
     "foreign": "errors posterior inference.kinds diagnostics",
     "checks": "errors posterior inference.kinds diagnostics foreign",
     "forecasts": "errors settings posterior",
@@ -37,7 +39,7 @@ ALLOWED = {
     "systems": "errors settings parallel data posterior priors inference models diagnostics checks "
     "forecasts figures report calibration",
     # The frame finds the system that a script is named after, by that name.
-    "workflow": "errors settings parallel publication posterior inference.kinds diagnostics "
+    "workflow": "errors settings parallel publication kept posterior inference.kinds diagnostics "
     "foreign checks figures report calibration trials systems.names systems.system",
 }
 # In these folders each entry stands for itself; what the others may lean on is named.

@@ -164,3 +164,14 @@ def test_without_dask_the_error_names_the_extra(monkeypatch):
     monkeypatch.setitem(sys.modules, "distributed", None)
     with pytest.raises(DataError, match=r"dask is not installed; pip install 'bayesinf\[dask\]'"):
         parallel.map(square, [1], scheduler="127.0.0.1:8786")
+
+
+def test_a_line_tells_how_far_it_is_where_there_is_no_terminal(monkeypatch, capsys):
+    monkeypatch.setattr(parallel, "BEAT", 0.1)
+    with parallel.heartbeat(lambda: "fit: 3 s"):
+        parallel.map(lambda _: time.sleep(0.15), range(2), workers=1, label="chains")
+    said = capsys.readouterr().err.splitlines()
+    assert said and all(line.startswith("fit: 3 s") for line in said)
+    assert "fit: 3 s; chains: 1 of 2" in said
+    time.sleep(0.2)
+    assert capsys.readouterr().err == ""

@@ -56,6 +56,10 @@ class Curve:
         self.model, self.params, self.x = model, params, x
         self.free = free(params)
 
+    def __reduce__(self):
+        # By what it is made of: not by what it has compiled, nor by lmfit's interpreter.
+        return type(self), (self.model, self.params, self.x)
+
     def __call__(self, theta: np.ndarray) -> np.ndarray:
         """Evaluate: (..., parameter) -> (..., point)."""
         with np.errstate(all="ignore"):  # a search looks where the function has no value
