@@ -38,7 +38,10 @@ def accuracy(seeds=20, points=500, draws=50):
     for seed in range(seeds):
         blurred = system.simulate(points, rng=np.random.default_rng(seed))
         truth = noted(blurred, "truth")["signal"].values
-        rms = lambda signal, truth=truth: float(np.sqrt(np.mean((signal - truth) ** 2)))
+
+        def rms(signal, truth=truth):
+            return float(np.sqrt(np.mean((signal - truth) ** 2)))
+
         stated = {prior: system.problem(blurred, prior) for prior in system.SMOOTH}
         evidence = {prior: problem.log_evidence() for prior, problem in stated.items()}
         name = max(evidence, key=evidence.get)

@@ -28,7 +28,7 @@ from bayesinf.data.arrays import (
     shown,
     to_numbers,
 )
-from bayesinf.data.columns import columns_of, known_name, pick
+from bayesinf.data.columns import columns_of, known_name, pick, said
 from bayesinf.data.curve import variable_name
 from bayesinf.data.rasters import REPEAT_NAMES
 from bayesinf.data.tables import read
@@ -68,6 +68,7 @@ def series(
     units: Mapping[str, str] | None = None,
     missing: str = "refuse",
     least: int = 3,
+    decimal: str | None = None,
 ) -> xr.Dataset:
     """Read a series, with its repeats where the file has several.
 
@@ -79,21 +80,22 @@ def series(
     ----------
     path : a file that ``read`` reads.
     time, repeat : name of the column, or its position from 1; by default found by a well-known name
-        (``TIME_NAMES``, ``REPEAT_NAMES``). ``repeat="none"`` takes all rows for one repeat; times
-        without a name are called ``time``.
+        (``TIME_NAMES``, ``REPEAT_NAMES``), the times also by their dates. ``repeat="none"`` takes
+        all rows for one repeat; times without a name are called ``time``.
     variables : names or positions of those wanted, or new name to either; by default all others.
     units : variable, or time, to its unit, where the file does not say it.
     missing, least : as for ``series_from_arrays``.
+    decimal : the decimal mark of a table of text, "." or ",", where its numbers do not show it.
 
     Returns
     -------
-    a Dataset as of ``series_from_arrays``.
+    a Dataset as of ``series_from_arrays``; the attribute ``read_as`` says what was taken and why.
 
     Raises
     ------
     DataError : the file cannot be read, a column is missing, or the numbers will not do.
     """
-    data = read(path)
+    data = read(path, decimal=decimal)
     arrays = _arrays(data)
     stored = data.attrs.get("time")
     when = _time(arrays, stored if time is None and stored in arrays else time, path)
@@ -128,7 +130,12 @@ def series(
         least=least,
         source=path,
     )
-    return result.assign_attrs(source=data.attrs["source"])
+    told = [f"times are in {when}", f"values are in {listing(chosen.values())}"]
+    told += [f"repeats are told apart by {grouped}"] if grouped else []
+    left = [name for name in arrays if name not in (when, grouped, *chosen.values())]
+    told += [f"not used: {listing(left)}"] if left else []
+    told += [result.attrs["remark"]] if "remark" in result.attrs else []
+    return result.assign_attrs(source=data.attrs["source"], **said(data, *told))
 
 
 def series_from_arrays(
@@ -224,7 +231,8 @@ def _time(arrays, asked, source):
     """Name of the times."""
     if asked is not None:
         return pick(arrays, asked, source)
-    found = known_name(arrays, TIME_NAMES)
+    dated = (name for name, array in arrays.items() if "since" in array.attrs)
+    found = known_name(arrays, TIME_NAMES) or next(dated, None)
     if found is None:
         raise DataError(
             "there is no column of times",
@@ -323,18 +331,18 @@ def _laid_out(done, name, names, units):
             row[: piece.size] = piece
         return array
 
-    def said(attrs, *known):
+    def labelled(attrs, *known):
         given = [units[each] for each in known if each in units]
         return dict(attrs) | ({"units": given[0]} if given else {})
 
     attrs, dims = done[0].attrs, ("repeat", "step")
     variables = {
-        new: (dims, filled([each.values[old] for each in done]), said(attrs[old], old, new))
+        new: (dims, filled([each.values[old] for each in done]), labelled(attrs[old], old, new))
         for old, new in names.items()
     }
     coords = {
         "repeat": [each.label for each in done],
-        name: (dims, filled([each.times for each in done]), said(attrs[""], name)),
+        name: (dims, filled([each.times for each in done]), labelled(attrs[""], name)),
         "length": ("repeat", lengths, {"units": "1"}),
     }
     return xr.Dataset(variables, coords)

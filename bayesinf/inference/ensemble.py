@@ -17,6 +17,7 @@ import numpy as np
 LENGTH = 50  # of the run after burn-in, in autocorrelation times
 BURN_IN = 5  # likewise
 MAXIMUM = 50_000  # steps, burn-in included
+ENOUGH_TO_TELL = 4_000  # steps, after which a run ends that would not be long enough by the maximum
 OFFERED = 0.1  # share of the moves that offer draws of an approximation
 AHEAD = 16  # steps for which they are drawn at once
 
@@ -86,7 +87,8 @@ def sample(
         tau = np.where(np.isfinite(tau), np.maximum(tau, 1.0), sampler.iteration)
         burn_in = int(np.ceil(BURN_IN * tau.max()))
         needed = burn_in + max(int(np.ceil(length * tau.max())), draws)
-        if sampler.iteration >= min(needed, maximum):
+        hopeless = sampler.iteration >= ENOUGH_TO_TELL and needed > maximum
+        if sampler.iteration >= min(needed, maximum) or hopeless:
             break
         # The estimate grows with the run, so it is better to creep up on it than to jump.
         goal = min(int(1.05 * needed), 2 * sampler.iteration)

@@ -379,7 +379,7 @@ def _mathml(equation):
         nodes = list(ElementTree.fromstring(text).iter())
     except Exception:  # the converter raises a dozen kinds, one for each way to be no LaTeX
         return equation
-    fine = {f"{{{_MATHML}}}{name}" for name in _MATHML_TAGS}
+    fine = {f"{{{_MATHML}}}{name}" for name in _MATHML_TAGS.split()}
     attributes = {name for node in nodes for name in node.attrib}
     unsafe = {
         name for name in attributes if name.startswith("on") or name.endswith(("href", "src"))

@@ -51,7 +51,7 @@ def of_local(kind):
 
 def mixture(kind, J, tau):
     """p(J | τ) as an integral over the local scale, in its logarithm."""
-    slab = getattr(kind, "slab", math.inf)
+    slab = getattr(kind, "slab", None) or math.inf
     own = of_local(kind)
 
     # The slab multiplies the normal of J; the constant that then is missing is an integral, too.
@@ -121,7 +121,7 @@ def test_factors_add_up(kind, width):
     assert prior.local == (kind is not Gaussian)
     mean, precision = prior.moments(3, 5, scale, np.full((4, 5), 2.0) if prior.local else None)
     assert mean.tolist() == [0.2] * 3 + [0.0] * 5 and precision.shape[-1] == 8
-    slab = getattr(prior.J, "slab", math.inf)
+    slab = getattr(prior.J, "slab", None) or math.inf
     expected = 1 / (tau**2 * (2 if prior.local else 1)) + slab**-2
     np.testing.assert_allclose(np.broadcast_to(precision, (4, 8))[:, 5], expected)
     # What samplers follow: the normal given all scales.

@@ -92,8 +92,10 @@ def cases():
     e, f = twin(matern(2.5), "_1"), twin(rational_quadratic, "_2", scale_and_alpha)
     g = twin(on_a_circle, "_3", scale_and_period)
     found["both"] = M52() + RQ() * Periodic(), lambda r, t: e(r, t) + f(r, t) * g(r, t)
-    h, i, j = (twin(rho, f"_{k}") for k, rho in ((1, squared_exponential), (2, matern(1.5)),
-                                                 (3, matern(2.5))))  # fmt: skip
+    h, i, j = (
+        twin(rho, f"_{k}")
+        for k, rho in ((1, squared_exponential), (2, matern(1.5)), (3, matern(2.5)))
+    )
     found["product of a sum"] = (SE() + M32()) * M52(), lambda r, t: (h(r, t) + i(r, t)) * j(r, t)
     found["product of three"] = SE() * M32() * M52(), lambda r, t: h(r, t) * i(r, t) * j(r, t)
     return found
@@ -112,8 +114,10 @@ def ready(name):
 def parameters(kernel, key=(0,), shape=()):
     """Values for all parameters of a kernel, the fixed ones as they are."""
     draw = rng(*key).uniform
-    return {name: np.full(shape, value) if isinstance(value, float) else draw(0.6, 2.5, shape)[()]
-            for name, value in kernel.parameters().items()}  # fmt: skip
+    return {
+        name: np.full(shape, value) if isinstance(value, float) else draw(0.6, 2.5, shape)[()]
+        for name, value in kernel.parameters().items()
+    }
 
 
 def dense(name, x, other, theta):
@@ -162,7 +166,10 @@ def test_the_slopes_of_a_kernel_are_differences_in_the_logarithms(name):
     kernel, d = ready(name), np.append(rng(6).uniform(-5, 5, 11), 0.0)[None]
     theta = parameters(kernel, (7,))
     for parameter, found in kernel.slopes(d, theta).items():
-        at = lambda shift, p=parameter: kernel.value(d, theta | {p: theta[p] * np.exp(shift)})
+
+        def at(shift, p=parameter):
+            return kernel.value(d, theta | {p: theta[p] * np.exp(shift)})
+
         np.testing.assert_allclose(found, finite_difference(at, 0.0, 1e-5), rtol=1e-6, atol=1e-8)
 
 
@@ -198,15 +205,29 @@ def test_no_combination_of_values_and_slopes_has_a_negative_variance(name, x, se
 
 @pytest.mark.parametrize(
     ("name", "names"),
-    [("periodic", ["length_scale", "period", "amplitude"]),
-     ("sum", ["length_scale_1", "amplitude_1", "length_scale_2", "amplitude_2"]),
-     ("both", ["length_scale_1", "amplitude_1", "length_scale_2", "alpha_2", "amplitude_2",
-               "length_scale_3", "period_3"]),
-     ("product", ["length_scale_1", "period_1", "amplitude_1", "length_scale_2"]),
-     ("product of a sum", ["length_scale_1", "amplitude_1", "length_scale_2", "amplitude_2",
-                           "length_scale_3"]),
-     ("product of three", ["length_scale_1", "amplitude_1", "length_scale_2", "length_scale_3"])],
-)  # fmt: skip
+    [
+        ("periodic", ["length_scale", "period", "amplitude"]),
+        ("sum", ["length_scale_1", "amplitude_1", "length_scale_2", "amplitude_2"]),
+        (
+            "both",
+            [
+                "length_scale_1",
+                "amplitude_1",
+                "length_scale_2",
+                "alpha_2",
+                "amplitude_2",
+                "length_scale_3",
+                "period_3",
+            ],
+        ),
+        ("product", ["length_scale_1", "period_1", "amplitude_1", "length_scale_2"]),
+        (
+            "product of a sum",
+            ["length_scale_1", "amplitude_1", "length_scale_2", "amplitude_2", "length_scale_3"],
+        ),
+        ("product of three", ["length_scale_1", "amplitude_1", "length_scale_2", "length_scale_3"]),
+    ],
+)
 def test_several_leaves_are_numbered_and_a_product_has_one_amplitude(name, names):
     asked = ready(name).parameters()
     assert [parameter for parameter, value in asked.items() if value is None] == names
@@ -228,13 +249,19 @@ def test_brackets_in_a_product_change_nothing():
 def test_a_leaf_keeps_what_it_was_given():
     kernel = kernels.kernel(SE(length_scale=2.0) * Periodic(amplitude=3.0, period=Normal(5, 1)))
     assert kernel.parameters() == {
-        "length_scale_1": 2.0, "amplitude_1": None,
-        "length_scale_2": None, "period_2": Normal(5, 1), "amplitude_2": 1.0,
-    }  # fmt: skip
+        "length_scale_1": 2.0,
+        "amplitude_1": None,
+        "length_scale_2": None,
+        "period_2": Normal(5, 1),
+        "amplitude_2": 1.0,
+    }
     assert kernel.measured() == {
-        "length_scale_1": "x", "amplitude_1": "y",
-        "length_scale_2": "1", "period_2": "x", "amplitude_2": "y",
-    }  # fmt: skip
+        "length_scale_1": "x",
+        "amplitude_1": "y",
+        "length_scale_2": "1",
+        "period_2": "x",
+        "amplitude_2": "y",
+    }
 
 
 @every_kernel
@@ -295,7 +322,10 @@ def test_the_slopes_of_a_mean_are_differences(name):
     found = mean.slopes(x, theta, {})
     assert set(found) == set(theta)
     for parameter in theta:
-        at = lambda value, p=parameter: mean.value(x, theta | {p: value})
+
+        def at(value, p=parameter):
+            return mean.value(x, theta | {p: value})
+
         expected = finite_difference(at, theta[parameter], 1e-6)
         np.testing.assert_allclose(found[parameter], expected, atol=1e-8)
     along = finite_difference(lambda x: mean.value(x, theta), x, 1e-6)
@@ -360,8 +390,14 @@ def dense_moments(name, mean, theta, x, error):
 def test_the_marginal_likelihood_is_that_of_a_multivariate_normal(name, mean):
     x, y, error = points()
     for known in (error, 0 * x):
-        problem = process(x, y, CASES[name][0], MEANS[mean], known if known.any() else None,
-                                noise=LogNormal(0.3, 0.3))  # fmt: skip
+        problem = process(
+            x,
+            y,
+            CASES[name][0],
+            MEANS[mean],
+            known if known.any() else None,
+            noise=LogNormal(0.3, 0.3),
+        )
         for key in range(2):
             theta = some_theta(problem, (key,))
             m, K = dense_moments(name, MEANS[mean], theta, x, known)
@@ -443,21 +479,30 @@ def test_stated_hyperparameters_give_a_number_and_arrays_an_array():
     quiet = gp.log_marginal_likelihood(x, y, error, kernel="matern32", **stated | {"noise": 0.0})
     assert bare == quiet != found
     grid = gp.log_marginal_likelihood(
-        x, y, error, kernel="matern32", amplitude=np.array([0.5, 0.9]), noise=0.2,
+        x,
+        y,
+        error,
+        kernel="matern32",
+        amplitude=np.array([0.5, 0.9]),
+        noise=0.2,
         length_scale=np.array([[1.0], [1.3], [2.0]]),
-    )  # fmt: skip
+    )
     assert grid.shape == (3, 2) and grid[1, 1] == pytest.approx(float(found), rel=1e-12)
     with_mean = gp.log_marginal_likelihood(x, y, error, mean=wall, height=1.0, tilt=0.5, **stated)
-    m, K = dense_moments("squared_exponential", wall, stated | {"height": 1.0, "power": 1.5,
-                                                               "tilt": 0.5}, x, error)  # fmt: skip
+    m, K = dense_moments(
+        "squared_exponential", wall, stated | {"height": 1.0, "power": 1.5, "tilt": 0.5}, x, error
+    )
     assert with_mean == pytest.approx(stats.multivariate_normal(m, K).logpdf(y), rel=1e-10)
 
 
 @pytest.mark.parametrize(
     "stated",
-    [{"length_scale": 1.0}, {"length_scale": 1.0, "amplitude": 1.0, "period": 1.0},
-     {"length_scale_1": 1.0, "amplitude": 1.0}],
-)  # fmt: skip
+    [
+        {"length_scale": 1.0},
+        {"length_scale": 1.0, "amplitude": 1.0, "period": 1.0},
+        {"length_scale_1": 1.0, "amplitude": 1.0},
+    ],
+)
 def test_hyperparameters_missing_or_unknown_are_refused(stated):
     x, y, _ = points()
     with pytest.raises(FitError, match="amplitude, length_scale, noise") as caught:
@@ -518,7 +563,10 @@ def test_a_wrong_density_does_not_hold():
 
 def test_a_mean_that_symbols_cannot_pass_has_no_definition():
     x, y, _ = points()
-    only_numbers = lambda x, rate=Normal(1, 1): np.interp(x, [0, 1 / float(rate)], [0, 1])
+
+    def only_numbers(x, rate=Normal(1, 1)):
+        return np.interp(x, [0, 1 / float(rate)], [0, 1])
+
     with pytest.raises(FitError, match="no form in PyMC"):
         process(x, y, "matern32", only_numbers).pymc()
 
@@ -640,9 +688,16 @@ def test_every_group_is_there_with_its_units(one_fit):
     fit = gp.fit(**meant, error=error, kernel=Periodic() + RQ(), mean="repulsive", settings=SHORT)
     units = {name: v.units for name, v in fit["posterior"].data_vars.items()}
     assert units == {
-        "length_scale_1": "1", "period_1": "nm", "amplitude_1": "eV", "length_scale_2": "nm",
-        "alpha_2": "1", "amplitude_2": "eV", "noise": "eV", "gamma": "eV/nm", "r0": "nm",
-    }  # fmt: skip
+        "length_scale_1": "1",
+        "period_1": "nm",
+        "amplitude_1": "eV",
+        "length_scale_2": "nm",
+        "alpha_2": "1",
+        "amplitude_2": "eV",
+        "noise": "eV",
+        "gamma": "eV/nm",
+        "r0": "nm",
+    }
     predicted = gp.predict(fit, [1.0, 2.0], slope=True)
     assert predicted["curve"].units == "eV" and predicted["slope_sd"].units == "eV/nm"
     assert predicted["x"].units == "nm"
@@ -652,8 +707,15 @@ def test_every_group_is_there_with_its_units(one_fit):
 def test_prior_draws_are_the_priors_and_their_curves():
     x, y, _ = points()
     settings = Settings(draws=20, prior_draws=4000)
-    fit = gp.fit(x, y, kernel=SE(length_scale=1.5), mean=line, noise=0.1,
-                 priors={"amplitude": LogNormal(0.8, 0.1)}, settings=settings)  # fmt: skip
+    fit = gp.fit(
+        x,
+        y,
+        kernel=SE(length_scale=1.5),
+        mean=line,
+        noise=0.1,
+        priors={"amplitude": LogNormal(0.8, 0.1)},
+        settings=settings,
+    )
     drawn = np.log(fit["prior"]["amplitude"].values.ravel() / 0.8) / 0.1
     assert stats.kstest(drawn, "norm").pvalue > 1e-3
     # Var y = E[a²] k + noise² + 2² + x².
@@ -733,18 +795,27 @@ def test_one_free_parameter_has_the_posterior_of_quadrature():
     x, y = small()
     fit = gp.fit(x, y, kernel=M32(length_scale=1.0, amplitude=1.0), settings=LONG)
     prior = InverseChi(1.0, 0.01 * np.std(y))
-    log_density = lambda u: (
-        slow_log_marginal("matern32", x, y, 0 * x, length_scale=1.0 + 0 * u, amplitude=1.0,
-                          noise=np.exp(u)) + prior.log_density(np.exp(u)) + u
-    )  # fmt: skip
+
+    def log_density(u):
+        return (
+            slow_log_marginal(
+                "matern32", x, y, 0 * x, length_scale=1.0 + 0 * u, amplitude=1.0, noise=np.exp(u)
+            )
+            + prior.log_density(np.exp(u))
+            + u
+        )
+
     mean, sd = moments_on_a_grid(log_density, np.linspace(-16, 2, 400))
     assert distance(np.log(flat(fit, "noise")), mean[0], sd[0]) < 0.06
 
 
 def test_three_free_parameters_have_the_posterior_of_quadrature():
     x, y = small()
-    priors = {"length_scale": LogNormal(1.0, 0.5), "amplitude": LogNormal(1.0, 0.5),
-              "noise": LogNormal(0.3, 0.5)}  # fmt: skip
+    priors = {
+        "length_scale": LogNormal(1.0, 0.5),
+        "amplitude": LogNormal(1.0, 0.5),
+        "noise": LogNormal(0.3, 0.5),
+    }
     fit = gp.fit(x, y, kernel="squared_exponential", priors=priors, settings=LONG)
     # The twin entry by entry would take minutes on a grid of three dimensions.
     d = x[:, None] - x
@@ -755,7 +826,10 @@ def test_three_free_parameters_have_the_posterior_of_quadrature():
     sign, volume = np.linalg.slogdet(matrix)
     square = np.einsum("i,...i->...", y, np.linalg.solve(matrix, y[:, None])[..., 0])
     log_marginal = -0.5 * (square + volume)
-    density = lambda *u: log_marginal - 0.5 * sum(v**2 for v in u)
+
+    def density(*u):
+        return log_marginal - 0.5 * sum(v**2 for v in u)
+
     means_, sds = moments_on_a_grid(density, *z)
     drawn = {name: (np.log(flat(fit, name)) - np.log(priors[name].median)) / 0.5 for name in priors}
     for (name, draws), mean, sd in zip(drawn.items(), means_, sds, strict=True):
@@ -805,10 +879,19 @@ def test_laplace_is_close_on_many_points_and_says_where_it_is_not():
         assert distance(np.log(flat(near, name)), reference.mean(), reference.std()) < 0.15
     # A few points with noise of unknown size leave a long tail, and a wall that may begin on either
     # side of a point two optima.
-    failed = lambda fit: {c.name for c in check(fit).checks if c.required and not c.passed}
+
+    def failed(fit):
+        return {c.name for c in check(fit).checks if c.required and not c.passed}
+
     tail = gp.fit(*small(), method="laplace", settings=settings)
-    walls = gp.fit([0.0, 1.0, 2.0, 3.0], [9.0, 0.3, -0.2, 0.1], 0.2, method="laplace",
-                   mean="repulsive", settings=settings)  # fmt: skip
+    walls = gp.fit(
+        [0.0, 1.0, 2.0, 3.0],
+        [9.0, 0.3, -0.2, 0.1],
+        0.2,
+        method="laplace",
+        mean="repulsive",
+        settings=settings,
+    )
     assert "Pareto k̂" in failed(tail) and "starts" in failed(walls)
 
 
@@ -818,10 +901,11 @@ def test_nuts_on_the_definition_agrees():
     priors = {"noise": LogNormal(0.3, 0.7)}
     settings = Settings(draws=700, tune=300, chains=4, prior_draws=20, workers=2)
     fits = {
-        method: gp.fit(x, y, kernel=SE(amplitude=1.0), priors=priors, method=method,
-                       settings=settings)
+        method: gp.fit(
+            x, y, kernel=SE(amplitude=1.0), priors=priors, method=method, settings=settings
+        )
         for method in ("mcmc", "nuts")
-    }  # fmt: skip
+    }
     assert fits["nuts"].attrs["inference"] == "nuts"
     for name in ("length_scale", "noise"):
         ours, theirs = (np.log(flat(fits[method], name)) for method in ("mcmc", "nuts"))
@@ -836,7 +920,10 @@ def test_the_seed_decides_the_draws_and_the_workers_do_not(monkeypatch):
     monkeypatch.setattr(marginal, "CHUNK", 50 * 13**2)
     monkeypatch.setattr(marginal, "LARGE", 5)
     monkeypatch.setattr(marginal, "TOGETHER", 2)
-    fit = lambda **changes: gp.fit(x, y, error, settings=SHORT.replace(**changes))
+
+    def fit(**changes):
+        return gp.fit(x, y, error, settings=SHORT.replace(**changes))
+
     first, threads, other = fit(workers=1), fit(workers=2), fit(seed=2)
     for group in ("posterior", "posterior_predictive", "log_likelihood", "sample_stats", "prior"):
         for name, variable in first[group].data_vars.items():
@@ -953,8 +1040,9 @@ def test_the_slope_at_given_parameters_is_the_closed_form(name):
         # A Matérn of order 3/2 has a kink in its second derivative, which differences feel as h.
         tolerance = 2e-2 if name in KINKED else 1e-3
         expected = differ @ spread @ differ.T
-        np.testing.assert_allclose(roots[i] @ roots[i].T, expected,
-                                   atol=tolerance * np.abs(expected).max())  # fmt: skip
+        np.testing.assert_allclose(
+            roots[i] @ roots[i].T, expected, atol=tolerance * np.abs(expected).max()
+        )
 
 
 def test_curves_are_drawn_with_the_mean_and_the_covariance_of_their_draw():
@@ -1009,8 +1097,9 @@ def test_slopes_are_those_of_the_curves_drawn_with_them():
     assert float(z.mean()) == pytest.approx(0, abs=0.25)
     assert float(z.std()) == pytest.approx(1, abs=0.15)
     # The curve is the same draw whether its slope is asked for or not, but for the seed's order.
-    np.testing.assert_allclose(found["sd"], gp.predict(fit, new, mean=line, most=100)["sd"],
-                               atol=1e-5)  # fmt: skip
+    np.testing.assert_allclose(
+        found["sd"], gp.predict(fit, new, mean=line, most=100)["sd"], atol=1e-5
+    )
 
 
 def test_predictions_have_a_seed():
@@ -1144,10 +1233,20 @@ def test_repeated_x_without_noise_are_fitted_with_jitter_that_is_on_record():
 def test_points_that_say_the_same_twice_say_no_more_than_once():
     x, y = TWICE
     once, twice = (
-        np.log(flat(gp.fit(x[::k], y[::k], kernel=SE(amplitude=0.8), noise=0.0,
-                           settings=Settings(draws=1000, prior_draws=20)), "length_scale"))
+        np.log(
+            flat(
+                gp.fit(
+                    x[::k],
+                    y[::k],
+                    kernel=SE(amplitude=0.8),
+                    noise=0.0,
+                    settings=Settings(draws=1000, prior_draws=20),
+                ),
+                "length_scale",
+            )
+        )
         for k in (2, 1)
-    )  # fmt: skip
+    )
     assert distance(twice, once.mean(), once.std()) < 0.08
 
 

@@ -525,7 +525,10 @@ def test_units_change_nothing_but_the_numbers():
     given = measured(count=12)
     fit = gp.fit(**given, settings=SHORT)
     a, b, c = 1e-10, 1e7, 1e-21  # of q, p and H
-    turn = lambda x: {"q": x["q"] * a + 3 * a, "p": x["p"] * b - 5 * b}
+
+    def turn(x):
+        return {"q": x["q"] * a + 3 * a, "p": x["p"] * b - 5 * b}
+
     (x, dq, eq), (z, dp) = given["slopes"]["q"], given["slopes"]["p"]
     moved = gp.fit(
         turn(given["x"]),
@@ -568,7 +571,10 @@ def test_mistakes_are_said_in_one_line():
     given = measured()
     x, s, e = given["slopes"]["q"]
     nan = np.where(np.arange(7) == 3, np.nan, s)
-    q = lambda *entry: {"slopes": {"q": entry}}
+
+    def q(*entry):
+        return {"slopes": {"q": entry}}
+
     for changes, kind, words in (
         ({"kernel": "exponential"}, FitError, "exponential kernel have no slope"),
         ({"kernel": SE() + gp.Exponential()}, FitError, "exponential kernel have no slope"),

@@ -55,9 +55,11 @@ def scores_of_normals(y, centre, sd):
         "error": np.abs(y - centre),
         "z2": (y - centre) ** 2 / sd**2,
         "log_density": stats.norm(centre, sd).logpdf(y),
-        "crps": [crps_by_integration(stats.norm(m, s).cdf, v, min(v, m - 9 * s), max(v, m + 9 * s))
-                 for v, m, s in zip(y, centre, sd, strict=True)],
-    }  # fmt: skip
+        "crps": [
+            crps_by_integration(stats.norm(m, s).cdf, v, min(v, m - 9 * s), max(v, m + 9 * s))
+            for v, m, s in zip(y, centre, sd, strict=True)
+        ],
+    }
     for level in (0.5, 0.8, 0.95):
         low, high = stats.norm(centre, sd).interval(level)
         found[f"coverage_{100 * level:.0f}"] = (low <= y) & (y <= high)
@@ -120,7 +122,10 @@ def test_parts_and_threads_change_no_score(monkeypatch, workers):
     x, y, _ = points()
     numbers = {"length_scale": 0.8, "amplitude": 1.1, "noise": 0.1, "gamma": 1.0, "r0": 1.0}
     theta = {name: np.array([value]) for name, value in numbers.items()}
-    on = lambda workers: process(x, y, "exponential", "repulsive", workers=workers)
+
+    def on(workers):
+        return process(x, y, "exponential", "repulsive", workers=workers)
+
     order = splits.orders(rng(4), 30, len(x))
     at_once = splits.fixed(on(1), theta, order, 6)
     monkeypatch.setattr(splits, "CHUNK", 4 * len(x) ** 2)  # four splits at a time, the last two
@@ -137,18 +142,22 @@ def test_parts_and_threads_change_no_score(monkeypatch, workers):
 
 def mixture(key=6, parts=8, size=4):
     draw = rng(key)
-    return 1.5 * draw.normal(size=size), draw.normal(size=(parts, size)), draw.uniform(
-        0.2, 1.0, (parts, size))  # fmt: skip
+    return (
+        1.5 * draw.normal(size=size),
+        draw.normal(size=(parts, size)),
+        draw.uniform(0.2, 1.0, (parts, size)),
+    )
 
 
 def test_the_crps_of_a_mixture_is_the_integral_over_its_distribution():
     y, centre, sd = mixture()
     found = splits.mixture_scores(y, centre, sd)
     expected = [
-        crps_by_integration(lambda t, i=i: stats.norm(centre[:, i], sd[:, i]).cdf(t).mean(),
-                            y[i], -15, 15)
+        crps_by_integration(
+            lambda t, i=i: stats.norm(centre[:, i], sd[:, i]).cdf(t).mean(), y[i], -15, 15
+        )
         for i in range(4)
-    ]  # fmt: skip
+    ]
     assert found["crps"] == pytest.approx(np.mean(expected), rel=1e-6)
 
 
@@ -158,9 +167,16 @@ def test_scores_of_a_mixture_are_those_of_its_density(key):
     found = splits.mixture_scores(y, centre, sd)
     expected = {name: [] for name in ("error", "z2", "log_density", *splits.SCORES[4:])}
     for i in range(4):
-        density = lambda t, i=i: stats.norm(centre[:, i], sd[:, i]).pdf(t).mean()
-        cdf = lambda t, i=i: stats.norm(centre[:, i], sd[:, i]).cdf(t).mean()
-        moment = lambda k, f=density: integrate.quad(lambda t: t**k * f(t), -15, 15, limit=200)[0]
+
+        def density(t, i=i):
+            return stats.norm(centre[:, i], sd[:, i]).pdf(t).mean()
+
+        def cdf(t, i=i):
+            return stats.norm(centre[:, i], sd[:, i]).cdf(t).mean()
+
+        def moment(k, f=density):
+            return integrate.quad(lambda t: t**k * f(t), -15, 15, limit=200)[0]
+
         mean, square = moment(1), moment(2)
         expected["error"].append(abs(y[i] - mean))
         expected["z2"].append((y[i] - mean) ** 2 / (square - mean**2))
@@ -206,8 +222,9 @@ def test_scores_over_an_uncertain_noise_are_those_of_quadrature(one_free, traini
     off = {name: [] for name in ("log_density", "error", "crps")}
     for i, row in enumerate(orders[training]):
         held_out = y[row[training:]]
-        twins = [conditioned(x, y, row, training, covariance_by_hand(x, 1.5, 1.0, s**2))
-                 for s in grid]  # fmt: skip
+        twins = [
+            conditioned(x, y, row, training, covariance_by_hand(x, 1.5, 1.0, s**2)) for s in grid
+        ]
         centre, sd, evidence = (np.array(part) for part in zip(*twins, strict=True))
         # Even steps in log σ, where the prior is normal.
         log_weight = evidence - 0.5 * (np.log(grid / prior.median) / prior.spread) ** 2
@@ -217,10 +234,19 @@ def test_scores_over_an_uncertain_noise_are_those_of_quadrature(one_free, traini
         off["log_density"].append(found[training]["log_density"][i] - np.log(density).mean())
         error = np.abs(held_out - weight @ centre).mean()
         off["error"].append(found[training]["error"][i] / error - 1)
-        cdf = lambda t, k, w=weight, c=centre, s=sd: w @ stats.norm(c[:, k], s[:, k]).cdf(t)
+
+        def cdf(t, k, w=weight, c=centre, s=sd):
+            return w @ stats.norm(c[:, k], s[:, k]).cdf(t)
+
         t = np.linspace(-8, 8, 3201)
-        square = [(cdf(t[:, None, None], [k])[:, 0] - (t >= value)) ** 2
-                  for k, value in enumerate(held_out)] if i < 3 else []  # fmt: skip
+        square = (
+            [
+                (cdf(t[:, None, None], [k])[:, 0] - (t >= value)) ** 2
+                for k, value in enumerate(held_out)
+            ]
+            if i < 3
+            else []
+        )
         if square:
             crps = np.trapezoid(square, t, axis=1).mean()
             off["crps"].append(found[training]["crps"][i] / crps - 1)
@@ -256,8 +282,13 @@ def test_averages_over_three_uncertain_hyperparameters_are_those_of_quadrature()
         mean = share @ centre
         spread = share @ (variance + centre**2) - mean**2
         density = share @ stats.norm(centre, np.sqrt(variance)).pdf(y[unseen])
-        rows.append([np.log(density).mean(), ((y[unseen] - mean) ** 2 / spread).mean(),
-                     np.abs(y[unseen] - mean).mean()])  # fmt: skip
+        rows.append(
+            [
+                np.log(density).mean(),
+                ((y[unseen] - mean) ** 2 / spread).mean(),
+                np.abs(y[unseen] - mean).mean(),
+            ]
+        )
     log_density, z2, error = np.mean(rows, axis=0)
     assert found["log_density"].mean() == pytest.approx(log_density, abs=0.02)
     assert found["z2"].mean() == pytest.approx(z2, rel=0.1)
@@ -282,16 +313,20 @@ def test_sizes_come_back_as_they_were_asked_for(one_free):
 
 
 def test_intervals_cover_what_they_say_when_the_truth_is_drawn_from_the_prior():
-    priors = {"length_scale": LogNormal(1.0, 0.5), "amplitude": LogNormal(1.0, 0.5),
-              "noise": LogNormal(0.3, 0.5)}  # fmt: skip
+    priors = {
+        "length_scale": LogNormal(1.0, 0.5),
+        "amplitude": LogNormal(1.0, 0.5),
+        "noise": LogNormal(0.3, 0.5),
+    }
     x, count = np.linspace(0, 5, 15), 40
     covered = {level: np.empty(count) for level in (50, 80, 95)}
     z2 = np.empty(count)
     for k in range(count):
         draw = rng(11, k)
         theta = {name: prior.sample(draw) for name, prior in priors.items()}
-        matrix = covariance_by_hand(x, theta["length_scale"], theta["amplitude"],
-                                    theta["noise"] ** 2)  # fmt: skip
+        matrix = covariance_by_hand(
+            x, theta["length_scale"], theta["amplitude"], theta["noise"] ** 2
+        )
         y = np.linalg.cholesky(matrix) @ draw.standard_normal(15)
         problem = process(x, y, "exponential", priors=priors, workers=1)
         scores = splits.integrated(problem, {9: splits.orders(draw, 2, 15)}, draw)[9]

@@ -69,7 +69,7 @@ def main(
     """What is a wire's resistance?"""
     with run.step("read"):
         if run.data is not None:
-            reading.curve(run.data)
+            run.report_reading(reading.curve(run.data))
     with run.step("fit"):
         if fail == "fit":
             raise FitError("the line\nis a circle")
@@ -129,6 +129,26 @@ def test_a_good_run_writes_everything_and_says_so(wire):
     assert verdict["believed"] and verdict["command"] == "python wire.py"
     listed = json.loads((folder / "files.json").read_text())["files"]
     assert sorted([*listed, "files.json"]) == sorted(contents(folder))
+
+
+def test_how_the_users_file_was_read_stands_in_terminal_page_verdict_and_fit(wire):
+    Path("mine.csv").write_text(
+        "made by hand\n\nwavelength (nm),sample,reference\n1,2,9\n2,3,9\n3,5,9\n"
+    )
+    status, out, _ = wire("--data", "mine.csv")
+    said = (
+        "x is wavelength, by its name; y is sample, by its name; no error bars; "
+        "not used: reference; row 1 before the numbers is left out"
+    )
+    assert status == 0 and out.splitlines()[0] == f"Read mine.csv: {said}."
+    folder = Path("reports/wire")
+    assert f"How your file was read: {said}." in (folder / "index.html").read_text()
+    assert json.loads((folder / "verdict.json").read_text())["data_read_as"] == said
+    assert load(folder / "gibbs.nc").attrs["data_read_as"] == said
+    bayesinf.retell(folder)
+    assert said in (folder / "index.html").read_text()
+    wire()
+    assert "your file" not in (folder / "index.html").read_text()
 
 
 def test_a_failed_check_is_status_3_and_the_first_words_of_everything(wire):

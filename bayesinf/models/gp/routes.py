@@ -174,8 +174,7 @@ def laplace(problem: Process, settings: Settings) -> Sample:
     found = optima(centred, settings.generator("optima"))
     normal = quadratic.sample(
         centred.log_density,
-        found.points[0],
-        found.covariances[0],
+        quadratic.Quadratic(found.points[0], np.linalg.cholesky(found.covariances[0])),
         settings.generator("laplace"),
         (settings.chains, settings.draws),
     )

@@ -106,19 +106,10 @@ def regression(
     X, y = np.asarray(X, dtype=float), np.asarray(y, dtype=float)
     _refuse(X, y)
     prior, by_default = _prior(prior)
-    basis = Basis(np.asarray(basis, dtype=float)) if isinstance(basis, np.ndarray) else basis
-    if basis is not None and len(basis.matrix) != X.shape[1]:
-        raise DataError(
-            "the basis does not fit the features",
-            expected=f"{X.shape[1]} rows, one for each column of X",
-            found=len(basis.matrix),
-        )
+    basis = _basis(basis, X.shape[1])
     columns = dict(unshrunk or {})
-    columns |= (
-        {"intercept": (np.ones(len(y)), None if intercept is True else intercept)}
-        if (intercept)
-        else {}
-    )
+    if intercept:
+        columns["intercept"] = np.ones(len(y)), None if intercept is True else intercept
     _free_names(columns, basis, name)
     levelled = bool(columns) or bool(basis is not None and basis.null)
     spread = float(np.std(y) if levelled else np.sqrt(np.mean(y**2)))
@@ -135,20 +126,10 @@ def regression(
     scales = _scales(scales, features, size, by_default and basis is None)
     if scales is not None:
         size = float(np.sqrt(np.mean((features * scales) ** 2)))
-    # A constant column frees the mean as an intercept does.
-    constant = np.any((np.ptp(X, axis=0) == 0) & (X[0] != 0))
-    noise = _noise(noise, error, float(np.std(y) or spread) if constant else spread)
+    noise = _noise(noise, error, X, y, spread)
     prior = prior.resolve(spread / size, features.shape[1])
-    for each, value in {"noise": noise, **prior.fixed}.items():
-        if isinstance(value, int | float) and not 0 < value < np.inf:
-            raise DataError(f"{each} is fixed at {value}", expected="a number above zero")
-    for each, value in {"noise": noise, **prior.inferred}.items():
-        if isinstance(value, Prior) and value.support[0] < 0:
-            raise DataError(
-                f"the prior of {each} reaches below zero",
-                expected="a prior of positive numbers, such as HalfCauchy",
-                found=value,
-            )
+    for each, value in {"noise": noise, **prior.hyperparameters}.items():
+        _positive(each, value)
     if basis is not None:
         null = {k: (c, _own_prior(p, centred @ c, y)) for k, (c, p) in basis.null.items()}
         basis = replace(basis, null=null)
@@ -179,11 +160,41 @@ def _prior(prior):
     return prior, prior.by_default
 
 
-def _noise(noise, error, spread):
+def _basis(basis, count):
+    basis = Basis(np.asarray(basis, dtype=float)) if isinstance(basis, np.ndarray) else basis
+    if basis is not None and len(basis.matrix) != count:
+        raise DataError(
+            "the basis does not fit the features",
+            expected=f"{count} rows, one for each column of X",
+            found=len(basis.matrix),
+        )
+    return basis
+
+
+def _positive(name, value):
+    """Raise DataError where a scale is fixed at no size, or its prior is of other numbers."""
+    if isinstance(value, Prior):
+        if value.checked().support[0] < 0:
+            raise DataError(
+                f"the prior of {name} reaches below zero",
+                expected="a prior of positive numbers, such as HalfCauchy",
+                found=value,
+            )
+    elif not 0 < value < np.inf and not (name == "slab" and value == np.inf):
+        raise DataError(f"{name} is fixed at {value}", expected="a number above zero")
+
+
+def _noise(noise, error, X, y, spread):
+    """The prior of σ, by default about a hundredth of the spread of y about its mean if that is
+    free.
+    """
     if noise is not None:
         return noise
     if error is not None:
         return 1.0
+    # A constant column frees the mean as an intercept does.
+    if np.any((np.ptp(X, axis=0) == 0) & (X[0] != 0)):
+        spread = float(np.std(y)) or spread
     return LogNormal(NOISE_FRACTION * spread, NOISE_DECADES * np.log(10.0))
 
 
@@ -231,7 +242,11 @@ def _error(error, count):
 def _own_prior(prior, column, y):
     """The prior of an unshrunk coefficient: ten times as wide as the data allow by default."""
     if prior is not None:
-        return prior
+        if not isinstance(prior, Normal):
+            raise DataError(
+                "an unshrunk coefficient has no such prior", expected="a Normal", found=prior
+            )
+        return prior.checked()
     size = np.sqrt(np.mean(column**2))
     if size == 0.0:
         raise DataError("an unshrunk column is zero throughout", expected="a column that acts on y")

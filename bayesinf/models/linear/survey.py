@@ -163,14 +163,14 @@ def surveyed(
     """
     plain = Survey(tuple(axes), None, 0.0, None)
 
+    def of_some(points):
+        return np.array([log_evidence(plain.theta(one)) + plain.log_prior(one) for one in points])
+
     def log_density(points):
-        one = lambda point: log_evidence(plain.theta(point)) + plain.log_prior(point)
         if len(points) < FEW:
-            return np.array([one(point) for point in points])
+            return of_some(points)
         tasks = [points[k : k + TASK] for k in range(0, len(points), TASK)]
-        run = lambda task: [one(point) for point in task]
-        found = parallel.map(run, tasks, threads=True, label="surveying")
-        return np.concatenate([np.array(part) for part in found])
+        return np.concatenate(parallel.map(of_some, tasks, threads=True, label="surveying"))
 
     step = np.array([axis.step for axis in axes])
     ruled = {name: _ruled_out(axes, name, function) for name, function in screen.items()}

@@ -123,9 +123,9 @@ def nonnegative(problem: Regression, *, null_width: float = NULL_WIDTH) -> Nonne
             "no prior that can be cut off at zero",
             expected="one regression with a basis such as linear.differences, and nothing besides",
         )
-    rms = lambda v: np.sqrt(np.mean(v**2, axis=0))
     width = null_width * np.sqrt(np.mean(np.sum(basis.matrix**2, axis=1)))
-    matrix = np.hstack([basis.matrix, width * basis.columns / rms(basis.columns)])
+    rms = np.sqrt(np.mean(basis.columns**2, axis=0))
+    matrix = np.hstack([basis.matrix, width * basis.columns / rms])
     said = f"{basis.said}, and {' and '.join(basis.null)} / {width:.3g},"
     given = {f.name: getattr(problem, f.name) for f in fields(problem)}
     return Nonnegative(**given | {"basis": Basis(matrix, said=said)})
@@ -166,7 +166,10 @@ def _chains(problem: Nonnegative, settings: Settings) -> Sample:
     """Run chains from scales that the uncut posterior draws."""
     uncut, scales = _Conditional(problem), exact.Posterior(problem).scales
     generators = [settings.generator("chain", i) for i in range(settings.chains)]
-    run = lambda rng: _chain(problem, uncut, scales, rng, settings.draws, settings.tune)
+
+    def run(rng):
+        return _chain(problem, uncut, scales, rng, settings.draws, settings.tune)
+
     label = f"{problem.model} chains"
     chains = parallel.map(run, generators, workers=settings.workers, threads=True, label=label)
     draws = {name: np.stack([chain[name] for chain in chains]) for name in chains[0]}
@@ -234,7 +237,10 @@ def _given_f(rng, prior, scale, zeta):
 
 def _rescaled(rng, problem, uncut, scale, sigma, zeta, step):
     """Move the scale, and f with it, by a random walk in log scale; its rate of acceptance."""
-    target = lambda x: uncut.log_marginal(x, sigma) + problem.prior.scale.log_density(x) + np.log(x)
+
+    def target(x):
+        return uncut.log_marginal(x, sigma) + problem.prior.scale.log_density(x) + np.log(x)
+
     mean, sd = uncut.moments(scale, sigma)
     w, level, accepted = (zeta - mean) / sd, target(scale), 0
     for _ in range(PROPOSALS):

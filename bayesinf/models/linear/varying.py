@@ -197,8 +197,11 @@ class Varying(Measured):
 
     def noise_sd(self, draws: Draws) -> np.ndarray:
         """Standard deviation of the noise, (..., observation)."""
-        spread = lambda regression, one: np.broadcast_to(regression.noise_sd(one), self.y.shape)
-        return self._each(draws, lambda regression, one: {"": spread(regression, one)})[""]
+
+        def spread(regression, one):
+            return {"": np.broadcast_to(regression.noise_sd(one), self.y.shape)}
+
+        return self._each(draws, spread)[""]
 
     def observing(self, data: Draws) -> Varying:
         """Return the same model of other data, without the screen, which knows only its own."""

@@ -62,7 +62,7 @@ def answering(comparison: xr.Dataset) -> str:
     The asymmetric one holds the symmetric one as a special case and is right wherever that is, so
     it is asymmetric unless its freedom costs more than it brings.
     """
-    at = comparison.sel(model="asymmetric").isel(score=-1)
+    at = comparison.sel(model="asymmetric", score="PSIS-LOO")
     return "symmetric" if float(at["difference"]) < -float(at["se"]) else "asymmetric"
 
 
@@ -87,7 +87,7 @@ def _answer(fits, best):
 
 def _symmetric(fits, best):
     """Answer in a sentence, with the difference that decides it."""
-    at = noted(fits["asymmetric"], "comparison").sel(model="asymmetric").isel(score=-1)
+    at = noted(fits["asymmetric"], "comparison").sel(model="asymmetric", score="PSIS-LOO")
     difference, se = float(at["difference"]), float(at["se"])
     by = f"{number(abs(difference), se)} in log probability"
     how = f"{SCORES[str(at['score'].values)].lower()}, {int(at['transitions'])} transitions"

@@ -16,6 +16,7 @@ Hansen, Rank-Deficient and Discrete Ill-Posed Problems, SIAM 1998, doi:10.1137/1
 from bayesinf.systems.deconvolution.calibration import calibration_problem
 from bayesinf.systems.deconvolution.classical import classical, with_comparison
 from bayesinf.systems.deconvolution.data import read, shaw, simulate
+from bayesinf.systems.deconvolution.faults import faults
 from bayesinf.systems.deconvolution.model import SMOOTH, best, compare, fit, plan, problem
 from bayesinf.systems.deconvolution.story import story
 
@@ -25,6 +26,7 @@ __all__ = [
     "calibration_problem",
     "classical",
     "compare",
+    "faults",
     "fit",
     "plan",
     "problem",

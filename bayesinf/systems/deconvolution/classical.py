@@ -92,7 +92,10 @@ class Tikhonov:
             return FIXED
         trials = np.log(self.trials)
         if rule == "cross-validation":
-            score = lambda log: float(self.cross_validation(np.exp(log)))
+
+            def score(log):
+                return float(self.cross_validation(np.exp(log)))
+
             best = int(np.argmin(self.cross_validation(np.exp(trials))))
             around = trials[max(best - 1, 0)], trials[min(best + 1, TRIALS - 1)]
             return float(np.exp(minimize_scalar(score, bounds=around, method="bounded").x))
@@ -102,7 +105,10 @@ class Tikhonov:
             two = [np.gradient(v, trials) for v in one]
             bend = (one[0] * two[1] - two[0] * one[1]) / np.hypot(*one) ** 3
             return float(np.exp(trials[2 + int(np.argmax(np.nan_to_num(bend[2:-2])))]))
-        excess = lambda log: float(self.at(np.exp(log))[0]) - len(self.y) * sigma**2
+
+        def excess(log):
+            return float(self.at(np.exp(log))[0]) - len(self.y) * sigma**2
+
         if excess(trials[0]) >= 0 or excess(trials[-1]) <= 0:  # no λ leaves so much, or so little
             return float(np.exp(trials[0 if excess(trials[0]) >= 0 else -1]))
         return float(np.exp(brentq(excess, trials[0], trials[-1])))

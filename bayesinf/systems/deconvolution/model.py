@@ -170,10 +170,13 @@ def _regression(blurred, prior, *, length=None, width=None, noise=None, scale=No
 def level_prior(blurred: xr.Dataset, factor: float = 1.0) -> Normal:
     """Return the prior of the level: ten times what alone makes data as large as these."""
     y, A = reading.axes(blurred)[1].values, blurred["response"].values
-    rms = lambda v: np.sqrt(np.mean(v**2))
     # A response whose integral is zero sees no level, which then is as wide as it is blind.
-    seen = max(rms(A.sum(axis=1)), 1e-6 * rms(np.abs(A).sum(axis=1)))
-    return Normal(0.0, float(factor * LEVEL_WIDTH * rms(y) / seen))
+    seen = max(_rms(A.sum(axis=1)), 1e-6 * _rms(np.abs(A).sum(axis=1)))
+    return Normal(0.0, float(factor * LEVEL_WIDTH * _rms(y) / seen))
+
+
+def _rms(v):
+    return np.sqrt(np.mean(v**2))
 
 
 def _root(s, length):
@@ -344,7 +347,11 @@ def directions(found: xr.DataTree, stated: Problem) -> xr.Dataset:
     ``condition``, the condition number of the response.
     """
     draws = found["posterior"]
-    mean = lambda name: float(np.exp(np.log(draws[name]).mean())) if name in draws else None
+
+    def mean(name):
+        """Geometric mean of a positive parameter, None where it is fixed."""
+        return float(np.exp(np.log(draws[name]).mean())) if name in draws else None
+
     at = getattr(stated, "varied", {})
     regression = stated.at({name: mean(name) for name in at}) if at else stated
     ratio = (mean("scale") or regression.fixed["scale"]) / (mean("sigma") or regression.noise)

@@ -61,8 +61,9 @@ def chosen(
     if likelihood is not None:
         return problem(dataset, likelihood=likelihood, **model), ""
     unit, why = counted(dataset)
+    lone = lone_points(axes(dataset)[1].to_numpy().astype(float), unit)
     free = NOISE not in (model.get("priors") or {}) and model.get("noise") is None
-    if unit and free:
+    if unit and free and not len(lone):
         stated = problem(dataset, likelihood=Poisson(unit), **model)
         agrees, said = _scatters_as_counts(stated, unit)
         if agrees:
@@ -70,7 +71,6 @@ def chosen(
             return stated, f"{why}, and {said}: a Poisson likelihood is taken{bars}."
         why = f"{why}, but {said}: they are no plain counts, and normal noise is taken."
         return problem(dataset, **model), why
-    lone = lone_points(axes(dataset)[1].to_numpy().astype(float))
     if len(lone):
         names = _listed([row_of(dataset, i) for i in lone])
         alone, kept = ("stands", "it is") if len(lone) == 1 else ("stand", "they are")
@@ -166,19 +166,22 @@ def bars_shift(stated: curve.NonlinearRegression) -> float | None:
 # Points that stand alone
 
 
-def lone_points(y: np.ndarray) -> np.ndarray:
+def lone_points(y: np.ndarray, unit: float | None = None) -> np.ndarray:
     """Return the positions of points that stand alone, one or two together, of y sorted by x.
 
     Such points lie many standard deviations off the cubic through the two on either side beyond
     their neighbours, and the neighbours do not: no peak that a few points resolve looks so. The
     standard deviation is that of second differences, the larger of the whole and of the
-    neighbourhood.
+    neighbourhood, and of y that counts in a ``unit`` no less than that of counts.
     """
     if len(y) < 12:
         return np.array([], dtype=int)
     change = np.abs(y[1:-1] - (y[:-2] + y[2:]) / 2) / np.sqrt(1.5)
     near = np.lib.stride_tricks.sliding_window_view(np.pad(change, 9, "reflect"), 17)
     noise = 1.4826 * np.maximum(np.median(change), np.median(near, axis=-1)[: len(y)])
+    if unit:
+        around = np.lib.stride_tricks.sliding_window_view(np.pad(y, 3, "reflect"), 7)
+        noise = np.maximum(noise, np.sqrt(unit * (np.median(around, axis=-1) + unit)))
     padded, at, found = np.pad(y, 4, "reflect"), np.arange(len(y)) + 4, set()
     for width, lone in ((1, LONE), (2, LONE_PAIR)):
         beyond = np.array([-3, -2, width + 1, width + 2])
@@ -234,9 +237,11 @@ def refuse_unsupported(
         found = _deviance(stated)
     except FitError as error:  # whose cause may be one of these
         found, failure = floor, error
-    if failure is not None or not _fits_well(stated):
-        _refuse_upside_down(dataset, lines, options, floor, found)
-    if failure is not None or not _stand_out(stated, lines):
+    doubtful = failure is not None or not _stand_out(stated, lines)
+    well = failure is None and _fits_well(stated)
+    if doubtful or not well:
+        _refuse_upside_down(dataset, lines, options, floor, found, well)
+    if doubtful:
         _refuse_too_many(stated, dataset, lines, options, floor, found)
     if failure is not None:
         raise failure
@@ -285,15 +290,23 @@ def _not_there(asked, held, chance):
     )
 
 
-def _refuse_upside_down(dataset, lines, options, floor, found):
+def _refuse_upside_down(dataset, lines, options, floor, found, well):
+    """Peaks that point the other way explain far more, or all of what these leave over."""
     negative = bool(options.get("negative"))
-    other = _deviance_of(dataset, options | {"negative": not negative, "centers": ()})
-    noise = len(lines.of_peaks) * np.log(axes(dataset)[0].size)
-    if floor - other > 3 * max(floor - found, 0.0) + noise:
+    options = options | {"negative": not negative, "centers": ()}
+    try:
+        turned = problem(dataset, **options)
+        other, better = _deviance(turned), not well and _fits_well(turned)
+    except (DataError, FitError):
+        return
+    noise = len(lines.of_peaks) * np.log(len(turned.y))
+    if other < found - noise and (better or floor - other > 3 * (floor - found) + noise):
         points = "up" if negative else "down"
         flag = "leave --negative out" if negative else "use --negative (negative=True)"
-        raise FitError(f"the feature points {points}, and a peak that points the other way was "
-                       f"asked for: {flag}")  # fmt: skip
+        raise FitError(
+            f"the feature points {points}, and a peak that points the other way was asked for: "
+            f"{flag}"
+        )
 
 
 def _refuse_misplaced(stated, dataset, lines):

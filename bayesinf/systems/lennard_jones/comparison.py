@@ -55,7 +55,8 @@ def compare(
     observation, and its standard error ``se``, with how far that is ``behind`` the best form with
     the same kernel, and the standard error ``behind_se`` of the difference; ``elpd_optimum`` in
     closed form at the optimum of all data. ``weight`` is the model's weight in the stack that
-    predicts best.
+    predicts best. Over ``model_kernel`` alone ``worth`` and ``worth_se``: how much better
+    ``falling`` predicts than ``repulsive``, where both are compared.
 
     References
     ----------
@@ -74,18 +75,28 @@ def compare(
     each = pointwise.reshape(*shape, -1)
     first = np.argmax(each.sum(axis=-1), axis=0)
     behind = (each[first, np.arange(len(kernels))] - each).reshape(pointwise.shape)
+    worth = {}
+    if {"falling", "repulsive"} <= set(forms):
+        better = each[list(forms).index("falling")] - each[list(forms).index("repulsive")]
+        worth = {"worth": better.sum(axis=-1), "worth_se": _se(better)}
     arrays = {name: [row[name] for row in found] for name in found[0]} | {
         "behind": behind.sum(axis=1),
-        "behind_se": np.sqrt(pointwise.shape[1]) * behind.std(axis=1),
+        "behind_se": _se(behind),
         "weight": stacking(pointwise),
     }
     return xr.Dataset(
         {
             name: (("form", "model_kernel"), np.reshape(values, shape), {"units": "1"})
             for name, values in arrays.items()
-        },
+        }
+        | {name: ("model_kernel", values, {"units": "1"}) for name, values in worth.items()},
         {"form": list(forms), "model_kernel": list(kernels)},
     )
+
+
+def _se(pointwise):
+    """Standard error of a sum over observations, the last axis."""
+    return np.sqrt(pointwise.shape[-1]) * pointwise.std(axis=-1)
 
 
 def best(compared: xr.Dataset) -> str:
@@ -108,7 +119,7 @@ def _compared(pair, data, settings):
         "elpd_psis": psis["elpd"],
         "pareto_k": psis["pareto_k"].max(),
         "elpd_refitted": refitted.sum(),
-        "se": np.sqrt(total) * refitted.std(),
+        "se": _se(refitted),
         "elpd_optimum": closed.sum(),
         "pointwise": refitted,
     }

@@ -10,7 +10,6 @@ import numpy as np
 from bayesinf.figures import COLORS, band, canvas, density, interval, key, styled, with_units
 from bayesinf.models.gp import ratio, splits
 from bayesinf.posterior import noted
-from bayesinf.report import short
 from bayesinf.systems.lennard_jones.data import scales
 
 if TYPE_CHECKING:
@@ -31,7 +30,7 @@ __all__ = [
 ]
 
 CALLED = {
-    "falling": "zero mean in log r, size falling off",
+    "falling": "log r, size falling off",
     "zero": "zero mean in r",
     "repulsive": "repulsive mean in r",
     "lennard_jones": "Lennard-Jones mean in r",
@@ -77,7 +76,7 @@ def potential(of: Mapping[str, xr.DataTree]) -> Figure:
     drawn = noted(fit, "curve")
     level = float(drawn["constant"].median()) if "constant" in drawn else 0.0
     y = (y - level).assign_attrs(y.attrs)
-    named = f"energy above {short(level, 10)}" if level else "energy"
+    named = f"energy above {_rounded(level, noted(fit, 'well')['depth'])}" if level else "energy"
     bars = fit["constant_data"].get("error")
     truth = noted(fit, "truth")
     known = truth is not None and "curve" in truth
@@ -122,6 +121,12 @@ def potential(of: Mapping[str, xr.DataTree]) -> Figure:
     key(bottom, words, "lower right")
     fig.align_ylabels()
     return fig
+
+
+def _rounded(level, depth):
+    """A constant, to a thousandth of the well."""
+    size = float(depth.median()) if bool(np.isfinite(depth).any()) else abs(level)
+    return decimals(max(0, 3 - int(np.floor(np.log10(size)))))(level)
 
 
 @styled

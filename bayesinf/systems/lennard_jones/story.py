@@ -141,6 +141,13 @@ def _rivals(fit, form):
         "This form predicts energies left out best of those tried; the others lose in log density "
         f"(± standard error): {', '.join(behind)}."
     )
+    if "worth" in mine:
+        yield (
+            "What the coordinate is worth beside a wall: log r, with a size that falls off as a "
+            f"power of r, gains {decimals(1)(float(mine['worth']))} ± "
+            f"{decimals(1)(float(mine['worth_se']))} in leave-one-out log density over the "
+            "repulsive mean in r."
+        )
 
 
 def _share(value):
@@ -158,12 +165,11 @@ def _value(draws):
 def _tables(of):
     """The well by form, and the hyperparameters of the fit that speaks for the data."""
     form, fit = leading(of)
-    rows = {
-        CALLED[name]: {
-            quantity: _value(noted(one, "well")[quantity]) for quantity in _WELL
-        } | {"lowest elsewhere": _share(float(one["sample_stats"]["well_elsewhere"]))}
-        for name, one in of.items()
-    }  # fmt: skip
+    rows = {}
+    for name, one in of.items():
+        cells = {quantity: _value(noted(one, "well")[quantity]) for quantity in _WELL}
+        cells["lowest elsewhere"] = _share(float(one["sample_stats"]["well_elsewhere"]))
+        rows[CALLED[name]] = cells
     known = noted(fit, "truth")
     if known is not None and "depth" in known:
         cells = {name: float(known[name]) for name in _WELL}
