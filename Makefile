@@ -57,10 +57,10 @@ report: $(COMPLETE)
 test: $(COMPLETE)
 	@$(PYTHON) -m pytest --numprocesses 2 --dist loadfile $(OPTIONS)
 
-TORTURE := tests/torture.py $(foreach name,publication ending hostile kept factors,tests/unit/test_$(name).py)
+TORTURE := tests/torture.py $(foreach name,publication ending hostile kept factors reader,tests/unit/test_$(name).py)
 
 torture: $(COMPLETE)
-	@$(PYTHON) -m pytest --timeout 1200 -rP $(TORTURE) $(OPTIONS)
+	@BAYESINF_MUTANTS=200 $(PYTHON) -m pytest --timeout 1200 -rP $(TORTURE) $(OPTIONS)
 
 test-browser: $(COMPLETE)
 	@$(PYTHON) -c "import selenium" 2>/dev/null || $(INSTALL) --editable ".[dev]"

@@ -7,6 +7,7 @@ many workers they were made. A map inside a map runs serially: the outer one has
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import sys
@@ -200,6 +201,9 @@ def _on_cluster(call, items, address, advance) -> list:
     except KilledWorker as error:
         raise FitError(f"a worker of {address} died, most often for lack of memory") from error
     except (FutureCancelledError, CommClosedError) as error:
+        # What the client goes on to log of it, trace by trace, says no more than this.
+        for name in ("distributed", "distributed.client", "tornado.application", "asyncio"):
+            logging.getLogger(name).setLevel(logging.CRITICAL + 1)
         raise FitError(f"the Dask scheduler {address} was lost while it worked") from error
     finally:
         client.close(timeout=CONNECT)  # its futures are cancelled with it

@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bayesinf.errors import DataError
+from bayesinf.sealed import refuse_reaching
 
 if TYPE_CHECKING:
     import numpy as np
@@ -348,8 +349,11 @@ def load(path: str | os.PathLike) -> xr.DataTree:
     if not path.is_file():
         raise DataError("no such file", source=path, expected="a netCDF file that bayesinf wrote")
     try:
+        refuse_reaching(path)
         with xr.open_datatree(path, engine="h5netcdf") as opened:
             tree = opened.load()
+    except DataError:
+        raise
     except Exception as error:  # h5py and h5netcdf raise a dozen kinds for a damaged file
         raise DataError(
             "the file cannot be read",

@@ -10,7 +10,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bayesinf.data import containers, instruments, jcamp, sheets, text
+from bayesinf.data import containers, instruments, jcamp, reader, sheets, text
 from bayesinf.errors import DataError
 
 if TYPE_CHECKING:
@@ -62,7 +62,10 @@ def read(path: str | os.PathLike, *, decimal: str | None = None) -> xr.Dataset:
     try:
         if path.stat().st_size == 0:
             raise DataError("the file is empty", source=path, expected=f"a {kind} file")
-        data = load(path, place) if kind in _PLACED else load(path, **options)
+        if kind in _APART:
+            data = reader.apart(load, path, place)
+        else:
+            data = load(path, place) if kind in _PLACED else load(path, **options)
     except DataError:
         raise
     except Exception as error:  # the libraries raise a dozen kinds for a damaged file
@@ -96,6 +99,7 @@ def _text(path: Path, decimal: str | None = None) -> xr.Dataset:
 
 _TEXT = (".csv", ".tsv", ".txt", ".dat", ".asc", ".xy", ".dpt", ".prn", ".lvm", ".log", ".out",
          ".tab", ".table")  # fmt: skip
+_APART = ("MAT", "HDF5", "netCDF")  # whose libraries a damaged file can kill
 _PLACED = ("NPZ", "MAT", "HDF5", "netCDF", "spreadsheet")
 _LOADERS = {
     **dict.fromkeys(_TEXT, ("text", _text)),

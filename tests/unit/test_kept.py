@@ -1,6 +1,9 @@
 """Finished fits are taken up by the same command alone; what cannot fit is refused."""
 
 import os
+import signal
+import subprocess
+import sys
 import time
 
 import numpy as np
@@ -149,3 +152,55 @@ def test_small_work_asks_nothing(monkeypatch):
 
 def test_something_is_available():
     assert capacity.available() > 1e7
+
+
+# --- a run that was killed ------------------------------------------------------------------------
+
+SCRIPT = f'''
+import hashlib, sys, time
+sys.path.insert(0, {os.path.dirname(__file__)!r})
+import numpy as np
+from straight_line import StraightLine
+from bayesinf import kept, workflow
+from bayesinf.models.problem import fit
+kept.WORTH = 0.0
+X = np.linspace(0, 1, 9)
+
+@workflow.script(name="lines")
+def main(run):
+    """Three lines, and time to be killed."""
+    digest = hashlib.sha256()
+    for k in range(3):
+        found = fit(StraightLine(X, k * X, 0.8), "exact", run.settings)
+        for name, variable in sorted(found["posterior"].data_vars.items()):
+            digest.update(variable.values.tobytes())
+        if WAIT and k == 1:
+            print("ready", flush=True)
+            time.sleep(600)
+    run.say(digest.hexdigest(), True)
+
+if __name__ == "__main__":
+    sys.argv[0] = "lines.py"
+    workflow.cli(main)
+'''
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+def test_a_run_that_was_killed_goes_on_to_the_same_bits(number, tmp_path, monkeypatch):
+    env = os.environ | {kept.ROOT: str(tmp_path / "cache")}
+
+    def start(wait):
+        code = f"WAIT = {wait}\n{SCRIPT}"
+        return subprocess.Popen([sys.executable, "-c", code, "--quick"], cwd=tmp_path, env=env,
+                                stdout=subprocess.PIPE, text=True)  # fmt: skip
+
+    undisturbed = start(False).communicate()[0]
+    process = start(True)
+    assert process.stdout.readline() == "ready\n"
+    process.send_signal(number)
+    process.communicate()
+    assert len(files(tmp_path / "cache")) == 2
+    resumed = start(False).communicate()[0]
+    assert "Taken up: 2 fits that an earlier run" in resumed and "Taken up" not in undisturbed
+    assert resumed.splitlines()[1] == undisturbed.splitlines()[1] and len(undisturbed) > 64
+    assert not files(tmp_path / "cache")

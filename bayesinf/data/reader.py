@@ -1,0 +1,132 @@
+"""Foreign binary files are read in a process of their own, with limits of time and memory.
+
+A damaged MAT or HDF5 file can kill the library that reads it, or send it round for ever, and a
+small one may unfold to more than there is memory. One process reads them all; where it dies or
+takes too long the file is refused in one line, and the next file gets a new one.
+"""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import importlib
+import os
+import subprocess
+import sys
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bayesinf.errors import DataError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import xarray as xr
+
+__all__ = ["apart"]
+
+SECONDS = 60.0  # that a file may take
+MOST = "BAYESINF_READ_BYTES"  # environment variable: bytes of memory that the process may have
+BYTES = 8_000_000_000
+
+_reader: list[tuple[subprocess.Popen, Connection]] = []  # the one at work, if any
+
+
+def apart(load: Callable[..., xr.Dataset], path: Path, place: str) -> xr.Dataset:
+    """Call a loader of this package in the reading process.
+
+    Parameters
+    ----------
+    load : a function of a module, of a path and a place in the file.
+    path, place : what it is called with.
+
+    Raises
+    ------
+    DataError : what the loader raised; the file kills its reader, takes too long, or cannot be
+        read.
+    """
+    process, connection = _started()
+    try:
+        connection.send((load.__module__, load.__name__, os.getcwd(), path, place))
+        if not connection.poll(SECONDS):
+            raise _damaged(path, f"one that is not read in {SECONDS:g} s")
+        fine, found = connection.recv()
+    except (EOFError, OSError) as error:
+        _end()
+        raise _damaged(path, f"one that ends its reader (status {process.wait()})") from error
+    except BaseException:  # an interrupt too: the process may be in the middle of an answer
+        _end()
+        raise
+    if fine:
+        return found
+    raise found if isinstance(found, DataError) else _damaged(path, found)
+
+
+def _damaged(path, found):
+    return DataError(
+        "the file cannot be read",
+        source=path,
+        expected=f"a complete {path.suffix.lstrip('.') or 'binary'} file",
+        found=found,
+        remedy="it may be truncated or of another format: save it again as plain numbers",
+    )
+
+
+def _started():
+    if _reader and _reader[0][0].poll() is None:
+        return _reader[0]
+    _end()
+    import multiprocessing
+
+    ours, its = multiprocessing.Pipe()
+    process = subprocess.Popen(
+        [sys.executable, "-c", f"from {__name__} import serve; serve({its.fileno()})"],
+        pass_fds=[its.fileno()],
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, [*sys.path, os.getcwd()]))},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    its.close()
+    _reader.append((process, ours))
+    return _reader[0]
+
+
+@atexit.register
+def _end():
+    while _reader:
+        process, connection = _reader.pop()
+        process.kill()
+        process.wait()
+        connection.close()
+
+
+def serve(handle: int) -> None:
+    """Answer requests until the other side has gone."""
+    import signal
+
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # meant for the process that asks
+    with contextlib.suppress(ImportError, ValueError, OSError):
+        import resource
+
+        limit = int(float(os.environ.get(MOST, BYTES)))
+        resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    connection = Connection(handle)
+    while True:
+        try:
+            module, name, folder, path, place = connection.recv()
+        except EOFError:
+            return
+        try:
+            from bayesinf.sealed import refuse_reaching
+
+            os.chdir(folder)
+            refuse_reaching(path)
+            answer = True, getattr(importlib.import_module(module), name)(path, place)
+        except DataError as error:
+            answer = False, error
+        except Exception as error:  # the libraries raise a dozen kinds for a damaged file
+            answer = False, type(error).__name__
+        connection.send(answer)

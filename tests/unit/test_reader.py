@@ -1,0 +1,118 @@
+"""Damaged binary files end their reader at most; a file may not pull in others."""
+
+import os
+import random
+import time
+
+import h5py
+import numpy as np
+import pytest
+import xarray as xr
+from files import SAVERS
+from straight_line import fit
+
+from bayesinf.data import reader, tables
+from bayesinf.errors import DataError
+from bayesinf.posterior import load, save
+from bayesinf.sealed import refuse_reaching
+
+# Of NPZ NumPy and Python read every byte, so that it needs no process of its own.
+FORMATS = {save: name for save, name in SAVERS.items() if not name.endswith(".npz")}
+MUTANTS = int(os.environ.get("BAYESINF_MUTANTS", "6"))  # of each format
+
+
+def crash(path, place):
+    os.abort()
+
+
+def hang(path, place):
+    time.sleep(60)
+
+
+def grow(path, place):
+    return np.ones(10**11)
+
+
+@pytest.mark.parametrize("save", FORMATS, ids=lambda save: save.__name__)
+def test_mutants_are_read_or_refused_in_one_line(save, tmp_path, monkeypatch):
+    monkeypatch.setattr(reader, "SECONDS", 5.0)
+    path, dice = tmp_path / FORMATS[save], random.Random(1)
+    save(path, x=np.arange(40.0), y=np.arange(40.0) ** 2)
+    whole = path.read_bytes()
+    refused = 0
+    for _ in range(MUTANTS):
+        mutant = bytearray(whole)
+        for _ in range(dice.choice([1, 4, 32])):
+            mutant[dice.randrange(len(mutant))] = dice.randrange(256)
+        path.write_bytes(mutant[: dice.choice([len(mutant), dice.randrange(1, len(mutant))])])
+        try:
+            tables.read(path)
+        except DataError as error:
+            assert str(error).isprintable() and len(str(error)) <= 400
+            refused += 1
+    print(f"{save.__name__}: {MUTANTS} mutants, {refused} refused, none crashed or hung")
+    assert refused and os.listdir(tmp_path) == [path.name]
+
+
+@pytest.mark.parametrize(("load", "said"), [(crash, "ends its reader"), (hang, "not read in 0.5 s"),
+                                            (grow, "MemoryError")])  # fmt: skip
+def test_what_ends_or_holds_up_the_reader_is_refused_and_the_next_is_read(
+    load, said, tmp_path, monkeypatch
+):
+    path = tmp_path / "a.nc"
+    xr.Dataset({"x": ("n", [1.0, 2.0])}).to_netcdf(path, engine="h5netcdf")
+    monkeypatch.syspath_prepend(os.path.dirname(__file__))
+    reader._end()  # a new one finds this module
+    tables.read(path)
+    monkeypatch.setattr(reader, "SECONDS", 0.5 if load is hang else 60.0)
+    with pytest.raises(DataError, match=said):
+        reader.apart(load, path, "")
+    monkeypatch.setattr(reader, "SECONDS", 60.0)
+    assert list(tables.read(path)["x"].values) == [1.0, 2.0]
+
+
+def reaching(kind, path, secret):
+    with h5py.File(path, "a") as file:
+        if kind == "link":
+            file["outside"] = h5py.ExternalLink(str(secret), "/x")
+        elif kind == "storage":
+            file.create_dataset("outside", (4,), "u1", external=[(str(secret), 0, 4)])
+        else:
+            layout = h5py.VirtualLayout((3,), "f8")
+            layout[:] = h5py.VirtualSource(str(secret), "x", (3,))
+            file.create_virtual_dataset("outside", layout)
+
+
+@pytest.mark.parametrize(
+    ("kind", "said"), [("link", "a link to"), ("storage", "storage in"), ("virtual", "a virtual")]
+)
+def test_a_file_that_reaches_for_another_is_refused_by_name(kind, said, tmp_path):
+    secret = tmp_path / "secret.h5"
+    with h5py.File(secret, "w") as file:
+        file["x"] = np.arange(3.0)
+    for name in ("a.h5", "a.nc", "a.mat"):
+        path = tmp_path / name
+        if name == "a.mat":
+            SAVERS_73(path, y=np.arange(3.0))
+        else:
+            with h5py.File(path, "w") as file:
+                file["y"] = np.arange(3.0)
+        reaching(kind, path, secret)
+        with pytest.raises(DataError, match=rf"{name}, /outside: the file reaches for .*{said}"):
+            tables.read(path)
+    path = save(fit(), tmp_path / "fit.nc")
+    reaching(kind, path, secret)
+    with pytest.raises(DataError, match=rf"fit.nc, /outside: the file reaches for .*{said}"):
+        load(path)
+
+
+SAVERS_73 = next(save for save in SAVERS if save.__name__ == "save_mat_73")
+
+
+def test_groups_that_hold_each_other_are_walked_once(tmp_path):
+    path = tmp_path / "a.h5"
+    with h5py.File(path, "w") as file:
+        file["a/x"] = np.arange(3.0)
+        file["a/again"] = file["a"]
+        file["soft"] = h5py.SoftLink("/a/x")
+    refuse_reaching(path)
