@@ -604,8 +604,10 @@ def _among(draws, known, name, kind, remedy) -> Check:
 def _declared(question, posterior) -> Iterator[Check]:
     """A question that the family declared and stored with the fit."""
     values = _evidence(posterior, question.variable)
+    values = values.transpose("chain", "draw", ..., missing_dims="ignore")
     worst = int((np.argmin if question.worst == "min" else np.argmax)(values.values))
-    value, name = float(values.values.ravel()[worst]), element_name(values, worst, bare=True)
+    each = math.prod(n for dim, n in values.sizes.items() if dim not in ("chain", "draw"))
+    value, name = float(values.values.ravel()[worst]), element_name(values, worst % each, bare=True)
     good, limit = question.said.format(value=value, name=name), f"{question.limit:g}"
     passed, bad = question.answered(value), f"{good} (limit {limit})"
     yield _answer(question.name, value, f"{question.relation} {limit}", passed, good, bad,

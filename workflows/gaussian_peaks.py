@@ -143,6 +143,11 @@ def main(
                 *spectra[""][:1], fits["emcee"], spectra[""][1], run.settings, trying
             )
             fits |= others
+    if run.data is not None:
+        said = {fit.attrs["why"] for fit in fits.values()} - {""}
+        for why in sorted(said):
+            if not any(other.startswith(why) for other in said - {why}):
+                print(f"Noticed: {why}")
     return fits
 
 

@@ -16,7 +16,17 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bayesinf.data.arrays import enough, finite, heading, labels, listing, place, shown, vector
+from bayesinf.data.arrays import (
+    enough,
+    finite,
+    heading,
+    labels,
+    listing,
+    place,
+    shown,
+    to_numbers,
+    vector,
+)
 from bayesinf.data.columns import columns_of, said
 from bayesinf.data.roles import choose
 from bayesinf.data.tables import read
@@ -90,6 +100,7 @@ def curve(
         source=path,
     )
     arrays = {role: columns[name] for role, name in roles.names.items()}
+    _refuse_several(arrays["x"], path)
     result = curve_from_arrays(**arrays, least=least, sort=sort, source=path)
     before = np.asarray(finite(arrays["x"], path))
     if rows:
@@ -185,6 +196,23 @@ def variable_name(name: object, role: str, taken: Collection[str] = ()) -> str:
     while name in RESERVED or name in taken:
         name = f"{name}_{role}"
     return name
+
+
+def _refuse_several(x, source):
+    """Refuse rows that stand in several tables, each of which begins x anew."""
+    values = to_numbers(x.to_numpy()).astype(float)
+    gaps = np.diff(x["row"].to_numpy()) > 1 if "row" in x.coords else np.empty(0)
+    steps = np.sign(np.diff(values))
+    if gaps.any() and not gaps.all() and steps[~gaps].all() and np.ptp(steps[~gaps]) == 0:
+        anew = gaps & (steps != steps[~gaps][0])
+        if anew.any():
+            starts = x["row"].to_numpy()[np.flatnonzero(np.r_[True, anew])]
+            raise DataError(
+                "the file holds several tables, each of which begins x anew",
+                source=source,
+                found=f"tables from rows {listing(starts)}",
+                remedy="save them one by one",
+            )
 
 
 def _validated(columns, least, source) -> dict[str, np.ndarray]:

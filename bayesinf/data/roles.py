@@ -134,7 +134,7 @@ def choose(
         left = [name for name in free() if name not in counting or (role == "x" and index)]
         if not left:
             raise _too_few(role, free(), counting, columns, source)
-        found = min(left, key=lambda name: _standing(name, name in errors, words[name]))
+        found = min(left, key=lambda n: _standing(n, n in errors or n in dated, words[n]))
         if role == "x" and found in counting and _is_axis(left, columns):
             found = left[1]
         why = "the first column" if found == next(iter(columns)) else "the next column of numbers"
@@ -162,9 +162,9 @@ def _holds_numbers(column):
     return bool(2 * numbers.sum() > cells.size or (numbers.any() and (cells != "").all()))
 
 
-def _standing(name, is_error, words):
-    """How far back a column stands among those that may be x or y."""
-    return 2 * is_error + 2 * _is_index(name) + bool(words & _BESIDE)
+def _standing(name, other, words):
+    """How far back a column stands among those that may be x or y; errors and dates at the end."""
+    return 2 * other + 2 * _is_index(name) + bool(words & _BESIDE)
 
 
 def _is_axis(left, columns):

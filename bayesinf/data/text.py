@@ -141,12 +141,30 @@ def _carefully(block, decimal, source):
         numeric, block.rows, decimal=decimal, separator=block.separator, source=source
     )
     block.said += [dialect.said] if dialect.said else []
-    return [
+    found = [
         dialects.parsed(column, dialect)
         if label in numeric
         else _told(column, label, block, source)
         for label, column in zip(labels, columns, strict=True)
     ]
+    _count_days(labels, columns, found, block)
+    return found
+
+
+def _count_days(labels, columns, found, block):
+    """Add days to times of day: those of a column of dates, else one at each midnight."""
+    dated = [k for k, label in enumerate(labels) if label in block.attrs]
+    clocks = [k for k in dated if re.fullmatch(r"\d+:[\d:.,]+", columns[k][0])]
+    days = [k for k in dated if ":" not in columns[k][0]]
+    for clock in clocks:
+        if len(days) == 1:
+            found[clock] = found[clock] + found[days[0]]
+            found[days[0]] = np.array(columns[days[0]])
+            block.attrs.pop(labels[days[0]])
+        else:
+            found[clock] = found[clock] + 86400 * np.cumsum(
+                np.diff(found[clock], prepend=0) < -43200
+            )
 
 
 def _told(column, label, block, source):

@@ -18,7 +18,7 @@ LENGTH = 50  # of the run after burn-in, in autocorrelation times
 BURN_IN = 5  # likewise
 MAXIMUM = 50_000  # steps, burn-in included
 ENOUGH_TO_TELL = 4_000  # steps, after which a run ends that would not be long enough by the maximum
-OFFERED = 0.1  # share of the moves that offer draws of an approximation
+OFFERED = 0.2  # share of the moves that offer draws of an approximation
 AHEAD = 16  # steps for which they are drawn at once
 
 
@@ -65,7 +65,7 @@ def sample(
     moves : as in emcee; by default differential evolution, ter Braak, Stat. Comput. 16, 239 (2006),
         doi:10.1007/s11222-006-8769-1.
     independent : an approximation with ``draw(rng, size)`` -> points and log densities and
-        ``log_density(points)``, as ``laplace.Quadratic``; a tenth of the moves offer draws of it.
+        ``log_density(points)``, as ``laplace.Quadratic``; a fifth of the moves offer draws of it.
     """
     import emcee
 

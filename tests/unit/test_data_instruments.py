@@ -264,6 +264,8 @@ REFUSED = [
     ("a broken formula at the end", "a.csv", "x,y\n1,2\n2,3\n3,#DIV/0!\n", ["row 4, column y"]),
     ("a remark without a space", "a.csv", "x,y\n1,2\n5,3#1\n3,4\n", ["row 3, column y", "'3#1'"]),
     ("a number of Python's", "a.csv", "x,y\n1,2\n2,1_000\n3,4\n", ["row 3, column y", "'1_000'"]),
+    ("several scans", "a.dat", "# scan 1\n1 2\n2 3\n3 5\n\n# scan 2\n1 7\n2 8\n3 9\n",
+     ["several tables", "tables from rows 2, 7", "one by one"]),
     ("only words", "a.txt", "There is nothing here,\nbut words.\n", ["no"]),
     ("days or months", "a.csv", "date,y\n1/2/2021,1\n2/2/2021,2\n3/2/2021,3\n",
      ["1/2/2021 may be day and month", "2021-12-31"]),
@@ -275,6 +277,15 @@ REFUSED = [
 def test_what_cannot_be_read_is_refused_in_words(file, what, name, content, words):
     path = file(name, content)
     refused(data.curve, path, words=[str(path), *words])
+
+
+def test_days_are_added_to_times_of_day(file):
+    night = "day;clock;y\n12.03.2021;23:59:59;1\n13.03.2021;00:00:01;2\n13.03.2021;00:00:02;3\n"
+    found = data.curve(file("a.csv", night))
+    np.testing.assert_array_equal(found["clock"], [0, 2, 3])
+    assert found.attrs["y"] == "y"
+    alone = "\n".join(line.partition(";")[2] for line in night.splitlines())
+    np.testing.assert_array_equal(data.curve(file("b.csv", alone))["clock"], [0, 2, 3])
 
 
 @pytest.mark.parametrize(

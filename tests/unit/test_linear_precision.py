@@ -7,9 +7,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from bayesinf.errors import DataError
 from bayesinf.models import linear
 from bayesinf.models.linear import exact, regression
-from bayesinf.priors import HalfCauchy, LogUniform, Normal
+from bayesinf.priors import (
+    HalfCauchy,
+    InverseChi,
+    InverseGamma,
+    LogUniform,
+    Normal,
+    OnVariance,
+    StudentT,
+)
 from bayesinf.settings import Settings
 
 SHORT = Settings(draws=50, chains=2, prior_draws=10, workers=1)
@@ -240,3 +249,25 @@ def test_unshrunk_columns_that_repeat_each_other_are_decided_by_their_priors():
 
 def test_a_default_scale_is_unchanged_by_the_noise_prior():
     assert isinstance(regression(X3, Y3).prior.scale, HalfCauchy)
+
+
+def test_a_prior_of_the_variance_is_the_same_as_one_of_the_standard_deviation():
+    stated = OnVariance(InverseGamma(1.5, 1.5 * 0.3**2))
+    one = moments(regression(X3, Y3, noise=stated, intercept=True))
+    two = moments(regression(X3, Y3, noise=InverseChi(3.0, 0.3), intercept=True))
+    for a, b in zip(one, two, strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"noise": Normal(1.0, 0.1)}, "the prior of noise reaches below zero"),
+        ({"prior": linear.Gaussian(StudentT(3.0))}, "the prior of scale reaches below zero"),
+        ({"noise": LogUniform(0.0, 1.0)}, "lower of a prior cannot be 0.0"),
+        ({"intercept": StudentT(3.0)}, "no such prior; expected a Normal"),
+    ],
+)
+def test_priors_that_do_not_fit_are_refused(options, words):
+    with pytest.raises(DataError, match=words):
+        regression(X3, Y3, **options)

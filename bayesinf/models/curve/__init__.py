@@ -1,12 +1,14 @@
 """Curves: y = f(x; θ) + ε with any lmfit Model as f, and independent normal noise ε.
 
-lmfit finds the optimum. ``method="laplace"`` takes the posterior for the normal that curvature and
-noise define there, ``method="emcee"`` samples the posterior itself. The noise is either known point
-by point (``error``) or one standard deviation, known or inferred with the rest (``noise``).
+lmfit states the curve. Descents from the starts given and from independent ones find the
+optimum, in whatever unit. ``method="laplace"`` draws a normal in the plane that touches the curve
+there, and resamples the draws by importance; ``method="emcee"`` samples the posterior itself. The
+noise is either known point by point (``error``) or one standard deviation, known or inferred with
+the rest (``noise``).
 
 ``problem`` states what is fitted and ``fit`` is its posterior. ``definition`` holds the problem and
-its model in PyMC; ``evaluation`` lets lmfit's functions take arrays, ``least_squares`` finds the
-optimum, ``routes`` draw.
+its model in PyMC; ``evaluation`` lets lmfit's functions take arrays; ``starts`` and
+``least_squares`` find the optimum; ``routes`` draw; ``edges`` say what a box decides.
 """
 
 from __future__ import annotations

@@ -26,12 +26,13 @@ WALKERS = 64  # or four times the number of parameters, if that is more
 
 
 def laplace(problem: NonlinearRegression, settings: Settings) -> Sample:
-    """Draw independently from the quadratic approximation.
+    """Draw from the quadratic approximation, and resample the draws by their weights.
 
-    θ | noise ~ N(θ̂, noise² (JᵀJ)⁻¹) and noise ~ inverse-χ(ν, s), s² = RSS/ν, ν = n − k; where the
-    noise is known θ ~ N(θ̂, (JᵀWJ)⁻¹). For a linear f and flat priors this is the posterior. Where
-    the data scatter in another way, the normal is that of the curvature at the mode, in θ and the
-    logarithms of the scatter.
+    u | noise ~ N(0, noise²) and noise ~ inverse-χ(ν, s), s² = RSS/ν, ν = n − k; where the noise is
+    known u ~ N(0, 1). u are the coordinates of θ in the plane that touches the curve at θ̂, where
+    θ ≈ θ̂ + R⁻¹u. For a linear f and flat priors this is the posterior, and no weight differs from
+    another. Where the data scatter in another way, the normal is that of the curvature at the mode,
+    in θ and the logarithms of the scatter, and is weighed but not resampled.
     """
     shape = settings.chains, settings.draws
     found, best = _approximation(problem, settings, shape), problem.optimum

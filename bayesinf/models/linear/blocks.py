@@ -22,8 +22,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bayesinf.inference.slice import slice_sample
-from bayesinf.models.linear.gibbs import Block, Scales
-from bayesinf.priors import InverseChi
+from bayesinf.models.linear.gibbs import Block, Scales, noise_given
 from bayesinf.priors.weights import Laplace
 
 if TYPE_CHECKING:
@@ -226,13 +225,11 @@ class Chain:
     def _noise(self):
         """Draw log σ of every group given its coefficients."""
         prior, count, square = self.problem.noise, self.products.count, self.residual
-        relative = getattr(self.problem.prior, "relative", False)
-        if isinstance(prior, InverseChi) and not relative:
-            half = 0.5 * (square + prior.dof * prior.scale**2)
-            return 0.5 * np.log(half / self.rng.standard_gamma(0.5 * (count + prior.dof)))
+        if not self.scales.of_sigma:
+            return noise_given(self.rng, prior, np.log(self.sigma), count, square)
         weights = self.beta[:, self.products.free :]
-        size = np.sum(np.abs(weights), axis=1) / self.scales.scale if relative else 0.0
-        count = count + weights.shape[1] * relative
+        size = np.sum(np.abs(weights), axis=1) / self.scales.scale
+        count = count + weights.shape[1]
 
         def log_density(x):
             sigma = np.exp(x)

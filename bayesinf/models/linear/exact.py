@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bayesinf.errors import FitError
+from bayesinf.models.linear.singular import loses_digits
 from bayesinf.models.linear.spectrum import Spectrum, moments
 
 if TYPE_CHECKING:
@@ -219,12 +220,27 @@ class Posterior:
     Parameters
     ----------
     problem : one regression, no groups.
+    fully : whether features are decomposed to the last digit of each column where the data decide
+        nearly dependent ones.
     """
 
-    def __init__(self, problem: Regression):
+    def __init__(self, problem: Regression, *, fully: bool = True):
         self.problem = problem
         self.spectrum = Spectrum.of(problem.design)
         self.scales = Scales(problem, self.spectrum)
+        if fully and self._loses_digits():
+            self.spectrum = Spectrum.of(problem.design, fully=True)
+            self.scales = Scales(problem, self.spectrum)
+
+    def _loses_digits(self):
+        shape, s = self.problem.design.A.shape, self.spectrum.s
+        if not loses_digits(shape, s, np.inf):
+            return False
+        try:
+            log_rho = self.scales.coordinates(*self.scales.grid.axes)[0]
+        except FitError:  # of what is rounding there may be no end
+            return True
+        return loses_digits(shape, s, np.max(log_rho))
 
     @property
     def log_evidence(self) -> float:

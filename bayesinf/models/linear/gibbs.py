@@ -19,8 +19,8 @@ from bayesinf.inference.slice import slice_sample
 from bayesinf.models.linear.conditional import Factors
 from bayesinf.models.linear.design import Design
 from bayesinf.models.noise import log_density
-from bayesinf.priors import Prior
-from bayesinf.priors.weights import Scaled
+from bayesinf.priors import InverseChi, LogNormal, Prior
+from bayesinf.priors.weights import Laplace, Scaled
 
 if TYPE_CHECKING:
     from bayesinf.models.linear.definition import Regression
@@ -29,6 +29,7 @@ SCALE_STEPS = 2  # slice steps on scale and slab a sweep, which cost next to not
 SLICE = 8.0  # first interval along the logarithm of a scale, about as wide as its prior
 SMALL = 100  # least side of X up to which one more factor a sweep costs next to nothing
 NOISE_STEPS = 1  # Metropolis steps on σ a sweep; it then mixes about half as fast as the scale
+WIDE = 2.0  # spread of a log-normal that hardly says more of the noise than a flat one
 TARGET_ACCEPTANCE = 0.4  # about the best for a random walk in one dimension
 
 
@@ -82,24 +83,38 @@ class Scales:
         """Draw scale and slab given the weights, then the local variances."""
         beta = beta / sigma[..., np.newaxis] if self.of_sigma else beta
         flat = np.ravel(beta)
-        for _ in range(SCALE_STEPS):
-            self._move(rng, "scale", self.scale, lambda tau: self._density(flat, tau, **self.rest))
-            for name in self.rest:
-                self._move(rng, name, self.rest[name], lambda c: self._cut(flat, c))
+        for _ in range(SCALE_STEPS if flat.size <= SMALL else 1):
+            self._move_scale(rng, flat)
+            if self.rest:
+                self._move(rng, "slab", flat, lambda c: self._cut(flat, c))
         self.refresh(rng, beta / self.scale)
 
     def refresh(self, rng, x):
         """Draw the local variances given the weights in units of the scale."""
         self.local = self.prior.local_given(rng, x)
 
-    def _density(self, weights, tau, **rest):
-        return self.prior.log_sum(weights, np.reshape(tau, 1), **rest)
+    def _move_scale(self, rng, weights):
+        """Draw the scale given the weights."""
+        if "scale" in self.prior.fixed:
+            return
+        if not isinstance(self.prior, Laplace):
+            self._move(rng, "scale", weights, lambda tau: self._density(weights, tau))
+            return
+        # Flat in log scale the conditional is inverse gamma; the prior enters by Metropolis.
+        proposal = np.sum(np.abs(weights)) / rng.standard_gamma(weights.size)
+        prior = self.prior.inferred["scale"]
+        before, after = (prior.log_density(x) + np.log(x) for x in (self.scale, proposal))
+        if np.log(rng.random()) < after - before:
+            self.scale = proposal
+
+    def _density(self, weights, tau):
+        return self.prior.log_sum(weights, np.reshape(tau, 1), **self.rest)
 
     def _cut(self, weights, slab):
         return np.sum(self.prior.log_cut(weights, self.scale, slab))
 
-    def _move(self, rng, name, value, log_density):
-        """Draw one hyperparameter given the weights."""
+    def _move(self, rng, name, weights, log_density):
+        """Draw one hyperparameter by a slice step on its logarithm."""
         if name in self.prior.fixed:
             return
         prior = self.prior.inferred[name]
@@ -107,7 +122,10 @@ class Scales:
         def target(x):
             return log_density(np.exp(x)) + prior.log_density(np.exp(x)) + x
 
-        drawn = float(np.exp(slice_sample(rng, target, np.log([value]), SLICE)[0]))
+        start = np.log([self.scale if name == "scale" else self.rest[name]])
+        # The more weights, the narrower the density.
+        width = SLICE / np.sqrt(1 + weights.size / 10)
+        drawn = float(np.exp(slice_sample(rng, target, start, width)[0]))
         if name == "scale":
             self.scale = drawn
         else:
@@ -257,12 +275,30 @@ def chain(
     return kept
 
 
-def noise_given(rng, prior, log_sigma, count, square, standardised):
-    """Draw log σ given residuals of summed square and the coefficients that are in units of σ."""
-    count, square = count + len(standardised), square + np.sum(standardised**2)
+def noise_given(rng, prior, log_sigma, count, square, standardised=()):
+    """Draw log σ given residuals of summed square and the coefficients that are in units of σ.
+
+    Under an inverse χ it is drawn at once, under a wide log-normal as if the prior were flat in
+    log σ and then accepted or not, under others by a slice step.
+
+    Parameters
+    ----------
+    log_sigma, count, square : where it stands, number of residuals and their summed square, one of
+        each regression.
+    """
+    count = count + np.size(standardised)
+    square = square + np.sum(np.square(standardised))
+    if isinstance(prior, InverseChi):
+        half = 0.5 * (square + prior.dof * prior.scale**2)
+        return 0.5 * np.log(half / rng.standard_gamma(0.5 * (count + prior.dof)))
+    if isinstance(prior, LogNormal) and prior.spread > WIDE:
+        proposal = 0.5 * np.log(0.5 * square / rng.standard_gamma(0.5 * count))
+        pair = (np.array([log_sigma, proposal]) - np.log(prior.median)) / prior.spread
+        gain = 0.5 * (pair[0] ** 2 - pair[1] ** 2)
+        return np.where(np.log(rng.random(np.shape(gain))) < gain, proposal, log_sigma)
 
     def log_density(x):
         sigma = np.exp(x)
         return prior.log_density(sigma) + x - count * x - 0.5 * square / sigma**2
 
-    return slice_sample(rng, log_density, np.array([log_sigma]), 1.0)[0]
+    return slice_sample(rng, log_density, np.asarray(log_sigma, dtype=float), 1.0)

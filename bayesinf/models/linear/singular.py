@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import numpy as np
 
-__all__ = ["decomposed"]
+__all__ = ["decomposed", "loses_digits"]
 
 EPS = np.finfo(float).eps
 STEEP = 1e-6  # smallest singular value beside the largest from which LAPACK's is trusted
@@ -19,26 +19,43 @@ MOST = 40  # columns at which rotations, which cost the cube of them, still take
 SWEEPS = 60
 
 
-def decomposed(A: np.ndarray, t: np.ndarray):
+def decomposed(A: np.ndarray, t: np.ndarray, *, fully: bool = False):
     """Decompose A = U diag(s) Vᵀ.
 
     Parameters
     ----------
     A : (observation, weight).
     t : data, (observation,).
+    fully : whether by rotations, to the last digit of each column.
 
     Returns
     -------
     U, s, V, without singular values that rounding has made, and Uᵀt.
     """
-    U, s, Vt = np.linalg.svd(A, full_matrices=False)
-    if len(s) and s[0] > 0 and s[-1] < STEEP * s[0] and A.shape[1] <= min(MOST, A.shape[0]):
+    if fully:
         U, s, V = _rotated(A.astype(np.longdouble))
         y = U.T @ t.astype(np.longdouble)
         return tuple(np.asarray(part, dtype=float) for part in (U, s, V, y))
+    U, s, Vt = np.linalg.svd(A, full_matrices=False)
     kept = s > s[:1] * EPS * max(A.shape)
     U, s, V = U[:, kept], s[kept], Vt[kept].T
     return U, s, V, U.T @ t
+
+
+def loses_digits(shape: tuple[int, int], s: np.ndarray, log_rho: float) -> bool:
+    """Whether the data decide directions of which LAPACK leaves few digits, and rotations may help.
+
+    Parameters
+    ----------
+    shape : of A.
+    s : its singular values as LAPACK finds them.
+    log_rho : largest ratio of prior to noise variance; the data decide where ρ s² > 1.
+    """
+    count, weights = shape
+    if not len(s) or weights > min(MOST, count):
+        return False
+    steep = len(s) < weights or s[-1] < STEEP * s[0]
+    return bool(steep and log_rho + 2 * np.log(STEEP * s[0]) > 0)
 
 
 def _rotated(A):

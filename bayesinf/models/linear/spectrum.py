@@ -70,15 +70,15 @@ class Spectrum:
     outside: float
 
     @classmethod
-    def of(cls, design: Design, like: Spectrum | None = None) -> Spectrum:
-        """Decompose a design, or take over the decomposition of another one that has the same
-        features and columns.
+    def of(cls, design: Design, like: Spectrum | None = None, *, fully: bool = False) -> Spectrum:
+        """Decompose a design, ``fully`` to the last digit of each column, or take over the
+        decomposition of another one that has the same features and columns.
         """
         if like is None:
             parts = _unshrunk(design.Z)
             Q = parts["Q"]
             along = Q.T @ design.A
-            U, s, V, y = decomposed(_without(Q, design.A), _without(Q, design.t))
+            U, s, V, y = decomposed(_without(Q, design.A), _without(Q, design.t), fully=fully)
             B = along @ V
             whole = V.shape[0] == V.shape[1]
             N = np.zeros_like(along) if whole else along - B @ V.T

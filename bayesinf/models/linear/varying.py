@@ -367,7 +367,10 @@ def _conditional_draw(regression, log_rho, log_sigma, rng):
     the draw, with the log density of each y_i given the others, θ and the scales as
     ``log_marginal``; and the log density of data and scales at this θ.
     """
-    posterior, at = exact.Posterior(regression), (np.array([log_rho]), np.array([log_sigma]))
+    posterior, at = (
+        exact.Posterior(regression, fully=False),
+        (np.array([log_rho]), np.array([log_sigma])),
+    )
     draws, density = posterior.draw_given(rng, *at)
     one = {name: values[0] for name, values in draws.items()}
     (log_joint,) = posterior.scales.log_joint(*at)

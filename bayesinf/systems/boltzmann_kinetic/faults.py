@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
 __all__ = ["faults"]
 
-SITES, STEPS, REPEATS = 5, 100, 4
-SETTINGS = Settings(draws=400, tune=200, chains=4, prior_draws=10, workers=1)
+SITES, STEPS, REPEATS = 5, 80, 4
+SETTINGS = Settings(draws=600, tune=300, chains=4, prior_draws=10, workers=1)
 
 
 def faults() -> dict[str, Callable[[np.random.Generator], xr.DataTree]]:

@@ -114,7 +114,7 @@ def _answer(of):
     text = "; ".join(said).format(*["dip" if down else "peak"] * len(said))
     answer = [f"{text[0].upper()}{text[1:]} (posterior mean ± sd)."]
     if best.attrs["why"]:
-        answer.append(best.attrs["why"][0].upper() + best.attrs["why"][1:])
+        answer.append(f"Of the data: {best.attrs['why']}")
     first = of.get("emcee")
     if first is not None and first is not best and not best.attrs["why"]:
         answer.append(_instead(first, best))

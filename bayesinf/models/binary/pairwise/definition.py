@@ -52,7 +52,7 @@ class BoltzmannMachine(Problem):
     states : (sample, site); None where moments are all there is.
     reweighting : sample for the sums over states of many sites; None lets a route draw it.
     posed : the sums that a route has drawn by; None for all states.
-    memory : what the order of the states shows; None where it is not asked.
+    remembered : what the order of the states shows; None where it is not asked.
     further : what the caller asks of a fit besides.
     """
 
@@ -62,7 +62,7 @@ class BoltzmannMachine(Problem):
     states: np.ndarray | None = None
     reweighting: ReweightingSample | None = None
     posed: Pairwise | None = None
-    memory: Memory | None = None
+    remembered: Memory | None = None
     further: tuple[Question, ...] = ()
 
     family = "pairwise"
@@ -156,18 +156,18 @@ class BoltzmannMachine(Problem):
     def questions(self) -> tuple[Question, ...]:
         """What a fit answers for: independent states without drift, and its sums over them."""
         of_sums = () if self.posed is None else self.posed.questions
-        of_order = () if self.memory is None else _of_order(self)
+        of_order = () if self.remembered is None else _of_order(self)
         return (*of_order, *of_sums, *self.further)
 
     @property
     def order(self) -> xr.Dataset:
         """The evidence of memory and drift that these questions look at."""
-        if self.memory is None:
+        if self.remembered is None:
             return dataset({})
         share = self.moments.samples / len(self.states)
         arrays = {
-            "memory": np.float64(self.memory.time * share),
-            "drift": np.float64(self.memory.drift / np.sqrt(self.memory.time)),
+            "memory": np.float64(self.remembered.time * share),
+            "drift": np.float64(self.remembered.drift / np.sqrt(self.remembered.time)),
         }
         return dataset(arrays, sampled=False)
 
@@ -270,7 +270,7 @@ class BoltzmannMachine(Problem):
         """Return the same model of data that are known by their moments."""
         old = self.moments
         seen = Moments(old.encoding, old.samples, data["mean"], data["pair_mean"])
-        bare = {"states": None, "reweighting": None, "posed": None, "memory": None}
+        bare = {"states": None, "reweighting": None, "posed": None, "remembered": None}
         return replace(self, moments=seen, **bare)
 
     def outlook(self, draws: Draws, settings: Settings) -> Outlook:
@@ -340,7 +340,7 @@ def problem(
     memory = memory_of(checked, None if repeat is None else np.asarray(repeat), site)
     data = binary.of_states(checked, encoding)
     data = replace(data, samples=counted(effective, len(checked), memory))
-    return BoltzmannMachine(data, told, site, checked, reweighting, memory=memory)
+    return BoltzmannMachine(data, told, site, checked, reweighting, remembered=memory)
 
 
 def counted(effective: int | str | None, samples: int, memory: Memory) -> int:
@@ -366,7 +366,7 @@ def counted(effective: int | str | None, samples: int, memory: Memory) -> int:
 
 def _of_order(problem):
     """Ask for independent states that do not drift, in words that say what is known of them."""
-    memory, states, counted = problem.memory, len(problem.states), problem.moments.samples
+    memory, states, counted = problem.remembered, len(problem.states), problem.moments.samples
     said = "the order of the states shows no memory"
     if memory.slowest:
         time = f"{memory.slowest} has an autocorrelation time of {memory.time:.3g} states"

@@ -1,0 +1,109 @@
+"""What lies beyond the draws, what a default box decides, and where descents begin."""
+
+import lmfit
+import numpy as np
+import pytest
+
+from bayesinf.checks import check
+from bayesinf.data import curve_from_arrays
+from bayesinf.models import curve
+from bayesinf.models.curve.edges import beyond, box_shift
+from bayesinf.priors import Uniform
+from bayesinf.settings import Settings
+
+SHORT = Settings(draws=250, chains=4, prior_draws=20)
+
+
+def saturating(x, b1, b2):
+    return b1 * (1 - np.exp(-b2 * x))
+
+
+def hill(x, b1, b2):
+    return b1 * x**2 / (b2**2 + x**2)
+
+
+def power(x, b1, b2):
+    return b1 * (1 - x**-b2)
+
+
+def rational(x, b1, b2):
+    return b1 * b2 * x / (1 + b2 * x)
+
+
+# Each tends to a constant as b2 grows (or falls to zero), and was measured where it nearly is one.
+OPEN = {
+    "saturation": (saturating, (200.0, 0.9), np.array([1.0, 2, 3, 5, 7, 10])),
+    "Hill": (hill, (100.0, 0.8), np.array([1.0, 2, 3, 4, 6, 8])),
+    "power": (power, (50.0, 2.5), np.array([1.8, 2.5, 3, 4, 6, 9])),
+    "rational": (rational, (100.0, 6.0), np.array([1.0, 2, 3, 4, 6, 8])),
+}
+CLOSED = {
+    "saturation": (saturating, (200.0, 0.9), np.linspace(0.1, 6, 30)),
+    "Hill": (hill, (100.0, 0.8), np.linspace(0.1, 6, 30)),
+    "rational": (rational, (100.0, 0.8), np.linspace(0.1, 10, 30)),
+}
+
+
+def stated(function, truth, x, noise, seed=1, **options):
+    y = function(x, *truth) + noise * np.random.default_rng(seed).normal(size=len(x))
+    model = lmfit.Model(function)
+    params = model.make_params(**{f"b{i + 1}": value for i, value in enumerate(truth)})
+    return curve.problem(model, params, curve_from_arrays(x, y), **options)
+
+
+def failed(problem):
+    from bayesinf.models.problem import fit
+
+    return {one.name for one in check(fit(problem, "laplace", SHORT)).checks if not one.passed}
+
+
+@pytest.mark.parametrize("name", OPEN)
+def test_a_likelihood_that_does_not_fall_to_zero_is_not_believed(name):
+    function, truth, x = OPEN[name]
+    assert failed(stated(function, truth, x, 0.12 * truth[0])) & {"edges", "box"}
+
+
+@pytest.mark.parametrize("name", CLOSED)
+def test_one_that_does_is(name):
+    function, truth, x = CLOSED[name]
+    assert not failed(stated(function, truth, x, 0.02 * truth[0])) & {"edges", "box", "moments"}
+
+
+def test_what_is_beyond_vanishes_for_a_straight_line():
+    problem = stated(lambda x, b1, b2: b1 + b2 * x, (1.0, 2.0), np.linspace(0, 1, 20), 0.1)
+    best = problem.optimum
+    draws = best.theta + np.random.default_rng(2).normal(size=(4000, 2)) * best.standard_error
+    assert np.all(beyond(problem, draws) < 0.02)
+
+
+def test_half_a_default_box_says_what_the_box_decides():
+    problem = stated(lambda x, b1, b2: b1 + b2 * x, (1.0, 2.0), np.linspace(0, 1, 20), 0.1)
+    best, rng = problem.optimum, np.random.default_rng(3)
+    near = best.theta + rng.normal(size=(4000, 2)) * best.standard_error
+    assert np.all(box_shift(problem, near) == 0)
+    spread = near.copy()
+    spread[:, 1] = best.theta[1] + rng.uniform(-100, 100, 4000) * best.standard_error[1]
+    assert box_shift(problem, spread)[1] > 0.5
+    told = stated(lambda x, b1, b2: b1 + b2 * x, (1.0, 2.0), np.linspace(0, 1, 20), 0.1,
+                  priors={"b2": Uniform(-100, 100)})  # fmt: skip
+    assert np.all(box_shift(told, spread) == 0)  # a box that somebody stated is what they meant
+
+
+def wave(x, amplitude, frequency):
+    return amplitude * np.sin(frequency * x)
+
+
+def test_a_global_search_finds_what_the_start_does_not():
+    x = np.linspace(0, 40, 60)
+    y = wave(x, 1.0, 2.7) + 0.1 * np.random.default_rng(4).normal(size=60)
+    model = lmfit.Model(wave)
+    params = model.make_params(amplitude=0.5, frequency=0.4)
+    params["frequency"].set(min=0, max=4)
+    found = curve.problem(model, params, curve_from_arrays(x, y), search="global").optimum
+    assert found.theta[1] == pytest.approx(2.7, abs=0.01)
+
+
+def test_starts_are_independent_and_agree_about_the_optimum():
+    function, truth, x = CLOSED["saturation"]
+    best = stated(function, truth, x, 2.0).optimum
+    assert len(best.ends) >= 9 and np.sum(best.ends < best.rss * 1.001) >= 2
