@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
 __all__ = ["faults"]
 
-SITES, STEPS, REPEATS = 5, 100, 4
-SETTINGS = Settings(draws=400, tune=200, chains=4, prior_draws=10, workers=1)
+SITES, STEPS, REPEATS = 5, 80, 4
+SETTINGS = Settings(draws=600, tune=300, chains=4, prior_draws=10, workers=1)
 
 
 def faults() -> dict[str, Callable[[np.random.Generator], xr.DataTree]]:
@@ -89,7 +89,7 @@ def _two_steps(rng):
 
 def _drift(rng):
     """Fields rise over the repeats."""
-    rise = np.linspace(-0.8, 0.8, REPEATS)[:, np.newaxis]
+    rise = np.linspace(-1.5, 1.5, REPEATS)[:, np.newaxis]
     return _driven(rng, lambda t, states: np.broadcast_to(rise, states[:, 0].shape))
 
 

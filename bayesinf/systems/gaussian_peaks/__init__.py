@@ -14,7 +14,8 @@ fitting program does, or does the posterior have another shape? ``story`` lays b
     lines.py        shapes and backgrounds
     guesses.py      where to start
     statement.py    priors, and what is inferred
-    choice.py       how the data scatter, which rows stand alone, whether the peaks are there
+    choice.py       how the data scatter, which rows stand alone
+    support.py      whether the data hold the peaks
     model.py        the fit
     remedies.py     which other model is like the data, and how many peaks there are
     classical.py    least squares, and the quadratic approximation held against the posterior

@@ -11,8 +11,9 @@ from bayesinf.models import curve
 from bayesinf.models import problem as driver
 from bayesinf.posterior import annotated, dataset, noted
 from bayesinf.settings import DEFAULT, Settings
-from bayesinf.systems.gaussian_peaks.choice import bars_shift, chosen, refuse_unsupported
+from bayesinf.systems.gaussian_peaks.choice import bars_shift, chosen
 from bayesinf.systems.gaussian_peaks.lines import Lines
+from bayesinf.systems.gaussian_peaks.support import refuse_unsupported
 
 if TYPE_CHECKING:
     import xarray as xr

@@ -91,7 +91,7 @@ def _slow_noise(rng):
 
 def _smeared(rng):
     """More couplings than states, few of them not zero, under a normal prior."""
-    spins = simulate(20, 100, NOISE, rng=rng)
+    spins = simulate(30, 200, NOISE, rng=rng)
     return fit(spins, "normal", settings=SETTINGS.replace(seed=_seed(rng)))
 
 
