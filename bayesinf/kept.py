@@ -113,7 +113,8 @@ def _key(decides):
         def save(self, obj):
             if isinstance(obj, FunctionType):
                 cells = [cell.cell_contents for cell in obj.__closure__ or ()]
-                obj = (obj.__module__, obj.__qualname__, obj.__defaults__, obj.__kwdefaults__, cells)
+                defaults = obj.__defaults__, obj.__kwdefaults__
+                obj = (obj.__module__, obj.__qualname__, *defaults, cells)
             super().save(obj)
 
     try:

@@ -63,8 +63,9 @@ def staged(output: Path, keep: Iterable[str] = (), run: str | None = None) -> It
     folder = home.with_name(f".{home.name}.{run}.partial")
     held = None
     try:
-        while not folder.is_dir():  # until it is ours: another run may take it for a dead one's
-            folder.mkdir(parents=True)
+        while held is None or not folder.is_dir():  # another run may take it for a dead one's
+            _unlock(held)
+            folder.mkdir(parents=True, exist_ok=True)
             held = _lock(folder)
         yield folder
         _publish(folder, home, keep, run)
@@ -216,8 +217,14 @@ def _sha256(path):
 
 
 def _lock(folder, wait=True):
-    """Hold a folder until ``_unlock`` or the end of this process; None where another has it."""
-    handle = os.open(folder, os.O_RDONLY)
+    """Hold a folder until ``_unlock`` or the end of this process; None if another has it, or none.
+
+    It may go between two looks at it: other runs publish theirs, and remove those of the dead.
+    """
+    try:
+        handle = os.open(folder, os.O_RDONLY)
+    except FileNotFoundError:
+        return None
     try:
         if fcntl is not None:
             fcntl.flock(handle, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))

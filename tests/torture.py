@@ -130,6 +130,8 @@ while not os.path.exists(file) or not open(file).read().strip():
     time.sleep(0.1)
 address = json.load(open(file))["address"]
 
+parallel.CONNECT = 60.0  # the machine may be busy
+
 @workflow.script(name="lost")
 def main(run):
     "What is lost?"

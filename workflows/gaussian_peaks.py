@@ -39,6 +39,9 @@ class Model:
         "gaussian"
     )
     tied: Annotated[bool, typer.Option("--tied", help="All peaks are as wide.")] = False
+    search: Annotated[
+        str, typer.Option(help="global: differential evolution before the descents; or starts.")
+    ] = "starts"
     negative: Annotated[bool, typer.Option("--negative", help="The peaks are dips.")] = False
     likelihood: Annotated[
         str | None,
@@ -86,7 +89,7 @@ class Model:
 
         given = {
             name: getattr(self, name)
-            for name in ("background", "shape", "tied", "negative", "likelihood")
+            for name in ("background", "shape", "tied", "search", "negative", "likelihood")
         }
         given["priors"] = dict(parse(text) for text in self.prior or ())
         given["centers"] = listed("centers", self.centers) if self.centers else ()

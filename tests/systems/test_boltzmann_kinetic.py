@@ -705,3 +705,46 @@ def test_the_story_can_do_without_truth_a_top_or_a_rest(tmp_path):
     for section in (told.answer, told.numbers, told.predictive, told.classical, told.priors):
         for picture in section.pictures:
             picture.figure.savefig(tmp_path / "figure.png")
+
+
+# --- what a fit answers for of transitions that it has not seen -----------------------------------
+
+
+def test_a_posterior_that_is_too_sure_does_not_foretell_what_it_has_not_seen():
+    """At the law that made the data the score is what it expects; at thrice its couplings below."""
+    data = kinetic.simulate(4, 200, 3, rng=rng(2))
+    steps, truth = kinetic.transitions(data), noted(data, "truth")
+    scores = []
+    for factor in (1, 3):
+        draws = {
+            "h": (("chain", "draw", "site"), np.tile(truth["h"].values, (2, 30, 1))),
+            "J": (
+                ("chain", "draw", "target", "source"),
+                np.tile(factor * truth["J"].values, (2, 30, 1, 1)),
+            ),
+        }
+        refit = xr.DataTree.from_dict({"posterior": xr.Dataset(draws)})
+        question, z = comparison.foretold(refit, steps)
+        assert question.required and "600 transitions" in question.said
+        scores.append(z)
+    assert abs(scores[0]) < 3.1 and scores[1] < -10
+
+
+@pytest.mark.parametrize(("difference", "best"), [(9, "asymmetric"), (-2, "asymmetric"),
+                                                  (-4, "symmetric")])  # fmt: skip
+def test_the_symmetric_model_answers_only_where_freedom_costs_more_than_it_brings(difference, best):
+    from bayesinf.systems.boltzmann_kinetic.story import answering
+
+    table = xr.Dataset(
+        {
+            "difference": (("model", "score"), [[0.0], [difference]]),
+            "se": (("model", "score"), [[0.0], [3.0]]),
+        },
+        {"model": list(MODELS), "score": ["PSIS-LOO"]},
+    )
+    assert answering(table) == best
+
+
+def test_a_law_that_remembers_two_steps_is_not_believed():
+    verdict = bayesinf.check(kinetic.faults()["memory of two steps"](rng(1)))
+    assert "predictive p" in {c.name for c in verdict.checks if c.required and not c.passed}

@@ -486,6 +486,8 @@ def problem(
 def _refuse(stated):
     """Raise DataError or FitError where the parts do not go together."""
     known, count = isinstance(stated.noise, int | float), len(stated.names)
+    if stated.search not in ("starts", "global"):
+        raise FitError(f"unknown search {stated.search!r}: use 'starts' or 'global'")
     if len(stated.y) <= count:
         raise DataError(
             f"{len(stated.y)} points cannot determine {count} parameters",

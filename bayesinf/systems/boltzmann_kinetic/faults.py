@@ -89,7 +89,7 @@ def _two_steps(rng):
 
 def _drift(rng):
     """Fields rise over the repeats."""
-    rise = np.linspace(-0.8, 0.8, REPEATS)[:, np.newaxis]
+    rise = np.linspace(-1.5, 1.5, REPEATS)[:, np.newaxis]
     return _driven(rng, lambda t, states: np.broadcast_to(rise, states[:, 0].shape))
 
 

@@ -36,6 +36,7 @@ def problem(
     negative: bool = False,
     centers: Sequence[float] = (),
     starts: Sequence[Mapping[str, object]] | None = None,
+    search: str = "starts",
     priors: Mapping[str, Prior] | None = None,
     noise: float | Prior | None = None,
     likelihood: str | Likelihood = "normal",
@@ -51,6 +52,7 @@ def problem(
     negative : whether the peaks point down.
     centers : where to start looking for the peaks, one for each.
     starts : each from free posterior variable to a number, or one for each peak; None guesses.
+    search : "global" looks for the optimum by differential evolution first, as ``curve.problem``.
     priors : by the names of the posterior, ``center`` for all peaks or ``center[2]`` for one, to a
         prior; those of the scatter too (``noise``, ``noise_dof``). Else ``default_priors``. Peaks
         of which one has a prior of its own are told apart by it, and not kept ascending.
@@ -98,6 +100,7 @@ def problem(
         noise=noise,
         priors=flat,
         starts=[lines.flat(start) for start in starts],
+        search=search,
         ordered=() if alone else list(zip(*map(lines.names, of_each), strict=True)),
         stacked={
             name: ("peak", lines.names(name))
