@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
 __all__ = ["KNOWN", "curves", "fit"]
 
-# Half a standard error of bias is what an interval of 95 % bears, and still holds 92 %. Asked only of
-# bars that are square roots; of a background of two counts it caught all of 200 spectra.
+# Half a standard error of bias is what an interval of 95 % bears, and still holds 92 %. Asked only
+# of bars that are square roots; of a background of two counts it caught all of 200 spectra.
 SQUARE_ROOTS = kinds.Question(
     "square-root bars",
     "bars_shift",
