@@ -473,11 +473,14 @@ def observation_names(variable: xr.DataArray) -> list[str]:
         for place, coordinate in variable.coords.items()
         if coordinate.dims == tuple(dims) and place not in dims and coordinate.dtype.kind == "f"
     ]
-    labels = list(element_names(variable.rename(name)))
     if len(along) != 1:
-        return labels
-    values = (label.removeprefix(f"{name}[").removesuffix("]") for label in labels)
-    return [f"{name} at {along[0].name} = {value}" for value in values]
+        return list(element_names(variable.rename(name)))
+    place, values = along[0].name, along[0].values.ravel()
+    words = [f"{name} at {place} = {_label(float(value))}" for value in values]
+    if len(set(words)) == len(words):
+        return words
+    # Six digits, or the place alone where it was measured twice, do not tell them apart.
+    return [f"{word} (point {k})" for k, word in enumerate(words, 1)]
 
 
 def data_sha256(data: xr.Dataset) -> str:

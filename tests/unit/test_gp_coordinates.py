@@ -36,7 +36,7 @@ FORMULAS = {
     "inverse_cube": lambda x: 1 / x**3,
     (squeezed, squeezed_slope): squeezed,
 }
-EVERY = pytest.mark.parametrize("coordinate", FORMULAS, ids=str)
+EVERY = pytest.mark.parametrize("coordinate", FORMULAS, ids=("x", "log", "inverse", "cube", "own"))
 ENVELOPES = (None, 5.0, LogNormal(5.0, 0.3))
 
 

@@ -93,7 +93,8 @@ class Process(Marginal):
 
         Where all of the noise is stated, how large they are is asked as well.
         """
-        return measurement.asked(self.order, known=all(name in self.fixed for name in self.noises))
+        known = all(name in self.fixed for name in self.noises)
+        return measurement.asked(self.order, known=known, fitted=False)
 
     # What things are called
 
