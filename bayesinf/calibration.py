@@ -179,8 +179,12 @@ def calibrate(
     empty = xr.full_like(good[0], np.nan)
     ranks = xr.concat(
         [outcome if isinstance(outcome, xr.Dataset) else empty for outcome in outcomes],
-        dim="replication", data_vars="all", coords="minimal", compat="override", join="override",
-    )  # fmt: skip
+        dim="replication",
+        data_vars="all",
+        coords="minimal",
+        compat="override",
+        join="override",
+    )
     errors = ["" if isinstance(outcome, xr.Dataset) else outcome for outcome in outcomes]
     result = ranks.assign(error=("replication", errors))
     for variable in result.data_vars.values():
@@ -208,8 +212,11 @@ def _replicate(machine, child):
             found=f"no {', '.join(missing)}",
         )
     if machine.log_likelihood is not None:
-        own = [v for name, v in fit["log_likelihood"].data_vars.items()
-               if not name.endswith("_marginal")]  # fmt: skip
+        own = [
+            v
+            for name, v in fit["log_likelihood"].data_vars.items()
+            if not name.endswith("_marginal")
+        ]
         sampled["log_likelihood"] = sum(v.sum(set(v.dims) - {"chain", "draw"}) for v in own)
         truth = {**truth, "log_likelihood": machine.log_likelihood(truth, data)}
     rng = np.random.default_rng(for_ties)
@@ -270,8 +277,7 @@ def summary(result: xr.Dataset) -> pd.DataFrame:
             percent = _percent(level)
             covered = np.mean(np.abs(u - 0.5) <= level / 2)
             low, high = _coverage_band(u, level, ALPHA / (len(LEVELS) * len(names)))
-            row |= {f"coverage_{percent}": covered, f"low_{percent}": low,
-                    f"high_{percent}": high}  # fmt: skip
+            row |= {f"coverage_{percent}": covered, f"low_{percent}": low, f"high_{percent}": high}
             inside &= low <= covered <= high
         rows[name] = row | {"finding": "calibrated" if inside else _finding(u), "passed": inside}
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis("quantity")
@@ -397,9 +403,13 @@ def figure(result: xr.Dataset) -> Figure:
     """
     table = summary(result)
     fig, axes = canvas(
-        len(table), 2, height=0.5 + 1.5 * len(table), squeeze=False, sharex="col",
+        len(table),
+        2,
+        height=0.5 + 1.5 * len(table),
+        squeeze=False,
+        sharex="col",
         width_ratios=(3, 2),
-    )  # fmt: skip
+    )
     for (left, right), (name, row) in zip(axes, table.iterrows(), strict=True):
         u = _matrix(result[name])
         grid, low, high = _band(len(u), 0.05)
@@ -408,8 +418,13 @@ def figure(result: xr.Dataset) -> Figure:
         shown = u[:, :: max(1, u.shape[1] // 40)]  # more lines than these are a blot
         ecdf = np.mean(shown[:, np.newaxis, :] <= grid[:, np.newaxis], axis=0)
         many = shown.shape[1] > 1
-        left.plot(grid, ecdf - grid[:, np.newaxis], color=COLORS["posterior"],
-                  lw=0.6 if many else 1.4, alpha=0.35 if many else 1)  # fmt: skip
+        left.plot(
+            grid,
+            ecdf - grid[:, np.newaxis],
+            color=COLORS["posterior"],
+            lw=0.6 if many else 1.4,
+            alpha=0.35 if many else 1,
+        )
         noun = f" ({shown.shape[1]} of {u.shape[1]} elements)" if many else ""
         left.set_xlim(0, 1)
         left.set_title(f"{name}{noun}", loc="left")

@@ -136,12 +136,14 @@ class Verdict:
 
     def to_dict(self) -> dict:
         """Return the verdict as plain values that JSON can hold."""
-        finite = lambda check: check.value if math.isfinite(check.value) else None
+        checks = [asdict(check) for check in self.checks]
+        for check in checks:  # JSON has no infinity
+            check["value"] = check["value"] if math.isfinite(check["value"]) else None
         return {
             "inference": self.inference,
             "believed": self.believed,
             "words": self.words,
-            "checks": [asdict(check) | {"value": finite(check)} for check in self.checks],
+            "checks": checks,
             **({"not_asked": dict(self.unasked)} if self.unasked else {}),
         }
 
@@ -610,8 +612,16 @@ def _declared(question, posterior) -> Iterator[Check]:
     value, name = float(values.values.ravel()[worst]), element_name(values, worst % each, bare=True)
     good, limit = question.said.format(value=value, name=name), f"{question.limit:g}"
     passed, bad = question.answered(value), f"{good} (limit {limit})"
-    yield _answer(question.name, value, f"{question.relation} {limit}", passed, good, bad,
-                  question.remedy, question.required)  # fmt: skip
+    yield _answer(
+        question.name,
+        value,
+        f"{question.relation} {limit}",
+        passed,
+        good,
+        bad,
+        question.remedy,
+        question.required,
+    )
 
 
 def _leave_one_out(posterior) -> Iterator[Check]:

@@ -246,7 +246,10 @@ def _progress(label, total) -> Iterator[Callable[[], None]]:
     columns = (*Progress.get_default_columns()[:2], MofNCompleteColumn(), TimeRemainingColumn())
     progress = Progress(*columns, console=Console(file=sys.stderr))
     task = progress.add_task(label or "working", total=total)
-    done = lambda: f"{label or 'working'}: {progress.tasks[0].completed:.0f} of {total}"
+
+    def done():
+        return f"{label or 'working'}: {progress.tasks[0].completed:.0f} of {total}"
+
     timer = threading.Timer(PATIENCE, progress.start)
     timer.daemon = True
     timer.start()

@@ -48,8 +48,18 @@ REQUIRED_GROUPS = (
 )
 GROUPS = (*REQUIRED_GROUPS, "predictions", "predictions_constant_data")
 
-PROVENANCE = ("system", "model", "inference", "seed", "settings", "data_sha256", "created_at",
-              "elapsed_seconds", "bayesinf_version", "library_versions")  # fmt: skip
+PROVENANCE = (
+    "system",
+    "model",
+    "inference",
+    "seed",
+    "settings",
+    "data_sha256",
+    "created_at",
+    "elapsed_seconds",
+    "bayesinf_version",
+    "library_versions",
+)
 
 LIBRARIES = ("arviz", "emcee", "lmfit", "numba", "numpy", "nutpie", "pymc", "scipy", "xarray")
 

@@ -36,8 +36,10 @@ RACES = (
 
 
 def ess(sites=40, samples=800, shorter=1, prior=None):
-    print(f"Smallest bulk ESS over {sites * (sites - 1) // 2} couplings per second, L = {sites},"
-          f" n = {samples // 2}, noise 0.1")  # fmt: skip
+    print(
+        f"Smallest bulk ESS over {sites * (sites - 1) // 2} couplings per second, L = {sites},"
+        f" n = {samples // 2}, noise 0.1"
+    )
     columns = {"draws": "7", "R-hat": "6.3f", "min ESS": "8.0f", "seconds": "8.1f", "ESS/s": "8.2f"}
     table = Table({"prior": "15", "route": "16"} | columns)
     rows = []

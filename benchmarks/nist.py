@@ -67,8 +67,16 @@ def errors(one, classical):
 
 
 def certified(folder="", methods="laplace,emcee", most=100, draws=1000):
-    table = Table({"set": "9", "start": "5", "parameters": "10.0e", "sds": "8.0e", "s": "6.2f",
-                   **{method: "12" for method in methods.split(",")}})  # fmt: skip
+    table = Table(
+        {
+            "set": "9",
+            "start": "5",
+            "parameters": "10.0e",
+            "sds": "8.0e",
+            "s": "6.2f",
+            **{method: "12" for method in methods.split(",")},
+        }
+    )
     rows, settings = {}, Settings(draws=draws, prior_draws=20)
     for one in sets(folder or None)[:most]:
         for start in range(len(one.starts)):

@@ -77,8 +77,10 @@ def test_a_run_that_was_killed_goes_on_to_the_same_bits(whole, tmp_path):
     assert process.returncode in (0, 3), err
     found = arrays(tmp_path)
     assert found.keys() == wanted.keys()
-    same = [np.array_equal(found[name], wanted[name], equal_nan=found[name].dtype.kind == "f")
-            for name in wanted]  # fmt: skip
+    same = [
+        np.array_equal(found[name], wanted[name], equal_nan=found[name].dtype.kind == "f")
+        for name in wanted
+    ]
     print(f"{sum(same)} of {len(same)} arrays the same to the bit after ten kills; {out[-400:]}")
     assert all(same)
     (home,) = (tmp_path / "work" / "reports").iterdir()

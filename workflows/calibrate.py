@@ -50,8 +50,11 @@ def systems(name=None):
     from bayesinf.systems import names, system
 
     modules = {each: system(each) for each in names()}
-    found = {each: module.calibration_problem for each, module in modules.items()
-             if hasattr(module, "calibration_problem")}  # fmt: skip
+    found = {
+        each: module.calibration_problem
+        for each, module in modules.items()
+        if hasattr(module, "calibration_problem")
+    }
     if name is not None and name not in found:
         raise DataError(
             "no such system, or it cannot be calibrated",

@@ -190,8 +190,11 @@ def _of_group(group: h5py.Group, lead: str, mark: str, matlab: bool = False):
         elif isinstance(item, h5py.Group):
             yield from _of_group(item, f"{name}{mark}", mark, matlab)
         elif item.dtype.kind == "O" and h5py.check_ref_dtype(item.dtype):
-            cells = [np.squeeze(np.transpose(group.file[ref][()])) for ref in item[()].ravel()
-                     if isinstance(group.file[ref], h5py.Dataset)]  # fmt: skip
+            cells = [
+                np.squeeze(np.transpose(group.file[ref][()]))
+                for ref in item[()].ravel()
+                if isinstance(group.file[ref], h5py.Dataset)
+            ]
             yield from _joined(name, cells, item.shape) if matlab else ()
         elif item.shape is not None:
             yield name, _values(item, matlab)

@@ -76,11 +76,13 @@ def uxd(path: Path) -> xr.Dataset:
     measured = ("counts (counts)", "count rate (1/s)")["COUNTS" not in kind]
     values = [_numbers(line, number, path) for number, line in rows]
     if kind.startswith("_2THETA"):
-        values = np.array([_pair(pair, number, path)
-                           for pair, (number, _) in zip(values, rows, strict=True)])  # fmt: skip
+        values = np.array(
+            [_pair(pair, number, path) for pair, (number, _) in zip(values, rows, strict=True)]
+        )
         names = ("2theta (°)", measured)
-        return dataset(zip(names, values.T, strict=True), [n for n, _ in rows],
-                       said=[f"range {kind}"])  # fmt: skip
+        return dataset(
+            zip(names, values.T, strict=True), [n for n, _ in rows], said=[f"range {kind}"]
+        )
     y = np.array([value for each in values for value in each])
     start, step = (_number_of(keys, name, path) for name in ("START", "STEPSIZE"))
     if "_STEPCOUNT" in keys and int(_number_of(keys, "STEPCOUNT", path)) != y.size:
@@ -159,10 +161,11 @@ def spe(path: Path) -> xr.Dataset:
             "the file is not whole",
             source=path,
             where="section $DATA",
-            expected="first and last channel, and as many counts" if len(limits) != 2
+            expected="first and last channel, and as many counts"
+            if len(limits) != 2
             else f"counts of channels {limits[0]:g} to {limits[1]:g}",
             found=f"{counts.size} counts",
-        )  # fmt: skip
+        )
     channel = limits[0] + np.arange(counts.size)
     # The region of no counts before the first one is no measurement but a threshold; it stays.
     coefficients, unit = _calibration(sections, path)

@@ -41,9 +41,15 @@ _TOKENS = {  # whether numbers are compressed: then E is a digit, else the mark 
     False: re.compile(rf"({_NUMBER})|(\b\B)()|(\?)"),
 }
 _UNITS = {
-    "1/cm": "cm⁻¹", "micrometers": "µm", "nanometers": "nm", "hertz": "Hz", "seconds": "s",
-    "arbitrary units": "a.u.", "ppm": "ppm", "m/z": "m/z",
-}  # fmt: skip
+    "1/cm": "cm⁻¹",
+    "micrometers": "µm",
+    "nanometers": "nm",
+    "hertz": "Hz",
+    "seconds": "s",
+    "arbitrary units": "a.u.",
+    "ppm": "ppm",
+    "m/z": "m/z",
+}
 
 
 def jcamp(path: Path) -> xr.Dataset:
@@ -115,8 +121,14 @@ def _value(known, key, default=None):
 def _label(known, key, role):
     """A name and a unit: ABSORBANCE is a name, 1/CM a unit of a wavenumber."""
     told = known.get(key, "").strip()
-    names = {"1/cm": "wavenumber", "nanometers": "wavelength", "micrometers": "wavelength",
-             "hertz": "frequency", "seconds": "time", "ppm": "shift"}  # fmt: skip
+    names = {
+        "1/cm": "wavenumber",
+        "nanometers": "wavelength",
+        "micrometers": "wavelength",
+        "hertz": "frequency",
+        "seconds": "time",
+        "ppm": "shift",
+    }
     unit = _UNITS.get(told.casefold(), "")
     name = names.get(told.casefold(), "" if unit else told.lower())
     name = re.sub(r"[()\[\]]", " ", name).strip() or role

@@ -314,13 +314,19 @@ def _grouped(values, group, source):
     starts = np.flatnonzero(np.r_[True, group[1:] != group[:-1]])
     lengths = np.diff(np.r_[starts, len(group)])
     if len(np.unique(group[starts])) != len(starts):
-        raise DataError("the rows of a repeat do not stand together", source=source,
-                        remedy="sort the rows by repeat and time")  # fmt: skip
+        raise DataError(
+            "the rows of a repeat do not stand together",
+            source=source,
+            remedy="sort the rows by repeat and time",
+        )
     if len(set(lengths)) > 1:
-        raise DataError("repeats differ in length", source=source,
-                        expected=f"{lengths[0]} rows each, as in the first",
-                        found=f"{lengths[lengths != lengths[0]][0]}",
-                        remedy="cut them to one length, or leave repeats out")  # fmt: skip
+        raise DataError(
+            "repeats differ in length",
+            source=source,
+            expected=f"{lengths[0]} rows each, as in the first",
+            found=f"{lengths[lengths != lengths[0]][0]}",
+            remedy="cut them to one length, or leave repeats out",
+        )
     return values.reshape(len(starts), lengths[0], -1)
 
 

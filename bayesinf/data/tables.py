@@ -97,8 +97,21 @@ def _text(path: Path, decimal: str | None = None) -> xr.Dataset:
     return text.table(text.decoded(path.read_bytes(), path), path, decimal=decimal)
 
 
-_TEXT = (".csv", ".tsv", ".txt", ".dat", ".asc", ".xy", ".dpt", ".prn", ".lvm", ".log", ".out",
-         ".tab", ".table")  # fmt: skip
+_TEXT = (
+    ".csv",
+    ".tsv",
+    ".txt",
+    ".dat",
+    ".asc",
+    ".xy",
+    ".dpt",
+    ".prn",
+    ".lvm",
+    ".log",
+    ".out",
+    ".tab",
+    ".table",
+)
 _APART = ("MAT", "HDF5", "netCDF")  # whose libraries a damaged file can kill
 _PLACED = ("NPZ", "MAT", "HDF5", "netCDF", "spreadsheet")
 _LOADERS = {

@@ -69,8 +69,15 @@ def predictive_statistics(fit: xr.DataTree) -> Figure:
             bars = min(30, max(8, np.unique(replica).size))
             axis.hist(replica, bars, color=COLORS["posterior"], alpha=0.45)
             axis.axvline(data[0], color=COLORS["data"], lw=2)
-            axis.annotate("data", (data[0], 1), (4, 0), xycoords=("data", "axes fraction"),
-                          textcoords="offset points", va="top", color=COLORS["data"])  # fmt: skip
+            axis.annotate(
+                "data",
+                (data[0], 1),
+                (4, 0),
+                xycoords=("data", "axes fraction"),
+                textcoords="offset points",
+                va="top",
+                color=COLORS["data"],
+            )
             axis.set_xlabel("statistic of a replica")
             axis.yaxis.set_visible(False)
             axis.spines["left"].set_visible(False)
@@ -78,8 +85,15 @@ def predictive_statistics(fit: xr.DataTree) -> Figure:
             axis.margins(y=0.15)
         else:
             step = max(1, replica.size // 1500)
-            axis.plot(data[::step], replica[::step], ".", color=COLORS["posterior"], ms=3,
-                      alpha=0.35, mec="none")  # fmt: skip
+            axis.plot(
+                data[::step],
+                replica[::step],
+                ".",
+                color=COLORS["posterior"],
+                ms=3,
+                alpha=0.35,
+                mec="none",
+            )
             axis.axline((data[0], data[0]), slope=1, color=COLORS["data"], lw=1)
             axis.set_xlim(padded(span(data, 0.002)))
             axis.set_ylim(padded(np.concatenate([span(replica, 0.002), span(data, 0.002)])))

@@ -190,8 +190,9 @@ def _weight_cloud(axis, fit, label, array):
     draws, weights = np.ravel(array.values), _weights(fit, array)
     step = max(1, draws.size // 1500)
     axis.axhline(1, color=COLORS["prior"], lw=0.8)
-    axis.plot(draws[::step], weights[::step], ".", color=COLORS["posterior"], ms=3, alpha=0.4,
-              mec="none")  # fmt: skip
+    axis.plot(
+        draws[::step], weights[::step], ".", color=COLORS["posterior"], ms=3, alpha=0.4, mec="none"
+    )
     axis.set_yscale("log")
     axis.minorticks_off()
     axis.set_ylim(1e-2, max(1e2, 2 * weights.max()))
@@ -215,8 +216,15 @@ def _weights(fit, array):
 def _independent(axis, fit, label, array):
     draws = np.ravel(array.transpose("chain", "draw").values)
     step = max(1, draws.size // 1500)
-    axis.plot(np.arange(0, draws.size, step), draws[::step], ".", color=COLORS["posterior"], ms=2.5,
-              alpha=0.4, mec="none")  # fmt: skip
+    axis.plot(
+        np.arange(0, draws.size, step),
+        draws[::step],
+        ".",
+        color=COLORS["posterior"],
+        ms=2.5,
+        alpha=0.4,
+        mec="none",
+    )
     axis.margins(x=0)
     axis.yaxis.get_major_locator().set_params(nbins=3)
 

@@ -14,8 +14,14 @@ import numpy as np
 from bayesinf.settings import Settings
 
 # What InferenceData calls the statistics that the checks read.
-STATISTICS = {"diverging": "diverging", "energy": "energy", "lp": "logp", "tree_depth": "depth",
-              "n_steps": "n_steps", "acceptance_rate": "mean_tree_accept"}  # fmt: skip
+STATISTICS = {
+    "diverging": "diverging",
+    "energy": "energy",
+    "lp": "logp",
+    "tree_depth": "depth",
+    "n_steps": "n_steps",
+    "acceptance_rate": "mean_tree_accept",
+}
 
 
 def sample(

@@ -90,7 +90,10 @@ class Run:
         from rich.console import Console
 
         started = time.perf_counter()
-        told = lambda: f"{label}: {time.perf_counter() - started:.0f} s so far"
+
+        def told():
+            return f"{label}: {time.perf_counter() - started:.0f} s so far"
+
         with Console(stderr=True).status(label), parallel.heartbeat(told):
             yield
         self.seconds[label] = self.seconds.get(label, 0.0) + time.perf_counter() - started

@@ -25,8 +25,23 @@ def certified():
     return {one.name: one for one in nist.sets()}, nist.errors
 
 
-NAMES = ("BoxBOD", "ENSO", "Eckerle4", "Gauss1", "Gauss2", "Lanczos1", "Lanczos2", "Lanczos3",
-         "MGH09", "MGH17", "Misra1a", "Misra1b", "Misra1d", "Rat43", "Thurber")  # fmt: skip
+NAMES = (
+    "BoxBOD",
+    "ENSO",
+    "Eckerle4",
+    "Gauss1",
+    "Gauss2",
+    "Lanczos1",
+    "Lanczos2",
+    "Lanczos3",
+    "MGH09",
+    "MGH17",
+    "Misra1a",
+    "Misra1b",
+    "Misra1d",
+    "Rat43",
+    "Thurber",
+)
 
 
 def test_all_files_are_read():

@@ -33,8 +33,11 @@ def labelled(states, encoding="±1", **coords):
     """A Dataset as ``read`` makes it, of states (sample, site)."""
     states = np.asarray(states, dtype=np.int8)
     attrs = {"encoding": encoding, "encoding_read": encoding}
-    found = xr.Dataset({"states": (("sample", "site"), states, attrs)},
-                       {"site": np.arange(states.shape[1])}, {"case": "a test"})  # fmt: skip
+    found = xr.Dataset(
+        {"states": (("sample", "site"), states, attrs)},
+        {"site": np.arange(states.shape[1])},
+        {"case": "a test"},
+    )
     return found.assign_coords({name: ("sample", values) for name, values in coords.items()})
 
 
@@ -117,7 +120,10 @@ def test_a_table_gives_its_sites_names(tmp_path):
     back = bayesinf.load(save(fit, tmp_path / "posterior.nc"))["posterior"]
     assert back["site"].values.tolist() == ["anna", "bert", "carla"]
     assert [f"{i}-{j}" for i, j in zip(back["i"].values, back["j"].values, strict=True)] == [
-        "anna-bert", "anna-carla", "bert-carla"]  # fmt: skip
+        "anna-bert",
+        "anna-carla",
+        "bert-carla",
+    ]
 
 
 def test_more_sites_than_can_be_enumerated_come_from_chains():
@@ -190,7 +196,7 @@ def test_the_shipped_population_is_what_its_readme_makes():
         (lambda s: s.T, "more sites than times"),
         (lambda s: s[:, :, None, None], "axes of the states are not clear"),
     ],
-)  # fmt: skip
+)
 def test_what_cannot_be_fitted_is_refused_in_words(tmp_path, change, message):
     path = tmp_path / "states.npz"
     np.savez(path, states=change(population(3, 40)["states"].values.astype(float)))
@@ -247,9 +253,12 @@ def test_a_site_that_says_nothing_new_leaves_the_others_what_they_are_without_it
     assert float(found["H2"]) == pytest.approx(enumeration.entropy(p), abs=1e-9)
     verdict = bayesinf.check(likelihood)
     assert not verdict.believed and "no maximum likelihood" in verdict.words
-    named = {"silent": "site 3 is never on", "constant": "site 3 is always on",
-             "identical": "sites 0 and 3 are one and the same",
-             "opposite": "sites 0 and 3 are exact opposites"}[case]  # fmt: skip
+    named = {
+        "silent": "site 3 is never on",
+        "constant": "site 3 is always on",
+        "identical": "sites 0 and 3 are one and the same",
+        "opposite": "sites 0 and 3 are exact opposites",
+    }[case]
     assert named in verdict.words
     # What the others have among themselves they keep, with its error.
     J, error = (noted(likelihood, "classical")[name].values for name in ("J", "J_error"))
@@ -271,8 +280,11 @@ def test_two_cells_that_never_fire_together_leave_the_other_states_to_be_fitted(
     found, data = noted(likelihood, "classical"), binary.of_states(states, "0/1")
     h, J = found["h"].values, found["J"].values
     assert np.isnan(J[0]) and np.isfinite([*h, *J[1:]]).all()
-    weight = {s: np.exp(h @ s + J[1] * s[0] * s[2] + J[2] * s[1] * s[2])
-              for s in product((0, 1), repeat=3) if s[0] * s[1] == 0}  # fmt: skip
+    weight = {
+        s: np.exp(h @ s + J[1] * s[0] * s[2] + J[2] * s[1] * s[2])
+        for s in product((0, 1), repeat=3)
+        if s[0] * s[1] == 0
+    }
     total = sum(weight.values())
     for k in range(3):
         mean = sum(w for s, w in weight.items() if s[k]) / total
@@ -444,8 +456,9 @@ def test_connected_moments_by_brute_force(encoding):
     found = boltzmann.connected(fit["observed_data"].to_dataset())
     centred = data["states"].values - data["states"].values.mean(axis=0)
     i, j = binary.pairs(5)
-    np.testing.assert_allclose(found["covariance"], (centred[:, i] * centred[:, j]).mean(axis=0),
-                               atol=1e-12)  # fmt: skip
+    np.testing.assert_allclose(
+        found["covariance"], (centred[:, i] * centred[:, j]).mean(axis=0), atol=1e-12
+    )
     a, b, c = binary.triples(5).T
     third = (centred[:, a] * centred[:, b] * centred[:, c]).mean(axis=0)
     np.testing.assert_allclose(found["cumulant"], third, atol=1e-12)
@@ -458,10 +471,13 @@ def test_independent_sites_have_no_connected_moments():
     t, label = binary.triples(4), np.array([7, 2, 11, 5])
     labels = {name: ("triple", label[t[:, k]]) for k, name in enumerate(("i3", "j3", "k3"))}
     group = xr.Dataset(
-        {"mean": ("site", mean), "pair_mean": ("pair", mean[i] * mean[j]),
-         "triple_mean": ("triple", mean[t].prod(axis=1))},
+        {
+            "mean": ("site", mean),
+            "pair_mean": ("pair", mean[i] * mean[j]),
+            "triple_mean": ("triple", mean[t].prod(axis=1)),
+        },
         {"site": label, **labels},
-    )  # fmt: skip
+    )
     found = boltzmann.connected(group)
     assert np.abs(found["covariance"]).max() < 1e-15 and np.abs(found["cumulant"]).max() < 1e-15
 
@@ -585,8 +601,9 @@ def test_gradient_ascent_climbs_to_the_maximum_likelihood():
     slow, low = boltzmann.gradient_ascent(moments.statistics, 0.01, 100)
     assert np.abs(slow - best.theta).max() > 1e-3 and low[-1] < climb[-1] - 1e-5
     # Rates side by side are the rates alone.
-    both, _ = boltzmann.gradient_ascent(np.tile(moments.statistics, (2, 1)), np.array([0.1, 0.01]),
-                                        100)  # fmt: skip
+    both, _ = boltzmann.gradient_ascent(
+        np.tile(moments.statistics, (2, 1)), np.array([0.1, 0.01]), 100
+    )
     np.testing.assert_allclose(both[1], slow, atol=1e-13)
 
 
@@ -620,8 +637,11 @@ def test_a_report_needs_nothing_but_files(fits, told, tmp_path):
     loaded = {n: bayesinf.load(save(fit, tmp_path / f"{n}.nc")) for n, fit in fits.items()}
     again = boltzmann.story(loaded)
     assert words(told) == words(again)
-    for one, other in zip((told.answer, told.numbers, told.classical),
-                          (again.answer, again.numbers, again.classical), strict=True):  # fmt: skip
+    for one, other in zip(
+        (told.answer, told.numbers, told.classical),
+        (again.answer, again.numbers, again.classical),
+        strict=True,
+    ):
         assert [p.name for p in one.pictures] == [p.name for p in other.pictures]
         for table_, copy in zip(one.tables, other.tables, strict=True):
             assert table_.frame.equals(copy.frame) and table_.caption == copy.caption
@@ -644,8 +664,10 @@ def test_the_report_converts_between_encodings(fits, told):
 def test_few_states_say_nothing_of_what_pairs_account_for(fits):
     """30 states of 7 sites hold log2(30) bits at most, whatever the population does."""
     data = population(7, 30)
-    few = {"posterior": boltzmann.fit(data, "normal", method="laplace", settings=SHORT),
-           "mle": boltzmann.maximum_likelihood_fit(data, settings=SHORT)}  # fmt: skip
+    few = {
+        "posterior": boltzmann.fit(data, "normal", method="laplace", settings=SHORT),
+        "mle": boltzmann.maximum_likelihood_fit(data, settings=SHORT),
+    }
     said = " ".join(boltzmann.story(few).numbers.paragraphs)
     assert "too few for that correction" in said and "Pairs account" not in said
     said = " ".join(boltzmann.story(fits).numbers.paragraphs)
@@ -654,8 +676,10 @@ def test_few_states_say_nothing_of_what_pairs_account_for(fits):
 
 def test_without_truth_or_side_results_there_is_a_report_too():
     data = population(2, 200, "0/1")[["states"]]
-    found = {"posterior": boltzmann.fit(data, "laplace", settings=SHORT),
-             "mle": boltzmann.maximum_likelihood_fit(data, settings=SHORT)}  # fmt: skip
+    found = {
+        "posterior": boltzmann.fit(data, "laplace", settings=SHORT),
+        "mle": boltzmann.maximum_likelihood_fit(data, settings=SHORT),
+    }
     told = boltzmann.story(found)
     assert "truth" not in words(told) and "two sites" in words(told)
     assert [p.name for p in told.classical.pictures] == []
@@ -680,7 +704,11 @@ def test_methods_are_chosen_by_size_and_files_stay_small():
         return boltzmann.plan(of_size(sites), method, Settings())[1]
 
     assert [boltzmann.plan(of_size(n), None, Settings())[0] for n in (5, 40, 41, 160)] == [
-        "mcmc", "mcmc", "laplace", "laplace"]  # fmt: skip
+        "mcmc",
+        "mcmc",
+        "laplace",
+        "laplace",
+    ]
     for sites in (10, 40, 160):
         size = settings(sites, "mcmc").draws * 4 * 8 * sites * (sites + 1)
         assert size <= model.MOST_BYTES
@@ -744,8 +772,18 @@ def test_the_optimum_of_the_pseudo_likelihood_by_brute_force(encoding):
     step = 1e-4 * np.eye(10)
     slope = [(height(theta + e) - height(theta - e)) / 2e-4 for e in step]
     assert np.abs(slope).max() < 1e-3
-    bend = np.array([[height(theta + a + b) - height(theta + a) - height(theta + b) + height(theta)
-                      for a in step] for b in step]) / 1e-8  # fmt: skip
+    bend = (
+        np.array(
+            [
+                [
+                    height(theta + a + b) - height(theta + a) - height(theta + b) + height(theta)
+                    for a in step
+                ]
+                for b in step
+            ]
+        )
+        / 1e-8
+    )
     np.testing.assert_allclose(error, np.sqrt(np.diag(np.linalg.inv(-bend))), rtol=1e-3)
 
 

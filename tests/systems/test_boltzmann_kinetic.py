@@ -102,8 +102,9 @@ def test_simulated_populations_are_as_asked_for():
     assert noted(plain, "truth")["J"].dims == ("target", "source")
     J = plain["truth.J"].values
     assert not np.allclose(J, J.T) and np.all(np.diag(J) != 0)
-    other = kinetic.simulate(6, 40, 3, width=2.0, field=(0.5, 0.1), start="ones", rng=rng(),
-                             encoding="0/1")  # fmt: skip
+    other = kinetic.simulate(
+        6, 40, 3, width=2.0, field=(0.5, 0.1), start="ones", rng=rng(), encoding="0/1"
+    )
     assert np.array_equal(plain["states"], 2 * other["states"].values - 1)
     back = convert_directed(other["truth.h"].values, other["truth.J"].values, "0/1", "±1")
     assert np.allclose(back[0], plain["truth.h"]) and np.allclose(back[1], J)
@@ -115,8 +116,13 @@ def test_simulated_populations_are_as_asked_for():
         wide = wide["truth.J"].values
         above = wide[np.triu_indices(60)]
         assert abs(above.std() * np.sqrt(60) / 3 - 1) < 5 / np.sqrt(2 * above.size)
-    for wrong in ({"sites": 0}, {"steps": 0}, {"width": -1.0}, {"start": "zeros"},
-                  {"encoding": "up"}):  # fmt: skip
+    for wrong in (
+        {"sites": 0},
+        {"steps": 0},
+        {"width": -1.0},
+        {"start": "zeros"},
+        {"encoding": "up"},
+    ):
         with pytest.raises(DataError):
             kinetic.simulate(**wrong)
 
@@ -187,8 +193,9 @@ def test_what_the_data_do_not_say_is_named():
     assert "Site 12 is always -1" in said[0] and "prior" in said[0]
     assert "11 and 14 always agree, or never do" in said[1]
     few = kinetic.simulate(9, 8, 1, rng=rng())
-    assert any("8 transitions and 10 parameters" in s for s in
-               model.remarks(kinetic.transitions(few)))  # fmt: skip
+    assert any(
+        "8 transitions and 10 parameters" in s for s in model.remarks(kinetic.transitions(few))
+    )
     rich = kinetic.simulate(5, 300, 1, rng=rng())
     assert model.remarks(kinetic.transitions(rich)) == []
 
@@ -205,8 +212,9 @@ def test_a_constant_site_and_too_few_transitions_can_be_fitted():
     best = kinetic.classical(data)
     assert "newton_J" not in best and "2" in str(best["message"].values)
     assert np.all(np.isfinite(best["descent_J"]))
-    few = kinetic.fit(kinetic.simulate(6, 4, 1, rng=rng()), prior="normal", method="laplace",
-                      settings=SHORT)  # fmt: skip
+    few = kinetic.fit(
+        kinetic.simulate(6, 4, 1, rng=rng()), prior="normal", method="laplace", settings=SHORT
+    )
     assert held_by_prior(few).sum() > held_by_prior(fit).sum()
 
 
@@ -284,8 +292,9 @@ def test_weights_count_blocks_as_often_as_they_say():
 
 
 def test_correlations_of_different_encodings_are_not_compared():
-    one, other = (summed(kinetic.simulate(3, 50, encoding=e, rng=rng())).statistics()
-                  for e in ("±1", "0/1"))  # fmt: skip
+    one, other = (
+        summed(kinetic.simulate(3, 50, encoding=e, rng=rng())).statistics() for e in ("±1", "0/1")
+    )
     assert np.allclose(one.delayed, 4 * other.delayed)
     with pytest.raises(DataError, match="different encodings"):
         one.distance(other)
@@ -367,8 +376,15 @@ def test_newton_is_at_the_top_and_the_descent_on_its_way(symmetric):
     for k in range(5):
         up, down = np.zeros((2, 5))
         up[k], down[k] = 1e-4, -1e-4
-        slope = np.subtract(*(logistic.log_likelihood(steps, part, np.zeros((5, 5))).sum()
-                              for part in (up, down))) / 2e-4  # fmt: skip
+        slope = (
+            np.subtract(
+                *(
+                    logistic.log_likelihood(steps, part, np.zeros((5, 5))).sum()
+                    for part in (up, down)
+                )
+            )
+            / 2e-4
+        )
         assert np.isclose(first["descent_h"][k], 0.1 * slope / len(steps), rtol=1e-5)
 
 
@@ -380,16 +396,20 @@ def judged():
     """Whether the truth is symmetric to data and fits, judged, as the workflow has them."""
 
     def make(symmetric):
-        data = kinetic.simulate(6, 200, 10, width=1.2, asymmetry=float(not symmetric),
-                                field=(-0.2, 0.2), rng=rng(7))  # fmt: skip
+        data = kinetic.simulate(
+            6, 200, 10, width=1.2, asymmetry=float(not symmetric), field=(-0.2, 0.2), rng=rng(7)
+        )
         steps = kinetic.transitions(data)
         unseen = kinetic.split(steps)
         options = {"method": "laplace", "settings": SHORT.replace(draws=200)}
-        fits = {name: kinetic.fit(data, symmetric=name == "symmetric", **options)
-                for name in MODELS}  # fmt: skip
+        fits = {
+            name: kinetic.fit(data, symmetric=name == "symmetric", **options) for name in MODELS
+        }
         options["encoding"] = "±1"
-        refits = {name: logistic.fit(steps.take(~unseen), symmetric=name == "symmetric", **options)
-                  for name in MODELS}  # fmt: skip
+        refits = {
+            name: logistic.fit(steps.take(~unseen), symmetric=name == "symmetric", **options)
+            for name in MODELS
+        }
         fits = kinetic.with_classical(fits, data)
         return data, kinetic.compared(fits, data, refits, settings=SHORT), refits
 
@@ -409,12 +429,19 @@ def test_the_transitions_prefer_the_model_that_made_them(judged):
 
 def test_a_model_that_scores_worse_than_its_special_case_is_told_of():
     table = lambda difference: xr.Dataset(
-        {"difference": (("model", "score"), [[0.0], [difference]]),
-         "se": (("model", "score"), [[0.0], [3.0]]), "transitions": ("score", [100])},
+        {
+            "difference": (("model", "score"), [[0.0], [difference]]),
+            "se": (("model", "score"), [[0.0], [3.0]]),
+            "transitions": ("score", [100]),
+        },
         {"model": list(MODELS), "score": ["PSIS-LOO"]},
-    )  # fmt: skip
-    words = {7.0: "predicts better", 2.0: "not told apart", -2.0: "not told apart",
-             -4.0: "although it holds the symmetric one as a special case"}  # fmt: skip
+    )
+    words = {
+        7.0: "predicts better",
+        2.0: "not told apart",
+        -2.0: "not told apart",
+        -4.0: "although it holds the symmetric one as a special case",
+    }
     for difference, expected in words.items():
         (said,) = verdicts(table(difference))
         assert expected in said
@@ -472,8 +499,11 @@ def test_leave_one_out_is_that_of_refits():
     """Of few transitions, each left out in turn, refitted exactly."""
     data = kinetic.simulate(3, 30, 1, rng=rng(3))
     steps = kinetic.transitions(data)
-    options = {"prior": "normal", "method": "laplace",
-               "settings": Settings(draws=500, chains=2, prior_draws=20, workers=1)}  # fmt: skip
+    options = {
+        "prior": "normal",
+        "method": "laplace",
+        "settings": Settings(draws=500, chains=2, prior_draws=20, workers=1),
+    }
     fit = kinetic.fit(data, **options)
     found = comparison._left_out(fit, steps)
     assert np.array_equal(found["which"], np.arange(30))
@@ -505,8 +535,9 @@ def test_a_part_of_the_transitions_speaks_for_all_with_its_error():
         assert se[1] ** 2 > part and se[0] == 0 and difference[0] == 0
     assert abs(np.mean(z)) < 5 / np.sqrt(300) and 0.8 < np.std(z) < 1.25
     everything = np.arange(total)
-    elpd, difference, se = comparison._estimated([rough, other_rough], [exact, other], everything,
-                                                block)  # fmt: skip
+    elpd, difference, se = comparison._estimated(
+        [rough, other_rough], [exact, other], everything, block
+    )
     assert np.isclose(elpd[0], exact.sum()) and np.isclose(difference[1], (other - exact).sum())
     naive = np.sqrt(total) * np.std(other - exact)
     assert 0.5 * naive < se[1] < 2 * naive
@@ -540,8 +571,9 @@ def test_predictions_do_not_depend_on_the_workers():
     data = kinetic.simulate(4, 60, 3, rng=rng())
     fit = kinetic.fit(data, method="laplace", settings=SHORT)
     steps = kinetic.transitions(data)
-    one, two = (kinetic.reproduce(fit, steps, draws=8, settings=SHORT.replace(workers=w))
-                for w in (1, 2))  # fmt: skip
+    one, two = (
+        kinetic.reproduce(fit, steps, draws=8, settings=SHORT.replace(workers=w)) for w in (1, 2)
+    )
     xr.testing.assert_identical(one, two)
 
 
@@ -660,8 +692,14 @@ def test_figures_and_story_are_made_from_files_alone(judged, tmp_path):
         words += [str(cell) for t in section.tables for cell in t.frame.to_numpy().ravel()]
         assert "nan" not in re.findall(r"\w+", " ".join(words).lower())
     pictures = {picture.name: picture.figure for part in sections for picture in part.pictures}
-    assert {"delayed", "couplings", "classical", "statistics_running_freely",
-            "statistics_one_step_ahead", "prior_posterior"} <= set(pictures)  # fmt: skip
+    assert {
+        "delayed",
+        "couplings",
+        "classical",
+        "statistics_running_freely",
+        "statistics_one_step_ahead",
+        "prior_posterior",
+    } <= set(pictures)
     for name, figure in pictures.items():
         figure.savefig(tmp_path / f"{name}.png")
         shown = [axis for axis in figure.axes if axis.axison]
@@ -730,8 +768,9 @@ def test_a_posterior_that_is_too_sure_does_not_foretell_what_it_has_not_seen():
     assert abs(scores[0]) < 3.1 and scores[1] < -10
 
 
-@pytest.mark.parametrize(("difference", "best"), [(9, "asymmetric"), (-2, "asymmetric"),
-                                                  (-4, "symmetric")])  # fmt: skip
+@pytest.mark.parametrize(
+    ("difference", "best"), [(9, "asymmetric"), (-2, "asymmetric"), (-4, "symmetric")]
+)
 def test_the_symmetric_model_answers_only_where_freedom_costs_more_than_it_brings(difference, best):
     from bayesinf.systems.boltzmann_kinetic.story import answering
 

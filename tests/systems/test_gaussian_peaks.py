@@ -154,9 +154,16 @@ def test_every_shape_and_background_is_found_by_itself(shape, background):
     own = peaks.Lines(background=background, end=1.0).of_background
     levels = {name: value for name, value in levels.items() if name in own}
     data = peaks.simulate(
-        np.linspace(50, 62, 241), height=(10.0, 7.0), center=(54.0, 58.5), sigma=(0.5, 0.4),
-        shape=shape, background=background, noise=0.05, **extra, **levels,
-    )  # fmt: skip
+        np.linspace(50, 62, 241),
+        height=(10.0, 7.0),
+        center=(54.0, 58.5),
+        sigma=(0.5, 0.4),
+        shape=shape,
+        background=background,
+        noise=0.05,
+        **extra,
+        **levels,
+    )
     fit = peaks.fit(
         data.assign(error=0.05), peaks=2, shape=shape, background=background, settings=SHORT
     )
@@ -214,17 +221,27 @@ def test_units_groups_and_names(tmp_path):
     fit = load(save(fit, tmp_path / "a.nc"))
     assert set(REQUIRED_GROUPS) <= set(fit.children)
     units = {name: variable.units for name, variable in fit["posterior"].data_vars.items()}
-    assert units == {"height": "V", "center": "nm", "sigma": "nm", "amplitude": "V nm",
-                     "fwhm": "nm", "background_level": "V", "background_slope": "V/nm",
-                     "noise": "V"}  # fmt: skip
+    assert units == {
+        "height": "V",
+        "center": "nm",
+        "sigma": "nm",
+        "amplitude": "V nm",
+        "fwhm": "nm",
+        "background_level": "V",
+        "background_slope": "V/nm",
+        "noise": "V",
+    }
     assert fit["posterior"]["height"].dims == ("chain", "draw", "peak")
     assert fit.attrs["system"] == "gaussian_peaks"
     assert fit["observed_data"]["y"].units == "V"
 
 
 def test_the_story_is_told_from_files_alone(tmp_path):
-    fits = {"laplace": eckerle("laplace"), "emcee": eckerle("emcee"),
-            "overlap_emcee": overlap("emcee")}  # fmt: skip
+    fits = {
+        "laplace": eckerle("laplace"),
+        "emcee": eckerle("emcee"),
+        "overlap_emcee": overlap("emcee"),
+    }
     fits = {name: load(save(fit, tmp_path / f"{name}.nc")) for name, fit in fits.items()}
     story = peaks.story(fits)
     assert "may be used" in story.answer.paragraphs[1]

@@ -19,8 +19,13 @@ from bayesinf.workflow.ending import stoppable
 
 STEPS = ("open", "os.", "shutil.")
 OLD = {"index.html": "old", "verdict.json": "old", "old.nc": "old", "figures/a.png": "old"}
-NEW = {"index.html": "new", "verdict.json": "new", "new.nc": "new", "figures/b.png": "new",
-       "figures/a.png": "new"}  # fmt: skip
+NEW = {
+    "index.html": "new",
+    "verdict.json": "new",
+    "new.nc": "new",
+    "figures/b.png": "new",
+    "figures/a.png": "new",
+}
 
 
 def publish(home, files, run, keep=()):

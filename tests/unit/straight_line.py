@@ -101,12 +101,15 @@ def gibbs(problem, settings):
             for name, value in zip(draws, (*theta, sigma), strict=True):
                 draws[name][chain, draw] = value
     evidence = dataset(
-        {"steps": np.array(20_000), "acceptance_rate": np.full(shape[0], 0.45),
-         "autocorrelation_time": np.full(3, 30.0)},
+        {
+            "steps": np.array(20_000),
+            "acceptance_rate": np.full(shape[0], 0.45),
+            "autocorrelation_time": np.full(3, 30.0),
+        },
         {"acceptance_rate": ("chain",), "autocorrelation_time": ("parameter",)},
         {"chain": np.arange(shape[0])},
         sampled=False,
-    )  # fmt: skip
+    )
     return Sample(draws, evidence)
 
 
@@ -130,12 +133,18 @@ def laplace(problem, settings):
     sample, rng = exact(problem, settings), settings.generator("weights")
     weight = 1e-3 * rng.standard_normal((settings.chains, settings.draws))
     evidence = dataset(
-        {"gradient": np.array([1e-8, -1e-9]), "hessian_eigenvalue": np.array([0.8, 1.2]),
-         "start_excess": np.zeros(3)},
-        {"gradient": ("parameter",), "hessian_eigenvalue": ("parameter",),
-         "start_excess": ("start",)},
+        {
+            "gradient": np.array([1e-8, -1e-9]),
+            "hessian_eigenvalue": np.array([0.8, 1.2]),
+            "start_excess": np.zeros(3),
+        },
+        {
+            "gradient": ("parameter",),
+            "hessian_eigenvalue": ("parameter",),
+            "start_excess": ("start",),
+        },
         sampled=False,
-    )  # fmt: skip
+    )
     return Sample(sample.draws, evidence.merge(dataset({"log_weight": weight})))
 
 

@@ -26,11 +26,12 @@ def inference(draws, y, mean):
     log_likelihood = stats.norm.logpdf(y, mean[..., np.newaxis], 1)
     return xr.DataTree.from_dict(
         {
-            "posterior": dataset(draws, {"beta": ("pair",)},
-                                 {"i": ("pair", [0, 0, 1]), "j": ("pair", [1, 2, 2])}),
+            "posterior": dataset(
+                draws, {"beta": ("pair",)}, {"i": ("pair", [0, 0, 1]), "j": ("pair", [1, 2, 2])}
+            ),
             "log_likelihood": dataset({"y": log_likelihood}, {"y": ("point",)}),
         }
-    )  # fmt: skip
+    )
 
 
 def draw_mean(rng):
@@ -68,8 +69,11 @@ def fit_spike(data, settings, rate=0.2):
     included = rng.random(shape) < slab / (slab + spike)
     beta = included * (0.8 * y + np.sqrt(0.8) * rng.normal(size=shape))
     draws = {"beta": beta, "included": included, "any": included.any(axis=2)}
-    group = dataset(draws, {"beta": ("pair",), "included": ("pair",)},
-                    {"i": ("pair", [0, 0, 1]), "j": ("pair", [1, 2, 2])})  # fmt: skip
+    group = dataset(
+        draws,
+        {"beta": ("pair",), "included": ("pair",)},
+        {"i": ("pair", [0, 0, 1]), "j": ("pair", [1, 2, 2])},
+    )
     return xr.DataTree.from_dict({"posterior": group})
 
 
@@ -270,8 +274,12 @@ def test_what_is_written_tells_it_all(spike, tmp_path):
     )
     folder = page.parent
     assert sorted(path.name for path in folder.iterdir()) == [
-        "calibration.nc", "calibration.png", "index.html", "summary.csv", "verdict.json",
-    ]  # fmt: skip
+        "calibration.nc",
+        "calibration.png",
+        "index.html",
+        "summary.csv",
+        "verdict.json",
+    ]
     with xr.open_dataset(folder / "calibration.nc", engine="h5netcdf") as again:
         xr.testing.assert_equal(again[["beta", "included"]], result[["beta", "included"]])
         assert again.attrs["problem"] == "spike" and again["beta"].units == "1"

@@ -32,8 +32,19 @@ def autoregressive(phi, shape, seed=1):
     return lfilter([1], [1, -phi], noise)
 
 
-def fit(inference="nuts", seed=1, draws=None, dims=None, evidence=None, evidence_dims=None,
-        observations=40, outlier=0.0, log_prior=None, attrs=None, coords=None):  # fmt: skip
+def fit(
+    inference="nuts",
+    seed=1,
+    draws=None,
+    dims=None,
+    evidence=None,
+    evidence_dims=None,
+    observations=40,
+    outlier=0.0,
+    log_prior=None,
+    attrs=None,
+    coords=None,
+):
     """The posterior of a normal mean with known noise: exact draws, then whatever is changed."""
     generator = rng(seed)
     y = generator.normal(size=observations)
@@ -66,8 +77,16 @@ def fit(inference="nuts", seed=1, draws=None, dims=None, evidence=None, evidence
         "log_prior": dataset({"mu": log_prior}),
         **dict.fromkeys(["prior", "prior_predictive", "observed_data", "constant_data"], small),
     }
-    return assemble(groups, system="normal", model="mean", inference=inference, settings=SETTINGS,
-                    data=small, started=time.perf_counter(), attrs=attrs)  # fmt: skip
+    return assemble(
+        groups,
+        system="normal",
+        model="mean",
+        inference=inference,
+        settings=SETTINGS,
+        data=small,
+        started=time.perf_counter(),
+        attrs=attrs,
+    )
 
 
 def with_sampled(posterior, **arrays):
@@ -273,8 +292,14 @@ def test_one_bad_coupling_among_many_is_named():
     couplings = rng(1).normal(size=(4, 500, 300))
     couplings[2, :, 123] += 0.6
     labels = {"i": ("pair", np.arange(300) // 20), "j": ("pair", 20 + np.arange(300) % 20)}
-    verdict = check(fit("gibbs", draws={"J": couplings, "sigma": rng(2).random((4, 500))},
-                        dims={"J": ("pair",)}, coords=labels))  # fmt: skip
+    verdict = check(
+        fit(
+            "gibbs",
+            draws={"J": couplings, "sigma": rng(2).random((4, 500))},
+            dims={"J": ("pair",)},
+            coords=labels,
+        )
+    )
     assert not verdict.believed
     assert verdict.words.startswith("Do not believe yet: R-hat of J[6, 23] is 1.0")
     assert verdict.words.endswith("; run longer (--draws 4000).")
@@ -328,11 +353,17 @@ def test_divergences_and_energy():
 
 
 def ensemble(tau=(40.0, 20.0), steps=4000, acceptance=0.4):
-    evidence = {"autocorrelation_time": np.array(tau), "steps": steps,
-                "acceptance_rate": np.full(4, acceptance)}  # fmt: skip
-    posterior = fit("ensemble", evidence=evidence, coords={"parameter": ["mu", "sigma"]},
-                    evidence_dims={"autocorrelation_time": ("parameter",),
-                                   "acceptance_rate": ("chain",)})  # fmt: skip
+    evidence = {
+        "autocorrelation_time": np.array(tau),
+        "steps": steps,
+        "acceptance_rate": np.full(4, acceptance),
+    }
+    posterior = fit(
+        "ensemble",
+        evidence=evidence,
+        coords={"parameter": ["mu", "sigma"]},
+        evidence_dims={"autocorrelation_time": ("parameter",), "acceptance_rate": ("chain",)},
+    )
     return posterior
 
 
@@ -350,11 +381,21 @@ def test_ensembles():
 
 
 def laplace(gradient=1e-5, eigenvalue=0.3, excess=(0.0, 1e-6, 40.0), log_weight=None):
-    evidence = {"gradient": np.array([gradient, 0.0]), "start_excess": np.array(excess),
-                "hessian_eigenvalue": np.array([1.0, eigenvalue])}  # fmt: skip
-    posterior = fit("laplace", evidence=evidence, coords={"parameter": ["mu", "sigma"]},
-                    evidence_dims={"gradient": ("parameter",), "start_excess": ("start",),
-                                   "hessian_eigenvalue": ("parameter",)})  # fmt: skip
+    evidence = {
+        "gradient": np.array([gradient, 0.0]),
+        "start_excess": np.array(excess),
+        "hessian_eigenvalue": np.array([1.0, eigenvalue]),
+    }
+    posterior = fit(
+        "laplace",
+        evidence=evidence,
+        coords={"parameter": ["mu", "sigma"]},
+        evidence_dims={
+            "gradient": ("parameter",),
+            "start_excess": ("start",),
+            "hessian_eigenvalue": ("parameter",),
+        },
+    )
     log_weight = np.full((4, 500), -12.5) if log_weight is None else log_weight
     return with_sampled(posterior, log_weight=log_weight)
 
@@ -403,11 +444,18 @@ def exact(condition=1e4, scale=1.0, shift=0.0, degrees=None):
     sd = np.linspace(0.1, 10, 50)
     closed_sd = sd * (1 if degrees is None else np.sqrt(degrees / (degrees - 2)))
     z[..., 31] = scale * z[..., 31] + shift
-    evidence = {"condition_number": condition, "beta_closed_form_mean": np.arange(50.0),
-                "beta_closed_form_sd": closed_sd}  # fmt: skip
-    return fit("exact", draws={"beta": np.arange(50) + sd * z}, dims={"beta": ("feature",)},
-               evidence=evidence, evidence_dims={"beta_closed_form_mean": ("feature",),
-                                                 "beta_closed_form_sd": ("feature",)})  # fmt: skip
+    evidence = {
+        "condition_number": condition,
+        "beta_closed_form_mean": np.arange(50.0),
+        "beta_closed_form_sd": closed_sd,
+    }
+    return fit(
+        "exact",
+        draws={"beta": np.arange(50) + sd * z},
+        dims={"beta": ("feature",)},
+        evidence=evidence,
+        evidence_dims={"beta_closed_form_mean": ("feature",), "beta_closed_form_sd": ("feature",)},
+    )
 
 
 def test_a_classical_estimate_must_be_an_optimum_and_no_more():
@@ -468,8 +516,9 @@ def test_a_rare_indicator_fails_no_fit_and_is_summed_up_by_the_standard():
 
     rare = (rng(3).random((4, 500, 40)) < 0.003).astype(float)
     rare[1, 100:116, 7] = 1.0  # a visit
-    posterior = fit("gibbs", draws={"mu": fit()["posterior"]["mu"].values, "on": rare},
-                    dims={"on": ("pair",)})  # fmt: skip
+    posterior = fit(
+        "gibbs", draws={"mu": fit()["posterior"]["mu"].values, "on": rare}, dims={"on": ("pair",)}
+    )
     assert check(posterior).believed
     table = summary({"gibbs": posterior}).set_index("variable")
     for k in (0, 7):
@@ -482,8 +531,16 @@ def test_a_rare_indicator_fails_no_fit_and_is_summed_up_by_the_standard():
 
 
 def declared(**changes):
-    fields = {"name": "stock", "variable": "stock", "worst": "min", "limit": 10.0, "relation": "≥",
-              "required": True, "said": "the stock is {value:.1f}", "remedy": "buy"}  # fmt: skip
+    fields = {
+        "name": "stock",
+        "variable": "stock",
+        "worst": "min",
+        "limit": 10.0,
+        "relation": "≥",
+        "required": True,
+        "said": "the stock is {value:.1f}",
+        "remedy": "buy",
+    }
     return kinds.declare(kinds.Question(**fields | changes))
 
 
@@ -622,8 +679,9 @@ def test_a_verdict_is_the_same_from_the_file_and_fits_into_json(tmp_path):
 
 def test_elements_have_their_physical_names():
     labels = {"i": ("pair", [0, 3]), "j": ("pair", [1, 7]), "time": [0.5, 1.5]}
-    group = dataset({"J": np.zeros((1, 1, 2, 2)), "sigma": np.zeros((1, 1))},
-                    {"J": ("pair", "time")}, labels)  # fmt: skip
+    group = dataset(
+        {"J": np.zeros((1, 1, 2, 2)), "sigma": np.zeros((1, 1))}, {"J": ("pair", "time")}, labels
+    )
     assert checks.element_name(group["J"], 3) == "J[3, 7, 1.5]"
     assert checks.element_name(group["J"], 3, bare=True) == "3, 7, 1.5"
     assert checks.element_name(group["sigma"], 0) == "sigma"

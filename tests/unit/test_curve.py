@@ -31,8 +31,16 @@ def shapes():
     """Models of every kind, with parameters: composite, tied, fixed, sums of unlike things."""
     m = lmfit.models
     two = m.GaussianModel(prefix="a_") + m.GaussianModel(prefix="b_") + m.LinearModel()
-    params = two.make_params(a_amplitude=5, a_center=3, a_sigma=0.8, b_amplitude=3, b_center=6,
-                             b_sigma=1.1, slope=0.1, intercept=1)  # fmt: skip
+    params = two.make_params(
+        a_amplitude=5,
+        a_center=3,
+        a_sigma=0.8,
+        b_amplitude=3,
+        b_center=6,
+        b_sigma=1.1,
+        slope=0.1,
+        intercept=1,
+    )
     params["b_sigma"].set(expr="a_sigma * max(1.2, sqrt(2))")
     params["slope"].set(vary=False)
     yield "composite", two, params
@@ -40,9 +48,21 @@ def shapes():
     params = voigt.make_params(v_amplitude=3, v_center=5, v_sigma=0.8)
     params["v_gamma"].set(expr="", value=0.4, vary=True)
     yield "Voigt with its own gamma", voigt, params
-    for name in ("Lorentzian", "Voigt", "PseudoVoigt", "Moffat", "Pearson7", "StudentsT",
-                 "SkewedGaussian", "BreitWigner", "Sine", "Step", "Exponential", "Quadratic",
-                 "PowerLaw"):  # fmt: skip
+    for name in (
+        "Lorentzian",
+        "Voigt",
+        "PseudoVoigt",
+        "Moffat",
+        "Pearson7",
+        "StudentsT",
+        "SkewedGaussian",
+        "BreitWigner",
+        "Sine",
+        "Step",
+        "Exponential",
+        "Quadratic",
+        "PowerLaw",
+    ):
         model = getattr(m, f"{name}Model")()
         params = model.make_params()
         for i, parameter in enumerate(p for p in params.values() if p.expr is None):
@@ -95,14 +115,20 @@ def test_a_function_that_takes_only_numbers_is_called_point_by_point():
 def test_the_pymc_definition_is_the_density_of_the_fast_route(known):
     m = lmfit.models
     model = m.GaussianModel(prefix="a_") + m.GaussianModel(prefix="b_") + m.ConstantModel()
-    params = model.make_params(a_amplitude=6, a_center=3, a_sigma=0.8, b_amplitude=4, b_center=6,
-                               b_sigma=0.9, c=1)  # fmt: skip
+    params = model.make_params(
+        a_amplitude=6, a_center=3, a_sigma=0.8, b_amplitude=4, b_center=6, b_sigma=0.9, c=1
+    )
     params["b_sigma"].set(expr="1.1 * a_sigma * sqrt(log(2) / log(2))")
     y = model.eval(params, x=X) + 0.2 * rng(4).normal(size=40)
     error = np.full(40, 0.2) if known else None
-    priors = {"a_amplitude": Normal(5, 3), "b_amplitude": Uniform(0, 20), "c": Normal(0, 5),
-              "a_center": Uniform(0, 10), "b_center": Uniform(0, 10),
-              "a_sigma": LogUniform(0.1, 5)}  # fmt: skip
+    priors = {
+        "a_amplitude": Normal(5, 3),
+        "b_amplitude": Uniform(0, 20),
+        "c": Normal(0, 5),
+        "a_center": Uniform(0, 10),
+        "b_center": Uniform(0, 10),
+        "a_sigma": LogUniform(0.1, 5),
+    }
     ordered = [("a_center", "a_amplitude"), ("b_center", "b_amplitude")]
     points = curve_from_arrays(X, y, error)
     options = {"priors": priors, "ordered": ordered}
@@ -179,8 +205,9 @@ def test_a_straight_line_has_its_closed_form(known, method):
         assert float(classical["noise_error"]) == pytest.approx(np.sqrt(s2 / (2 * 38)), rel=1e-8)
         noise = fit["posterior"]["noise"].values.ravel()
         exact = 1 / np.sqrt(stats.chi2(38).rvs(200_000, random_state=1) / (38 * s2))
-        np.testing.assert_allclose(np.quantile(noise, [0.05, 0.5, 0.95]),
-                                   np.quantile(exact, [0.05, 0.5, 0.95]), rtol=0.02)  # fmt: skip
+        np.testing.assert_allclose(
+            np.quantile(noise, [0.05, 0.5, 0.95]), np.quantile(exact, [0.05, 0.5, 0.95]), rtol=0.02
+        )
     if method == "laplace":  # it is the posterior, so no draw weighs more than another
         assert float(fit["sample_stats"]["effective_draws"]) == pytest.approx(6000, rel=1e-9)
         np.testing.assert_allclose(fit["sample_stats"]["hessian_eigenvalue"], 1, rtol=1e-6)

@@ -60,10 +60,18 @@ def test_what_a_file_shows_decides_its_marks(file, separator, first, second, x, 
 
 # Cells that cannot be told, or are no numbers of one dialect.
 OPEN = [
-    ("1,035", "1.046"), ("1,5", "2.5"), ("1,23,456", "2"), ("1.23.4", "2"), ("1,234.5", "1.234,5"),
-    ("1,0356", "1.5"), ("5,3#1", "2"), ("1_000", "2"), ("1,5,", "2"), ("12 34", "2"),
+    ("1,035", "1.046"),
+    ("1,5", "2.5"),
+    ("1,23,456", "2"),
+    ("1.23.4", "2"),
+    ("1,234.5", "1.234,5"),
+    ("1,0356", "1.5"),
+    ("5,3#1", "2"),
+    ("1_000", "2"),
+    ("1,5,", "2"),
+    ("12 34", "2"),
     ("1e5e5", "2"),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize("cells", OPEN)
@@ -73,8 +81,11 @@ def test_what_contradicts_itself_is_refused(file, cells):
 
 
 def test_a_point_beside_semicolons_may_stand_between_thousands(file):
-    refused(data.curve, file("a.csv", "x;y\n400;1.035\n401;1.030\n402;1.046\n"),
-            words=["row 2, column y", "1035 or 1.035"])  # fmt: skip
+    refused(
+        data.curve,
+        file("a.csv", "x;y\n400;1.035\n401;1.030\n402;1.046\n"),
+        words=["row 2, column y", "1035 or 1.035"],
+    )
     decided = "400;1.035\n401;0.930\n402;1.046\n"
     for plain in (decided, "400,1.035\n401,1.030\n402,1.046\n"):
         assert data.curve(file("b.csv", plain), 1, 2).to_array()[1, 0] == 1.035
@@ -169,8 +180,15 @@ def test_a_header_is_split_into_name_and_unit(header, name, unit):
 
 def test_units_are_known_by_words_and_capitals_but_not_confused():
     energies = ("K", "meV", "eV", "kJ/mol", "kcal/mol", "cm-1", "hartree")
-    meant = {"HARTREE": "hartree", "Ha": "hartree", "KJ/mol": "kJ/mol", "kcal mol⁻¹": "kcal/mol",
-             "cm⁻¹": "cm-1", "Kelvin": "K", "ev": "eV"}  # fmt: skip
+    meant = {
+        "HARTREE": "hartree",
+        "Ha": "hartree",
+        "KJ/mol": "kJ/mol",
+        "kcal mol⁻¹": "kcal/mol",
+        "cm⁻¹": "cm-1",
+        "Kelvin": "K",
+        "ev": "eV",
+    }
     assert {text: spelled(text, energies) for text in meant} == meant
     assert [spelled(text, energies) for text in ("MeV", "mev", "k", "J", "")] == [None] * 5
     assert [spelled(t, ("Å", "bohr")) for t in ("Angstroms", "\u212b", "a.u.")] == [

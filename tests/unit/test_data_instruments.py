@@ -18,78 +18,186 @@ COMMAS = "".join(f"{x:.1f};{y}\n".replace(".", ",") for x, y in zip(X, Y, strict
 
 # What it is, file name, content, names and units of x and y.
 READ = [
-    ("spectrometer, heading and footer", "a.txt",
-     "Example Data File\n+++++++\nDate: Mon Mar 01 10:00:00 2021\nIntegration Time (usec): 20000"
-     "\nSpectra Averaged: 10\n>>>>>Begin Processed Spectral Data<<<<<\n" + ROWS
-     + ">>>>>End Processed Spectral Data<<<<<\n", ("column_1", "1"), ("column_2", "1")),
-    ("German office, heading, units row", "a.csv",
-     "Probe;A 17\nBemerkung;erste Messung\n\nWellenlänge;Extinktion\nnm;a.u.\n" + COMMAS,
-     ("Wellenlänge", "nm"), ("Extinktion", "a.u.")),
-    ("UV-vis, two of one width, footer", "a.csv",
-     "Baseline,,Sample 1,\nWavelength (nm),%T,Wavelength (nm),Abs\n"
-     + "".join(f"{x},99.{k},{x},{y}\n" for k, (x, y) in enumerate(zip(X, Y, strict=True)))
-     + "\nInstrument Model,Cary\nScan Rate (nm/min),600.0\n\n", None, None),
-    ("UV-vis, quoted names below a title", "a.txt",
-     '"sample 1 - RawData"\n"Wavelength nm.","Abs."\n' + ROWS.replace("\t", ","),
-     ("Wavelength nm.", "1"), ("Abs.", "1")),
-    ("IR, data point table", "a.dpt", ROWS.replace("\t", ","), ("column_1", "1"),
-     ("column_2", "1")),
-    ("Raman, hashes before names", "a.txt", "#Wave\t#Intensity\n" + ROWS,
-     ("Wave", "1"), ("Intensity", "1")),
-    ("Raman, settings after hashes", "a.txt",
-     "#Acq. time (s)=\t10\n#Laser=\t532 nm\n#Grating=\t600 (600 gr/mm)\n" + ROWS,
-     ("column_1", "1"), ("column_2", "1")),
-    ("diffraction, xy with a quoted title", "a.xy", "'corundum, 40 kV 30 mA\n" + ROWS,
-     ("column_1", "1"), ("column_2", "1")),
-    ("diffraction, CHI", "a.chi",
-     "sample.tif: Azimuthal integration\n2-Theta Angle (Degrees)\nIntensity\n 4\n"
-     + ROWS.replace("\t", "  "), ("2-Theta Angle", "Degrees"), ("Intensity", "1")),
-    ("diffraction, UXD in pairs", "a.uxd",
-     "; File raw converted\n_FILEVERSION = 2\n_SAMPLE='corundum'\n; (Data for Range number 1)\n"
-     "_START=400.0\n_STEPSIZE=1.0\n_2THETACOUNTS\n" + ROWS, ("2theta", "°"), ("counts", "counts")),
-    ("diffraction, UXD of counts", "a.uxd",
-     "_FILEVERSION = 2\n_START = 400.0\n_STEPSIZE = 1.0\n_STEPCOUNT = 4\n_COUNTS\n"
-     " 0.5 0.75\n 1.25 0.25\n", ("2theta", "°"), ("counts", "counts")),
-    ("camera, settings below the numbers", "a.asc",
-     ROWS + "\n\nDate and Time:\tMon Mar 01 2021\nSoftware Version:\t4.31\n"
-     "Exposure Time (secs):\t0.1\n",
-     ("column_1", "1"), ("column_2", "1")),
-    ("IR, sections with single numbers", "a.asc",
-     "PE IR       SUBTECH     SPECTRUM    ASCII       PEDS        1.60\n-1\nfile.sp\n21/03/12\n"
-     "#GR\nCM-1\n%T\n1.0000000000\n0.0000000000\n4\n#DATA\n" + ROWS, None, None),
-    ("LabVIEW measurement", "a.lvm",
-     "LabVIEW Measurement\t\nWriter_Version\t2\nReader_Version\t2\nSeparator\tTab\n"
-     "Decimal_Separator\t.\nMulti_Headings\tNo\nX_Columns\tOne\nTime_Pref\tAbsolute\n"
-     "***End_of_Header***\t\n\t\nChannels\t1\t\nSamples\t4\t\nDate\t2021/03/12\t\n"
-     "X_Dimension\tTime\t\nX0\t0.0E+0\t\nDelta_X\t1.0\t\n***End_of_Header***\t\t\n"
-     "X_Value\tVoltage\tComment\n" + ROWS, ("X_Value", "1"), ("Voltage", "1")),
-    ("plotting program, names, units, remarks", "a.txt",
-     "Wavelength\tAbsorbance\nnm\ta.u.\n\tsample 7\n" + ROWS, ("Wavelength", "nm"),
-     ("Absorbance", "a.u.")),
-    ("Fortran, D exponents", "a.dat",
-     "    omega          chi\n" + "".join(
-         f"  {x / 1000:.6f}D+03  {y * 100:.4f}D-02\n" for x, y in zip(X, Y, strict=True)),
-     ("omega", "1"), ("chi", "1")),
-    ("oscilloscope, settings beside the numbers", "a.csv",
-     "Record Length,4,,400.0,0.5\nSample Interval,1.0,,401.0,0.75\n"
-     "Vertical Units,V,,402.0,1.25\n,,,403.0,0.25\n", ("column_4", "1"), ("column_5", "1")),
-    ("oscilloscope, settings above names", "a.csv",
-     "Model,MSO58\nRecord Length,4\nHorizontal Units,s\n\n\nTIME,CH1\n" + ROWS.replace("\t", ","),
-     ("TIME", "1"), ("CH1", "1")),
-    ("oscilloscope, names with numbers and units", "a.csv",
-     "x-axis,1\nsecond,Volt\n" + ROWS.replace("\t", ","), ("x-axis", "second"), ("1", "Volt")),
-    ("spreadsheet as text, UTF-16, strokes", "a.txt",
-     ("λ/nm\tAbsorbance\r\n" + ROWS.replace("\n", "\r\n")).encode("utf-16"),
-     ("λ", "nm"), ("Absorbance", "1")),
-    ("old Macintosh, spaces, decimal commas", "a.txt",
-     ("x y\n" + COMMAS.replace(";", "  ")).replace("\n", "\r"), ("x", "1"), ("y", "1")),
-    ("a table of a text, with lines drawn", "a.txt",
-     "| wavelength / nm | signal |\n|-----------------|--------|\n"
-     + "".join(f"| {x} | {y} |\n" for x, y in zip(X, Y, strict=True)), ("wavelength", "nm"),
-     ("signal", "1")),
-    ("NumPy, units in a second remark", "a.dat", "# x y\n# nm counts\n" + ROWS.replace("\t", " "),
-     ("x", "nm"), ("y", "counts")),
-]  # fmt: skip
+    (
+        "spectrometer, heading and footer",
+        "a.txt",
+        "Example Data File\n+++++++\nDate: Mon Mar 01 10:00:00 2021\nIntegration Time (usec): 20000"
+        "\nSpectra Averaged: 10\n>>>>>Begin Processed Spectral Data<<<<<\n"
+        + ROWS
+        + ">>>>>End Processed Spectral Data<<<<<\n",
+        ("column_1", "1"),
+        ("column_2", "1"),
+    ),
+    (
+        "German office, heading, units row",
+        "a.csv",
+        "Probe;A 17\nBemerkung;erste Messung\n\nWellenlänge;Extinktion\nnm;a.u.\n" + COMMAS,
+        ("Wellenlänge", "nm"),
+        ("Extinktion", "a.u."),
+    ),
+    (
+        "UV-vis, two of one width, footer",
+        "a.csv",
+        "Baseline,,Sample 1,\nWavelength (nm),%T,Wavelength (nm),Abs\n"
+        + "".join(f"{x},99.{k},{x},{y}\n" for k, (x, y) in enumerate(zip(X, Y, strict=True)))
+        + "\nInstrument Model,Cary\nScan Rate (nm/min),600.0\n\n",
+        None,
+        None,
+    ),
+    (
+        "UV-vis, quoted names below a title",
+        "a.txt",
+        '"sample 1 - RawData"\n"Wavelength nm.","Abs."\n' + ROWS.replace("\t", ","),
+        ("Wavelength nm.", "1"),
+        ("Abs.", "1"),
+    ),
+    (
+        "IR, data point table",
+        "a.dpt",
+        ROWS.replace("\t", ","),
+        ("column_1", "1"),
+        ("column_2", "1"),
+    ),
+    (
+        "Raman, hashes before names",
+        "a.txt",
+        "#Wave\t#Intensity\n" + ROWS,
+        ("Wave", "1"),
+        ("Intensity", "1"),
+    ),
+    (
+        "Raman, settings after hashes",
+        "a.txt",
+        "#Acq. time (s)=\t10\n#Laser=\t532 nm\n#Grating=\t600 (600 gr/mm)\n" + ROWS,
+        ("column_1", "1"),
+        ("column_2", "1"),
+    ),
+    (
+        "diffraction, xy with a quoted title",
+        "a.xy",
+        "'corundum, 40 kV 30 mA\n" + ROWS,
+        ("column_1", "1"),
+        ("column_2", "1"),
+    ),
+    (
+        "diffraction, CHI",
+        "a.chi",
+        "sample.tif: Azimuthal integration\n2-Theta Angle (Degrees)\nIntensity\n 4\n"
+        + ROWS.replace("\t", "  "),
+        ("2-Theta Angle", "Degrees"),
+        ("Intensity", "1"),
+    ),
+    (
+        "diffraction, UXD in pairs",
+        "a.uxd",
+        "; File raw converted\n_FILEVERSION = 2\n_SAMPLE='corundum'\n; (Data for Range number 1)\n"
+        "_START=400.0\n_STEPSIZE=1.0\n_2THETACOUNTS\n" + ROWS,
+        ("2theta", "°"),
+        ("counts", "counts"),
+    ),
+    (
+        "diffraction, UXD of counts",
+        "a.uxd",
+        "_FILEVERSION = 2\n_START = 400.0\n_STEPSIZE = 1.0\n_STEPCOUNT = 4\n_COUNTS\n"
+        " 0.5 0.75\n 1.25 0.25\n",
+        ("2theta", "°"),
+        ("counts", "counts"),
+    ),
+    (
+        "camera, settings below the numbers",
+        "a.asc",
+        ROWS + "\n\nDate and Time:\tMon Mar 01 2021\nSoftware Version:\t4.31\n"
+        "Exposure Time (secs):\t0.1\n",
+        ("column_1", "1"),
+        ("column_2", "1"),
+    ),
+    (
+        "IR, sections with single numbers",
+        "a.asc",
+        "PE IR       SUBTECH     SPECTRUM    ASCII       PEDS        1.60\n-1\nfile.sp\n21/03/12\n"
+        "#GR\nCM-1\n%T\n1.0000000000\n0.0000000000\n4\n#DATA\n" + ROWS,
+        None,
+        None,
+    ),
+    (
+        "LabVIEW measurement",
+        "a.lvm",
+        "LabVIEW Measurement\t\nWriter_Version\t2\nReader_Version\t2\nSeparator\tTab\n"
+        "Decimal_Separator\t.\nMulti_Headings\tNo\nX_Columns\tOne\nTime_Pref\tAbsolute\n"
+        "***End_of_Header***\t\n\t\nChannels\t1\t\nSamples\t4\t\nDate\t2021/03/12\t\n"
+        "X_Dimension\tTime\t\nX0\t0.0E+0\t\nDelta_X\t1.0\t\n***End_of_Header***\t\t\n"
+        "X_Value\tVoltage\tComment\n" + ROWS,
+        ("X_Value", "1"),
+        ("Voltage", "1"),
+    ),
+    (
+        "plotting program, names, units, remarks",
+        "a.txt",
+        "Wavelength\tAbsorbance\nnm\ta.u.\n\tsample 7\n" + ROWS,
+        ("Wavelength", "nm"),
+        ("Absorbance", "a.u."),
+    ),
+    (
+        "Fortran, D exponents",
+        "a.dat",
+        "    omega          chi\n"
+        + "".join(f"  {x / 1000:.6f}D+03  {y * 100:.4f}D-02\n" for x, y in zip(X, Y, strict=True)),
+        ("omega", "1"),
+        ("chi", "1"),
+    ),
+    (
+        "oscilloscope, settings beside the numbers",
+        "a.csv",
+        "Record Length,4,,400.0,0.5\nSample Interval,1.0,,401.0,0.75\n"
+        "Vertical Units,V,,402.0,1.25\n,,,403.0,0.25\n",
+        ("column_4", "1"),
+        ("column_5", "1"),
+    ),
+    (
+        "oscilloscope, settings above names",
+        "a.csv",
+        "Model,MSO58\nRecord Length,4\nHorizontal Units,s\n\n\nTIME,CH1\n"
+        + ROWS.replace("\t", ","),
+        ("TIME", "1"),
+        ("CH1", "1"),
+    ),
+    (
+        "oscilloscope, names with numbers and units",
+        "a.csv",
+        "x-axis,1\nsecond,Volt\n" + ROWS.replace("\t", ","),
+        ("x-axis", "second"),
+        ("1", "Volt"),
+    ),
+    (
+        "spreadsheet as text, UTF-16, strokes",
+        "a.txt",
+        ("λ/nm\tAbsorbance\r\n" + ROWS.replace("\n", "\r\n")).encode("utf-16"),
+        ("λ", "nm"),
+        ("Absorbance", "1"),
+    ),
+    (
+        "old Macintosh, spaces, decimal commas",
+        "a.txt",
+        ("x y\n" + COMMAS.replace(";", "  ")).replace("\n", "\r"),
+        ("x", "1"),
+        ("y", "1"),
+    ),
+    (
+        "a table of a text, with lines drawn",
+        "a.txt",
+        "| wavelength / nm | signal |\n|-----------------|--------|\n"
+        + "".join(f"| {x} | {y} |\n" for x, y in zip(X, Y, strict=True)),
+        ("wavelength", "nm"),
+        ("signal", "1"),
+    ),
+    (
+        "NumPy, units in a second remark",
+        "a.dat",
+        "# x y\n# nm counts\n" + ROWS.replace("\t", " "),
+        ("x", "nm"),
+        ("y", "counts"),
+    ),
+]
 
 
 @pytest.mark.parametrize(("what", "name", "content", "x", "y"), READ, ids=[r[0] for r in READ])
@@ -142,8 +250,16 @@ def test_a_workbook_is_read_with_the_rows_that_the_program_shows(tmp_path):
     book = Workbook()
     sheet = book.active
     sheet["A1"] = "measured on Monday"
-    for row in ([], ["Wavelength", "Sample 1"], ["nm", "counts"], [400, 1046.125], [401, 0.1],
-                [402.5, 1e-7], [403, 12], [None, None]):  # fmt: skip
+    for row in (
+        [],
+        ["Wavelength", "Sample 1"],
+        ["nm", "counts"],
+        [400, 1046.125],
+        [401, 0.1],
+        [402.5, 1e-7],
+        [403, 12],
+        [None, None],
+    ):
         sheet.append(row)
     book.create_sheet("notes").append(["nothing", "to see"])
     book.save(tmp_path / "a.xlsx")
@@ -243,34 +359,68 @@ def test_rows_of_missing_votes_are_left_out_aloud_or_refused(file):
 
 # What it is, file name, content, key words of the refusal.
 REFUSED = [
-    ("several ranges", "a.uxd",
-     "_START=1\n_STEPSIZE=1\n_COUNTS\n1 2\n_START=5\n_COUNTS\n3 4\n",
-     ["one range of counts", "_COUNTS, _COUNTS", "one by one"]),
-    ("counts that are lost", "a.uxd", "_START=1\n_STEPSIZE=1\n_STEPCOUNT=4\n_COUNTS\n1 2 3\n",
-     ["not whole", "_STEPCOUNT = 4", "3 counts"]),
-    ("points that are lost", "a.chi", "title\nx\ny\n 5\n 1 2\n 2 3\n 3 4\n",
-     ["not whole", "5 points", "found 3"]),
-    ("channels that are lost", "a.spe", "$DATA:\n0 9\n1\n2\n3\n",
-     ["not whole", "channels 0 to 9", "3 counts"]),
-    ("a camera's spectrum", "a.spe", b"\x00\x01\x02\x03" * 20,
-     ["no gamma spectrum", "table of text"]),
+    (
+        "several ranges",
+        "a.uxd",
+        "_START=1\n_STEPSIZE=1\n_COUNTS\n1 2\n_START=5\n_COUNTS\n3 4\n",
+        ["one range of counts", "_COUNTS, _COUNTS", "one by one"],
+    ),
+    (
+        "counts that are lost",
+        "a.uxd",
+        "_START=1\n_STEPSIZE=1\n_STEPCOUNT=4\n_COUNTS\n1 2 3\n",
+        ["not whole", "_STEPCOUNT = 4", "3 counts"],
+    ),
+    (
+        "points that are lost",
+        "a.chi",
+        "title\nx\ny\n 5\n 1 2\n 2 3\n 3 4\n",
+        ["not whole", "5 points", "found 3"],
+    ),
+    (
+        "channels that are lost",
+        "a.spe",
+        "$DATA:\n0 9\n1\n2\n3\n",
+        ["not whole", "channels 0 to 9", "3 counts"],
+    ),
+    (
+        "a camera's spectrum",
+        "a.spe",
+        b"\x00\x01\x02\x03" * 20,
+        ["no gamma spectrum", "table of text"],
+    ),
     ("no error bars where the format has them", "a.xye", "1 2\n2 3\n3 4\n", ["error bars"]),
-    ("an oscilloscope that leaves out times", "a.csv",
-     "X,CH1,Start,Increment\nSequence,Volt,-6.0e-03,1.0e-06\n0,0.01,\n1,0.02,\n2,0.01,\n",
-     ["row 3", "too few columns", "4 (Sequence, Volt, -6.0e-03"]),
-    ("a row of too few", "a.csv", "made by hand\n\nx,y\n1,2\n2,3\n3\n4,5\n",
-     ["row 6", "too few columns", "2 (x, y)", "data seem to begin in row 4", "start it with #"]),
+    (
+        "an oscilloscope that leaves out times",
+        "a.csv",
+        "X,CH1,Start,Increment\nSequence,Volt,-6.0e-03,1.0e-06\n0,0.01,\n1,0.02,\n2,0.01,\n",
+        ["row 3", "too few columns", "4 (Sequence, Volt, -6.0e-03"],
+    ),
+    (
+        "a row of too few",
+        "a.csv",
+        "made by hand\n\nx,y\n1,2\n2,3\n3\n4,5\n",
+        ["row 6", "too few columns", "2 (x, y)", "data seem to begin in row 4", "start it with #"],
+    ),
     ("a broken formula", "a.csv", "x,y\n1,2\n#REF!,3\n3,4\n", ["row 3, column x", "'#REF!'"]),
     ("a broken formula at the end", "a.csv", "x,y\n1,2\n2,3\n3,#DIV/0!\n", ["row 4, column y"]),
     ("a remark without a space", "a.csv", "x,y\n1,2\n5,3#1\n3,4\n", ["row 3, column y", "'3#1'"]),
     ("a number of Python's", "a.csv", "x,y\n1,2\n2,1_000\n3,4\n", ["row 3, column y", "'1_000'"]),
-    ("several scans", "a.dat", "# scan 1\n1 2\n2 3\n3 5\n\n# scan 2\n1 7\n2 8\n3 9\n",
-     ["several tables", "tables from rows 2, 7", "one by one"]),
+    (
+        "several scans",
+        "a.dat",
+        "# scan 1\n1 2\n2 3\n3 5\n\n# scan 2\n1 7\n2 8\n3 9\n",
+        ["several tables", "tables from rows 2, 7", "one by one"],
+    ),
     ("only words", "a.txt", "There is nothing here,\nbut words.\n", ["no"]),
-    ("days or months", "a.csv", "date,y\n1/2/2021,1\n2/2/2021,2\n3/2/2021,3\n",
-     ["1/2/2021 may be day and month", "2021-12-31"]),
+    (
+        "days or months",
+        "a.csv",
+        "date,y\n1/2/2021,1\n2/2/2021,2\n3/2/2021,3\n",
+        ["1/2/2021 may be day and month", "2021-12-31"],
+    ),
     ("a bad row below the names", "a.csv", "x,y\nabc,1\n2,3\n3,4\n", ["row 2, column x", "'abc'"]),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize(("what", "name", "content", "words"), REFUSED, ids=[r[0] for r in REFUSED])
@@ -293,12 +443,14 @@ def test_days_are_added_to_times_of_day(file):
     [
         (("2021-03-12", "2021-03-13", "2021-03-14T12:00"), (0, 86400, 216000)),
         (("12.03.2021 10:14:05", "12.03.2021 10:14:06,5", "12.03.2021 10:15:05"), (0, 1.5, 60)),
-        (("3/13/2021 11:59:00 PM", "3/14/2021 12:01:00 AM", "3/14/2021 12:01:01 PM"),
-         (0, 120, 43321)),
+        (
+            ("3/13/2021 11:59:00 PM", "3/14/2021 12:01:00 AM", "3/14/2021 12:01:01 PM"),
+            (0, 120, 43321),
+        ),
         (("10:14:05", "10:14:07.25", "11:14:05"), (0, 2.25, 3600)),
         (("2021/03/12 10:14", "2021/03/12 10:15", "2021/03/12 10:16"), (0, 60, 120)),
     ],
-)  # fmt: skip
+)
 def test_a_column_of_dates_or_times_is_the_axis_whatever_it_is_called(file, cells, seconds):
     rows = "".join(f"{k};{cell};{k * k}\n" for k, cell in enumerate(cells, 1))
     found = data.curve(file("a.csv", "pressure;when it was;y\n" + rows))

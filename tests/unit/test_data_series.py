@@ -321,8 +321,11 @@ def test_lagged_features_are_those_of_the_formula():
 
 
 def test_a_series_says_what_it_was_read_from_and_takes_dates_for_times(file):
-    path = file("a.csv", "note;when;v;w\na;12.03.2021 10:00;1,5;2\nb;12.03.2021 10:02;2,5;3\n"
-                "c;12.03.2021 10:01;0,5;4\n")  # fmt: skip
+    path = file(
+        "a.csv",
+        "note;when;v;w\na;12.03.2021 10:00;1,5;2\nb;12.03.2021 10:02;2,5;3\n"
+        "c;12.03.2021 10:01;0,5;4\n",
+    )
     found = data.series(path, variables=["v"])
     np.testing.assert_array_equal(data.times(found)[0], [0, 60, 120])
     np.testing.assert_array_equal(found["v"][0], [1.5, 0.5, 2.5])

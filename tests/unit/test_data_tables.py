@@ -56,8 +56,11 @@ def test_any_dialect_reads_back_exactly(
 def test_columns_keep_apart_what_the_header_does_not(file):
     found = data.read(file("a.csv", "x,row,x,x\n1,2,3,4\n"))
     assert {name: array.item() for name, array in found.data_vars.items()} == {
-        "x": 1, "row_2": 2, "x_3": 3, "x_4": 4
-    }  # fmt: skip
+        "x": 1,
+        "row_2": 2,
+        "x_3": 3,
+        "x_4": 4,
+    }
 
 
 def test_units_of_an_older_encoding(file):

@@ -79,8 +79,12 @@ def normal_line(**changes):
     def replicate(rng, a, b):
         return a + b * X + 0.3 * rng.normal(size=30)
 
-    stated = {"priors": dict.fromkeys(["a", "b"], priors.Normal(0, 2)), "pointwise": density,
-              "replicate": replicate, "observed": {"y": xr.DataArray(Y, {"time": X})}}  # fmt: skip
+    stated = {
+        "priors": dict.fromkeys(["a", "b"], priors.Normal(0, 2)),
+        "pointwise": density,
+        "replicate": replicate,
+        "observed": {"y": xr.DataArray(Y, {"time": X})},
+    }
     return LogDensity(**stated | changes)
 
 
@@ -481,8 +485,11 @@ def test_walkers_start_around_every_mode(monkeypatch):
 
 
 def test_a_density_without_data_is_saved_and_told(tmp_path):
-    fit = bayesinf.fit(LogDensity({"a": priors.Normal(0, 10), "b": priors.Uniform(-1e4, 1e4)},
-                                  correlated), settings=SETTINGS, name="two numbers")  # fmt: skip
+    fit = bayesinf.fit(
+        LogDensity({"a": priors.Normal(0, 10), "b": priors.Uniform(-1e4, 1e4)}, correlated),
+        settings=SETTINGS,
+        name="two numbers",
+    )
     page = bayesinf.write_report(fit, tmp_path)
     text = page.read_text()
     assert "two numbers" in text and "replicas of them" not in text
@@ -523,4 +530,8 @@ def test_memory_of_steps_is_asked_of_what_has_an_order_and_sees_correlated_error
     dated = xr.Dataset({"y": ("n", white[0])}, {"n": np.arange(300).astype("datetime64[D]")})
     assert "memory of steps" in comparisons(dated)
     assert list(comparisons(xr.Dataset({"y": ("site", white[0])}))) == [
-        "mean", "sd", "smallest", "largest"]  # fmt: skip
+        "mean",
+        "sd",
+        "smallest",
+        "largest",
+    ]

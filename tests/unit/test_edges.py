@@ -84,8 +84,13 @@ def test_half_a_default_box_says_what_the_box_decides():
     spread = near.copy()
     spread[:, 1] = best.theta[1] + rng.uniform(-100, 100, 4000) * best.standard_error[1]
     assert box_shift(problem, spread)[1] > 0.5
-    told = stated(lambda x, b1, b2: b1 + b2 * x, (1.0, 2.0), np.linspace(0, 1, 20), 0.1,
-                  priors={"b2": Uniform(-100, 100)})  # fmt: skip
+    told = stated(
+        lambda x, b1, b2: b1 + b2 * x,
+        (1.0, 2.0),
+        np.linspace(0, 1, 20),
+        0.1,
+        priors={"b2": Uniform(-100, 100)},
+    )
     assert np.all(box_shift(told, spread) == 0)  # a box that somebody stated is what they meant
 
 

@@ -35,11 +35,17 @@ def lightness_and_hue(rgb):
 # Machado, Oliveira & Fernandes (2009), severity 1, doi:10.1109/TVCG.2009.113.
 VISION = {
     "normal": np.eye(3),
-    "protanopia": [[0.152286, 1.052583, -0.204868], [0.114503, 0.786281, 0.099216],
-                   [-0.003882, -0.048116, 1.051998]],
-    "deuteranopia": [[0.367322, 0.860646, -0.227968], [0.280085, 0.672501, 0.047413],
-                     [-0.011820, 0.042940, 0.968881]],
-}  # fmt: skip
+    "protanopia": [
+        [0.152286, 1.052583, -0.204868],
+        [0.114503, 0.786281, 0.099216],
+        [-0.003882, -0.048116, 1.051998],
+    ],
+    "deuteranopia": [
+        [0.367322, 0.860646, -0.227968],
+        [0.280085, 0.672501, 0.047413],
+        [-0.011820, 0.042940, 0.968881],
+    ],
+}
 
 
 @pytest.mark.parametrize("vision", VISION)
@@ -362,8 +368,12 @@ def test_data_without_an_abscissa_are_told_so():
 
 def test_matrices_share_a_symmetric_scale():
     small, large = np.eye(3), -4 * np.eye(3)
-    fig = figures.matrices([{"truth": small}, {"a": large, "b": small}], label="J (K)",
-                           roles={"truth": "truth"}, limit=4)  # fmt: skip
+    fig = figures.matrices(
+        [{"truth": small}, {"a": large, "b": small}],
+        label="J (K)",
+        roles={"truth": "truth"},
+        limit=4,
+    )
     images = [image for axis in fig.axes for image in axis.images]
     assert [image.get_clim() for image in images] == [(-4, 4)] * 3
     titles = {

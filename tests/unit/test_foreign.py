@@ -185,12 +185,25 @@ def test_a_report_of_a_foreign_posterior_is_read_and_told_again(centred, sampled
         centred, tmp_path / "a", title="Eight schools", question="Does coaching help?"
     )
     text = page.read_text()
-    for part in ("Eight schools", "Does coaching help?", "Not to be believed", "Not asked: prior",
-                 "Side by side", "What was believed before", "replicas"):  # fmt: skip
+    for part in (
+        "Eight schools",
+        "Does coaching help?",
+        "Not to be believed",
+        "Not asked: prior",
+        "Side by side",
+        "What was believed before",
+        "replicas",
+    ):
         assert part in text
     written = {path.name for path in page.parent.rglob("*") if path.is_file()}
-    assert written >= {"posterior.nc", "summary.csv", "verdict.json", "answer.png",
-                       "forest_theta.png", "diagnostics_posterior.png"}  # fmt: skip
+    assert written >= {
+        "posterior.nc",
+        "summary.csv",
+        "verdict.json",
+        "answer.png",
+        "forest_theta.png",
+        "diagnostics_posterior.png",
+    }
     again = bayesinf.load(page.parent / "posterior.nc")
     assert bayesinf.check(again).words == bayesinf.check(centred).words
     assert "Does coaching help?" in bayesinf.retell(page.parent).read_text()

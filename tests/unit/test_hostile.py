@@ -14,8 +14,10 @@ from bayesinf.errors import DataError
 
 SCRIPT = "<script>alert(1)</script>"
 IMAGE = '"><img src=x onerror=alert(1)>'
-HARMLESS = {"src": ("data:image/png;base64,", "./"), "href": ("#", "figures/", "./", "summary.csv",
-            "verdict.json", "posterior.nc", "gibbs.nc")}  # fmt: skip
+HARMLESS = {
+    "src": ("data:image/png;base64,", "./"),
+    "href": ("#", "figures/", "./", "summary.csv", "verdict.json", "posterior.nc", "gibbs.nc"),
+}
 
 
 class Page(HTMLParser):
@@ -128,8 +130,14 @@ def test_a_file_of_strange_attributes_is_refused(what, tmp_path):
     assert str(caught.value).isprintable() and len(str(caught.value)) <= 400
 
 
-GOOD = {"title": "A wire", "question": "What?", "believed": True, "words": "Believed.",
-        "picture": "figures/line.png", "alt": "A line."}  # fmt: skip
+GOOD = {
+    "title": "A wire",
+    "question": "What?",
+    "believed": True,
+    "words": "Believed.",
+    "picture": "figures/line.png",
+    "alt": "A line.",
+}
 
 
 @pytest.mark.parametrize(

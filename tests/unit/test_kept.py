@@ -191,8 +191,13 @@ def test_a_run_that_was_killed_goes_on_to_the_same_bits(number, tmp_path, monkey
 
     def start(wait):
         code = f"WAIT = {wait}\n{SCRIPT}"
-        return subprocess.Popen([sys.executable, "-c", code, "--quick"], cwd=tmp_path, env=env,
-                                stdout=subprocess.PIPE, text=True)  # fmt: skip
+        return subprocess.Popen(
+            [sys.executable, "-c", code, "--quick"],
+            cwd=tmp_path,
+            env=env,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
 
     undisturbed = start(False).communicate()[0]
     process = start(True)

@@ -116,9 +116,23 @@ def test_the_table_has_no_circle():
 # --- what is slow to import waits until it is used ------------------------------------------------
 
 HEAVY = {
-    "arviz", "dask", "distributed", "emcee", "joblib", "lmfit", "matplotlib", "numba", "numpy",
-    "nutpie", "pandas", "pymc", "pytensor", "scipy", "sklearn", "xarray",
-}  # fmt: skip
+    "arviz",
+    "dask",
+    "distributed",
+    "emcee",
+    "joblib",
+    "lmfit",
+    "matplotlib",
+    "numba",
+    "numpy",
+    "nutpie",
+    "pandas",
+    "pymc",
+    "pytensor",
+    "scipy",
+    "sklearn",
+    "xarray",
+}
 
 
 def loaded_by(code):

@@ -26,8 +26,14 @@ SHORT = Settings(draws=250, chains=4, prior_draws=20)
 X = np.cumsum(np.random.default_rng(0).uniform(0.1, 0.4, 40))
 MEAN = 3 + 8 * np.exp(-0.5 * (X - 5) ** 2)
 NAMES = (*LIKELIHOODS, "proportional+correlated", "shot+correlated")
-SCATTER = {NOISE: 0.7, "noise_dof": 4.0, "noise_share": 0.2, "noise_gain": 0.4,
-           "noise_length": 0.5, "noise_excess": 0.3}  # fmt: skip
+SCATTER = {
+    NOISE: 0.7,
+    "noise_dof": 4.0,
+    "noise_share": 0.2,
+    "noise_gain": 0.4,
+    "noise_length": 0.5,
+    "noise_excess": 0.3,
+}
 every = pytest.mark.parametrize("name", NAMES)
 
 
@@ -45,8 +51,12 @@ def stated(name, error=None, **options):
     model = lmfit.models.GaussianModel() + lmfit.models.ConstantModel()
     _, y = drawn(name)
     params = model.make_params(amplitude=20, center=5, sigma=1, c=3)
-    priors = {"amplitude": Uniform(1, 60), "center": Uniform(3, 7), "sigma": Uniform(0.3, 3),
-              "c": Uniform(0.1, 9)}  # fmt: skip
+    priors = {
+        "amplitude": Uniform(1, 60),
+        "center": Uniform(3, 7),
+        "sigma": Uniform(0.3, 3),
+        "c": Uniform(0.1, 9),
+    }
     points = curve_from_arrays(X, y, error)
     return curve.problem(model, params, points, likelihood=name, priors=priors, **options)
 
@@ -70,11 +80,13 @@ def test_counts_in_a_unit_have_the_density_of_counts():
 def test_the_densities_are_scipys():
     y, few = MEAN + 0.3, {NOISE: 0.7, "noise_dof": 4.0, "noise_excess": 0.3}
     of = lambda name: likelihood_of(name, X, np.round(MEAN))
-    np.testing.assert_allclose(of("student").log_density(y, MEAN, few),
-                               stats.t(4, MEAN, 0.7).logpdf(y))  # fmt: skip
+    np.testing.assert_allclose(
+        of("student").log_density(y, MEAN, few), stats.t(4, MEAN, 0.7).logpdf(y)
+    )
     counts = np.arange(40.0)
-    np.testing.assert_allclose(of("poisson").log_density(counts, MEAN, {}),
-                               stats.poisson(MEAN).logpmf(counts))  # fmt: skip
+    np.testing.assert_allclose(
+        of("poisson").log_density(counts, MEAN, {}), stats.poisson(MEAN).logpmf(counts)
+    )
     shape = 1 / 0.3
     exact = stats.nbinom(shape, shape / (shape + MEAN)).logpmf(counts)
     np.testing.assert_allclose(of("negbinomial").log_density(counts, MEAN, few), exact)
@@ -163,8 +175,9 @@ def test_a_rate_is_nowhere_negative():
     x, params = np.arange(12.0), model.make_params(slope=-0.5, intercept=6.0)
     assert np.polyval(np.polyfit(x, y, 1), x).min() < 0
     priors = {"slope": Uniform(-3, 3), "intercept": Uniform(0, 30)}
-    fit = curve.fit(model, params, x, y, likelihood="poisson", method="emcee", priors=priors,
-                    settings=SHORT)  # fmt: skip
+    fit = curve.fit(
+        model, params, x, y, likelihood="poisson", method="emcee", priors=priors, settings=SHORT
+    )
     assert float((fit["posterior"]["intercept"] + 11 * fit["posterior"]["slope"]).min()) >= 0
 
 

@@ -185,8 +185,9 @@ def test_exact_moments_against_two_dimensional_quadrature(fixed, intercept):
     total = np.exp(np.array(values) - max(values)) @ np.array(parts)
     mean, square = total[1:] / total[0]
     settings = Settings(draws=5000, chains=4, prior_draws=4)
-    fit = linear.fit(problem.X, y, prior, noise=fixed.get("noise"), intercept=intercept,
-                     settings=settings)  # fmt: skip
+    fit = linear.fit(
+        problem.X, y, prior, noise=fixed.get("noise"), intercept=intercept, settings=settings
+    )
     stored = fit["sample_stats"]
     assert float(stored["beta_closed_form_mean"][-1]) == pytest.approx(mean, abs=2e-3)
     assert float(stored["beta_closed_form_sd"][-1]) == pytest.approx(

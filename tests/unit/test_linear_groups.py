@@ -56,8 +56,9 @@ STRUCTURE = {
     "intercept": {"intercept": True},
     "unshrunk": {"unshrunk": {"trend": np.linspace(-1, 1, sum(SIZES))}},
 }
-STRUCTURE["most"] = {k: v for each in ("error", "intercept", "unshrunk")
-                     for k, v in STRUCTURE[each].items()}  # fmt: skip
+STRUCTURE["most"] = {
+    k: v for each in ("error", "intercept", "unshrunk") for k, v in STRUCTURE[each].items()
+}
 STRUCTURE["all"] = STRUCTURE["most"] | {
     "basis": linear.differences(4),
     "scales": [1.0, 2.0, 0.5],
@@ -113,8 +114,10 @@ def quadrature(problem, axes):
     if "scale" in problem.prior.inferred:
         prior = problem.prior.scale.log_density(np.exp(a)) + a
     total = sum(inner) + prior
-    posterior = [np.exp(total - total.max())[:, None] * np.exp(t - i[:, None])
-                 for t, i in zip(tables, inner, strict=True)]  # fmt: skip
+    posterior = [
+        np.exp(total - total.max())[:, None] * np.exp(t - i[:, None])
+        for t, i in zip(tables, inner, strict=True)
+    ]
     cells = [np.log(b[1] - b[0])] * len(tables) if len(b) > 1 else []
     cells += [np.log(a[1] - a[0])] if len(a) > 1 else []
     evidence = np.logaddexp.reduce(total) + sum(cells)
@@ -131,8 +134,9 @@ def test_exact_against_quadrature_over_scale_and_noise(fixed, structure):
     options = {"unshrunk": {"trend": (np.linspace(-1, 1, 10), Level(0.3, 2.0))}}
     prior = linear.Gaussian(fixed.get("scale", HalfCauchy(1.0)))
     noise = fixed.get("noise", InverseChi(2.0, 0.4))
-    problem = regression(X, y, prior, groups=groups, noise=noise,
-                         **(options if structure == "unshrunk" else {}))  # fmt: skip
+    problem = regression(
+        X, y, prior, groups=groups, noise=noise, **(options if structure == "unshrunk" else {})
+    )
     a = np.log([0.7]) if "scale" in fixed else np.linspace(-14, 12, 60)
     b = np.log([0.4]) if "noise" in fixed else np.linspace(-5, 12, 60)
     evidence, posterior = quadrature(problem, (a, b))
@@ -197,9 +201,14 @@ def test_marginal_log_likelihood_is_that_of_the_left_out_point(structure):
         whole = log_marginal(problem, g, 0.6, 0.4)
         for i in rows:
             rest = np.delete(np.arange(len(y)), i)
-            without = regression(X[rest], y[rest], linear.Gaussian(0.6), groups=groups[rest],
-                                 noise=0.4, unshrunk={k: (c[rest], p) for k, (c, p)
-                                                      in problem.unshrunk.items()})  # fmt: skip
+            without = regression(
+                X[rest],
+                y[rest],
+                linear.Gaussian(0.6),
+                groups=groups[rest],
+                noise=0.4,
+                unshrunk={k: (c[rest], p) for k, (c, p) in problem.unshrunk.items()},
+            )
             expected = whole - log_marginal(without, g, 0.6, 0.4)
             np.testing.assert_allclose(found[..., i], expected, rtol=1e-6, atol=1e-8)
 

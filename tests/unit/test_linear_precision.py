@@ -29,9 +29,15 @@ SHORT = Settings(draws=50, chains=2, prior_draws=10, workers=1)
 HALF = [759, -2048, 2048, -2048, 2523, -2048, 2048, -2048, 1838, -2048]
 RESIDUALS = np.array([*HALF, 2048, *HALF[::-1]], dtype=float)
 STANDARD_ERRORS = np.array(
-    [2152.32624678170, 2363.55173469681, 779.343524331583, 101.475507550350, 5.64566512170752,
-     0.112324854679312]
-)  # fmt: skip
+    [
+        2152.32624678170,
+        2363.55173469681,
+        779.343524331583,
+        101.475507550350,
+        5.64566512170752,
+        0.112324854679312,
+    ]
+)
 X5 = np.vander(np.arange(21.0), 6, increasing=True)
 SETS = {
     "Wampler3": (X5, X5 @ np.ones(6) + RESIDUALS, np.ones(6), STANDARD_ERRORS),

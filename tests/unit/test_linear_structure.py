@@ -357,15 +357,30 @@ def test_spike_and_slab_with_structure_against_enumeration():
     C, weights, means = problem.basis.matrix, [], []
     for model in itertools.product([0, 1], repeat=C.shape[1]):
         on = np.array(model, dtype=bool)
-        part = regression(
-            problem.X, problem.y, linear.Gaussian(0.8), basis=linear.Basis(C[:, on]),
-            unshrunk=problem.unshrunk, means=problem.means, error=problem.error, noise=0.4,
-        ) if on.any() else None  # fmt: skip
+        part = (
+            regression(
+                problem.X,
+                problem.y,
+                linear.Gaussian(0.8),
+                basis=linear.Basis(C[:, on]),
+                unshrunk=problem.unshrunk,
+                means=problem.means,
+                error=problem.error,
+                noise=0.4,
+            )
+            if on.any()
+            else None
+        )
         if part is None:
             part = regression(
-                problem.X, problem.y, linear.Gaussian(1e-9), unshrunk=problem.unshrunk,
-                means=problem.means, error=problem.error, noise=0.4,
-            )  # fmt: skip
+                problem.X,
+                problem.y,
+                linear.Gaussian(1e-9),
+                unshrunk=problem.unshrunk,
+                means=problem.means,
+                error=problem.error,
+                noise=0.4,
+            )
         posterior = exact.Posterior(part)
         prior = on.sum() * np.log(0.3) + (~on).sum() * np.log(0.7)
         weights.append(posterior.log_evidence + prior)

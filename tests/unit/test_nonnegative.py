@@ -52,8 +52,13 @@ def test_it_draws_what_rejection_leaves(order):
         rhat, bulk, _ = diagnostics.mixing(np.moveaxis(elements, -1, 0))
         assert rhat.max() < 1.01 and bulk.min() > 400, name
         change = np.log if name in ("scale", "sigma") else np.asarray
-        assert apart(change(elements).reshape(-1, elements.shape[-1]),
-                     change(target[name]).reshape(-1, elements.shape[-1])) < 4.5, name  # fmt: skip
+        assert (
+            apart(
+                change(elements).reshape(-1, elements.shape[-1]),
+                change(target[name]).reshape(-1, elements.shape[-1]),
+            )
+            < 4.5
+        ), name
     assert sample.draws["f"].min() >= 0
     # A wrong target, the posterior that is not cut off, is told from it.
     uncut = problem.outer(exact.Posterior(problem).draw(np.random.default_rng(5), 4000)[0])

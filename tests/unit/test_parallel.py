@@ -47,8 +47,9 @@ def die(_):
 @pytest.mark.parametrize("how", [{"workers": 1}, {"workers": 2}, {"workers": 2, "threads": True}])
 def test_same_results_in_order_whatever_the_workers(how):
     assert parallel.map(square, range(7), **how) == [x * x for x in range(7)]
-    for here, there in zip([noise(s) for s in range(4)], parallel.map(noise, range(4), **how),
-                           strict=True):  # fmt: skip
+    for here, there in zip(
+        [noise(s) for s in range(4)], parallel.map(noise, range(4), **how), strict=True
+    ):
         np.testing.assert_array_equal(here, there)
 
 
@@ -58,8 +59,9 @@ def test_nothing_to_do():
 
 def test_processes_are_processes_and_threads_are_threads():
     assert os.getpid() not in parallel.map(_pid, range(4), workers=2)
-    names = parallel.map(lambda _: threading.current_thread().name, range(4), workers=2,
-                         threads=True)  # fmt: skip
+    names = parallel.map(
+        lambda _: threading.current_thread().name, range(4), workers=2, threads=True
+    )
     assert threading.current_thread().name not in names
 
 
@@ -123,13 +125,16 @@ def test_no_bar_is_left_where_the_work_failed(monkeypatch, capsys):
 def test_a_dask_cluster_gives_the_same():
     from distributed import LocalCluster
 
-    with LocalCluster(n_workers=2, threads_per_worker=1, host="127.0.0.1", dashboard_address=None,
-                      silence_logs=60) as cluster:  # fmt: skip
+    with LocalCluster(
+        n_workers=2, threads_per_worker=1, host="127.0.0.1", dashboard_address=None, silence_logs=60
+    ) as cluster:
         address = cluster.scheduler_address
         assert address.startswith("tcp://127.0.0.1:")
-        for here, there in zip(parallel.map(noise, range(6), workers=1),
-                               parallel.map(noise, range(6), scheduler=address),
-                               strict=True):  # fmt: skip
+        for here, there in zip(
+            parallel.map(noise, range(6), workers=1),
+            parallel.map(noise, range(6), scheduler=address),
+            strict=True,
+        ):
             np.testing.assert_array_equal(here, there)
         processes = parallel.map(_pid, range(8), scheduler=address)
         assert os.getpid() not in processes and len(set(processes)) == 2

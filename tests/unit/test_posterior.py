@@ -23,10 +23,21 @@ from bayesinf.settings import Settings
 
 # The groups that ArviZ 0.23 knows; any other makes it warn.
 KNOWN_TO_ARVIZ_0 = {
-    "posterior", "posterior_predictive", "predictions", "log_likelihood", "log_prior",
-    "sample_stats", "prior", "prior_predictive", "sample_stats_prior", "observed_data",
-    "constant_data", "predictions_constant_data", "unconstrained_posterior", "unconstrained_prior",
-}  # fmt: skip
+    "posterior",
+    "posterior_predictive",
+    "predictions",
+    "log_likelihood",
+    "log_prior",
+    "sample_stats",
+    "prior",
+    "prior_predictive",
+    "sample_stats_prior",
+    "observed_data",
+    "constant_data",
+    "predictions_constant_data",
+    "unconstrained_posterior",
+    "unconstrained_prior",
+}
 
 
 @pytest.fixture
@@ -40,9 +51,13 @@ def small(**changes):
     data = dataset({"y": np.arange(3.0)}, {"y": ("point",)}, sampled=False)
     arguments = {
         "groups": dict.fromkeys(posterior.REQUIRED_GROUPS, one),
-        "system": "none", "model": "none", "inference": "exact", "settings": Settings(seed=3),
-        "data": data, "started": time.perf_counter(),
-    }  # fmt: skip
+        "system": "none",
+        "model": "none",
+        "inference": "exact",
+        "settings": Settings(seed=3),
+        "data": data,
+        "started": time.perf_counter(),
+    }
     return arguments | changes
 
 

@@ -35,8 +35,9 @@ def cases(tmp_path_factory):
         text=True,
         check=True,
     )
-    return [(number, step, status, Path(home)) for number, step, status, home in
-            json.loads(done.stdout)]  # fmt: skip
+    return [
+        (number, step, status, Path(home)) for number, step, status, home in json.loads(done.stdout)
+    ]
 
 
 def test_every_step_was_tried(cases):

@@ -54,8 +54,10 @@ def test_mutants_are_read_or_refused_in_one_line(save, tmp_path, monkeypatch):
     assert refused and os.listdir(tmp_path) == [path.name]
 
 
-@pytest.mark.parametrize(("load", "said"), [(crash, "ends its reader"), (hang, "not read in 0.5 s"),
-                                            (grow, "MemoryError")])  # fmt: skip
+@pytest.mark.parametrize(
+    ("load", "said"),
+    [(crash, "ends its reader"), (hang, "not read in 0.5 s"), (grow, "MemoryError")],
+)
 def test_what_ends_or_holds_up_the_reader_is_refused_and_the_next_is_read(
     load, said, tmp_path, monkeypatch
 ):

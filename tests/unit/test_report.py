@@ -305,9 +305,14 @@ def test_estimates_are_the_moments_of_the_draws():
 
 def test_table_cells_are_written_for_people():
     frame = pd.DataFrame(
-        {"name": ["a", "b"], "x": [1.23456e-9, np.nan], "n": [3, -4], "sure": [True, False],
-         "value": ["1.0 ± 0.1", "(2 ± 1) × 10⁹"]}
-    )  # fmt: skip
+        {
+            "name": ["a", "b"],
+            "x": [1.23456e-9, np.nan],
+            "n": [3, -4],
+            "sure": [True, False],
+            "value": ["1.0 ± 0.1", "(2 ± 1) × 10⁹"],
+        }
+    )
     content = _table(frame)
     assert [[cell for cell, _ in row] for row in content["rows"]] == [
         ["a", "1.235 × 10⁻⁹", "3", "yes", "1.0 ± 0.1"],
@@ -323,8 +328,13 @@ def test_gallery_shows_each_report_and_says_what_it_left_out(written, tmp_path):
     folder, _, _ = written
     good = (folder / "verdict.json").read_text(encoding="utf-8")
     bad = json.dumps(json.loads(good) | {"believed": False, "words": "Not to be believed."})
-    for name, text in (("wire", good), ("second", bad), ("torn", good[:50]), ("old", "{}"),
-                       (".hidden.partial", good)):  # fmt: skip
+    for name, text in (
+        ("wire", good),
+        ("second", bad),
+        ("torn", good[:50]),
+        ("old", "{}"),
+        (".hidden.partial", good),
+    ):
         (tmp_path / name).mkdir()
         (tmp_path / name / "verdict.json").write_text(text, encoding="utf-8")
     (tmp_path / "silent").mkdir()
@@ -333,7 +343,9 @@ def test_gallery_shows_each_report_and_says_what_it_left_out(written, tmp_path):
     page = report.gallery(tmp_path).read_text(encoding="utf-8")
     reader = Reader(page)
     assert [image["src"] for image in reader.images] == [
-        "./second/figures/line.png", "./wire/figures/line.png"]  # fmt: skip
+        "./second/figures/line.png",
+        "./wire/figures/line.png",
+    ]
     assert all(image["alt"] for image in reader.images)
     assert "Not to be believed." in reader.texts
     (note,) = (text for text in reader.texts if text.startswith("Left out"))
@@ -394,8 +406,9 @@ def test_the_shared_sections_tell_truth_priors_and_replicas():
 
 def test_a_derived_quantity_has_its_unit_and_truth():
     slope = FITS["gibbs"]["posterior"]["slope"].values
-    table = sections.derived({"twice": 2 * slope, "ratio": slope / 47}, units={"twice": "V/A"},
-                             truth={"twice": 94.0})  # fmt: skip
+    table = sections.derived(
+        {"twice": 2 * slope, "ratio": slope / 47}, units={"twice": "V/A"}, truth={"twice": 94.0}
+    )
     assert list(table.frame["unit"]) == ["V/A", ""] and list(table.frame["truth"]) == ["94", ""]
     mean = 2 * slope.mean()
     assert table.frame.loc["twice", "estimate"] == report.number(mean, 2 * slope.std())
@@ -407,8 +420,12 @@ def test_a_plain_story_tells_any_fit_and_the_best_one_is_reloaded(tmp_path):
     page = report.write(tmp_path, plain, FITS, verdicts, command=COMMAND)
     texts = Reader(page.read_text(encoding="utf-8")).texts
     assert any(text.startswith("slope = (4") and text.endswith(" V/A") for text in texts)
-    for title in ("In numbers", "The data, and replicas of them", "What was believed before",
-                  "In numbers: exact"):  # fmt: skip
+    for title in (
+        "In numbers",
+        "The data, and replicas of them",
+        "What was believed before",
+        "In numbers: exact",
+    ):
         assert title in texts
     assert "The classical answer" not in texts
     other = replace(plain, best="exact")

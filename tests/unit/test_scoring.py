@@ -102,8 +102,9 @@ def test_points_of_the_plane_have_their_coordinates_and_their_density():
     points, solved = plane.points(u, np.ones(200))
     assert solved.all()
     np.testing.assert_allclose(plane.coordinates(points), u, atol=1e-5)
-    by_differences = np.log(np.abs(np.linalg.det(
-        central(plane.coordinates, points, np.full(points.shape, 1e-5)))))  # fmt: skip
+    by_differences = np.log(
+        np.abs(np.linalg.det(central(plane.coordinates, points, np.full(points.shape, 1e-5))))
+    )
     np.testing.assert_allclose(plane.log_volume(points), by_differences, atol=1e-5)
 
 

@@ -234,8 +234,10 @@ def test_a_killed_run_leaves_the_output_as_it_was(tmp_path):
     script += "t.workflow.cli(t.main)"
     run = lambda *arguments: subprocess.run(
         [sys.executable, "-c", script, "--output", "here", *arguments],
-        cwd=tmp_path, capture_output=True, text=True,
-    )  # fmt: skip
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+    )
     assert run().returncode == 0
     before = contents(tmp_path / "here")
     assert run("--extra", "--fail", "kill").returncode == -9
@@ -269,9 +271,11 @@ def test_a_report_is_told_again_from_its_folder_alone(wire, monkeypatch):
     after = contents("here")
     assert page.name == "index.html" and "47 V/A" in page.read_text()
     assert set(after) - set(before) == {
-        "index.html", "figures/line.png", "figures/diagnostics_gibbs.png",
+        "index.html",
+        "figures/line.png",
+        "figures/diagnostics_gibbs.png",
         "figures/diagnostics_exact.png",
-    }  # fmt: skip
+    }
     for name in ("gibbs.nc", "exact.nc", "summary.csv"):
         assert after[name] == before[name]
     verdict = json.loads(after["verdict.json"])
@@ -358,8 +362,9 @@ def test_options_become_settings(tmp_path, monkeypatch):
     assert run.output == Path("reports/test_workflow") and run.scheduler == "a:1"
     assert run.quick and run.given == {"seed", "tune", "quick", "scheduler"}
     assert recording == workflow.Recording() and count == 3
-    run, _, _ = seen(["--output", "there", "--draws", "7", "--chains", "2", "--data", "a.csv"],
-                     name="wire")  # fmt: skip
+    run, _, _ = seen(
+        ["--output", "there", "--draws", "7", "--chains", "2", "--data", "a.csv"], name="wire"
+    )
     assert run.settings == DEFAULT.replace(draws=7, chains=2)
     assert run.output == Path("there") and run.data == Path("a.csv") and not run.quick
     assert run.shipped("a.npz") == HERE.parent / "data" / "wire" / "a.npz"

@@ -73,8 +73,12 @@ def _profiles(problem, best, se):
     size = len(best.theta)
     lower, upper = bounds(problem)
     support = [_support(problem, name) for name in problem.free]
-    edges = np.array([[(best.theta[i] - low) / se[i], (high - best.theta[i]) / se[i]]
-                      for i, (low, high) in enumerate(support)]).T  # fmt: skip
+    edges = np.array(
+        [
+            [(best.theta[i] - low) / se[i], (high - best.theta[i]) / se[i]]
+            for i, (low, high) in enumerate(support)
+        ]
+    ).T
     nodes = np.minimum(NODES, np.maximum(edges, 0.0)[..., None])
     held = np.tile(np.eye(size, dtype=bool), (2, 1))
     which, sign = np.tile(np.arange(size), 2), np.repeat([-1.0, 1.0], size)

@@ -210,8 +210,10 @@ class Target(Density):
         if self.stated.vectorised:
             found = function(**flat)
             return found if isinstance(found, Mapping) else np.asarray(found, dtype=float)
-        points = [function(**dict(zip(flat, map(float, p), strict=True)))
-                  for p in zip(*flat.values(), strict=True)]  # fmt: skip
+        points = [
+            function(**dict(zip(flat, map(float, p), strict=True)))
+            for p in zip(*flat.values(), strict=True)
+        ]
         if isinstance(points[0], Mapping):
             return {k: np.stack([np.asarray(p[k]) for p in points]) for k in points[0]}
         return np.stack([np.asarray(p, dtype=float) for p in points])

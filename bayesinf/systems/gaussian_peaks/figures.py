@@ -88,8 +88,12 @@ def marginals(fit: xr.DataTree) -> Figure:
         axis.set_xlabel(with_units(label.replace("background_", "background "), unit))
     second = "Laplace" if fit.attrs["likelihood"] == "normal" else "curvature"
     words = [("emcee", "posterior"), (second, "second")]
-    key(axes[0, 0], words + [("certified" if certified else "truth", "truth")] * bool(truth),
-        "upper left", 12)  # fmt: skip
+    key(
+        axes[0, 0],
+        words + [("certified" if certified else "truth", "truth")] * bool(truth),
+        "upper left",
+        12,
+    )
     return fig
 
 

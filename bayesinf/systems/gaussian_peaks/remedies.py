@@ -67,9 +67,11 @@ def explained(
     if not failing or model.get("likelihood") is not None:
         return _with(found, cause=_words(spectrum, found, failing)), {}
     lines, own = Lines.of(found), str(found.attrs["likelihood"])
-    likelihoods = OF_COUNTS if not LIKELIHOODS[own].noisy else sum(
-        (ALLOW.get(name, ()) for name in failing), ()
-    )  # fmt: skip
+    likelihoods = (
+        OF_COUNTS
+        if not LIKELIHOODS[own].noisy
+        else sum((ALLOW.get(name, ()) for name in failing), ())
+    )
     likelihoods = [name for name in dict.fromkeys(likelihoods) if name != own]
     richer = {f"likelihood {name}": {"likelihood": name} for name in likelihoods}
     curves = _richer(lines, model)

@@ -155,8 +155,14 @@ def _background_only(stated, lines):
         start = np.linalg.lstsq(lines.design(stated.curve.x), y, rcond=None)[0].tolist()
     starts = [dict(zip(lines.of_background, start, strict=True))]
     try:
-        alone = curve.problem(model, params, stated.points, noise=stated.noise, starts=starts,
-                              likelihood=stated.likelihood)  # fmt: skip
+        alone = curve.problem(
+            model,
+            params,
+            stated.points,
+            noise=stated.noise,
+            starts=starts,
+            likelihood=stated.likelihood,
+        )
         return _deviance(alone)
     except FitError:  # a decay that is none
         if lines.background == "exponential":

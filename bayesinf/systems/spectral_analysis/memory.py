@@ -142,7 +142,12 @@ def with_memory(
         fit,
         source=source(curve, fit["posterior"], harmonics, factor, unit, mode),
         folded=folded(curve, fit["posterior"], harmonics, mode),
-        white=dataset(white, {"period": ("chain_of_white", "draw_of_white")}, {}, {"period": unit},
-                      sampled=False),
+        white=dataset(
+            white,
+            {"period": ("chain_of_white", "draw_of_white")},
+            {},
+            {"period": unit},
+            sampled=False,
+        ),
         **{name: note for name, note in notes.items() if note is not None},
-    )  # fmt: skip
+    )
