@@ -346,7 +346,7 @@ def write(folder: str | os.PathLike, result: xr.Dataset, *, command: str) -> Pat
 
     Returns
     -------
-    the path of ``index.html``; beside it are written ``calibration.nc``, ``calibration.png``,
+    the path of ``index.html``; beside it are written ``calibration.nc``, its figure,
     ``summary.csv`` and ``verdict.json``.
     """
     from bayesinf import report
@@ -365,7 +365,7 @@ def write(folder: str | os.PathLike, result: xr.Dataset, *, command: str) -> Pat
     found = verdict(result) | {
         "title": f"Calibration of {result.problem}",
         "question": "Do the intervals cover the truth as often as they say?",
-        "picture": "calibration.png",
+        "picture": "figures/calibration.png",
         "alt": picture.alt,
         "command": command,
     }
@@ -381,7 +381,8 @@ def write(folder: str | os.PathLike, result: xr.Dataset, *, command: str) -> Pat
     )
     result.to_netcdf(folder / "calibration.nc", engine="h5netcdf")
     table.to_csv(folder / "summary.csv")
-    (folder / "calibration.png").write_bytes(image)
+    (folder / "figures").mkdir(exist_ok=True)
+    (folder / "figures" / "calibration.png").write_bytes(image)
     (folder / "verdict.json").write_text(json.dumps(found, indent=2, ensure_ascii=False))
     return report.write_text(folder / "index.html", page)
 

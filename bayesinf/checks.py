@@ -334,11 +334,15 @@ def _acceptance(posterior) -> Iterator[Check]:
 
 def _gradient(posterior) -> Iterator[Check]:
     slopes = np.abs(_evidence(posterior, "gradient"))
-    steepest = int(np.argmax(slopes.values))
+    # A step from an edge of the prior leads where there is no density, and so no slope.
+    steepest = int(np.argmax(np.where(np.isfinite(slopes.values), slopes.values, np.inf)))
     slope, along = slopes.values[steepest], element_name(slopes, steepest, bare=True)
     good = f"the optimum is flat (slope at most {slope:.1g} a standard deviation)"
     bad = f"the optimum slopes by {slope:.2g} a standard deviation along {along}"
     remedy = "let the optimiser run on, or start elsewhere"
+    if not np.isfinite(slope):
+        bad = f"{along} is at an edge of what its prior allows, and no optimum is there"
+        remedy = f"widen the prior of {along}, fix it, or sample instead"
     yield _answer("gradient", slope, f"≤ {GRADIENT}", slope <= GRADIENT, good, bad, remedy)
 
 
@@ -347,6 +351,8 @@ def _hessian(posterior) -> Iterator[Check]:
     good = "the Hessian is positive definite"
     bad = f"the Hessian has an eigenvalue of {smallest:.2g}, so this is no maximum"
     remedy = "fix or drop a parameter that the data do not determine"
+    if not np.isfinite(smallest):
+        bad = "at an edge there is no curvature to approximate by"
     yield _answer("Hessian", smallest, "> 0", smallest > 0, good, bad, remedy)
 
 

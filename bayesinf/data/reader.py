@@ -33,13 +33,14 @@ BYTES = 8_000_000_000
 _reader: list[tuple[subprocess.Popen, Connection]] = []  # the one at work, if any
 
 
-def apart(load: Callable[..., xr.Dataset], path: Path, place: str) -> xr.Dataset:
+def apart(load: Callable[..., xr.Dataset], path: Path, place: str, kind: str) -> xr.Dataset:
     """Call a loader of this package in the reading process.
 
     Parameters
     ----------
     load : a function of a module, of a path and a place in the file.
     path, place : what it is called with.
+    kind : of file, as a message calls it.
 
     Raises
     ------
@@ -50,24 +51,24 @@ def apart(load: Callable[..., xr.Dataset], path: Path, place: str) -> xr.Dataset
     try:
         connection.send((load.__module__, load.__name__, os.getcwd(), path, place))
         if not connection.poll(SECONDS):
-            raise _damaged(path, f"one that is not read in {SECONDS:g} s")
+            raise _damaged(path, kind, f"one that is not read in {SECONDS:g} s")
         fine, found = connection.recv()
     except (EOFError, OSError) as error:
         _end()
-        raise _damaged(path, f"one that ends its reader (status {process.wait()})") from error
+        raise _damaged(path, kind, f"one that ends its reader (status {process.wait()})") from error
     except BaseException:  # an interrupt too: the process may be in the middle of an answer
         _end()
         raise
     if fine:
         return found
-    raise found if isinstance(found, DataError) else _damaged(path, found)
+    raise found if isinstance(found, DataError) else _damaged(path, kind, found)
 
 
-def _damaged(path, found):
+def _damaged(path, kind, found):
     return DataError(
         "the file cannot be read",
         source=path,
-        expected=f"a complete {path.suffix.lstrip('.') or 'binary'} file",
+        expected=f"a complete {kind} file",
         found=found,
         remedy="it may be truncated or of another format: save it again as plain numbers",
     )

@@ -63,7 +63,7 @@ def read(path: str | os.PathLike, *, decimal: str | None = None) -> xr.Dataset:
         if path.stat().st_size == 0:
             raise DataError("the file is empty", source=path, expected=f"a {kind} file")
         if kind in _APART:
-            data = reader.apart(load, path, place)
+            data = reader.apart(load, path, place, kind)
         else:
             data = load(path, place) if kind in _PLACED else load(path, **options)
     except DataError:

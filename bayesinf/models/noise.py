@@ -83,7 +83,10 @@ def residual_spread(y, mean, noise):
 class ResidualMemory:
     """Correlation of neighbouring residuals: a trend left over shows here.
 
-        T = mean of z_i z_j over neighbours i, j  /  mean of z²,   z = (y − mean) / noise
+        T = mean of z_i z_j over neighbours i, j  /  max(mean of z², 1),   z = (y − mean) / noise
+
+    Residuals far below the noise, as of data without any, are smooth, and no trend is left over in
+    them that the noise would show: they are measured by the noise and not by themselves.
 
     Parameters
     ----------
@@ -94,14 +97,15 @@ class ResidualMemory:
 
     def __call__(self, y: np.ndarray, mean: np.ndarray, noise: np.ndarray) -> np.ndarray:
         """Return T, (...), of arrays that broadcast to (..., observation)."""
-        z = _in_units_of_their_spread(y, mean, noise)
-        return np.mean(z[..., self.order.earlier] * z[..., self.order.later], axis=-1)
+        z = (y - mean) / noise
+        products = np.mean(z[..., self.order.earlier] * z[..., self.order.later], axis=-1)
+        return products / np.maximum(np.mean(z * z, axis=-1), 1.0)
 
 
 def residual_memory(y, mean, noise):
     """The same along the rows as they stand, for data whose order no coordinate tells."""
-    z = _in_units_of_their_spread(y, mean, noise)
-    return np.mean(z[..., 1:] * z[..., :-1], axis=-1)
+    z = (y - mean) / noise
+    return np.mean(z[..., 1:] * z[..., :-1], axis=-1) / np.maximum(np.mean(z * z, axis=-1), 1.0)
 
 
 def chi_square(y, mean, noise):

@@ -275,7 +275,7 @@ def test_what_is_written_tells_it_all(spike, tmp_path):
     folder = page.parent
     assert sorted(path.name for path in folder.iterdir()) == [
         "calibration.nc",
-        "calibration.png",
+        "figures",
         "index.html",
         "summary.csv",
         "verdict.json",
@@ -363,7 +363,7 @@ def test_the_script_takes_every_system_in_turn_and_says_whether_to_believe_it(
         folder = tmp_path / f"calibrate_{name}"
         assert {
             "calibration.nc",
-            "calibration.png",
+            "figures",
             "summary.csv",
             "verdict.json",
             "index.html",

@@ -731,3 +731,13 @@ def test_a_value_that_never_moves_is_met_or_missed():
     draws = np.zeros((2, 1000))
     assert diagnostics.coverage(draws, np.zeros(2)).distance == 0.0
     assert diagnostics.coverage(draws, np.array([0.0, 0.1])).p_farthest < checks.TRUTH_P
+
+
+def test_an_optimum_at_an_edge_is_called_so():
+    """Neither a slope of inf nor an eigenvalue of nan is printed."""
+    tree = straight_line.fit("laplace")
+    tree["sample_stats"]["gradient"][0] = np.inf
+    tree["sample_stats"]["hessian_eigenvalue"][0] = np.nan
+    words = check(tree).words
+    assert "is at an edge of what its prior allows" in words and "no curvature" in words
+    assert "inf" not in words.split() and "nan" not in words.split()

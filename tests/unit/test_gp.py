@@ -1270,6 +1270,7 @@ def test_an_observation_is_called_by_the_datas_name_and_its_place():
     energies = xr.DataArray(np.array([2.0, -1.0, -0.5, -0.1]), dims="point", name="energies")
     short = Settings(draws=30, chains=2, prior_draws=10)
     fit = gp.fit(distances, energies, method="laplace", settings=short)
-    assert loo(fit)["names"] == [f"energies[{r}]" for r in (3.0, 3.5, 4.25, 5.0)]
+    names = [f"energies at distances = {r}" for r in ("3", "3.5", "4.25", "5")]
+    assert loo(fit)["names"] == names
     for group in ("observed_data", "posterior_predictive", "log_likelihood"):
         np.testing.assert_array_equal(fit[group]["distances"], distances)

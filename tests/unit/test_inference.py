@@ -73,8 +73,13 @@ def test_an_ensemble_is_seeded_and_leaves_numpys_own_state_alone():
     np.testing.assert_array_equal(before, np.random.get_state()[1])  # noqa: NPY002
 
 
+def around(mean=MEAN, cov=None, scale=None):
+    """The quadratic approximation with that mean and covariance."""
+    return laplace.Quadratic(mean, np.linalg.cholesky(covariance() if cov is None else cov), scale)
+
+
 def test_laplace_of_a_normal_is_the_normal():
-    found = laplace.sample(normal, MEAN, covariance(), rng(4), (4, 1000))
+    found = laplace.sample(normal, around(), rng(4), (4, 1000))
     assert distance(found.draws) < 0.05
     assert np.ptp(found.log_weight) < 1e-8
     np.testing.assert_allclose(found.gradient, 0, atol=1e-6)
@@ -89,31 +94,30 @@ def test_laplace_with_a_scale_is_students_t():
         log_prior = scale.log_density(theta[:, -1])
         return -0.5 * np.sum(z**2, axis=0) - SIZE * np.log(theta[:, -1]) + log_prior
 
-    found = laplace.sample(log_density, MEAN, covariance(), rng(5), (4, 20_000), scale)
+    found = laplace.sample(log_density, around(scale=scale), rng(5), (4, 20_000))
     assert np.ptp(found.log_weight) < 1e-8
     spread = whitened(found.draws[..., :-1]).std(axis=0)
     np.testing.assert_allclose(spread, 2 * np.sqrt(7 / 5), rtol=0.05)
 
 
 def test_laplace_shows_a_wrong_optimum_a_wrong_width_and_a_saddle():
-    shifted = laplace.sample(
-        normal, MEAN + np.sqrt(np.diag(covariance())), covariance(), rng(6), (2, 500)
-    )
+    elsewhere = around(MEAN + np.sqrt(np.diag(covariance())))
+    shifted = laplace.sample(normal, elsewhere, rng(6), (2, 500))
     assert np.abs(shifted.gradient).max() > 0.5
-    narrow = laplace.sample(normal, MEAN, 0.25 * covariance(), rng(7), (2, 500))
+    narrow = laplace.sample(normal, around(cov=0.25 * covariance()), rng(7), (2, 500))
     np.testing.assert_allclose(narrow.hessian_eigenvalue, 0.25, rtol=1e-6)
     assert np.ptp(narrow.log_weight) > 1
     saddle = laplace.sample(
-        lambda t: t[:, 0] ** 2 - t[:, 1] ** 2, np.zeros(2), np.eye(2), rng(8), (2, 50)
+        lambda t: t[:, 0] ** 2 - t[:, 1] ** 2, around(np.zeros(2), np.eye(2)), rng(8), (2, 50)
     )
     assert saddle.hessian_eigenvalue.min() == pytest.approx(-2)
 
 
 def test_laplace_stays_in_the_support():
     inside = lambda theta: np.where(theta[:, 0] > MEAN[0], normal(theta), -np.inf)
-    found = laplace.sample(inside, MEAN, covariance(), rng(9), (2, 500))
+    found = laplace.sample(inside, around(), rng(9), (2, 500))
     assert found.draws[..., 0].min() > MEAN[0]
     assert not np.isfinite(found.gradient).all()  # the edge is no optimum
     nowhere = lambda theta: np.full(len(theta), -np.inf)
     with pytest.raises(FitError, match="support"):
-        laplace.sample(nowhere, MEAN, covariance(), rng(9), (2, 50))
+        laplace.sample(nowhere, around(), rng(9), (2, 50))
