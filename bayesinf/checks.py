@@ -266,7 +266,7 @@ def _mixing(posterior) -> Iterator[Check]:
 def _divergences(posterior) -> Iterator[Check]:
     if "diverging" in posterior["sample_stats"]:
         count = int(posterior["sample_stats"]["diverging"].sum())
-        good, bad = "no divergences", f"{count} transitions diverged"
+        good, bad = "no divergences", f"{count} transition{'s' * (count > 1)} diverged"
         remedy = "reparametrise the model or raise the target acceptance"
         yield _answer("divergences", count, "none", count == 0, good, bad, remedy)
 

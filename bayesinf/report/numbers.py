@@ -140,7 +140,10 @@ def brief(fit: xr.DataTree) -> pd.DataFrame:
     labels = list(figures.elements(fit, reported(fit)))
     if len(labels) <= MOST_LINES:
         return estimates(fit, labels)
-    table = estimates(fit, figures.representative(fit, MOST_LINES // 2, clearest=True))
+    # What is there or not, as a coupling of a spike and slab, is said by the coupling itself.
+    clearest = figures.elements(fit, figures.representative(fit, MOST_LINES, clearest=True))
+    counted = [name for name, draws in clearest.items() if np.unique(draws.values).size > 2]
+    table = estimates(fit, counted[: MOST_LINES // 2])
     rest = f"… {len(labels) - len(table)} more in summary.csv"
     return pd.concat([table, pd.DataFrame("", [rest], table.columns)]).rename_axis(table.index.name)
 

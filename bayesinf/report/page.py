@@ -284,13 +284,15 @@ def overall(verdicts: Mapping[str, Verdict], carries: str) -> str:
 
 
 def beside(verdicts: Mapping[str, Verdict], carries: str) -> str:
-    """Say in a line which of the fits beside the answer's are believed; nothing without any."""
+    """Say which of the fits beside the answer's are believed, and why not; "" without any."""
     sides = {
         said: [n for n in verdicts if n != carries and verdicts[n].believed == believed]
         for said, believed in (("believed", True), ("not believed", False))
     }
     parts = [f"{_join(names)} ({said})" for said, names in sides.items() if names]
-    return f"Answered by {carries}; beside it {', '.join(parts)}." if parts else ""
+    why = [f"  {name}: {verdicts[name].words}" for name in sides["not believed"]]
+    said = f"Answered by {carries}; beside it {', '.join(parts)}."
+    return "\n".join([said, *why]) if parts else ""
 
 
 def known(verdict: Verdict) -> str:

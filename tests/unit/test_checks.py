@@ -349,7 +349,7 @@ def test_divergences_and_energy():
     sound["energy"][1] = autoregressive(0.9, (500,))
     verdict = check(with_sampled(fit("nuts"), **sound))
     assert failed(verdict) == {"divergences", "E-BFMI"}
-    assert "1 transitions diverged" in verdict.words
+    assert "1 transition diverged" in verdict.words
 
 
 def ensemble(tau=(40.0, 20.0), steps=4000, acceptance=0.4):
