@@ -79,14 +79,17 @@ def residual_spread(y, mean, noise):
     return np.where(even, 0.0, found)
 
 
+QUIET = 0.25  # mean square of residuals over the noise from which they are measured by themselves
+
+
 @dataclass(frozen=True, eq=False)
 class ResidualMemory:
     """Correlation of neighbouring residuals: a trend left over shows here.
 
-        T = mean of z_i z_j over neighbours i, j  /  max(mean of z², 1),   z = (y − mean) / noise
+        T = mean of z_i z_j over neighbours i, j  /  max(mean of z², ¼),   z = (y − mean) / noise
 
-    Residuals far below the noise, as of data without any, are smooth, and no trend is left over in
-    them that the noise would show: they are measured by the noise and not by themselves.
+    Residuals below half the noise, as of data without any, are smooth, and no trend is left over in
+    them that such noise would show: they are measured by the noise and not by themselves.
 
     Parameters
     ----------
@@ -99,13 +102,13 @@ class ResidualMemory:
         """Return T, (...), of arrays that broadcast to (..., observation)."""
         z = (y - mean) / noise
         products = np.mean(z[..., self.order.earlier] * z[..., self.order.later], axis=-1)
-        return products / np.maximum(np.mean(z * z, axis=-1), 1.0)
+        return products / np.maximum(np.mean(z * z, axis=-1), QUIET)
 
 
 def residual_memory(y, mean, noise):
     """The same along the rows as they stand, for data whose order no coordinate tells."""
     z = (y - mean) / noise
-    return np.mean(z[..., 1:] * z[..., :-1], axis=-1) / np.maximum(np.mean(z * z, axis=-1), 1.0)
+    return np.mean(z[..., 1:] * z[..., :-1], axis=-1) / np.maximum(np.mean(z * z, axis=-1), QUIET)
 
 
 def chi_square(y, mean, noise):

@@ -22,7 +22,7 @@ def slow(name, y, mean, sd):
     z = [(y[i] - mean[i]) / sd[i] for i in range(len(y))]
     rms = (sum(value**2 for value in z) / len(z)) ** 0.5
     if name == "residual memory":  # residuals far below the noise are measured by the noise
-        rms = max(rms, 1.0)
+        rms = max(rms, 0.5)
     if name in ("largest residual", "residual skewness", "residual memory"):
         z = [value / rms for value in z]
     match name:

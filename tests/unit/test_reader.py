@@ -68,7 +68,7 @@ def test_what_ends_or_holds_up_the_reader_is_refused_and_the_next_is_read(
     tables.read(path)
     monkeypatch.setattr(reader, "SECONDS", 0.5 if load is hang else 60.0)
     with pytest.raises(DataError, match=said):
-        reader.apart(load, path, "")
+        reader.apart(load, path, "", "netCDF")
     monkeypatch.setattr(reader, "SECONDS", 60.0)
     assert list(tables.read(path)["x"].values) == [1.0, 2.0]
 
