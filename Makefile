@@ -1,6 +1,7 @@
 # make report   environment, every workflow on the shipped data, the gallery reports/index.html
-# make test     environment, all tests
+# make test     environment, all tests but those that have a command of their own
 # make env      the environment .venv alone
+# make test-bench     every benchmark at toy size
 # make test-browser   the pages of reports/ in Chromium, where it is installed
 # make torture  kills, crashes, hostile files and large matrices, under 20 minutes
 # make calibrate | trials | bench | lint | clean
@@ -33,7 +34,7 @@ define run
 	done; $(2) printf "$$times"; exit $$status
 endef
 
-.PHONY: help env report test torture calibrate trials test-browser bench lint clean
+.PHONY: help env report test test-bench test-browser torture calibrate trials bench lint clean
 
 help:
 	@sed -n 's/^# \{0,1\}//p; /^$$/q' Makefile
@@ -61,6 +62,9 @@ TORTURE := tests/torture.py $(foreach name,publication ending hostile kept facto
 
 torture: $(COMPLETE)
 	@BAYESINF_MUTANTS=200 $(PYTHON) -m pytest --timeout 1200 -rP $(TORTURE) $(OPTIONS)
+
+test-bench: $(COMPLETE)
+	@$(PYTHON) -m pytest tests/benchmarks $(OPTIONS)
 
 test-browser: $(COMPLETE)
 	@$(PYTHON) -c "import selenium" 2>/dev/null || $(INSTALL) --editable ".[dev]"

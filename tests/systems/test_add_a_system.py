@@ -83,6 +83,6 @@ def test_a_file_of_the_users_and_a_broken_one(home):
 
 
 def test_its_calibration(home):
-    done = run(home, ROOT / "workflows" / "calibrate.py", "decay", "--replications", 20)
+    done = run(home, ROOT / "workflows" / "calibrate.py", "decay", "--replications", 10)
     assert done.returncode in (0, 3), done.stderr
     assert "lifetime" in done.stdout and "decay" in done.stdout
