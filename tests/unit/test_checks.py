@@ -501,6 +501,7 @@ def test_an_outlier_is_found_by_the_predictive_check():
     verdict = check(fit(outlier=8.0))
     assert "predictive p" in failed(verdict) and not verdict.believed
     assert "the data's largest residual" in verdict.words
+    assert "is not what the model predicts (p < 0.001" in verdict.words
 
 
 def test_predictive_p_values_allow_for_their_number():
