@@ -118,8 +118,8 @@ def chi_square(y, mean, noise):
 
 # Over 200 simulated spectra of 120 points each, all statistics together refused 0.5 % of right fits
 # (95 % interval 0 to 2.8 %) and caught noise of 10 % of the signal in all, noise whose neighbours
-# correlate by 0.6 in 99.5 % of them (``workflows/trials.py gaussian_peaks``). The floor ``QUIET`` of
-# the memory was chosen by two data sets; these shares are the same with it, over 200 other ones.
+# correlate by 0.6 in 99.5 % of them (``workflows/trials.py gaussian_peaks``). The floor ``QUIET``
+# of the memory was chosen by two data sets; over 200 others these shares are the same with it.
 MEMORY = "residual memory"
 RESIDUALS: Mapping[str, Discrepancy] = {
     "largest residual": largest_residual,
