@@ -7,7 +7,7 @@
     posterior.py   InferenceData: groups, provenance, save and load
     diagnostics.py R-hat, effective sample sizes and tails of weights, for thousands at once
     foreign.py     posteriors of other libraries, dressed as ours
-    checks.py      may this posterior be believed?
+    checks/        may this posterior be believed?
     calibration.py does the whole machine give honest intervals?
     forecasts/     each draw on its way into the future, and how good that was
     figures/       InferenceData in, matplotlib Figure out

@@ -1,0 +1,121 @@
+"""Prediction: do the data look like their replicas, and does a single one of them decide?"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from bayesinf import diagnostics
+from bayesinf.checks.asking import MissingEvidence, answer, elements, evidence
+from bayesinf.checks.verdict import Check
+from bayesinf.checks.weights import pareto_limit
+from bayesinf.posterior import observation_names
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+__all__ = ["LEFT_OUT", "PREDICTIVE_P", "leave_one_out", "loo", "predictive"]
+
+PREDICTIVE_P = 0.01  # smallest predictive p-value, times the number of statistics
+# What a model is likely to leave out where the data's residuals are not like those of replicas.
+LEFT_OUT = {
+    "largest residual": "look for outliers, or let the noise have heavy tails",
+    "residual skewness": "look for outliers to one side, or for counts taken for a measurement",
+    "residual spread": "let the noise grow with the signal",
+    "residual memory": "look for a trend that the model leaves out, or let the noise have memory",
+    "chi-square": "check the error bars",
+}
+
+
+def predictive(posterior) -> Iterator[Check]:
+    """Posterior predictive p-values of the stored statistics, two-sided (Gelman et al. 1996)."""
+    replica, data = (
+        evidence(posterior, name).transpose("statistic", "chain", "draw")
+        for name in ("discrepancy", "discrepancy_observed")
+    )
+    names, replica, data = replica["statistic"].values, replica.values, data.values
+    above = np.mean((replica > data) + 0.5 * (replica == data), axis=(1, 2))
+    two_sided = 2 * np.minimum(above, 1 - above)
+    two_sided[~np.isfinite(replica + data).all(axis=(1, 2))] = 0.0
+    worst = int(np.argmin(two_sided))
+    value, limit = two_sided[worst], PREDICTIVE_P / two_sided.size
+    said = f"= {value:.2g}" if value else f"< {2 / data[0].size:.1g}"
+    good = f"the data look like their replicas (predictive p-values from {value:.2g})"
+    others = [name for name, p in zip(names, two_sided, strict=True) if p < limit]
+    others = _also([name for name in others if name != names[worst]])
+    bad = (
+        f"the data's {names[worst]}{others} is not what the model predicts "
+        f"(p {said}, limit {limit:.2g})"
+    )
+    remedy = posterior.attrs.get("cause") or LEFT_OUT.get(
+        names[worst], "see in the predictive figures what the model leaves out"
+    )
+    yield answer("predictive p", value, f"≥ {limit:.2g}", value >= limit, good, bad, remedy)
+
+
+def _also(names):
+    return f" (and {', '.join(names)})" if names else ""
+
+
+def leave_one_out(posterior) -> Iterator[Check]:
+    """Whether any single observation decides the answer (advice)."""
+    result = loo(posterior)
+    shape, limit = result["pareto_k"], pareto_limit(result["draws"])
+    worst, count = np.max(shape), np.sum(shape > limit)
+    good = f"no single observation decides (LOO k̂ at most {worst:.2f})"
+    bad = (
+        f"{count} of {shape.size} observations are too influential for LOO "
+        f"(k̂ {worst:.2f} at {result['names'][int(np.argmax(shape))]})"
+    )
+    remedy = "look at these observations"
+    limit = f"≤ {limit:.2f}"
+    yield answer("LOO k̂", worst, limit, count == 0, good, bad, remedy, required=False)
+
+
+def loo(posterior: xr.DataTree) -> dict:
+    """Leave-one-out cross-validation by Pareto-smoothed importance sampling.
+
+        elpd = Σ_i log p(y_i | y_{-i})
+
+    Where coefficients can be integrated out the fit stores NAME_marginal beside NAME in
+    ``log_likelihood``, and that is used: its importance ratios have far lighter tails.
+
+    Parameters
+    ----------
+    posterior : an InferenceData.
+
+    Returns
+    -------
+    ``elpd`` and its standard error ``se``, ``p`` (effective number of parameters), the arrays
+    ``pointwise`` and ``pareto_k`` (observation), the observations' ``names`` and the number of
+    ``draws``.
+
+    References
+    ----------
+    Vehtari, Gelman & Gabry, Statistics and Computing 27, 1413 (2017),
+    doi:10.1007/s11222-016-9696-4.
+    """
+    from scipy.special import logsumexp
+
+    group = posterior["log_likelihood"].data_vars
+    if not group:
+        raise MissingEvidence("log_likelihood")
+    chosen = [group[name] for name in group if f"{name}_marginal" not in group]
+    names = [name for one in chosen for name in observation_names(one)]
+    values = np.concatenate([elements(variable) for variable in chosen])
+    values = values.reshape(len(values), -1)
+    weights, shape = diagnostics.smoothed_weights(-values)
+    pointwise = logsumexp(weights + values, axis=1)
+    within = logsumexp(values, axis=1) - math.log(values.shape[1])
+    return {
+        "elpd": float(pointwise.sum()),
+        "se": float(np.sqrt(pointwise.size) * np.std(pointwise)),
+        "p": float(np.sum(within - pointwise)),
+        "pointwise": pointwise,
+        "pareto_k": shape,
+        "names": names,
+        "draws": values.shape[1],
+    }
