@@ -2,10 +2,10 @@
 
 A verdict is a classifier, and is judged as one. A system plants its faults: each is a function from
 a generator to a fit of data that have the fault, such as counts fitted with normal noise. Under the
-name ``none`` stands the right model of its own data. Over many data sets the share of right fits
-that are refused, and of each fault that is caught, are binomial proportions, given with their 95 %
-intervals (Clopper & Pearson 1934, doi:10.1093/biomet/26.4.404). Data that are refused in words
-count as caught: nobody believes them.
+name ``none``, or one that begins with "none,", stands a right model of its own data. Over many data
+sets the share of right fits that are refused, and of each fault that is caught, are binomial
+proportions, given with their 95 % intervals (Clopper & Pearson 1934, doi:10.1093/biomet/26.4.404).
+Data that are refused in words count as caught: nobody believes them.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 __all__ = ["MOST_REFUSED", "NONE", "Faults", "Trial", "readable", "tried"]
 
-NONE = "none"  # the name of the right model of its own data
+NONE = "none"  # the name of the right model of its own data, alone or before a comma
 MOST_REFUSED = 0.02  # share of right fits that the checks may refuse
 
 Faults = Mapping[str, Callable[[np.random.Generator], "xr.DataTree"]]
@@ -40,7 +40,7 @@ class Trial:
 
     Parameters
     ----------
-    fault : its name; ``none`` for right fits.
+    fault : its name; ``none`` or "none, ..." for right fits.
     tried : data sets.
     refused : how many were not believed, or refused in words.
     by : required check to how often it failed; the name of an error where data were refused.
@@ -67,7 +67,7 @@ class Trial:
         """
         from scipy.stats import binom
 
-        return self.fault != NONE or self.refused <= binom.ppf(0.999, self.tried, MOST_REFUSED)
+        return not _right(self.fault) or self.refused <= binom.ppf(0.999, self.tried, MOST_REFUSED)
 
 
 def tried(
@@ -82,20 +82,24 @@ def tried(
 
     Parameters
     ----------
-    faults : name to (rng) -> InferenceData; that of the right model is ``none``.
+    faults : name to (rng) -> InferenceData; that of a right model is ``none`` or "none, ...".
     repeats : data sets of each.
     seed : each data set has its own generator, whatever the number of workers.
     workers, scheduler : as of ``parallel.map``.
 
     Returns
     -------
-    a ``Trial`` a fault, the right model first.
+    a ``Trial`` a fault, the right models first.
     """
-    names = sorted(faults, key=lambda name: name != NONE)
+    names = sorted(faults, key=lambda name: not _right(name))
     seeds = np.random.SeedSequence(seed).spawn(len(names) * repeats)
     jobs = [(name, seeds[k * repeats + i]) for k, name in enumerate(names) for i in range(repeats)]
     said = parallel.map(partial(_judged, faults), jobs, workers=workers, scheduler=scheduler)
     return [_counted(name, said[k * repeats : (k + 1) * repeats]) for k, name in enumerate(names)]
+
+
+def _right(fault):
+    return fault == NONE or fault.startswith(f"{NONE},")
 
 
 def _judged(faults, job):

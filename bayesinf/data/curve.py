@@ -58,9 +58,9 @@ def curve(
     """Read y(x), with error bars where the file has them.
 
     Columns that are not asked for are those that the file says they are. Else they are found by
-    well-known names, a column of dates is x, and else the first is x and the next is y, as
-    ``data.roles`` has it. Error bars are taken by name, by a format that has them, or as asked for,
-    and never by place.
+    well-known names, a column of dates is x, and else the first is x and the next is y, columns
+    that never change left aside, as ``data.roles`` has it. Error bars are taken by name, by a
+    format that has them, or as asked for, and never by place.
 
     Parameters
     ----------
@@ -84,7 +84,8 @@ def curve(
 
     Raises
     ------
-    DataError : the file cannot be read, a column is missing, or the numbers will not do.
+    DataError : the file cannot be read, a column is missing, y is the same in all rows, or the
+        numbers will not do.
     """
     data = read(path, decimal=decimal)
     columns = columns_of(data)
@@ -100,6 +101,8 @@ def curve(
         source=path,
     )
     arrays = {role: columns[name] for role, name in roles.names.items()}
+    for role in ("x", "y"):
+        _refuse_constant(role, columns, roles.names, path)
     _refuse_several(arrays["x"], path)
     result = curve_from_arrays(**arrays, least=least, sort=sort, source=path)
     before = np.asarray(finite(arrays["x"], path))
@@ -196,6 +199,29 @@ def variable_name(name: object, role: str, taken: Collection[str] = ()) -> str:
     while name in RESERVED or name in taken:
         name = f"{name}_{role}"
     return name
+
+
+def _refuse_constant(role, columns, names, source):
+    """Refuse a column of x or y that never changes: it is a setting, and no measurement."""
+
+    def varies(column):
+        return np.ptp(to_numbers(column.to_numpy()).astype(float)) > 0
+
+    taken = columns[names[role]]
+    values = to_numbers(taken.to_numpy()).astype(float)
+    if values.size < 2 or not np.all(values == values[0]):
+        return
+    others = [name for name in columns if name not in names.values() and varies(columns[name])]
+    raise DataError(
+        f"all {role} are equal",
+        source=source,
+        where=heading(taken),
+        expected="at least two different values",
+        found=shown(taken.values[0]),
+        remedy=f"name another column for {role}, one of {listing(others)}"
+        if others
+        else f"check which column is {role}",
+    )
 
 
 def _refuse_several(x, source):

@@ -1,7 +1,8 @@
 """Which column is x, which y, and whether one holds error bars; and why, in words.
 
 Columns are those that the user asks for, that the file says, or that go by a well-known name; else
-the first is x and the next is y. Error bars are never guessed from a place: a third column is as
+the first is x and the next is y, where columns that never change, and such as are x in another
+unit, stand behind the others. Error bars are never guessed from a place: a third column is as
 often a reference or a dark spectrum, and a fit that takes one for error bars believes a wrong
 answer.
 """
@@ -120,8 +121,15 @@ def choose(
     errors = {name for name in columns if _is_error(name, words[name], columns)}
     counting = {name for name in usable if _counts_rows(name, columns[name])}
 
+    still = {name for name in usable if _never_changes(columns[name])}
+    other = still | errors | counting
+    plain = [name for name in usable if name not in other and not words[name] & _BESIDE]
+
     def free():
-        return [name for name in usable if name not in chosen.values()]
+        left = [name for name in usable if name not in chosen.values()]
+        wanted = ("x" not in chosen) + ("y" not in chosen)
+        enough = len([name for name in plain if name in left]) >= wanted
+        return [name for name in left if name not in still] if enough else left
 
     dated = [name for name in usable if "since" in columns[name].attrs]
     for role, lists in (("x", (x_names, dated, _X_NAMES)), ("y", (y_names, _Y_NAMES))):
@@ -134,13 +142,15 @@ def choose(
         left = [name for name in free() if name not in counting or (role == "x" and index)]
         if not left:
             raise _too_few(role, free(), counting, columns, source)
-        found = min(left, key=lambda n: _standing(n, n in errors or n in dated, words[n]))
+        of_x = to_numbers(columns[chosen["x"]].to_numpy()).astype(float) if "x" in chosen else None
+        beside = {name for name in left if words[name] & _BESIDE or _repeats(columns[name], of_x)}
+        found = min(left, key=lambda n: _standing(n, n in errors or n in dated, n in beside))
         if role == "x" and found in counting and _is_axis(left, columns):
             found = left[1]
         why = "the first column" if found == next(iter(columns)) else "the next column of numbers"
         take(role, found, why + (", though it only counts the rows" if found in counting else ""))
     if asked["error"] != "none" and "error" not in chosen and not stored:
-        named = [name for name in free() if name in errors]
+        named = [name for name in usable if name in errors and name not in chosen.values()]
         of_y = [(_belongs(name, chosen, words, columns), name) for name in named]
         found = [(rank, name) for rank, name in of_y if rank is not None]
         if found:
@@ -162,9 +172,27 @@ def _holds_numbers(column):
     return bool(2 * numbers.sum() > cells.size or (numbers.any() and (cells != "").all()))
 
 
-def _standing(name, other, words):
+def _standing(name, other, beside):
     """How far back a column stands among those that may be x or y; errors and dates at the end."""
-    return 2 * other + 2 * _is_index(name) + bool(words & _BESIDE)
+    return 2 * other + 2 * _is_index(name) + beside
+
+
+def _never_changes(column):
+    """Whether all entries are one number."""
+    values = to_numbers(column.to_numpy()).astype(float)
+    return bool(values.size > 1 and np.all(values == values[0]))
+
+
+def _repeats(column, of_x):
+    """Whether a column is x in another unit: a straight line of it, of many points."""
+    if of_x is None or of_x.size <= 3 or column.dtype.kind not in "iuf":
+        return False
+    values = column.to_numpy().astype(float)
+    if not np.isfinite(of_x + values).all() or np.ptp(of_x) == 0 or np.ptp(values) == 0:
+        return False
+    line = np.ptp(values) / np.ptp(of_x) * (of_x - of_x[0])
+    rises = np.sign((values[-1] - values[0]) * (of_x[-1] - of_x[0]))
+    return bool(np.max(np.abs(values - values[0] - rises * line)) <= 1e-9 * np.ptp(values))
 
 
 def _is_axis(left, columns):

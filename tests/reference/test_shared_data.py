@@ -34,9 +34,11 @@ def test_argon_columns_are_chosen_by_name(reference_data):
     assert curve.sizes["point"] == 18
     distance, energy, _ = data.axes(curve)
     assert float(distance[energy.values.argmin()]) == pytest.approx(3.75)
-    # Unasked, columns of numbers are taken in their order, and the others are named.
+    # Unasked, columns of numbers are taken in their order, but for one that never changes and one
+    # that is x in another unit; what is left is named.
     guessed = data.curve(path).attrs
-    assert guessed["x"] == "r_over_req" and "not used: pair, r_angstrom" in guessed["read_as"]
+    assert (guessed["x"], guessed["y"]) == ("r_over_req", "E_kcal_mol")
+    assert "not used: pair, req_angstrom, r_angstrom, E_K" in guessed["read_as"]
 
 
 def test_spikes_of_the_retina_are_read_whole(reference_data):

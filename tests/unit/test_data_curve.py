@@ -25,6 +25,9 @@ def test_named_arrays_read_back_exactly(save, name, table):
     x, y = np.array(sorted(table)).T
     path = scratch(name)
     save(path, y=y, x=x)
+    if np.all(y == y[0]):
+        refused(data.curve, path, words=["all y are equal", "column y"])
+        return
     found = data.curve(path)
     np.testing.assert_array_equal(found.x, x)
     np.testing.assert_array_equal(found.y, y)
@@ -247,6 +250,23 @@ def test_columns_are_found_by_name_or_position(file, header, asked, chosen):
         np.testing.assert_array_equal(array, whole[array.long_name])
 
 
+@pytest.mark.parametrize(
+    ("content", "x", "y"),
+    [
+        ("r,well,E\n1,3,5\n2,3,4\n4,3,6\n", "r", "E"),  # a setting
+        ("x,y,setting,response\n1,7,2,0\n2,7,2,5\n3,7,2,4\n", "x", "response"),
+        ("wavelength,channel,counts\n500,1,5\n500,2,4\n500,3,6\n", "channel", "counts"),
+        ("ratio,r,E\n1,2.5,5\n2,5,4\n4,10,6\n5,12.5,7\n", "ratio", "E"),  # another unit
+        ("C,K,E\n1,274.15,5\n2,275.15,4\n4,277.15,6\n9,282.15,0\n", "C", "E"),
+        ("a,b\n1,2\n2,4\n3,6\n4,8\n", "a", "b"),  # nothing else is there
+        ("a,b,err\n1,2,1\n2,4,2\n3,6,1\n4,8,1\n", "a", "b"),
+    ],
+)
+def test_settings_and_x_in_another_unit_are_not_y(file, content, x, y):
+    found = data.curve(file("a.csv", content))
+    assert [array.long_name for array in data.axes(found)[:2]] == [x, y]
+
+
 def test_a_third_column_is_no_error_unless_its_name_or_an_option_says_so(file):
     path = file("a.csv", "x,y,reference\n1,2,3\n2,3,4\n3,4,5\n")
     found = data.curve(path)
@@ -304,6 +324,13 @@ BAD_CURVES = [
     ("one column", "csv", "x\n1\n2\n3\n", ["too few columns", "found x"]),
     ("too few rows", "csv", "x,y\n1,2\n2,3\n", ["too few rows", "at least 3", "found 2"]),
     ("equal x", "csv", "x,y\n7,2\n7,3\n7,4\n", ["all x are equal", "column x", "found 7"]),
+    ("equal y", "csv", "x,y\n1,7\n2,7\n3,7\n", ["all y are equal", "column y", "found 7"]),
+    (
+        "equal y beside others",
+        "csv",
+        "x,y,setting,reference\n1,7,2,0\n2,7,2,5\n3,7,2,4\n",
+        ["all y are equal", "column y", "name another column for y, one of reference"],
+    ),
     ("zero error", "csv", "x,y,dy\n1,2,1\n2,3,0\n3,4,1\n", ["row 3", "column dy", "above zero"]),
     (
         "negative error",

@@ -13,6 +13,7 @@ classical side.
 from bayesinf.systems.spectral_analysis.calibration import calibration_problem
 from bayesinf.systems.spectral_analysis.classical import classical
 from bayesinf.systems.spectral_analysis.data import read, simulate
+from bayesinf.systems.spectral_analysis.faults import faults
 from bayesinf.systems.spectral_analysis.memory import with_memory
 from bayesinf.systems.spectral_analysis.model import fit
 from bayesinf.systems.spectral_analysis.modes import fit_modes, simulate_modes
@@ -21,6 +22,7 @@ from bayesinf.systems.spectral_analysis.story import story
 __all__ = [
     "calibration_problem",
     "classical",
+    "faults",
     "fit",
     "fit_modes",
     "read",

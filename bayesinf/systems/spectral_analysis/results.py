@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bayesinf.models import linear
-from bayesinf.posterior import annotated, dataset
+from bayesinf.posterior import annotated, dataset, noted
 from bayesinf.systems.spectral_analysis import search
 from bayesinf.systems.spectral_analysis.classical import of_curve, window_peaks
 from bayesinf.systems.spectral_analysis.model import WIDTHS, Curve
@@ -16,13 +16,14 @@ from bayesinf.systems.spectral_analysis.model import WIDTHS, Curve
 if TYPE_CHECKING:
     import xarray as xr
 
-__all__ = ["beside", "folded", "source"]
+__all__ = ["STRONG", "beside", "folded", "source", "stands_out"]
 
 PHASES = np.linspace(0.0, 1.0, 101)
 FOLDED = 200  # draws whose curve is kept
 REACH = 1.5  # cycles over the record around a candidate that count as it
 PER_WIDTH = 2.0  # steps to the standard deviation of the frequency there
 NODES = 24  # of a quadrature over scale, and over jitter
+STRONG = 5.0  # log Bayes factor from which a period is said to be there
 NEAR = 7.0  # log evidence below the best at which a number of harmonics is left out
 
 
@@ -53,6 +54,11 @@ def beside(
         candidates=_candidates(fit, curve, tried, factor, unit, mode),
         classical=of_curve(curve, harmonics),
     )
+
+
+def stands_out(fit: xr.DataTree) -> bool:
+    """Whether a period is there, whatever the width of the level's prior."""
+    return bool(noted(fit, "models")["log_bayes_factor"].min() >= STRONG)
 
 
 def _components(phase, harmonics):

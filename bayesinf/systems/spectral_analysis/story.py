@@ -20,6 +20,7 @@ from bayesinf.report import (
     value_with_unit,
 )
 from bayesinf.systems.spectral_analysis import figures
+from bayesinf.systems.spectral_analysis.results import STRONG, stands_out
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
 __all__ = ["story"]
 
 SURE = 0.99  # posterior mass from which the period is told without it
-STRONG = 5.0  # log Bayes factor from which a period is said to be there
 MEMORY = 0.005  # predictive p-value below which the residuals of a limit have memory
 
 
@@ -63,7 +63,7 @@ def _period(name, fit):
 
 
 def _headline(fit):
-    if float(noted(fit, "models")["log_bayes_factor"].min()) < STRONG:
+    if not stands_out(fit):
         return "No period stands out"
     value = _found(fit)
     share = shares(noted(fit, "candidates"))[0]
@@ -83,8 +83,7 @@ def _is_there(fit):
     narrow, stated, wide = (_fixed(value) for value in factor)
     alarm = float(found["false_alarm"])
     chance = f"is {short(alarm, 2)}" if alarm > 1e-300 else "is below 10⁻³⁰⁰"
-    there = factor.min() >= STRONG
-    verdict = f"There is a period, {_found(fit)}" if there else "A period is not shown"
+    verdict = f"There is a period, {_found(fit)}" if stands_out(fit) else "A period is not shown"
     return (
         f"{verdict}: the log Bayes factor over noise with a floating mean is {stated} "
         f"({narrow} and {wide} with a prior of the mean 0.1 and 10 times as wide). "
