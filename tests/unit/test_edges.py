@@ -112,3 +112,20 @@ def test_starts_are_independent_and_agree_about_the_optimum():
     function, truth, x = CLOSED["saturation"]
     best = stated(function, truth, x, 2.0).optimum
     assert len(best.ends) >= 9 and np.sum(best.ends < best.rss * 1.001) >= 2
+
+
+def test_restarts_beside_the_best_are_no_witnesses_for_it():
+    """Counts that oscillate, begun from a wrong frequency: few starts find the right one."""
+    x = np.linspace(0, 40, 80)
+    rng = np.random.default_rng(5)
+
+    def rate(x, level, amplitude, frequency):
+        return level + amplitude * np.sin(frequency * x)
+
+    model = lmfit.Model(rate)
+    params = model.make_params(level=20, amplitude=5, frequency=0.4)
+    params["frequency"].set(min=0, max=4)
+    points = curve_from_arrays(x, rng.poisson(rate(x, 20, 10, 2.7)).astype(float))
+    best = curve.problem(model, params, points, likelihood="poisson").optimum
+    found = np.sum(best.ends < best.ends.min() + 0.02)
+    assert len(best.ends) >= 9 and found < len(best.ends) / 2

@@ -42,6 +42,7 @@ class LeastSquares:
     dof : degrees of freedom, n − k.
     scale : sd of the noise, √(rss / dof), where that is inferred, else 1.
     covariance : (JᵀWJ)⁻¹, (parameter, parameter); times scale² it is that of θ.
+    points : (start, parameter), where each start ended.
     """
 
     theta: np.ndarray
@@ -50,6 +51,7 @@ class LeastSquares:
     dof: int
     scale: float
     covariance: np.ndarray
+    points: np.ndarray
 
     @property
     def standard_error(self) -> np.ndarray:
@@ -92,7 +94,7 @@ def least_squares(problem: NonlinearRegression) -> LeastSquares:
     _, covariance = _curvature(problem, theta)
     rss, dof = _deviance(problem, theta), len(problem.y) - len(problem.free)
     scale = float(np.sqrt(rss / dof)) if problem.inferred else 1.0
-    return LeastSquares(theta, np.maximum(sums, rss), rss, dof, scale, covariance)
+    return LeastSquares(theta, np.maximum(sums, rss), rss, dof, scale, covariance, ends)
 
 
 def bounds(problem: NonlinearRegression) -> tuple[np.ndarray, np.ndarray]:

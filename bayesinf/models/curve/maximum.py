@@ -5,6 +5,10 @@ square roots, whose scatter is nearly the same everywhere (Anscombe 1948), so th
 gains nothing; of data with heavy tails also on those data whose outliers a running median has
 replaced. From there damped Newton steps climb, the parameters of the scatter by their logarithms.
 
+The climbs follow the independent starts of least squares: each of its ends is climbed from, those
+that are the same once, and a start counts by the end that it led to. Restarts beside the best end
+may better it, and are no witnesses for it.
+
 Anscombe, Biometrika 35, 246 (1948), doi:10.1093/biomet/35.3-4.246.
 """
 
@@ -12,6 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from itertools import zip_longest
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -19,6 +24,7 @@ import numpy as np
 from bayesinf.errors import FitError
 from bayesinf.models.curve.evaluation import Curve
 from bayesinf.models.curve.least_squares import LeastSquares, least_squares
+from bayesinf.models.curve.starts import SAME
 from bayesinf.models.likelihoods import Normal, Student
 from bayesinf.settings import DEFAULT
 
@@ -28,6 +34,7 @@ if TYPE_CHECKING:
 __all__ = ["Maximum", "Mode", "maximum_likelihood", "mode", "walked"]
 
 AROUND = 4  # climbs that begin 3 standard errors around the best
+CLIMBED = 4  # different ends of least squares from which a climb begins, the best of them
 STEPS = 100  # of Newton's method at most
 STEP = 0.02  # of differences, in standard errors of least squares
 LONGEST = 4.0  # step, likewise
@@ -37,7 +44,8 @@ OUTLIER = 8.0  # robust standard deviations from a running median
 
 @dataclass(frozen=True)
 class Maximum(LeastSquares):
-    """Maximum likelihood; ``ends`` are −2 log likelihood, ``rss`` is Pearson's χ².
+    """Maximum likelihood; ``ends`` are −2 log likelihood, of independent starts alone, ``rss`` is
+    Pearson's χ².
 
     Parameters
     ----------
@@ -82,7 +90,8 @@ def walked(problem: NonlinearRegression) -> tuple[Callable, Callable]:
 
 
 def maximum_likelihood(problem: NonlinearRegression) -> Maximum:
-    """Climb to the maximum of the likelihood from the ends of least squares, and from around it.
+    """Climb to the maximum of the likelihood from the ends of least squares, and from around the
+    best.
 
     Raises
     ------
@@ -95,12 +104,22 @@ def maximum_likelihood(problem: NonlinearRegression) -> Maximum:
         inside = np.all((point >= lower) & (point <= upper), axis=-1)
         return np.where(inside, problem.log_likelihoods(theta(point)), -np.inf)
 
-    begins = [_start(problem, least_squares(one)) for one in _stand_ins(problem)]
-    ends = [
-        _climb(log_likelihood, _possible(problem, log_likelihood, *begin), begin[1])
-        for begin in begins
-    ]
-    best = max(ends, key=lambda end: end.height)
+    climbs, reached = [], []
+    for one in _stand_ins(problem):
+        found, which = least_squares(one), {}
+        labels = _alike(one, found)
+        for label in dict.fromkeys(labels[np.argsort(found.ends, kind="stable")].tolist()):
+            if label >= 0 and len(which) < CLIMBED:
+                there = found.theta if not which else found.points[label]
+                point, root = _start(problem, replace(found, theta=there))
+                which[label] = _climb(
+                    log_likelihood, _possible(problem, log_likelihood, point, root), root
+                )
+        climbs += which.values()
+        reached.append([which[k].height if k in which else -np.inf for k in labels.tolist()])
+    # A start leads to the better of the ends that it has on either stand-in.
+    heights = [max(each) for each in zip_longest(*reached, fillvalue=-np.inf)]
+    best = max(climbs, key=lambda end: end.height)
     if not np.isfinite(best.height):
         raise FitError(
             "no curve near the starts can have made the data: counts need a rate above zero at "
@@ -111,8 +130,8 @@ def maximum_likelihood(problem: NonlinearRegression) -> Maximum:
     for _ in range(AROUND):
         start = best.point + 3 * best.root @ rng.standard_normal(len(best.point))
         inside = np.isfinite(log_likelihood(start[None])[0])
-        ends.append(_climb(log_likelihood, start if inside else best.point, best.root))
-    best = max(ends, key=lambda end: end.height)
+        climbs.append(_climb(log_likelihood, start if inside else best.point, best.root))
+    best = max(climbs, key=lambda end: end.height)
     free, names = len(problem.free), problem.scattering
     at = problem.sorted(theta(best.point))
     if not np.array_equal(at[:free], best.point[:free]):  # components changed places
@@ -124,11 +143,12 @@ def maximum_likelihood(problem: NonlinearRegression) -> Maximum:
     mean, sd = problem.likelihood.expected(problem.y, problem.curve(found), problem.scatter(named))
     return Maximum(
         found[:free],
-        np.array([-2 * end.height for end in ends]),
+        -2 * np.array(heights),
         float(np.sum(((problem.y - mean) / sd) ** 2)),
         len(problem.y) - free,
         1.0,
         covariance[:free, :free],
+        theta(np.array([end.point for end in climbs]))[:, :free],
         scatter,
         dict(zip(names, errors.tolist(), strict=True)),
         best.root,
@@ -154,6 +174,16 @@ def mode(problem: NonlinearRegression) -> Mode:
 
 
 # Where to begin
+
+
+def _alike(problem, found):
+    """For each start the first that ended at the same place, (start,); −1 where it is lost."""
+    labels = np.full(len(found.ends), -1)
+    for k in np.flatnonzero(np.isfinite(found.ends)):
+        # Their deviance tells: components that changed places are one end.
+        ratio = np.abs(problem.log_ratio(found.ends[: k + 1], found.ends[k]))
+        labels[k] = int(np.argmax(ratio <= SAME))
+    return labels
 
 
 class _Rooted(Curve):

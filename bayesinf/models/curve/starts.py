@@ -19,7 +19,7 @@ from bayesinf.settings import DEFAULT
 if TYPE_CHECKING:
     from bayesinf.models.curve.definition import NonlinearRegression
 
-__all__ = ["agree", "batches"]
+__all__ = ["SAME", "agree", "batches"]
 
 LEAST, PER_PARAMETER = 8, 2  # independent starts in a batch: the larger of the two
 BATCHES = 4  # at most, while the best end was found but once
@@ -36,7 +36,9 @@ def batches(
     rng = DEFAULT.generator("starts")  # where priors rest on the optimum, no seed may move them
     size = max(LEAST, PER_PARAMETER * len(problem.free))
     if problem.search == "global":
-        given = np.vstack([given, _evolved(problem, given, lower, upper, rng)])
+        # Two populations that know nothing of each other: members of one are no two witnesses.
+        found = [_evolved(problem, given, lower, upper, rng) for _ in range(2)]
+        given = np.vstack([given, *found])
     yield np.vstack([given, _independent(problem, given, lower, upper, rng, size)])
     for _ in range(BATCHES - 1):
         yield _independent(problem, given, lower, upper, rng, size)
@@ -103,6 +105,6 @@ def _evolved(problem, given, lower, upper, rng):
         vectorized=True,
         updating="deferred",
         polish=False,
-        maxiter=300,
+        maxiter=200,
     )
-    return np.vstack([found.x, found.population[: len(found.x)]])
+    return found.x

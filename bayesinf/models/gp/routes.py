@@ -33,6 +33,7 @@ FROM_PRIOR = 64  # prior draws for each parameter, among which descents begin
 STARTS, SCANS = 6, 10  # descents from the best of those, and from ridges seen from the optimum
 MODES = 8  # optima that the proposal begins with
 RIVAL = 10.0  # log density below the best at which an optimum still counts as one
+SAME = 0.01  # log density that may part two descents that ended together
 POLISH = 4  # Newton steps at each of them
 STEP = 1e-3  # of the differences that make the Hessian from gradients
 FLATTEST = 1.0  # least curvature: that of the standardised prior
@@ -46,7 +47,8 @@ class Optima:
     ----------
     points : (mode, parameter), the best first; no two of them alike.
     covariances : (mode, parameter, parameter), inverse of the curvature there.
-    ends : (start,), log density where each descent ended.
+    ends : (start,), log density where each descent from an independent draw of the prior ended,
+        the highest first, and where those from ridges through the best did that ended elsewhere.
     """
 
     points: np.ndarray
@@ -67,9 +69,13 @@ def optima(problem: Process, rng: np.random.Generator) -> Optima:
         raise FitError("no draw of the priors gives the data a density: state other priors")
     found = [descend(problem, starts[k]) for k in np.argsort(-height)[:STARTS]]
     best = max(found, key=lambda end: end[0])[1]
-    found += [descend(problem, point) for point in _ridges(problem, best)]
+    ends = [value for value, _ in found]
+    for value, point in (descend(problem, point) for point in _ridges(problem, best)):
+        found.append((value, point))
+        if np.min(np.abs(value - np.array(ends))) > SAME:
+            ends.append(value)
     found.sort(key=lambda end: -end[0])
-    ends = np.array([value for value, _ in found])
+    ends = -np.sort(-np.array(ends))
     points, covariances = [], []
     for value, point in found:
         if len(points) == MODES or value < ends[0] - RIVAL:
