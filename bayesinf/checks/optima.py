@@ -12,6 +12,7 @@ from bayesinf.checks.verdict import Check
 __all__ = [
     "BEYOND",
     "GRADIENT",
+    "ROUNDING",
     "START_AGREES",
     "START_RIVALS",
     "edges",
@@ -23,7 +24,22 @@ __all__ = [
 GRADIENT = 0.01  # largest slope at an optimum, in log density per posterior sd
 START_AGREES = 0.01  # log density that may part two starts that found the same optimum
 START_RIVALS = 3.0  # log density below the best at which another optimum still counts (5 % of it)
+ROUNDING = 1e-3  # share of the noise that a last digit of the curve may be
+WITHOUT_NOISE = "take the parameters as they are, exact but for rounding, or state error bars"
 BEYOND = 0.1  # sd of a mean, by which what lies beyond the draws may move it
+
+
+def _blurred(posterior) -> str:
+    """What rounding leaves to be said of slopes and bends; nothing where it is small."""
+    if "rounding" not in posterior["sample_stats"]:
+        return ""
+    share = float(posterior["sample_stats"]["rounding"])
+    if share <= ROUNDING:
+        return ""
+    return (
+        f"the residuals are rounding (a last digit of the curve is {share:.1%} of them), and no "
+        "noise can be read from them"
+    )
 
 
 def gradient(posterior) -> Iterator[Check]:
@@ -35,7 +51,9 @@ def gradient(posterior) -> Iterator[Check]:
     good = f"the optimum is flat (slope at most {slope:.1g} a standard deviation)"
     bad = f"the optimum slopes by {slope:.2g} a standard deviation along {along}"
     remedy = "let the optimiser run on, or start elsewhere"
-    if not np.isfinite(slope):
+    if blurred := _blurred(posterior):
+        bad, remedy = blurred, WITHOUT_NOISE
+    elif not np.isfinite(slope):
         bad = f"{along} is at an edge of what its prior allows, and no optimum is there"
         remedy = f"widen the prior of {along}, fix it, or sample instead"
     yield answer("gradient", slope, f"≤ {GRADIENT}", slope <= GRADIENT, good, bad, remedy)
@@ -47,7 +65,9 @@ def hessian(posterior) -> Iterator[Check]:
     good = "the Hessian is positive definite"
     bad = f"the Hessian has an eigenvalue of {smallest:.2g}, so this is no maximum"
     remedy = "fix or drop a parameter that the data do not determine"
-    if not np.isfinite(smallest):
+    if _blurred(posterior):
+        bad, remedy = "nor is there a curvature to approximate by", WITHOUT_NOISE
+    elif not np.isfinite(smallest):
         bad = "at an edge there is no curvature to approximate by"
     yield answer("Hessian", smallest, "> 0", smallest > 0, good, bad, remedy)
 

@@ -1,5 +1,7 @@
 """What lies beyond the draws, what a default box decides, and where descents begin."""
 
+from dataclasses import replace
+
 import lmfit
 import numpy as np
 import pytest
@@ -92,6 +94,31 @@ def test_half_a_default_box_says_what_the_box_decides():
         priors={"b2": Uniform(-100, 100)},
     )
     assert np.all(box_shift(told, spread) == 0)  # a box that somebody stated is what they meant
+    edges = best.theta[1] + 100 * best.standard_error[1] * np.array([-1, 1])
+    narrow = replace(told, given={"b2": Uniform(*edges)})
+    assert np.all(box_shift(narrow, spread) == 0)
+    assert box_shift(narrow, spread, stated=True)[1] > 0.5  # and decides as much
+
+
+@pytest.mark.parametrize("by", ["prior", "bound"])
+def test_a_stated_edge_that_decides_is_named_and_believed(by):
+    """A slope that may not be negative, half a standard error above zero."""
+    from bayesinf.models.problem import fit
+
+    x = np.linspace(-1, 1, 40)
+    z = np.random.default_rng(2).normal(size=40)
+    z -= np.polyval(np.polyfit(x, z, 1), x)  # noise without a slope of its own
+    for slope, decides in ((0.5 / np.linalg.norm(x), True), (20.0, False)):
+        model = lmfit.Model(lambda x, b1, b2: b1 + b2 * x)
+        params = model.make_params(b1=1.0, b2=max(slope, 0.1))
+        priors = {"b2": Uniform(0.0, 1e3)} if by == "prior" else {}
+        if by == "bound":
+            params["b2"].set(min=0.0)
+        points = curve_from_arrays(x, 1 + slope * x + z, np.ones(40))
+        verdict = check(fit(curve.problem(model, params, points, priors=priors), "emcee", SHORT))
+        (one,) = (each for each in verdict.checks if each.name == "stated box")
+        assert one.passed is not decides and not one.required
+        assert verdict.believed and ("defend these edges" in verdict.words) is decides
 
 
 def wave(x, amplitude, frequency):

@@ -82,6 +82,16 @@ class NonlinearRegression(Measured):
             "a default box half as wide moves {name} by {value:.2g} sd",
             "the box decides what nobody stated: give a prior, or bounds, for it",
         ),
+        Question(
+            "stated box",
+            "stated_shift",
+            "max",
+            0.1,
+            "≤",
+            False,
+            "edges that were stated, moved halfway in, move {name} by {value:.2g} sd",
+            "be ready to defend these edges, since the answer hangs on them",
+        ),
     )
 
     @property

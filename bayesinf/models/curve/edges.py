@@ -3,8 +3,10 @@
 A likelihood need not fall to zero: where a rate is large enough, a curve that saturates has no more
 to lose, and under a flat prior most of the posterior may lie far from every draw of an
 approximation. So each parameter is moved out to its edge while all others follow the valley, and
-the density found there is laid beside the draws. Where draws do reach a box that nobody stated,
-what they say may be the box's word: then a smaller box says something else.
+the density found there is laid beside the draws. Where draws do reach the edges of a box, what they
+say may be the box's word: then a smaller box says something else. A box that nobody stated may not
+decide. Edges that the user stated are his knowledge, as a width above zero is: where they decide,
+the answer is theirs by right, and is said to be.
 """
 
 from __future__ import annotations
@@ -152,26 +154,25 @@ def _support(problem, name):
     )
 
 
-def box_shift(problem: NonlinearRegression, theta: np.ndarray) -> np.ndarray:
-    """Return by how much half a default box would change each parameter, (parameter,).
+def box_shift(problem: NonlinearRegression, theta: np.ndarray, stated: bool = False) -> np.ndarray:
+    """Return by how much half a box would change each parameter, (parameter,).
 
     The larger of the shift of the mean in sd and of the change of the logarithm of the sd, when
-    those edges that nobody stated are moved halfway to the optimum. Nothing is sampled again, since
-    the posterior in a smaller box is that part of the draws that lies in it.
+    edges of uniform priors are moved halfway to the optimum. Nothing is sampled again, since the
+    posterior in a smaller box is that part of the draws that lies in it.
 
     Parameters
     ----------
     theta : draws, (draw, parameter).
+    stated : whether to move the edges that the user stated, as a uniform prior or as bounds of the
+        model, or those that nobody did.
     """
     inside, best = np.ones(len(theta), dtype=bool), problem.optimum.theta
     for i, name in enumerate(problem.free):
-        prior, p = problem.prior[name], problem.curve.params[name]
-        if name in problem.given or not isinstance(prior, Uniform):
-            continue
-        if not np.isfinite(p.min):
-            inside &= theta[:, i] >= best[i] - SMALLER * (best[i] - prior.lower)
-        if not np.isfinite(p.max):
-            inside &= theta[:, i] <= best[i] + SMALLER * (prior.upper - best[i])
+        for side, edge in zip((-1, 1), _edges(problem, name, stated), strict=True):
+            if edge is not None:
+                reach = SMALLER * (edge - best[i])
+                inside &= side * (theta[:, i] - best[i]) <= side * reach
     if inside.all():
         return np.zeros(len(problem.free))
     if np.sum(inside) < 2:
@@ -180,3 +181,14 @@ def box_shift(problem: NonlinearRegression, theta: np.ndarray) -> np.ndarray:
     sd = whole.std(axis=0)
     shift = np.abs(part.mean(axis=0) - whole.mean(axis=0)) / sd
     return np.maximum(shift, np.abs(np.log(part.std(axis=0) / sd)))
+
+
+def _edges(problem, name, stated):
+    """Lower and upper edge of a uniform prior, as far as it was stated, or was not; else None."""
+    prior, p = problem.prior[name], problem.curve.params[name]
+    if not isinstance(prior, Uniform):
+        return None, None
+    bounded = [np.isfinite(p.min), np.isfinite(p.max)]
+    said = [True, True] if name in problem.given else bounded
+    edges = zip((prior.lower, prior.upper), said, strict=True)
+    return tuple(edge if known == stated else None for edge, known in edges)

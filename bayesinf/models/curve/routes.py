@@ -22,6 +22,7 @@ from bayesinf.settings import Settings
 
 __all__ = ["emcee", "laplace"]
 
+OF_BOXES = dict.fromkeys(("box_shift", "stated_shift"), ("fitted",))
 WALKERS = 64  # or four times the number of parameters, if that is more
 
 
@@ -41,11 +42,12 @@ def laplace(problem: NonlinearRegression, settings: Settings) -> Sample:
         "gradient": found.gradient,
         "hessian_eigenvalue": found.hessian_eigenvalue,
         "start_excess": problem.log_ratio(best.ends, best.ends.min()),
+        "rounding": _rounding(problem),
     }
-    dims = {"start_excess": ("start",)}
+    dims = {"start_excess": ("start",), "rounding": ()}
     flat = found.draws.reshape(-1, len(problem.names))
     if not problem.is_normal:
-        evidence["box_shift"] = box_shift(problem, flat)
+        evidence |= _box_shifts(problem, flat)
         weights = dataset({"log_weight": found.log_weight})
         found_evidence = _by_parameter(problem, evidence, dims, names)
         return Sample(problem.draws(found.draws), found_evidence.merge(weights))
@@ -57,15 +59,30 @@ def laplace(problem: NonlinearRegression, settings: Settings) -> Sample:
         "weight_shift": taken.shift[:free],
         "weight_log_ratio": taken.log_ratio[:free],
         "beyond": beyond(problem, taken.draws),
-        "box_shift": box_shift(problem, taken.draws),
+        **_box_shifts(problem, taken.draws),
     }
     dims |= dict.fromkeys(("pareto_k", "effective_draws"), ())
     draws = problem.draws(taken.draws.reshape(*shape, -1))
     return Sample(draws, _by_parameter(problem, evidence, dims, names))
 
 
+def _rounding(problem):
+    """Rounding of the curve in units of the noise: of residuals without any, it is all there is."""
+    best, error = problem.optimum, problem.error
+    noise = best.scale * (1.0 if error is None else np.asarray(error))
+    return float(np.max(np.finfo(float).eps * np.abs(problem.curve(best.theta)) / noise))
+
+
+def _box_shifts(problem, draws):
+    """What smaller boxes would change: of those nobody stated, and of the user's."""
+    return {
+        "box_shift": box_shift(problem, draws),
+        "stated_shift": box_shift(problem, draws, stated=True),
+    }
+
+
 def _by_parameter(problem, evidence, dims, names):
-    dims = dict.fromkeys(evidence, ("parameter",)) | {"box_shift": ("fitted",)} | dims
+    dims = dict.fromkeys(evidence, ("parameter",)) | OF_BOXES | dims
     return dataset(evidence, dims, {"parameter": names, "fitted": problem.free}, sampled=False)
 
 
@@ -89,12 +106,12 @@ def emcee(problem: NonlinearRegression, settings: Settings) -> Sample:
             "autocorrelation_time": found.autocorrelation_time,
             "steps": found.steps,
             "acceptance_rate": found.acceptance_rate,
-            "box_shift": box_shift(problem, theta(found.draws).reshape(-1, len(problem.names))),
+            **_box_shifts(problem, theta(found.draws).reshape(-1, len(problem.names))),
         },
         {
             "autocorrelation_time": ("parameter",),
             "acceptance_rate": ("chain",),
-            "box_shift": ("fitted",),
+            **OF_BOXES,
         },
         {"parameter": problem.names, "fitted": problem.free, "chain": np.arange(walkers)},
         {"autocorrelation_time": "steps", "steps": "steps"},

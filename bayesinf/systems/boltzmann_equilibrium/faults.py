@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["faults"]
 
 SITES, SAMPLES = 5, 1500
-SETTINGS = Settings(draws=400, tune=200, chains=4, prior_draws=10, workers=1)
+SETTINGS = Settings(draws=800, tune=200, chains=4, prior_draws=10, workers=1)
 
 
 def faults() -> dict[str, Callable[[np.random.Generator], xr.DataTree]]:

@@ -6,7 +6,8 @@ same pass each transition gets its log likelihood.
 
 States of a kinetic model depend on each other by right, but what is left of them given the present
 state must not: residuals are held against the state before that one, and the first half of them
-against the second.
+against the second. Nor may those of one step: noise that sites share is small in each pair and has
+one sign in all, so that the variance of their sum, Σ_t (Σ_i y_i)² / Σ_t Σ_i p (1 − p), shows it.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ STATISTICS = (
     "largest mean residual",
     "largest delayed residual",
     "largest equal-time residual",
+    "residual that sites share",
     "variance of the number on",
     "all sites off",
     "largest residual after the state before",
@@ -171,6 +173,7 @@ class Predictive:
                 np.max(np.abs(sums.one) / sd),
                 np.max(np.abs(sums.delayed) / (sd[:, None] * beside)),
                 np.max(pair, initial=0.0),
+                np.sum(sums.equal) / max(np.sum(variance), 1e-12),
                 share @ (number - share @ number) ** 2,
                 share[0],
                 np.max(np.abs(sums.earlier) / (sd[:, None] * earlier)),

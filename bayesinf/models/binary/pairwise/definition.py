@@ -143,7 +143,10 @@ class BoltzmannMachine(Problem):
     def discrepancies(self) -> dict[str, predictive.Discrepancy]:
         """Statistics of the states that the model is not told, as far as they are known."""
         known = predictive.OF_MOMENTS
-        return known if self.states is None else known | predictive.OF_STATES
+        if self.states is None:
+            return known
+        enumerated = 3 <= self.moments.sites <= enumeration.LARGEST
+        return known | predictive.OF_STATES | (predictive.OF_TRIPLES if enumerated else {})
 
     @property
     def routes(self) -> dict[str, Route]:
@@ -281,6 +284,9 @@ class BoltzmannMachine(Problem):
             self.sums, predictive.replicas, theta, settings, "posterior predictive"
         )
         expected = dict(zip(("mean", "pair_mean"), enumeration.unpack(phi), strict=True))
+        if predictive.OF_TRIPLES.keys() <= self.discrepancies.keys():
+            middle = theta.reshape(-1, theta.shape[-1]).mean(axis=0)
+            expected["triples"] = predictive.beyond_pairs(middle, self.moments.encoding)
 
         def discrepancies(seen: Draws) -> np.ndarray:
             values = [t(seen, expected, self.moments) for t in self.discrepancies.values()]

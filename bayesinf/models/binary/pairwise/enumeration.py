@@ -146,10 +146,20 @@ def fisher(q: np.ndarray, encoding: str) -> np.ndarray:
     -------
     F, (parameter, parameter).
     """
-    sets = _sets(int(q.size).bit_length() - 1)
+    return covariance(q, _sets(int(q.size).bit_length() - 1), encoding)
+
+
+def covariance(q: np.ndarray, sets: np.ndarray, encoding: str) -> np.ndarray:
+    """Read the covariance of products of sites, (set, set), off the means of all products.
+
+    Parameters
+    ----------
+    q : as of ``products``.
+    sets : each a sum of 2^i over its sites i, (set,).
+    encoding : a site that stands in both sets counts once in 0/1, and not at all in ±1.
+    """
     both = sets[:, None] ^ sets if known(encoding) == "±1" else sets[:, None] | sets
-    phi = q[sets]
-    return q[both] - np.outer(phi, phi)
+    return q[both] - np.outer(q[sets], q[sets])
 
 
 def statistics(q: np.ndarray) -> np.ndarray:

@@ -30,6 +30,8 @@ from bayesinf.settings import Settings
 TRIPLES = 500
 # Chains at draws from the prior, of many sites.
 SHORT = {"count": 2048, "burn": 200, "thin": 10}
+# Eigenvalue of a correlation matrix below which two products are one.
+FAINT = 1e-6
 # Sites up to which threads cost more than the sums over their states.
 FEW = 8
 
@@ -177,6 +179,44 @@ def third_moment_of_number_on(seen: Statistics, *_) -> np.ndarray:
     return np.sum(seen["population"] * centred**3, axis=-1)
 
 
+def triple_residual(seen: Statistics, expected: Statistics, data: Moments) -> np.ndarray:
+    """Squared size of what triples show beyond what the means and pairs at hand imply.
+
+        T = M |W (t − ⟨t⟩ − B (φ − ⟨φ⟩))|²,   B = C_tφ C_φφ⁻¹,   WᵀW = (C_tt − B C_φt)⁻¹
+
+    with all expectations at one θ. What it leaves out, the means and pairs φ, is what a fit moves,
+    so data that were fitted and replicas that were not are alike (a score test for triples).
+    """
+    matrix, offset = expected["triples"]
+    found = np.concatenate([seen[n] for n in ("triple_mean", "mean", "pair_mean")], axis=-1)
+    return data.samples * np.sum((found @ matrix.T - offset) ** 2, axis=-1)
+
+
+def beyond_pairs(theta: np.ndarray, encoding: str) -> tuple[np.ndarray, np.ndarray]:
+    """Return what ``triple_residual`` weighs by at θ, (parameter,): (W, −W B) and the offset."""
+    _, p = enumeration.probabilities(theta, encoding)
+    q = enumeration.products(p, encoding)
+    sites = int(q.size).bit_length() - 1
+    of_triples = np.sum(1 << triples(sites), axis=1).astype(int)
+    single = 1 << np.arange(sites)
+    i, j = pairs(sites)
+    sets = np.concatenate([of_triples, single, single[i] + single[j]])
+    covariance = enumeration.covariance(q, sets, encoding)
+    # Sites that are hardly ever on have products of unlike size.
+    size = np.sqrt(np.maximum(np.diag(covariance), 1e-300))
+    covariance /= np.outer(size, size)
+    count = len(of_triples)
+    values, axes = np.linalg.eigh(covariance[count:, count:])
+    told = axes / np.sqrt(np.maximum(values, FAINT))
+    slope = covariance[:count, count:] @ told @ told.T
+    left = covariance[:count, :count] - slope @ covariance[count:, :count]
+    values, axes = np.linalg.eigh((left + left.T) / 2)
+    seen = values > FAINT
+    root = (axes[:, seen] / np.sqrt(values[seen])).T
+    matrix = np.concatenate([root, -root @ slope], axis=1) / size
+    return matrix, matrix @ q[sets]
+
+
 OF_MOMENTS: Mapping[str, Discrepancy] = {
     "largest mean residual": largest_mean_residual,
     "largest pair residual": largest_pair_residual,
@@ -187,3 +227,5 @@ OF_STATES: Mapping[str, Discrepancy] = {
     "all sites off": all_sites_off,
     "third moment of the number on": third_moment_of_number_on,
 }
+# This needs the sums over all states.
+OF_TRIPLES: Mapping[str, Discrepancy] = {"triples beyond the pairs": triple_residual}
