@@ -342,6 +342,18 @@ class NonlinearRegression(Measured):
         """Standard deviation of the noise, (..., 1) or (point,)."""
         return draws[NOISE][..., np.newaxis] if self.inferred else np.asarray(self.error)
 
+    def goodness(self, mean: np.ndarray, draws: Draws) -> dict[str, float]:
+        """Return χ² at the optimum and ν = n − k, as every fitting program prints them.
+
+        Of counts it is Pearson's. Where the data say themselves how they scatter, other than by one
+        width, it would say nothing, and there is none.
+        """
+        if list(self.likelihood.own):
+            return {}
+        best = self.optimum
+        name = "residual_sum_of_squares" if self.inferred else "chi_square"
+        return {"observations": len(self.y), "degrees_of_freedom": best.dof, name: best.rss}
+
     def scatter(self, draws: Draws) -> Draws:
         """Parameters of the scatter, (..., 1), and the noise where it is known."""
         known = {} if self.error is None else {NOISE: np.asarray(self.error)}

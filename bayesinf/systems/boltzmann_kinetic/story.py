@@ -24,6 +24,7 @@ __all__ = ["story", "verdicts"]
 SCORES = {"PSIS-LOO": "By leave-one-out", "held out": "On data that were held out"}
 LONG = 60.0  # seconds of fitting from which the report says what was needed
 SURE = 0.975  # probability from which the nearer of two models is named
+SEEN = 0.1  # sampling errors by which it must be nearer: less is nothing that data show
 FAR = 5.0  # sampling errors from which the nearer of two models is no good one either
 
 
@@ -171,8 +172,9 @@ def _nearer(fits):
         winner = "asymmetric" if chance >= 0.5 else "symmetric"
         sure = max(chance, 1 - chance)
         limit = 1 - 1 / errors["asymmetric"].sizes["resample"]
-        told = "which of them is nearer is not sure"
-        if sure >= SURE:
+        apart = abs(values["asymmetric"] - values["symmetric"])
+        told = "neither of them captures these better"
+        if sure >= SURE and apart >= SEEN:
             probability = f"{sure:.3f}" if sure < limit else f"above {limit:.3f}"
             told = f"the {winner} model captures them better (probability {probability})"
         said.append(

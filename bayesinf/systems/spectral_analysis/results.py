@@ -128,8 +128,8 @@ def _models(fit, curve, tried, without):
 
 def _candidates(fit, curve, tried, factor, unit, mode):
     """Posterior mass at the frequency found, at its half and double, and at its aliases."""
-    here = fit["posterior"]["frequency"].values
-    here = here[np.abs(here - mode) < REACH / curve.span]
+    drawn = fit["posterior"]["frequency"].values
+    here = drawn[np.abs(drawn - mode) < REACH / curve.span]
     frequency, daily = float(np.mean(here)), window_peaks(curve)
     places = {"the period": frequency, "half": 2 * frequency, "double": frequency / 2}
     places |= {"third": 3 * frequency, "triple": frequency / 3}
@@ -144,9 +144,10 @@ def _candidates(fit, curve, tried, factor, unit, mode):
     mass = np.array(
         [[_log_mass(curve, place, count, step) for place in places.values()] for count in counts]
     )
-    total = np.logaddexp.reduce([*log_evidence.values()])
+    # The draws say how much the period holds; quadratures, what the others do beside it.
+    own = np.log(here.size / drawn.size) - np.logaddexp.reduce(mass[:, 0])
     arrays = {
-        "log_mass": mass - total,
+        "log_mass": mass + own,
         "frequency": np.array(list(places.values())),
         "period": factor / np.array(list(places.values())),
     }

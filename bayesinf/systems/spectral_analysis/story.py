@@ -9,14 +9,18 @@ import numpy as np
 
 from bayesinf.posterior import noted, true_values
 from bayesinf.report import (
+    ESTIMATED,
     Picture,
     Section,
     Story,
     Table,
     estimates,
+    exact,
+    interval,
     number,
     sections,
     short,
+    signed,
     value_with_unit,
 )
 from bayesinf.systems.spectral_analysis import figures
@@ -26,6 +30,7 @@ if TYPE_CHECKING:
 
 __all__ = ["story"]
 
+SHOWN = 3  # lines in a sentence
 SURE = 0.99  # posterior mass from which the period is told without it
 STRONG = 5.0  # log Bayes factor from which a period is said to be there
 MEMORY = 0.005  # predictive p-value below which the residuals of a limit have memory
@@ -59,6 +64,10 @@ def _period(name, fit):
         classical=_classical(fit),
         extra=(_aliases(mass, fit),),
         best=name,
+        derived={
+            "period": noted(fit, "source")["period"],
+            "peak to peak": noted(fit, "source")["peak_to_peak"],
+        },
     )
 
 
@@ -67,7 +76,7 @@ def _headline(fit):
         return "No period stands out"
     value = _found(fit)
     share = shares(noted(fit, "candidates"))[0]
-    return f"Period {value}" + ("" if share > SURE else f", with probability {share:.2g}")
+    return f"Period {value}" + ("" if share > SURE else f", with probability {share:.2f}")
 
 
 def _found(fit):
@@ -84,7 +93,9 @@ def _is_there(fit):
     alarm = float(found["false_alarm"])
     chance = f"is {short(alarm, 2)}" if alarm > 1e-300 else "is below 10⁻³⁰⁰"
     there = factor.min() >= STRONG
-    verdict = f"There is a period, {_found(fit)}" if there else "A period is not shown"
+    share = shares(noted(fit, "candidates"))[0]
+    unsure = "" if share > SURE else f" with probability {share:.2f}"
+    verdict = f"There is a period, {_found(fit)}{unsure}" if there else "A period is not shown"
     return (
         f"{verdict}: the log Bayes factor over noise with a floating mean is {stated} "
         f"({narrow} and {wide} with a prior of the mean 0.1 and 10 times as wide). "
@@ -121,7 +132,8 @@ def _which(mass):
     share = shares(mass)
     own = share[0]
     others = np.delete(share, 0)
-    text = f"The period holds {100 * own:.2f} % of the posterior"
+    held = "all" if own >= 1 else f"{100 * own:.2f} %"
+    text = f"The period holds {held} of the posterior's draws"
     if len(others):
         rival = int(np.argmax(others)) + 1
         rival_name = str(mass["candidate"].values[rival])
@@ -140,12 +152,8 @@ def _small(power):
 
 
 def shares(mass):
-    """Posterior mass of each candidate, all numbers of harmonics together.
-
-    They are at most one in all, which quadratures of their own may miss by a per cent.
-    """
-    share = np.exp(np.logaddexp.reduce(mass["log_mass"].values, axis=0))
-    return share / max(1.0, float(np.sum(share)))
+    """Posterior mass of each candidate, all numbers of harmonics together."""
+    return np.exp(np.logaddexp.reduce(mass["log_mass"].values, axis=0))
 
 
 def _numbers(fit, models):
@@ -160,7 +168,7 @@ def _numbers(fit, models):
         scale = float((source["period"] * fit["posterior"]["frequency"]).mean())
         known["period"] = scale / truth["frequency"]
     derived = sections.derived(
-        draws, units=units, truth=known or None, caption="The source, mean ± sd of the posterior."
+        draws, units=units, truth=known or None, caption=f"The source: {ESTIMATED}."
     )
     scalars = [n for n, v in fit["posterior"].data_vars.items() if v.ndim == 2]
     first, white = models["log_evidence"].values[0], "jitter" in fit["posterior"]
@@ -191,7 +199,7 @@ def _numbers(fit, models):
         ),
         (
             derived,
-            Table(estimates(fit, scalars, truth or None), "Parameters of the model."),
+            Table(estimates(fit, scalars, truth or None), f"Parameters of the model: {ESTIMATED}."),
             Table.of(rows, "harmonics", "Evidence of each model."),
         ),
     )
@@ -209,8 +217,8 @@ def _classical(fit):
             f"Least squares with {fit.attrs['harmonics']} harmonics and a floating mean has its "
             f"highest peak at {value_with_unit(best, None, unit)}, a sine alone at "
             f"{value_with_unit(sine, None, unit)} (power {float(found['sine_power']):.3f}). It "
-            "says where the peak is; how wide, and what other peaks weigh, the posterior says "
-            f"({value_with_unit(*main, unit)}).",
+            "says where the peak is; how wide, and what other peaks weigh, the posterior says: "
+            f"{value_with_unit(*main, unit)}.",
         ),
         (
             Picture(
@@ -264,6 +272,7 @@ def _modes(name, fit):
     top = spectrum["mode"].values[np.argsort(-spectrum["power"].values)[:1]]
     said = [_limit_said(limits, k, spectrum) for k in range(1, limits.sizes["modes"])]
     count = int(limits["modes"][0])
+    said = [" ".join([_strongest(spectrum, count), *said[:1]]), *said[1:]]
     return Story(
         title="The spectrum of a signal",
         question="Which modes make up this signal, and how many are enough?",
@@ -296,19 +305,49 @@ def _modes(name, fit):
     )
 
 
+def _strongest(spectrum, count):
+    """The modes that stand out, with their power."""
+    power, unit = spectrum["power"].values, spectrum["power"].attrs["units"]
+    padded = np.concatenate([[0.0], power, [0.0]])
+    crests = np.flatnonzero((padded[1:-1] > padded[:-2]) & (padded[1:-1] > padded[2:]))
+    # A line is a mode above its neighbours whose interval lies above what most modes have.
+    floor = np.median(spectrum["high"].values)
+    lines = sorted(
+        (k for k in crests if spectrum["low"].values[k] > floor), key=lambda k: -power[k]
+    )
+    if not len(lines):
+        return f"No line stands out among {count} modes."
+    unit = "" if unit == "1" else f" {unit}"
+    told = [
+        f"{spectrum['mode'].values[k]:.4g} (power {_between(spectrum, k)}{unit})"
+        for k in lines[:SHOWN]
+    ]
+    told += [f"{len(lines) - SHOWN} more"] * (len(lines) > SHOWN)
+    opening = "One line stands" if len(lines) == 1 else f"{len(lines)} lines stand"
+    return f"{opening} out of {count} modes, at {' and '.join(told)} cycles per unit."
+
+
+def _between(spectrum, k):
+    low, middle, high = (float(spectrum[name].values[k]) for name in ("low", "power", "high"))
+    return f"{exact(middle, (high - low) / 4)}, 95 %: {interval(low, high, (high - low) / 4)}"
+
+
 def _limit_said(limits, k, spectrum):
     one, best = limits.isel(modes=k), limits.isel(modes=0)
     gap = float(best["log_evidence"] - one["log_evidence"])
     beyond = spectrum.sel(mode=spectrum["mode"] > float(one["highest"]) + 1e-9)
-    text = f"{int(one['modes'])} modes end at {float(one['highest']):.4g} cycles per unit: "
+    count, end = int(one["modes"]), float(one["highest"])
     if gap > STRONG and float(one["memory_p"]) < MEMORY:
         where = float(beyond["mode"][int(np.argmax(beyond["power"].values))])
-        return text + (
-            f"they miss a line. The log evidence is {gap:.0f} lower, the residuals remember their "
-            f"neighbours (predictive p {_p(float(one['memory_p']))}), and the strongest mode "
-            f"beyond the limit stands at {where:.4g}."
+        return (
+            f"{count} modes, which end at {end:.4g}, are not enough: the log evidence is {gap:.0f} "
+            f"lower, the residuals remember their neighbours (predictive p "
+            f"{_p(float(one['memory_p']))}), and the strongest mode beyond stands at {where:.4g}."
         )
-    return text + f"they leave nothing that shows (log evidence {gap:+.1f} in favour of more)."
+    return (
+        f"{count} modes, which end at {end:.4g}, are enough (log evidence {signed(gap, 1)} in "
+        "favour of more)."
+    )
 
 
 def _p(value):
