@@ -467,7 +467,7 @@ def element_names(variable: xr.DataArray) -> dict[str, dict[str, int]]:
 LABEL_DIGITS = (4, 6, 17)
 
 
-def _label(entry, digits):
+def _label(entry, digits=6):
     """A coordinate as text: numbers with so many digits."""
     short = isinstance(entry, float) and digits < LABEL_DIGITS[-1]
     return f"{entry:.{digits}g}" if short else str(entry)

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     import xarray as xr
 
 __all__ = [
+    "CENTRAL",
     "ESTIMATED",
     "brief",
     "described",
@@ -25,10 +26,20 @@ __all__ = [
     "interval",
     "number",
     "quantity",
+    "resolution",
     "short",
     "signed",
+    "summarised",
+    "uneven",
     "value_with_unit",
 ]
+
+# What stands in a column of estimates.
+ESTIMATED = "mean ± sd; where the two sides differ, the median and the way to both ends of 68 %"
+CENTRAL = 0.6827  # of a normal marginal, within one sd
+SKEWED = 1.35  # ratio of the two halves of a 68 % interval from which mean ± sd misleads
+HEAVY = 2.0  # sd over half of that interval, likewise
+MOST_LINES = 24  # of a terminal, that numbers may fill
 
 
 def number(mean: float, sd: float | None = None) -> str:
@@ -62,13 +73,39 @@ def described(draws: np.ndarray) -> str:
     draws : of a number, any shape.
     """
     draws = np.ravel(draws)
-    low, middle, high = map(float, figures.interval(draws, 0.6827))
-    down, up = middle - low, high - middle
-    if not (down >= 0 and up >= 0 and max(down, up) > SKEWED * min(down, up)):
-        return number(float(draws.mean()), float(draws.std()))
+    return summarised(float(draws.mean()), float(draws.std()), *figures.interval(draws, CENTRAL))
+
+
+def summarised(mean: float, sd: float, low: float, middle: float, high: float) -> str:
+    """Print what is known of a marginal as ``described`` does.
+
+    Parameters
+    ----------
+    mean, sd : its moments.
+    low, middle, high : its median between the ends of the interval that holds ``CENTRAL`` of it.
+    """
+    if not uneven(sd, low, middle, high):
+        return number(mean, sd)
+    down, up = float(middle - low), float(high - middle)
     texts, power = _aligned([middle, up, down], min(down, up) or max(down, up))
     said = f"{texts[0]} +{texts[1]} −{texts[2]}"
     return f"({said}){power}" if power else said
+
+
+def uneven(sd: float, low: float, middle: float, high: float) -> bool:
+    """Tell whether mean ± sd would mislead: two sides that differ, or tails that make the sd."""
+    down, up = middle - low, high - middle
+    if not (math.isfinite(sd) and down >= 0 and up >= 0 and down + up > 0):
+        return False
+    return max(down, up) > SKEWED * min(down, up) or sd > HEAVY * max(down, up)
+
+
+def resolution(draws: np.ndarray) -> float:
+    """Return what says how many digits an estimate has: its sd, or the shorter of its two sides."""
+    draws = np.ravel(draws)
+    low, middle, high = map(float, figures.interval(draws, CENTRAL))
+    sd, sides = float(draws.std()), (middle - low, high - middle)
+    return (min(sides) or max(sides)) if uneven(sd, low, middle, high) else sd
 
 
 def interval(low: float, high: float, sd: float) -> str:
@@ -101,13 +138,11 @@ def estimate(
 ) -> dict[str, str]:
     """Return a row of a table: the estimate, 95 % interval, unit, and the truth of that label."""
     low, _, high = map(float, figures.interval(np.ravel(draws)))
-    row = {
-        "estimate": described(draws),
-        "95 % interval": interval(low, high, float(np.std(draws))),
-    }
+    sd = resolution(draws)
+    row = {"estimate": described(draws), "95 % interval": interval(low, high, sd)}
     row["unit"] = "" if unit == "1" else unit
     if truth is not None:
-        row["truth"] = exact(truth[label], float(np.std(draws))) if label in truth else ""
+        row["truth"] = exact(truth[label], sd) if label in truth else ""
     return row
 
 
@@ -136,12 +171,6 @@ def estimates(
     }
     frame = pd.DataFrame.from_dict(rows, orient="index").rename_axis("parameter")
     return frame if any(frame["unit"]) else frame.drop(columns="unit")
-
-
-# What stands in a column of estimates.
-ESTIMATED = "mean ± sd; where the two sides differ, the median and the way to both ends of 68 %"
-SKEWED = 1.35  # ratio of the two halves of a 68 % interval from which mean ± sd misleads
-MOST_LINES = 24  # of a terminal, that numbers may fill
 
 
 def brief(fit: xr.DataTree, derived: Mapping[str, xr.DataArray] | None = None) -> pd.DataFrame:

@@ -113,6 +113,12 @@ class NonlinearRegression(Measured):
         """Names of what is inferred of the scatter about the curve, all positive."""
         return [NOISE] * self.inferred + list(self.likelihood.own)
 
+    def called(self, names: Sequence[str]) -> str:
+        """List parameters by the names that their elements have in the posterior."""
+        stacks = self.stacked.items()
+        own = {part: f"{name}[{k}]" for name, (_, held) in stacks for k, part in held.items()}
+        return ", ".join(own.get(name, name) for name in names)
+
     @property
     def names(self) -> list[str]:
         """Names along the last axis of θ."""
@@ -504,7 +510,7 @@ def _refuse(stated):
         raise DataError(
             f"{len(stated.y)} points cannot determine {count} parameters",
             source=stated.points.attrs.get("source"),
-            expected=f"at least {count + 1} rows for {', '.join(stated.names)}",
+            expected=f"at least {count + 1} rows for {stated.called(stated.names)}",
             found=f"{len(stated.y)} rows",
             remedy="measure more points, or fit a simpler curve",
         )
@@ -538,6 +544,14 @@ def _refuse(stated):
                     f"{', '.join(stated.free)}{hint}"
                 )
     if np.ptp(stated.y) == 0:
-        raise DataError("y does not vary", expected="a curve", found=f"{stated.y[0]} throughout")
+        called = stated.points[stated.measured].attrs.get("long_name", stated.measured)
+        raise DataError(
+            "y does not vary",
+            source=stated.points.attrs.get("source"),
+            where=f"column {called}",
+            expected="a curve",
+            found=f"{stated.y[0]:g} in every row",
+            remedy="choose another column for y",
+        )
     if len({stated.prior[name] for name in stated.keys}) > 1:
         raise FitError(f"{', '.join(stated.keys)} are ordered, so they need one and the same prior")

@@ -80,9 +80,11 @@ def _answer(fit, name):
         )
     )
     count = fit["posterior"].sizes["position"]
-    text = (
+    decided = int(found["decided"])
+    opening = "" if decided else "The data decide nothing of the signal, its prior all of it. "
+    text = opening + (
         f"The signal has {said} (prior: {NAMES.get(name, name)}). Of the {count} numbers that "
-        f"make it up the data decide {int(found['decided'])} combinations; the rest is left to the "
+        f"make it up the data decide {decided} combinations; the rest is left to the "
         "prior."
     )
     if true is not None and "signal" in true:
@@ -208,7 +210,7 @@ def _classical(fits, main):
                 "penalty",
                 figures.penalties(first, textbook),
                 "Tikhonov's λ for first differences. Top: what the posterior of scale and noise "
-                "says of it, and what four rules choose. Bottom: the score of generalised "
+                "says of it, and what the rules choose. Bottom: the score of generalised "
                 "cross-validation, and the L-curve, with the rules' places on them.",
                 "Posterior density of lambda, cross-validation score and L-curve.",
             ),

@@ -315,7 +315,9 @@ def _priors(fit):
     )
     words = (
         "All priors are proper. By default they are flat over far more than the data leave open, "
-        "the noise's is flat in its logarithm. Peaks are ordered by their centres.",
+        "the noise's is flat in its logarithm."
+        + " Peaks are ordered by their centres."
+        * (fit["posterior"].sizes["peak"] > 1),
     )
     rows = {name: {"prior": said} for name, said in prior_words(fit).items()}
     table = Table.of(rows, "parameter", "Prior of each parameter.")

@@ -50,7 +50,7 @@ def beside(
         source=source(curve, posterior, harmonics, factor, unit, mode),
         folded=folded(curve, posterior, harmonics, mode),
         models=_models(fit, curve, tried, without),
-        candidates=_candidates(fit, curve, tried, factor, unit, mode),
+        candidates=_candidates(fit, curve, tried, boxes, factor, unit, mode),
         classical=of_curve(curve, harmonics),
     )
 
@@ -126,10 +126,10 @@ def _models(fit, curve, tried, without):
     return dataset(arrays, dims, {"model": names, "width": list(WIDTHS)}, sampled=False)
 
 
-def _candidates(fit, curve, tried, factor, unit, mode):
+def _candidates(fit, curve, tried, boxes, factor, unit, mode):
     """Posterior mass at the frequency found, at its half and double, and at its aliases."""
-    drawn = fit["posterior"]["frequency"].values
-    here = drawn[np.abs(drawn - mode) < REACH / curve.span]
+    here = fit["posterior"]["frequency"].values
+    here = here[np.abs(here - mode) < REACH / curve.span]
     frequency, daily = float(np.mean(here)), window_peaks(curve)
     places = {"the period": frequency, "half": 2 * frequency, "double": frequency / 2}
     places |= {"third": 3 * frequency, "triple": frequency / 3}
@@ -144,8 +144,9 @@ def _candidates(fit, curve, tried, factor, unit, mode):
     mass = np.array(
         [[_log_mass(curve, place, count, step) for place in places.values()] for count in counts]
     )
-    # The draws say how much the period holds; quadratures, what the others do beside it.
-    own = np.log(here.size / drawn.size) - np.logaddexp.reduce(mass[:, 0])
+    # The boxes say how much the period holds; quadratures, what the others do beside it.
+    near = np.abs(boxes.centre[:, 0] - mode) < REACH / curve.span
+    own = np.log(boxes.share[near].sum()) - np.logaddexp.reduce(mass[:, 0])
     arrays = {
         "log_mass": mass + own,
         "frequency": np.array(list(places.values())),

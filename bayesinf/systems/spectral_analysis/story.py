@@ -44,6 +44,7 @@ def story(fits: Mapping[str, xr.DataTree]) -> Story:
 
 def _period(name, fit):
     models, mass = noted(fit, "models"), noted(fit, "candidates")
+    bars = ", jitter in their bars" if "jitter" in fit["posterior"] else ""
     return Story(
         title="The period of a source",
         question="Is there a period in these observations, and which is it?",
@@ -54,8 +55,8 @@ def _period(name, fit):
                 Picture(
                     "folded",
                     figures.folded(fit),
-                    "Left: the data folded at the period, drawn twice, jitter in its bars, and "
-                    "the 95 % band of the curve. Right: the posterior of the period.",
+                    f"Left: the data folded at the period, drawn twice{bars}, and the 95 % band of "
+                    "the curve. Right: the posterior of the period.",
                     "Data against phase with the fitted curve, and a histogram of the period.",
                 ),
             ),
@@ -132,8 +133,7 @@ def _which(mass):
     share = shares(mass)
     own = share[0]
     others = np.delete(share, 0)
-    held = "all" if own >= 1 else f"{100 * own:.2f} %"
-    text = f"The period holds {held} of the posterior's draws"
+    text = f"The period holds {100 * own:.2f} % of the posterior"
     if len(others):
         rival = int(np.argmax(others)) + 1
         rival_name = str(mass["candidate"].values[rival])
@@ -152,8 +152,12 @@ def _small(power):
 
 
 def shares(mass):
-    """Posterior mass of each candidate, all numbers of harmonics together."""
-    return np.exp(np.logaddexp.reduce(mass["log_mass"].values, axis=0))
+    """Posterior mass of each candidate, all numbers of harmonics together.
+
+    They are at most one in all, which quadratures of their own may miss by a per cent.
+    """
+    share = np.exp(np.logaddexp.reduce(mass["log_mass"].values, axis=0))
+    return share / max(1.0, float(np.sum(share)))
 
 
 def _numbers(fit, models):
@@ -179,12 +183,15 @@ def _numbers(fit, models):
         }
         for model, value in zip(models["model"].values, models["log_evidence"].values, strict=True)
     }
+    stated = bool(np.any(fit["constant_data"]["stated_error"])) if white else True
     return Section(
         "The source in numbers",
         (
-            f"The curve has {fit.attrs['harmonics']} harmonics, the number with the largest "
-            f"evidence{'' if white else ' without red noise'}.",
-            "Jitter is scatter beyond the stated error bars, in quadrature with them."
+            f"The curve has {fit.attrs['harmonics']} harmonic{'s' * (fit.attrs['harmonics'] > 1)}, "
+            + ("the number with the largest evidence" if len(rows) > 2 else "as was asked for")
+            + ("." if white else " without red noise."),
+            ("Jitter is scatter beyond the stated error bars, in quadrature with them." * stated)
+            or "The data state no error bars: jitter is all of their scatter."
             if white
             else "sigma is a factor on the stated error bars.",
         ),
@@ -272,6 +279,8 @@ def _modes(name, fit):
     top = spectrum["mode"].values[np.argsort(-spectrum["power"].values)[:1]]
     said = [_limit_said(limits, k, spectrum) for k in range(1, limits.sizes["modes"])]
     count = int(limits["modes"][0])
+    beside = ", with the discrete Fourier transform" if "fourier" in spectrum else ""
+    beside += ". Dashed: where fewer modes would stop" if limits.sizes["modes"] > 1 else ""
     said = [" ".join([_strongest(spectrum, count), *said[:1]]), *said[1:]]
     return Story(
         title="The spectrum of a signal",
@@ -283,8 +292,7 @@ def _modes(name, fit):
                 Picture(
                     "spectrum",
                     figures.spectrum(fit),
-                    "Power of each mode: posterior median and 95 % interval, with the discrete "
-                    "Fourier transform where times are even. Dashed: where fewer modes would stop.",
+                    f"Power of each mode: posterior median and 95 % interval{beside}.",
                     "Power of each mode against frequency, with intervals.",
                 ),
             ),
