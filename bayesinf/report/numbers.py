@@ -253,7 +253,7 @@ def exact(value: float, sd: float) -> str:
     whole = short(value, 6)
     if not (sd > 0 and math.isfinite(sd) and math.isfinite(value)):
         return whole
-    texts, power = _aligned([value], sd)
+    texts, power = _aligned([value, sd], sd)
     return min(whole, texts[0] + power, key=len)
 
 

@@ -95,7 +95,7 @@ def _answer(of):
     read = noted(fit, "well")
     depth, minimum, crossing = (_value(read[name]) for name in _WELL)
     elsewhere = float(fit["sample_stats"]["well_elsewhere"])
-    doubt = f" ({_share(elsewhere)} of the curves are lowest elsewhere)" if elsewhere > 0 else ""
+    doubt = f" ({_share(elsewhere)} of the curves are lowest elsewhere)"
     best = ""
     if (found := noted(fit, "comparison")) is not None and found.sizes["form"] > 1:
         best = ", which of the forms tried predicts energies left out best"
