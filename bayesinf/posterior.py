@@ -447,9 +447,12 @@ def element_names(variable: xr.DataArray) -> dict[str, dict[str, int]]:
         # A pair is named by its sites, the coordinates beside its number.
         along = [c for name, c in variable.coords.items() if c.dims == (dim,) and name != dim]
         columns = [coordinate.values for coordinate in along or [variable[dim]]]
-        word = [", ".join(map(_label, entry)) for entry in zip(*columns, strict=True)]
-        if len(set(word)) < len(word):  # six digits may not tell two places apart
-            word = [", ".join(map(str, entry)) for entry in zip(*columns, strict=True)]
+        for digits in LABEL_DIGITS:  # few may not tell two places apart
+            word = [
+                ", ".join(_label(c, digits) for c in entry) for entry in zip(*columns, strict=True)
+            ]
+            if len(set(word)) == len(word):
+                break
         # Where something was measured twice at one place, only its number tells which one it is.
         words.append(word if len(set(word)) == len(word) else list(map(str, variable[dim].values)))
     if not dims:
@@ -461,9 +464,13 @@ def element_names(variable: xr.DataArray) -> dict[str, dict[str, int]]:
     return names
 
 
-def _label(entry):
-    """A coordinate as text: numbers with six digits."""
-    return f"{entry:.6g}" if isinstance(entry, float) else str(entry)
+LABEL_DIGITS = (4, 6, 17)
+
+
+def _label(entry, digits=6):
+    """A coordinate as text: numbers with so many digits."""
+    short = isinstance(entry, float) and digits < LABEL_DIGITS[-1]
+    return f"{entry:.{digits}g}" if short else str(entry)
 
 
 def observation_names(variable: xr.DataArray) -> list[str]:

@@ -17,9 +17,11 @@ element of it, spelt as the pictures spell it (``"J[0, 1]"``).
 from bayesinf.figures.bands import abscissa, band, predictive_band
 from bayesinf.figures.canvas import (
     COLORS,
+    axis_label,
     canvas,
     elements,
     few_ticks,
+    in_lines,
     interval,
     key,
     padded,
@@ -36,6 +38,7 @@ from bayesinf.figures.traces import representative, trace_rank
 __all__ = [
     "COLORS",
     "abscissa",
+    "axis_label",
     "band",
     "canvas",
     "density",
@@ -44,6 +47,7 @@ __all__ = [
     "forecast_fan",
     "forest",
     "heat_map",
+    "in_lines",
     "interval",
     "key",
     "matrices",

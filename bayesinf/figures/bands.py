@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bayesinf.errors import DataError
-from bayesinf.figures.canvas import COLORS, canvas, interval, key, styled, with_units
+from bayesinf.figures.canvas import COLORS, axis_label, canvas, interval, key, styled
 from bayesinf.foreign import adopted
 
 if TYPE_CHECKING:
@@ -145,7 +145,7 @@ def predictive_band(
     bars = fit["constant_data"].get("error")
     bars = bars.values if bars is not None and bars.dims == y.dims else None
     axis.errorbar(x, y, bars, fmt="o", ms=2.5, lw=0.7, color=COLORS["data"], zorder=1.9)
-    axis.set_xlabel(with_units(str(x.name), x.attrs.get("units", "1")))
-    axis.set_ylabel(with_units(str(y.name), y.attrs.get("units", "1")))
+    axis.set_xlabel(axis_label(x))
+    axis.set_ylabel(axis_label(y))
     key(axis, [("data", "data"), ("95 % of replicas", "posterior")])
     return fig

@@ -26,9 +26,11 @@ if TYPE_CHECKING:
 
 __all__ = [
     "COLORS",
+    "axis_label",
     "canvas",
     "elements",
     "few_ticks",
+    "in_lines",
     "interval",
     "key",
     "padded",
@@ -88,7 +90,8 @@ def _say_offset(axis):
     "frequency − 1.81 (10⁻⁴ 1/d)" instead.
     """
     formatter = axis.get_major_formatter()
-    if not axis.get_visible() or not axis.get_label_text():
+    ticks = axis.get_major_ticks()
+    if not axis.get_visible() or not (ticks and ticks[0].label1.get_visible()):
         return
     formatter.set_locs(axis.get_majorticklocs())
     found = _OFFSET.fullmatch(formatter.get_offset().replace("−", "-"))
@@ -100,7 +103,8 @@ def _say_offset(axis):
         name += f" {'−' if offset[0] == '+' else '+'} {offset[1:]}"
     if power:
         unit = f"10{power.lstrip('+').translate(_SUPERSCRIPTS)} {unit or ''}".rstrip()
-    axis.set_label_text(with_units(name, unit or ""))
+    said = with_units(name.strip(), unit or "")
+    axis.set_label_text(said.replace(" (", "\n(") if "\n(" in axis.get_label_text() else said)
     axis.get_offset_text().set_visible(False)
 
 
@@ -140,6 +144,17 @@ def canvas(rows: int = 1, columns: int = 1, height: float = 3.2, width: float = 
 def with_units(name: str, units: str) -> str:
     """Return the axis label ``name (units)``, or the bare name of a dimensionless quantity."""
     return name if units in ("", "1") else f"{name} ({units})"
+
+
+def axis_label(array: xr.DataArray) -> str:
+    """Return the axis label of a variable: its name as its file has it, with its unit."""
+    name = array.attrs.get("long_name", array.name or "y")
+    return with_units(str(name), array.attrs.get("units", "1"))
+
+
+def in_lines(label: str) -> str:
+    """Break a label before its unit, where small axes stand side by side."""
+    return label.replace(" (", "\n(")
 
 
 def key(

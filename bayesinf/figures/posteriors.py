@@ -12,6 +12,7 @@ from bayesinf.figures.canvas import (
     canvas,
     elements,
     few_ticks,
+    in_lines,
     interval,
     key,
     padded,
@@ -81,6 +82,7 @@ def pair(
     labels = list(parts[0])
     size = len(labels)
     side = min(7.2, 1.2 + 1.7 * size)
+    named = in_lines if size > 3 else str
     fig, axes = canvas(size, size, height=side, squeeze=False, sharex="col")
     fig.get_layout_engine().set(w_pad=0.03, h_pad=0.03)
     ranges = {
@@ -114,11 +116,11 @@ def pair(
             axis.set_xlim(ranges[beside])
             few_ticks(axis)
             if j == 0 and i > 0:
-                axis.set_ylabel(with_units(below, parts[0][below].units))
+                axis.set_ylabel(named(with_units(below, parts[0][below].units)))
             else:
                 axis.tick_params(labelleft=False, left=j == 0 and i > 0)
             if i == size - 1:
-                axis.set_xlabel(with_units(beside, parts[0][beside].units))
+                axis.set_xlabel(named(with_units(beside, parts[0][beside].units)))
                 axis.tick_params(axis="x", labelrotation=35 if size > 3 else 0)
             else:
                 axis.tick_params(labelbottom=False)
@@ -210,6 +212,7 @@ def prior_posterior(
                 va="top",
                 color=COLORS["prior"],
                 fontsize="small",
+                bbox={"fc": "white", "ec": "none", "pad": 1},
             )
         few_ticks(axis)
     roles = ("posterior", "prior", "truth")[: 2 + bool(truth)]

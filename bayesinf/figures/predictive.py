@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,13 +11,13 @@ from bayesinf.errors import DataError
 from bayesinf.figures.bands import along_abscissa, band
 from bayesinf.figures.canvas import (
     COLORS,
+    axis_label,
     canvas,
     few_ticks,
     interval,
     padded,
     span,
     styled,
-    with_units,
 )
 
 if TYPE_CHECKING:
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 __all__ = ["predictive_statistics", "prior_predictive"]
+
+TITLE = 24  # letters to a line above axes a third of the page wide
 
 
 @styled
@@ -64,7 +67,7 @@ def predictive_statistics(fit: xr.DataTree) -> Figure:
     for axis, name in zip(axes.flat, names, strict=False):
         replica, data = replicated.sel(statistic=name).values, observed.sel(statistic=name).values
         level = np.mean(replica > data) + np.mean(replica == data) / 2
-        axis.set_title(f"{name}\np {_tail(level)}")
+        axis.set_title("\n".join([*textwrap.wrap(name, TITLE), f"p {_tail(level)}"]))
         if np.ptp(data) <= 1e-9 * max(1.0, np.abs(data).max()):
             bars = min(30, max(8, np.unique(replica).size))
             axis.hist(replica, bars, color=COLORS["posterior"], alpha=0.45)
@@ -138,8 +141,8 @@ def prior_predictive(fit: xr.DataTree, y: str | None = None, x: str | None = Non
         )
     axis.plot(place, np.median(expected, axis=0), color=COLORS["prior"])
     axis.plot(x, y, "o", ms=2, color=COLORS["data"])
-    axis.set_xlabel(with_units(str(x.name), x.attrs.get("units", "1")))
-    axis.set_ylabel(with_units(str(y.name), y.attrs.get("units", "1")))
+    axis.set_xlabel(axis_label(x))
+    axis.set_ylabel(axis_label(y))
     return fig
 
 

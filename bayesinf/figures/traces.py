@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -25,7 +26,7 @@ _RANK_BINS = 20
 _TRACE_POINTS = 500
 
 
-LONG = 16  # letters from which a label takes two lines, beside an axis an inch high
+LONG = 18  # letters to a line of a label
 
 
 def representative(fit: xr.DataTree, most: int = 6, clearest: bool = False) -> list[str]:
@@ -97,8 +98,11 @@ def trace_rank(fit: xr.DataTree, var_names: Sequence[str] | None = None) -> Figu
         for axis, (draw, _, _) in zip((left, right), columns, strict=True):
             draw(axis, fit, label, array)
         if columns[0][2]:
+            # Level, for upright ones of neighbouring rows would run into each other.
             said = with_units(label, array.units)
-            left.set_ylabel(said if len(said) < LONG else said.replace(" (", "\n("))
+            if len(said) > LONG:
+                said = "\n".join([*textwrap.wrap(label, LONG), *said.removeprefix(label).split()])
+            left.set_ylabel(said, rotation=0, ha="right", va="center")
         else:
             left.set_xlabel(with_units(label, array.units))
     for column, (_, title, below) in zip(axes.T, columns, strict=True):

@@ -55,8 +55,7 @@ def _chains(words):
         drawn="chains",
         caption="Chains ({name}), one shade each. Left: they should overlap and show no drift. "
         "Right: the ranks of each chain's draws among all, relative to an even spread; the grey "
-        "band holds 95 % of such steps for draws as correlated as these. Of a vector the elements "
-        "that mix worst are shown.",
+        "band holds 95 % of such steps for draws as correlated as these.",
         chains=True,
     )
 

@@ -220,6 +220,41 @@ class Measured(Problem):
         """Name of the data."""
         return next(iter(self.observed.data_vars))
 
+    @property
+    def stated(self) -> np.ndarray | None:
+        """Error bars as the data state them; None where they state none."""
+        return None
+
+    def goodness(self, mean: np.ndarray, draws: Draws) -> dict[str, float]:
+        """Return χ² of the posterior mean, and the degrees of freedom that it leaves.
+
+            χ² = Σ (y_i − ⟨mean_i⟩)² / e_i²,   ν = n − Σ ⟨(mean_i − ⟨mean_i⟩)² / noise_i²⟩
+
+        What is taken off n are the effective parameters (Spiegelhalter, Best, Carlin & van der
+        Linde, JRSS B 64, 583 (2002), doi:10.1111/1467-9868.00353): of a linear model their number
+        under a flat prior, and fewer under one that holds them.
+
+        Parameters
+        ----------
+        mean : of the data at the draws, (chain, draw, observation).
+        draws : of the parameters, (chain, draw, ...).
+
+        Returns
+        -------
+        ``observations``, ``degrees_of_freedom`` and ``chi_square``, which without error bars is
+        the ``residual_sum_of_squares``.
+        """
+        centre, size, noise = mean.mean(axis=(0, 1)), mean.shape[-1], self.noise_sd(draws)
+        if np.ndim(noise) < 3:
+            noise = np.broadcast_to(noise, (*mean.shape[:2], np.size(noise)))
+        # A chain at a time: all at once would be as large again as the draws.
+        pairs = zip(mean, noise, strict=True)
+        taken = np.mean([np.mean(np.sum(((m - centre) / sd) ** 2, axis=-1)) for m, sd in pairs])
+        bars = 1.0 if self.stated is None else self.stated
+        name = "residual_sum_of_squares" if self.stated is None else "chi_square"
+        squares = float(np.sum(((self.y - centre) / bars) ** 2))
+        return {"observations": size, "degrees_of_freedom": size - float(taken), name: squares}
+
     def log_likelihood(self, draws: Draws) -> Draws:
         """Pointwise log likelihood, log N(y; mean, noise²) or what the likelihood says."""
         mean, scatter = self.mean(draws), self.scatter(draws)
@@ -249,4 +284,5 @@ class Measured(Problem):
         density = {name: self.likelihood.log_density(self.y, mean, scatter)}
         left_out = self.likelihood.left_out(self.y, mean, scatter)
         density |= {} if left_out is None else {f"{name}_marginal": left_out}
-        return Outlook({name: replicas}, density, of_replicas, of_data)
+        whole = self.goodness(mean, draws)
+        return Outlook({name: replicas}, density, of_replicas, of_data, whole=whole)

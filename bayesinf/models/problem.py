@@ -105,6 +105,7 @@ class Outlook:
     discrepancy, discrepancy_observed : statistics of replicas and data, (chain, draw, statistic).
     statistics : what else is known of each draw, (chain, draw); joins ``sample_stats``.
     kept : positions of the draws of each chain whose replicas are kept; None for all.
+    whole : what is known of the fit as a whole, numbers that join ``sample_stats``.
     """
 
     replicas: Draws
@@ -113,6 +114,7 @@ class Outlook:
     discrepancy_observed: np.ndarray
     statistics: Draws = field(default_factory=dict)
     kept: np.ndarray | None = None
+    whole: Mapping[str, float] = field(default_factory=dict)
 
 
 class Problem(ABC):
@@ -295,7 +297,9 @@ def _groups(problem, sample, outlook, prior, expected):
     fixed = problem.parameters.group(fixed, sampled=False)
     return {
         "posterior": problem.parameters.group(sample.draws),
-        "sample_stats": compared.merge(sample.evidence),
+        "sample_stats": compared.merge(sample.evidence).merge(
+            dataset(outlook.whole, sampled=False)
+        ),
         "posterior_predictive": replicas,
         "log_likelihood": problem.pointwise.log_likelihood(pointwise),
         "log_prior": dataset(problem.log_factors(sample.draws)),

@@ -11,12 +11,17 @@ neither script nor network.
 """
 
 from bayesinf.report.numbers import (
+    ESTIMATED,
     brief,
     described,
     estimates,
+    exact,
+    goodness,
     interval,
     number,
+    quantity,
     short,
+    signed,
     value_with_unit,
 )
 from bayesinf.report.page import (
@@ -36,6 +41,7 @@ from bayesinf.report.sections import plain_story
 from bayesinf.report.story import Picture, Section, Story, Table
 
 __all__ = [
+    "ESTIMATED",
     "MOST_BYTES",
     "Picture",
     "Section",
@@ -46,15 +52,19 @@ __all__ = [
     "brief",
     "described",
     "estimates",
+    "exact",
     "gallery",
+    "goodness",
     "interval",
     "known",
     "number",
     "overall",
     "plain_story",
     "png",
+    "quantity",
     "render",
     "short",
+    "signed",
     "value_with_unit",
     "write",
     "write_text",

@@ -22,7 +22,7 @@ from bayesinf.errors import DataError
 from bayesinf.foreign import adopted
 from bayesinf.posterior import load, reported
 from bayesinf.publication import settled
-from bayesinf.report.numbers import described, number, short
+from bayesinf.report.numbers import described, number, short, signed
 from bayesinf.report.page import png, render, write_text
 from bayesinf.report.story import Picture, Section, Table
 
@@ -158,7 +158,7 @@ def _numbers(one, other, rows):
         name: {
             one.name: described(rows[name][0]),
             other.name: described(rows[name][1]),
-            "difference / sd": f"{rows[name][2]:+.2f}".replace("-", "−"),
+            "difference / sd": signed(rows[name][2], 2),
             "unit": "" if rows[name][3] == "1" else rows[name][3],
         }
         for name in shown

@@ -15,15 +15,31 @@ if TYPE_CHECKING:
     import xarray as xr
 
 __all__ = [
+    "CENTRAL",
+    "ESTIMATED",
     "brief",
     "described",
     "estimate",
     "estimates",
+    "exact",
+    "goodness",
     "interval",
     "number",
+    "quantity",
+    "resolution",
     "short",
+    "signed",
+    "summarised",
+    "uneven",
     "value_with_unit",
 ]
+
+# What stands in a column of estimates.
+ESTIMATED = "mean ± sd; where the two sides differ, the median and the way to both ends of 68 %"
+CENTRAL = 0.6827  # of a normal marginal, within one sd
+SKEWED = 1.35  # ratio of the two halves of a 68 % interval from which mean ± sd misleads
+HEAVY = 2.0  # sd over half of that interval, likewise
+MOST_LINES = 24  # of a terminal, that numbers may fill
 
 
 def number(mean: float, sd: float | None = None) -> str:
@@ -57,13 +73,39 @@ def described(draws: np.ndarray) -> str:
     draws : of a number, any shape.
     """
     draws = np.ravel(draws)
-    low, middle, high = map(float, figures.interval(draws, 0.6827))
-    down, up = middle - low, high - middle
-    if not (down >= 0 and up >= 0 and max(down, up) > SKEWED * min(down, up)):
-        return number(float(draws.mean()), float(draws.std()))
+    return summarised(float(draws.mean()), float(draws.std()), *figures.interval(draws, CENTRAL))
+
+
+def summarised(mean: float, sd: float, low: float, middle: float, high: float) -> str:
+    """Print what is known of a marginal as ``described`` does.
+
+    Parameters
+    ----------
+    mean, sd : its moments.
+    low, middle, high : its median between the ends of the interval that holds ``CENTRAL`` of it.
+    """
+    if not uneven(sd, low, middle, high):
+        return number(mean, sd)
+    down, up = float(middle - low), float(high - middle)
     texts, power = _aligned([middle, up, down], min(down, up) or max(down, up))
     said = f"{texts[0]} +{texts[1]} −{texts[2]}"
     return f"({said}){power}" if power else said
+
+
+def uneven(sd: float, low: float, middle: float, high: float) -> bool:
+    """Tell whether mean ± sd would mislead: two sides that differ, or tails that make the sd."""
+    down, up = middle - low, high - middle
+    if not (math.isfinite(sd) and down >= 0 and up >= 0 and down + up > 0):
+        return False
+    return max(down, up) > SKEWED * min(down, up) or sd > HEAVY * max(down, up)
+
+
+def resolution(draws: np.ndarray) -> float:
+    """Return what says how many digits an estimate has: its sd, or the shorter of its two sides."""
+    draws = np.ravel(draws)
+    low, middle, high = map(float, figures.interval(draws, CENTRAL))
+    sd, sides = float(draws.std()), (middle - low, high - middle)
+    return (min(sides) or max(sides)) if uneven(sd, low, middle, high) else sd
 
 
 def interval(low: float, high: float, sd: float) -> str:
@@ -82,18 +124,25 @@ def value_with_unit(mean: float, sd: float | None, unit: str) -> str:
     return f"({said}) {unit}" if "±" in said and not said.startswith("(") else f"{said} {unit}"
 
 
+def quantity(draws: xr.DataArray) -> str:
+    """Print a marginal as ``described`` does, with its unit."""
+    said, unit = described(draws.values), draws.attrs.get("units", "1")
+    if unit in ("", "1"):
+        return said
+    spread = "±" in said or "+" in said
+    return f"({said}) {unit}" if spread and not said.startswith("(") else f"{said} {unit}"
+
+
 def estimate(
     draws: np.ndarray, unit: str, label: str = "", truth: Mapping[str, float] | None = None
 ) -> dict[str, str]:
     """Return a row of a table: the estimate, 95 % interval, unit, and the truth of that label."""
     low, _, high = map(float, figures.interval(np.ravel(draws)))
-    row = {
-        "estimate": described(draws),
-        "95 % interval": interval(low, high, float(np.std(draws))),
-    }
+    sd = resolution(draws)
+    row = {"estimate": described(draws), "95 % interval": interval(low, high, sd)}
     row["unit"] = "" if unit == "1" else unit
     if truth is not None:
-        row["truth"] = short(truth[label], 6) if label in truth else ""
+        row["truth"] = exact(truth[label], sd) if label in truth else ""
     return row
 
 
@@ -124,28 +173,88 @@ def estimates(
     return frame if any(frame["unit"]) else frame.drop(columns="unit")
 
 
-SKEWED = 1.35  # ratio of the two halves of a 68 % interval from which mean ± sd misleads
-MOST_LINES = 24  # of a terminal, that numbers may fill
-
-
-def brief(fit: xr.DataTree) -> pd.DataFrame:
+def brief(fit: xr.DataTree, derived: Mapping[str, xr.DataArray] | None = None) -> pd.DataFrame:
     """Tabulate the answer for a terminal: as ``estimates``, no more than a screen holds.
 
-    Where there are more elements than lines, scalars and those that stand clearest of zero stay.
+    Where there are more elements than lines, scalars and those that stand clearest of zero stay; of
+    a curve, whose elements are places along an axis, none says anything by itself.
+
+    Parameters
+    ----------
+    fit : InferenceData.
+    derived : name to draws of what follows from it; these come first.
     """
     import pandas as pd
 
     from bayesinf.posterior import reported
 
+    shown = {name: draws for name, draws in (derived or {}).items() if np.isfinite(draws).all()}
+    head = {name: estimate(draws.values, draws.units) for name, draws in shown.items()}
     labels = list(figures.elements(fit, reported(fit)))
-    if len(labels) <= MOST_LINES:
-        return estimates(fit, labels)
-    # What is there or not, as a coupling of a spike and slab, is said by the coupling itself.
-    clearest = figures.elements(fit, figures.representative(fit, MOST_LINES, clearest=True))
-    counted = [name for name, draws in clearest.items() if np.unique(draws.values).size > 2]
-    table = estimates(fit, counted[: MOST_LINES // 2])
-    rest = f"… {len(labels) - len(table)} more in summary.csv"
-    return pd.concat([table, pd.DataFrame("", [rest], table.columns)]).rename_axis(table.index.name)
+    kept, few = labels, len(labels) <= MOST_LINES
+    if not few:
+        # What is there or not, as a coupling of a spike and slab, is said by the coupling itself.
+        clearest = figures.elements(fit, figures.representative(fit, MOST_LINES, clearest=True))
+        kept = [
+            name
+            for name, draws in clearest.items()
+            if np.unique(draws.values).size > 2 and not _along_a_curve(fit, name)
+        ][: MOST_LINES // 2]
+    rows = head | {
+        name: estimate(a.values, a.units) for name, a in figures.elements(fit, kept).items()
+    }
+    table = pd.DataFrame.from_dict(rows, orient="index")
+    if not few:
+        rest = f"… {len(labels) - len(kept)} more in summary.csv"
+        table = pd.concat([table, pd.DataFrame("", [rest], table.columns)])
+    table = table.rename_axis("quantity" if head else "parameter")
+    return table if any(table["unit"]) else table.drop(columns="unit")
+
+
+def _along_a_curve(fit, label):
+    """Whether an element is one place of many along an axis of numbers that are no counts."""
+    variable = fit["posterior"][label.split("[")[0]]
+    return any(variable[dim].dtype.kind == "f" for dim in variable.dims)
+
+
+def goodness(fit: xr.DataTree) -> str:
+    """Say how well a fit meets its error bars: χ²_red with n and ν; "" where there is neither.
+
+    Without error bars it is what the residuals say of the noise, s = √(RSS/ν).
+
+    Parameters
+    ----------
+    fit : InferenceData, of a problem that states them (``models.noise.Measured``).
+    """
+    stats = fit["sample_stats"]
+    if "degrees_of_freedom" not in stats:
+        return ""
+    n, dof = int(stats["observations"]), float(stats["degrees_of_freedom"])
+    counted = f"n = {n}, ν = {dof:.{0 if dof == round(dof) else 1}f}"
+    if dof <= 0:
+        return f"{counted}: as many parameters as data."
+    if "chi_square" in stats:
+        square = float(stats["chi_square"])
+        return f"χ²_red = χ²/ν = {short(square / dof, 3)} (χ² = {short(square)}, {counted})."
+    size = short(math.sqrt(float(stats["residual_sum_of_squares"]) / dof), 3)
+    (unit, *_) = {v.attrs.get("units", "1") for v in fit["observed_data"].data_vars.values()}
+    unit = "" if unit == "1" else f" {unit}"
+    return f"Residuals s = √(RSS/ν) = {size}{unit} ({counted}; no error bars, so no χ²)."
+
+
+def signed(value: float, places: int) -> str:
+    """Write a difference with its sign, a real minus, and so many decimals."""
+    text = f"{value:+.{places}f}"
+    return f"{0:.{places}f}" if not text.strip("+-0.") else text.replace("-", "−")
+
+
+def exact(value: float, sd: float) -> str:
+    """Write a value known exactly, with no more digits than an estimate with that sd beside it."""
+    whole = short(value, 6)
+    if not (sd > 0 and math.isfinite(sd) and math.isfinite(value)):
+        return whole
+    texts, power = _aligned([value, sd], sd)
+    return min(whole, texts[0] + power, key=len)
 
 
 _SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")

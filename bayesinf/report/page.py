@@ -7,17 +7,19 @@ import io
 import json
 import math
 import os
+import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from bayesinf.figures import representative, trace_rank
 from bayesinf.inference import kinds
+from bayesinf.posterior import reported
 from bayesinf.publication import settled
 from bayesinf.report import sections
-from bayesinf.report.numbers import short
+from bayesinf.report.numbers import goodness, short
 from bayesinf.report.story import Picture, Section, Story
 
 if TYPE_CHECKING:
@@ -220,9 +222,11 @@ class _Chapter:
 def _chapters(story, fits):
     """The sections in order, what the story leaves out told by the fit that carries the answer."""
     best = answering(story, fits)
+    numbers = story.numbers or sections.numbers(fits[best])
+    met = tuple(filter(None, [goodness(fits[best])]))
     told = [
         ("The answer", story.answer),
-        ("In numbers", story.numbers or sections.numbers(fits[best])),
+        ("In numbers", replace(numbers, paragraphs=(*met, *numbers.paragraphs))),
         ("The data under the posterior", story.predictive or sections.predictive(fits[best])),
         ("The classical answer", story.classical),
         ("Priors", story.priors or sections.priors(fits, best)),
@@ -255,7 +259,13 @@ def _trace_picture(name, fit):
     shown = representative(fit)
     if not shown:
         return None
-    caption = kinds.of(fit.attrs).caption.format(name=name)
+    kind = kinds.of(fit.attrs)
+    caption = kind.caption.format(name=name)
+    total = sum(fit["posterior"][variable][0, 0].size for variable in reported(fit))
+    if len(shown) < total:
+        rule = "mix worst" if kind.chains else "stand clearest of zero"
+        caption += f" Shown are {len(shown)} of {total}: scalars first, then of each vector in "
+        caption += f"turn the elements that {rule}."
     alt = f"Diagnostic plots of the fit {name}, a row for each of {', '.join(shown)}."
     return Picture(f"diagnostics_{name}", trace_rank(fit, shown), caption, alt)
 
@@ -395,8 +405,8 @@ munderover mtable mtr mtd mstyle mpadded mphantom menclose mmultiscripts mprescr
 
 
 def _share(picture):
-    """Width of a picture, in per cent of the page's."""
-    return f"{min(100, 100 * picture.figure.get_figwidth() / 7.2):.3g}"
+    """Width of a picture, as a share of the page's."""
+    return f"{min(1, picture.figure.get_figwidth() / 7.2):.3g}"
 
 
 def _base64(image):
@@ -411,8 +421,12 @@ def _table(frame):
     frame = frame if counted else frame.reset_index()
     columns = [[short(cell) for cell in frame.iloc[:, k].tolist()] for k in range(frame.shape[1])]
     numeric = [
-        any(column) and all(cell[:1] in "0123456789−+(<>≤≥≈–∞" for cell in column)
+        any(column) and all(cell[:1] in "0123456789-−+(<>≤≥≈–∞" for cell in column)
         for column in columns
+    ]
+    columns = [
+        [re.sub(r"(?<!\w)-(?=\d)", "−", cell) for cell in column] if right else column
+        for column, right in zip(columns, numeric, strict=True)
     ]
     names = ["" if name == "index" else str(name) for name in frame.columns]
     return {

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from bayesinf import figures
 from bayesinf.posterior import prior_words, reported, true_values
-from bayesinf.report.numbers import estimate, estimates, value_with_unit
+from bayesinf.report.numbers import ESTIMATED, estimate, estimates, value_with_unit
 from bayesinf.report.story import Picture, Section, Story, Table
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ def numbers(fit: xr.DataTree, title: str = "In numbers") -> Section:
     shown = figures.representative(fit, MOST_ROWS, clearest=True)
     total = sum(fit["posterior"][name][0, 0].size for name in reported(fit))
     some = f", {len(shown)} of {total}" if len(shown) < total else ""
-    caption = f"Parameters{some}: posterior mean, standard deviation and 95 % interval."
+    caption = f"Parameters{some}: {ESTIMATED}; and the interval that holds 95 %."
     return Section(title, tables=(Table(estimates(fit, shown, true_values(fit) or None), caption),))
 
 
@@ -95,8 +95,10 @@ def predictive(fit: xr.DataTree, pictures: Sequence[Picture] = (), *words: str) 
     statistics = Picture(
         "predictive_statistics",
         figures.predictive_statistics(fit),
-        "Would replicas of the data show what the data show? Statistics of replicas (blue) and of "
-        "the data (black); p near 0 or 1 is a misfit.",
+        "Would replicas of the data show what the data show? Blue: replicas; black: the data. "
+        "Where a statistic depends on the parameters too, each point is a draw, and the points "
+        "should lie on both sides of the line, on which a replica has the value of the data. p "
+        "near 0 or 1 is a misfit.",
         f"Distributions over replicas of {', '.join(names)}, with the data's values.",
     )
     shared = (

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import pandas as pd
+    import xarray as xr
     from matplotlib.figure import Figure
 
 __all__ = ["Picture", "Section", "Story", "Table"]
@@ -94,6 +95,8 @@ class Story:
     extra : whatever else the system has to show.
     best : name of the fit that carries the answer, whose verdict is the report's; None for the
         first.
+    derived : quantities that follow from that fit, name to draws with ``units``; they head the
+        numbers in the terminal.
 
     Numbers, predictive and priors that are None are told in the words of ``report.sections``, of
     the fit that carries the answer.
@@ -108,3 +111,4 @@ class Story:
     priors: Section | None = None
     extra: tuple[Section, ...] = ()
     best: str | None = None
+    derived: Mapping[str, xr.DataArray] = field(default_factory=dict)

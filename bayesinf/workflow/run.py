@@ -205,7 +205,8 @@ class Run:
             verdicts[carries].words,
             verdicts[carries].believed,
             answer=" ".join(part for part in (said, report.known(verdicts[carries])) if part),
-            numbers=report.brief(fits[carries]),
+            numbers=report.brief(fits[carries], told.derived),
+            goodness=report.goodness(fits[carries]),
             beside=report.beside(verdicts, carries),
         )
 
@@ -216,6 +217,7 @@ class Run:
         *,
         answer: str = "",
         numbers: pd.DataFrame | None = None,
+        goodness: str = "",
         beside: str = "",
     ) -> None:
         """Print a verdict, what it is of, and where the results are; exit 3 if not believed.
@@ -225,6 +227,7 @@ class Run:
         words, believed : the verdict.
         answer : the sentence that it judges.
         numbers : a table of the answer, its index the names of the rows.
+        goodness : how well the answer meets the data's error bars.
         beside : how other fits did.
         """
         total = sum(self.seconds.values())
@@ -234,6 +237,7 @@ class Run:
             "Believed." if believed else "NOT BELIEVED: a check failed.",
             answer and f"\n{answer}",
             "" if numbers is None else f"\n{aligned(numbers)}\n",
+            goodness and f"{goodness}\n",
             words,
             beside,
             f"Report: {self.output / 'index.html'}",

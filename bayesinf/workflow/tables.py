@@ -29,8 +29,9 @@ def summary(fits: Mapping[str, xr.DataTree]) -> pd.DataFrame:
 
     Returns
     -------
-    one row a scalar: fit, variable, mean, sd, the 95 % equal-tailed interval, R-hat, bulk and tail
-    ESS (empty for walkers, which are no chains, and for independent draws), unit.
+    one row a scalar: fit, variable, the estimate as the page prints it, mean, sd, median, the 95 %
+    equal-tailed interval, R-hat, bulk and tail ESS (empty for walkers, which are no chains, and for
+    independent draws), unit.
     """
     import numpy as np
     import pandas as pd
@@ -39,19 +40,26 @@ def summary(fits: Mapping[str, xr.DataTree]) -> pd.DataFrame:
     from bayesinf.figures import elements
     from bayesinf.inference import kinds
     from bayesinf.posterior import reported
+    from bayesinf.report.numbers import CENTRAL, summarised
 
     tables = []
     for name, fit in fits.items():
         scalars = elements(fit, reported(fit))
         draws = np.stack([array.values for array in scalars.values()])
-        low, high = np.quantile(draws, [0.025, 0.975], axis=(1, 2))
+        mean, sd = draws.mean((1, 2)), draws.std((1, 2))
+        beyond = (1 - CENTRAL) / 2
+        low, down, middle, up, high = np.quantile(
+            draws, [0.025, beyond, 0.5, 1 - beyond, 0.975], axis=(1, 2)
+        )
         chains = kinds.of(fit.attrs).chains
         rhat, bulk, tail = mixing(draws) if chains else np.full((3, len(draws)), np.nan)
         columns = {
             "fit": name,
             "variable": list(map(_no_formula, scalars)),
-            "mean": draws.mean((1, 2)),
-            "sd": draws.std((1, 2)),
+            "estimate": list(map(summarised, mean, sd, down, middle, up)),
+            "mean": mean,
+            "sd": sd,
+            "median": middle,
             "q2.5": low,
             "q97.5": high,
             "r_hat": rhat,

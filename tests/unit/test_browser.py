@@ -75,6 +75,18 @@ def test_nothing_is_wider_than_the_page(browser, pages, width):
         assert wide[0] <= wide[1], f"{page}: {wide[0]} > {wide[1]} pixels"
 
 
+def test_on_a_phone_figures_keep_their_letters(browser, pages):
+    """A figure of the page's width is scrolled by itself: 9 points are at least 9 pixels high."""
+    sized(browser, WIDTHS[1])
+    browser.get(pages[0].as_uri())
+    figures = browser.execute_script(
+        "return Array.from(document.images, i => [i.width, i.parentNode.clientWidth,"
+        " i.parentNode.scrollWidth, +i.style.getPropertyValue('--share')])"
+    )
+    for width, seen, scrolled, share in figures:
+        assert seen <= WIDTHS[1] and scrolled >= width >= share * 7.2 * 72
+
+
 def test_links_lead_somewhere(browser, pages):
     sized(browser, WIDTHS[0])
     for page in pages:

@@ -2,18 +2,21 @@
 
 from dataclasses import dataclass
 
+import lmfit
 import numpy as np
 import pytest
 import xarray as xr
 from scipy import integrate, stats
 
-from bayesinf.models import noise
+from bayesinf import report
+from bayesinf.models import curve, linear, noise
 from bayesinf.settings import Settings
 
 STATISTICS = noise.RESIDUALS | {
     "residual memory": noise.residual_memory,
     "chi-square": noise.chi_square,
 }
+SHORT = Settings(draws=1000, chains=2, tune=100)
 EVERY = pytest.mark.parametrize("name", STATISTICS)
 
 
@@ -142,3 +145,48 @@ def test_the_outlook_holds_replicas_and_likelihood(known):
     assert next(iter(noise.RESIDUALS)) == "largest residual"
     for data, of in ((replicas, found.discrepancy), (y, found.discrepancy_observed)):
         np.testing.assert_allclose(of[..., 0], noise.largest_residual(data, mean, sd))
+
+
+def test_goodness_of_a_linear_fit_is_that_of_least_squares():
+    """Under a prior that is as good as flat ν = n − k and χ² is that of the best line."""
+    rng = np.random.default_rng(4)
+    x, error = np.linspace(-1, 1, 40), rng.uniform(0.5, 2.0, 40)
+    y = 3.0 + 2.0 * x + error * rng.standard_normal(40)
+    design = np.column_stack([np.ones(40), x])
+    best, *_ = np.linalg.lstsq(design / error[:, None], y / error, rcond=None)
+    square = np.sum(((y - design @ best) / error) ** 2)
+    prior = linear.Gaussian(1e3)
+    fit = linear.fit(design, y, prior=prior, error=error, noise=1.0, settings=SHORT)
+    found = fit["sample_stats"]
+    assert int(found["observations"]) == 40
+    assert float(found["chi_square"]) == pytest.approx(square, abs=0.05)
+    assert float(found["degrees_of_freedom"]) == pytest.approx(38, abs=0.2)
+    said = report.goodness(fit)
+    assert said.startswith("χ²_red = χ²/ν = ") and "n = 40, ν = 38" in said
+    assert float(said.split(" = ")[2].split()[0]) == pytest.approx(square / 38, rel=0.01)
+    # A prior that holds both weights leaves nearly all degrees of freedom.
+    held = linear.fit(
+        design, y, prior=linear.Gaussian(1e-6), error=error, noise=1.0, settings=SHORT
+    )
+    assert float(held["sample_stats"]["degrees_of_freedom"]) == pytest.approx(40, abs=1e-3)
+    # Without error bars there is no χ², and the residuals say how large the noise is.
+    bare = report.goodness(linear.fit(design, y, prior=prior, settings=SHORT))
+    size = np.sqrt(np.sum((y - design @ np.linalg.lstsq(design, y, rcond=None)[0]) ** 2) / 38)
+    assert bare.startswith("Residuals s = √(RSS/ν) = ") and "no error bars" in bare
+    assert float(bare.split(" = ")[2].split()[0]) == pytest.approx(size, rel=0.01)
+
+
+def test_goodness_of_a_curve_is_what_lmfit_prints():
+    rng = np.random.default_rng(5)
+    x = np.linspace(0, 4, 30)
+    y = 100 * np.exp(-x / 1.5) + 2.0 * rng.standard_normal(30)
+    model = lmfit.models.ExponentialModel()
+    start = model.make_params(amplitude=80, decay=1)
+    known = model.fit(y, start, x=x, weights=0.5, scale_covar=False)
+    fit = curve.fit(model, start, x, y, 2.0, method="laplace", settings=SHORT)
+    found = fit["sample_stats"]
+    assert float(found["chi_square"]) == pytest.approx(known.chisqr, rel=1e-8)
+    assert int(found["degrees_of_freedom"]) == known.nfree == 28
+    assert f"{known.redchi:.3g}" in report.goodness(fit) and "n = 30, ν = 28" in report.goodness(
+        fit
+    )

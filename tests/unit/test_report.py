@@ -8,7 +8,9 @@ from html.parser import HTMLParser
 import numpy as np
 import pandas as pd
 import pytest
+import xarray as xr
 from straight_line import TRUTH, fit
+from uncertainties import ufloat
 
 from bayesinf import figures, report
 from bayesinf.checks import Check, Verdict, check
@@ -274,6 +276,72 @@ def test_a_skewed_marginal_is_told_by_its_median():
     assert report.described(exact) == "0.69 +1.15 −0.52"
     assert report.described(np.full(10, 2.0)) == "2"
     assert "× 10¹²" in report.described(1e12 * rng.exponential(1.0, 4000))
+
+
+def test_heavy_tails_are_told_by_quantiles_and_the_interval_has_their_digits():
+    # Quantiles of Cauchy's distribution at 15.9, 50 and 84.1 %: −1.84, 0, 1.84; its sd is anything.
+    draws = np.tan(np.pi * ((np.arange(100_000) + 0.5) / 100_000 - 0.5))
+    row = report.numbers.estimate(draws, "1")
+    assert draws.std() > 100
+    assert row["estimate"] == "0.00 +1.84 −1.84" and row["95 % interval"] == "−12.70 to 12.70"
+
+
+@pytest.mark.parametrize(
+    ("value", "sd", "text"),
+    [
+        (8.1e-17, 0.0089, "0.0000"),
+        (47.0, 0.05, "47"),
+        (0.109283, 0.0085, "0.1093"),
+        (3.5, 0, "3.5"),
+    ],
+)
+def test_a_known_value_has_no_more_digits_than_the_estimate_beside_it(value, sd, text):
+    assert report.exact(value, sd) == text
+
+
+def test_a_difference_has_a_sign_unless_it_is_nothing():
+    assert [report.signed(x, 2) for x in (-0.42, 0.12, -0.004)] == ["−0.42", "+0.12", "0.00"]
+
+
+def test_digits_are_those_of_uncertainties():
+    """The library of the field rounds alike, at three digits where the first is a 1."""
+    rng = np.random.default_rng(6)
+    for _ in range(100):
+        sd = 10 ** rng.uniform(-3, 2)
+        mean = rng.normal(0, 100)
+        if float(f"{sd:e}"[:4]) > 9.9:  # carries to a digit more, which we keep
+            continue
+        digits = 3 if f"{sd:e}"[0] == "1" else 2
+        value = f"{ufloat(mean, sd):.{digits}uf}".replace("+/-", " ± ").replace("-", "−")
+        assert report.number(mean, sd) == value
+
+
+def test_how_well_error_bars_are_met_stands_with_the_numbers(tmp_path):
+    tree, bare = fit().copy(), report.goodness(fit())
+    assert bare.startswith("Residuals s = ") and " V (n = 30, ν = 2" in bare
+    stats = tree["sample_stats"].dataset
+    met = stats.assign(observations=40, degrees_of_freedom=38.0, chi_square=39.9)
+    tree["sample_stats"] = xr.DataTree(met)
+    said = "χ²_red = χ²/ν = 1.05 (χ² = 39.9, n = 40, ν = 38)."
+    assert report.goodness(tree) == said
+    tree["sample_stats"] = xr.DataTree(stats.drop_vars("degrees_of_freedom"))
+    assert report.goodness(tree) == ""
+    tree["sample_stats"] = xr.DataTree(met)
+    page = report.write(tmp_path, story(FITS), {"gibbs": tree}, {"gibbs": BAD}, command=COMMAND)
+    assert said in Reader(page.read_text("utf-8")).texts
+
+
+def test_the_terminal_is_told_what_follows_first_and_no_places_of_a_curve():
+    tree = fit().copy(deep=True)
+    draws = np.random.default_rng(1).normal(size=(4, 500, 40)) + 50
+    place = {"position": np.linspace(0, 1, 40)}
+    field = dataset({"signal": draws}, {"signal": ("position",)}, place)
+    tree["posterior"] = tree["posterior"].dataset.merge(field)
+    height = field["signal"].max("position").assign_attrs(units="K")
+    table = report.brief(tree, {"height": height})
+    assert list(table.index) == ["height", "slope", "offset", "noise", "… 40 more in summary.csv"]
+    assert table.loc["height", "unit"] == "K"
+    assert report.quantity(height) == f"({table.loc['height', 'estimate']}) K"
 
 
 def test_number_is_right_to_a_twentieth_of_its_uncertainty():

@@ -411,6 +411,9 @@ def test_the_summary_has_a_row_for_each_scalar():
     slope = fit()["posterior"]["slope"].to_numpy()
     assert row["mean"] == pytest.approx(slope.mean()) and row["sd"] == pytest.approx(slope.std())
     assert row["q2.5"] == pytest.approx(np.quantile(slope, 0.025))
+    assert row["median"] == pytest.approx(np.median(slope))
+    page = report.estimates(fit())["estimate"]  # what the page and the terminal print
+    assert list(table["estimate"][:3]) == list(page)
     assert row["units"] == "V/A" and row["r_hat"] < 1.01 and row["ess_bulk"] > 400
     # Walkers are no chains: nothing is said about their agreement.
     assert table.loc[3:, ["r_hat", "ess_bulk", "ess_tail"]].isna().to_numpy().all()

@@ -123,6 +123,12 @@ class NonlinearRegression(Measured):
         """Names of what is inferred of the scatter about the curve, all positive."""
         return [NOISE] * self.inferred + list(self.likelihood.own)
 
+    def called(self, names: Sequence[str]) -> str:
+        """List parameters by the names that their elements have in the posterior."""
+        stacks = self.stacked.items()
+        own = {part: f"{name}[{k}]" for name, (_, held) in stacks for k, part in held.items()}
+        return ", ".join(own.get(name, name) for name in names)
+
     @property
     def names(self) -> list[str]:
         """Names along the last axis of θ."""
@@ -352,6 +358,18 @@ class NonlinearRegression(Measured):
         """Standard deviation of the noise, (..., 1) or (point,)."""
         return draws[NOISE][..., np.newaxis] if self.inferred else np.asarray(self.error)
 
+    def goodness(self, mean: np.ndarray, draws: Draws) -> dict[str, float]:
+        """Return χ² at the optimum and ν = n − k, as every fitting program prints them.
+
+        Of counts it is Pearson's. Where the data say themselves how they scatter, other than by one
+        width, it would say nothing, and there is none.
+        """
+        if list(self.likelihood.own):
+            return {}
+        best = self.optimum
+        name = "residual_sum_of_squares" if self.inferred else "chi_square"
+        return {"observations": len(self.y), "degrees_of_freedom": best.dof, name: best.rss}
+
     def scatter(self, draws: Draws) -> Draws:
         """Parameters of the scatter, (..., 1), and the noise where it is known."""
         known = {} if self.error is None else {NOISE: np.asarray(self.error)}
@@ -502,7 +520,7 @@ def _refuse(stated):
         raise DataError(
             f"{len(stated.y)} points cannot determine {count} parameters",
             source=stated.points.attrs.get("source"),
-            expected=f"at least {count + 1} rows for {', '.join(stated.names)}",
+            expected=f"at least {count + 1} rows for {stated.called(stated.names)}",
             found=f"{len(stated.y)} rows",
             remedy="measure more points, or fit a simpler curve",
         )
@@ -536,6 +554,14 @@ def _refuse(stated):
                     f"{', '.join(stated.free)}{hint}"
                 )
     if np.ptp(stated.y) == 0:
-        raise DataError("y does not vary", expected="a curve", found=f"{stated.y[0]} throughout")
+        called = stated.points[stated.measured].attrs.get("long_name", stated.measured)
+        raise DataError(
+            "y does not vary",
+            source=stated.points.attrs.get("source"),
+            where=f"column {called}",
+            expected="a curve",
+            found=f"{stated.y[0]:g} in every row",
+            remedy="choose another column for y",
+        )
     if len({stated.prior[name] for name in stated.keys}) > 1:
         raise FitError(f"{', '.join(stated.keys)} are ordered, so they need one and the same prior")

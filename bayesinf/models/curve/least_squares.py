@@ -123,15 +123,15 @@ def _curvature(problem, theta):
     if not seen.all():
         blind = [name for name, known in zip(problem.free, seen, strict=True) if not known]
         raise FitError(
-            f"the curve does not depend on {', '.join(blind)} at the optimum: fix it, or start "
-            "elsewhere",
+            f"the curve does not depend on {problem.called(blind)} at the optimum: fix it, or "
+            "start elsewhere",
             optimum=theta,
         )
     left, values, rows = np.linalg.svd(jacobian / lengths, full_matrices=False)
     if values[-1] < DEGENERATE * values[0]:
         worst = [name for name, v in zip(problem.free, rows[-1], strict=True) if abs(v) > 0.3]
         raise FitError(
-            f"the data do not tell {' from '.join(worst)}: fix or drop one of them",
+            f"the data do not tell apart {problem.called(worst)}: fix or drop one of them",
             optimum=theta,
             singular_values=values,
         )

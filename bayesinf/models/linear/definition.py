@@ -469,6 +469,13 @@ class Regression(Measured):
             return np.asarray(values)[..., np.newaxis]
         return values[..., self.groups.codes]
 
+    @property
+    def stated(self) -> np.ndarray | None:
+        """Error bars as stated; None where σ alone is the noise, and inferred."""
+        if self.error is None:
+            return np.float64(self.noise) if self.noise_fixed else None
+        return self.error * (self.noise if self.noise_fixed else 1.0)
+
     def noise_sd(self, draws: Draws) -> np.ndarray:
         """Standard deviation of the noise, (..., 1) or (..., observation)."""
         sigma = np.float64(self.noise) if self.noise_fixed else self._of_rows(draws["sigma"])

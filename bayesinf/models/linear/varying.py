@@ -94,6 +94,8 @@ class Varying(Measured):
     steps : name to the number of boxes along its axis to begin with.
     screen : name of one of them to a function from values (count,) to about the log evidence there.
     units : of the non-linear parameters.
+    bars : error bars as the data state them, (observation,), where those of ``build`` vary; None
+        where they do not, or there are none.
     """
 
     build: Callable[..., Regression]
@@ -101,6 +103,7 @@ class Varying(Measured):
     steps: Mapping[str, int]
     screen: Mapping[str, Callable[[np.ndarray], np.ndarray]] = field(default_factory=dict)
     units: Mapping[str, str] = field(default_factory=dict)
+    bars: np.ndarray | None = None
 
     family = "linear"
 
@@ -108,6 +111,11 @@ class Varying(Measured):
     def reference(self) -> Regression:
         """The regression at the medians of the priors, which lends the labels."""
         return self.build(**{name: float(p.from_normal(0.0)) for name, p in self.varied.items()})
+
+    @cached_property
+    def _aside(self) -> Regression:
+        """Another regression, which shows what varies."""
+        return self.build(**{name: float(p.from_normal(-0.5)) for name, p in self.varied.items()})
 
     def at(self, theta: Mapping[str, np.ndarray]) -> Regression:
         """The regression at one θ, of which draws may hold more than these."""
@@ -142,9 +150,7 @@ class Varying(Measured):
     @property
     def constants(self) -> xr.Dataset:
         """What is known besides and does not vary."""
-        here = self.reference.constants
-        aside = {name: float(prior.from_normal(-0.5)) for name, prior in self.varied.items()}
-        there = self.build(**aside).constants
+        here, there = self.reference.constants, self._aside.constants
         return here[[name for name in here.data_vars if here[name].equals(there[name])]]
 
     @property
@@ -195,6 +201,12 @@ class Varying(Measured):
         """Mean of y, (..., observation)."""
         return self._each(draws, lambda regression, one: {"": regression.mean(one)})[""]
 
+    @property
+    def stated(self) -> np.ndarray | None:
+        """Error bars as stated; None where there are none, or θ is in them."""
+        here, there = self.reference.stated, self._aside.stated
+        return self.bars if here is None or not np.array_equal(here, there) else here
+
     def noise_sd(self, draws: Draws) -> np.ndarray:
         """Standard deviation of the noise, (..., observation)."""
 
@@ -239,6 +251,7 @@ def varying(
     steps: int | Mapping[str, int] = STEPS,
     screen: Mapping[str, Callable[[np.ndarray], np.ndarray]] | None = None,
     units: Mapping[str, str] | None = None,
+    bars: np.ndarray | None = None,
 ) -> Varying:
     """State a regression with up to three non-linear parameters.
 
@@ -257,6 +270,7 @@ def varying(
         log evidence there, whatever the others are. Only what it does not rule out by a wide margin
         is evaluated; what it leaves out is summed up, and judged by some of it that is evaluated.
     units : of the non-linear parameters.
+    bars : error bars as the data state them, (observation,), where those of ``build`` vary.
 
     Returns
     -------
@@ -285,7 +299,7 @@ def varying(
     if len(screen) > 1:
         raise DataError("screens of several parameters", expected="one", found=", ".join(screen))
     counts = dict.fromkeys(priors, STEPS) | counts
-    problem = Varying(build, dict(priors), counts, screen, dict(units or {}))
+    problem = Varying(build, dict(priors), counts, screen, dict(units or {}), bars)
     if not isinstance(problem.reference.prior, Gaussian):
         raise FitError(f"no closed form under {problem.reference.model}: use the normal prior")
     if taken := set(priors) & {problem.reference.names.coefficient, *problem.reference.priors}:

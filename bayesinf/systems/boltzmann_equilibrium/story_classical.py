@@ -42,8 +42,10 @@ def grouped(count: int) -> str:
 
 
 def rounded(value: float) -> str:
-    """Write a number to two digits."""
-    return number(float(f"{value:.2g}"))
+    """Write a number to two digits, a last zero among them."""
+    return (
+        f"{value:#.2g}".rstrip(".") if 1e-3 <= abs(value) < 1e3 else number(float(f"{value:.2g}"))
+    )
 
 
 def _optimum(best, classical):

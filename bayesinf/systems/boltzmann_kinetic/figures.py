@@ -203,7 +203,7 @@ def _against(axis, x, estimates):
         colors[word] = COLORS["posterior" if filled else "classical"]
         look = {} if filled else {"mfc": "none", "mew": 0.6, "ms": 3.5}
         _scatter(axis, x.values.ravel(), y.values.ravel(), colors[word], **look)
-    key(axis, colors, "upper left")
+    key(axis, colors, "lower right")
     _diagonal(axis)
 
 
@@ -241,6 +241,7 @@ def couplings(fits: Mapping[str, xr.DataTree]) -> Figure:
             words["ticks: self-couplings"] = "data"
     right.set_xlabel("J, posterior mean")
     right.set_ylabel("density, between sites")
+    right.set_ylim(top=1.35 * right.get_ylim()[1])  # room for the key
     key(right, words, "upper left")
     return fig
 

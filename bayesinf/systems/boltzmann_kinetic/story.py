@@ -24,6 +24,8 @@ __all__ = ["story", "verdicts"]
 SCORES = {"PSIS-LOO": "By leave-one-out", "held out": "On data that were held out"}
 LONG = 60.0  # seconds of fitting from which the report says what was needed
 SURE = 0.975  # probability from which the nearer of two models is named
+TOLD = 1.0  # log probability below which no difference of two models is told
+SEEN = 0.1  # sampling errors by which it must be nearer: less is nothing that data show
 FAR = 5.0  # sampling errors from which the nearer of two models is no good one either
 
 
@@ -89,9 +91,11 @@ def _symmetric(fits, best):
     """Answer in a sentence, with the difference that decides it."""
     at = noted(fits["asymmetric"], "comparison").sel(model="asymmetric", score="PSIS-LOO")
     difference, se = float(at["difference"]), float(at["se"])
+    if held_by_prior(fits[best]).all():
+        return "These data say nothing of the couplings: each is what its prior says."
     by = f"{number(abs(difference), se)} in log probability"
     how = f"{SCORES[str(at['score'].values)].lower()}, {int(at['transitions'])} transitions"
-    if best == "symmetric":
+    if best == "symmetric" and abs(difference) > TOLD:
         return (
             f"The couplings are symmetric as far as these data tell: to let J_ij differ from J_ji "
             f"makes predictions worse, by {by} ({how})."
@@ -171,8 +175,9 @@ def _nearer(fits):
         winner = "asymmetric" if chance >= 0.5 else "symmetric"
         sure = max(chance, 1 - chance)
         limit = 1 - 1 / errors["asymmetric"].sizes["resample"]
-        told = "which of them is nearer is not sure"
-        if sure >= SURE:
+        apart = abs(values["asymmetric"] - values["symmetric"])
+        told = "neither of them captures these better"
+        if sure >= SURE and apart >= SEEN:
             probability = f"{sure:.3f}" if sure < limit else f"above {limit:.3f}"
             told = f"the {winner} model captures them better (probability {probability})"
         said.append(

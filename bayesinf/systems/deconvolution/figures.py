@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bayesinf.figures import COLORS, band, canvas, density, key, styled, with_units
+from bayesinf.figures import COLORS, axis_label, band, canvas, density, key, styled, with_units
 from bayesinf.posterior import noted
 
 if TYPE_CHECKING:
@@ -16,6 +16,12 @@ if TYPE_CHECKING:
 
 TRUE_LINE = {"color": COLORS["truth"], "lw": 1.2, "ls": (0, (4, 2)), "zorder": 3}
 RULE_STYLES = {"cross-validation": "-", "L-curve": (0, (4, 2)), "discrepancy": (0, (1, 1.5))}
+
+
+def true_signal(fit: xr.DataTree) -> xr.DataArray | None:
+    """The signal that the data were made of; None where nobody knows."""
+    truth = noted(fit, "truth")
+    return truth["signal"] if truth is not None and "signal" in truth else None
 
 
 @styled
@@ -43,8 +49,8 @@ def signal(fit: xr.DataTree) -> Figure:
     band(below, x.values, fit["posterior_predictive"][y.name].values, "posterior", lw=0.8)
     below.plot(x, y, ".", ms=2.5, color=COLORS["data"])
     key(below, {"data": "data", "95 % of replicas": "posterior"})
-    below.set_ylabel(with_units(str(y.name), y.units))
-    below.set_xlabel(with_units(str(x.name), x.units))
+    below.set_ylabel(axis_label(y))
+    below.set_xlabel(axis_label(x))
     fig.align_ylabels()
     return fig
 

@@ -52,8 +52,8 @@ LEAST_CHAIN = 400  # draws of a chain
 LEVEL = 0.95  # of bands
 
 EQUATION = (
-    r"y(x) = \int r(x - x')\, f(x')\, dx' + \mathrm{background} + \varepsilon,\quad "
-    r"\varepsilon \sim N(0, \sigma^2)"
+    r"y_i = \int r(x_i - s)\, f(s)\, ds + \varepsilon_i,\quad "
+    r"\varepsilon_i \sim N(0, \sigma^2%s)"
 )
 
 
@@ -248,7 +248,8 @@ def fit(
     """
     stated = problem(blurred, prior, positive=positive, width_spread=width_spread, **options)
     attrs = {"prior": prior, "positive": int(positive), "edges": blurred.attrs["edges"]}
-    attrs["equation"] = EQUATION
+    attrs["equation"] = EQUATION % (" e_i^2" if reading.axes(blurred)[2] is not None else "")
+    attrs["response"] = blurred.attrs.get("shape", "")
     truth = noted(blurred, "truth")
     found = driver.fit(
         stated, method, settings, system="deconvolution", notes={"truth": truth}, attrs=attrs

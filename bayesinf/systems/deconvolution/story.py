@@ -9,15 +9,17 @@ import numpy as np
 
 from bayesinf.posterior import noted, true_values
 from bayesinf.report import (
+    ESTIMATED,
     Picture,
     Section,
     Story,
     Table,
     estimates,
+    exact,
     number,
+    quantity,
     sections,
     short,
-    value_with_unit,
 )
 from bayesinf.systems.deconvolution import figures
 from bayesinf.systems.deconvolution.model import CALLED, SMOOTH, best
@@ -63,13 +65,14 @@ def story(fits: Mapping[str, xr.DataTree]) -> Story:
         ),
         extra=extra,
         best=name,
+        derived=dict(noted(main, "shape").data_vars),
     )
 
 
 def _answer(fit, name):
     shape, found, true = noted(fit, "shape"), noted(fit, "directions"), noted(fit, "truth")
     said = ", ".join(
-        f"{what} {_value(shape[key])}"
+        f"{what} {quantity(shape[key])}"
         for what, key in (
             ("height", "height"),
             ("width at half its height", "width"),
@@ -77,10 +80,12 @@ def _answer(fit, name):
         )
     )
     count = fit["posterior"].sizes["position"]
-    text = (
-        f"The signal has {said} (posterior mean ± sd, {NAMES.get(name, name)}). Of the {count} "
-        f"numbers that make it up the data decide {int(found['decided'])} combinations; the rest "
-        "is left to the prior."
+    decided = int(found["decided"])
+    opening = "" if decided else "The data decide nothing of the signal, its prior all of it. "
+    text = opening + (
+        f"The signal has {said} (prior: {NAMES.get(name, name)}). Of the {count} numbers that "
+        f"make it up the data decide {decided} combinations; the rest is left to the "
+        "prior."
     )
     if true is not None and "signal" in true:
         band = noted(fit, "band")
@@ -98,22 +103,21 @@ def _answer(fit, name):
     return text
 
 
-def _value(draws):
-    return value_with_unit(float(draws.mean()), float(draws.std()), draws.units)
-
-
 def _rms(signal, fit):
     """Rms distance of a signal from the truth."""
     return float(np.sqrt(np.mean((signal - noted(fit, "truth")["signal"].values) ** 2)))
 
 
 def _signal(fit, stem):
+    lines = "; dashed: the truth" if figures.true_signal(fit) is not None else ""
+    if noted(fit, "classical") is not None:
+        lines += "; vermilion: Tikhonov's answer"
     return Picture(
         stem,
         figures.signal(fit),
         "Above: the signal; the inner band holds it with 95 % probability at each position, the "
-        "outer one everywhere at once; dashed: the truth where it is known. Below: the data, and "
-        "the band of data replicated from the posterior.",
+        f"outer one everywhere at once{lines}. Below: the data, and the band of data replicated "
+        "from the posterior.",
         "A signal with two bands over its position, above the blurred data.",
     )
 
@@ -148,12 +152,13 @@ def _numbers(fits, main, name):
         tables.append(Table.of(rows, "prior of the signal", caption))
     scalars = [n for n, v in main["posterior"].data_vars.items() if v.ndim == 2]
     frame = estimates(main, scalars, true_values(main) or None)
-    tables.append(Table(frame, f"Parameters, {NAMES.get(name, name)}."))
+    tables.append(Table(frame, f"Parameters, {NAMES.get(name, name)}: {ESTIMATED}."))
+    less = "" if figures.true_signal(main) is None else ", less the truth"
     errors = Picture(
         "priors_compared",
         figures.side_by_side(fits, NAMES),
-        "The signal under each prior, less the truth where it is known: mean, 95 % band and six "
-        "draws. A prior that is too rough leaves waves that the data do not see.",
+        f"The signal under each prior{less}: mean, 95 % band and six draws. Waves that a draw has "
+        "and the next one has not are left by the prior: the data do not see them.",
         "Bands of the signal under each prior, side by side.",
     )
     return Section("The signal in numbers, and which prior", tuple(words), (errors,), tuple(tables))
@@ -163,10 +168,14 @@ def _shapes(fits, main):
     rows = {}
     for name, fit in fits.items():
         shape = noted(fit, "shape")
-        rows[NAMES.get(name, name)] = {key: _value(draws) for key, draws in shape.items()}
+        rows[NAMES.get(name, name)] = {key: quantity(draws) for key, draws in shape.items()}
     if (true := noted(main, "true_shape")) is not None:
-        rows["truth"] = {key: short(float(value), 5) for key, value in true.items()}
-    return Table.of(rows, "prior of the signal", "Mean ± sd; width is that at half the height.")
+        known = noted(main, "shape")
+        rows["truth"] = {
+            key: exact(float(value), float(known[key].std())) for key, value in true.items()
+        }
+    caption = f"Of each drawn signal: {ESTIMATED}. Width is that at half the height."
+    return Table.of(rows, "prior of the signal", caption)
 
 
 def _classical(fits, main):
@@ -201,7 +210,7 @@ def _classical(fits, main):
                 "penalty",
                 figures.penalties(first, textbook),
                 "Tikhonov's λ for first differences. Top: what the posterior of scale and noise "
-                "says of it, and what four rules choose. Bottom: the score of generalised "
+                "says of it, and what the rules choose. Bottom: the score of generalised "
                 "cross-validation, and the L-curve, with the rules' places on them.",
                 "Posterior density of lambda, cross-validation score and L-curve.",
             ),
@@ -250,13 +259,16 @@ def _edges(fits, name):
     if "open_edges" not in fits:
         return
     closed, opened = (noted(fits[n], "shape") for n in (name, "open_edges"))
+    box = str(fits["open_edges"].attrs.get("response", "")).startswith("box")
+    blind = (
+        " A box of width 2w does not see a wave of period 2w at all, unless the wave ends." * box
+    )
     yield Section(
         "What is known beyond the edges",
         (
             "The fits above know that there is no signal outside the window of the data. Where it "
             "may go on, as far as the response reaches, the same data say less: height "
-            f"{_value(opened['height'])} in place of {_value(closed['height'])}. A box of width 2w "
-            "does not see a wave of period 2w at all, unless the wave ends.",
+            f"{quantity(opened['height'])} in place of {quantity(closed['height'])}.{blind}",
         ),
         (_signal(fits["open_edges"], "open_edges"),),
     )

@@ -12,6 +12,7 @@ import numpy as np
 
 from bayesinf.figures import elements
 from bayesinf.posterior import noted
+from bayesinf.report import short, signed
 from bayesinf.systems.gaussian_peaks.choice import chosen
 from bayesinf.systems.gaussian_peaks.lines import Lines
 
@@ -105,12 +106,11 @@ def quadratic_verdict(fit: xr.DataTree) -> tuple[bool, str]:
     shift, off, gap = table["shift"].abs(), table["ratio"] - 1, pairs["difference"].abs()
     worst = off.abs().idxmax()
     good = shift.max() <= SHIFT and abs(off[worst]) <= RATIO and gap.max() <= CORRELATION
-    words = "may be used" if good else "may not be used; take the sampled posterior"
-    size = "small" if off[worst] < 0 else "large"
+    where = "at the optimum" if good else "at the optimum, only from the sampled posterior"
     return bool(good), (
-        f"The quadratic approximation {words}: largest shift of a mean {shift.max():.2f} posterior "
-        f"sd ({shift.idxmax()}), sd of {worst} {abs(off[worst]):.0%} too {size}, correlation off "
-        f"by {gap.max():.2f} ({gap.idxmax()})."
+        f"Errors may {'' if good else 'not '}be read from the curvature {where}: a mean is off by "
+        f"up to {shift.max():.2f} sd ({shift.idxmax()}), an sd by up to {abs(off[worst]):.0%} "
+        f"({worst}), a correlation by up to {gap.max():.2f} ({gap.idxmax()})."
     )
 
 
@@ -124,18 +124,18 @@ def certified_table(fit: xr.DataTree) -> pd.DataFrame:
             value, sd = values[label], sds[label]
             ratio = draws.std() / sd / widening(fit)
             rows[label] = {
-                "certified": f"{value:.8g}",
-                "certified sd": f"{sd:.6g}",
-                "optimum, relative error": f"{best / value - 1:.0e}",
-                "standard error, relative error": f"{error / sd - 1:.0e}",
-                "posterior mean, shift in sd": f"{(draws.mean() - value) / draws.std():+.3f}",
-                "posterior sd / (certified sd · √(ν/(ν−2)))": f"{ratio:.3f}",
+                "certified": short(value, 8),
+                "sd": short(sd, 6),
+                "optimum off": short(best / value - 1, 1),
+                "sd off": short(error / sd - 1, 1),
+                "mean − certified": f"{signed((draws.mean() - value) / draws.std(), 3)} sd",
+                "ratio of sds": f"{ratio:.3f}",
             }
     found, value = (
         float(noted(fit, name)["residual_sum_of_squares"]) for name in ("classical", "certified")
     )
     frame = pd.DataFrame.from_dict(rows, orient="index").rename_axis("parameter")
-    row = [f"{value:.10g}", "", f"{found / value - 1:.0e}", "", "", ""]
+    row = [short(value, 10), "–", short(found / value - 1, 1), "–", "–", "–"]
     frame.loc["residual sum of squares"] = row
     return frame
 

@@ -11,10 +11,12 @@ import numpy as np
 from bayesinf.figures import (
     COLORS,
     abscissa,
+    axis_label,
     band,
     canvas,
     density,
     few_ticks,
+    in_lines,
     key,
     styled,
     with_units,
@@ -38,25 +40,31 @@ def spectrum(fit: xr.DataTree) -> Figure:
     grid, floor, lines = (mean[name].to_numpy() for name in ("grid", "background", "peaks"))
     replicas = fit["posterior_predictive"][y.name].to_numpy()
     band(above, x.to_numpy(), replicas, "posterior", alpha=0.18, line=False)
-    label = partial(above.annotate, textcoords="offset points", color=color, va="top")
+    label = partial(above.annotate, textcoords="offset points", color=color)
     if fit.attrs["background"] != "none":
         # Under the highest peak the data are far away.
         above.plot(grid, floor, color=color, lw=1, ls=(0, (1, 1.5)))
         top = int(np.argmax(lines.sum(axis=0)))
-        label("background", (grid[top], floor[top]), (-4, -4), ha="right")
-    for k, line in enumerate(lines, 1):
-        top = int(np.argmax(line))
+        label("background", (grid[top], floor[top]), (-4, -4), ha="right", va="top")
+    curve, down = floor + lines.sum(axis=0), lines.sum() < 0
+    crest = [(grid[k], k) for k in np.argmax(np.abs(lines), axis=1)]
+    for k, line in enumerate(lines):
         above.plot(grid, floor + line, color=color, lw=1, ls=(0, (4, 2)))
-        label(f"peak {k}", (grid[top], floor[top] + 0.5 * line[top]), (0, 5), ha="center")
-    above.plot(grid, floor + lines.sum(axis=0), color=color)
+        # On the far side of the data; of two that stand close the second one is further off.
+        close = k and crest[k][0] - crest[k - 1][0] < 0.08 * np.ptp(grid)
+        away = (9 + 12 * (k % 2 if close else 0)) * (-1 if down else 1)
+        place = crest[k][0], float(curve[crest[k][1]])
+        label(f"peak {k + 1}", place, (0, away), ha="center", va="top" if down else "bottom")
+    above.margins(y=0.12)
+    above.plot(grid, curve, color=color)
     bars = fit["constant_data"]["error"].to_numpy() if "error" in fit["constant_data"] else None
     above.errorbar(x, y, bars, fmt="o", ms=2.5, lw=0.7, color=COLORS["data"], zorder=1.9)
-    above.set_ylabel(with_units(y.name, y.units))
+    above.set_ylabel(axis_label(y))
     below.axhspan(-1.96, 1.96, color=color, alpha=0.18, lw=0)
     below.axhline(0, color=color, lw=1)
     below.plot(x, mean["residual"], "o", ms=2.5, color=COLORS["data"])
     below.set_ylabel("residual / noise")
-    below.set_xlabel(with_units(x.name, x.units))
+    below.set_xlabel(axis_label(x))
     fig.align_ylabels()
     return fig
 
@@ -85,7 +93,7 @@ def marginals(fit: xr.DataTree) -> Figure:
         few_ticks(axis)
         axis.set_yticks([])
         axis.spines["left"].set_visible(False)
-        axis.set_xlabel(with_units(label.replace("background_", "background "), unit))
+        axis.set_xlabel(in_lines(with_units(label, unit)))
     second = "Laplace" if fit.attrs["likelihood"] == "normal" else "curvature"
     words = [("emcee", "posterior"), (second, "second")]
     key(

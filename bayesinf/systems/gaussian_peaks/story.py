@@ -17,6 +17,8 @@ from bayesinf.report import (
     Table,
     estimates,
     number,
+    quantity,
+    signed,
 )
 from bayesinf.systems.gaussian_peaks.classical import (
     certified_table,
@@ -78,6 +80,7 @@ def story(fits: Mapping[str, xr.DataTree]) -> Story:
                     *_side_by_side(of),
                     *_certified(of.get("emcee", _best(of))),
                 ),
+                folded=True,
             )
             for name, of in others
         ),
@@ -104,21 +107,22 @@ def _answer(of):
     """The peaks; what was noticed of the data; whether the curvature would have told them."""
     best, said = _best(of), []
     posterior = best["posterior"]
+    called = "dip" if float(posterior["height"].mean()) < 0 else "peak"
     for k in posterior["peak"].to_numpy():
         center, width, area = (
-            f"{number(float(draws.mean()), float(draws.std()))} {draws.units}".removesuffix(" 1")
-            for draws in (posterior[name].sel(peak=k) for name in ("center", "fwhm", "amplitude"))
+            quantity(posterior[name].sel(peak=k)) for name in ("center", "fwhm", "amplitude")
         )
-        said.append(f"{{}} {k} at {center}, {width} wide (FWHM), of area {area}")
-    down = float(posterior["height"].mean()) < 0
-    text = "; ".join(said).format(*["dip" if down else "peak"] * len(said))
-    answer = [f"{text[0].upper()}{text[1:]} (posterior mean ± sd)."]
+        said.append(f"{called} {k} at {center}, {width} wide (FWHM), of area {area}")
+    text = "; ".join(said)
+    skewed = " or median and both sides of 68 %" * (" +" in text)
+    opening = f"{text[0].upper()}{text[1:]} (posterior mean ± sd{skewed})."
+    answer = [f"{opening} {quadratic_verdict(best)[1]}" if _sampled(best) else opening]
     if best.attrs["why"]:
         answer.append(f"Of the data: {best.attrs['why']}")
     first = of.get("emcee")
     if first is not None and first is not best and not best.attrs["why"]:
         answer.append(_instead(first, best))
-    return (*answer, *([quadratic_verdict(best)[1]] if _sampled(best) else ()))
+    return tuple(answer)
 
 
 def _instead(first, best):
@@ -179,7 +183,8 @@ def _pictures(stem, of):
         "scatter evenly, 95 % of them within the band.",
         f"{called}: data with fitted curve, predictive band and components; residuals below.",
     )
-    if _sampled(fit) and not stem:  # one corner plot to a page: of the others, marginals
+    # Of further data, marginals say it, unless regions are bent.
+    if _sampled(fit) and (not stem or not quadratic_verdict(fit)[0]):
         shown = _corner_names(fit)
         truth = {label: truth[label] for label in elements(fit, shown) if label in truth}
         beside = {"Laplace": of["laplace"]} if fit is of.get("emcee") and "laplace" in of else {}
@@ -237,7 +242,7 @@ def _side_by_side(of):
     pairs, rows = correlations(best), {}
     for label, row in comparison(best).iterrows():
         means = {m: number(row[f"{m} mean"], row[f"{m} sd"]) for m in ("Laplace", "emcee")}
-        rows[label] = means | {"shift": f"{row['shift']:+.2f}", "ratio": f"{row['ratio']:.3f}"}
+        rows[label] = means | {"shift": signed(row["shift"], 2), "ratio": f"{row['ratio']:.3f}"}
     yield Table.of(
         rows,
         "parameter",
@@ -254,8 +259,10 @@ def _certified(fit):
     if noted(fit, "certified") is not None:
         yield Table(
             certified_table(fit),
-            "Against NIST's certified values, in our parameters. Under flat priors the posterior's "
-            "sd is the certified one times √(ν/(ν−2)), as far as the model is linear over it.",
+            "Against NIST's certified values, in our parameters: relative errors of the optimum "
+            "and of its standard errors, the posterior mean less the certified value, and the "
+            "posterior's sd over the certified one times √(ν/(ν−2)), to which it comes under flat "
+            "priors as far as the model is linear over it.",
         )
 
 
@@ -308,7 +315,9 @@ def _priors(fit):
     )
     words = (
         "All priors are proper. By default they are flat over far more than the data leave open, "
-        "the noise's is flat in its logarithm. Peaks are ordered by their centres.",
+        "the noise's is flat in its logarithm."
+        + " Peaks are ordered by their centres."
+        * (fit["posterior"].sizes["peak"] > 1),
     )
     rows = {name: {"prior": said} for name, said in prior_words(fit).items()}
     table = Table.of(rows, "parameter", "Prior of each parameter.")

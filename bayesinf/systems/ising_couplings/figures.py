@@ -51,8 +51,8 @@ def intervals(fits: Mapping[str, xr.DataTree], count: int = 60) -> Figure:
     """Draw the strongest couplings with intervals, and each pair's inclusion probability."""
     spiked = [fit for fit in fits.values() if "included" in fit["posterior"]]
     rows = len(fits) + bool(spiked)
-    fig, axes = canvas(rows, 1, height=0.4 + 1.75 * rows, squeeze=False)
-    for axis, fit in zip(axes[:, 0], fits.values(), strict=False):
+    fig, axes = canvas(rows, 2, height=0.4 + 1.75 * rows, squeeze=False, width_ratios=(1.3, 1))
+    for (axis, beside), fit in zip(axes, fits.values(), strict=False):
         J, truth = fit["posterior"]["J"], known(fit)
         mean = J.mean(("chain", "draw")).values
         order = np.argsort(-np.abs(mean), kind="stable")[:count]
@@ -67,8 +67,24 @@ def intervals(fits: Mapping[str, xr.DataTree], count: int = 60) -> Figure:
         axis.set_ylabel(with_units("J", J.attrs["units"]))
         axis.set_xlim(-1, len(order))
         axis.set_xlabel(f"the {len(order)} strongest of {len(mean)} couplings, in order")
+        # Beside couplings of one, an interval of a hundredth is a point: it has its own scale.
+        centre = mean[order]
+        reach = 1.3 * max(np.max(high - centre), np.max(centre - low)) or 1.0
+        if truth is not None:
+            away = truth["J"].values[order] - centre
+            beside.plot(x, away, "_", color=COLORS["truth"], ms=5, mew=1.5)
+            reach = np.clip(1.1 * np.abs(away).max(), reach, 3 * reach)
+        beside.vlines(x, low - centre, high - centre, color=COLORS["posterior"], lw=1.5)
+        beside.axhline(0, color=COLORS["prior"], lw=0.6)
+        beside.set_ylim(-reach, reach)
+        beside.set_xlim(-1, len(order))
+        beside.set_ylabel(with_units("J − mean", J.attrs["units"]))
+        beside.set_xlabel("the same")
     if spiked:
-        _inclusion(axes[-1, 0], spiked[0]["posterior"]["included"])
+        beneath = axes[-1, 0].get_gridspec()
+        for axis in axes[-1]:
+            axis.remove()
+        _inclusion(fig.add_subplot(beneath[-1, :]), spiked[0]["posterior"]["included"])
     return fig
 
 

@@ -25,6 +25,8 @@ GAUGES = ("pairs", "full")
 TRIPLES = 200  # products of three spins that residuals are held against
 PRIORS = ("laplace", "spike_and_slab", "normal")  # those that a workflow fits by default
 
+EQUATION = r"E(s) = \sum_{%s} J_{ij}\, s_i s_j + \varepsilon,\quad \varepsilon \sim N(0, \sigma^2)"
+
 
 def features(states: np.ndarray, gauge: str = "pairs") -> xr.DataArray:
     """Multiply the spins out.
@@ -119,7 +121,11 @@ def fit(
         system="ising_couplings",
         # In the full gauge the data see sums of two couplings, so of each alone no truth is known.
         notes={"truth" if gauge == "pairs" else "shared_truth": truth},
-        attrs={"gauge": gauge, "data_used": _used(spins, held_out)},
+        attrs={
+            "gauge": gauge,
+            "data_used": _used(spins, held_out),
+            "equation": EQUATION % (r"i<j" if gauge == "pairs" else r"i \neq j"),
+        },
     )
     left_out = loo(found)
     scored = {name: np.float64(left_out[name]) for name in ("elpd", "se")}

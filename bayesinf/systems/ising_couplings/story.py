@@ -7,9 +7,21 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bayesinf.figures import interval, prior_posterior, with_units
+from bayesinf.figures import elements, interval, prior_posterior, with_units
 from bayesinf.posterior import element_names, noted
-from bayesinf.report import Picture, Section, Story, Table, estimates, number, sections
+from bayesinf.report import (
+    ESTIMATED,
+    Picture,
+    Section,
+    Story,
+    Table,
+    described,
+    estimates,
+    number,
+    quantity,
+    sections,
+    short,
+)
 from bayesinf.systems.ising_couplings import figures
 from bayesinf.systems.ising_couplings.figures import called
 from bayesinf.systems.ising_couplings.model import (
@@ -29,7 +41,7 @@ if TYPE_CHECKING:
 
 __all__ = ["story"]
 
-NAMED = 8  # pairs in a sentence
+NAMED = 4  # pairs in a sentence
 SHOWN = 12  # couplings in a table
 
 
@@ -81,7 +93,8 @@ def _answer(main, fits, textbook):
                 if any("included" in fit["posterior"] for fit in fits.values())
                 else "."
             )
-            + " A wide interval says that data and prior leave the coupling open.",
+            + " A wide interval says that data and prior leave the coupling open. Right: the same, "
+            "the posterior mean subtracted.",
             "Intervals of the strongest couplings under each prior.",
         ),
     ]
@@ -121,9 +134,12 @@ def _coupled(fit):
     order = [k for k in np.argsort(-strength, kind="stable") if found[k]]
     if not order:
         return f"None of {len(found)} pairs is seen to be coupled."
-    listed = "; ".join(f"({names[k]})" for k in order[:NAMED])
-    rest = f" and {len(order) - NAMED} more" if len(order) > NAMED else ""
-    return f"{len(order)} of {len(found)} pairs are coupled {how}: {listed}{rest}."
+    values = list(elements(fit, ["J"]).values())
+    listed = "; ".join(f"({names[k]}) by {quantity(values[k])}" for k in order[:NAMED])
+    rest = f", and {len(order) - NAMED} more" if len(order) > NAMED else ""
+    size = strength[order]
+    span = f", of size {size.min():.3g} to {size.max():.3g}" if len(order) > NAMED else ""
+    return f"{len(order)} of {len(found)} pairs are coupled {how}{span}: {listed}{rest}."
 
 
 def _numbers(main, fits):
@@ -134,7 +150,11 @@ def _numbers(main, fits):
     if scored_on_held_out(main):
         words += ("R² is measured on the test half of the held-out states.",)
     tables = (
-        Table.of(_summary(fits), "quantity", "What each prior makes of the same data."),
+        Table.of(
+            _summary(fits),
+            "quantity",
+            f"What each prior makes of the same data; of parameters, {ESTIMATED}.",
+        ),
         Table(
             estimates(main, shown),
             f"The {len(shown)} strongest couplings under the {called(main)} prior.",
@@ -156,7 +176,7 @@ def _summary(fits):
         for name in _scalars(fit):
             values = posterior[name].values
             label = with_units(name, posterior[name].attrs["units"])
-            row[label] = number(float(values.mean()), float(values.std()))
+            row[label] = described(values)
         if truth is not None:
             if scored_on_held_out(fit):
                 row["R² against true energies"] = f"{true_score(fit):.6f}"
@@ -204,7 +224,7 @@ def _classical(fits, textbook):
     words = (
         "The mode of the normal prior is ridge regression with λ = (σ/scale)², and the mode of "
         "the Laplace prior is the lasso with λ = σ²/(n scale); the table shows both equalities "
-        f"on these data, to {worst:.0e}. A mode is one point of a posterior: ridge and lasso "
+        f"on these data, to {short(worst, 1)}. A mode is one point of a posterior: ridge and lasso "
         "say where it is highest, the posterior says where it is."
     )
     picture = Picture(
@@ -246,7 +266,7 @@ def _scores(fits, textbook):
     }
     for method in textbook["estimator"].values:
         one = textbook.sel(estimator=method)
-        penalty = "" if method == "least squares" else f"{float(one['chosen']):.0e}"
+        penalty = "" if method == "least squares" else short(float(one["chosen"]), 1)
         rows[str(method)] = float(one["score"]), penalty
     order = sorted(rows.items(), key=lambda row: -row[1][0])
     return {name: {"R²": f"{score:.6f}", "λ": penalty} for name, (score, penalty) in order}
@@ -273,9 +293,9 @@ def _priors(fits):
     )
     words = (
         "By default widths are half-Cauchy on the scale sd(E)/√p, at which a prior predicts "
-        "energies about as large as those measured, without being sure of it. The noise is "
-        "inverse-χ, worth one observation of a hundredth of sd(E), which keeps σ above zero where "
-        "the data show no noise."
+        "energies about as large as those measured, without being sure of it. The noise "
+        "is log-normal, three decades wide about a hundredth of sd(E), which keeps σ above zero "
+        "where the data show no noise."
     )
     return sections.priors(fits, best(fits), (*scales, expected), words)
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bayesinf.figures import with_units
+from bayesinf.figures import interval, with_units
 from bayesinf.posterior import noted
-from bayesinf.report import Picture, Section, Table, number, short
+from bayesinf.report import Picture, Section, Table, number, short, value_with_unit
 from bayesinf.systems.lennard_jones import figures
 from bayesinf.systems.lennard_jones.figures import CALLED, called, decimals
 
@@ -23,23 +24,24 @@ def kernel_ridge(fit: xr.DataTree, learning: xr.DataTree | None) -> Section:
     """Tell the classical recipe, and its learning curves where there are any."""
     recipe = (
         "The classical recipe is kernel ridge regression with an exponential kernel and fixed "
-        "numbers: ℓ = 0.1 σ, jitter 1e-9, a wall of 150 ε/σ inside 0.95 σ."
+        "numbers: ℓ = 0.1 σ, jitter 10⁻⁹, a wall of 150 ε/σ inside 0.95 σ."
     )
     if learning is None:
         return Section("Kernel ridge", (recipe, "Too few data for a learning curve."))
     zero, wall = (
         learning["posterior"]["nu"].sel(wall=name).values.ravel() for name in ("zero", "repulsive")
     )
-    sure, gap = np.mean(wall > zero), wall - zero
-    scores = noted(learning, "score")
+    gap, scores = wall - zero, noted(learning, "score")
     splits = scores["splits"].fillna(0).max(("wall", "size")).astype(int)
     count, inferred = (int(splits.sel(numbers=name)) for name in ("fixed", "inferred"))
+    low, _, high = interval(gap)
+    told = "which is not told from nothing"
+    if low > 0 or high < 0:
+        told = f"so that with the wall it learns {'more slowly' if low > 0 else 'faster'}"
     rates = (
-        f"Its error falls as N to the power {number(zero.mean(), zero.std())} without the wall and "
-        f"{number(wall.mean(), wall.std())} with it. The wall starts lower and then learns "
-        f"{'more slowly' if sure > 0.5 else 'faster'}: the exponents differ by "
-        f"{number(gap.mean(), gap.std())}, and have that order with probability "
-        f"{max(sure, 1 - sure):.3f}."
+        f"{_worth(scores)} Its error falls as N to the power {number(zero.mean(), zero.std())} "
+        f"without the wall and {number(wall.mean(), wall.std())} with it; the exponents differ by "
+        f"{number(gap.mean(), gap.std())}, {told}."
     )
     pictures = (
         Picture(
@@ -72,6 +74,26 @@ def kernel_ridge(fit: xr.DataTree, learning: xr.DataTree | None) -> Section:
     return Section("Kernel ridge, and how it learns", (recipe, rates), pictures, tables)
 
 
+def _worth(scores):
+    """Whether a wall is worth having: yes or no, and by how much, at the largest training set."""
+    last = scores.sel(numbers="fixed").isel(size=-1)
+    unit = scores["error"].units
+    (zero, zero_se), (wall, wall_se) = (
+        (float(last["error"].sel(wall=name)), float(last["error_se"].sel(wall=name)))
+        for name in ("zero", "repulsive")
+    )
+    gain, error = zero - wall, float(np.hypot(zero_se, wall_se))
+    if abs(gain) <= 2 * error:
+        said = "Whether a wall is worth having is not told"
+    else:
+        said = "A wall is worth having" if gain > 0 else "A wall is not worth having"
+    without, having = value_with_unit(zero, zero_se, unit), value_with_unit(wall, wall_se, unit)
+    return (
+        f"{said}: of {int(last['size'])} training points the mean error of held-out energies is "
+        f"{without} without and {having} with one."
+    )
+
+
 def _learning_table(scores):
     import pandas as pd
 
@@ -82,7 +104,7 @@ def _learning_table(scores):
             if np.isfinite(line["error"]).all():
                 cells = zip(line["error"].values, line["error_se"].values, strict=True)
                 name = f"{numbers}, {'wall' if wall == 'repulsive' else 'zero'}"
-                columns[name] = [f"{v:.3g} ± {e:.1g}" for v, e in cells]
+                columns[name] = [number(v, e) for v, e in cells]
     effective = scores["effective"].sel(numbers="inferred").min("wall").values
     if np.isfinite(effective).all():
         columns["points θ"] = [f"{value:.0f}" for value in effective]
@@ -106,7 +128,7 @@ def beside_the_wall(name: str, fit: xr.DataTree) -> Iterator[Section]:
     )
     table = pd.DataFrame(
         {
-            with_units("error", found["error"].units): frame["error"].map("{:.3g}".format),
+            with_units("error", found["error"].units): frame["error"].map(partial(short, digits=3)),
             "log density": frame["log_density"].map(decimals(1)),
             "joint": frame["log_density_joint"].map(decimals(1)),
         }

@@ -234,9 +234,10 @@ def wall_figure(fit: xr.DataTree) -> Figure:
         words[f"classical, {CALLED[mean]} ({mark})" if fixed else CALLED[mean]] = color
     bar = {"color": COLORS["data"], "lw": 1.4, "zorder": 1}
     axis.hlines(energy, inside - 0.42 * gap, inside + 0.42 * gap, **bar)
-    key(axis, words)
     top = float(energy.max())
     axis.set_ylim(-0.6 * top, 2.2 * top)
+    axis.set_xlim(right=inside.max() + 0.5 * gap + 0.55 * (np.ptp(inside) + gap))  # for the key
+    key(axis, words)
     axis.axhline(0, color=COLORS["prior"], lw=0.6)
     axis.set_xticks(inside, [f"{r:.3g}" for r in inside])
     axis.set_xlabel(with_units("r", found["inside"].attrs.get("units", "1")))

@@ -9,15 +9,16 @@ import numpy as np
 
 from bayesinf.posterior import noted
 from bayesinf.report import (
+    ESTIMATED,
     Picture,
     Section,
     Story,
     Table,
+    described,
     estimates,
-    interval,
+    exact,
     sections,
     short,
-    value_with_unit,
 )
 from bayesinf.systems.lennard_jones import figures
 from bayesinf.systems.lennard_jones.chapters import beside_the_wall, kernel_ridge, virial_table
@@ -84,6 +85,7 @@ def story(fits: Mapping[str, xr.DataTree]) -> Story:
             *(section for name, of in others for section in _further(name, of)),
         ),
         best=next(name for name, fit in fits.items() if fit is best),
+        derived={name: noted(best, "well")[name] for name in _WELL},
     )
 
 
@@ -91,16 +93,16 @@ def _answer(of):
     """What the energies say, in paragraphs: the well; zero of the energies, rivals, truth."""
     form, fit = leading(of)
     read = noted(fit, "well")
-    said = [f"{what} {_value(read[name])}" for name, what in _WELL.items()]
-    place = read["minimum"].values
-    if np.isfinite(place).mean() >= 0.5:
-        low, high = np.nanquantile(place, [0.025, 0.975])
-        elsewhere = float(fit["sample_stats"]["well_elsewhere"])
-        said[1] += (
-            f" (median; 95 % interval {interval(low, high, np.nanstd(place))}; "
-            f"{_share(elsewhere)} of the curves are lowest elsewhere)"
-        )
-    yield f"The well: {', '.join(said)}; {CALLED[form]}."
+    depth, minimum, crossing = (_value(read[name]) for name in _WELL)
+    elsewhere = float(fit["sample_stats"]["well_elsewhere"])
+    doubt = f" ({_share(elsewhere)} of the curves are lowest elsewhere)"
+    best = ""
+    if (found := noted(fit, "comparison")) is not None and found.sizes["form"] > 1:
+        best = ", which of the forms tried predicts energies left out best"
+    yield (
+        f"The well is {depth} deep, its minimum at {minimum}{doubt}, its zero at {crossing}; that "
+        f"is by the form {CALLED[form]}{best}."
+    )
     if level := _level(fit):
         yield level
     yield from _rivals(fit, form)
@@ -109,7 +111,7 @@ def _answer(of):
         yield f"The 95 % band of the curve covers {_share(share)} of the true potential."
 
 
-_WELL = {"depth": "depth", "minimum": "minimum at", "crossing": "zero at"}
+_WELL = ("depth", "minimum", "crossing")
 
 
 def _level(fit):
@@ -138,8 +140,8 @@ def _rivals(fit, form):
         if name != form
     ]
     yield (
-        "This form predicts energies left out best of those tried; the others lose in log density "
-        f"(± standard error): {', '.join(behind)}."
+        "Of energies left out one by one the other forms lose, in log density ± standard error: "
+        f"{', '.join(behind)}."
     )
     if "worth" in mine:
         yield (
@@ -155,11 +157,12 @@ def _share(value):
 
 
 def _value(draws):
-    """Median ± sd of the draws that have a value, with the unit."""
+    """The draws that have a value, with the unit; words where most have none."""
     seen = draws.values[np.isfinite(draws.values)]
     if seen.size < 0.5 * draws.size:
         return OUTSIDE
-    return value_with_unit(float(np.median(seen)), float(seen.std()), draws.units)
+    said, unit = described(seen), draws.units.removesuffix("1")
+    return f"({said}) {unit}" if unit and not said.startswith("(") else f"{said} {unit}".strip()
 
 
 def _tables(of):
@@ -173,10 +176,14 @@ def _tables(of):
     known = noted(fit, "truth")
     if known is not None and "depth" in known:
         cells = {name: float(known[name]) for name in _WELL}
-        rows["truth"] = {n: short(v, 6) if np.isfinite(v) else OUTSIDE for n, v in cells.items()}
+        drawn = noted(fit, "well")
+        rows["truth"] = {
+            name: exact(value, float(np.nanstd(drawn[name]))) if np.isfinite(value) else OUTSIDE
+            for name, value in cells.items()
+        }
     return (
-        Table.of(rows, "form", f"{called(fit)}: the well by form, median ± sd."),
-        Table(estimates(fit), f"{called(fit)}: hyperparameters, {CALLED[form]}."),
+        Table.of(rows, "form", f"{called(fit)}: the well by form; {ESTIMATED}."),
+        Table(estimates(fit), f"{called(fit)}: hyperparameters, {CALLED[form]}; {ESTIMATED}."),
     )
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bayesinf.figures import COLORS, abscissa, band, canvas, key, styled, with_units
+from bayesinf.figures import COLORS, abscissa, axis_label, band, canvas, key, styled, with_units
 from bayesinf.posterior import noted, true_values
 from bayesinf.report import short
 
@@ -38,7 +38,7 @@ def folded(fit: xr.DataTree) -> Figure:
     if y.attrs["units"] == "mag":
         left.invert_yaxis()
     left.set_xlabel("phase (cycles)")
-    left.set_ylabel(with_units(str(y.name), y.attrs["units"]))
+    left.set_ylabel(axis_label(y))
     key(left, [("data", "data"), ("curve, 95 %", "posterior")], "above")
     middle, sd = float(source["main_period"]), float(source["main_sd"])
     near = period.values.ravel()
@@ -154,7 +154,7 @@ def signal(fit: xr.DataTree) -> Figure:
     fig, axis = canvas(height=3.0)
     band(axis, x.values, replicas, "posterior", alpha=0.3)
     axis.plot(x, y, ".", ms=3, color=COLORS["data"])
-    axis.set_xlabel(with_units(str(x.name), x.attrs["units"]))
-    axis.set_ylabel(with_units(str(y.name), y.attrs["units"]))
+    axis.set_xlabel(axis_label(x))
+    axis.set_ylabel(axis_label(y))
     key(axis, [("data", "data"), ("95 % of replicas", "posterior")], "above")
     return fig

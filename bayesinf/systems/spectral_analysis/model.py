@@ -270,6 +270,7 @@ def periodic(curve: Curve, harmonics: int) -> linear.Varying:
         steps=curve.steps,
         screen={"frequency": about},
         units={"frequency": curve.frequency_unit, "jitter": unit},
+        bars=curve.error if np.all(curve.error > 0) else None,
     )
 
 

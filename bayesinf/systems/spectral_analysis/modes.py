@@ -124,12 +124,21 @@ def fit_modes(
             settings=settings,
             system="spectral_analysis",
             notes={"truth": noted(dataset, "truth")},
-            attrs={"signal": "modes"},
+            attrs={"signal": "modes", "equation": _equation(count, axes(dataset)[2] is not None)},
         )
         for count in modes
     }
     best = fits[modes[0]]
     return annotated(best, spectrum=_spectrum(best, dataset), limits=_limits(fits, dataset))
+
+
+def _equation(modes, bars):
+    """The model in LaTeX; T is the length of the record."""
+    return (
+        rf"y_j = c + \sum_{{k=1}}^{{{modes - 1}}} \left( a_k \cos\frac{{2\pi k t_j}}{{T}} + "
+        rf"b_k \sin\frac{{2\pi k t_j}}{{T}} \right) + \varepsilon_j,\quad "
+        rf"\varepsilon_j \sim N(0, \sigma^2{' e_j^2' * bars})"
+    )
 
 
 def _spectrum(fit, data):

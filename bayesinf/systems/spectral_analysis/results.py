@@ -51,7 +51,7 @@ def beside(
         source=source(curve, posterior, harmonics, factor, unit, mode),
         folded=folded(curve, posterior, harmonics, mode),
         models=_models(fit, curve, tried, without),
-        candidates=_candidates(fit, curve, tried, factor, unit, mode),
+        candidates=_candidates(fit, curve, tried, boxes, factor, unit, mode),
         classical=of_curve(curve, harmonics),
     )
 
@@ -132,7 +132,7 @@ def _models(fit, curve, tried, without):
     return dataset(arrays, dims, {"model": names, "width": list(WIDTHS)}, sampled=False)
 
 
-def _candidates(fit, curve, tried, factor, unit, mode):
+def _candidates(fit, curve, tried, boxes, factor, unit, mode):
     """Posterior mass at the frequency found, at its half and double, and at its aliases."""
     here = fit["posterior"]["frequency"].values
     here = here[np.abs(here - mode) < REACH / curve.span]
@@ -150,9 +150,11 @@ def _candidates(fit, curve, tried, factor, unit, mode):
     mass = np.array(
         [[_log_mass(curve, place, count, step) for place in places.values()] for count in counts]
     )
-    total = np.logaddexp.reduce([*log_evidence.values()])
+    # The boxes say how much the period holds; quadratures, what the others do beside it.
+    near = np.abs(boxes.centre[:, 0] - mode) < REACH / curve.span
+    own = np.log(boxes.share[near].sum()) - np.logaddexp.reduce(mass[:, 0])
     arrays = {
-        "log_mass": mass - total,
+        "log_mass": mass + own,
         "frequency": np.array(list(places.values())),
         "period": factor / np.array(list(places.values())),
     }

@@ -9,14 +9,18 @@ import numpy as np
 
 from bayesinf.posterior import noted, true_values
 from bayesinf.report import (
+    ESTIMATED,
     Picture,
     Section,
     Story,
     Table,
     estimates,
+    exact,
+    interval,
     number,
     sections,
     short,
+    signed,
     value_with_unit,
 )
 from bayesinf.systems.spectral_analysis import figures
@@ -27,6 +31,7 @@ if TYPE_CHECKING:
 
 __all__ = ["story"]
 
+SHOWN = 3  # lines in a sentence
 SURE = 0.99  # posterior mass from which the period is told without it
 MEMORY = 0.005  # predictive p-value below which the residuals of a limit have memory
 
@@ -39,6 +44,7 @@ def story(fits: Mapping[str, xr.DataTree]) -> Story:
 
 def _period(name, fit):
     models, mass = noted(fit, "models"), noted(fit, "candidates")
+    bars = ", jitter in their bars" if "jitter" in fit["posterior"] else ""
     return Story(
         title="The period of a source",
         question="Is there a period in these observations, and which is it?",
@@ -49,8 +55,8 @@ def _period(name, fit):
                 Picture(
                     "folded",
                     figures.folded(fit),
-                    "Left: the data folded at the period, drawn twice, jitter in its bars, and "
-                    "the 95 % band of the curve. Right: the posterior of the period.",
+                    f"Left: the data folded at the period, drawn twice{bars}, and the 95 % band of "
+                    "the curve. Right: the posterior of the period.",
                     "Data against phase with the fitted curve, and a histogram of the period.",
                 ),
             ),
@@ -59,6 +65,10 @@ def _period(name, fit):
         classical=_classical(fit),
         extra=(_aliases(mass, fit),),
         best=name,
+        derived={
+            "period": noted(fit, "source")["period"],
+            "peak to peak": noted(fit, "source")["peak_to_peak"],
+        },
     )
 
 
@@ -67,7 +77,7 @@ def _headline(fit):
         return "No period stands out"
     value = _found(fit)
     share = shares(noted(fit, "candidates"))[0]
-    return f"Period {value}" + ("" if share > SURE else f", with probability {share:.2g}")
+    return f"Period {value}" + ("" if share > SURE else f", with probability {share:.2f}")
 
 
 def _found(fit):
@@ -83,7 +93,13 @@ def _is_there(fit):
     narrow, stated, wide = (_fixed(value) for value in factor)
     alarm = float(found["false_alarm"])
     chance = f"is {short(alarm, 2)}" if alarm > 1e-300 else "is below 10⁻³⁰⁰"
-    verdict = f"There is a period, {_found(fit)}" if stands_out(fit) else "A period is not shown"
+    share = shares(noted(fit, "candidates"))[0]
+    unsure = "" if share > SURE else f" with probability {share:.2f}"
+    verdict = (
+        f"There is a period, {_found(fit)}{unsure}"
+        if stands_out(fit)
+        else "A period is not shown"
+    )
     return (
         f"{verdict}: the log Bayes factor over noise with a floating mean is {stated} "
         f"({narrow} and {wide} with a prior of the mean 0.1 and 10 times as wide). "
@@ -159,7 +175,7 @@ def _numbers(fit, models):
         scale = float((source["period"] * fit["posterior"]["frequency"]).mean())
         known["period"] = scale / truth["frequency"]
     derived = sections.derived(
-        draws, units=units, truth=known or None, caption="The source, mean ± sd of the posterior."
+        draws, units=units, truth=known or None, caption=f"The source: {ESTIMATED}."
     )
     scalars = [n for n, v in fit["posterior"].data_vars.items() if v.ndim == 2]
     first, white = models["log_evidence"].values[0], "jitter" in fit["posterior"]
@@ -170,12 +186,15 @@ def _numbers(fit, models):
         }
         for model, value in zip(models["model"].values, models["log_evidence"].values, strict=True)
     }
+    stated = bool(np.any(fit["constant_data"]["stated_error"])) if white else True
     return Section(
         "The source in numbers",
         (
-            f"The curve has {fit.attrs['harmonics']} harmonics, the number with the largest "
-            f"evidence{'' if white else ' without red noise'}.",
-            "Jitter is scatter beyond the stated error bars, in quadrature with them."
+            f"The curve has {fit.attrs['harmonics']} harmonic{'s' * (fit.attrs['harmonics'] > 1)}, "
+            + ("the number with the largest evidence" if len(rows) > 2 else "as was asked for")
+            + ("." if white else " without red noise."),
+            ("Jitter is scatter beyond the stated error bars, in quadrature with them." * stated)
+            or "The data state no error bars: jitter is all of their scatter."
             if white
             else "sigma is a factor on the stated error bars.",
         ),
@@ -190,7 +209,7 @@ def _numbers(fit, models):
         ),
         (
             derived,
-            Table(estimates(fit, scalars, truth or None), "Parameters of the model."),
+            Table(estimates(fit, scalars, truth or None), f"Parameters of the model: {ESTIMATED}."),
             Table.of(rows, "harmonics", "Evidence of each model."),
         ),
     )
@@ -208,8 +227,8 @@ def _classical(fit):
             f"Least squares with {fit.attrs['harmonics']} harmonics and a floating mean has its "
             f"highest peak at {value_with_unit(best, None, unit)}, a sine alone at "
             f"{value_with_unit(sine, None, unit)} (power {float(found['sine_power']):.3f}). It "
-            "says where the peak is; how wide, and what other peaks weigh, the posterior says "
-            f"({value_with_unit(*main, unit)}).",
+            "says where the peak is; how wide, and what other peaks weigh, the posterior says: "
+            f"{value_with_unit(*main, unit)}.",
         ),
         (
             Picture(
@@ -263,6 +282,9 @@ def _modes(name, fit):
     top = spectrum["mode"].values[np.argsort(-spectrum["power"].values)[:1]]
     said = [_limit_said(limits, k, spectrum) for k in range(1, limits.sizes["modes"])]
     count = int(limits["modes"][0])
+    beside = ", with the discrete Fourier transform" if "fourier" in spectrum else ""
+    beside += ". Dashed: where fewer modes would stop" if limits.sizes["modes"] > 1 else ""
+    said = [" ".join([_strongest(spectrum, count), *said[:1]]), *said[1:]]
     return Story(
         title="The spectrum of a signal",
         question="Which modes make up this signal, and how many are enough?",
@@ -273,8 +295,7 @@ def _modes(name, fit):
                 Picture(
                     "spectrum",
                     figures.spectrum(fit),
-                    "Power of each mode: posterior median and 95 % interval, with the discrete "
-                    "Fourier transform where times are even. Dashed: where fewer modes would stop.",
+                    f"Power of each mode: posterior median and 95 % interval{beside}.",
                     "Power of each mode against frequency, with intervals.",
                 ),
             ),
@@ -295,19 +316,49 @@ def _modes(name, fit):
     )
 
 
+def _strongest(spectrum, count):
+    """The modes that stand out, with their power."""
+    power, unit = spectrum["power"].values, spectrum["power"].attrs["units"]
+    padded = np.concatenate([[0.0], power, [0.0]])
+    crests = np.flatnonzero((padded[1:-1] > padded[:-2]) & (padded[1:-1] > padded[2:]))
+    # A line is a mode above its neighbours whose interval lies above what most modes have.
+    floor = np.median(spectrum["high"].values)
+    lines = sorted(
+        (k for k in crests if spectrum["low"].values[k] > floor), key=lambda k: -power[k]
+    )
+    if not len(lines):
+        return f"No line stands out among {count} modes."
+    unit = "" if unit == "1" else f" {unit}"
+    told = [
+        f"{spectrum['mode'].values[k]:.4g} (power {_between(spectrum, k)}{unit})"
+        for k in lines[:SHOWN]
+    ]
+    told += [f"{len(lines) - SHOWN} more"] * (len(lines) > SHOWN)
+    opening = "One line stands" if len(lines) == 1 else f"{len(lines)} lines stand"
+    return f"{opening} out of {count} modes, at {' and '.join(told)} cycles per unit."
+
+
+def _between(spectrum, k):
+    low, middle, high = (float(spectrum[name].values[k]) for name in ("low", "power", "high"))
+    return f"{exact(middle, (high - low) / 4)}, 95 %: {interval(low, high, (high - low) / 4)}"
+
+
 def _limit_said(limits, k, spectrum):
     one, best = limits.isel(modes=k), limits.isel(modes=0)
     gap = float(best["log_evidence"] - one["log_evidence"])
     beyond = spectrum.sel(mode=spectrum["mode"] > float(one["highest"]) + 1e-9)
-    text = f"{int(one['modes'])} modes end at {float(one['highest']):.4g} cycles per unit: "
+    count, end = int(one["modes"]), float(one["highest"])
     if gap > STRONG and float(one["memory_p"]) < MEMORY:
         where = float(beyond["mode"][int(np.argmax(beyond["power"].values))])
-        return text + (
-            f"they miss a line. The log evidence is {gap:.0f} lower, the residuals remember their "
-            f"neighbours (predictive p {_p(float(one['memory_p']))}), and the strongest mode "
-            f"beyond the limit stands at {where:.4g}."
+        return (
+            f"{count} modes, which end at {end:.4g}, are not enough: the log evidence is {gap:.0f} "
+            f"lower, the residuals remember their neighbours (predictive p "
+            f"{_p(float(one['memory_p']))}), and the strongest mode beyond stands at {where:.4g}."
         )
-    return text + f"they leave nothing that shows (log evidence {gap:+.1f} in favour of more)."
+    return (
+        f"{count} modes, which end at {end:.4g}, are enough (log evidence {signed(gap, 1)} in "
+        "favour of more)."
+    )
 
 
 def _p(value):
