@@ -10,8 +10,10 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bayesinf.data import containers, instruments, jcamp, reader, sheets, text
+from bayesinf import reader
+from bayesinf.data import containers, instruments, jcamp, sheets, text
 from bayesinf.errors import DataError
+from bayesinf.sealed import refuse_large
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -65,6 +67,8 @@ def read(path: str | os.PathLike, *, decimal: str | None = None) -> xr.Dataset:
         if kind in _APART:
             data = reader.apart(load, path, place, kind)
         else:
+            if kind in _FOLDED:
+                refuse_large(path)
             data = load(path, place) if kind in _PLACED else load(path, **options)
     except DataError:
         raise
@@ -113,6 +117,7 @@ _TEXT = (
     ".table",
 )
 _APART = ("MAT", "HDF5", "netCDF")  # whose libraries a damaged file can kill
+_FOLDED = ("NPZ", "NPY", "spreadsheet")  # read here, and perhaps larger than they look
 _PLACED = ("NPZ", "MAT", "HDF5", "netCDF", "spreadsheet")
 _LOADERS = {
     **dict.fromkeys(_TEXT, ("text", _text)),
