@@ -16,6 +16,7 @@ from itertools import groupby, islice
 
 from bayesinf.data import dialects
 from bayesinf.data.arrays import listing
+from bayesinf.data.columns import refuse_wide
 from bayesinf.data.headings import is_header, names_of, words_of
 from bayesinf.errors import DataError
 
@@ -64,6 +65,7 @@ def found(text: str, source: object = None) -> Block:
     sample = places[:SAMPLE] if few else firm[-SAMPLE:]
     separator = _separator([lines[at] for at in sample], source)
     width, key = _shape({at: cells_of(lines[at], separator) for at in sample})
+    refuse_wide(width, source)
     around = _Around(lines, places, separator, width, key)
     start, stop = around.start(), around.stop()
     if start >= stop:

@@ -117,7 +117,8 @@ def choose(
     holding = {name for name, column in columns.items() if _holds_numbers(column)}
     usable = [name for name in columns if name in holding or len(holding) < 2]
     words = {name: set(re.split(r"[\W_]+", name.casefold())) - {""} for name in columns}
-    errors = {name for name in columns if _is_error(name, words[name], columns)}
+    likely = {each for other in columns for each in _errors_of(other)}
+    errors = {name for name in columns if _is_error(name, words[name], likely)}
     counting = {name for name in usable if _counts_rows(name, columns[name])}
 
     def free():
@@ -192,10 +193,9 @@ def _counts_rows(name, column):
     return column.size > 2 and any(np.array_equal(values, steps + start) for start in (0, 1))
 
 
-def _is_error(name, words, columns):
-    if words & _ERRORS or "±" in name or "+/-" in name:
-        return True
-    return any(name.casefold() in _errors_of(other) for other in columns if other != name)
+def _is_error(name, words, likely):
+    """Whether a name is one of error bars, of which some are likely for the other columns' names."""
+    return bool(words & _ERRORS) or "±" in name or "+/-" in name or name.casefold() in likely
 
 
 def _errors_of(name):
