@@ -52,7 +52,7 @@ _UNITS = {
 }
 # Tables that are no curve y(x), and what to do about each.
 _OTHERS = {
-    "NTUPLES": "NTUPLES of NMR and mass spectra are not read: save the real part as a table of text",
+    "NTUPLES": "NTUPLES, as of NMR, are not read: save the real part as a table of text",
     "DATATABLE": "save the data as ##XYDATA=",
     "RADATA": "interferograms are not read: save the spectrum",
     "PEAKTABLE": "a list of peaks is not the curve that they are of: save the spectrum",

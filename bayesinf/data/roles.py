@@ -46,11 +46,12 @@ BESIDE = """
     reference ref dark baseline background bkg bg blank calc calculated fit fitted model residual
     residuals diff difference weight weights mask flag comment label force
 """
+TIMES = "time times timestamp timestamps clock"  # which are y only where nothing else is
 INDEX_NAMES = "index idx i no no. nr # row id sequence point n"
 
 _X_NAMES, _Y_NAMES = ([name.strip() for name in names.split(",")] for names in (X_NAMES, Y_NAMES))
-_ERRORS, _FILLING, _BESIDE, _COUNTING = (
-    {*words.split()} for words in (ERROR_WORDS, FILLING, BESIDE, INDEX_NAMES)
+_ERRORS, _FILLING, _BESIDE, _COUNTING, _TIMES = (
+    {*words.split()} for words in (ERROR_WORDS, FILLING, BESIDE, INDEX_NAMES, TIMES)
 )
 
 
@@ -114,11 +115,14 @@ def choose(
         for role, name in stored.items():
             if role not in chosen and not (role == "error" and asked["error"] == "none"):
                 take(role, name, reason)
-    holding = {name for name, column in columns.items() if _holds_numbers(column)}
-    usable = [name for name in columns if name in holding or len(holding) < 2]
     words = {name: set(re.split(r"[\W_]+", name.casefold())) - {""} for name in columns}
     likely = {each for other in columns for each in _errors_of(other)}
     errors = {name for name in columns if _is_error(name, words[name], likely)}
+    holding = {name for name, column in columns.items() if _holds_numbers(column)}
+    # What is the same in all rows, such as a frame or a channel, is neither x nor y by itself.
+    same = {name for name in holding - errors if _is_constant(columns[name])}
+    holding -= same if len(holding - same - errors) > 1 else set()
+    usable = [name for name in columns if name in holding or len(holding) < 2]
     counting = {name for name in usable if _counts_rows(name, columns[name])}
 
     def free():
@@ -135,9 +139,14 @@ def choose(
         left = [name for name in free() if name not in counting or (role == "x" and index)]
         if not left:
             raise _too_few(role, free(), counting, columns, source)
-        found = min(left, key=lambda n: _standing(n, n in errors or n in dated, words[n]))
+        late = {n for n in left if n in errors or n in dated or (role == "y" and words[n] & _TIMES)}
+        found = min(left, key=lambda n: _standing(n, n in late, words[n]))
         if role == "x" and found in counting and _is_axis(left, columns):
             found = left[1]
+        timed = [n for n in left if words[n] & _TIMES and n not in errors and _one_way(columns[n])]
+        if role == "x" and timed and not _one_way(columns[found]):
+            take(role, timed[0], "as times that go one way")
+            continue
         why = "the first column" if found == next(iter(columns)) else "the next column of numbers"
         take(role, found, why + (", though it only counts the rows" if found in counting else ""))
     if asked["error"] != "none" and "error" not in chosen and not stored:
@@ -163,6 +172,14 @@ def _holds_numbers(column):
     return bool(2 * numbers.sum() > cells.size or (numbers.any() and (cells != "").all()))
 
 
+def _is_constant(column):
+    """Whether all rows hold the same number."""
+    if column.dtype.kind not in "biuf":
+        return False
+    values = column.to_numpy()
+    return values.size > 1 and bool((values == values.ravel()[0]).all())
+
+
 def _standing(name, other, words):
     """How far back a column stands among those that may be x or y; errors and dates at the end."""
     return 2 * other + 2 * _is_index(name) + bool(words & _BESIDE)
@@ -170,11 +187,14 @@ def _standing(name, other, words):
 
 def _is_axis(left, columns):
     """Whether the second of three columns is x, beside a first one that only counts the rows."""
-    steps = [
-        np.diff(columns[name].to_numpy()) for name in left[1:3] if columns[name].dtype.kind in "iuf"
-    ]
-    one_way = [bool((step > 0).all() or (step < 0).all()) for step in steps]
+    one_way = [_one_way(columns[name]) for name in left[1:3] if columns[name].dtype.kind in "iuf"]
     return one_way == [True, False]
+
+
+def _one_way(column):
+    """Whether numbers only rise, or only fall."""
+    steps = np.diff(column.to_numpy()) if column.dtype.kind in "iuf" else np.empty(0)
+    return bool(steps.size and ((steps > 0).all() or (steps < 0).all()))
 
 
 def _is_index(name):
@@ -183,10 +203,11 @@ def _is_index(name):
 
 
 def _counts_rows(name, column):
-    """Whether a column only counts the rows: by its name, or without one by its numbers."""
+    """Whether a column only counts the rows: by its name, or by its numbers where that is short."""
     if _is_index(name):
         return True
-    if not re.fullmatch(r"column_\d+", name) or column.dtype.kind not in "iuf":
+    known = re.fullmatch(r"column_\d+", name) or name.casefold() in _COUNTING
+    if not known or column.dtype.kind not in "iuf":
         return False
     steps = np.arange(column.size)
     values = column.to_numpy()
@@ -194,7 +215,7 @@ def _counts_rows(name, column):
 
 
 def _is_error(name, words, likely):
-    """Whether a name is one of error bars, of which some are likely for the other columns' names."""
+    """Whether a name is one of error bars: by a word of it, or made of another column's."""
     return bool(words & _ERRORS) or "±" in name or "+/-" in name or name.casefold() in likely
 
 
@@ -219,7 +240,9 @@ def _belongs(name, chosen, words, columns):
     others = [c for c in columns if c not in (name, y)]
     if rest & _BESIDE or any(rest <= words[c] or name.casefold() in _errors_of(c) for c in others):
         return None
-    return 0 if rest & words[y] else 2
+    if rest & words[y]:
+        return 0
+    return None if any(rest & words[c] for c in others if not words[c] & _ERRORS) else 2
 
 
 def _too_few(role, left, counting, columns, source):

@@ -54,6 +54,7 @@ def read(path: str | os.PathLike, *, decimal: str | None = None) -> xr.Dataset:
             source=path,
             expected=f"one of {', '.join(_LOADERS)}",
             found=path.suffix or "no suffix",
+            remedy=_remedy(path),
         )
     kind, load = _LOADERS[path.suffix.lower()]
     options = {"decimal": decimal} if kind == "text" else {}
@@ -97,6 +98,17 @@ def _place_in(path):
     return path, ""
 
 
+def _remedy(path):
+    """What to do about a file whose suffix is unknown, by how it begins."""
+    with path.open("rb") as file:
+        head = file.read(512)
+    if head.lstrip(b"\xef\xbb\xbf \r\n\t").startswith(b"<?xml"):
+        return "it is XML: export a table of text from the program that wrote it"
+    if b"\0" in head or any(byte < 7 for byte in head):
+        return "it is binary: export a table of text from the program that wrote it"
+    return "if it is a table of text, give it the suffix .txt"
+
+
 def _text(path: Path, decimal: str | None = None) -> xr.Dataset:
     return text.table(text.decoded(path.read_bytes(), path), path, decimal=decimal)
 
@@ -106,7 +118,6 @@ _TEXT = (
     ".tsv",
     ".txt",
     ".dat",
-    ".asc",
     ".xy",
     ".dpt",
     ".prn",
@@ -121,6 +132,7 @@ _FOLDED = ("NPZ", "NPY", "spreadsheet")  # read here, and perhaps larger than th
 _PLACED = ("NPZ", "MAT", "HDF5", "netCDF", "spreadsheet")
 _LOADERS = {
     **dict.fromkeys(_TEXT, ("text", _text)),
+    ".asc": ("text", instruments.rigaku),
     ".xye": ("text", instruments.xye),
     ".chi": ("text", instruments.chi),
     ".uxd": ("UXD", instruments.uxd),
