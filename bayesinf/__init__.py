@@ -13,6 +13,8 @@
     figures/       InferenceData in, matplotlib Figure out
     report/        one page a physicist can show
     workflow/      the frame that every script in workflows/ shares
+    reader.py      binary files of others, in a process of their own
+    sealed.py      what is asked of a file before it is read
     publication.py a folder is one run's, whole
     kept.py        finished fits of a run that was cut off
     capacity.py    whether a fit fits into memory

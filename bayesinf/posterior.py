@@ -21,8 +21,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bayesinf import reader
 from bayesinf.errors import DataError
-from bayesinf.sealed import refuse_reaching
 
 if TYPE_CHECKING:
     import numpy as np
@@ -341,6 +341,9 @@ def _as_json(value):
 def load(path: str | os.PathLike) -> xr.DataTree:
     """Read an InferenceData that ``save`` wrote.
 
+    A file may be damaged, or anybody's, which can end or hold up the library that reads it: that is
+    done in a process of its own.
+
     Parameters
     ----------
     path : a netCDF file.
@@ -353,25 +356,11 @@ def load(path: str | os.PathLike) -> xr.DataTree:
     ------
     DataError : the file is missing, truncated, not netCDF, or netCDF of another schema.
     """
-    import xarray as xr
-
     path = Path(path)
     if not path.is_file():
         raise DataError("no such file", source=path, expected="a netCDF file that bayesinf wrote")
-    try:
-        refuse_reaching(path)
-        with xr.open_datatree(path, engine="h5netcdf") as opened:
-            tree = opened.load()
-    except DataError:
-        raise
-    except Exception as error:  # h5py and h5netcdf raise a dozen kinds for a damaged file
-        raise DataError(
-            "the file cannot be read",
-            source=path,
-            expected="a complete netCDF file",
-            found=f"{type(error).__name__}",
-            remedy="it may be truncated or of another format: run its workflow again",
-        ) from error
+    again = "it may be truncated or of another format: run its workflow again"
+    tree = reader.apart(opened, path, "", "netCDF", again)
     missing = [name for name in REQUIRED_GROUPS if name not in tree.children]
     missing += [name for name in PROVENANCE if name not in tree.attrs]
     if missing:
@@ -384,6 +373,14 @@ def load(path: str | os.PathLike) -> xr.DataTree:
         )
     _refuse_strange(tree, path)
     return tree
+
+
+def opened(path: Path, place: str = "") -> xr.DataTree:
+    """Read all groups of a netCDF file into memory, whatever they are, and close it."""
+    import xarray as xr
+
+    with xr.open_datatree(path, engine="h5netcdf", group=place or None) as tree:
+        return tree.load()
 
 
 # Root attributes that hold JSON, and of what kind it is.

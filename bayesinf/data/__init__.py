@@ -3,7 +3,7 @@
     tables.py       any file -> labelled arrays: ``read``, by its suffix to
     text.py         tables of text: where numbers begin, their names and units,
     dialects.py     decimal commas and thousands, dates.py times, units.py units,
-    headings.py     rows above the numbers; columns.py labels them all;
+    headings.py     rows above the numbers, steps.py an axis that these tell; columns.py labels all;
     jcamp.py        spectra in JCAMP-DX, instruments.py other formats with keywords,
     sheets.py       workbooks, containers.py files of arrays
     curve.py        y(x) with error bars: ``curve``, ``axes``; roles.py which column is what, why

@@ -16,6 +16,7 @@ from itertools import groupby, islice
 
 from bayesinf.data import dialects
 from bayesinf.data.arrays import listing
+from bayesinf.data.columns import refuse_wide
 from bayesinf.data.headings import is_header, names_of, words_of
 from bayesinf.errors import DataError
 
@@ -26,7 +27,7 @@ SAMPLE = 400  # rows from which the layout of a long table is told
 _REMARK = re.compile(rf"(?:^\s*|(?<= ))(?!{dialects.BROKEN})#.*", re.IGNORECASE)
 _BLANK = " \t,;|\r\f\x1a"  # a row of nothing but separators is blank: spreadsheets leave them
 _RULE = re.compile(r"[\s|+:]*[-=_]{3,}[\s|+:=_-]*")  # a line drawn below the names
-_BEGINS = re.compile(r"""[\s"']*[+\-−]?[.,]?\d""")
+_BEGINS = re.compile(r"""[\s"']*[+\-−–]?[.,]?\d""")
 
 
 @dataclass
@@ -63,8 +64,10 @@ def found(text: str, source: object = None) -> Block:
     few = len(firm) < max(1, min(2, len(places) - 1))  # where rows begin with words
     sample = places[:SAMPLE] if few else firm[-SAMPLE:]
     separator = _separator([lines[at] for at in sample], source)
-    width, key = _shape({at: cells_of(lines[at], separator) for at in sample})
-    around = _Around(lines, places, separator, width, key)
+    table = {at: cells_of(lines[at], separator) for at in sample}
+    width, key = _shape(table)
+    refuse_wide(width, source)
+    around = _Around(lines, places, separator, width, key, _blank(table.values(), key))
     start, stop = around.start(), around.stop()
     if start >= stop:
         raise DataError(
@@ -118,7 +121,7 @@ def _without_remarks(lines, text):
 def _separator(lines: Sequence[str], source) -> str | None:
     """What sets apart the columns of most lines; None for spaces."""
     for mark in (";", "\t", "|"):
-        if 2 * sum(mark in line for line in lines) > len(lines):
+        if 2 * sum(mark in line.strip(" \t") for line in lines) > len(lines):
             return mark
     commas = 2 * sum("," in line for line in lines) > len(lines)
     spaces = 2 * sum(len(line.split()) > 1 for line in lines) > len(lines)
@@ -174,11 +177,18 @@ def _shape(table):
     return width, None
 
 
+def _blank(rows, key):
+    """How many columns before the first one of numbers are empty in most rows."""
+    empty = [not any(row[:key]) for row in rows if key and len(row) > key]
+    return key if 2 * sum(empty) > len(empty) else 0
+
+
 @dataclass(frozen=True)
 class _Around:
     """Lines, the places of those that are not blank, and how rows of numbers look.
 
-    ``key`` is a column that holds numbers, None where there is none.
+    ``key`` is a column that holds numbers, None where there is none, and ``blank`` how many before
+    it hold nothing.
     """
 
     lines: list[str]
@@ -186,6 +196,7 @@ class _Around:
     separator: str | None
     width: int
     key: int | None
+    blank: int
 
     def cells(self, k):
         """Cells of a line, without empty ones beyond the width."""
@@ -201,7 +212,7 @@ class _Around:
         """Whether a line is a row of numbers, of which some may be bad."""
         cells = self.cells(k)
         good = len(cells) == self.width and dialects.numberlike(cells[self.key])
-        return good and not is_header(cells)
+        return good and not any(cells[: self.blank]) and not is_header(cells)
 
     def adjoin(self, k):
         """Whether no blank row or remark stands between a line and the one before it."""
@@ -270,12 +281,16 @@ class _Around:
         above = []
         for k in range(start - 1, max(start - 5, -1), -1):
             words = self.words(k)
+            if self.width == 1 and words and re.search(r"[,;=]|:$", words[0]):
+                break  # a setting
             fits = len(words) >= self.width and len(trimmed(words)) <= self.width + 1
             if not fits or (self.separator is None and len(words) != self.width):
                 break
             above.insert(0, words)
         names, used = names_of(above)
         names = trimmed(names)
+        if self.width > 1 and names[:1] == names and names and names[0][-1:] == ":":
+            names, used = [], 0  # the title of the numbers
         if len(names) == self.width + 1 and names[-1].casefold() == "comment":
             names.pop()  # a column of remarks that holds none
         wrong = names if len(names) > self.width else [] if used else self.unnamed(start)
@@ -310,6 +325,8 @@ def _name_by_remarks(block, remarks):
         line = re.sub(r"^(?:[#!/\s]|%(?=\s))+", "", remarks[at])
         cells = cells_of(line, block.separator) if block.separator else words_of(line, block.width)
         cells = [cell.lstrip("# ") for cell in cells]
+        if len(cells) > block.width:  # names that are set apart twice
+            cells = [cell for cell in cells if cell]
         if len(cells) != block.width or not all(cells) or cells[0][-1] in ":=":
             break
         rows.insert(0, cells)

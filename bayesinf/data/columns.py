@@ -18,7 +18,9 @@ if TYPE_CHECKING:
     import xarray as xr
     from numpy.typing import ArrayLike
 
-__all__ = ["columns_of", "dataset", "known_name", "pick", "said"]
+__all__ = ["columns_of", "dataset", "known_name", "pick", "refuse_wide", "said"]
+
+WIDEST = 10_000  # columns of a table
 
 
 def dataset(
@@ -40,6 +42,8 @@ def dataset(
     """
     import xarray as xr
 
+    arrays = list(arrays)
+    refuse_wide(len(arrays))
     variables, count = {}, None
     for position, (header, values) in enumerate(arrays, 1):
         values = np.asarray(values)
@@ -60,6 +64,23 @@ def dataset(
     return found.assign_attrs(read_as=told) if told else found
 
 
+def refuse_wide(count: int, source: object = None) -> None:
+    """Refuse more columns than a table may have.
+
+    Raises
+    ------
+    DataError : saying how many there are.
+    """
+    if count > WIDEST:
+        raise DataError(
+            "the table has too many columns",
+            source=source,
+            expected=f"at most {WIDEST}",
+            found=count,
+            remedy="rows are samples and columns are variables: transpose a table on its side",
+        )
+
+
 def said(data: xr.Dataset, *more: str) -> dict[str, str]:
     """Return as attributes what is told of how a file was read, and ``more`` before it."""
     told = "; ".join(part for part in (*more, data.attrs.get("read_as")) if part)
@@ -68,12 +89,18 @@ def said(data: xr.Dataset, *more: str) -> dict[str, str]:
 
 def columns_of(data: xr.Dataset) -> dict[str, xr.DataArray]:
     """Return one-dimensional arrays and columns of tables; coordinates, as x of y(x), first."""
-    columns = {}
-    for name in map(str, [*data.coords, *data.data_vars]):
-        array = data[name]
+    import xarray as xr
+
+    columns, known = {}, dict(data.coords)
+    for name in map(str, [*known, *data.data_vars]):
+        # Not data[name], which looks at all the others, of which there may be thousands.
+        variable = data.variables[name]
+        beside = {n: c for n, c in known.items() if set(c.dims) <= set(variable.dims)}
+        array = xr.DataArray(variable, beside, name=name)
         if array.ndim == 1 and name != "row":
             columns[name] = array
         elif array.ndim == 2:
+            refuse_wide(array.shape[1])
             for k in range(array.shape[1]):
                 label = name if array.shape[1] == 1 else f"{name}_{k + 1}"
                 columns[label] = array[:, k].rename(label).assign_attrs(long_name=label)

@@ -171,6 +171,7 @@ def _full(matrix, name):
             found=" × ".join(map(str, matrix.shape)),
             remedy="save fewer columns of it",
         )
+    matrix.check_format()  # places outside the matrix would be written to all the same
     return np.squeeze(matrix.toarray())
 
 

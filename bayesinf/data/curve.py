@@ -112,7 +112,10 @@ def curve(
         order = np.argsort(before, kind="stable") if sort else slice(None)
         result = result.assign_coords(row=("point", numbers[order]))
     moved = "the rows were sorted by x" if sort and np.any(np.diff(before) < 0) else ""
-    return result.assign_attrs(source=data.attrs["source"], **said(data, roles.words, moved))
+    places = np.unique(before).size
+    often = f"x has {places} different values in {before.size} rows"
+    often = often if 2 * places <= before.size else ""
+    return result.assign_attrs(source=data.attrs["source"], **said(data, roles.words, often, moved))
 
 
 def curve_from_arrays(

@@ -21,8 +21,8 @@ __all__ = ["BROKEN", "Dialect", "dialect_of", "numberlike", "parsed", "shows"]
 
 # A number in any dialect: thousands in groups of three, an exponent with e or, in Fortran, d.
 _ANY = re.compile(
-    r"[+\-−]?(?:\d{1,3}([,.'’ \u00a0\u2009\u202f])\d{3}(?:\1\d{3})*(?:[.,]\d*)?"
-    r"|\d+\.\d*|\d+(?:,\d+)?|[.,]\d+)(?:[eEdD][+\-−]?\d+)?"
+    r"[+\-−–]?(?:\d{1,3}([,.'’ \u00a0\u2009\u202f])\d{3}(?:\1\d{3})*(?:[.,]\d*)?"
+    r"|\d+\.\d*|\d+(?:,\d+)?|[.,]\d+)(?:[eEdD][+\-−–]?\d+)?"
 )
 _WORDS = {"na", "n/a", "nan", "inf", "+inf", "-inf", "infinity", "-infinity"}
 # What a spreadsheet writes where a formula failed: no number, but a cell of data all the same.
@@ -31,7 +31,7 @@ _BROKEN = re.compile(BROKEN, re.IGNORECASE)
 _GROUPED = {
     mark: re.compile(rf"\d{{1,3}}(?:{re.escape(mark)}\d{{3}})+") for mark in (",", ".", "'", " ")
 }
-_ALIKE = str.maketrans({"’": "'", "\u00a0": " ", "\u2009": " ", "\u202f": " ", "−": "-"})
+_ALIKE = str.maketrans({"’": "'", "\u00a0": " ", "\u2009": " ", "\u202f": " ", "−": "-", "–": "-"})
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from bayesinf.errors import DataError
 if TYPE_CHECKING:
     import xarray as xr
 
-__all__ = ["chi", "spe", "uxd", "xye"]
+__all__ = ["chi", "rigaku", "spe", "uxd", "xye"]
 
 
 def xye(path: Path, decimal: str | None = None) -> xr.Dataset:
@@ -94,6 +94,47 @@ def uxd(path: Path) -> xr.Dataset:
         )
     angles = ("2theta (°)", start + step * np.arange(y.size))
     return dataset([angles, (measured, y)], said=[f"range {kind} from {start:g}° by {step:g}°"])
+
+
+def rigaku(path: Path, decimal: str | None = None) -> xr.Dataset:
+    """Read a scan whose counts stand between ``*BEGIN`` and ``*END``, at even steps from a start.
+
+    A file without ``*BEGIN`` is a table of text.
+    """
+    whole = decoded(path.read_bytes(), path)
+    lines = list(enumerate(whole.splitlines(), 1))
+    marks = [k for k, (_, line) in enumerate(lines) if line.strip().startswith("*BEGIN")]
+    if not marks:
+        return table(whole, path, decimal=decimal)
+    if len(marks) > 1:
+        raise DataError(
+            "the file holds several scans",
+            source=path,
+            found=len(marks),
+            remedy="save them one by one",
+        )
+    keys = dict(
+        (part.strip() for part in line.strip("* \t").partition("=")[::2])
+        for _, line in lines[: marks[0]]
+        if "=" in line
+    )
+    keys = {f"_{key}": value for key, value in keys.items()}
+    y = []
+    for number, line in lines[marks[0] + 1 :]:
+        if line.strip().startswith("*"):
+            break
+        y += _numbers(line, number, path) if line.strip() else []
+    start, step = (_number_of(keys, name, path) for name in ("START", "STEP"))
+    if "_COUNT" in keys and int(_number_of(keys, "COUNT", path)) != len(y):
+        raise DataError(
+            "the file is not whole",
+            source=path,
+            expected=f"*COUNT = {keys['_COUNT']}",
+            found=f"{len(y)} counts",
+        )
+    unit = keys.get("_YUNIT") or "1"
+    angles = ("2theta (°)", start + step * np.arange(len(y)))
+    return dataset([angles, (f"counts ({unit})", y)], said=[f"from {start:g}° by {step:g}°"])
 
 
 def _number_of(keys, name, source):

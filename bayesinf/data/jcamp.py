@@ -50,6 +50,15 @@ _UNITS = {
     "ppm": "ppm",
     "m/z": "m/z",
 }
+# Tables that are no curve y(x), and what to do about each.
+_OTHERS = {
+    "NTUPLES": "NTUPLES, as of NMR, are not read: save the real part as a table of text",
+    "DATATABLE": "save the data as ##XYDATA=",
+    "RADATA": "interferograms are not read: save the spectrum",
+    "PEAKTABLE": "a list of peaks is not the curve that they are of: save the spectrum",
+    "PEAKASSIGNMENTS": "a list of peaks is not the curve that they are of: save the spectrum",
+}
+MOST_REPEATS = 10**6  # of one ordinate: a damaged number must not fill the memory
 
 
 def jcamp(path: Path) -> xr.Dataset:
@@ -61,17 +70,16 @@ def jcamp(path: Path) -> xr.Dataset:
     """
     text = decoded(path.read_bytes(), path)
     records = _records(text, path)
-    tables = [
-        n for n, (key, *_) in enumerate(records) if key in ("XYDATA", "XYPOINTS", "PEAKTABLE")
-    ]
+    tables = [n for n, (key, *_) in enumerate(records) if key in ("XYDATA", "XYPOINTS")]
     if len(tables) != 1:
-        kinds = {key for key, *_ in records} & {"NTUPLES", "RADATA"}
+        others = [f"##{key}=" for key, *_ in records if key in _OTHERS]
+        remedies = {_OTHERS[each[2:-1]]: None for each in others} if not tables else {}
         raise DataError(
             "the file does not hold one spectrum",
             source=path,
             expected="one table ##XYDATA= or ##XYPOINTS=",
-            found=f"{len(tables)}{', ' + ', '.join(kinds) if kinds else ''}",
-            remedy="save the spectra one by one",
+            found=", ".join([str(len(tables)), *dict.fromkeys(others)]),
+            remedy=next(iter(remedies), "save the spectra one by one"),
         )
     key, form, start, lines = records[tables[0]]
     known = {name: value for name, value, *_ in records}
@@ -155,7 +163,6 @@ def _lines(lines, start, known, source):
     if lost:
         raise DataError("a record is missing", source=source, expected=f"##{lost[0]}= NUMBER")
     first, last, count = needed.values()
-    x = np.linspace(first, last, int(count))
     step = (last - first) / max(count - 1, 1)
     scale = _value(known, "XFACTOR", 1.0)
     y: list[float] = []
@@ -197,7 +204,7 @@ def _lines(lines, start, known, source):
             expected=f"{int(count)} points, as ##NPOINTS= says",
             found=len(y),
         )
-    return x, np.array(y) * _value(known, "YFACTOR", 1.0)
+    return np.linspace(first, last, len(y)), np.array(y) * _value(known, "YFACTOR", 1.0)
 
 
 def ordinates(line: str, compressed: bool = True) -> tuple[float, list[float] | None, bool]:
@@ -241,7 +248,10 @@ def ordinates(line: str, compressed: bool = True) -> tuple[float, list[float] | 
             found.append(found[-1] + difference)
             last = "difference"
         else:  # so many times in all, the first of which stands there
-            for _ in range(int(_REPEATED[letter] + digits) - 1):
+            times = int(_REPEATED[letter] + (digits.rstrip(".") or ""))
+            if times > MOST_REPEATS:
+                return x, None, False
+            for _ in range(times - 1):
                 found.append(found[-1] + (difference if last == "difference" else 0.0))
     return x, found, last == "difference"
 

@@ -127,10 +127,11 @@ def _array_name(data, source):
     name = known_name(data.variables, RASTER_NAMES)
     if name is not None:
         return name
-    large = [str(n) for n, v in data.data_vars.items() if v.ndim >= 2]
+    shapes = {str(n): data.variables[n].ndim for n in data.data_vars}
+    large = [n for n, axes in shapes.items() if axes >= 2]
     if len(large) == 1:
         return large[0]
-    if large or any(v.ndim != 1 for v in data.data_vars.values()):
+    if large or any(axes != 1 for axes in shapes.values()):
         raise DataError(
             "there is no array of states",
             source=source,

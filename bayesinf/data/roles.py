@@ -47,11 +47,12 @@ BESIDE = """
     reference ref dark baseline background bkg bg blank calc calculated fit fitted model residual
     residuals diff difference weight weights mask flag comment label force
 """
+TIMES = "time times timestamp timestamps clock"  # which are y only where nothing else is
 INDEX_NAMES = "index idx i no no. nr # row id sequence point n"
 
 _X_NAMES, _Y_NAMES = ([name.strip() for name in names.split(",")] for names in (X_NAMES, Y_NAMES))
-_ERRORS, _FILLING, _BESIDE, _COUNTING = (
-    {*words.split()} for words in (ERROR_WORDS, FILLING, BESIDE, INDEX_NAMES)
+_ERRORS, _FILLING, _BESIDE, _COUNTING, _TIMES = (
+    {*words.split()} for words in (ERROR_WORDS, FILLING, BESIDE, INDEX_NAMES, TIMES)
 )
 
 
@@ -115,12 +116,14 @@ def choose(
         for role, name in stored.items():
             if role not in chosen and not (role == "error" and asked["error"] == "none"):
                 take(role, name, reason)
+    words = {name: set(re.split(r"[\W_]+", name.casefold())) - {""} for name in columns}
+    likely = {each for other in columns for each in _errors_of(other)}
+    errors = {name for name in columns if _is_error(name, words[name], likely)}
     holding = {name for name, column in columns.items() if _holds_numbers(column)}
     usable = [name for name in columns if name in holding or len(holding) < 2]
-    words = {name: set(re.split(r"[\W_]+", name.casefold())) - {""} for name in columns}
-    errors = {name for name in columns if _is_error(name, words[name], columns)}
     counting = {name for name in usable if _counts_rows(name, columns[name])}
 
+    # What is the same in all rows, such as a frame or a channel, is neither x nor y by itself.
     still = {name for name in usable if _never_changes(columns[name])}
     other = still | errors | counting
     plain = [name for name in usable if name not in other and not words[name] & _BESIDE]
@@ -144,9 +147,14 @@ def choose(
             raise _too_few(role, free(), counting, columns, source)
         of_x = to_numbers(columns[chosen["x"]].to_numpy()).astype(float) if "x" in chosen else None
         beside = {name for name in left if words[name] & _BESIDE or _repeats(columns[name], of_x)}
-        found = min(left, key=lambda n: _standing(n, n in errors or n in dated, n in beside))
+        late = {n for n in left if n in errors or n in dated or (role == "y" and words[n] & _TIMES)}
+        found = min(left, key=lambda n: _standing(n, n in late, n in beside))
         if role == "x" and found in counting and _is_axis(left, columns):
             found = left[1]
+        timed = [n for n in left if words[n] & _TIMES and n not in errors and _one_way(columns[n])]
+        if role == "x" and timed and not _one_way(columns[found]):
+            take(role, timed[0], "as times that go one way")
+            continue
         why = "the first column" if found == next(iter(columns)) else "the next column of numbers"
         take(role, found, why + (", though it only counts the rows" if found in counting else ""))
     if asked["error"] != "none" and "error" not in chosen and not stored:
@@ -197,11 +205,14 @@ def _repeats(column, of_x):
 
 def _is_axis(left, columns):
     """Whether the second of three columns is x, beside a first one that only counts the rows."""
-    steps = [
-        np.diff(columns[name].to_numpy()) for name in left[1:3] if columns[name].dtype.kind in "iuf"
-    ]
-    one_way = [bool((step > 0).all() or (step < 0).all()) for step in steps]
+    one_way = [_one_way(columns[name]) for name in left[1:3] if columns[name].dtype.kind in "iuf"]
     return one_way == [True, False]
+
+
+def _one_way(column):
+    """Whether numbers only rise, or only fall."""
+    steps = np.diff(column.to_numpy()) if column.dtype.kind in "iuf" else np.empty(0)
+    return bool(steps.size and ((steps > 0).all() or (steps < 0).all()))
 
 
 def _is_index(name):
@@ -210,20 +221,20 @@ def _is_index(name):
 
 
 def _counts_rows(name, column):
-    """Whether a column only counts the rows: by its name, or without one by its numbers."""
+    """Whether a column only counts the rows: by its name, or by its numbers where that is short."""
     if _is_index(name):
         return True
-    if not re.fullmatch(r"column_\d+", name) or column.dtype.kind not in "iuf":
+    known = re.fullmatch(r"column_\d+", name) or name.casefold() in _COUNTING
+    if not known or column.dtype.kind not in "iuf":
         return False
     steps = np.arange(column.size)
     values = column.to_numpy()
     return column.size > 2 and any(np.array_equal(values, steps + start) for start in (0, 1))
 
 
-def _is_error(name, words, columns):
-    if words & _ERRORS or "±" in name or "+/-" in name:
-        return True
-    return any(name.casefold() in _errors_of(other) for other in columns if other != name)
+def _is_error(name, words, likely):
+    """Whether a name is one of error bars: by a word of it, or made of another column's."""
+    return bool(words & _ERRORS) or "±" in name or "+/-" in name or name.casefold() in likely
 
 
 def _errors_of(name):
@@ -247,7 +258,9 @@ def _belongs(name, chosen, words, columns):
     others = [c for c in columns if c not in (name, y)]
     if rest & _BESIDE or any(rest <= words[c] or name.casefold() in _errors_of(c) for c in others):
         return None
-    return 0 if rest & words[y] else 2
+    if rest & words[y]:
+        return 0
+    return None if any(rest & words[c] for c in others if not words[c] & _ERRORS) else 2
 
 
 def _too_few(role, left, counting, columns, source):

@@ -53,7 +53,7 @@ def trains(data: xr.Dataset) -> Trains | None:
 
     None where a file holds something else.
     """
-    if any(variable.ndim > 1 for variable in data.data_vars.values()):
+    if any(data.variables[name].ndim > 1 for name in data.data_vars):
         return None
     columns = {n: c for n, c in columns_of(data).items() if c.dtype.kind in "biufUS"}
     numbers = {name: to_numbers(c.to_numpy()).astype(float) for name, c in columns.items()}

@@ -10,8 +10,10 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bayesinf.data import containers, instruments, jcamp, reader, sheets, text
+from bayesinf import reader
+from bayesinf.data import containers, instruments, jcamp, sheets, text
 from bayesinf.errors import DataError
+from bayesinf.sealed import refuse_large
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -52,6 +54,7 @@ def read(path: str | os.PathLike, *, decimal: str | None = None) -> xr.Dataset:
             source=path,
             expected=f"one of {', '.join(_LOADERS)}",
             found=path.suffix or "no suffix",
+            remedy=_remedy(path),
         )
     kind, load = _LOADERS[path.suffix.lower()]
     options = {"decimal": decimal} if kind == "text" else {}
@@ -65,6 +68,8 @@ def read(path: str | os.PathLike, *, decimal: str | None = None) -> xr.Dataset:
         if kind in _APART:
             data = reader.apart(load, path, place, kind)
         else:
+            if kind in _FOLDED:
+                refuse_large(path)
             data = load(path, place) if kind in _PLACED else load(path, **options)
     except DataError:
         raise
@@ -93,6 +98,17 @@ def _place_in(path):
     return path, ""
 
 
+def _remedy(path):
+    """What to do about a file whose suffix is unknown, by how it begins."""
+    with path.open("rb") as file:
+        head = file.read(512)
+    if head.lstrip(b"\xef\xbb\xbf \r\n\t").startswith(b"<?xml"):
+        return "it is XML: export a table of text from the program that wrote it"
+    if b"\0" in head or any(byte < 7 for byte in head):
+        return "it is binary: export a table of text from the program that wrote it"
+    return "if it is a table of text, give it the suffix .txt"
+
+
 def _text(path: Path, decimal: str | None = None) -> xr.Dataset:
     return text.table(text.decoded(path.read_bytes(), path), path, decimal=decimal)
 
@@ -102,7 +118,6 @@ _TEXT = (
     ".tsv",
     ".txt",
     ".dat",
-    ".asc",
     ".xy",
     ".dpt",
     ".prn",
@@ -113,9 +128,11 @@ _TEXT = (
     ".table",
 )
 _APART = ("MAT", "HDF5", "netCDF")  # whose libraries a damaged file can kill
+_FOLDED = ("NPZ", "NPY", "spreadsheet")  # read here, and perhaps larger than they look
 _PLACED = ("NPZ", "MAT", "HDF5", "netCDF", "spreadsheet")
 _LOADERS = {
     **dict.fromkeys(_TEXT, ("text", _text)),
+    ".asc": ("text", instruments.rigaku),
     ".xye": ("text", instruments.xye),
     ".chi": ("text", instruments.chi),
     ".uxd": ("UXD", instruments.uxd),

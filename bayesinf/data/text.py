@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bayesinf.data import blocks, dialects
+from bayesinf.data import blocks, dialects, steps
 from bayesinf.data.arrays import listing
 from bayesinf.data.columns import dataset
 from bayesinf.data.dates import seconds
@@ -35,6 +35,9 @@ def decoded(raw: bytes, source: object = None) -> str:
     if raw.startswith((b"\xff\xfe", b"\xfe\xff")):
         return raw.decode("utf-16")
     if b"\0" in raw:
+        for odd, coding in enumerate(("utf-16-be", "utf-16-le")):
+            if not len(raw) % 2 and not any(raw[odd:4096:2]):  # plain letters, without a mark
+                return raw.decode(coding)
         raise DataError(
             "the file is not text", source=source, remedy="give it the suffix of its format"
         )
@@ -65,18 +68,23 @@ def table(text: str, source: object = None, *, decimal: str | None = None) -> xr
     """
     if decimal not in (None, ".", ","):
         raise DataError("unknown decimal mark", expected="'.' or ','", found=repr(decimal))
+    text, even = steps.told(text)
     block = blocks.found(text, source)
     columns = _quickly(block, decimal)
     if columns is None:
         columns = _carefully(block, decimal, source)
     names = block.names or [""] * block.width
-    if any(names) and not names[0] and _counts(columns[0]):
+    if even is None and any(names) and not names[0] and _counts(columns[0]):
         columns[0] = None  # the index that pandas writes before the columns
+    place = None if even is None or columns[0] is None else steps.axis(even, columns)
     arrays = [
         (name or f"column_{position}", column)
         for position, (name, column) in enumerate(zip(names, columns, strict=True), 1)
-        if column is not None and (name or _holds(column))
+        if column is not None and (name or _holds(column)) and position - 1 != place
     ]
+    if place is not None:
+        arrays.insert(0, (f"x ({even.unit})", even.start + even.step * np.arange(len(block.rows))))
+        block.said.append(even.words)
     return dataset(arrays, block.rows, attrs=block.attrs, said=block.said)
 
 

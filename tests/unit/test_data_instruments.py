@@ -391,12 +391,6 @@ REFUSED = [
     ),
     ("no error bars where the format has them", "a.xye", "1 2\n2 3\n3 4\n", ["error bars"]),
     (
-        "an oscilloscope that leaves out times",
-        "a.csv",
-        "X,CH1,Start,Increment\nSequence,Volt,-6.0e-03,1.0e-06\n0,0.01,\n1,0.02,\n2,0.01,\n",
-        ["row 3", "too few columns", "4 (Sequence, Volt, -6.0e-03"],
-    ),
-    (
         "a row of too few",
         "a.csv",
         "made by hand\n\nx,y\n1,2\n2,3\n3\n4,5\n",

@@ -3,18 +3,21 @@
 import os
 import random
 import time
+import zipfile
 
 import h5py
 import numpy as np
 import pytest
+import scipy.io
 import xarray as xr
 from files import SAVERS
 from straight_line import fit
 
-from bayesinf.data import reader, tables
+from bayesinf import posterior, reader
+from bayesinf.data import tables
 from bayesinf.errors import DataError
 from bayesinf.posterior import load, save
-from bayesinf.sealed import refuse_reaching
+from bayesinf.sealed import refuse_large, refuse_reaching
 
 # Of NPZ NumPy and Python read every byte, so that it needs no process of its own.
 FORMATS = {save: name for save, name in SAVERS.items() if not name.endswith(".npz")}
@@ -118,3 +121,67 @@ def test_groups_that_hold_each_other_are_walked_once(tmp_path):
         file["a/again"] = file["a"]
         file["soft"] = h5py.SoftLink("/a/x")
     refuse_reaching(path)
+
+
+def save_huge_hdf5(path):
+    """A terabyte of zeros, none of which is stored."""
+    with h5py.File(path, "w") as file:
+        file.create_dataset("y", (2**37,), "f8", chunks=(2**20,), compression="gzip")
+
+
+def save_zeros_npz(path):
+    np.savez_compressed(path, x=np.arange(3.0), y=np.zeros(10**6))
+
+
+def save_zeros_mat(path):
+    scipy.io.savemat(path, {"x": np.arange(3.0), "y": np.zeros(10**6)}, do_compression=True)
+
+
+def save_workbook(path):
+    """One cell of a million letters."""
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as file:
+        file.writestr("xl/worksheets/sheet1.xml", b"a" * 2**23)
+
+
+BOMBS = {
+    "a.h5": (save_huge_hdf5, "/y"),
+    "a.nc": (save_huge_hdf5, "/y"),
+    "a.npz": (save_zeros_npz, "y.npy"),
+    "a.mat": (save_zeros_mat, "variable 2"),
+    "a.xlsx": (save_workbook, "sheet1.xml"),
+}
+
+
+@pytest.mark.parametrize("name", BOMBS)
+def test_a_file_that_unfolds_to_too_much_is_refused_by_name(name, tmp_path, monkeypatch):
+    monkeypatch.setenv("BAYESINF_READ_BYTES", "4e6")
+    save, place = BOMBS[name]
+    save(tmp_path / name)
+    with pytest.raises(DataError, match=rf"{place}: the file unfolds.* 4e\+06 .*READ_BYTES"):
+        refuse_large(tmp_path / name)
+    if name == "a.h5":  # whose limit is that of the reader
+        monkeypatch.delenv("BAYESINF_READ_BYTES")
+    elif name in ("a.nc", "a.mat"):
+        return
+    with pytest.raises(DataError, match=rf"{place}: the file unfolds"):
+        tables.read(tmp_path / name)
+
+
+def test_a_damaged_fit_ends_no_more_than_its_reader(tmp_path, monkeypatch):
+    path = save(fit(), tmp_path / "fit.nc")
+    monkeypatch.setattr(posterior, "opened", crash)
+    monkeypatch.syspath_prepend(os.path.dirname(__file__))
+    reader._end()  # a new one finds this module
+    with pytest.raises(DataError, match=r"fit.nc: the file cannot .*ends its reader.*run its work"):
+        load(path)
+    monkeypatch.undo()
+    assert load(path)["posterior"].sizes["draw"]
+
+
+def test_a_sparse_matrix_with_entries_outside_is_refused(tmp_path):
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        group = file.create_group("raster")
+        group.attrs["MATLAB_sparse"] = 5
+        group["jc"], group["ir"], group["data"] = [0, 1, 2], [1, 10**6], [1.0, 2.0]
+    with pytest.raises(DataError, match="the file cannot be read"):
+        tables.read(tmp_path / "a.h5")

@@ -18,22 +18,23 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bayesinf.errors import DataError
+from bayesinf.sealed import most, refuse_large, refuse_reaching
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    import xarray as xr
-
 __all__ = ["apart"]
 
 SECONDS = 60.0  # that a file may take
-MOST = "BAYESINF_READ_BYTES"  # environment variable: bytes of memory that the process may have
-BYTES = 8_000_000_000
+ROOM = 4  # bytes of memory that the process may have, for each that the arrays of a file may have
+REMEDY = "it may be truncated or of another format: save it again as plain numbers"
 
 _reader: list[tuple[subprocess.Popen, Connection]] = []  # the one at work, if any
 
 
-def apart(load: Callable[..., xr.Dataset], path: Path, place: str, kind: str) -> xr.Dataset:
+def apart[Read](
+    load: Callable[[Path, str], Read], path: Path, place: str, kind: str, remedy: str = REMEDY
+) -> Read:
     """Call a loader of this package in the reading process.
 
     Parameters
@@ -41,37 +42,38 @@ def apart(load: Callable[..., xr.Dataset], path: Path, place: str, kind: str) ->
     load : a function of a module, of a path and a place in the file.
     path, place : what it is called with.
     kind : of file, as a message calls it.
+    remedy : what to do about a file that cannot be read.
 
     Raises
     ------
-    DataError : what the loader raised; the file kills its reader, takes too long, or cannot be
-        read.
+    DataError : what the loader raised; the file reaches for others, unfolds to too much, kills its
+        reader, takes too long, or cannot be read.
     """
+
+    def damaged(found):
+        return DataError(
+            "the file cannot be read",
+            source=path,
+            expected=f"a complete {kind} file",
+            found=found,
+            remedy=remedy,
+        )
+
     process, connection = _started()
     try:
         connection.send((load.__module__, load.__name__, os.getcwd(), path, place))
         if not connection.poll(SECONDS):
-            raise _damaged(path, kind, f"one that is not read in {SECONDS:g} s")
+            raise damaged(f"one that is not read in {SECONDS:g} s")
         fine, found = connection.recv()
     except (EOFError, OSError) as error:
         _end()
-        raise _damaged(path, kind, f"one that ends its reader (status {process.wait()})") from error
+        raise damaged(f"one that ends its reader (status {process.wait()})") from error
     except BaseException:  # an interrupt too: the process may be in the middle of an answer
         _end()
         raise
     if fine:
         return found
-    raise found if isinstance(found, DataError) else _damaged(path, kind, found)
-
-
-def _damaged(path, kind, found):
-    return DataError(
-        "the file cannot be read",
-        source=path,
-        expected=f"a complete {kind} file",
-        found=found,
-        remedy="it may be truncated or of another format: save it again as plain numbers",
-    )
+    raise found if isinstance(found, DataError) else damaged(found)
 
 
 def _started():
@@ -91,6 +93,7 @@ def _started():
     )
     its.close()
     _reader.append((process, ours))
+    ours.recv()  # its start is not the file's time
     return _reader[0]
 
 
@@ -108,23 +111,25 @@ def serve(handle: int) -> None:
     import signal
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # meant for the process that asks
-    with contextlib.suppress(ImportError, ValueError, OSError):
+    with contextlib.suppress(ImportError, ValueError, OSError, DataError):
         import resource
 
-        limit = int(float(os.environ.get(MOST, BYTES)))
+        limit = ROOM * most()
         resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    import xarray  # noqa: F401  what takes long to start is there before the first file
+
     connection = Connection(handle)
+    connection.send("ready")
     while True:
         try:
             module, name, folder, path, place = connection.recv()
         except EOFError:
             return
         try:
-            from bayesinf.sealed import refuse_reaching
-
             os.chdir(folder)
             refuse_reaching(path)
+            refuse_large(path)
             answer = True, getattr(importlib.import_module(module), name)(path, place)
         except DataError as error:
             answer = False, error
