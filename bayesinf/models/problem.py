@@ -252,7 +252,7 @@ def fit(
         "fewer draws (--draws), fewer data, or thinned ones",
     )
     make = partial(_fitted, problem, name, route, settings, system, notes, attrs)
-    return kept.fit(make, problem, name, route, settings, system, notes, attrs)
+    return kept.once(make, problem, name, route, settings, system, notes, attrs)
 
 
 def _fitted(problem, name, route, settings, system, notes, attrs):

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from bayesinf import kept
 from bayesinf.errors import FitError
 from bayesinf.inference import laplace as quadratic
 from bayesinf.inference import population
@@ -65,9 +67,10 @@ def optima(problem: Process, rng: np.random.Generator) -> Optima:
     height = problem.log_density(starts)
     if not np.isfinite(height.max()):
         raise FitError("no draw of the priors gives the data a density: state other priors")
-    found = [descend(problem, starts[k]) for k in np.argsort(-height)[:STARTS]]
+    begin = [starts[k] for k in np.argsort(-height)[:STARTS]]
+    found = [kept.once(partial(descend, problem, point)) for point in begin]
     best = max(found, key=lambda end: end[0])[1]
-    found += [descend(problem, point) for point in _ridges(problem, best)]
+    found += [kept.once(partial(descend, problem, point)) for point in _ridges(problem, best)]
     found.sort(key=lambda end: -end[0])
     ends = np.array([value for value, _ in found])
     points, covariances = [], []
