@@ -217,8 +217,8 @@ def _on_cluster(call, jobs, address) -> Iterator:
         # What is kept is kept here, as it comes: a worker there need not see this disk.
         there = [(number, None, item) for number, _, item in jobs]
         futures = client.map(call, there, pure=False)
-        for _, result in as_completed(futures, loop=client.loop, with_results=True):
-            yield result
+        for future in as_completed(futures, loop=client.loop):
+            yield future.result()
     except KilledWorker as error:
         raise FitError(f"a worker of {address} died, most often for lack of memory") from error
     except (FutureCancelledError, CommClosedError) as error:
