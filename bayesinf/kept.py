@@ -27,12 +27,13 @@ import shutil
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence, Sized
 from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
 from types import CodeType, FunctionType
 
+from bayesinf import progress
 from bayesinf.posterior import LIBRARIES, library_version
 
 __all__ = [
@@ -149,36 +150,43 @@ def steps[Step](
         brought to where they stood in place, so that who else holds one sees the same.
     fixed : what those refer to and no step changes, such as the data: it is not kept.
     """
-    name = _name(())
-    if name is None:
-        yield from numbers
-        return
-    live, numbers, done = (*changing, *fixed), iter(numbers), 0
+    name, live = _name(()), (*changing, *fixed)
+    total = len(numbers) if isinstance(numbers, Sized) else 0
+    numbers, done = iter(numbers), 0
     found = read(name, live)
     if found is not None:
         done, contents = found[0]
         for each, content in zip(changing, contents, strict=True):
             _restore(each, content)
         next(itertools.islice(numbers, done, done), None)
-    before, kept, patience = getattr(_at, "work", None), time.perf_counter(), EVERY
-    try:
-        for number in numbers:
-            _at.work = _Work(f"{name}/{done}")
-            yield number
-            done += 1
-            now = time.perf_counter()
-            if now - kept >= patience:
+    first, started, before = done, time.monotonic(), getattr(_at, "work", None)
+    kept, patience = time.perf_counter(), EVERY
+
+    def told():
+        left = progress.left(done - first, total - first, started)
+        return f"step {done} of {total}{left}" if total else ""
+
+    with progress.telling(told):
+        try:
+            for number in numbers:
+                _at.work = before if name is None else _Work(f"{name}/{done}")
+                yield number
+                done += 1
+                now = time.perf_counter()
+                if name is None or now - kept < patience:
+                    continue
                 state = done, [_content(each) for each in changing]
                 if write(name, state, now - kept, live):
                     kept = time.perf_counter()
                     patience = max(EVERY, PATIENCE * (kept - now))
                 else:
                     patience *= 2
-    finally:
-        _at.work = before
-    # Not where a loop is left before its last step: it may then stand in the middle of one.
-    state = done, [_content(each) for each in changing]
-    write(name, state, time.perf_counter() - kept, live)
+        finally:
+            _at.work = before
+    if name is not None:
+        # Not where a loop is left before its last step: it may then stand in the middle of one.
+        state = done, [_content(each) for each in changing]
+        write(name, state, time.perf_counter() - kept, live)
 
 
 class _Work:

@@ -18,15 +18,14 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 
-from bayesinf import kept
+from bayesinf import kept, progress
 from bayesinf.errors import DataError, FitError
 
-__all__ = ["heartbeat", "map", "one_blas_thread", "stop"]
+__all__ = ["map", "one_blas_thread", "stop"]
 
 PATIENCE = 2.0  # seconds that pass before a progress bar appears
 CONNECT = 5.0  # seconds that a Dask scheduler has to answer
 
-BEAT = 30.0  # seconds between two lines where the output is no terminal
 FOLLOW = 1.0  # seconds after which a worker notices that the process it works for is dead
 
 _here = threading.local()  # .inside: this thread is already working for a map
@@ -230,34 +229,6 @@ def _on_cluster(call, jobs, address) -> Iterator:
         client.close(timeout=CONNECT)  # its futures are cancelled with it
 
 
-_told: list[Callable[[], str]] = []  # what those at work, one inside the other, have to say
-
-
-@contextmanager
-def heartbeat(told: Callable[[], str]) -> Iterator[None]:
-    """Print a line every ``BEAT`` seconds where stderr is no terminal, which would show a bar.
-
-    Parameters
-    ----------
-    told : says how far the work is; of several, one inside the other, all speak in one line.
-    """
-    _told.append(told)
-    ended = threading.Event()
-    outermost = len(_told) == 1 and not sys.stderr.isatty()
-    try:
-        if outermost:
-            threading.Thread(target=_beat, args=[ended], daemon=True).start()
-        yield
-    finally:
-        ended.set()
-        _told.remove(told)
-
-
-def _beat(ended):
-    while not ended.wait(BEAT):
-        print("; ".join(each() for each in list(_told)), file=sys.stderr, flush=True)
-
-
 @contextmanager
 def _progress(label, total) -> Iterator[Callable[[], None]]:
     """A progress bar on stderr that appears only when the work outlasts our patience."""
@@ -265,25 +236,26 @@ def _progress(label, total) -> Iterator[Callable[[], None]]:
     from rich.progress import MofNCompleteColumn, Progress, TimeRemainingColumn
 
     columns = (*Progress.get_default_columns()[:2], MofNCompleteColumn(), TimeRemainingColumn())
-    progress = Progress(*columns, console=Console(file=sys.stderr))
-    task = progress.add_task(label or "working", total=total)
+    bar = Progress(*columns, console=Console(file=sys.stderr))
+    task, started = bar.add_task(label or "working", total=total), time.monotonic()
 
-    def done():
-        return f"{label or 'working'}: {progress.tasks[0].completed:.0f} of {total}"
+    def told():
+        done = int(bar.tasks[0].completed)
+        return f"{label or 'working'}: {done} of {total}{progress.left(done, total, started)}"
 
-    timer = threading.Timer(PATIENCE, progress.start)
+    timer = threading.Timer(PATIENCE, bar.start)
     timer.daemon = True
     timer.start()
     try:
-        with heartbeat(done):
-            yield lambda: progress.advance(task)
+        with progress.heartbeat(told):
+            yield lambda: bar.advance(task)
     except BaseException:
         # What failed is said in one line, not below a bar that stands still.
-        progress.live.transient = True
-        progress.console.quiet = not progress.console.is_terminal
+        bar.live.transient = True
+        bar.console.quiet = not bar.console.is_terminal
         raise
     finally:
         timer.cancel()
         timer.join()
-        if progress.live.is_started:
-            progress.stop()
+        if bar.live.is_started:
+            bar.stop()

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from bayesinf import kept, parallel
+from bayesinf import kept, parallel, progress
 from bayesinf.errors import DataError, printable
 from bayesinf.publication import MANIFEST, new_run, refuse_clash, staged
 from bayesinf.settings import Settings
@@ -92,7 +92,7 @@ class Run:
         def told():
             return f"{label}: {time.perf_counter() - started:.0f} s so far"
 
-        with Console(stderr=True).status(label), parallel.heartbeat(told):
+        with Console(stderr=True).status(label), progress.heartbeat(told):
             yield
         self.seconds[label] = self.seconds.get(label, 0.0) + time.perf_counter() - started
 
