@@ -1,6 +1,7 @@
 """What was done is taken up by the same command alone; what cannot fit is refused."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -11,8 +12,10 @@ import numpy as np
 import pytest
 from straight_line import StraightLine
 
-from bayesinf import capacity, kept, parallel
+from bayesinf import capacity, kept, parallel, progress
+from bayesinf.data import curve_from_arrays
 from bayesinf.errors import FitError
+from bayesinf.models import gp
 from bayesinf.models.problem import fit
 from bayesinf.settings import Settings
 
@@ -253,6 +256,34 @@ def test_something_is_available():
     assert capacity.available() > 1e7
 
 
+# --- time -----------------------------------------------------------------------------------------
+
+
+def test_long_work_says_so_before_it_begins_and_what_would_be_shorter(capsys):
+    progress.foresee(60, "for 3 fits", "make 1 fit")
+    assert capsys.readouterr().err == ""
+    progress.foresee(7200, "for 3 fits", "make 1 fit")
+    said = "This will take about 2 h, for 3 fits. Shorter: make 1 fit.\n"
+    assert capsys.readouterr().err == said
+    with pytest.raises(FitError, match="about 58 d, for 3 fits: make 1 fit"):
+        progress.foresee(5e6, "for 3 fits", "make 1 fit")
+
+
+def test_a_process_of_many_points_is_foreseen(capsys, monkeypatch):
+    x = np.arange(1200.0)
+    problem = gp.process(curve_from_arrays(x, np.sin(x)))
+
+    def stop(problem, rng):
+        raise ValueError("enough")
+
+    monkeypatch.setattr(progress, "SAID", 0.0)
+    monkeypatch.setattr(gp.routes, "optima", stop)
+    with pytest.raises(ValueError, match="enough"):
+        fit(problem, "mcmc", SHORT)
+    said = capsys.readouterr().err
+    assert re.search(r"about \d+ (s|min|h), for \d+ covariances of 1200 points, .* thin the", said)
+
+
 # --- a run that was killed ------------------------------------------------------------------------
 
 SCRIPT = f'''
@@ -261,6 +292,7 @@ sys.path.insert(0, {os.path.dirname(__file__)!r})
 import numpy as np
 from straight_line import StraightLine
 from bayesinf import kept, workflow
+from bayesinf.models import gp
 from bayesinf.models.problem import fit
 kept.WORTH = 0.0
 X = np.linspace(0, 1, 9)
