@@ -82,6 +82,11 @@ class Run:
             )
         refuse_clash(self.output, EXPECTED)
 
+    @property
+    def taken_up(self) -> str:
+        """What was taken up of a run that was cut off, in words; "" for nothing."""
+        return kept.taken(self.kept) if self.kept else ""
+
     @contextmanager
     def step(self, label: str):
         """Say what is being done while it is done, and note how long it took."""
@@ -234,7 +239,7 @@ class Run:
             words,
             beside,
             f"Report: {self.output / 'index.html'}",
-            kept.taken(self.kept) if self.kept else "",
+            self.taken_up,
             f"Time: {total:.1f} s ({parts})",
         ]
         print(printable("\n".join(filter(None, told))))  # names and units are those of the file

@@ -15,7 +15,7 @@ from straight_line import StraightLine
 from bayesinf import capacity, kept, parallel, progress
 from bayesinf.data import curve_from_arrays
 from bayesinf.errors import FitError
-from bayesinf.models import gp
+from bayesinf.models import gp, linear
 from bayesinf.models.problem import fit
 from bayesinf.settings import Settings
 
@@ -247,6 +247,17 @@ def test_what_does_not_fit_is_refused_before_it_starts(monkeypatch):
     assert time.monotonic() - started < 1
 
 
+def test_the_draws_of_many_parameters_and_a_large_covariance_count_too(monkeypatch):
+    monkeypatch.setattr(capacity, "available", lambda: 1e8)
+    y = np.sin(np.arange(3000.0))
+    many = linear.regression(np.eye(30, 3000), y[:30], "normal", intercept=False)
+    with pytest.raises(FitError, match=r"4 chains of 1000 draws would take about 0\.19\d GB"):
+        fit(many, "exact", Settings(prior_draws=10))
+    process = gp.process(curve_from_arrays(np.arange(3000.0), y))
+    with pytest.raises(FitError, match=r"2 chains of 20 draws would take about 0\.\d+ GB"):
+        fit(process, "laplace", SHORT)
+
+
 def test_small_work_asks_nothing(monkeypatch):
     monkeypatch.setattr(capacity, "available", lambda: 1 / 0)
     capacity.require(1e6, "a fit", "nothing")
@@ -292,7 +303,7 @@ sys.path.insert(0, {os.path.dirname(__file__)!r})
 import numpy as np
 from straight_line import StraightLine
 from bayesinf import kept, workflow
-from bayesinf.models import gp
+from bayesinf.models import gp, linear
 from bayesinf.models.problem import fit
 kept.WORTH = 0.0
 X = np.linspace(0, 1, 9)
