@@ -14,8 +14,9 @@
     report/        one page a physicist can show
     workflow/      the frame that every script in workflows/ shares
     publication.py a folder is one run's, whole
-    kept.py        finished fits of a run that was cut off
+    kept.py        what a run that was cut off had done
     capacity.py    whether a fit fits into memory
+    progress.py    how far a run is, and how long it will be
     parallel.py    one function over many items, on local cores or a Dask cluster
 
 Data flow down this list and never up. What passes is xarray.

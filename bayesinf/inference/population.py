@@ -37,7 +37,7 @@ DOF = 6.0  # of Student's t
 DEFENSIVE = 0.1  # weight of the component that stays
 WANTED = 1.5  # effective draws for each draw kept, which proposals in between bring about
 MOST_BETWEEN = 8
-PART = 1000  # points that are evaluated at once
+PART = 2500  # points that are evaluated at once
 
 
 @dataclass(frozen=True)
