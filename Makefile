@@ -58,10 +58,10 @@ report: $(COMPLETE)
 test: $(COMPLETE)
 	@$(PYTHON) -m pytest --numprocesses 2 --dist loadfile $(OPTIONS)
 
-TORTURE := tests/torture.py $(foreach name,publication ending hostile kept factors reader,tests/unit/test_$(name).py)
+TORTURE := tests/torture.py $(foreach name,publication ending hostile kept resumed factors reader,tests/unit/test_$(name).py)
 
 torture: $(COMPLETE)
-	@BAYESINF_MUTANTS=200 $(PYTHON) -m pytest --timeout 1200 -rP $(TORTURE) $(OPTIONS)
+	@BAYESINF_MUTANTS=200 BAYESINF_CUTS=10 $(PYTHON) -m pytest --timeout 1200 -rP $(TORTURE) $(OPTIONS)
 
 test-bench: $(COMPLETE)
 	@$(PYTHON) -m pytest tests/benchmarks $(OPTIONS)

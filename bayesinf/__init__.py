@@ -16,8 +16,9 @@
     reader.py      binary files of others, in a process of their own
     sealed.py      what is asked of a file before it is read
     publication.py a folder is one run's, whole
-    kept.py        finished fits of a run that was cut off
+    kept.py        what a run that was cut off had done
     capacity.py    whether a fit fits into memory
+    progress.py    how far a run is, and how long it will be
     parallel.py    one function over many items, on local cores or a Dask cluster
 
 Data flow down this list and never up. What passes is xarray.

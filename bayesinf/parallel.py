@@ -3,10 +3,12 @@
 ``map`` is the only way in which bayesinf runs things at once. The items carry their own seeds, and
 numerical libraries are held to one thread inside, so the results do not depend on where or on how
 many workers they were made. A map inside a map runs serially: the outer one has the cores already.
+Items that were finished before the run was cut off are taken up (``bayesinf.kept``).
 """
 
 from __future__ import annotations
 
+import builtins
 import logging
 import os
 import signal
@@ -16,14 +18,14 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 
+from bayesinf import kept, progress
 from bayesinf.errors import DataError, FitError
 
-__all__ = ["heartbeat", "map", "one_blas_thread", "stop"]
+__all__ = ["map", "one_blas_thread", "stop"]
 
 PATIENCE = 2.0  # seconds that pass before a progress bar appears
 CONNECT = 5.0  # seconds that a Dask scheduler has to answer
 
-BEAT = 30.0  # seconds between two lines where the output is no terminal
 FOLLOW = 1.0  # seconds after which a worker notices that the process it works for is dead
 
 _here = threading.local()  # .inside: this thread is already working for a map
@@ -54,7 +56,7 @@ def map[Item, Result](
 
     Parameters
     ----------
-    function : of one item; picklable unless ``threads``.
+    function : of one item; picklable, and without effects but its result, unless ``threads``.
     items : what it is applied to.
     workers : how many at a time; None for one per core, 1 for none beside this process.
     scheduler : address of a Dask scheduler, "host:port", that takes the place of the local cores.
@@ -72,20 +74,30 @@ def map[Item, Result](
     whatever ``function`` raised, as it was raised.
     """
     items = list(items)
+    places = kept.places(function, items, pure=not threads)
+    found = {} if threads else {k: kept.read(place) for k, place in enumerate(places)}
+    found = {k: one[0] for k, one in found.items() if one is not None}
+    jobs = [(k, places[k], item) for k, item in enumerate(items) if k not in found]
     call = _Inside(function)
+
+    def collected(results, advance):
+        for k, seconds, result in results:
+            found[k] = result
+            if not threads:
+                kept.write(places[k], result, seconds)
+            advance()
+        return [found[k] for k in range(len(items))]
+
     if getattr(_here, "inside", False):
-        return [function(item) for item in items]
+        return collected(builtins.map(call, jobs), int)
     with _progress(label, len(items)) as advance:
+        for _ in found:
+            advance()
+        if not jobs:
+            return collected([], advance)
         if scheduler is not None:
-            results = _on_cluster(call, items, scheduler, advance)
-        else:
-            results = _on_cores(call, items, workers, threads)
-        collected = []
-        for result in results:
-            collected.append(result)
-            if scheduler is None:
-                advance()
-        return collected
+            return collected(_on_cluster(call, jobs, scheduler), advance)
+        return collected(_on_cores(call, jobs, workers, threads), advance)
 
 
 def stop() -> None:
@@ -97,15 +109,23 @@ def stop() -> None:
 
 
 class _Inside:
-    """A function that tells the maps it calls that they are inside one already."""
+    """A function that tells the maps it calls that they are inside one already.
+
+    It takes an item with its number and the place where it is kept, and returns the number, how
+    many seconds it took, and the result.
+    """
 
     def __init__(self, function):
         self.function = function
 
-    def __call__(self, item):
+    def __call__(self, job):
+        number, place, item = job
         before, _here.inside = getattr(_here, "inside", False), True
+        started = time.perf_counter()
         try:
-            return self.function(item)
+            with kept.within(place):
+                result = self.function(item)
+            return number, time.perf_counter() - started, result
         finally:
             _here.inside = before
 
@@ -138,24 +158,24 @@ def _follow(parent):
     os._exit(1)
 
 
-def _on_cores(call, items, workers, threads) -> Iterator:
+def _on_cores(call, jobs, workers, threads) -> Iterator:
     import joblib
     from joblib.externals.loky.process_executor import TerminatedWorkerError
 
-    workers = min(workers or joblib.cpu_count(), len(items))
+    workers = min(workers or joblib.cpu_count(), len(jobs))
+    how = {"return_as": "generator_unordered"}
     if workers <= 1 or threads:
         with one_blas_thread():
             if workers <= 1:
-                yield from (call(item) for item in items)
+                yield from (call(job) for job in jobs)
             else:
-                pool = joblib.Parallel(workers, backend="threading", return_as="generator")
-                yield from pool(joblib.delayed(call)(item) for item in items)
+                pool = joblib.Parallel(workers, backend="threading", **how)
+                yield from pool(joblib.delayed(call)(job) for job in jobs)
         return
     call = _Worker(call, os.getpid())
     try:
         with joblib.parallel_config("loky", inner_max_num_threads=1):
-            pool = joblib.Parallel(workers, return_as="generator")
-            yield from pool(joblib.delayed(call)(item) for item in items)
+            yield from joblib.Parallel(workers, **how)(joblib.delayed(call)(job) for job in jobs)
     except TerminatedWorkerError as error:
         raise FitError(
             f"one of {workers} worker processes died, most often for lack of memory; "
@@ -163,7 +183,7 @@ def _on_cores(call, items, workers, threads) -> Iterator:
         ) from error
 
 
-def _on_cluster(call, items, address, advance) -> list:
+def _on_cluster(call, jobs, address) -> Iterator:
     try:
         from distributed import Client, as_completed
         from distributed.client import FutureCancelledError
@@ -193,11 +213,11 @@ def _on_cluster(call, items, address, advance) -> list:
                 source=address,
                 remedy=f"start some with `dask worker {address}`",
             ) from error
-        futures = client.map(call, items, pure=False)
+        # What is kept is kept here, as it comes: a worker there need not see this disk.
+        there = [(number, None, item) for number, _, item in jobs]
+        futures = client.map(call, there, pure=False)
         for future in as_completed(futures, loop=client.loop):
-            future.result()
-            advance()
-        return client.gather(futures)
+            yield future.result()
     except KilledWorker as error:
         raise FitError(f"a worker of {address} died, most often for lack of memory") from error
     except (FutureCancelledError, CommClosedError) as error:
@@ -209,34 +229,6 @@ def _on_cluster(call, items, address, advance) -> list:
         client.close(timeout=CONNECT)  # its futures are cancelled with it
 
 
-_told: list[Callable[[], str]] = []  # what those at work, one inside the other, have to say
-
-
-@contextmanager
-def heartbeat(told: Callable[[], str]) -> Iterator[None]:
-    """Print a line every ``BEAT`` seconds where stderr is no terminal, which would show a bar.
-
-    Parameters
-    ----------
-    told : says how far the work is; of several, one inside the other, all speak in one line.
-    """
-    _told.append(told)
-    ended = threading.Event()
-    outermost = len(_told) == 1 and not sys.stderr.isatty()
-    try:
-        if outermost:
-            threading.Thread(target=_beat, args=[ended], daemon=True).start()
-        yield
-    finally:
-        ended.set()
-        _told.remove(told)
-
-
-def _beat(ended):
-    while not ended.wait(BEAT):
-        print("; ".join(each() for each in list(_told)), file=sys.stderr, flush=True)
-
-
 @contextmanager
 def _progress(label, total) -> Iterator[Callable[[], None]]:
     """A progress bar on stderr that appears only when the work outlasts our patience."""
@@ -244,25 +236,26 @@ def _progress(label, total) -> Iterator[Callable[[], None]]:
     from rich.progress import MofNCompleteColumn, Progress, TimeRemainingColumn
 
     columns = (*Progress.get_default_columns()[:2], MofNCompleteColumn(), TimeRemainingColumn())
-    progress = Progress(*columns, console=Console(file=sys.stderr))
-    task = progress.add_task(label or "working", total=total)
+    bar = Progress(*columns, console=Console(file=sys.stderr))
+    task, started = bar.add_task(label or "working", total=total), time.monotonic()
 
-    def done():
-        return f"{label or 'working'}: {progress.tasks[0].completed:.0f} of {total}"
+    def told():
+        done = int(bar.tasks[0].completed)
+        return f"{label or 'working'}: {done} of {total}{progress.left(done, total, started)}"
 
-    timer = threading.Timer(PATIENCE, progress.start)
+    timer = threading.Timer(PATIENCE, bar.start)
     timer.daemon = True
     timer.start()
     try:
-        with heartbeat(done):
-            yield lambda: progress.advance(task)
+        with progress.heartbeat(told):
+            yield lambda: bar.advance(task)
     except BaseException:
         # What failed is said in one line, not below a bar that stands still.
-        progress.live.transient = True
-        progress.console.quiet = not progress.console.is_terminal
+        bar.live.transient = True
+        bar.console.quiet = not bar.console.is_terminal
         raise
     finally:
         timer.cancel()
         timer.join()
-        if progress.live.is_started:
-            progress.stop()
+        if bar.live.is_started:
+            bar.stop()

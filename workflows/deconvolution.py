@@ -70,7 +70,9 @@ def main(
         jobs["shaw"] = system.shaw(rng=run.settings.generator("shaw")), {}
     with run.step("fit"):
         one = partial(fit, settings=run.settings, exact="draws" in run.given)
-        fits = {name: one(job) for name, job in jobs.items()}
+        # Each fills the local cores by itself, one after the other; a cluster gets all at once.
+        each = run.map if run.scheduler else map
+        fits = dict(zip(jobs, each(one, jobs.values()), strict=True))
     with run.step("compare"):
         return system.with_comparison(fits, blurred, **options)
 

@@ -5,6 +5,7 @@ against no period at all and against its half, its double and its aliases, and c
 Lomb-Scargle.
 """
 
+from functools import partial
 from typing import Annotated, Literal
 
 import typer
@@ -57,14 +58,26 @@ def main(
             data = system.read(run.shipped("star.nc"))
     with run.step("fit"):
         if signal == "modes":
-            return {"modes": system.fit_modes(data, modes or (45, 25), settings=run.settings)}
+            call = partial(system.fit_modes, data, modes or (45, 25), settings=run.settings)
+            return {"modes": elsewhere(run, call)}
         ranges = {"shortest": shortest, "longest": longest}
         options = {"period_unit": period_unit, "settings": run.settings}
-        found = system.fit(data, harmonics, **ranges, **options)
+        found = elsewhere(run, partial(system.fit, data, harmonics, **ranges, **options))
     if not memory:
         return {"period": found}
     with run.step("red noise"):
-        return {"red_noise": system.with_memory(found, data, **ranges, settings=run.settings)}
+        call = partial(system.with_memory, found, data, **ranges, settings=run.settings)
+        return {"red_noise": elsewhere(run, call)}
+
+
+def elsewhere(run, call):
+    """Call on the cluster, if there is one, else here, with all cores."""
+    (found,) = run.map(_called, [call]) if run.scheduler else [call()]
+    return found
+
+
+def _called(call):
+    return call()
 
 
 if __name__ == "__main__":

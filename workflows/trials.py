@@ -33,6 +33,8 @@ def main(
         print(f"{system}\n{workflow.aligned(tables[system])}\n")
     write(run, tables)
     said = "no more often than" if held else "MORE often than"
+    if run.taken_up:
+        print(run.taken_up)
     print(f"Right fits are refused {said} they may be (2 %).")
     raise typer.Exit(0 if held else 3)
 

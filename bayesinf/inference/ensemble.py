@@ -11,8 +11,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import count
 
 import numpy as np
+
+from bayesinf import kept
 
 LENGTH = 50  # of the run after burn-in, in autocorrelation times
 BURN_IN = 5  # likewise
@@ -20,6 +23,7 @@ MAXIMUM = 50_000  # steps, burn-in included
 ENOUGH_TO_TELL = 4_000  # steps, after which a run ends that would not be long enough by the maximum
 OFFERED = 0.2  # share of the moves that offer draws of an approximation
 AHEAD = 16  # steps for which they are drawn at once
+BLOCK = 100  # least steps between two times that the run may be kept
 
 
 @dataclass(frozen=True)
@@ -74,14 +78,20 @@ def sample(
     # of emcee 3.1: it does not leave a normal as it is (sd 0.80 in place of 1).
     moves = emcee.moves.DEMove() if moves is None else moves
     if independent is not None:
-        offered = emcee.moves.MHMove(_Offer(independent, rng))
-        moves = [(moves, 1 - OFFERED), (offered, OFFERED)]
+        offer = _Offer(independent, rng)
+        moves = [(moves, 1 - OFFERED), (emcee.moves.MHMove(offer), OFFERED)]
     sampler = emcee.EnsembleSampler(walkers, size, log_density, vectorize=True, moves=moves)
     # A state is the one public way to seed emcee, whose generator is NumPy's legacy one.
     sampler.random_state = np.random.MT19937(int(rng.integers(2**32))).state
-    state, goal = start, max(500, draws)
-    while True:
-        state = sampler.run_mcmc(state, min(goal, maximum) - sampler.iteration)
+    walk = {"state": start, "goal": max(500, draws)}
+    changing = (rng, sampler.backend, walk) + (() if independent is None else (offer,))
+    # What the steps are made in makes no difference to them.
+    for _ in kept.steps(count(), *changing, fixed=(independent,)):
+        goal = min(walk["goal"], maximum)
+        block = min(goal - sampler.iteration, max(BLOCK, sampler.iteration // 10))
+        walk["state"] = sampler.run_mcmc(walk["state"], block)
+        if sampler.iteration < goal:
+            continue
         with np.errstate(invalid="ignore"):  # a walker that has never moved has no τ yet
             tau = emcee.autocorr.integrated_time(sampler.get_chain(), tol=0)
         tau = np.where(np.isfinite(tau), np.maximum(tau, 1.0), sampler.iteration)
@@ -91,7 +101,7 @@ def sample(
         if sampler.iteration >= min(needed, maximum) or hopeless:
             break
         # The estimate grows with the run, so it is better to creep up on it than to jump.
-        goal = min(int(1.05 * needed), 2 * sampler.iteration)
+        walk["goal"] = min(int(1.05 * needed), 2 * sampler.iteration)
     chain = sampler.get_chain()[min(burn_in, sampler.iteration // 2) :]
     thin = max(len(chain) // draws, 1)
     return Ensemble(

@@ -23,6 +23,8 @@ from typing import NamedTuple, Protocol
 
 import numpy as np
 
+from bayesinf import kept
+
 __all__ = ["ChainTarget", "Info", "State", "accepted", "adapted", "sample", "step"]
 
 ANGLES = (0.25 * np.pi, 0.75 * np.pi)  # least and greatest length of a trajectory
@@ -73,6 +75,8 @@ class ChainTarget(Protocol):
     log_volume : log |∂θ/∂z| of each chain's coordinates, (chain,), by which energies of the
         parameters and of the coordinates differ.
     rough : z -> slope, a cheaper gradient for the kicks on the way, or None.
+
+    What ``update`` changes is what its ``__getstate__`` returns and ``__setstate__`` takes.
     """
 
     log_volume: np.ndarray
@@ -162,6 +166,7 @@ def sample(
     *,
     size: float,
     wanted: float,
+    drawn: Sequence[np.ndarray] = (),
 ) -> tuple[dict[str, np.ndarray], float]:
     """Tune the step size, then draw.
 
@@ -174,22 +179,24 @@ def sample(
     tune, draws : trajectories of either kind.
     size : step size at the beginning, in radians.
     wanted : mean chance of acceptance that it is tuned to.
+    drawn : the arrays that ``keep`` fills: they are kept with the chains (``kept.steps``).
 
     Returns
     -------
     the statistics ``lp``, ``energy``, ``acceptance_rate``, ``n_steps`` and ``diverging``, (chain,
     draw); and the step size.
     """
-    state, each = target.start(), []
-    for turn in range(tune + draws):
+    walk, each = {"state": target.start(), "size": size}, []
+    changing = (*rngs, shared, target, walk, each, *drawn)
+    for turn in kept.steps(range(tune + draws), *changing):
         tuning = turn if turn < tune else None
         angle = shared.uniform(*ANGLES)
-        state, info = step(rngs, state, target.look, angle, size, target.rough)
+        state, info = step(rngs, walk["state"], target.look, angle, walk["size"], target.rough)
         if tuning is not None:
-            size = adapted(size, info.chance.mean(), wanted, turn)
-            size = float(np.clip(size, SHORTEST, LONGEST))
+            size = adapted(walk["size"], info.chance.mean(), wanted, turn)
+            walk["size"] = float(np.clip(size, SHORTEST, LONGEST))
         energy = info.energy.sum(axis=1) - target.log_volume
-        state = target.update(state, tuning)
+        state = walk["state"] = target.update(state, tuning)
         if tuning is None:
             keep(turn - tune, state)
             each.append(
@@ -201,4 +208,5 @@ def sample(
                     "diverging": (info.rise > DIVERGENT).any(axis=1),
                 }
             )
-    return {name: np.stack([one[name] for one in each], axis=1) for name in each[0]}, size
+    statistics = {name: np.stack([one[name] for one in each], axis=1) for name in each[0]}
+    return statistics, walk["size"]

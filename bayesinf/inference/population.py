@@ -17,11 +17,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 
 import numpy as np
 from scipy.special import gammaln
 
+from bayesinf import kept
 from bayesinf.errors import FitError
 
 LEAST_ROUNDS, ROUNDS = 4, 12  # of fitting the proposal
@@ -36,6 +37,7 @@ DOF = 6.0  # of Student's t
 DEFENSIVE = 0.1  # weight of the component that stays
 WANTED = 1.5  # effective draws for each draw kept, which proposals in between bring about
 MOST_BETWEEN = 8
+PART = 2500  # points that are evaluated at once
 
 
 @dataclass(frozen=True)
@@ -130,6 +132,7 @@ def sample(
     ------
     FitError : no proposal lies in the support of the density.
     """
+    log_density = partial(_evaluated, log_density)
     mixture, latest, evaluations = _fit(log_density, centres, covariances, rngs[0], base)
     for turn in range(TRIES):
         between = int(np.clip(np.ceil(WANTED / latest.efficiency), 1, MOST_BETWEEN))
@@ -171,6 +174,14 @@ def sample(
         efficiency=trial.efficiency,
         evaluations=evaluations,
     )
+
+
+def _evaluated(log_density, points):
+    """The log density at points, part by part, so that a part that was done may be kept."""
+    values = np.empty(len(points))
+    for first in kept.steps(range(0, len(points), PART), values):
+        values[first : first + PART] = log_density(points[first : first + PART])
+    return values
 
 
 def _fit(log_density, centres, covariances, rng, base):

@@ -12,6 +12,7 @@ draw) of a posterior or (draw,) of a prior, and end with the parameter's own.
 from __future__ import annotations
 
 import json
+import math
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
@@ -249,12 +250,22 @@ def fit(
     name, route = _route(problem, method)
     problem.discrepancies  # noqa: B018 (a caller's statistic that cannot be is refused at once)
     capacity.require(
-        problem.memory(settings),
+        problem.memory(settings) + _of_draws(problem, settings),
         f"{settings.chains} chains of {settings.draws} draws",
         "fewer draws (--draws), fewer data, or thinned ones",
     )
     make = partial(_fitted, problem, name, route, settings, system, notes, attrs)
-    return kept.fit(make, problem, name, route, settings, system, notes, attrs)
+    return kept.once(make, problem, name, route, settings, system, notes, attrs)
+
+
+def _of_draws(problem, settings):
+    """Bytes that the draws of the parameters take, once as they come and once in their groups."""
+    import xarray as xr
+
+    dims, sizes = problem.parameters.dims, xr.Dataset(coords=problem.parameters.coords).sizes
+    shapes = [[sizes.get(dim, 1) for dim in dims.get(name, ())] for name in problem.priors]
+    numbers = sum(map(math.prod, shapes))
+    return 2 * 8.0 * settings.chains * settings.draws * numbers
 
 
 def _fitted(problem, name, route, settings, system, notes, attrs):

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from bayesinf import kept, parallel
+from bayesinf import kept, parallel, progress
 from bayesinf.errors import DataError, printable
 from bayesinf.publication import MANIFEST, new_run, refuse_clash, staged
 from bayesinf.settings import Settings
@@ -51,9 +51,8 @@ class Run:
     quick : whether short chains were asked for.
     given : names of the options that the user gave.
     home : folder of the script.
-    started : ``time.time()`` at its start.
     seconds : label of a step to how long it took.
-    kept : folder of the finished fits of this command, while it runs (``bayesinf.kept``).
+    kept : folder of what this command has done, while it runs (``bayesinf.kept``).
     id : what the files of this run bear, and those of no other.
     read_as : how the user's file was read, in words; "" where none was.
     """
@@ -68,7 +67,6 @@ class Run:
     home: Path = Path("workflows")
     seconds: dict[str, float] = field(default_factory=dict)
     kept: Path | None = None
-    started: float = field(default_factory=time.time)
     id: str = field(default_factory=new_run)
     read_as: str = ""
 
@@ -84,6 +82,11 @@ class Run:
             )
         refuse_clash(self.output, EXPECTED)
 
+    @property
+    def taken_up(self) -> str:
+        """What was taken up of a run that was cut off, in words; "" for nothing."""
+        return kept.taken(self.kept) if self.kept else ""
+
     @contextmanager
     def step(self, label: str):
         """Say what is being done while it is done, and note how long it took."""
@@ -94,7 +97,7 @@ class Run:
         def told():
             return f"{label}: {time.perf_counter() - started:.0f} s so far"
 
-        with Console(stderr=True).status(label), parallel.heartbeat(told):
+        with Console(stderr=True).status(label), progress.heartbeat(told):
             yield
         self.seconds[label] = self.seconds.get(label, 0.0) + time.perf_counter() - started
 
@@ -231,7 +234,6 @@ class Run:
         beside : how other fits did.
         """
         total = sum(self.seconds.values())
-        taken = kept.reused(self.kept, self.started) if self.kept else 0
         parts = ", ".join(f"{label} {seconds:.1f}" for label, seconds in self.seconds.items())
         told = [
             "Believed." if believed else "NOT BELIEVED: a check failed.",
@@ -241,7 +243,7 @@ class Run:
             words,
             beside,
             f"Report: {self.output / 'index.html'}",
-            taken and f"Taken up: {taken} fits that an earlier run of this command had finished.",
+            self.taken_up,
             f"Time: {total:.1f} s ({parts})",
         ]
         print(printable("\n".join(filter(None, told))))  # names and units are those of the file

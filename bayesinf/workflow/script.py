@@ -85,8 +85,7 @@ def script(
             else values[parameter.name]
             for parameter in own
         }
-        words = [arg for arg in sys.argv if arg != "--fresh"]
-        with kept.keeping(words, fresh=common.get("fresh", False)) as folder:
+        with kept.keeping(_decisive(sys.argv), fresh=common.get("fresh", False)) as folder:
             run.kept = folder
             try:
                 fits = function(run, **arguments)
@@ -165,6 +164,17 @@ def _opened(name, file, common, given):
         given=given,
         home=file.parent,
     )
+
+
+def _decisive(words):
+    """The words of a command without those that change nothing of what it makes."""
+    aside = [k for k, word in enumerate(words) if word in ("--fresh", "--scheduler")]
+    aside += [k + 1 for k in aside if words[k] == "--scheduler"]
+    return [
+        word
+        for k, word in enumerate(words)
+        if k not in aside and not word.startswith("--scheduler=")
+    ]
 
 
 def _given(context, options):

@@ -29,3 +29,22 @@ def test_what_has_no_factor_is_an_error(large, monkeypatch):
     monkeypatch.setattr(factors, "LARGE", large)
     with pytest.raises(np.linalg.LinAlgError):
         factors.cholesky(-np.eye(5))
+
+
+@pytest.mark.parametrize("large", [3, 1000])
+def test_every_call_gives_the_known_answer_by_both_routes(large, monkeypatch):
+    monkeypatch.setattr(factors, "LARGE", large)
+    matrix = of_ones(30)
+    one = np.arange(1.0, 31)
+    known = np.sort(1 / (4 * np.sin((2 * one - 1) * np.pi / 122) ** 2))
+    np.testing.assert_allclose(factors.eigvalsh(matrix), known, rtol=1e-9)
+    np.testing.assert_allclose(factors.svd(matrix)[1], known[::-1], rtol=1e-9)
+    np.testing.assert_array_equal(factors.solve(matrix, matrix @ one), one)
+    for tall in (matrix[:, :7], matrix[:7]):
+        U, s, Vt = factors.svd(tall)
+        np.testing.assert_allclose(U * s @ Vt, tall, atol=1e-12)
+        Q, R = factors.qr(tall)
+        assert Q.shape == (len(tall), 7) and R.shape == (7, tall.shape[1])
+        np.testing.assert_allclose(Q @ R, tall, atol=1e-12)
+        np.testing.assert_array_equal(R, np.triu(R))
+        np.testing.assert_allclose(Q.T @ Q, np.eye(7), atol=1e-14)

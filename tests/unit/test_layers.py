@@ -21,15 +21,17 @@ ALLOWED = {
     "sealed": "errors",
     "reader": "errors sealed",
     "data": "errors sealed reader",
-    "parallel": "errors",
     "publication": "errors",
+    "progress": "errors",
     "capacity": "errors",
     "posterior": "errors settings reader",
-    "kept": "posterior",
+    "kept": "posterior progress",
+    "parallel": "errors kept progress",
     "priors": "errors",
     "diagnostics": "errors parallel",
-    "inference": "errors settings parallel posterior diagnostics",
-    "models": "errors settings parallel capacity kept posterior data priors inference diagnostics",
+    "inference": "errors settings kept parallel posterior diagnostics",
+    "models": "errors settings parallel progress capacity kept posterior data priors inference "
+    "diagnostics",
     "foreign": "errors posterior inference.kinds diagnostics",
     "checks": "errors posterior inference.kinds diagnostics foreign",
     "forecasts": "errors settings posterior",
@@ -41,8 +43,8 @@ ALLOWED = {
     "systems": "errors settings parallel data posterior priors inference models diagnostics checks "
     "forecasts figures report calibration",
     # The frame finds the system that a script is named after, by that name.
-    "workflow": "errors settings parallel publication kept posterior inference.kinds diagnostics "
-    "foreign checks figures report calibration trials systems.names systems.system",
+    "workflow": "errors settings parallel progress publication kept posterior inference.kinds "
+    "diagnostics foreign checks figures report calibration trials systems.names systems.system",
 }
 # In these folders each entry stands for itself; what the others may lean on is named.
 SHARED = ("problem", "likelihoods", "noise")

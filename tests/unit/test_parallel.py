@@ -7,7 +7,7 @@ import time
 import numpy as np
 import pytest
 
-from bayesinf import parallel
+from bayesinf import parallel, progress
 from bayesinf.checks import Check, Verdict
 from bayesinf.errors import CheckFailed, DataError, FitError
 
@@ -172,11 +172,11 @@ def test_without_dask_the_error_names_the_extra(monkeypatch):
 
 
 def test_a_line_tells_how_far_it_is_where_there_is_no_terminal(monkeypatch, capsys):
-    monkeypatch.setattr(parallel, "BEAT", 0.1)
-    with parallel.heartbeat(lambda: "fit: 3 s"):
+    monkeypatch.setattr(progress, "BEAT", 0.1)
+    with progress.heartbeat(lambda: "fit: 3 s"):
         parallel.map(lambda _: time.sleep(0.15), range(2), workers=1, label="chains")
     said = capsys.readouterr().err.splitlines()
     assert said and all(line.startswith("fit: 3 s") for line in said)
-    assert "fit: 3 s; chains: 1 of 2" in said
+    assert "fit: 3 s; chains: 1 of 2, about 0 s to go" in said
     time.sleep(0.2)
     assert capsys.readouterr().err == ""

@@ -131,6 +131,13 @@ class CouplingTarget:
         self.normals = ByChain(self.normals_at(self.widths.nearest(self.scale)))
         self.log_volume = self.normals.log_volume(len(self.rngs))
 
+    def __getstate__(self):
+        return self.scale, self.local, self.scaling.size
+
+    def __setstate__(self, state):
+        self.scale, self.local, self.scaling.size = state
+        self._choose()
+
     def start(self):
         """Begin at draws of the normals."""
         return self.look(self.each(lambda rng: rng.standard_normal(self.problem.shape)))
@@ -197,18 +204,21 @@ def sample(
     """
     chains, length = np.arange(settings.chains), (settings.tune, settings.draws)
     teams = [chains] if together else list(chains[:, None])
-    drawn = (settings.chains, settings.draws)
-    theta, scale = np.empty((*drawn, *shape)), np.empty(drawn)
+    theta = np.empty((settings.chains, settings.draws, *shape))
+    scale = np.empty((settings.chains, settings.draws))
 
     def run(team):
+        of_team = slice(team[0], team[-1] + 1)
+        into = theta[of_team], scale[of_team]
         rngs = [settings.generator("chain", int(chain)) for chain in team]
         shared = settings.generator("trajectories", int(team[0]))
         chosen = target(rngs)
 
         def keep(draw, state):
-            theta[team, draw], scale[team, draw] = state.carried[0], chosen.scale
+            into[0][:, draw], into[1][:, draw] = state.carried[0], chosen.scale
 
-        return hamiltonian.sample(chosen, keep, rngs, shared, *length, size=size, wanted=wanted)
+        how = {"size": size, "wanted": wanted, "drawn": into}
+        return hamiltonian.sample(chosen, keep, rngs, shared, *length, **how)
 
     if together:
         runs = [run(chains)]

@@ -110,6 +110,10 @@ class Process(Marginal):
         said += "" if self.coordinate.name == "x" else f", coordinate {self.coordinate.name}"
         return said + ("" if self.envelope is None else ", size a power of x")
 
+    def memory(self, settings: Settings) -> float:
+        """Beside what draws take, the covariance with its factor and its slopes."""
+        return super().memory(settings) + 8.0 * (len(self.names) + 3) * len(self.y) ** 2
+
     @property
     def routes(self) -> dict[str, Route]:
         """Population Monte Carlo, Laplace and NUTS, where anything is left to infer."""

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from bayesinf import kept, progress
 from bayesinf.errors import FitError
+from bayesinf.inference import factors, population
 from bayesinf.inference import laplace as quadratic
-from bayesinf.inference import population
 from bayesinf.models import problem as driver
 from bayesinf.models.problem import Route, Sample
 from bayesinf.posterior import dataset
@@ -34,6 +37,10 @@ STARTS, SCANS = 6, 10  # descents from the best of those, and from ridges seen f
 MODES = 8  # optima that the proposal begins with
 RIVAL = 10.0  # log density below the best at which an optimum still counts as one
 SAME = 0.01  # log density that may part two descents that ended together
+LINE = 61  # points of a line on which ridges are looked for
+MANY = 1000  # points of data from which it is said how long the fit will take,
+DESCENT = 100  # where a descent costs about so many evaluations,
+MINUTES = 300.0  # and how many points would take so many seconds
 POLISH = 4  # Newton steps at each of them
 STEP = 1e-3  # of the differences that make the Hessian from gradients
 FLATTEST = 1.0  # least curvature: that of the standardised prior
@@ -56,6 +63,24 @@ class Optima:
     ends: np.ndarray
 
 
+def _foresee(problem, further=0):
+    """Say how long it will be to find the optima and to evaluate the density so often besides."""
+    count, size = len(problem.y), len(problem.names)
+    if count < MANY:
+        return
+    started = time.perf_counter()
+    problem.log_density(np.zeros((1, size)))
+    each = time.perf_counter() - started
+    evaluations = (FROM_PRIOR + LINE) * size + (STARTS + SCANS) * DESCENT + further
+    seconds = each * evaluations
+    progress.foresee(
+        seconds,
+        f"for {evaluations} covariances of {count} points, {each:.2g} s each as measured",
+        # The time grows with the third power.
+        f"thin the data, {count * (MINUTES / seconds) ** (1 / 3):.0f} points take some minutes",
+    )
+
+
 def optima(problem: Process, rng: np.random.Generator) -> Optima:
     """Find the optima: from prior draws, then along each coordinate through the best of them.
 
@@ -67,10 +92,12 @@ def optima(problem: Process, rng: np.random.Generator) -> Optima:
     height = problem.log_density(starts)
     if not np.isfinite(height.max()):
         raise FitError("no draw of the priors gives the data a density: state other priors")
-    found = [descend(problem, starts[k]) for k in np.argsort(-height)[:STARTS]]
+    begin = [starts[k] for k in np.argsort(-height)[:STARTS]]
+    found = [kept.once(partial(descend, problem, point)) for point in begin]
     best = max(found, key=lambda end: end[0])[1]
     ends = [value for value, _ in found]
-    for value, point in (descend(problem, point) for point in _ridges(problem, best)):
+    for start in _ridges(problem, best):
+        value, point = kept.once(partial(descend, problem, start))
         found.append((value, point))
         if np.min(np.abs(value - np.array(ends))) > SAME:
             ends.append(value)
@@ -100,6 +127,7 @@ def log_evidence(problem: Process, rng: np.random.Generator) -> float:
     from scipy.special import logsumexp
 
     centred = problem.centred
+    _foresee(centred)
     found = optima(centred, rng)
     _, volume = np.linalg.slogdet(2 * np.pi * found.covariances)
     return float(logsumexp(centred.log_density(found.points) + 0.5 * volume))
@@ -130,7 +158,7 @@ def _polished(problem, point, covariance):
     return point
 
 
-def _ridges(problem, point, reach=3.0, steps=61):
+def _ridges(problem, point, reach=3.0, steps=LINE):
     """Local maxima on lines through a point along each coordinate, the highest first."""
     grid = np.linspace(-reach, reach, steps)
     size = len(point)
@@ -155,6 +183,8 @@ def curvature(problem, point):
 def mcmc(problem: Process, settings: Settings) -> Sample:
     """Draw by population Monte Carlo."""
     centred = problem.centred
+    rounds = population.LEAST_ROUNDS * population.POINTS * len(centred.names)
+    _foresee(centred, rounds + settings.chains * settings.draws)
     found = optima(centred, settings.generator("optima"))
     rngs = [settings.generator("proposal")]
     rngs += [settings.generator("chain", chain) for chain in range(settings.chains)]
@@ -177,6 +207,7 @@ def mcmc(problem: Process, settings: Settings) -> Sample:
 def laplace(problem: Process, settings: Settings) -> Sample:
     """Draw from the normal around the optimum in u."""
     centred = problem.centred
+    _foresee(centred, settings.chains * settings.draws)
     found = optima(centred, settings.generator("optima"))
     normal = quadratic.sample(
         centred.log_density,
@@ -205,7 +236,7 @@ def _sample(problem, found, drawn, evidence):
     """Draws by name, and beside their evidence the best optimum and the condition number there."""
     theta = problem.theta(found.points[0])
     matrix = problem.covariance(theta)
-    values = np.linalg.eigvalsh(matrix / np.sqrt(np.outer(np.diag(matrix), np.diag(matrix))))
+    values = factors.eigvalsh(matrix / np.sqrt(np.outer(np.diag(matrix), np.diag(matrix))))
     labels = problem.parameters
     summit = dataset(
         {f"{name}_optimum": theta[name] for name in problem.inferred}

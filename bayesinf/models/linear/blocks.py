@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from bayesinf import kept
 from bayesinf.inference.slice import slice_sample
 from bayesinf.models.linear.gibbs import Block, Scales, noise_given
 from bayesinf.priors.weights import Laplace
@@ -261,14 +262,16 @@ def chain(
     -------
     draws, (draw, ...), as ``Regression.outer`` takes them.
     """
-    state, kept = Chain(problem, products, rng), {}
-    for number in range(-tune, draws):
+    state, drawn = Chain(problem, products, rng), {}
+    changing, fixed = (rng, state, drawn), (problem, products, problem.prior)
+    changing += tuple(state.blocks.values())
+    for number in kept.steps(range(-tune, draws), *changing, fixed=fixed):
         state.sweep(number, number + tune if number < 0 else -1)
         if number < 0:
             continue
         record = state.record()
-        if not kept:
-            kept = {k: np.empty((draws, *np.shape(v))) for k, v in record.items()}
+        if not drawn:
+            drawn |= {k: np.empty((draws, *np.shape(v))) for k, v in record.items()}
         for name, value in record.items():
-            kept[name][number] = value
-    return kept
+            drawn[name][number] = value
+    return drawn

@@ -19,6 +19,7 @@ import numpy as np
 from scipy.linalg import lapack, solve_triangular
 
 from bayesinf.errors import FitError
+from bayesinf.inference import factors
 
 LEAST = 1e-32  # rounding of the data, squared
 
@@ -39,7 +40,7 @@ class Factors:
         else:
             self.gram, self.correlation = X.T @ X, X.T @ y
             # |y - Xβ|² = |Qᵀy - Rβ|² + floor: no cancellation, and a cost that forgets n.
-            Q, self.R = np.linalg.qr(X)
+            Q, self.R = factors.qr(X)
             self.Qty = Q.T @ y
             rest = float(np.sum((y - Q @ self.Qty) ** 2))
             # Data are rounded: what is smaller than that is not known to be nothing.
@@ -64,7 +65,7 @@ class Factors:
         M = kernel / sigma**2
         M.flat[:: len(M) + 1] += 1.0
         try:
-            factor = np.linalg.cholesky(M)
+            factor = factors.cholesky(M)
         except np.linalg.LinAlgError as error:
             raise FitError(
                 "the covariance of the data has lost its positive-definiteness: features or"

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from bayesinf import kept
 from bayesinf.inference.slice import slice_sample
 from bayesinf.models.linear.conditional import Factors
 from bayesinf.models.linear.design import Design
@@ -154,6 +155,12 @@ class Block:
         self.spread = float(np.sqrt(np.mean(seen.t**2)))
         self.step = self.scale_step = 0.5
 
+    def __getstate__(self):
+        return self.step, self.scale_step
+
+    def __setstate__(self, state):
+        self.step, self.scale_step = state
+
     @property
     def fixed(self) -> bool:
         """Whether σ is known."""
@@ -243,15 +250,16 @@ def chain(
     draws, (draw, ...), as ``Regression.outer`` takes them, and ``log_marginal``, (draw,
     observation), the log density of each y_i given the others and the scales.
     """
-    block, kept = Block(problem.design, problem.noise, rng), None
+    block, drawn = Block(problem.design, problem.noise, rng), {}
     # Start wide: a scale too narrow leaves all to the noise, and takes long to find out.
     size = np.sqrt(np.mean(problem.design.A**2, axis=0))
     unit = block.spread / np.min(size[size > 0])
     scales = Scales(problem.prior, problem.weights, unit, rng)
-    log_sigma = block.start(rng)
-    for sweep in range(-tune, draws):
+    walk = {"log_sigma": block.start(rng)}
+    fixed = problem.prior, problem.noise, block.seen, block.factors
+    for sweep in kept.steps(range(-tune, draws), rng, block, scales, walk, drawn, fixed=fixed):
         tuned = sweep + tune if sweep < 0 else -1
-        coefficients, log_sigma = block.draw(rng, scales, log_sigma, tuned)
+        coefficients, log_sigma = block.draw(rng, scales, walk["log_sigma"], tuned)
         beta = coefficients[block.first :]
         if sweep >= 0:
             # The marginal belongs to the scales that made this β, before they move on.
@@ -262,17 +270,17 @@ def chain(
             log_sigma = noise_given(
                 rng, problem.noise, log_sigma, block.count, square, scales.standardised(beta)
             )
-        sigma = np.exp(log_sigma)
+        walk["log_sigma"], sigma = log_sigma, np.exp(log_sigma)
         scales.update(rng, beta, np.asarray(sigma))
         if sweep < 0:
             continue
         record |= scales.record()
         record |= {} if block.fixed else {"sigma": sigma}
-        if kept is None:
-            kept = {k: np.empty((draws, *np.shape(v))) for k, v in record.items()}
+        if not drawn:
+            drawn |= {k: np.empty((draws, *np.shape(v))) for k, v in record.items()}
         for name, value in record.items():
-            kept[name][sweep] = value
-    return kept
+            drawn[name][sweep] = value
+    return drawn
 
 
 def noise_given(rng, prior, log_sigma, count, square, standardised=()):

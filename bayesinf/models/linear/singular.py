@@ -11,6 +11,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from bayesinf.inference import factors
+
 __all__ = ["decomposed", "loses_digits"]
 
 EPS = np.finfo(float).eps
@@ -36,7 +38,7 @@ def decomposed(A: np.ndarray, t: np.ndarray, *, fully: bool = False):
         U, s, V = _rotated(A.astype(np.longdouble))
         y = U.T @ t.astype(np.longdouble)
         return tuple(np.asarray(part, dtype=float) for part in (U, s, V, y))
-    U, s, Vt = np.linalg.svd(A, full_matrices=False)
+    U, s, Vt = factors.svd(A)
     kept = s > s[:1] * EPS * max(A.shape)
     U, s, V = U[:, kept], s[kept], Vt[kept].T
     return U, s, V, U.T @ t

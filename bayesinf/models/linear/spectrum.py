@@ -23,6 +23,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import linalg
 
+from bayesinf.inference import factors
 from bayesinf.models.linear.design import Design
 from bayesinf.models.linear.singular import decomposed
 
@@ -222,7 +223,7 @@ class Spectrum:
             s, decided = self.s, rho * self.s**2 > 1
         else:
             unit = 1 / np.where(size > 0, size, np.inf)
-            s, right = np.linalg.svd((self.s[:, np.newaxis] * self.V.T) * unit)[1:]
+            s, right = factors.svd((self.s[:, np.newaxis] * self.V.T) * unit)[1:]
             prior = np.sum((right[: len(s)] * unit) ** 2, axis=1) / rho
             decided = s**2 > prior
         return float(s.max() / s[decided].min()) if decided.any() else 1.0

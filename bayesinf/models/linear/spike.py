@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from bayesinf import kept
 from bayesinf.errors import FitError
 from bayesinf.models.linear import conditional
 from bayesinf.priors import (
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
 
 ALIKE = 0.7  # columns whose cosine exceeds this are drawn in pairs too
 PARTNERS = 8  # pairs a column at the most
+PART = 100  # draws between two times that a chain may be kept
 STARTS = 8  # short runs from different starts, of which a chain continues the best
 
 
@@ -137,11 +139,16 @@ def chain(
     for _ in range(STARTS):
         state = empty, *_start(problem, products, rng)
         if tune:
-            state = tuple(kept[-1] for kept in run(rng, *fixed, tune, 1, *state))
+            state = tuple(each[-1] for each in run(rng, *fixed, tune, 1, *state))
         evidence = _log_evidence(problem, products, *state)
         if best is None or evidence > best[0]:
             best = evidence, state
-    coefficients, sigma, scales = run(rng, *fixed, draws, thin, *best[1])
+    parts, walk = [], {"state": best[1]}
+    lengths = [min(PART, draws - first) for first in range(0, draws, PART)]
+    for length in kept.steps(lengths, rng, walk, parts):
+        parts.append(run(rng, *fixed, length, thin, *walk["state"]))
+        walk["state"] = tuple(each[-1] for each in parts[-1])
+    coefficients, sigma, scales = map(np.concatenate, zip(*parts, strict=True))
     if problem.groups is None:
         coefficients, sigma = coefficients[:, 0], sigma[:, 0]
     beta = coefficients[..., first:]

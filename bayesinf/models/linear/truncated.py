@@ -21,7 +21,7 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 
-from bayesinf import parallel
+from bayesinf import kept, parallel
 from bayesinf.errors import DataError, FitError
 from bayesinf.inference.slice import slice_sample
 from bayesinf.inference.truncated import Walls
@@ -186,10 +186,12 @@ def _chain(problem, uncut, scales, rng, draws, tune):
     f = scale * uncut.W @ mean
     zeta = np.linalg.solve(uncut.W, np.maximum(f, 0.0) + 1e-3 * np.abs(f).max()) / scale
     step, inferred, name = 0.1, "scale" in problem.prior.inferred, problem.names.coefficient
-    kept = {name: np.empty((draws, problem.shape[1])), "bounces": np.empty(draws, dtype=int)}
-    kept |= {"scale": np.empty(draws)} if inferred else {}
-    kept |= {} if problem.noise_fixed else {"sigma": np.empty(draws)}
-    for sweep in range(-tune, draws * SWEEPS):
+    drawn = {name: np.empty((draws, problem.shape[1])), "bounces": np.empty(draws, dtype=int)}
+    drawn |= {"scale": np.empty(draws)} if inferred else {}
+    drawn |= {} if problem.noise_fixed else {"sigma": np.empty(draws)}
+    walk = {"at": (scale, sigma, zeta, step)}
+    for sweep in kept.steps(range(-tune, draws * SWEEPS), rng, walk, drawn):
+        scale, sigma, zeta, step = walk["at"]
         mean, sd = uncut.moments(scale, sigma)
         walls = Walls(scale * uncut.W * sd, scale * uncut.W @ mean)
         w, bounces = walls.flight(rng, (zeta - mean) / sd)
@@ -201,13 +203,14 @@ def _chain(problem, uncut, scales, rng, draws, tune):
             scale, zeta, rate = _rescaled(rng, problem, uncut, scale, sigma, zeta, step)
             if sweep < 0:
                 step *= np.exp((rate - TARGET_ACCEPTANCE) / (sweep + tune + 2) ** 0.6)
+        walk["at"] = scale, sigma, zeta, step
         if sweep >= 0 and (sweep + 1) % SWEEPS == 0:
             # A wall that was just met is met but for rounding.
             now = {name: np.maximum(scale * uncut.W @ zeta, 0.0), "bounces": bounces}
             for each, value in (now | {"scale": scale, "sigma": sigma}).items():
-                if each in kept:
-                    kept[each][sweep // SWEEPS] = value
-    return kept
+                if each in drawn:
+                    drawn[each][sweep // SWEEPS] = value
+    return drawn
 
 
 def _noise(rng, prior, sigma, uncut, scale, zeta):

@@ -20,11 +20,9 @@ Polson, Scott & Windle, J. Am. Stat. Assoc. 108, 1339 (2013), doi:10.1080/016214
 
 from __future__ import annotations
 
-from itertools import count
-
 import numpy as np
 
-from bayesinf import parallel
+from bayesinf import kept, parallel
 from bayesinf.inference import factors
 from bayesinf.inference.normal import BlockNormal
 from bayesinf.models.binary import chains
@@ -42,7 +40,7 @@ from bayesinf.models.binary.widths import LOOSE
 from bayesinf.posterior import dataset
 from bayesinf.settings import Settings
 
-__all__ = ["SAMPLERS", "gibbs", "laplace", "mcmc", "names", "sweeps"]
+__all__ = ["SAMPLERS", "gibbs", "laplace", "mcmc", "names"]
 
 # Products of a gradient up to which the chains go side by side, not on their own.
 LIGHT = 2e6
@@ -163,11 +161,7 @@ def gibbs(problem: Logistic, settings: Settings):
 
     def run(chain):
         rng = settings.generator("gibbs", chain)
-        for draw, swept in zip(
-            range(-settings.tune, settings.draws), sweeps(problem, rng, settings.tune), strict=False
-        ):
-            if draw >= 0:
-                theta[chain, draw], scale[chain, draw] = swept
+        _gibbs_chain(problem, rng, settings.tune, theta[chain], scale[chain])
 
     parallel.map(
         run, range(settings.chains), workers=settings.workers, threads=True, label="chains"
@@ -178,8 +172,8 @@ def gibbs(problem: Logistic, settings: Settings):
     return theta, scale, dataset({"lp": lp})
 
 
-def sweeps(problem: Logistic, rng: np.random.Generator, tune: int):
-    """Sweep for ever: yield θ (block, dim) and the width after each.
+def _gibbs_chain(problem, rng, tune, drawn_theta, drawn_scale):
+    """Sweep, and fill θ (draw, block, dim) and the widths (draw,) after those of tuning.
 
     With ω_t ~ PG(1, η_t) for each site and transition its row is normal,
 
@@ -199,17 +193,22 @@ def sweeps(problem: Logistic, rng: np.random.Generator, tune: int):
     def evaluate(theta):
         return (problem.log_likelihood(theta),)
 
-    for turn in count():
+    walk = {"at": (theta, scale, local)}
+    changing = rng, scaling, walk, drawn_theta, drawn_scale
+    for draw in kept.steps(range(-tune, len(drawn_theta)), *changing, fixed=(problem,)):
+        theta, scale, local = walk["at"]
         precision = problem.join(of_fields, prior.precision(problem.couplings, scale, local))
         H = design.augmented(problem.rows(theta), rng)
         theta = _normal_draw(problem, rng, H, precision, pull + precision * mean)
         if prior.inferred and problem.couplings:
             known = theta[None], *evaluate(theta[None])
-            tuning = turn if turn < tune else None
+            tuning = draw + tune if draw < 0 else None
             (theta, _), scale = scaling.move([rng], known, scale[None], evaluate, tuning)
             theta, scale = theta[0], scale[0]
         scale, local = prior.update(rng, problem.split(theta)[1], scale, local)
-        yield theta, float(scale)
+        walk["at"] = theta, scale, local
+        if draw >= 0:
+            drawn_theta[draw], drawn_scale[draw] = theta, scale
 
 
 def _normal_draw(problem, rng, H, precision, pull):

@@ -14,11 +14,12 @@ Schneidman, Berry, Segev & Bialek, Nature 440, 1007 (2006), doi:10.1038/nature04
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bayesinf import parallel
+from bayesinf import kept, parallel
 from bayesinf.errors import FitError
 from bayesinf.models import problem as driver
 from bayesinf.models.binary import ENCODINGS, Moments, convert, moments
@@ -174,4 +175,6 @@ def draw_reweighting_sample(
         return None
     with parallel.one_blas_thread():
         rng = settings.generator("bank")
-        return large.draw_reweighting_sample(data, stated(prior, encoding), rng, settings.workers)
+        known = data, stated(prior, encoding)
+        draw = partial(large.draw_reweighting_sample, *known, rng, settings.workers)
+        return kept.once(draw, "reweighting", *known, settings)

@@ -16,6 +16,7 @@ from functools import cached_property, partial
 import numpy as np
 
 from bayesinf.errors import FitError
+from bayesinf.inference import factors
 from bayesinf.inference.optimum import newton
 from bayesinf.models.binary import NEVER, Moments, listed, pairs
 from bayesinf.models.binary.pairwise import enumeration
@@ -247,7 +248,7 @@ def at_supremum(
         value, gradient, precision = problem.curvature(theta)
         precision = precision + problem.samples * held
         gradient = gradient - held @ gradient
-        theta = theta + np.linalg.solve(precision, gradient)
+        theta = theta + factors.solve(precision, gradient)
     return replace(
         top,
         theta=theta,

@@ -14,9 +14,11 @@ states, dense or sparse) and ``centred`` statistics. ``tuning`` holds every cons
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 
+from bayesinf import kept
 from bayesinf.errors import FitError
 from bayesinf.models.binary import Moments
 from bayesinf.models.binary.couplings import CouplingPrior
@@ -74,7 +76,9 @@ def make_likelihood(
         return Pairwise(data, prior, workers)
     if prior is None:
         refuse_edges(data)
-    sample = sample or draw_reweighting_sample(data, prior, rng, workers, tuning)
+    if sample is None:
+        drawing = partial(draw_reweighting_sample, data, prior, rng, workers, tuning)
+        sample = kept.once(drawing)
     return ReweightedLikelihood(data, prior, workers, sample)
 
 

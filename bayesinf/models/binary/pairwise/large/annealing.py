@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 
+from bayesinf import kept
 from bayesinf.errors import DataError
 from bayesinf.models.binary import ENCODINGS, sites_of
 from bayesinf.models.binary.pairwise.large.sampling import (
@@ -65,8 +68,9 @@ def annealed_log_partition(
     if chains < 2:
         raise DataError("weights have no spread", expected="chains ≥ 2", found=chains)
     base = _independent_fields(theta, encoding, means, rng, workers, tuning)
-    length = tuning.anneal_steps if steps is None else steps
-    while True:
+    walk = {"length": tuning.anneal_steps if steps is None else steps}
+    for _ in kept.steps(itertools.count(), rng, walk):
+        length = walk["length"]
         log_weight = _log_weights(h, J, base, chain_seeds(rng, chains), length, workers, tuning)
         weight = np.exp(log_weight - log_weight.max())
         error = weight.std(ddof=1) / weight.mean() / np.sqrt(chains)
@@ -74,7 +78,7 @@ def annealed_log_partition(
         precise = error <= tuning.log_z_error and effective >= chains / 2
         if steps is not None or precise or length >= tuning.most_anneal_steps:
             break
-        length *= 2
+        walk["length"] *= 2
     log_z = np.logaddexp(0.0, base).sum() + logsumexp(log_weight) - np.log(chains)
     return float(log_z - constant), float(error), float(effective)
 

@@ -8,8 +8,11 @@ is divided by that probability.
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 
+from bayesinf import kept
 from bayesinf.models import binary
 from bayesinf.models.binary import sites_of
 from bayesinf.models.binary.pairwise.large.reweighting import ReweightingSample
@@ -57,15 +60,17 @@ def draw_sample(
     how = {"bias": bias, "rng": rng, "workers": workers, "tuning": tuning}
     pilot = sample(theta, encoding, chains, chains=chains, start=start, **how)
     last, thin = pilot.last, min(pilot.thin, tuning.most_run_thin)
-    run, count = _LongRun(encoding, bias, tuning), tuning.run_part // 8
-    while run.effective < effective:
-        drawn = sample(theta, encoding, count, start=last, thin=thin, burn=0, **how)
-        last = drawn.last
+    run, walk = _LongRun(encoding, bias, tuning), {"last": last, "count": tuning.run_part // 8}
+    for _ in kept.steps(itertools.count(), rng, run, walk):
+        if run.effective >= effective:
+            break
+        drawn = sample(theta, encoding, walk["count"], start=walk["last"], thin=thin, burn=0, **how)
         run.add(drawn)
         missing = run.count * (effective / run.effective - 1)
         count = int(chains * np.ceil(np.clip(missing, chains, tuning.run_part) / chains))
+        walk |= {"last": drawn.last, "count": count}
     keep = tuning.kept_states if keep is None else keep
-    return run.keep(theta, last, keep, rng, workers)
+    return run.keep(theta, walk["last"], keep, rng, workers)
 
 
 class _LongRun:

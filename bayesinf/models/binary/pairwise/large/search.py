@@ -20,6 +20,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from bayesinf import kept
 from bayesinf.models.binary import ENCODINGS, Moments
 from bayesinf.models.binary.couplings import CouplingPrior
 from bayesinf.models.binary.pairwise.large.levels import Levels
@@ -96,7 +97,7 @@ def find_optimum(
     search = _Search(data, prior, rng, workers, tuning)
     problem = Pairwise(data, prior)
     step, gradient = np.zeros_like(search.theta), np.zeros_like(search.theta)
-    for _ in range(tuning.most_steps):
+    for _ in kept.steps(range(tuning.most_steps), rng, search, fixed=(data, prior, tuning)):
         states = search.draw()
         if search.levels.flatness(states.level) < tuning.least_flatness:
             search.levels.follow(states.level)
