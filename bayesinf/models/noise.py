@@ -79,6 +79,9 @@ def residual_spread(y, mean, noise):
     return np.where(even, 0.0, found)
 
 
+TOGETHER = 2**24  # numbers that one look at the data makes at a time
+REPLICAS = 2**25  # numbers of replicas that are kept
+
 QUIET = 0.25  # mean square of residuals over the noise from which they are measured by themselves
 
 
@@ -233,14 +236,54 @@ class Measured(Problem):
         """Return the same model of other data."""
         return replace(self, y=np.asarray(data[self.measured]))
 
+    @property
+    def together(self) -> np.ndarray | None:
+        """Block of each observation, (observation,), where the pointwise log likelihood is that of
+        blocks, which leave-one-out then leaves out whole; None where each observation is one.
+        """
+        return None
+
     def memory(self, settings: Settings) -> float:
-        """Mean, scatter, replicas, their expectation and density: five numbers a draw and point."""
-        return 5.0 * 8.0 * settings.chains * settings.draws * np.size(self.y)
+        """Mean, scatter, replicas, expectation and density of the draws looked at together; and
+        what is kept.
+        """
+        draws, size = settings.chains * settings.draws, float(np.size(self.y))
+        blocks = size if self.together is None else float(np.max(self.together) + 1)
+        kept = min(draws * size, REPLICAS)
+        return 8.0 * (5.0 * min(draws * size, TOGETHER + size) + 2.0 * kept + draws * blocks)
 
     def outlook(self, draws: Draws, settings: Settings) -> Outlook:
-        """Look at the data from draws; the mean, which may be dear, is evaluated once."""
+        """Look at the data from draws, some at a time; the mean, which may be dear, is evaluated
+        once. Of many draws of many data, replicas are kept of some draws.
+        """
+        shape = np.shape(next(iter(draws.values())))[:2]
+        flat = {k: np.reshape(v, (-1, *np.shape(v)[2:])) for k, v in draws.items()}
+        total, size = shape[0] * shape[1], np.size(self.y)
+        batch = max(1, min(total, TOGETHER // size))
+        kept = _kept(shape, size)
+        rng, name, parts = settings.generator("posterior predictive"), self.measured, []
+        for start in range(0, total, batch):
+            some = {key: values[start : start + batch] for key, values in flat.items()}
+            places = np.arange(start, min(start + batch, total)) % shape[1]
+            shown = slice(None) if kept is None else np.isin(places, kept)
+            parts.append(self._looked(some, rng, shown))
+        replicas, of_replicas, of_data, density = ([part[k] for part in parts] for k in range(4))
+
+        def joined(arrays):
+            whole = arrays[0] if len(arrays) == 1 else np.concatenate(arrays)
+            return whole.reshape(shape[0], -1, *whole.shape[1:])
+
+        density = {key: joined([one[key] for one in density]) for key in density[0]}
+        return Outlook(
+            {name: joined(replicas)}, density, joined(of_replicas), joined(of_data), kept=kept
+        )
+
+    def _looked(self, draws, rng, kept):
+        """Replicas of the draws that are kept, discrepancies of all and of the data, (draw, ...),
+        and the density of the data.
+        """
         mean, scatter, name = self.mean(draws), self.scatter(draws), self.measured
-        replicas = self.likelihood.draw(mean, scatter, settings.generator("posterior predictive"))
+        replicas = self.likelihood.draw(mean, scatter, rng)
         of_replicas, of_data = (
             np.stack([t(y, *expected) for t in self.discrepancies.values()], axis=-1)
             for y in (replicas, self.y)
@@ -249,4 +292,22 @@ class Measured(Problem):
         density = {name: self.likelihood.log_density(self.y, mean, scatter)}
         left_out = self.likelihood.left_out(self.y, mean, scatter)
         density |= {} if left_out is None else {f"{name}_marginal": left_out}
-        return Outlook({name: replicas}, density, of_replicas, of_data)
+        if self.together is not None:
+            density = {key: _summed(values, self.together) for key, values in density.items()}
+        return replicas[kept], of_replicas, of_data, density
+
+
+def _kept(shape, size):
+    """Positions of the draws of each chain whose replicas are kept; None for all."""
+    most = max(1, int(REPLICAS // (shape[0] * size)))
+    if most >= shape[1]:
+        return None
+    return np.unique(np.linspace(0, shape[1] - 1, most).astype(int))
+
+
+def _summed(values, blocks):
+    """Sums over the observations of each block, (draw, block)."""
+    order = np.argsort(blocks, kind="stable")
+    first = np.searchsorted(blocks[order], np.arange(blocks.max() + 1))
+    ordered = values if np.array_equal(order, np.arange(len(order))) else values[..., order]
+    return np.add.reduceat(ordered, first, axis=-1)
