@@ -80,7 +80,7 @@ def residual_spread(y, mean, noise):
 
 
 TOGETHER = 2**24  # numbers that one look at the data makes at a time
-REPLICAS = 2**25  # numbers of replicas that are kept
+REPLICAS = 2**25  # numbers of replicas that are kept, unless a problem says otherwise
 
 QUIET = 0.25  # mean square of residuals over the noise from which they are measured by themselves
 
@@ -205,6 +205,7 @@ class Measured(Problem):
 
     y: np.ndarray
     likelihood: Likelihood = NORMAL
+    most_replicas = REPLICAS
 
     @abstractmethod
     def mean(self, draws: Draws) -> np.ndarray:
@@ -249,7 +250,7 @@ class Measured(Problem):
         """
         draws, size = settings.chains * settings.draws, float(np.size(self.y))
         blocks = size if self.together is None else float(np.max(self.together) + 1)
-        kept = min(draws * size, REPLICAS)
+        kept = min(draws * size, self.most_replicas)
         return 8.0 * (5.0 * min(draws * size, TOGETHER + size) + 2.0 * kept + draws * blocks)
 
     def outlook(self, draws: Draws, settings: Settings) -> Outlook:
@@ -260,7 +261,7 @@ class Measured(Problem):
         flat = {k: np.reshape(v, (-1, *np.shape(v)[2:])) for k, v in draws.items()}
         total, size = shape[0] * shape[1], np.size(self.y)
         batch = max(1, min(total, TOGETHER // size))
-        kept = _kept(shape, size)
+        kept = _kept(shape, size, self.most_replicas)
         rng, name, parts = settings.generator("posterior predictive"), self.measured, []
         for start in range(0, total, batch):
             some = {key: values[start : start + batch] for key, values in flat.items()}
@@ -297,9 +298,9 @@ class Measured(Problem):
         return replicas[kept], of_replicas, of_data, density
 
 
-def _kept(shape, size):
+def _kept(shape, size, limit):
     """Positions of the draws of each chain whose replicas are kept; None for all."""
-    most = max(1, int(REPLICAS // (shape[0] * size)))
+    most = max(1, int(limit // (shape[0] * size)))
     if most >= shape[1]:
         return None
     return np.unique(np.linspace(0, shape[1] - 1, most).astype(int))

@@ -190,6 +190,7 @@ class Network(noise.Measured):
     given: Mapping[str, object] = field(default_factory=dict)
 
     family = "linear"
+    most_replicas = 2**20
 
     @property
     def count(self) -> int:
@@ -426,6 +427,11 @@ class Network(noise.Measured):
         for place in np.ndindex(lead):
             found[place] = self.path.mean(omega[place], coupling[place]).T.ravel()
         return found
+
+    def prior_predictive(self, draws: Draws, settings: Settings) -> Draws:
+        """Draw the velocities that some draws from the prior would make."""
+        some = max(4, self.most_replicas // len(self.y))
+        return super().prior_predictive({k: v[:some] for k, v in draws.items()}, settings)
 
     def noise_sd(self, draws: Draws) -> np.ndarray:
         """σ_i over the root of the interval, (..., observation)."""
