@@ -97,7 +97,7 @@ def test_densities_are_those_of_the_model(prior, lag):
     unit = "coupling_unit"
 
     def values(one):
-        inner = problem._inner(one)
+        inner = problem.inner(one)
         return {**one, "coupling": inner["coupling"], unit: inner["coupling"]}
 
     draws = problem.sample_prior(np.random.default_rng(4), 6)
@@ -107,7 +107,7 @@ def test_densities_are_those_of_the_model(prior, lag):
     free = [name for name in names if name.startswith("coupling")]
 
     def of(one):
-        found, inner = dict(one), problem._inner(one)
+        found, inner = dict(one), problem.inner(one)
         for name in free:
             found[name] = inner["coupling"] / one["scale"]
         return found
@@ -121,7 +121,7 @@ def test_densities_are_those_of_the_model(prior, lag):
 def test_means_along_the_path_are_the_regressions():
     problem = network(phases(samples=40))
     draws = problem.sample_prior(np.random.default_rng(1), 2)
-    inner = problem._inner(draws)["coupling"]
+    inner = problem.inner(draws)["coupling"]
     for target in range(problem.count):
         sine, cosine = problem.path.features(target)
         own = np.hstack([sine, -cosine]) @ inner[1, target] + draws["omega"][1, target]

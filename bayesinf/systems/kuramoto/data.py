@@ -290,8 +290,8 @@ def chimera(
         turned = fields(theta)
         return np.imag(turned.conj() * (coupling @ turned.mean(axis=1))[:, np.newaxis]).ravel()
 
-    # Spread as a wrapped Cauchy of r = 0.73, 0.2 ahead, about where the chimera rests: from no order
-    # at all this population would synchronise as well.
+    # Spread as a wrapped Cauchy of r = 0.73, 0.2 ahead, about where the chimera rests: from no
+    # order at all this population would synchronise as well.
     apart = 0.2 - np.log(0.73) * np.tan(np.pi * (rng.random(half) - 0.5))
     start = np.concatenate([0.05 * rng.standard_normal(half), apart])
     times = np.linspace(0.0, duration, 400)

@@ -255,17 +255,17 @@ class Network(noise.Measured):
         """Parameters of which a truth can be known."""
         return ("omega", "sigma", *(() if self.pattern is not None else self.parts))
 
-    def _outer(self, draws: Draws) -> Draws:
+    def outer(self, draws: Draws) -> Draws:
         """Draws of a fit, of draws of the regression."""
         found = {
             name: value for name, value in draws.items() if name not in ("coupling", "included")
         }
         for name in ("coupling", "included"):
             if name in draws:
-                found |= self._split(draws[name], "" if name == "coupling" else "_included")
+                found |= self.split(draws[name], "" if name == "coupling" else "_included")
         return found
 
-    def _split(self, values, suffix=""):
+    def split(self, values, suffix=""):
         """Couplings (..., oscillator, feature) by part: (..., pair) or (..., oscillator)."""
         split = np.split(values, len(self.parts), axis=-1)
         names = [f"{part}{suffix}" for part in self.parts]
@@ -274,7 +274,7 @@ class Network(noise.Measured):
             for name, value in zip(names, split, strict=True)
         }
 
-    def _inner(self, draws: Draws) -> Draws:
+    def inner(self, draws: Draws) -> Draws:
         """Draws of the regression, of draws of a fit."""
 
         def joined(suffix):
@@ -413,11 +413,11 @@ class Network(noise.Measured):
 
     def sample_prior(self, rng: np.random.Generator, size: int) -> Draws:
         """Draw the parameters from their prior, (size, ...)."""
-        return self._outer(self.regression.sample_prior(rng, size))
+        return self.outer(self.regression.sample_prior(rng, size))
 
     def log_factors(self, draws: Draws) -> Draws:
         """Log density of each factor of the prior."""
-        return self.regression.log_factors(self._inner(draws))
+        return self.regression.log_factors(self.inner(draws))
 
     def mean(self, draws: Draws) -> np.ndarray:
         """Mean velocities, (..., observation)."""
@@ -474,7 +474,7 @@ class _Through:
                 continue
             ending = name.removeprefix("coupling")
             along = problem.parameters.dims[problem.parts[0]]
-            for part, value in problem._split(variable.values).items():
+            for part, value in problem.split(variable.values).items():
                 evidence[f"{part}{ending}"] = (along, value)
         dims = {name: d for name, (d, _) in evidence.items()}
         arrays = {name: value for name, (_, value) in evidence.items()}
@@ -484,7 +484,7 @@ class _Through:
             for moment in ("mean", "sd")
         }
         labels = Labels(dims, problem.parameters.coords, units)
-        return Sample(problem._outer(sample.draws), labels.group(arrays, sampled=False))
+        return Sample(problem.outer(sample.draws), labels.group(arrays, sampled=False))
 
 
 def summary(problem: Network, fit: xr.DataTree) -> xr.Dataset:
