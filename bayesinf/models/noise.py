@@ -28,6 +28,7 @@ __all__ = [
     "Discrepancy",
     "Measured",
     "ResidualMemory",
+    "Spread",
     "asked",
     "chi_square",
     "largest_residual",
@@ -78,6 +79,9 @@ def residual_spread(y, mean, noise):
     found = np.sum(size * along, axis=-1) / np.maximum(length, np.finfo(float).tiny)
     return np.where(even, 0.0, found)
 
+
+TOGETHER = 2**24  # numbers that one look at the data makes at a time
+REPLICAS = 2**25  # numbers of replicas that are kept, unless a problem says otherwise
 
 QUIET = 0.25  # mean square of residuals over the noise from which they are measured by themselves
 
@@ -202,6 +206,7 @@ class Measured(Problem):
 
     y: np.ndarray
     likelihood: Likelihood = NORMAL
+    most_replicas = REPLICAS
 
     @abstractmethod
     def mean(self, draws: Draws) -> np.ndarray:
@@ -225,7 +230,7 @@ class Measured(Problem):
         """Error bars as the data state them; None where they state none."""
         return None
 
-    def goodness(self, mean: np.ndarray, draws: Draws) -> dict[str, float]:
+    def goodness(self, spread: Spread) -> dict[str, float]:
         """Return χ² of the posterior mean, and the degrees of freedom that it leaves.
 
             χ² = Σ (y_i − ⟨mean_i⟩)² / e_i²,   ν = n − Σ ⟨(mean_i − ⟨mean_i⟩)² / noise_i²⟩
@@ -236,24 +241,17 @@ class Measured(Problem):
 
         Parameters
         ----------
-        mean : of the data at the draws, (chain, draw, observation).
-        draws : of the parameters, (chain, draw, ...).
+        spread : of the mean over the draws.
 
         Returns
         -------
         ``observations``, ``degrees_of_freedom`` and ``chi_square``, which without error bars is
         the ``residual_sum_of_squares``.
         """
-        centre, size, noise = mean.mean(axis=(0, 1)), mean.shape[-1], self.noise_sd(draws)
-        if np.ndim(noise) < 3:
-            noise = np.broadcast_to(noise, (*mean.shape[:2], np.size(noise)))
-        # A chain at a time: all at once would be as large again as the draws.
-        pairs = zip(mean, noise, strict=True)
-        taken = np.mean([np.mean(np.sum(((m - centre) / sd) ** 2, axis=-1)) for m, sd in pairs])
         bars = 1.0 if self.stated is None else self.stated
         name = "residual_sum_of_squares" if self.stated is None else "chi_square"
-        squares = float(np.sum(((self.y - centre) / bars) ** 2))
-        return {"observations": size, "degrees_of_freedom": size - float(taken), name: squares}
+        squares, size = float(np.sum(((self.y - spread.centre) / bars) ** 2)), self.y.size
+        return {"observations": size, "degrees_of_freedom": size - spread.parameters, name: squares}
 
     def log_likelihood(self, draws: Draws) -> Draws:
         """Pointwise log likelihood, log N(y; mean, noise²) or what the likelihood says."""
@@ -268,14 +266,62 @@ class Measured(Problem):
         """Return the same model of other data."""
         return replace(self, y=np.asarray(data[self.measured]))
 
+    @property
+    def together(self) -> np.ndarray | None:
+        """Block of each observation, (observation,), where the pointwise log likelihood is that of
+        blocks, which leave-one-out then leaves out whole; None where each observation is one.
+        """
+        return None
+
     def memory(self, settings: Settings) -> float:
-        """Mean, scatter, replicas, their expectation and density: five numbers a draw and point."""
-        return 5.0 * 8.0 * settings.chains * settings.draws * np.size(self.y)
+        """Mean, scatter, replicas, expectation and density of the draws looked at together; and
+        what is kept.
+        """
+        draws, size = settings.chains * settings.draws, float(np.size(self.y))
+        blocks = size if self.together is None else float(np.max(self.together) + 1)
+        kept = min(draws * size, self.most_replicas)
+        return 8.0 * (5.0 * min(draws * size, TOGETHER + size) + 2.0 * kept + draws * blocks)
 
     def outlook(self, draws: Draws, settings: Settings) -> Outlook:
-        """Look at the data from draws; the mean, which may be dear, is evaluated once."""
+        """Look at the data from draws, some at a time; the mean, which may be dear, is evaluated
+        once. Of many draws of many data, replicas are kept of some draws.
+        """
+        shape = np.shape(next(iter(draws.values())))[:2]
+        flat = {k: np.reshape(v, (-1, *np.shape(v)[2:])) for k, v in draws.items()}
+        total, size = shape[0] * shape[1], np.size(self.y)
+        batch = max(1, min(total, TOGETHER // size))
+        kept = _kept(shape, size, self.most_replicas)
+        rng, name, parts = settings.generator("posterior predictive"), self.measured, []
+        spread = Spread()
+        for start in range(0, total, batch):
+            some = {key: values[start : start + batch] for key, values in flat.items()}
+            places = np.arange(start, min(start + batch, total)) % shape[1]
+            shown = slice(None) if kept is None else np.isin(places, kept)
+            parts.append(self._looked(some, rng, shown, spread))
+        replicas, of_replicas, of_data, density = ([part[k] for part in parts] for k in range(4))
+
+        def joined(arrays):
+            whole = arrays[0] if len(arrays) == 1 else np.concatenate(arrays)
+            return whole.reshape(shape[0], -1, *whole.shape[1:])
+
+        density = {key: joined([one[key] for one in density]) for key in density[0]}
+        return Outlook(
+            {name: joined(replicas)},
+            density,
+            joined(of_replicas),
+            joined(of_data),
+            whole=self.goodness(spread),
+            kept=kept,
+        )
+
+    def _looked(self, draws, rng, kept, spread):
+        """Replicas of the draws that are kept, discrepancies of all and of the data, (draw, ...),
+        and the density of the data.
+        """
         mean, scatter, name = self.mean(draws), self.scatter(draws), self.measured
-        replicas = self.likelihood.draw(mean, scatter, settings.generator("posterior predictive"))
+        if NOISE in scatter:
+            spread.add(mean, np.asarray(scatter[NOISE]))
+        replicas = self.likelihood.draw(mean, scatter, rng)
         of_replicas, of_data = (
             np.stack([t(y, *expected) for t in self.discrepancies.values()], axis=-1)
             for y in (replicas, self.y)
@@ -284,5 +330,49 @@ class Measured(Problem):
         density = {name: self.likelihood.log_density(self.y, mean, scatter)}
         left_out = self.likelihood.left_out(self.y, mean, scatter)
         density |= {} if left_out is None else {f"{name}_marginal": left_out}
-        whole = self.goodness(mean, draws)
-        return Outlook({name: replicas}, density, of_replicas, of_data, whole=whole)
+        if self.together is not None:
+            density = {key: _summed(values, self.together) for key, values in density.items()}
+        return replicas[kept], of_replicas, of_data, density
+
+
+class Spread:
+    """How far the mean of the data moves from draw to draw, summed up batch by batch."""
+
+    def __init__(self):
+        self.count, self.start, self.sums = 0, None, 0.0
+
+    def add(self, mean: np.ndarray, noise: np.ndarray) -> None:
+        """Count some draws of mean and noise, (draw, observation)."""
+        # From the first draw, so that nothing large cancels.
+        self.start = mean[0] if self.start is None else self.start
+        away, weight = mean - self.start, np.broadcast_to(1 / np.square(noise), mean.shape)
+        self.count += len(mean)
+        parts = away, weight, weight * away, weight * away**2
+        self.sums = self.sums + np.stack([part.sum(axis=0) for part in parts])
+
+    @property
+    def centre(self) -> np.ndarray:
+        """Mean over the draws, (observation,)."""
+        return self.start + self.sums[0] / self.count
+
+    @property
+    def parameters(self) -> float:
+        """Σ ⟨(mean_i − ⟨mean_i⟩)² / noise_i²⟩, the effective parameters."""
+        away, weight, first, second = self.sums / self.count
+        return float(np.sum(second - 2 * away * first + away**2 * weight))
+
+
+def _kept(shape, size, limit):
+    """Positions of the draws of each chain whose replicas are kept; None for all."""
+    most = max(1, int(limit // (shape[0] * size)))
+    if most >= shape[1]:
+        return None
+    return np.unique(np.linspace(0, shape[1] - 1, most).astype(int))
+
+
+def _summed(values, blocks):
+    """Sums over the observations of each block, (draw, block)."""
+    order = np.argsort(blocks, kind="stable")
+    first = np.searchsorted(blocks[order], np.arange(blocks.max() + 1))
+    ordered = values if np.array_equal(order, np.arange(len(order))) else values[..., order]
+    return np.add.reduceat(ordered, first, axis=-1)

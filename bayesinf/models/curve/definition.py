@@ -24,7 +24,7 @@ from bayesinf.models.curve.evaluation import Curve
 from bayesinf.models.curve.least_squares import LeastSquares, least_squares
 from bayesinf.models.curve.maximum import Maximum, maximum_likelihood
 from bayesinf.models.likelihoods import NOISE, NORMAL, Likelihood, Normal, likelihood_of
-from bayesinf.models.noise import Discrepancy, Measured, asked
+from bayesinf.models.noise import Discrepancy, Measured, Spread, asked
 from bayesinf.models.problem import Draws, Labels, Route
 from bayesinf.posterior import dataset
 from bayesinf.priors import Prior, Uniform
@@ -358,7 +358,7 @@ class NonlinearRegression(Measured):
         """Standard deviation of the noise, (..., 1) or (point,)."""
         return draws[NOISE][..., np.newaxis] if self.inferred else np.asarray(self.error)
 
-    def goodness(self, mean: np.ndarray, draws: Draws) -> dict[str, float]:
+    def goodness(self, spread: Spread) -> dict[str, float]:
         """Return χ² at the optimum and ν = n − k, as every fitting program prints them.
 
         Of counts it is Pearson's. Where the data say themselves how they scatter, other than by one

@@ -20,6 +20,7 @@ from bayesinf.errors import DataError
 from bayesinf.models import problem as driver
 from bayesinf.models.linear.basis import Basis, covariance, differences, precision
 from bayesinf.models.linear.definition import Regression
+from bayesinf.models.linear.design import Rest, compressed
 from bayesinf.models.linear.evidence import evidences
 from bayesinf.models.linear.stating import PRIORS, regression
 from bayesinf.models.linear.truncated import Nonnegative, nonnegative
@@ -48,10 +49,12 @@ __all__ = [
     "Laplace",
     "Nonnegative",
     "Regression",
+    "Rest",
     "SpikeAndSlab",
     "Student",
     "Varying",
     "WeightPrior",
+    "compressed",
     "covariance",
     "differences",
     "evidences",

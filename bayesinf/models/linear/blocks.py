@@ -46,10 +46,10 @@ class Products:
         self.correlation = np.stack(
             [A.T @ design.t for A, design in zip(stacked, self.designs, strict=True)]
         )
-        self.count = np.array([len(design.t) for design in self.designs])
-        self.square = np.array([design.t @ design.t for design in self.designs])
+        self.count = np.array([design.count for design in self.designs])
+        self.square = np.array([design.square for design in self.designs])
         self.spread = np.sqrt(self.square / self.count)
-        size = np.sqrt([np.mean(design.A**2, axis=0) for design in self.designs])
+        size = np.sqrt([np.sum(d.A**2, axis=0) / d.count for d in self.designs])
         # Chains start wide: a scale too narrow takes long to find out.
         self.unit = np.sqrt(np.sum(self.square) / np.sum(self.count)) / np.min(size[size > 0])
         weights = self.correlation.shape[1] - self.free
@@ -197,7 +197,8 @@ class Chain:
         self.residual = products.square - fitted
         for g in loose[self.residual[loose] < CANCELS * products.square[loose]]:
             rest = products.designs[g].t - products.designs[g].stacked @ self.beta[g]
-            self.residual[g] = max(rest @ rest, LEAST * products.square[g])
+            apart = products.designs[g].rest.square
+            self.residual[g] = max(rest @ rest + apart, LEAST * products.square[g])
 
     def _jointly(self, g, block, tuned):
         """Draw all coefficients of one group in one block, its noise before them."""
@@ -207,7 +208,8 @@ class Chain:
         self.sigma[g] = np.exp(log_sigma)
         X, t = block.factors.X, block.factors.y
         self.rest[g] = X.T @ (t - X @ self.beta[g])
-        self.residual[g] = block.factors.residual_square(self.beta[g])
+        apart = self.products.designs[g].rest.square
+        self.residual[g] = block.factors.residual_square(self.beta[g]) + apart
 
     def _of_free(self):
         """Aᵀ Z α of every group, what the unshrunk coefficients take of the correlation."""

@@ -19,7 +19,7 @@ from bayesinf.errors import FitError
 from bayesinf.models import noise as measurement
 from bayesinf.models.linear import routes
 from bayesinf.models.linear.basis import Basis
-from bayesinf.models.linear.design import Design
+from bayesinf.models.linear.design import Design, Rest
 from bayesinf.models.noise import Discrepancy, Measured
 from bayesinf.models.problem import Draws, Labels, Route
 from bayesinf.priors import Normal, Prior
@@ -93,6 +93,8 @@ class Regression(Measured):
         nothing.
     names : what all this is called in the result.
     known : what goes into ``constant_data`` in place of the features.
+    rests : of each group, data beyond its rows that no feature reaches, as ``design.compressed``
+        leaves them; none for none.
     further : discrepancies besides those of every linear fit.
     """
 
@@ -109,6 +111,7 @@ class Regression(Measured):
     centre: np.ndarray | None = None
     names: Names = Names()
     known: xr.Dataset | None = None
+    rests: tuple[Rest, ...] = ()
     further: Mapping[str, Discrepancy] = field(default_factory=dict)
 
     family = "linear"
@@ -169,9 +172,12 @@ class Regression(Measured):
         error = np.ones(len(X)) if self.error is None else self.error
         target, per = (self.y - offset) / error, error[:, np.newaxis]
         parts = features / per, columns * sd / per, target, -np.log(error)
-        if self.groups is None:
-            return (Design(*parts),)
-        return tuple(Design(*(part[rows] for part in parts)) for rows in self.groups.rows)
+        every = [slice(None)] if self.groups is None else self.groups.rows
+        rests = self.rests or (Rest(),) * len(every)
+        return tuple(
+            Design(*(part[rows] for part in parts), rest)
+            for rows, rest in zip(every, rests, strict=True)
+        )
 
     @property
     def design(self) -> Design:

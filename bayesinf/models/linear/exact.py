@@ -54,8 +54,8 @@ class Scales:
 
     def __init__(self, problem: Regression, spectrum: Spectrum):
         self.problem, self.spectrum = problem, spectrum
-        self.count = len(problem.design.t)
-        self.log_jacobian = float(np.sum(problem.design.log_jacobian))
+        self.count = problem.design.count
+        self.log_jacobian = problem.design.total_log_jacobian
         self.scale = problem.prior.fixed.get("scale")
         self.sigma = float(problem.noise) if problem.noise_fixed else None
 
@@ -132,8 +132,8 @@ class Scales:
 
     def _boxes(self):
         """Where the search begins: wherever a singular value begins or ceases to matter."""
-        s, t = self.spectrum.s, self.problem.design.t
-        spread = 0.5 * np.log(np.mean(t**2) + np.finfo(float).tiny)
+        s, design = self.spectrum.s, self.problem.design
+        spread = 0.5 * np.log(design.square / design.count + np.finfo(float).tiny)
         if self.scale is not None and self.sigma is not None:
             return [(0.0, 0.0), (0.0, 0.0)]
         if self.scale is not None:

@@ -150,9 +150,9 @@ class Block:
 
     def __init__(self, seen: Design, noise: float | Prior, rng: np.random.Generator):
         self.seen, self.noise = seen, noise
-        self.first, self.count = seen.Z.shape[1], len(seen.t)
+        self.first, self.count = seen.Z.shape[1], seen.count
         self.factors = Factors(seen.stacked, seen.t)
-        self.spread = float(np.sqrt(np.mean(seen.t**2)))
+        self.spread = float(np.sqrt(seen.square / seen.count))
         self.step = self.scale_step = 0.5
 
     def __getstate__(self):
@@ -227,7 +227,9 @@ class Block:
         return log_density(self.seen.t, mean, np.sqrt(variance)) + self.seen.log_jacobian
 
     def _log_density(self, conditional):
-        return conditional.log_marginal() + self.noise.log_density(conditional.sigma)
+        rest, sigma = self.seen.rest, conditional.sigma
+        apart = -rest.count * np.log(sigma) - 0.5 * rest.square / sigma**2
+        return conditional.log_marginal() + apart + self.noise.log_density(sigma)
 
     def _variances(self, scales, sigma):
         own = scales.variances(sigma)

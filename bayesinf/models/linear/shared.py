@@ -93,17 +93,17 @@ class Member:
         self.design, self.spectrum = design, Spectrum.of(design, like)
         self.noise = None if problem.noise_fixed else problem.noise
         self.log_sigma = np.log(float(problem.noise)) if problem.noise_fixed else None
-        self.log_jacobian = float(np.sum(design.log_jacobian))
+        self.log_jacobian = design.total_log_jacobian
 
     @property
     def spread(self) -> float:
         """Log of the root mean square of the data."""
-        return float(0.5 * np.log(np.mean(self.design.t**2) + np.finfo(float).tiny))
+        return float(0.5 * np.log(self.design.square / self.design.count + np.finfo(float).tiny))
 
     def log_density(self, log_rho, log_sigma, seen=None) -> np.ndarray:
         """Log density of the data at some scales, and of log σ where it is inferred."""
         seen, sigma = seen or self.spectrum.products(log_rho), np.exp(log_sigma)
-        value = seen.log_density(sigma, len(self.design.t)) + self.log_jacobian
+        value = seen.log_density(sigma, self.design.count) + self.log_jacobian
         return value if self.noise is None else value + self.noise.log_density(sigma) + log_sigma
 
     def window(self, log_scale: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -95,9 +95,9 @@ class Spectrum:
         beyond = residual - U @ y
         beyond = _without(Q, beyond - U @ (U.T @ beyond))
         # Data are rounded: what is smaller than that is not known to be nothing.
-        left = max(len(design.t) - Q.shape[1] - U.shape[1], 0)
-        floor = left * np.finfo(float).eps ** 2 * np.mean(design.t**2)
-        outside = float(max(beyond @ beyond, floor)) if left else 0.0
+        left = max(design.count - Q.shape[1] - U.shape[1], 0)
+        floor = left * np.finfo(float).eps ** 2 * design.square / design.count
+        outside = float(max(beyond @ beyond + design.rest.square, floor)) if left else 0.0
         return cls(**parts, y=y, q=Q.T @ design.t, beyond=beyond, outside=outside)
 
     @property

@@ -78,8 +78,10 @@ class Gram:
         self.X = stacked[0] if len(stacked) == 1 else np.concatenate(stacked)
         self.t = np.concatenate(targets)
         self.correlation = np.stack([X.T @ t for X, t in zip(stacked, targets, strict=True)])
-        self.square = np.array([t @ t for t in targets])
-        self.count = np.array([len(t) for t in targets])
+        self.square = np.array([design.square for design in designs])
+        self.count = np.array([design.count for design in designs])
+        self.rows = np.array([len(t) for t in targets])
+        self.apart = np.array([design.rest.square for design in designs])
         empty = [np.flatnonzero(np.diag(one) <= 0) for one in self.gram]
         for g, columns in enumerate(empty):
             if len(columns):
@@ -127,7 +129,9 @@ def chain(
         products.correlation,
         products.X,
         products.t,
-        np.cumsum(products.count),
+        np.cumsum(products.rows),
+        products.count,
+        products.apart,
         products.pairs,
         products.ends,
         _of_scale(problem.noise),
@@ -188,6 +192,8 @@ def _log_evidence(problem, products, coefficients, sigma, scales):
             X, variances = np.zeros((len(X), 1)), np.ones(1)
         active = conditional.Factors(X, design.t)
         value += active.condition(active.kernel(variances), variances, noise).log_marginal()
+        rest = design.rest
+        value -= rest.count * np.log(noise) + 0.5 * rest.square / noise**2
     value += inside.sum() * np.log(rate) + np.sum(~inside) * np.log1p(-rate)
     for name, scale in (("slab_width", width), ("inclusion_rate", rate)):
         value += prior.inferred[name].log_density(scale) if name in prior.inferred else 0.0

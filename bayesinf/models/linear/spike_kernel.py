@@ -161,6 +161,8 @@ def run(
     X,
     t,
     rows,
+    counts,
+    apart,
     pairs,
     ends,
     noise,
@@ -176,7 +178,8 @@ def run(
     """Run the chain from (beta, sigma, scales); the arguments are those that ``spike.chain``
     prepares.
 
-    Arrays lead with the group; rows and pairs of group g end before ``rows[g]`` and ``ends[g]``.
+    Arrays lead with the group; rows and pairs of group g end before ``rows[g]`` and ``ends[g]``. It
+    has ``counts[g]`` data, of which those beyond its rows have the squared length ``apart[g]``.
     The ``first`` columns are always in, with a standard normal prior.
     """
     groups, p = start.shape
@@ -192,7 +195,7 @@ def run(
     square = np.empty(groups)
     for g in range(groups):
         of_group = t[rows[g - 1] if g else 0 : rows[g]]
-        square[g] = of_group @ of_group
+        square[g] = of_group @ of_group + apart[g]
     coefficients = np.empty((draws, groups, p))
     kept_sigma, kept = np.empty((draws, groups)), np.empty((draws, 2))
     tau2, pi = scales[0] ** 2, scales[1]
@@ -214,8 +217,9 @@ def run(
                 below = rows[g - 1] if g else 0
                 if rest < CANCELS * square[g]:
                     rest = _residual_square(X[below : rows[g]], t[below : rows[g]], beta[g])
+                    rest += apart[g]
                 rest = max(rest, LEAST * square[g])
-                sigma2[g] = _scale2(rng, noise, sigma2[g], rows[g] - below, rest)
+                sigma2[g] = _scale2(rng, noise, sigma2[g], counts[g], rest)
             tau2 = _scale2(rng, slab, tau2, count, size)
             if rate[0] > 0.0:
                 yes = rng.standard_gamma(rate[0] + count)

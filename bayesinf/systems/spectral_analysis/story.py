@@ -96,9 +96,7 @@ def _is_there(fit):
     share = shares(noted(fit, "candidates"))[0]
     unsure = "" if share > SURE else f" with probability {share:.2f}"
     verdict = (
-        f"There is a period, {_found(fit)}{unsure}"
-        if stands_out(fit)
-        else "A period is not shown"
+        f"There is a period, {_found(fit)}{unsure}" if stands_out(fit) else "A period is not shown"
     )
     return (
         f"{verdict}: the log Bayes factor over noise with a floating mean is {stated} "

@@ -1,0 +1,550 @@
+"""The fit: mean velocities between instants as regressions that share the couplings' width.
+
+A ``Network`` is the problem that is fitted. What its routes need of many instants is a triangular
+matrix of each oscillator (``linear.compressed``), so that a million velocities cost no more than
+the couplings; the velocities themselves stand in the result, their likelihood by blocks of time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from bayesinf import parallel
+from bayesinf.checks import loo
+from bayesinf.diagnostics import Neighbours
+from bayesinf.errors import DataError
+from bayesinf.models import linear, noise
+from bayesinf.models import problem as driver
+from bayesinf.models.problem import Draws, Labels, Route, Sample
+from bayesinf.posterior import annotated, dataset, noted
+from bayesinf.priors import HalfCauchy, LogNormal, Normal
+from bayesinf.settings import DEFAULT, Settings
+from bayesinf.systems.kuramoto.data import coordinates, pairs
+from bayesinf.systems.kuramoto.drift import Drift, Increments, Path
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+__all__ = ["PRIORS", "Network", "best", "fit", "least_squares", "network", "summary"]
+
+# What is known of the couplings beforehand: of each pair alone, that most are none, or that all
+# sources pull an oscillator alike (the mean field).
+PRIORS = ("normal", "spike_and_slab", "mean_field")
+ROUNDS = 2  # fits by which the path between two instants is found
+# Stretches of time whose likelihood is kept one by one: so many for each column of an oscillator,
+# that none decides much alone, and not more in all.
+PER_COLUMN, BLOCKS = 5, 20_000
+RIDGE = 1e-9  # of the largest squared column, in the fits that find the path
+
+
+def fit(
+    phases: xr.Dataset,
+    prior: str | linear.WeightPrior = "normal",
+    *,
+    lag: float | None = None,
+    stride: int = 1,
+    along_path: bool = True,
+    method: str | None = None,
+    settings: Settings = DEFAULT,
+) -> xr.DataTree:
+    """Infer frequencies, couplings, lag and noise from phases.
+
+    Parameters
+    ----------
+    phases : Dataset of phases, as of ``simulate`` or ``read``.
+    prior : one of ``PRIORS``, or a prior of weights of the caller's.
+    lag : α where it is known; None to infer it, through the sine and cosine parts of all couplings.
+    stride : every so many-th sample is used.
+    along_path : whether sines are averaged along the path between two instants; else they are taken
+        at the first, the forward difference.
+    method : None for the prior's own route, or ``nuts``.
+    settings : length and seed.
+
+    Returns
+    -------
+    InferenceData with ``omega`` and ``sigma`` (oscillator), and ``K`` (pair) at a known lag, else
+    ``sine`` and ``cosine`` (pair), K cos α and K sin α; the note ``network`` has K and α of every
+    prior alike, and how much of each coupling the data decide.
+
+    Raises
+    ------
+    DataError : too few instants.
+    """
+    problem = network(phases, prior, lag=lag, stride=stride, along_path=along_path)
+    every = noted(phases, "truth")
+    truth = couplings = None
+    if every is not None:
+        truth = every[[name for name in problem.parameters_known if name in every]]
+        couplings = every[["K", "alpha"]]
+    runs, rows = phases.sizes["run"], len(problem.data_rows.interval)
+    used = f"The fit is to {rows} increments of {problem.count} phases in {runs} run" + "s" * (
+        runs > 1
+    )
+    found = driver.fit(
+        problem,
+        method,
+        settings,
+        system="kuramoto",
+        notes={"truth": truth, "couplings": couplings},
+        attrs={"data_used": f"{used}.", "along_path": int(along_path), "stride": stride},
+    )
+    scored = loo(found)
+    left_out = {name: np.float64(scored[name]) for name in ("elpd", "se")}
+    return annotated(
+        found, left_out=dataset(left_out, sampled=False), network=summary(problem, found)
+    )
+
+
+def network(
+    phases: xr.Dataset,
+    prior: str | linear.WeightPrior = "normal",
+    *,
+    lag: float | None = None,
+    stride: int = 1,
+    along_path: bool = True,
+    priors: Mapping[str, object] | None = None,
+) -> Network:
+    """State the problem, every prior included; arguments as of ``fit``.
+
+    ``priors`` replaces those of ``omega``, ``sigma`` and, of a normal prior, ``scale``.
+    """
+    data = Increments.of(phases, stride)
+    rows, count = data.shape
+    if rows < 10:
+        raise DataError("there are too few instants", expected="more than ten", found=rows + 1)
+    pattern = np.ones((count - 1, 1)) if prior == "mean_field" else None
+    drift = None
+    for _ in range(ROUNDS if along_path else 0):
+        drift = least_squares(Path.of(data, drift), data, lag)
+    names = phases["oscillator"].values
+    given = dict(priors or {})
+    return Network(data, Path.of(data, drift), prior, lag, pattern, names, given)
+
+
+def _reduced(path, data, lag, pattern=None):
+    """The regression of each oscillator in few rows: columns (1, features), velocities, rest."""
+
+    def of_one(target):
+        columns = _columns(path, target, lag, pattern)
+        root = np.sqrt(data.interval)
+        return linear.compressed(columns * root[:, np.newaxis], data.velocity[:, target] * root)
+
+    targets = range(data.shape[1])
+    return parallel.map(of_one, targets, threads=True, label="features")
+
+
+def _columns(path, target, lag, pattern=None):
+    """What an oscillator's mean velocities are linear in: 1, then its couplings, (row, column)."""
+    sine, cosine = path.features(target)
+    if pattern is not None:
+        sine, cosine = sine @ pattern, cosine @ pattern
+    known = lag is not None
+    parts = [sine * np.cos(lag) - cosine * np.sin(lag)] if known else [sine, -cosine]
+    return np.hstack([np.ones((len(sine), 1)), *parts])
+
+
+def least_squares(path: Path, data: Increments, lag: float | None) -> Drift:
+    """Return the drift that fits velocities best, a lag of None inferred: where a path goes."""
+    from scipy import linalg
+
+    omega, coupling, sigma = [], [], []
+    for target, (columns, y, rest) in enumerate(_reduced(path, data, lag)):
+        weight = np.sqrt(RIDGE) * np.linalg.norm(columns, axis=0).max()
+        held = np.vstack([columns, weight * np.eye(columns.shape[1])])
+        value = linalg.lstsq(held, np.append(y, np.zeros(columns.shape[1])))[0]
+        omega.append(value[0])
+        parts = value[1:] if lag is not None else value[1:].reshape(2, -1)
+        complex_ = parts * np.exp(-1j * lag) if lag is not None else parts[0] - 1j * parts[1]
+        coupling.append(np.insert(complex_, target, 0.0))
+        square = np.sum((y - columns @ value) ** 2) + rest.square
+        sigma.append(np.sqrt(square / max(1, data.shape[0] - len(value))))
+    return Drift.of(np.array(omega), np.array(coupling), np.array(sigma))
+
+
+@dataclass(frozen=True, eq=False)
+class Network(noise.Measured):
+    """Frequencies, couplings and noise of oscillators, given their phases.
+
+    Parameters
+    ----------
+    data_rows : increments of the phases.
+    path : of the phases between two instants.
+    prior : of the couplings.
+    lag : α where it is known.
+    pattern : couplings of an oscillator as sums of few, (source, pattern); None for all apart.
+    names : of the oscillators.
+    given : priors that the caller states.
+    """
+
+    data_rows: Increments
+    path: Path
+    prior: object
+    lag: float | None
+    pattern: np.ndarray | None
+    names: np.ndarray
+    given: Mapping[str, object] = field(default_factory=dict)
+
+    family = "linear"
+    most_replicas = 2**20
+
+    @property
+    def count(self) -> int:
+        """Number of oscillators."""
+        return self.data_rows.shape[1]
+
+    @cached_property
+    def y(self) -> np.ndarray:
+        """Mean velocities, oscillator by oscillator, (observation,)."""
+        return self.data_rows.velocity.T.ravel()
+
+    @cached_property
+    def regression(self) -> linear.Regression:
+        """The same problem in few rows, which the routes see."""
+        reduced = _reduced(self.path, self.data_rows, self.lag, self.pattern)
+        interval = 0.5 * float(np.sum(np.log(self.data_rows.interval)))
+        columns, y, rests = (list(part) for part in zip(*reduced, strict=True))
+        rests = [linear.Rest(rest.count, rest.square, interval) for rest in rests]
+        return self._stated(columns, y, tuple(rests))
+
+    def _stated(self, columns, y, rests=(), error=None):
+        """The regression of given rows, (oscillator, row, column), priors stated."""
+        import xarray as xr
+
+        group = np.repeat(np.arange(self.count), [len(one) for one in y])
+        velocity = self.data_rows.velocity
+        size = float(np.std(velocity - velocity.mean(axis=0)))
+        prior = "normal" if self.prior == "mean_field" else self.prior
+        typical = float(np.sqrt(np.median(self.data_rows.interval)))
+        reach = size * np.sqrt(self.count)
+        if prior == "normal":
+            prior = linear.Gaussian(self.given.get("scale", HalfCauchy(reach)))
+        elif prior == "spike_and_slab":
+            prior = linear.SpikeAndSlab(slab_width=HalfCauchy(reach))
+        centre = float(np.mean(velocity))
+        wide = 10 * max(size, float(np.std(velocity.mean(axis=0))), 1e-3 * abs(centre))
+        omega = self.given.get("omega", Normal(centre, wide))
+        sigma = self.given.get("sigma", LogNormal(0.01 * size * typical, 3 * np.log(10.0)))
+        stacked = np.concatenate(columns)
+        problem = linear.regression(
+            stacked[:, 1:],
+            np.concatenate(y),
+            prior,
+            unshrunk={"omega": (stacked[:, 0], omega)},
+            scales=1.0,
+            noise=sigma,
+            error=error,
+            groups=xr.DataArray(group, dims="observation", name="oscillator"),
+            name="coupling",
+        )
+        return replace(problem, rests=rests)
+
+    # Draws of the regression carry couplings as (oscillator, feature), those of a fit as pairs.
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """Names of the couplings."""
+        return ("K",) if self.lag is not None else ("sine", "cosine")
+
+    @property
+    def parameters_known(self) -> tuple[str, ...]:
+        """Parameters of which a truth can be known."""
+        return ("omega", "sigma", *(() if self.pattern is not None else self.parts))
+
+    def outer(self, draws: Draws) -> Draws:
+        """Draws of a fit, of draws of the regression."""
+        found = {
+            name: value for name, value in draws.items() if name not in ("coupling", "included")
+        }
+        for name in ("coupling", "included"):
+            if name in draws:
+                found |= self.split(draws[name], "" if name == "coupling" else "_included")
+        return found
+
+    def split(self, values, suffix=""):
+        """Couplings (..., oscillator, feature) by part: (..., pair) or (..., oscillator)."""
+        split = np.split(values, len(self.parts), axis=-1)
+        names = [f"{part}{suffix}" for part in self.parts]
+        return {
+            name: value.reshape(*value.shape[:-2], -1)
+            for name, value in zip(names, split, strict=True)
+        }
+
+    def inner(self, draws: Draws) -> Draws:
+        """Draws of the regression, of draws of a fit."""
+
+        def joined(suffix):
+            parts = [draws[f"{part}{suffix}"] for part in self.parts]
+            shaped = [np.reshape(p, (*np.shape(p)[:-1], self.count, -1)) for p in parts]
+            return np.concatenate(shaped, axis=-1)
+
+        own = {f"{part}{suffix}" for part in self.parts for suffix in ("", "_included")}
+        found = {name: value for name, value in draws.items() if name not in own}
+        found["coupling"] = joined("")
+        if f"{self.parts[0]}_included" in draws:
+            found["included"] = joined("_included")
+        return found
+
+    def matrix(self, draws: Draws) -> np.ndarray:
+        """C_ij = K_ij e^{−iα}, (..., target, source), complex."""
+        parts = [np.asarray(draws[name]) for name in self.parts]
+        one = (
+            parts[0] * np.exp(-1j * self.lag) if self.lag is not None else parts[0] - 1j * parts[1]
+        )
+        lead = one.shape[:-1]
+        one = one.reshape(*lead, self.count, -1)
+        if self.pattern is not None:
+            one = one @ self.pattern.T
+        found = np.zeros((*lead, self.count, self.count), complex)
+        found[..., ~np.eye(self.count, dtype=bool)] = one.reshape(*lead, -1)
+        return found
+
+    # What a problem is asked
+
+    @property
+    def model(self) -> str:
+        """The prior's class, or that it is a mean field."""
+        return "MeanField" if self.pattern is not None else self.regression.model
+
+    @property
+    def equation(self) -> str:
+        """The model in LaTeX."""
+        shift = r" - \alpha"
+        return (
+            r"d\theta_i = \Big[\omega_i + \frac{1}{N} \sum_{j \neq i} K_{ij} "
+            rf"\sin(\theta_j - \theta_i{shift})\Big] dt + \sigma_i\, dW_i"
+        )
+
+    @property
+    def parameters(self) -> Labels:
+        """Labels of frequencies, couplings and noise."""
+        along = ("pair",) if self.pattern is None else ("oscillator",)
+        dims = {"omega": ("oscillator",), "sigma": ("oscillator",)}
+        every = [*self.parts, *(f"{part}_included" for part in self.parts)]
+        dims |= dict.fromkeys(every, along)
+        per = "rad" if self.time_unit == "1" else f"rad/{self.time_unit}"
+        units = dict.fromkeys(("omega", *self.parts, "scale", "slab_width"), per)
+        units["sigma"] = "rad" if self.time_unit == "1" else f"rad/√{self.time_unit}"
+        return Labels(dims, coordinates(self.names), units)
+
+    @property
+    def time_unit(self) -> str:
+        """Unit of the times."""
+        return str(self.given.get("time_unit", "1"))
+
+    @property
+    def data(self) -> Labels:
+        """Labels of the velocities."""
+        rows = self.data_rows
+        coords = {
+            "of": ("increment", np.repeat(self.names.astype(str), rows.shape[0])),
+            "at": ("increment", np.tile(rows.time, self.count)),
+        }
+        unit = self.parameters.units["omega"]
+        return Labels({"velocity": ("increment",)}, coords, {"velocity": unit})
+
+    @property
+    def pointwise(self) -> Labels:
+        """Labels of the log likelihood, by block of time and oscillator."""
+        return Labels({"velocity": ("block",)}, {}, {})
+
+    @cached_property
+    def together(self) -> np.ndarray:
+        """Block of each velocity: a stretch of time of one oscillator."""
+        rows, columns = self.data_rows.shape[0], self.regression.shape[1] + 1
+        blocks = max(1, min(rows, PER_COLUMN * columns, BLOCKS // self.count))
+        stretch = np.arange(rows) * blocks // rows
+        return (np.arange(self.count)[:, np.newaxis] * blocks + stretch).ravel()
+
+    @property
+    def observed(self) -> xr.Dataset:
+        """The velocities."""
+        return self.data.group({"velocity": self.y}, sampled=False)
+
+    @property
+    def constants(self) -> xr.Dataset:
+        """Phases at the first instants, and the intervals."""
+        rows = self.data_rows
+        dims = {"phase": ("instant", "oscillator"), "interval": ("instant",)}
+        coords = {"oscillator": self.names.astype(str)}
+        arrays = {"phase": rows.theta, "interval": rows.interval}
+        return dataset(arrays, dims, coords, {"phase": "rad"}, sampled=False)
+
+    @property
+    def priors(self) -> dict[str, str]:
+        """Every prior in words."""
+        words = dict(self.regression.priors)
+        coupling = words.pop("coupling")
+        said = dict.fromkeys(self.parts, coupling)
+        if self.pattern is not None:
+            said = {name: f"{text}, the same of all sources" for name, text in said.items()}
+        return said | words
+
+    @property
+    def fixed(self) -> dict[str, float]:
+        """The lag, where it is known."""
+        return {} if self.lag is None else {"alpha": float(self.lag)}
+
+    @property
+    def hyperparameters(self) -> list[str]:
+        """Factors of the prior that are none of the couplings'."""
+        return self.regression.hyperparameters
+
+    @property
+    def discrepancies(self) -> Mapping[str, noise.Discrepancy]:
+        """Those of every fit, the memory within each oscillator's run."""
+        rows = self.data_rows
+        run = (np.arange(self.count)[:, np.newaxis] * (rows.run.max() + 1) + rows.run).ravel()
+        order = Neighbours.along(np.tile(rows.time, self.count), run)
+        return noise.asked(order)
+
+    @property
+    def routes(self) -> dict[str, Route]:
+        """Those of the regression."""
+        return {
+            name: Route(_Through(route), route.kind)
+            for name, route in self.regression.routes.items()
+            if name != "nuts"
+        } | {"nuts": Route(driver.nuts, "nuts")}
+
+    def sample_prior(self, rng: np.random.Generator, size: int) -> Draws:
+        """Draw the parameters from their prior, (size, ...)."""
+        return self.outer(self.regression.sample_prior(rng, size))
+
+    def log_factors(self, draws: Draws) -> Draws:
+        """Log density of each factor of the prior."""
+        return self.regression.log_factors(self.inner(draws))
+
+    def mean(self, draws: Draws) -> np.ndarray:
+        """Mean velocities, (..., observation)."""
+        coupling, omega = self.matrix(draws), np.asarray(draws["omega"])
+        lead = omega.shape[:-1]
+        found = np.empty((*lead, len(self.y)))
+        for place in np.ndindex(lead):
+            found[place] = self.path.mean(omega[place], coupling[place]).T.ravel()
+        return found
+
+    def prior_predictive(self, draws: Draws, settings: Settings) -> Draws:
+        """Draw the velocities that some draws from the prior would make."""
+        some = max(4, self.most_replicas // len(self.y))
+        return super().prior_predictive({k: v[:some] for k, v in draws.items()}, settings)
+
+    def noise_sd(self, draws: Draws) -> np.ndarray:
+        """σ_i over the root of the interval, (..., observation)."""
+        per = 1 / np.sqrt(self.data_rows.interval)
+        sd = np.asarray(draws["sigma"])[..., np.newaxis] * per
+        return sd.reshape(*sd.shape[:-2], -1)
+
+    def pymc(self):
+        """Define the model: a regression of all rows, its couplings by the names of the fit."""
+        import pymc as pm
+
+        data = self.data_rows
+        columns = [_columns(self.path, i, self.lag, self.pattern) for i in range(self.count)]
+        y = list(data.velocity.T)
+        error = np.tile(1 / np.sqrt(data.interval), self.count)
+        model = self._stated(columns, y, error=error).pymc()
+        with model:
+            half = model["coupling"].reshape((self.count, len(self.parts), -1))
+            for k, name in enumerate(self.parts):
+                pm.Deterministic(name, half[:, k].flatten())
+        return model
+
+
+@dataclass(frozen=True)
+class _Through:
+    """A route of the regression, its draws and evidence under the names of the fit."""
+
+    route: Route
+
+    def __call__(self, problem: Network, settings: Settings) -> Sample:
+        sample = self.route.run(problem.regression, settings)
+        evidence = {}
+        for name, variable in sample.evidence.data_vars.items():
+            if not name.startswith("coupling_closed_form"):
+                evidence[name] = (
+                    (problem.parameters.dims.get("omega"), variable.values)
+                    if (variable.dims == ("oscillator",))
+                    else (variable.dims, variable.values)
+                )
+                continue
+            ending = name.removeprefix("coupling")
+            along = problem.parameters.dims[problem.parts[0]]
+            for part, value in problem.split(variable.values).items():
+                evidence[f"{part}{ending}"] = (along, value)
+        dims = {name: d for name, (d, _) in evidence.items()}
+        arrays = {name: value for name, (_, value) in evidence.items()}
+        units = {
+            f"{part}_closed_form_{moment}": problem.parameters.units[part]
+            for part in problem.parts
+            for moment in ("mean", "sd")
+        }
+        labels = Labels(dims, problem.parameters.coords, units)
+        return Sample(problem.outer(sample.draws), labels.group(arrays, sampled=False))
+
+
+def summary(problem: Network, fit: xr.DataTree) -> xr.Dataset:
+    """Return couplings and lag, whatever the parameters of the fit.
+
+    At each draw α is the direction that the pairs (sine, cosine) have in common, their sense aside,
+
+        α = ½ arg Σ_ij w_ij (a_ij + i b_ij)²,   K_ij = a_ij cos α + b_ij sin α,
+
+    the weight w of a pair one over the posterior variance of its parts.
+
+    Returns
+    -------
+    ``K_mean``, ``K_sd``, ``K_low``, ``K_high`` (pair), 95 % between the last two; ``decided``
+    (pair), 1 less the variance of the posterior over that of its prior; ``alpha`` and ``mean_K``,
+    the mean of all couplings, (chain, draw); ``order`` (instant), |mean of e^{iθ}|.
+    """
+    posterior = {name: fit["posterior"][name].values for name in (*problem.parts, "omega")}
+    C = pairs(problem.matrix(posterior))
+    if problem.lag is None:
+        weight = 1 / (C.real.var(axis=(0, 1)) + C.imag.var(axis=(0, 1)))
+        alpha = -0.5 * np.angle(C**2 @ weight)
+        if np.mean(np.real(C * np.exp(1j * alpha)[..., np.newaxis])) < 0:
+            alpha = alpha + np.pi
+        alpha = np.angle(np.exp(1j * (alpha - _middle(alpha)))) + _middle(alpha)
+    else:
+        alpha = np.full(C.shape[:2], float(problem.lag))
+    K = np.real(C * np.exp(1j * alpha)[..., np.newaxis])
+    low, high = np.quantile(K, [0.025, 0.975], axis=(0, 1))
+    width = _width(fit)
+    decided = np.clip(1 - K.var(axis=(0, 1)) / width**2, 0.0, 1.0)
+    arrays = {"K_mean": K.mean((0, 1)), "K_sd": K.std((0, 1)), "K_low": low, "K_high": high}
+    arrays |= {"decided": decided}
+    of_draw = {"alpha": alpha, "mean_K": K.mean(axis=-1)}
+    unit = problem.parameters.units["omega"]
+    labels = Labels(
+        dict.fromkeys(arrays, ("pair",))
+        | {"order": ("instant",)}
+        | dict.fromkeys(of_draw, ("chain", "draw")),
+        problem.parameters.coords,
+        dict.fromkeys(("K_mean", "K_sd", "K_low", "K_high", "mean_K"), unit) | {"alpha": "rad"},
+    )
+    order = np.abs(np.exp(1j * problem.data_rows.theta).mean(axis=1))
+    return labels.group(arrays | of_draw | {"order": order}, sampled=False)
+
+
+def _middle(angle):
+    """Mean direction of angles."""
+    return float(np.angle(np.mean(np.exp(1j * angle))))
+
+
+def _width(fit):
+    """Typical width of the prior of a coupling, at the posterior of its scale."""
+    for name in ("scale", "slab_width"):
+        for group in ("posterior", "constant_data"):
+            if name in fit[group]:
+                return float(np.median(fit[group][name].values))
+    return np.inf
+
+
+def best(fits: Mapping[str, xr.DataTree]) -> str:
+    """Return the name of the fit that carries the answer: it foretells left-out blocks best."""
+    return max(fits, key=lambda name: float(noted(fits[name], "left_out")["elpd"]))

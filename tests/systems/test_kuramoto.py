@@ -1,0 +1,223 @@
+"""Kuramoto oscillators: truth recovered, the path between instants, what data leave open, files."""
+
+import numpy as np
+import pytest
+
+from bayesinf.checks import check
+from bayesinf.errors import DataError
+from bayesinf.models import linear
+from bayesinf.posterior import noted
+from bayesinf.settings import Settings
+from bayesinf.systems import kuramoto
+from bayesinf.systems.kuramoto.classical import ranked
+from bayesinf.systems.kuramoto.data import pairs
+from bayesinf.systems.kuramoto.drift import Drift, Increments, Path
+from bayesinf.systems.kuramoto.model import network
+from tests.unit import density
+
+SETTINGS = Settings(draws=100, chains=4, prior_draws=20)
+
+
+def phases(seed=1, oscillators=6, samples=400, **options):
+    return kuramoto.simulate(oscillators, samples, rng=np.random.default_rng(seed), **options)
+
+
+def test_velocities_are_sums_of_sines():
+    rng = np.random.default_rng(2)
+    theta, omega, K = rng.uniform(0, 6, 5), rng.normal(size=5), rng.normal(size=(5, 5))
+    drift = Drift.of(omega, K * np.exp(-0.4j))
+    by_hand = [
+        omega[i] + sum(K[i, j] * np.sin(theta[j] - theta[i] - 0.4) for j in range(5) if j != i) / 5
+        for i in range(5)
+    ]
+    np.testing.assert_allclose(drift.velocity(theta), by_hand, rtol=1e-12)
+
+
+def test_the_path_is_of_fourth_order():
+    drift = Drift.of(np.array([0.3, -0.2]), np.array([[0, 0.6], [0.6, 0]]) + 0j)
+    start = np.array([[0.2, 1.0]])
+
+    def after(theta, times):
+        for time in times:
+            theta = drift.moved(theta, np.array([[time]]))
+        return theta
+
+    fine = after(start, [1e-3] * 400)
+    errors = [np.abs(after(start, times) - fine).max() for times in ([0.4], [0.2, 0.2])]
+    assert errors[0] < 1e-5 and 10 < errors[0] / errors[1] < 30
+
+
+def test_the_truth_is_recovered_where_the_forward_difference_is_not():
+    data = phases()
+    fit = kuramoto.fit(data, settings=SETTINGS)
+    forward = kuramoto.fit(data, along_path=False, settings=SETTINGS)
+    assert check(fit).believed
+    assert not check(forward).believed
+    found, truth = noted(fit, "network"), noted(data, "truth")
+    inside = (found["K_low"] <= truth["K"].values) & (truth["K"].values <= found["K_high"])
+    assert np.mean(inside) > 0.8
+    alpha = found["alpha"].values
+    assert abs(alpha.mean() - 0.3) < 4 * alpha.std() < 0.05
+
+
+def test_few_rows_are_as_good_as_all():
+    data = phases(samples=60)
+    problem = network(data, lag=0.3)
+    rows = problem.data_rows
+    scale, sigma = problem.regression.prior.scale, problem.regression.noise
+    for target in (0, 3):
+        sine, cosine = problem.path.features(target)
+        X = sine * np.cos(0.3) - cosine * np.sin(0.3)
+        one = linear.regression(
+            X,
+            rows.velocity[:, target],
+            linear.Gaussian(scale),
+            unshrunk={"omega": (np.ones(len(X)), problem.regression.unshrunk["omega"][1])},
+            scales=1.0,
+            noise=sigma,
+            error=1 / np.sqrt(rows.interval),
+        )
+        design = problem.regression.designs[target]
+        assert len(design.t) == 6 and design.count == len(X)
+        for log_rho, noise in ((1.0, 1e-3), (9.0, 3e-4)):
+            from bayesinf.models.linear.exact import Spectrum
+
+            few, every = (
+                Spectrum.of(d).products(np.array([log_rho])).log_density(np.array([noise]), d.count)
+                + d.total_log_jacobian
+                for d in (design, one.design)
+            )
+            np.testing.assert_allclose(few, every, rtol=1e-9)
+
+
+@pytest.mark.parametrize("prior", ["normal", "mean_field"])
+@pytest.mark.parametrize("lag", [None, 0.2])
+def test_densities_are_those_of_the_model(prior, lag):
+    problem = network(phases(samples=30, oscillators=3), prior, lag=lag)
+    unit = "coupling_unit"
+
+    def values(one):
+        inner = problem.inner(one)
+        return {**one, "coupling": inner["coupling"], unit: inner["coupling"]}
+
+    draws = problem.sample_prior(np.random.default_rng(4), 6)
+    model = problem.pymc()
+    names = {variable.name for variable in model.free_RVs}
+    assert names <= {"omega", "sigma", "scale", "coupling", "coupling_unit", "coupling_raw"} | names
+    free = [name for name in names if name.startswith("coupling")]
+
+    def of(one):
+        found, inner = dict(one), problem.inner(one)
+        for name in free:
+            found[name] = inner["coupling"] / one["scale"]
+        return found
+
+    extra = problem.regression.weights * problem.count
+    density.holds(
+        problem, draws, values=of, extra=lambda one: extra * np.log(one["scale"]), normalised=False
+    )
+
+
+def test_means_along_the_path_are_the_regressions():
+    problem = network(phases(samples=40))
+    draws = problem.sample_prior(np.random.default_rng(1), 2)
+    inner = problem.inner(draws)["coupling"]
+    for target in range(problem.count):
+        sine, cosine = problem.path.features(target)
+        own = np.hstack([sine, -cosine]) @ inner[1, target] + draws["omega"][1, target]
+        rows = len(sine)
+        whole = problem.mean(draws)[1, target * rows : (target + 1) * rows]
+        np.testing.assert_allclose(whole, own, rtol=1e-9)
+
+
+def test_synchrony_leaves_couplings_open():
+    data = phases(oscillators=5, samples=300, spread=0.01, couplings=np.ones((5, 5)))
+    apart = kuramoto.fit(phases(oscillators=5, samples=300), settings=SETTINGS)
+    still = data.isel(step=slice(100, None)).assign(length=("run", [200]))
+    together = kuramoto.fit(still, settings=SETTINGS)
+    shares = [float(noted(fit, "network")["decided"].mean()) for fit in (apart, together)]
+    assert shares[0] > 0.99 > 0.9 > shares[1]
+    told = kuramoto.with_classical({"normal": together}, still)
+    story = kuramoto.story(told)
+    assert "order parameter" in " ".join(story.extra[0].paragraphs)
+
+
+def test_runs_are_not_joined():
+    data = phases(runs=2, samples=50)
+    rows = Increments.of(data)
+    assert rows.shape == (98, 6) and set(rows.run) == {0, 1}
+    assert np.abs(rows.velocity).max() < 3
+
+
+def test_the_mean_field_is_preferred_where_it_is_true():
+    data = phases(couplings=np.full((6, 6), 0.1), samples=150, noise=3e-3)
+    fits = {n: kuramoto.fit(data, n, settings=SETTINGS) for n in ("normal", "mean_field")}
+    assert kuramoto.best(fits) == "mean_field"
+
+
+def test_a_table_wrapped_or_not_gives_the_same(tmp_path):
+    data = phases(samples=120, oscillators=3)
+    theta = data["phase"].values[0]
+    for name, values in (
+        ("wrapped", theta % (2 * np.pi)),
+        ("plain", theta),
+        ("deg", np.degrees(theta)),
+    ):
+        unit = " (deg)" if name == "deg" else ""
+        header = "time," + ",".join(f"{letter}{unit}" for letter in "abc")
+        table = np.column_stack([data["time"].values[0], values])
+        np.savetxt(
+            tmp_path / f"{name}.csv", table, delimiter=",", header=header, comments="", fmt="%.10g"
+        )
+    read = [kuramoto.read(tmp_path / f"{name}.csv") for name in ("wrapped", "plain", "deg")]
+    increments = [np.diff(one["phase"].values, axis=1) for one in read]
+    np.testing.assert_allclose(increments[0], np.diff(theta, axis=0)[np.newaxis], atol=1e-6)
+    np.testing.assert_allclose(increments[1], increments[0], atol=1e-6)
+    np.testing.assert_allclose(increments[2], increments[0], atol=1e-6)
+    assert list(read[0]["oscillator"].values) == ["a", "b", "c"]
+
+
+def test_signals_become_phases(tmp_path):
+    data = phases(samples=400, oscillators=3, step=0.25)
+    table = np.column_stack([data["time"].values[0], 2 + np.cos(data["phase"].values[0])])
+    np.savetxt(tmp_path / "s.csv", table, delimiter=",", header="t,a,b,c", comments="")
+    read = kuramoto.read(tmp_path / "s.csv", signal=True)
+    rate = np.diff(read["phase"].values[0], axis=0).mean(axis=0)
+    np.testing.assert_allclose(
+        rate, np.diff(data["phase"].values[0], axis=0).mean(axis=0), rtol=0.02
+    )
+
+
+@pytest.mark.parametrize(
+    ("columns", "word"),
+    [
+        ({"a": np.arange(20.0)}, "too few oscillators"),
+        ({"a": 2.9 * np.arange(20.0) % (2 * np.pi), "b": np.arange(20.0)}, "half a turn"),
+    ],
+)
+def test_what_cannot_be_fitted_is_refused(tmp_path, columns, word):
+    names = ["time", *columns]
+    table = np.column_stack([np.arange(20.0), *columns.values()])
+    np.savetxt(tmp_path / "p.csv", table, delimiter=",", header=",".join(names), comments="")
+    with pytest.raises(DataError, match=word):
+        kuramoto.read(tmp_path / "p.csv")
+
+
+def test_a_chimera_rests_where_it_should():
+    # Of infinitely many the order parameter of the one that is apart is 0.7291 (their equation 12,
+    # integrated with r = 1 of the other).
+    order = kuramoto.chimera(1024, 200.0)["order"].values[:, -100:]
+    assert order[0].min() > 0.999
+    assert abs(order[1].mean() - 0.7291) < 0.02
+
+
+def test_the_area_under_a_roc_curve():
+    positive = np.array([True, True, False, False])
+    assert ranked(np.array([4.0, 3, 2, 1]), positive) == 1.0
+    assert ranked(np.array([1.0, 4, 2, 3]), positive) == 0.5
+    assert ranked(np.ones(4), positive) == 0.5
+
+
+def test_pairs_go_target_by_target():
+    np.testing.assert_array_equal(pairs(np.arange(9).reshape(3, 3)), [1, 2, 3, 5, 6, 7])
+    assert Path.of(Increments.of(phases(samples=20)), None).turned.shape == (1, 19, 6)
