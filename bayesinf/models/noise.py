@@ -274,13 +274,15 @@ class Measured(Problem):
         return None
 
     def memory(self, settings: Settings) -> float:
-        """Mean, scatter, replicas, expectation and density of the draws looked at together; and
-        what is kept.
+        """Mean, scatter, replicas, expectation and density of the draws looked at together; of
+        several batches also what is kept of each, and once more as it is joined.
         """
         draws, size = settings.chains * settings.draws, float(np.size(self.y))
+        if draws * size <= TOGETHER:
+            return 5.0 * 8.0 * draws * size
         blocks = size if self.together is None else float(np.max(self.together) + 1)
-        kept = min(draws * size, self.most_replicas)
-        return 8.0 * (5.0 * min(draws * size, TOGETHER + size) + 2.0 * kept + draws * blocks)
+        kept = min(draws * size, self.most_replicas) + draws * blocks
+        return 8.0 * (5.0 * (TOGETHER + size) + 2.0 * kept)
 
     def outlook(self, draws: Draws, settings: Settings) -> Outlook:
         """Look at the data from draws, some at a time; the mean, which may be dear, is evaluated

@@ -242,7 +242,7 @@ def test_what_does_not_fit_is_refused_before_it_starts(monkeypatch):
     monkeypatch.setattr(capacity, "available", lambda: 2e9)
     problem = StraightLine(np.linspace(0, 1, 100_000), np.zeros(100_000), 0.8)
     started = time.monotonic()
-    with pytest.raises(FitError, match=r"4 chains of 1000 draws would take about 16 GB.*--draws"):
+    with pytest.raises(FitError, match=r"4 chains of 1000 draws would take about 7.61 GB.*--draws"):
         fit(problem, "exact", Settings(prior_draws=10))
     assert time.monotonic() - started < 1
 

@@ -43,19 +43,17 @@ def slow(name, y, mean, sd):
 
 @dataclass
 class Known(noise.Measured):
-    """A mean and a noise that stand there already: nothing is fitted."""
+    """A mean and a noise that each draw tells: nothing is fitted."""
 
     y: np.ndarray
-    means: np.ndarray
-    sd: np.ndarray
     discrepancies: dict
     observed = xr.Dataset({"voltage": ((), 0.0)})
 
     def mean(self, draws):
-        return self.means
+        return draws["mean"]
 
     def noise_sd(self, draws):
-        return self.sd
+        return draws["sd"]
 
     def sample_prior(self, rng, size):
         return {}
@@ -66,7 +64,8 @@ class Known(noise.Measured):
 
 def p_values(y, mean, sd, statistics, seed):
     """Name of each statistic to its predictive p-value."""
-    found = Known(y, mean, sd, statistics).outlook({}, Settings(seed=seed))
+    draws = {"mean": mean, "sd": np.broadcast_to(sd, np.shape(mean))}
+    found = Known(y, statistics).outlook(draws, Settings(seed=seed))
     replica, observed = found.discrepancy, found.discrepancy_observed
     p = ((replica > observed) + 0.5 * (replica == observed)).mean((0, 1))
     return dict(zip(statistics, p, strict=True))
@@ -135,13 +134,16 @@ def test_the_outlook_holds_replicas_and_likelihood(known):
     rng = np.random.default_rng(4)
     y, mean = rng.normal(size=5), rng.normal(size=(3, 4000, 5))
     sd = rng.uniform(0.5, 2, 5) if known else rng.uniform(0.5, 2, (3, 4000, 1))
-    problem = Known(y, mean, sd, noise.RESIDUALS)
-    found, again = (problem.outlook({}, Settings(seed=5)) for _ in range(2))
+    problem = Known(y, noise.RESIDUALS)
+    found, again = (
+        problem.outlook({"mean": mean, "sd": np.broadcast_to(sd, mean.shape)}, Settings(seed=5))
+        for _ in range(2)
+    )
     replicas, likelihood = found.replicas["voltage"], found.log_likelihood["voltage"]
     np.testing.assert_array_equal(replicas, again.replicas["voltage"])
     assert stats.kstest(((replicas - mean) / sd).ravel(), "norm").pvalue > 1e-3
     np.testing.assert_allclose(likelihood, stats.norm.logpdf(y, mean, sd))
-    np.testing.assert_allclose(likelihood, problem.log_likelihood({})["voltage"])
+    np.testing.assert_allclose(likelihood, problem.log_likelihood(draws)["voltage"])
     assert next(iter(noise.RESIDUALS)) == "largest residual"
     for data, of in ((replicas, found.discrepancy), (y, found.discrepancy_observed)):
         np.testing.assert_allclose(of[..., 0], noise.largest_residual(data, mean, sd))
@@ -190,3 +192,36 @@ def test_goodness_of_a_curve_is_what_lmfit_prints():
     assert f"{known.redchi:.3g}" in report.goodness(fit) and "n = 30, ν = 28" in report.goodness(
         fit
     )
+
+
+def test_batches_of_draws_are_as_good_as_one(monkeypatch):
+    rng = np.random.default_rng(8)
+    y, mean = rng.normal(size=6), rng.normal(size=(2, 50, 6))
+    draws = {"mean": mean, "sd": rng.uniform(0.5, 2, (2, 50, 6))}
+    problem = Known(y, noise.RESIDUALS)
+    whole = problem.outlook(draws, Settings(seed=3))
+    monkeypatch.setattr(noise, "TOGETHER", 42)
+    parts = problem.outlook(draws, Settings(seed=3))
+    for name in ("discrepancy", "discrepancy_observed"):
+        np.testing.assert_array_equal(getattr(parts, name), getattr(whole, name))
+    for group in ("replicas", "log_likelihood"):
+        np.testing.assert_array_equal(
+            getattr(parts, group)["voltage"], getattr(whole, group)["voltage"]
+        )
+    assert parts.whole == pytest.approx(whole.whole, rel=1e-12)
+    monkeypatch.setattr(Known, "most_replicas", 60)
+    few = problem.outlook(draws, Settings(seed=3))
+    assert len(few.kept) == 5
+    np.testing.assert_array_equal(few.replicas["voltage"], whole.replicas["voltage"][:, few.kept])
+
+
+def test_likelihoods_of_blocks_are_sums(monkeypatch):
+    rng = np.random.default_rng(8)
+    y, mean = rng.normal(size=6), rng.normal(size=(2, 10, 6))
+    draws = {"mean": mean, "sd": np.ones((2, 10, 6))}
+    problem, blocks = Known(y, noise.RESIDUALS), np.array([1, 0, 1, 2, 2, 2])
+    every = problem.outlook(draws, Settings()).log_likelihood["voltage"]
+    monkeypatch.setattr(Known, "together", blocks)
+    found = problem.outlook(draws, Settings()).log_likelihood["voltage"]
+    expected = np.stack([every[..., blocks == k].sum(axis=-1) for k in range(3)], axis=-1)
+    np.testing.assert_allclose(found, expected, rtol=1e-12)
