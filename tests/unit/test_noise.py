@@ -135,10 +135,8 @@ def test_the_outlook_holds_replicas_and_likelihood(known):
     y, mean = rng.normal(size=5), rng.normal(size=(3, 4000, 5))
     sd = rng.uniform(0.5, 2, 5) if known else rng.uniform(0.5, 2, (3, 4000, 1))
     problem = Known(y, noise.RESIDUALS)
-    found, again = (
-        problem.outlook({"mean": mean, "sd": np.broadcast_to(sd, mean.shape)}, Settings(seed=5))
-        for _ in range(2)
-    )
+    draws = {"mean": mean, "sd": np.broadcast_to(sd, mean.shape)}
+    found, again = (problem.outlook(draws, Settings(seed=5)) for _ in range(2))
     replicas, likelihood = found.replicas["voltage"], found.log_likelihood["voltage"]
     np.testing.assert_array_equal(replicas, again.replicas["voltage"])
     assert stats.kstest(((replicas - mean) / sd).ravel(), "norm").pvalue > 1e-3
