@@ -327,6 +327,11 @@ CONTRACT = {
     "spectral_analysis": {
         "period": {"frequency": (), "jitter": (), "amplitude": ("component",), "level": ()},
     },
+    "kuramoto": {
+        "normal": dict.fromkeys(("sine", "cosine"), ("pair",))
+        | dict.fromkeys(("omega", "sigma"), ("oscillator",))
+        | {"scale": ()},
+    },
     "boltzmann_equilibrium": {
         "mle": {"h": ("site",), "J": ("pair",)},
         "posterior": {"h": ("site",), "J": ("pair",), "scale": ()},
