@@ -109,7 +109,7 @@ def order(fit: xr.DataTree) -> Figure:
         axes[1].hist(alpha, 30, color=COLORS["posterior"], density=True)
         if truth is not None:
             axes[1].axvline(float(truth["alpha"]), color=COLORS["truth"], lw=1.5)
-        axes[1].set_xlabel("lag α [rad]")
+        axes[1].set_xlabel(with_units("lag α", "rad"))
         axes[1].set_ylabel("density")
         key(axes[1], {"posterior": "posterior"} | ({} if truth is None else {"truth": "truth"}))
     else:
@@ -142,5 +142,5 @@ def chimera(fit: xr.DataTree) -> Figure:
     axes[0].set_xlabel("time")
     axes[0].set_ylabel("order parameter r")
     axes[1].set_xlabel("oscillator")
-    axes[1].set_ylabel("phase at the end [rad]")
+    axes[1].set_ylabel(with_units("phase at the end", "rad"))
     return fig
