@@ -16,7 +16,7 @@ from bayesinf.errors import DataError, FitError
 from bayesinf.models import binary as coding
 from bayesinf.models.binary import pairwise
 from bayesinf.models.binary.couplings import CouplingPrior, default
-from bayesinf.models.binary.pairwise import enumeration, optimum, routes, widths
+from bayesinf.models.binary.pairwise import enumeration, optimum, predictive, routes, widths
 from bayesinf.models.binary.pairwise.likelihood import Pairwise
 from bayesinf.posterior import REQUIRED_GROUPS, load, save
 from bayesinf.priors import HalfCauchy, LogNormal, Normal, Uniform
@@ -549,6 +549,31 @@ def test_moments_alone_give_the_same_posterior():
     assert third[4] == pytest.approx(np.mean((number - number.mean()) ** 3))
     again = pairwise.fit(states, encoding="±1", settings=SHORT.replace(workers=1))
     np.testing.assert_array_equal(again["posterior"]["J"], whole["posterior"]["J"])
+
+
+@both
+def test_triples_beyond_the_pairs_are_a_sum_of_squares(encoding):
+    """At θ itself T is χ², one for each triple; a model without them does not move it."""
+    theta = parameters(5, 3, 0.4)
+    _, p = enumeration.probabilities(theta, encoding)
+    weighed = {"triples": predictive.beyond_pairs(theta, encoding)}
+
+    def statistic(weights, samples):
+        made = predictive.statistics([predictive.Summary.of(weights, encoding)], (1,))
+        data = coding.Moments(encoding, samples, made["mean"][0], made["pair_mean"][0])
+        return predictive.triple_residual(made, weighed, data)[0]
+
+    found = [statistic(enumeration.sample(p, 4000, rng(k)) / 4000, 4000) for k in range(400)]
+    assert stats.kstest(found, "chi2", (10,)).pvalue > 1e-3
+    # A tilt along means and pairs is what a fit takes up; one along a triple is not.
+    states = np.array(every_state(5, encoding))[:, ::-1]
+    for column, by, seen in (
+        (states[:, 0], 0.05, False),
+        (states[:, 0] * states[:, 3], 0.05, False),
+        (np.prod(states[:, :3], axis=1), 0.4, True),
+    ):
+        tilted = p * np.exp(by * column)
+        assert (statistic(tilted / tilted.sum(), 100_000) > 30) == seen
 
 
 def test_a_model_that_is_not_pairwise_is_not_believed():

@@ -32,6 +32,10 @@ TOLERANCE = 1e-9
 SHORT = 1e-6
 # Curvature below which a direction is flat: a millionth of what one transition tells.
 FLAT = 1e-6
+# Weights and margins of a plane between states that are more than rounding.
+PARTED = 1e-6
+# Entries of a linear programme that is still quick.
+MOST_ASKED = 1_000_000
 # Newton steps at most.
 STEPS = 100
 # Parameters of a block up to which its matrix is written out.
@@ -314,13 +318,69 @@ def _never(problem, constant):
 
 
 def _refuse(problem, theta, blocks):
-    """Say that the climb of these blocks came to no end."""
+    """Say that the climb of these blocks came to no end, and why."""
     labels = [str(name) for name in problem.data.labels]
     where = f"site {listed([labels[k] for k in blocks])}"
     where = "symmetric couplings" if problem.symmetric else where
+    why = "some combination of sites foretells the next state without fail, or sites determine each"
+    why += " other"
+    parted = (
+        [] if problem.symmetric else [(k, *found) for k in blocks if (found := decided(problem, k))]
+    )
+    if parted:
+        (k, sources, count), more = parted[0], len(parted) - 1
+        by = listed([labels[j] for j in sources])
+        why = (
+            f"present states of {by} decide the next one of {labels[k]} in {count} of "
+            f"{problem.samples} transitions and contradict it in none, so that the likelihood "
+            "rises for ever with their couplings"
+        )
+        why += f"; {more} more sites likewise" if more else ""
     raise FitError(
-        f"no optimum was found ({where}): some combination of sites foretells the next state "
-        "without fail, or sites determine each other; state a prior, or leave sites out",
+        f"no optimum was found ({where}): {why}; state a prior, or leave sites out",
         sites=np.arange(problem.sites) if problem.symmetric else blocks,
         theta=theta,
     )
+
+
+def decided(problem: Logistic, target: int) -> tuple[np.ndarray, int] | None:
+    """Find present states of which a combination decides the next state of a site.
+
+    The likelihood of a row has no maximum where a plane parts the present states after which the
+    site is on from those after which it is off: where some w has y_t w·x_t ≥ 0 for all t, and more
+    than zero for some, y_t = ±1 the next state. Linear programmes find a plane that parts all, or
+    the one of the largest sum, |w_j| ≤ 1, and of those like it the one on the fewest sites
+    (Albert & Anderson, Biometrika 71, 1 (1984), doi:10.1093/biomet/71.1.1).
+
+    Returns
+    -------
+    positions of the sites that take part, and the number of transitions that they decide; None
+    where there is no such plane, or where the data are too many to ask.
+    """
+    from scipy.optimize import linprog
+
+    targets, sources = problem.pairs
+    sources = sources[targets == target]
+    now = problem.data.now[:, sources].astype(float)
+    sign = np.where(problem.data.next[:, target] == 1, 1.0, -1.0)
+    rows = sign[:, np.newaxis] * np.column_stack([np.ones(len(now)), now])
+    rows, counts = np.unique(rows, axis=0, return_counts=True)
+    if rows.size > MOST_ASKED:
+        return None
+    told, weights = np.ones(len(rows), dtype=bool), _fewest(rows, np.ones(len(rows)))
+    if weights is None:
+        found = linprog(-rows.sum(axis=0), A_ub=-rows, b_ub=np.zeros(len(rows)), bounds=(-1, 1))
+        told = np.zeros(len(rows), dtype=bool) if found.x is None else rows @ found.x > PARTED
+        weights = _fewest(rows, told.astype(float)) if told.any() else None
+    if weights is None:
+        return None
+    return sources[np.abs(weights[1:]) > PARTED], int(counts[told].sum())
+
+
+def _fewest(rows, margin):
+    """Weights of the smallest Σ|w|, and so on few sites, with margins of at least so much."""
+    from scipy.optimize import linprog
+
+    both = np.hstack([-rows, rows])  # w is the difference of two that are positive
+    found = linprog(np.ones(both.shape[1]), A_ub=both, b_ub=-margin, bounds=(0, None))
+    return None if found.x is None else np.subtract(*np.split(found.x, 2))
