@@ -1,5 +1,7 @@
 """What lies beyond the draws, what a default box decides, and where descents begin."""
 
+from dataclasses import replace
+
 import lmfit
 import numpy as np
 import pytest
@@ -92,6 +94,8 @@ def test_half_a_default_box_says_what_the_box_decides():
         priors={"b2": Uniform(-100, 100)},
     )
     assert np.all(box_shift(told, spread) == 0)  # a box that somebody stated is what they meant
+    loose = replace(told, unstated={"b2": (True, False)})  # of which one edge is a default's
+    assert box_shift(loose, spread)[1] > 0.25
 
 
 def wave(x, amplitude, frequency):

@@ -166,11 +166,14 @@ def box_shift(problem: NonlinearRegression, theta: np.ndarray) -> np.ndarray:
     inside, best = np.ones(len(theta), dtype=bool), problem.optimum.theta
     for i, name in enumerate(problem.free):
         prior, p = problem.prior[name], problem.curve.params[name]
-        if name in problem.given or not isinstance(prior, Uniform):
+        unstated = not np.isfinite(p.min), not np.isfinite(p.max)
+        if name in problem.given:
+            unstated = problem.unstated.get(name, (False, False))
+        if not isinstance(prior, Uniform):
             continue
-        if not np.isfinite(p.min):
+        if unstated[0]:
             inside &= theta[:, i] >= best[i] - SMALLER * (best[i] - prior.lower)
-        if not np.isfinite(p.max):
+        if unstated[1]:
             inside &= theta[:, i] <= best[i] + SMALLER * (prior.upper - best[i])
     if inside.all():
         return np.zeros(len(problem.free))
