@@ -94,7 +94,8 @@ def test_half_a_default_box_says_what_the_box_decides():
         priors={"b2": Uniform(-100, 100)},
     )
     assert np.all(box_shift(told, spread) == 0)  # a box that somebody stated is what they meant
-    loose = replace(told, unstated={"b2": (True, False)})  # of which one edge is a default's
+    # A box of which one edge is a default's and nobody's knowledge.
+    loose = replace(told, given={"b2": Uniform(-2.0, 6.0)}, unstated={"b2": (True, False)})
     assert box_shift(loose, spread)[1] > 0.25
 
 
