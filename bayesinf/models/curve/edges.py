@@ -156,7 +156,8 @@ def box_shift(problem: NonlinearRegression, theta: np.ndarray) -> np.ndarray:
     """Return by how much half a default box would change each parameter, (parameter,).
 
     The larger of the shift of the mean in sd and of the change of the logarithm of the sd, when
-    those edges that nobody stated are moved halfway to the optimum. Nothing is sampled again, since
+    those edges that nobody stated are moved halfway to the optimum, or, where the optimum is at one
+    of them, to the median of the draws. Nothing is sampled again, since
     the posterior in a smaller box is that part of the draws that lies in it.
 
     Parameters
@@ -171,10 +172,13 @@ def box_shift(problem: NonlinearRegression, theta: np.ndarray) -> np.ndarray:
             unstated = problem.unstated.get(name, (False, False))
         if not isinstance(prior, Uniform):
             continue
-        if unstated[0]:
-            inside &= theta[:, i] >= best[i] - SMALLER * (best[i] - prior.lower)
-        if unstated[1]:
-            inside &= theta[:, i] <= best[i] + SMALLER * (prior.upper - best[i])
+        draws, half = theta[:, i], np.median(theta[:, i])
+        for edge, side, loose in zip((prior.lower, prior.upper), (1, -1), unstated, strict=True):
+            way = edge - best[i]
+            # At an edge there is no half of the way to it: the middle of the draws stands for it.
+            limit = half if np.abs(way) < draws.std() else best[i] + SMALLER * way
+            if loose:
+                inside &= side * draws >= side * limit
     if inside.all():
         return np.zeros(len(problem.free))
     if np.sum(inside) < 2:
