@@ -77,8 +77,12 @@ def _leave_dollars(figure):
 
     for text in figure.findobj(Text) if hasattr(figure, "findobj") else ():
         if "$" in text.get_text():
+            # The letters of formulas lack superscripts of their own, as in cm⁻¹.
+            said = text.get_text()
+            raised = re.sub(f"[{_RAISED}]+", _as_formula, said) if said.count("$") > 1 else said
             try:
-                MathTextParser("path").parse(text.get_text())
+                MathTextParser("path").parse(raised)
+                text.set_text(raised)
             except ValueError:
                 text.set_parse_math(False)
 
@@ -109,7 +113,12 @@ def _say_offset(axis):
 
 
 _OFFSET = re.compile(r"(?:1e([+-]?\d+))?([+-].+)?")  # as matplotlib writes it: 1e-4+1.81
-_SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+_RAISED = "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"
+_SUPERSCRIPTS = str.maketrans("-0123456789", _RAISED)
+
+
+def _as_formula(found):
+    return f"$^{{{found[0].translate(str.maketrans(_RAISED, '-0123456789'))}}}$"
 
 
 def _adopted(given):

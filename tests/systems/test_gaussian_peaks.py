@@ -528,3 +528,17 @@ def test_centres_say_where_to_start():
     np.testing.assert_allclose(noted(fit, "classical")["center"], [3.0, 3.9], atol=0.1)
     with pytest.raises(DataError, match="as many as there are peaks, 2"):
         peaks.fit(data, peaks=2, centers=(3.0,))
+
+
+def test_edges_that_are_guesses_are_told_from_those_that_are_knowledge():
+    x = np.linspace(0, 10, 50)
+    y = 5 + 20 * np.exp(-((x - 5) ** 2)) + np.sin(np.arange(50.0))
+    free = peaks.problem(curve_from_arrays(x, y)).unstated
+    assert free == {
+        "p1_height": (False, True),
+        "p1_center": (False, False),
+        "p1_sigma": (False, True),
+        "background_level": (True, True),
+    }
+    level = {"background_level": Uniform(0.0, 10.0)}
+    assert "background_level" not in peaks.problem(curve_from_arrays(x, y), priors=level).unstated

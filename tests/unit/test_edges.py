@@ -98,6 +98,15 @@ def test_half_a_default_box_says_what_the_box_decides():
     narrow = replace(told, given={"b2": Uniform(*edges)})
     assert np.all(box_shift(narrow, spread) == 0)
     assert box_shift(narrow, spread, stated=True)[1] > 0.5  # and decides as much
+    # A box of which one edge is a default's and nobody's knowledge.
+    loose = replace(told, given={"b2": Uniform(-2.0, 6.0)}, unstated={"b2": (True, False)})
+    assert box_shift(loose, spread)[1] > 0.25
+    # An optimum at such an edge is the box's word, however far the other edge is.
+    low = float(best.theta[1])
+    pressed = replace(told, given={"b2": Uniform(low, 6.0)}, unstated={"b2": (True, True)})
+    near[:, 1] = low + np.abs(near[:, 1] - low)
+    assert box_shift(pressed, near)[1] > 0.5
+    assert np.all(box_shift(replace(pressed, unstated={"b2": (False, True)}), near) == 0)
 
 
 @pytest.mark.parametrize("by", ["prior", "bound"])

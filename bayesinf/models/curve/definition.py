@@ -48,6 +48,7 @@ class NonlinearRegression(Measured):
     y : data, (point,).
     noise : its sd, a number or a prior; None for the default prior, or where there are error bars.
     given : free parameter to its prior; the others are flat.
+    unstated : which edges of those priors are a default's, as in ``problem``.
     starts : where the descents to the optimum begin, besides independent ones.
     search : "starts", or "global" for differential evolution before the descents.
     ordered : components that could change places, each as the names of its parameters.
@@ -69,6 +70,7 @@ class NonlinearRegression(Measured):
     units: Mapping[str, str] = field(default_factory=dict)
     attrs: Mapping[str, object] = field(default_factory=dict)
     likelihood: Likelihood = NORMAL
+    unstated: Mapping[str, tuple[bool, bool]] = field(default_factory=dict)
 
     family = "curve"
     questions = (
@@ -453,6 +455,7 @@ def problem(
     units: Mapping[str, str] | None = None,
     attrs: Mapping[str, object] | None = None,
     likelihood: str | Likelihood = "normal",
+    unstated: Mapping[str, tuple[bool, bool]] | None = None,
 ) -> NonlinearRegression:
     """State what is inferred from a curve.
 
@@ -478,6 +481,8 @@ def problem(
     attrs : further root attributes of a fit.
     likelihood : how the data scatter about the curve, one of ``likelihoods.LIKELIHOODS`` by name,
         or with priors of the caller's.
+    unstated : parameter with a flat prior to whether its lower and its upper edge are a default's
+        and nobody's knowledge: a check asks whether such an edge decides the answer.
 
     Raises
     ------
@@ -506,6 +511,7 @@ def problem(
         dict(units or {}),
         {"likelihood": str(chosen), **(attrs or {})},
         chosen,
+        dict(unstated or {}),
     )
     _refuse(stated)
     return stated

@@ -158,8 +158,9 @@ def box_shift(problem: NonlinearRegression, theta: np.ndarray, stated: bool = Fa
     """Return by how much half a box would change each parameter, (parameter,).
 
     The larger of the shift of the mean in sd and of the change of the logarithm of the sd, when
-    edges of uniform priors are moved halfway to the optimum. Nothing is sampled again, since the
-    posterior in a smaller box is that part of the draws that lies in it.
+    edges of uniform priors are moved halfway to the optimum, or, where the optimum is at one of
+    them, to the median of the draws. Nothing is sampled again, since the posterior in a smaller box
+    is that part of the draws that lies in it.
 
     Parameters
     ----------
@@ -169,10 +170,15 @@ def box_shift(problem: NonlinearRegression, theta: np.ndarray, stated: bool = Fa
     """
     inside, best = np.ones(len(theta), dtype=bool), problem.optimum.theta
     for i, name in enumerate(problem.free):
+        draws = theta[:, i]
         for side, edge in zip((-1, 1), _edges(problem, name, stated), strict=True):
-            if edge is not None:
-                reach = SMALLER * (edge - best[i])
-                inside &= side * (theta[:, i] - best[i]) <= side * reach
+            if edge is None:
+                continue
+            way = edge - best[i]
+            # At an edge there is no half of the way to it: the middle of the draws stands for it.
+            pressed = np.abs(way) < draws.std()
+            limit = np.median(draws) if pressed else best[i] + SMALLER * way
+            inside &= side * draws <= side * limit
     if inside.all():
         return np.zeros(len(problem.free))
     if np.sum(inside) < 2:
@@ -189,6 +195,7 @@ def _edges(problem, name, stated):
     if not isinstance(prior, Uniform):
         return None, None
     bounded = [np.isfinite(p.min), np.isfinite(p.max)]
-    said = [True, True] if name in problem.given else bounded
+    loose = problem.unstated.get(name, (False, False))
+    said = [not each for each in loose] if name in problem.given else bounded
     edges = zip((prior.lower, prior.upper), said, strict=True)
     return tuple(edge if known == stated else None for edge, known in edges)

@@ -53,7 +53,9 @@ def spectrum(fit: xr.DataTree) -> Figure:
         # On the far side of the data; of two that stand close the second one is further off.
         close = k and crest[k][0] - crest[k - 1][0] < 0.08 * np.ptp(grid)
         away = (9 + 12 * (k % 2 if close else 0)) * (-1 if down else 1)
-        place = crest[k][0], float(curve[crest[k][1]])
+        near = np.abs(x.to_numpy() - crest[k][0]) < 0.04 * np.ptp(grid)
+        there = np.append(y.to_numpy()[near], curve[crest[k][1]])
+        place = crest[k][0], float(there.min() if down else there.max())
         label(f"peak {k + 1}", place, (0, away), ha="center", va="top" if down else "bottom")
     above.margins(y=0.12)
     above.plot(grid, curve, color=color)

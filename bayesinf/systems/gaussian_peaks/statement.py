@@ -109,7 +109,23 @@ def problem(
         units=units_of(x.units, y.units),
         attrs=lines.attrs,
         likelihood=replace(scattered, own=own) if own else scattered,
+        unstated={
+            free: _unstated(name, prior, negative)
+            for name, prior in of_peaks.items()
+            for free in lines.free(name)
+            if flat[free] is prior
+        },
     )
+
+
+def _unstated(name, prior, negative):
+    """Whether the edges of a default prior are no more than a guess at what is wide enough."""
+    if name in ("center", "fraction"):
+        return False, False
+    if name == "height":
+        return negative, not negative
+    # Widths and decays have a lowest value, as have the levels of counts.
+    return name.startswith("background") and prior.lower != 0, True
 
 
 def _given(given, flat, lines, known):
