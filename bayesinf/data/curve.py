@@ -94,7 +94,7 @@ def curve(
     roles = choose(
         columns,
         {"x": x, "y": y, "error": error},
-        stored=stored if {"x", "y"} <= stored.keys() else None,
+        stored=stored if len({stored.get("x"), stored.get("y"), None}) == 3 else None,
         reason=data.attrs.get("reason", "as the file says"),
         x_names=x_names,
         y_names=y_names,
