@@ -32,6 +32,7 @@ def main(
         Literal["gaussian", "shaw"], typer.Option(help="What to simulate without --data.")
     ] = "gaussian",
     positive: Annotated[bool, typer.Option("--positive", help="Signal above zero.")] = False,
+    window: workflow.Windows = None,
     width_spread: Annotated[
         float, typer.Option(min=0.0, help="Infer the response's width, known within this share.")
     ] = 0.0,
@@ -54,6 +55,7 @@ def main(
             columns = dict(zip("xy", map(workflow.column, (x, y)), strict=True))
             columns["error"] = workflow.column(error)
             options = {"edges": edges or "open", "margin": margin, "decimal": decimal}
+            options["windows"] = workflow.windows(window)
             blurred = run.report_reading(system.read(run.data, response, **options, **columns))
         elif signal == "shaw":
             blurred = system.shaw(rng=run.settings.generator("shaw"))

@@ -53,46 +53,34 @@ class Model:
     centers: Annotated[
         str | None, typer.Option(metavar="X,X,...", help="Where to start looking for the peaks.")
     ] = None
-    prior: Annotated[
-        list[str] | None,
-        typer.Option(help="Such as 'center[1] ~ Normal(656.3, 0.5)'; repeat for others."),
-    ] = None
-    window: Annotated[
-        list[str] | None,
-        typer.Option(metavar="LOW,HIGH", help="Take these x only; repeat for more windows."),
-    ] = None
+    prior: workflow.Priors = None
+    window: workflow.Windows = None
     method: Annotated[str, typer.Option(help="laplace, emcee, or both, side by side.")] = "both"
 
     def methods(self):
         """The methods that are asked for."""
         if self.method not in ("both", *METHODS):
-            raise misread("method", f"both, {', '.join(METHODS)}", self.method)
+            raise workflow.misread("method", f"both, {', '.join(METHODS)}", self.method)
         return METHODS if self.method == "both" else (self.method,)
 
     def numbers(self):
         """The numbers of peaks that are asked for."""
         low, dash, high = self.peaks.partition("-")
         if not low.isdigit() or not (high.isdigit() if dash else True):
-            raise misread("peaks", "a number such as 2, or two such as 1-4", self.peaks)
+            raise workflow.misread("peaks", "a number such as 2, or two such as 1-4", self.peaks)
         found = range(int(low), int(high or low) + 1)
         if not found or not found[0]:
-            raise misread("peaks", "numbers from 1 on, the lower first", self.peaks)
+            raise workflow.misread("peaks", "numbers from 1 on, the lower first", self.peaks)
         return found
-
-    def windows(self):
-        """Lowest and highest x of each window."""
-        return [tuple(listed("window", text, 2)) for text in self.window or ()]
 
     def options(self):
         """The model as ``gaussian_peaks.problem`` takes it, the number of peaks aside."""
-        from bayesinf.priors import parse
-
         given = {
             name: getattr(self, name)
             for name in ("background", "shape", "tied", "search", "negative", "likelihood")
         }
-        given["priors"] = dict(parse(text) for text in self.prior or ())
-        given["centers"] = listed("centers", self.centers) if self.centers else ()
+        given["priors"] = workflow.priors(self.prior)
+        given["centers"] = workflow.numbers("centers", self.centers) if self.centers else ()
         return given
 
 
@@ -117,8 +105,8 @@ def main(
         methods, numbers, options = model.methods(), model.numbers(), model.options()
         if run.data is not None:
             columns = map(workflow.column, (x, y, error))
-            read = system.read(run.data, *columns, decimal=decimal)
-            own = run.report_reading(system.within(read, model.windows()))
+            chosen = {"decimal": decimal, "windows": workflow.windows(model.window)}
+            own = run.report_reading(system.read(run.data, *columns, **chosen))
             spectra = {"": (own, options | {"peaks": numbers[0]})}
         else:
             spectra = shipped(run, case)
@@ -180,7 +168,7 @@ def shipped(run, case):
     from bayesinf.systems import gaussian_peaks as system
 
     if case not in ("all", *CASES):
-        raise misread("case", f"all, {', '.join(CASES)}", case)
+        raise workflow.misread("case", f"all, {', '.join(CASES)}", case)
     spectra = {}
     for name in CASES if case == "all" else (case,):
         if name == "overlap":
@@ -206,25 +194,6 @@ def fit_one(job, settings):
 
     spectrum, model, method = job
     return fit(spectrum, method=method, settings=settings, **model)
-
-
-def listed(option, text, count=None):
-    """Numbers between commas."""
-    try:
-        numbers = [float(part) for part in text.replace("\u2212", "-").split(",")]
-    except ValueError:
-        numbers = []
-    if not numbers or count not in (None, len(numbers)):
-        expected = "LOW,HIGH" if count == 2 else "numbers such as 10.2,14"
-        raise misread(option, expected, text)
-    return numbers
-
-
-def misread(option, expected, found):
-    """The error of an option that cannot be read."""
-    from bayesinf.errors import DataError
-
-    return DataError(f"--{option} cannot be read", expected=expected, found=repr(found))
 
 
 if __name__ == "__main__":

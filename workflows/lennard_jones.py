@@ -34,6 +34,7 @@ def main(
         str,
         typer.Option(help="squared_exponential, matern52, matern32, exponential, ..."),
     ] = "squared_exponential",
+    window: workflow.Windows = None,
     splits: Annotated[int, typer.Option(min=2, help="Random splits of each size.")] = 500,
 ):
     """Learn a pair potential in the form that predicts best, and say how sure it is everywhere."""
@@ -44,7 +45,8 @@ def main(
         if run.data is not None:
             columns = [workflow.column(name) for name in (r, energy, error)]
             units = {"distance_unit": distance_unit, "energy_unit": energy_unit}
-            own = system.read(run.data, *columns, **units, decimal=decimal)
+            chosen = {"decimal": decimal, "windows": workflow.windows(window)}
+            own = system.read(run.data, *columns, **units, **chosen)
             potentials = {"": run.report_reading(own)}
         else:
             rng = run.settings.generator("simulate")

@@ -40,17 +40,24 @@ def main(
     memory: Annotated[
         bool, typer.Option("--memory", help="Model residuals that remember each other: red noise.")
     ] = False,
+    window: workflow.Windows = None,
+    prior: workflow.Priors = None,
     modes: Annotated[
         list[int] | None, typer.Option(min=2, help="Modes to fit, then others to compare.")
     ] = None,
 ):
     """Find the period of a source in uneven observations, if it has one."""
+    from bayesinf.errors import DataError
     from bayesinf.systems import spectral_analysis as system
 
     with run.step("read"):
+        stated = workflow.priors(prior)
+        if stated and (memory or signal == "modes"):
+            raise DataError("--prior is of the period without memory", remedy="leave it out")
         if run.data is not None:
             columns = [workflow.column(name) for name in (t, y, error)]
-            own = system.read(run.data, *columns, time_unit=time_unit, decimal=decimal)
+            chosen = {"decimal": decimal, "windows": workflow.windows(window)}
+            own = system.read(run.data, *columns, time_unit=time_unit, **chosen)
             data = run.report_reading(own)
         elif signal == "modes":
             data = system.simulate_modes(rng=run.settings.generator("modes"))
@@ -61,7 +68,7 @@ def main(
             call = partial(system.fit_modes, data, modes or (45, 25), settings=run.settings)
             return {"modes": elsewhere(run, call)}
         ranges = {"shortest": shortest, "longest": longest}
-        options = {"period_unit": period_unit, "settings": run.settings}
+        options = {"period_unit": period_unit, "settings": run.settings, "priors": stated}
         found = elsewhere(run, partial(system.fit, data, harmonics, **ranges, **options))
     if not memory:
         return {"period": found}

@@ -21,7 +21,7 @@ the same gate for arrays in memory. Both ways give the same Dataset, which is pa
 not checked again.
 """
 
-from bayesinf.data.curve import axes, curve, curve_from_arrays
+from bayesinf.data.curve import axes, curve, curve_from_arrays, within
 from bayesinf.data.origins import Split, lagged, rolling_origins
 from bayesinf.data.rasters import raster, raster_from_arrays
 from bayesinf.data.series import repeats, series, series_from_arrays, times
@@ -44,4 +44,5 @@ __all__ = [
     "spins",
     "spins_from_arrays",
     "times",
+    "within",
 ]

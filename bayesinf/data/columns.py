@@ -12,7 +12,7 @@ import numpy as np
 
 from bayesinf.data.arrays import listing
 from bayesinf.data.headings import name_and_units
-from bayesinf.errors import DataError
+from bayesinf.errors import DataError, printable
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -83,7 +83,7 @@ def refuse_wide(count: int, source: object = None) -> None:
 
 def said(data: xr.Dataset, *more: str) -> dict[str, str]:
     """Return as attributes what is told of how a file was read, and ``more`` before it."""
-    told = "; ".join(part for part in (*more, data.attrs.get("read_as")) if part)
+    told = printable("; ".join(part for part in (*more, data.attrs.get("read_as")) if part))
     return {"read_as": told} if told else {}
 
 

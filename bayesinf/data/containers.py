@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bayesinf.data.arrays import listing
-from bayesinf.data.columns import dataset
+from bayesinf.data.columns import dataset, said
 from bayesinf.errors import DataError
 
 if TYPE_CHECKING:
@@ -56,7 +56,20 @@ def netcdf(path: Path, place: str = "") -> xr.Dataset:
     with path.open("rb") as file, xr.open_dataset(file, decode_times=False, **group) as opened:
         found = opened.load()
     found.attrs.pop("read_as", None)  # told of another file
-    return found
+    told = [*_kept_text(found.attrs, ("x", "y", "error", "reason"), "the file")]
+    for name in map(str, found.variables):
+        told += _kept_text(found[name].attrs, ("units", "long_name", "since"), name)
+    return found.assign_attrs(said(found, *told))
+
+
+def _kept_text(attrs, keys, name):
+    """Leave out what should be text and is none; say what that was."""
+    for key in keys:
+        if key in attrs and not isinstance(attrs[key], str):
+            attrs[key] = _words(attrs[key])
+            if not attrs[key]:
+                yield f"the attribute {key} of {name} is no text and left out"
+                del attrs[key]
 
 
 def matlab(path: Path, place: str = "") -> xr.Dataset:
@@ -230,14 +243,17 @@ def _signals(file, place):
         if not inside or not isinstance(group, h5py.Group) or "signal" not in group.attrs:
             continue
         lead = f"{name}/" if name else ""
-        axes = group.attrs.get("axes", ())
-        x = _words(axes if isinstance(axes, str | bytes) or not len(axes) else axes[0])
+        x = _words(np.ravel(group.attrs.get("axes", ()))[:1])
         y = _words(group.attrs["signal"])
         bars = next((n for n in (f"{y}_errors", "errors") if n in group), None)
         parts = {"x": x, "y": y, "error": bars}
-        if x in group and y in group:
+        if x and y and x in group and y in group:
             yield name, {role: lead + part for role, part in parts.items() if part}
 
 
 def _words(value) -> str:
-    return value.decode() if isinstance(value, bytes) else str(value or "")
+    """The text of an attribute, alone or as an array of one; "" where it is something else."""
+    first = np.ravel(value).tolist() if value is not None else []
+    if len(first) != 1 or not isinstance(first[0], str | bytes):
+        return ""
+    return first[0].decode(errors="replace") if isinstance(first[0], bytes) else first[0]

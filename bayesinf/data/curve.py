@@ -54,6 +54,7 @@ def curve(
     sort: bool = True,
     decimal: str | None = None,
     rows: bool = False,
+    windows: Sequence[tuple[float, float]] = (),
 ) -> xr.Dataset:
     """Read y(x), with error bars where the file has them.
 
@@ -73,6 +74,7 @@ def curve(
     sort : whether to sort the rows by x.
     decimal : the decimal mark of a table of text, "." or ",", where its numbers do not show it.
     rows : whether to keep the numbers of the rows in the file, as the coordinate ``row``.
+    windows : lowest and highest x of each window to read; none for all x.
 
     Returns
     -------
@@ -93,7 +95,7 @@ def curve(
     roles = choose(
         columns,
         {"x": x, "y": y, "error": error},
-        stored=stored if {"x", "y"} <= stored.keys() else None,
+        stored=stored if len({stored.get("x"), stored.get("y"), None}) == 3 else None,
         reason=data.attrs.get("reason", "as the file says"),
         x_names=x_names,
         y_names=y_names,
@@ -115,7 +117,10 @@ def curve(
     places = np.unique(before).size
     often = f"x has {places} different values in {before.size} rows"
     often = often if 2 * places <= before.size else ""
-    return result.assign_attrs(source=data.attrs["source"], **said(data, roles.words, often, moved))
+    told = said(data, roles.words, often, moved)
+    result = within(result.assign_attrs(source=data.attrs["source"], **told), windows)
+    enough(result.sizes["point"], least, path)
+    return result
 
 
 def curve_from_arrays(
@@ -166,6 +171,37 @@ def curve_from_arrays(
     if "error" in result and result["error"].units == "1":
         result["error"].attrs["units"] = result[names["y"]].units
     return result
+
+
+def within(dataset: xr.Dataset, windows: Sequence[tuple[float, float]]) -> xr.Dataset:
+    """Keep the points of a curve whose x lies in one of some windows, ends included, and say so.
+
+    Parameters
+    ----------
+    dataset : as of ``curve``.
+    windows : lowest and highest x of each; none keeps all.
+
+    Raises
+    ------
+    DataError : a window without points, or whose ends are not in order.
+    """
+    if not windows:
+        return dataset
+    x, _, _ = axes(dataset)
+    kept = np.zeros(x.size, dtype=bool)
+    for low, high in windows:
+        inside = (x.to_numpy() >= low) & (x.to_numpy() <= high)
+        if not low < high or not inside.any():
+            raise DataError(
+                f"no points in the window {low:g},{high:g}",
+                source=dataset.attrs.get("source"),
+                expected=f"two values of {x.name}, the lower first, between {float(x.min()):g} and "
+                f"{float(x.max()):g}",
+            )
+        kept |= inside
+    said = f"{int(kept.sum())} of {x.size} rows lie in the windows"
+    before = dataset.attrs.get("read_as", "")
+    return dataset.isel(point=kept).assign_attrs(read_as=f"{before}; {said}".lstrip("; "))
 
 
 def axes(dataset: xr.Dataset) -> tuple[xr.DataArray, xr.DataArray, xr.DataArray | None]:

@@ -20,7 +20,17 @@ input, one line on stderr, nothing written; 3 done, but the answer's fit failed 
 """
 
 from bayesinf.publication import staged
-from bayesinf.workflow.options import REPORTS, Recording, column
+from bayesinf.workflow.options import (
+    REPORTS,
+    Priors,
+    Recording,
+    Windows,
+    column,
+    misread,
+    numbers,
+    priors,
+    windows,
+)
 from bayesinf.workflow.retelling import retell, write_report
 from bayesinf.workflow.run import Run
 from bayesinf.workflow.script import cli, script
@@ -28,14 +38,20 @@ from bayesinf.workflow.tables import aligned, summary
 
 __all__ = [
     "REPORTS",
+    "Priors",
     "Recording",
     "Run",
+    "Windows",
     "aligned",
     "cli",
     "column",
+    "misread",
+    "numbers",
+    "priors",
     "retell",
     "script",
     "staged",
     "summary",
+    "windows",
     "write_report",
 ]

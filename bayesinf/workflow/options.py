@@ -8,7 +8,10 @@ from typing import Annotated
 
 import typer
 
-__all__ = ["REPORTS", "SHARED", "Recording", "column"]
+from bayesinf.errors import DataError
+
+__all__ = ["REPORTS", "SHARED", "Priors", "Recording", "Windows", "column", "misread", "numbers"]
+__all__ += ["priors", "windows"]
 
 # The options of every script.
 SHARED = {
@@ -75,6 +78,52 @@ class Recording:
     bin: Annotated[
         float | None, typer.Option(metavar="WIDTH", help="Of the bins of spike times.")
     ] = None
+
+
+# Options of the scripts that can use them, read by ``priors`` and ``windows``.
+Priors = Annotated[
+    list[str] | None,
+    typer.Option("--prior", help="Such as 'center[1] ~ Normal(656.3, 0.5)'; repeat for others."),
+]
+Windows = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--window", metavar="LOW,HIGH", help="Take these x only; repeat for more windows."
+    ),
+]
+
+
+def priors(given: list[str] | None) -> dict[str, object]:
+    """Read the priors that the command line states, by the names of what they are of."""
+    from bayesinf.priors import parse
+
+    return dict(parse(text) for text in given or ())
+
+
+def windows(given: list[str] | None) -> list[tuple[float, float]]:
+    """Read lowest and highest x of each window."""
+    return [tuple(numbers("window", text, 2)) for text in given or ()]
+
+
+def numbers(option: str, text: str, count: int | None = None) -> list[float]:
+    """Read numbers between commas.
+
+    Raises
+    ------
+    DataError : there are none, or not so many as ``count``.
+    """
+    try:
+        found = [float(part) for part in text.replace("\u2212", "-").split(",")]
+    except ValueError:
+        found = []
+    if not found or count not in (None, len(found)):
+        raise misread(option, "LOW,HIGH" if count == 2 else "numbers such as 10.2,14", text)
+    return found
+
+
+def misread(option: str, expected: str, found: str) -> DataError:
+    """Return the error of an option that cannot be read."""
+    return DataError(f"--{option} cannot be read", expected=expected, found=repr(found))
 
 
 def column(given: str | None) -> str | int | None:

@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Run"]
 
+LARGEST = 1e75  # of numbers, and of their inverses: the square of such a ratio is finite
+
 # What every run writes: a folder of the user's of that name is found before any work is done.
 EXPECTED = ("index.html", "verdict.json", "summary.csv", MANIFEST, "figures/any.png")
 
@@ -129,7 +131,13 @@ class Run:
         Returns
         -------
         the data as they are.
+
+        Raises
+        ------
+        DataError : numbers so large or small that squares of them are infinite or zero.
         """
+        if self.data is not None:
+            _refuse_extreme(data, self.data)
         if self.data is not None and (said := data.attrs.get("read_as")):
             self.read_as = said
             print(f"Read {self.data}: {said}.")
@@ -249,3 +257,21 @@ class Run:
         print(printable("\n".join(filter(None, told))))  # names and units are those of the file
         if not believed:
             raise typer.Exit(3)
+
+
+def _refuse_extreme(data, source):
+    """Refuse numbers, and error bars, of which squares would be infinite or zero."""
+    for name, variable in data.data_vars.items():
+        if variable.dtype.kind != "f" or not variable.size:
+            continue
+        sizes = abs(variable.values)
+        least = sizes.min() if name == "error" else sizes.max()
+        if sizes.max() > LARGEST or 0 < least < 1 / LARGEST:
+            extreme = sizes.max() if sizes.max() > LARGEST else least
+            raise DataError(
+                f"the numbers of {name} are too {'large' if extreme > 1 else 'small'} to be fitted",
+                source=source,
+                expected=f"sizes between {1 / LARGEST:g} and {LARGEST:g}",
+                found=f"{extreme:g}",
+                remedy="write them in another unit",
+            )

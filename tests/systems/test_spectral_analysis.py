@@ -10,8 +10,9 @@ from scipy import stats
 
 import bayesinf
 from bayesinf.data import curve_from_arrays
-from bayesinf.errors import DataError
+from bayesinf.errors import DataError, FitError
 from bayesinf.posterior import noted
+from bayesinf.priors import Normal, Uniform
 from bayesinf.settings import Settings
 from bayesinf.systems import spectral_analysis as spectral
 from bayesinf.systems.spectral_analysis import search
@@ -308,3 +309,16 @@ def test_a_real_star_has_the_published_period():
     period = noted(fit, "source")["period"]
     assert float(period.mean()) == pytest.approx(2.58014, abs=4e-5)
     assert noted(fit, "models")["log_bayes_factor"].min() > 50
+
+
+def test_priors_of_the_users_are_taken_and_others_refused():
+    data = spectral.read(SHIPPED)
+    stated = Curve(data, stated={"level": Normal(1.0, 0.5)}).priors
+    assert stated["level"] == Normal(1.0, 0.5)
+    assert {name: stated[name] for name in ("jitter", "scale")} == {
+        name: Curve(data).priors[name] for name in ("jitter", "scale")
+    }
+    with pytest.raises(FitError, match=r"no parameter period: .*level, scale"):
+        spectral.fit(data, priors={"period": Normal(1.0, 0.5)})
+    with pytest.raises(FitError, match="the prior of level is a Normal"):
+        spectral.fit(data, priors={"level": Uniform(0.0, 1.0)})

@@ -379,3 +379,14 @@ def test_bad_arrays_in_memory_are_refused_alike():
     refused(curve, [1, 2, 3], np.ones((3, 2)), words=["y has the wrong shape", "(3, 2)"])
     refused(curve, [1, 1, 1], [1, 2, 3], words=["all x are equal"])
     refused(curve, [1, 2, 3], np.array(["2020-01-01"] * 3, "M8[D]"), words=["row 1", "2020-01-01"])
+
+
+def test_windows_take_the_rows_in_them_and_say_so(file):
+    path = file("a.csv", "x,y\n" + "".join(f"{x},{x * x}\n" for x in range(10)))
+    found = data.curve(path, windows=[(1.0, 3.0), (6.0, 7.0)])
+    np.testing.assert_array_equal(found["x"], [1, 2, 3, 6, 7])
+    assert found.attrs["read_as"].endswith("5 of 10 rows lie in the windows")
+    with pytest.raises(data.tables.DataError, match=r"window 20,30.*between 0 and 9"):
+        data.curve(path, windows=[(20.0, 30.0)])
+    with pytest.raises(data.tables.DataError, match="too few rows"):
+        data.curve(path, windows=[(1.0, 2.0)])

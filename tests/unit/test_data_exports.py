@@ -3,8 +3,10 @@
 Made after public descriptions of the formats, as those of test_data_instruments.py.
 """
 
+import h5py
 import numpy as np
 import pytest
+import xarray as xr
 from files import refused
 
 from bayesinf import data
@@ -223,3 +225,34 @@ def test_error_bars_of_another_column_are_not_taken(file):
 )
 def test_what_is_of_another_kind_is_refused_in_words(file, name, content, words):
     refused(data.curve, file(name, content), words=words)
+
+
+@pytest.mark.parametrize("units", [np.array([1.0, 2.0]), 3.5, np.array([]), np.array([b"a", b"b"])])
+def test_units_that_are_no_text_are_left_out(tmp_path, units):
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file["x"], file["y"] = X, Y
+        file["y"].attrs["units"] = units
+    assert data.curve(tmp_path / "a.h5")["y"].units == "1"
+    if np.asarray(units).dtype.kind == "f":
+        variables = {"x": ("n", X), "y": ("n", Y, {"units": units})}
+        xr.Dataset(variables, attrs={"x": 5, "y": "y"}).to_netcdf(tmp_path / "a.nc")
+        found = data.curve(tmp_path / "a.nc")
+        assert found["y"].units == "1"
+        assert "units of y is no text and left out" in found.attrs["read_as"]
+        assert "x of the file is no text" in found.attrs["read_as"]
+
+
+def test_nothing_of_a_file_moves_the_cursor(tmp_path, file):
+    evil = "\x1b[2J\x1b]0;owned\x07\u202e"
+    names = {f"x{evil}": X, f"y{evil} (n{evil}m)": Y, "z" * 500: Y}
+    np.savez(tmp_path / "a.npz", **names)
+    head = ",".join(names)
+    rows = "".join(f"{x},{y},{y}\n" for x, y in PAIRS)
+    for path in (tmp_path / "a.npz", file("a.csv", f"{head}\n{rows}")):
+        found = data.curve(path)
+        assert found.attrs["read_as"].isprintable() and len(found.attrs["read_as"]) < 1000
+        refused(lambda path: data.curve(path, x="none"), path, words=["there is no column none"])
+    variables = {"x": ("n", X, {"units": evil}), "y": ("n", Y)}
+    xr.Dataset(variables, attrs={"x": "x", "y": "x"}).to_netcdf(tmp_path / "a.nc")
+    found = data.curve(tmp_path / "a.nc")
+    assert found.attrs["y"] == "y"  # not x against itself

@@ -429,3 +429,28 @@ def test_the_summary_is_read_back_as_it_was(wire):
 def test_help_is_not_an_error(wire):
     status, out, err = wire("--help")
     assert status == 0 and err == "" and "resistance" in out
+
+
+@pytest.mark.parametrize(
+    ("row", "words"),
+    [
+        ("1.5,1e300,0.1", ["numbers of y are too large", "1e+300"]),
+        ("1.5,2.0,1e-300", ["numbers of error are too small", "1e-300"]),
+        ("1.5,2.0,1e308", ["numbers of error are too large"]),
+        ("1e200,2.0,0.1", ["numbers of x are too large"]),
+    ],
+)
+def test_numbers_that_no_fit_can_square_are_refused(wire, row, words):
+    Path("a.csv").write_text(f"x,y,error\n0.5,1.0,0.1\n1.0,0.0,0.2\n{row}\n")
+    err = refused(wire("--data", "a.csv"))
+    assert all(word in err for word in [*words, "another unit"]), err
+
+
+def test_windows_priors_and_numbers_of_the_command_line():
+    assert workflow.windows(["1,2.5", "−3,4"]) == [(1.0, 2.5), (-3.0, 4.0)]
+    assert workflow.windows(None) == [] and workflow.priors(None) == {}
+    assert str(workflow.priors(["a ~ Normal(1, 2)"])["a"]) == "Normal(1, 2²)"
+    assert workflow.numbers("centers", "1,2,3") == [1.0, 2.0, 3.0]
+    for text in ("1", "1,2,3", "a,b", ""):
+        with pytest.raises(DataError, match=r"--window cannot be read; expected LOW,HIGH"):
+            workflow.windows([text])

@@ -10,6 +10,7 @@ That is much to know: a box of width 2w does not see waves of period 2w at all, 
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -214,6 +215,7 @@ def read(
     y: str | int | None = None,
     error: str | int | None = None,
     decimal: str | None = None,
+    windows: Sequence[tuple[float, float]] = (),
 ) -> xr.Dataset:
     """Read a blurred signal and its response.
 
@@ -225,7 +227,7 @@ def read(
         point of the data, its columns standing evenly from the first x to the last.
     edges : ``open`` or ``zero``; a matrix knows its own edges.
     margin : as for ``simulate``.
-    x, y, error, decimal : as for ``data.curve``.
+    x, y, error, decimal, windows : as for ``data.curve``.
 
     Returns
     -------
@@ -235,7 +237,7 @@ def read(
     ------
     DataError : what ``data.curve`` refuses, a response that does not fit the data.
     """
-    curve = reading.curve(path, x, y, error, least=8, decimal=decimal)
+    curve = reading.curve(path, x, y, error, least=8, decimal=decimal, windows=windows)
     x_values = reading.axes(curve)[0].values
     file = Path(response)
     if not file.is_file() and (":" in str(response) or not file.suffix):

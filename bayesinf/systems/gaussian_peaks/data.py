@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bayesinf.data import axes, curve, curve_from_arrays
+from bayesinf.data import curve, curve_from_arrays, within
 from bayesinf.errors import DataError, FitError
 from bayesinf.posterior import annotated, dataset, noted
 from bayesinf.settings import DEFAULT
@@ -43,12 +43,13 @@ def read(
     error: str | int | None = None,
     *,
     decimal: str | None = None,
+    windows: Sequence[tuple[float, float]] = (),
 ) -> xr.Dataset:
     """Read a spectrum, with error bars where the file has them.
 
     Parameters
     ----------
-    path, x, y, error, decimal : as for ``bayesinf.data.curve``.
+    path, x, y, error, decimal, windows : as for ``bayesinf.data.curve``.
 
     Returns
     -------
@@ -58,39 +59,8 @@ def read(
     ------
     DataError : the file cannot be read, or is no curve.
     """
-    found = curve(path, x, y, error, decimal=decimal, rows=True)
+    found = curve(path, x, y, error, decimal=decimal, rows=True, windows=windows)
     return found.assign_attrs(case=Path(path).name)
-
-
-def within(dataset: xr.Dataset, windows: Sequence[tuple[float, float]]) -> xr.Dataset:
-    """Keep the points of a spectrum whose x lies in one of some windows, ends included.
-
-    Parameters
-    ----------
-    dataset : a spectrum.
-    windows : lowest and highest x of each; none keeps all.
-
-    Raises
-    ------
-    DataError : a window without points, or whose ends are not in order.
-    """
-    if not windows:
-        return dataset
-    x, _, _ = axes(dataset)
-    kept = np.zeros(x.size, dtype=bool)
-    for low, high in windows:
-        inside = (x.to_numpy() >= low) & (x.to_numpy() <= high)
-        if not low < high or not inside.any():
-            raise DataError(
-                f"no points in the window {low:g},{high:g}",
-                source=dataset.attrs.get("source"),
-                expected=f"two values of {x.name}, the lower first, between {float(x.min()):g} and "
-                f"{float(x.max()):g}",
-            )
-        kept |= inside
-    said = f"{int(kept.sum())} of {x.size} rows lie in the windows"
-    before = dataset.attrs.get("read_as", "")
-    return dataset.isel(point=kept).assign_attrs(read_as=f"{before}; {said}".lstrip("; "))
 
 
 def simulate(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -73,6 +74,7 @@ def read(
     distance_unit: str | None = None,
     energy_unit: str | None = None,
     decimal: str | None = None,
+    windows: Sequence[tuple[float, float]] = (),
 ) -> xr.Dataset:
     """Read energies of a pair at some distances, with errors where the file has them.
 
@@ -83,7 +85,7 @@ def read(
         names, else the first that does not only count the rows, the next, and what is called an
         error.
     distance_unit, energy_unit : where the file's header does not name them, as in ``r (Å)``.
-    decimal : as for ``data.curve``.
+    decimal, windows : as for ``data.curve``.
 
     Returns
     -------
@@ -103,6 +105,7 @@ def read(
         y_names=("u", "v", "e", "energy", "energies", "potential"),
         index=False,
         decimal=decimal,
+        windows=windows,
     )
     r, u, bars = axes(found)
     of_r = _unit(path, r, distance_unit, "distance", DISTANCE_UNITS)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -95,6 +96,7 @@ def read(
     *,
     time_unit: str | None = None,
     decimal: str | None = None,
+    windows: Sequence[tuple[float, float]] = (),
 ) -> xr.Dataset:
     """Read times, values and error bars; rows need not be sorted, and times may repeat.
 
@@ -104,7 +106,7 @@ def read(
     t, y, error : name of the column, or its position from 1; ``error="none"`` reads none, and the
         jitter is then all of the noise.
     time_unit : where the file does not say.
-    decimal : as for ``bayesinf.data.curve``.
+    decimal, windows : as for ``bayesinf.data.curve``.
 
     Returns
     -------
@@ -118,7 +120,7 @@ def read(
     if error is None:
         error = next((name for name in columns.data_vars if name.casefold() in ERRORS), None)
     options = {"x_names": TIMES, "y_names": VALUES, "least": 8, "decimal": decimal}
-    found = reading.curve(path, t, y, error, **options)
+    found = reading.curve(path, t, y, error, windows=windows, **options)
     if time_unit is not None:
         found[found.attrs["x"]].attrs["units"] = time_unit
     known = {name: columns[name] for name in KNOWN if name in columns}

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bayesinf.data import axes
-from bayesinf.errors import DataError
+from bayesinf.errors import DataError, FitError
 from bayesinf.models import linear
 from bayesinf.models import problem as driver
 from bayesinf.models.linear import Regression
@@ -134,12 +134,21 @@ class Curve:
         """Prior of each parameter."""
         spread = float(np.std(self.y))
         size = float(np.median(self.error)) or spread / 3
-        return {
+        usual = {
             "frequency": Uniform(*self.range),
             "jitter": LogNormal(size, 1.0 if np.any(self.error) else 2.0),
             "level": Normal(float(np.mean(self.y)), 10 * spread),
             "scale": HalfCauchy(spread),
-        } | dict(self.stated or {})
+        }
+        stated = dict(self.stated or {})
+        if unknown := stated.keys() - usual.keys():
+            raise FitError(
+                f"no parameter {', '.join(sorted(unknown))}: a prior can be given for "
+                f"{', '.join(usual)}"
+            )
+        if not isinstance(stated.get("level", usual["level"]), Normal):
+            raise FitError("the prior of level is a Normal, as level ~ Normal(0, 10)")
+        return usual | stated
 
     @property
     def frequency_unit(self) -> str:
@@ -313,6 +322,7 @@ def fit(
     Raises
     ------
     DataError : too few or too short data, a range without periods, a unit that is not known.
+    FitError : a prior of no parameter.
     """
     from bayesinf.systems.spectral_analysis.results import beside
 
