@@ -16,6 +16,7 @@ from bayesinf import capacity, kept, parallel, progress
 from bayesinf.data import curve_from_arrays
 from bayesinf.errors import FitError
 from bayesinf.models import gp, linear
+from bayesinf.models.binary import pairwise
 from bayesinf.models.problem import fit
 from bayesinf.settings import Settings
 
@@ -256,6 +257,13 @@ def test_the_draws_of_many_parameters_and_a_large_covariance_count_too(monkeypat
     process = gp.process(curve_from_arrays(np.arange(3000.0), y))
     with pytest.raises(FitError, match=r"2 chains of 20 draws would take about 0\.\d+ GB"):
         fit(process, "laplace", SHORT)
+
+
+def test_more_sites_than_memory_holds_are_refused_before_states_are_drawn(monkeypatch):
+    monkeypatch.setattr(capacity, "available", lambda: 8e9)
+    states = np.where(np.random.default_rng(1).random((400, 300)) < 0.5, 1, -1)
+    with pytest.raises(FitError, match=r"300 sites would take about 48.9 GB.*at most 185 sites"):
+        pairwise.draw_reweighting_sample(states, encoding="±1")
 
 
 def test_small_work_asks_nothing(monkeypatch):
