@@ -311,7 +311,6 @@ sys.path.insert(0, {os.path.dirname(__file__)!r})
 import numpy as np
 from straight_line import StraightLine
 from bayesinf import kept, workflow
-from bayesinf.models import gp, linear
 from bayesinf.models.problem import fit
 kept.WORTH = 0.0
 X = np.linspace(0, 1, 9)
