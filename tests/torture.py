@@ -65,7 +65,13 @@ if __name__ == "__main__":
 """
 COMMANDS = {
     "peaks": [str(WORKFLOWS / "gaussian_peaks.py"), "--quick", "--draws", "100", "--chains", "2"],
-    "calibrate": [str(WORKFLOWS / "calibrate.py"), "deconvolution", "--replications", "40"],
+    "calibrate": [
+        str(WORKFLOWS / "calibrate.py"),
+        "deconvolution",
+        "--quick",
+        "--replications",
+        "16",
+    ],
     "emcee": ["long.py", "--kind", "emcee"],
     "NUTS": ["long.py", "--kind", "nuts"],
     "pairwise, large": ["long.py", "--kind", "pairs", "--quick"],

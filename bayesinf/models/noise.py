@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from bayesinf import capacity
 from bayesinf.diagnostics import Neighbours, neighbours
 from bayesinf.errors import DataError
 from bayesinf.models.likelihoods import NOISE, NORMAL, Likelihood, log_density
@@ -33,6 +34,7 @@ __all__ = [
     "largest_residual",
     "log_density",
     "neighbours_of",
+    "refuse_unless_fits",
     "residual_memory",
     "residual_skewness",
     "residual_spread",
@@ -235,7 +237,7 @@ class Measured(Problem):
 
     def memory(self, settings: Settings) -> float:
         """Mean, scatter, replicas, their expectation and density: five numbers a draw and point."""
-        return 5.0 * 8.0 * settings.chains * settings.draws * np.size(self.y)
+        return _of_points(np.size(self.y), settings)
 
     def outlook(self, draws: Draws, settings: Settings) -> Outlook:
         """Look at the data from draws; the mean, which may be dear, is evaluated once."""
@@ -250,3 +252,24 @@ class Measured(Problem):
         left_out = self.likelihood.left_out(self.y, mean, scatter)
         density |= {} if left_out is None else {f"{name}_marginal": left_out}
         return Outlook({name: replicas}, density, of_replicas, of_data)
+
+
+def _of_points(points, settings):
+    return 5.0 * 8.0 * settings.chains * settings.draws * points
+
+
+def refuse_unless_fits(points: int, settings: Settings) -> None:
+    """Refuse more data than a fit has memory for, before a search for its optimum begins.
+
+    Raises
+    ------
+    FitError : how many draws, or how many of the data, would fit.
+    """
+    size, draws = _of_points(points, settings), settings.chains * settings.draws
+    share = min(1.0, capacity.SHARE * capacity.available() / size)
+    capacity.require(
+        size,
+        f"{draws} draws of {points} points",
+        f"average the data in bins, or take every {int(np.ceil(1 / share))}th of them or a part, "
+        f"or at most {int(share * settings.draws)} draws in each of {settings.chains} chains",
+    )

@@ -19,6 +19,7 @@ from bayesinf.models import gp, linear
 from bayesinf.models.binary import pairwise
 from bayesinf.models.problem import fit
 from bayesinf.settings import Settings
+from bayesinf.systems import gaussian_peaks
 
 SHORT = Settings(draws=20, chains=2, prior_draws=10)
 X = np.linspace(0, 1, 9)
@@ -257,6 +258,15 @@ def test_the_draws_of_many_parameters_and_a_large_covariance_count_too(monkeypat
     process = gp.process(curve_from_arrays(np.arange(3000.0), y))
     with pytest.raises(FitError, match=r"2 chains of 20 draws would take about 0\.\d+ GB"):
         fit(process, "laplace", SHORT)
+
+
+def test_more_points_than_memory_holds_are_refused_before_an_optimum_is_sought(monkeypatch):
+    monkeypatch.setattr(capacity, "available", lambda: 2e9)
+    x = np.linspace(0, 1, 1_000_000)
+    started = time.monotonic()
+    with pytest.raises(FitError, match=r"every 89th of them .* at most 11 draws in each of 4"):
+        gaussian_peaks.fit(curve_from_arrays(x, np.sin(x)), peaks=1)
+    assert time.monotonic() - started < 10
 
 
 def test_more_sites_than_memory_holds_are_refused_before_states_are_drawn(monkeypatch):
