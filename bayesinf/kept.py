@@ -172,6 +172,7 @@ def steps[Step](
                 _at.work = before if name is None else _Work(f"{name}/{done}")
                 yield number
                 done += 1
+                progress.foresee_loop(done - first, total - first, started)
                 now = time.perf_counter()
                 if name is None or now - kept < patience:
                     continue

@@ -298,6 +298,17 @@ def test_long_work_says_so_before_it_begins_and_what_would_be_shorter(capsys):
         progress.foresee(5e6, "for 3 fits", "make 1 fit")
 
 
+def test_a_long_loop_says_once_how_long_it_will_be(home, capsys, monkeypatch):
+    monkeypatch.setattr(progress, "MEASURED", 0.02)
+    monkeypatch.setattr(progress, "SAID", 0.1)
+    with progress.telling(lambda: "fit"):
+        for _ in kept.steps(range(31)):
+            time.sleep(0.01)
+    (said,) = capsys.readouterr().err.splitlines()
+    assert re.search(r"about 0 s, for 31 steps of 0\.01\d* s, as \d of them took, .*--draws", said)
+    assert not list(kept.steps(range(0)))
+
+
 def test_a_process_of_many_points_is_foreseen(capsys, monkeypatch):
     x = np.arange(1200.0)
     problem = gp.process(curve_from_arrays(x, np.sin(x)))
