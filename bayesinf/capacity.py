@@ -7,7 +7,7 @@ from pathlib import Path
 
 from bayesinf.errors import FitError
 
-__all__ = ["available", "require"]
+__all__ = ["SHARE", "available", "require"]
 
 SHARE = 0.9  # of what is available that one fit may take
 

@@ -55,7 +55,7 @@ ROOT = "BAYESINF_CACHE"  # environment variable: where all runs do
 WORTH = 0.1  # seconds from which a piece of work is kept
 EVERY = 10.0  # seconds from one time that a loop is kept to the next, or
 PATIENCE = 100.0  # times as long as the last one took
-RATE = 1e7  # bytes kept for each second of work: a hundredth, where the disk takes 1 GB/s
+RATE = 5e6  # bytes kept for each second of work: a hundredth, where the disk takes 500 MB/s
 MOST = 2_000_000_000  # bytes of all that is kept; the oldest goes first
 ENDING = ".kept"
 TAKEN = "taken"  # file: a line for whatever a run took up
@@ -172,6 +172,7 @@ def steps[Step](
                 _at.work = before if name is None else _Work(f"{name}/{done}")
                 yield number
                 done += 1
+                progress.foresee_loop(done - first, total - first, started)
                 now = time.perf_counter()
                 if name is None or now - kept < patience:
                     continue

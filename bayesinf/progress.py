@@ -15,12 +15,15 @@ from contextlib import contextmanager
 
 from bayesinf.errors import FitError
 
-__all__ = ["duration", "foresee", "heartbeat", "left", "telling"]
+__all__ = ["duration", "foresee", "foresee_loop", "heartbeat", "left", "telling"]
 
 BEAT = 30.0  # seconds between two lines where the output is no terminal
 SAID = 120.0  # seconds from which an estimate is said
 LONGEST = 48 * 3600.0  # seconds from which work is refused
 
+MEASURED = 10.0  # seconds of a loop from which its length is estimated
+
+_foreseen: set[int] = set()  # lengths of the loops of which that was said
 _told: list[Callable[[], str]] = []  # what those at work, one inside the other, have to say
 
 
@@ -95,6 +98,29 @@ def foresee(seconds: float, what: str, remedy: str) -> None:
     """
     if seconds > LONGEST:
         raise FitError(f"this would take about {duration(seconds)}, {what}: {remedy}")
+    _say(seconds, what, remedy)
+
+
+def foresee_loop(done: int, total: int, started: float) -> None:
+    """Say of a loop that has begun how long it will be, once and where lines are printed.
+
+    Parameters
+    ----------
+    done, total, started : as of ``left``.
+    """
+    seconds = time.monotonic() - started
+    if not done or seconds < MEASURED or total in _foreseen or len(_told) < 2:
+        return
+    _foreseen.add(total)
+    each = seconds / done
+    _say(
+        each * total,
+        f"for {total} steps of {each:.2g} s, as {done} of them took, in each chain",
+        "fewer draws (--draws, --quick), fewer data or features",
+    )
+
+
+def _say(seconds, what, remedy):
     if seconds > SAID:
         said = f"This will take about {duration(seconds)}, {what}. Shorter: {remedy}."
         print(said, file=sys.stderr, flush=True)

@@ -32,23 +32,23 @@ from bayesinf import kept, workflow
 from bayesinf.models import curve, linear
 from bayesinf.models.binary import pairwise
 from bayesinf.models.binary.pairwise.large import sampling
-kept.EVERY = 0.5
+kept.EVERY, kept.PATIENCE = 0.5, 10.0
 rng = np.random.default_rng(3)
 
 def emcee(settings):
-    x = np.linspace(0, 4, 10_000)
+    x = np.linspace(0, 4, 2000)
     model = lmfit.models.ExponentialModel()
     y = 3 * np.exp(-x) + rng.normal(size=len(x))
     params = model.make_params(amplitude=dict(value=3, min=0, max=9), decay=1.0)
     return curve.fit(model, params, x, y, method="emcee", settings=settings)
 
 def nuts(settings):
-    X = rng.normal(size=(2000, 10))
-    y = X @ rng.normal(size=10) + rng.normal(size=2000)
-    return linear.fit(X, y, "laplace", method="nuts", settings=settings.replace(chains=8))
+    X = rng.normal(size=(300, 8))
+    y = X @ rng.normal(size=8) + rng.normal(size=300)
+    return linear.fit(X, y, "laplace", method="nuts", settings=settings.replace(workers=1))
 
 def pairs(settings):
-    states = sampling.sample(rng.normal(0, 0.2, 300), "±1", 3000, rng=rng).states
+    states = sampling.sample(rng.normal(0, 0.2, 276), "±1", 1000, rng=rng).states
     return pairwise.fit(states, encoding="±1", settings=settings)
 
 @workflow.script(name="long")
@@ -65,7 +65,13 @@ if __name__ == "__main__":
 """
 COMMANDS = {
     "peaks": [str(WORKFLOWS / "gaussian_peaks.py"), "--quick", "--draws", "100", "--chains", "2"],
-    "calibrate": [str(WORKFLOWS / "calibrate.py"), "deconvolution", "--replications", "40"],
+    "calibrate": [
+        str(WORKFLOWS / "calibrate.py"),
+        "deconvolution",
+        "--quick",
+        "--replications",
+        "16",
+    ],
     "emcee": ["long.py", "--kind", "emcee"],
     "NUTS": ["long.py", "--kind", "nuts"],
     "pairwise, large": ["long.py", "--kind", "pairs", "--quick"],

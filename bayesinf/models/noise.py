@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from bayesinf import capacity
 from bayesinf.diagnostics import Neighbours, neighbours
 from bayesinf.errors import DataError
 from bayesinf.models.likelihoods import NOISE, NORMAL, Likelihood, log_density
@@ -34,6 +35,7 @@ __all__ = [
     "largest_residual",
     "log_density",
     "neighbours_of",
+    "refuse_unless_fits",
     "residual_memory",
     "residual_skewness",
     "residual_spread",
@@ -274,15 +276,9 @@ class Measured(Problem):
         return None
 
     def memory(self, settings: Settings) -> float:
-        """Mean, scatter, replicas, expectation and density of the draws looked at together; of
-        several batches also what is kept of each, and once more as it is joined.
-        """
-        draws, size = settings.chains * settings.draws, float(np.size(self.y))
-        if draws * size <= TOGETHER:
-            return 5.0 * 8.0 * draws * size
-        blocks = size if self.together is None else float(np.max(self.together) + 1)
-        kept = min(draws * size, self.most_replicas) + draws * blocks
-        return 8.0 * (5.0 * (TOGETHER + size) + 2.0 * kept)
+        """Bytes of one look at the data, and of what is kept of several."""
+        blocks = None if self.together is None else int(np.max(self.together) + 1)
+        return _of_points(np.size(self.y), settings, self.most_replicas, blocks)
 
     def outlook(self, draws: Draws, settings: Settings) -> Outlook:
         """Look at the data from draws, some at a time; the mean, which may be dear, is evaluated
@@ -378,3 +374,31 @@ def _summed(values, blocks):
     first = np.searchsorted(blocks[order], np.arange(blocks.max() + 1))
     ordered = values if np.array_equal(order, np.arange(len(order))) else values[..., order]
     return np.add.reduceat(ordered, first, axis=-1)
+
+
+def _of_points(points, settings, replicas=REPLICAS, blocks=None):
+    """Bytes of mean, scatter, replicas, expectation and density of the draws looked at together; of
+    several batches also of what is kept of each, and once more as it is joined.
+    """
+    draws, size = settings.chains * settings.draws, float(points)
+    if draws * size <= TOGETHER:
+        return 5.0 * 8.0 * draws * size
+    kept = min(draws * size, replicas) + draws * (size if blocks is None else blocks)
+    return 8.0 * (5.0 * (TOGETHER + size) + 2.0 * kept)
+
+
+def refuse_unless_fits(points: int, settings: Settings) -> None:
+    """Refuse more data than a fit has memory for, before a search for its optimum begins.
+
+    Raises
+    ------
+    FitError : how many draws, or how many of the data, would fit.
+    """
+    size, draws = _of_points(points, settings), settings.chains * settings.draws
+    share = min(1.0, capacity.SHARE * capacity.available() / size)
+    capacity.require(
+        size,
+        f"{draws} draws of {points} points",
+        f"average the data in bins, or take every {int(np.ceil(1 / share))}th of them or a part, "
+        f"or at most {int(share * settings.draws)} draws in each of {settings.chains} chains",
+    )

@@ -16,8 +16,10 @@ from bayesinf import capacity, kept, parallel, progress
 from bayesinf.data import curve_from_arrays
 from bayesinf.errors import FitError
 from bayesinf.models import gp, linear
+from bayesinf.models.binary import pairwise
 from bayesinf.models.problem import fit
 from bayesinf.settings import Settings
+from bayesinf.systems import gaussian_peaks
 
 SHORT = Settings(draws=20, chains=2, prior_draws=10)
 X = np.linspace(0, 1, 9)
@@ -258,6 +260,22 @@ def test_the_draws_of_many_parameters_and_a_large_covariance_count_too(monkeypat
         fit(process, "laplace", SHORT)
 
 
+def test_more_points_than_memory_holds_are_refused_before_an_optimum_is_sought(monkeypatch):
+    monkeypatch.setattr(capacity, "available", lambda: 2e9)
+    x = np.linspace(0, 1, 1_000_000)
+    started = time.monotonic()
+    with pytest.raises(FitError, match=r"every 89th of them .* at most 11 draws in each of 4"):
+        gaussian_peaks.fit(curve_from_arrays(x, np.sin(x)), peaks=1)
+    assert time.monotonic() - started < 10
+
+
+def test_more_sites_than_memory_holds_are_refused_before_states_are_drawn(monkeypatch):
+    monkeypatch.setattr(capacity, "available", lambda: 8e9)
+    states = np.where(np.random.default_rng(1).random((400, 300)) < 0.5, 1, -1)
+    with pytest.raises(FitError, match=r"300 sites would take about 48.9 GB.*at most 185 sites"):
+        pairwise.draw_reweighting_sample(states, encoding="±1")
+
+
 def test_small_work_asks_nothing(monkeypatch):
     monkeypatch.setattr(capacity, "available", lambda: 1 / 0)
     capacity.require(1e6, "a fit", "nothing")
@@ -278,6 +296,17 @@ def test_long_work_says_so_before_it_begins_and_what_would_be_shorter(capsys):
     assert capsys.readouterr().err == said
     with pytest.raises(FitError, match="about 58 d, for 3 fits: make 1 fit"):
         progress.foresee(5e6, "for 3 fits", "make 1 fit")
+
+
+def test_a_long_loop_says_once_how_long_it_will_be(home, capsys, monkeypatch):
+    monkeypatch.setattr(progress, "MEASURED", 0.02)
+    monkeypatch.setattr(progress, "SAID", 0.1)
+    with progress.telling(lambda: "fit"):
+        for _ in kept.steps(range(31)):
+            time.sleep(0.01)
+    (said,) = capsys.readouterr().err.splitlines()
+    assert re.search(r"about 0 s, for 31 steps of 0\.01\d* s, as \d of them took, .*--draws", said)
+    assert not list(kept.steps(range(0)))
 
 
 def test_a_process_of_many_points_is_foreseen(capsys, monkeypatch):
@@ -303,7 +332,6 @@ sys.path.insert(0, {os.path.dirname(__file__)!r})
 import numpy as np
 from straight_line import StraightLine
 from bayesinf import kept, workflow
-from bayesinf.models import gp, linear
 from bayesinf.models.problem import fit
 kept.WORTH = 0.0
 X = np.linspace(0, 1, 9)

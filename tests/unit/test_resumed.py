@@ -37,6 +37,10 @@ def of_curve():
     return curve.fit(model, params, T, DECAY, method="emcee", settings=FEW)
 
 
+def of_steps(prior, method):
+    return logistic.fit(STEPS, encoding="±1", prior=prior, method=method, settings=FEW)
+
+
 CASES = {
     "Gibbs": lambda: regression("horseshoe"),
     "Gibbs of groups": lambda: regression("laplace", groups=np.arange(30) % 2),
@@ -44,10 +48,10 @@ CASES = {
     "NUTS": lambda: regression("normal", "nuts"),
     "truncated": lambda: fit(posed(), None, FEW),
     "ensemble": of_curve,
-    "pairwise": lambda: pairwise.fit(STATES, encoding="±1", settings=FEW),
+    "pairwise": lambda: pairwise.fit(STATES, prior="inferred", encoding="±1", settings=FEW),
     "pairwise, large": lambda: pairwise.fit(MANY, encoding="±1", settings=FEW),
-    "logistic": lambda: logistic.fit(STEPS, encoding="±1", method="mcmc", settings=FEW),
-    "logistic, Gibbs": lambda: logistic.fit(STEPS, encoding="±1", method="gibbs", settings=FEW),
+    "logistic": lambda: of_steps("inferred", "mcmc"),
+    "logistic, Gibbs": lambda: of_steps("horseshoe", "gibbs"),
     "population": lambda: fit(gp.process(curve_from_arrays(T, DECAY)), None, FEW),
 }
 

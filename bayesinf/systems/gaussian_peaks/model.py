@@ -6,9 +6,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from bayesinf.data import axes
 from bayesinf.inference import kinds
 from bayesinf.models import curve
 from bayesinf.models import problem as driver
+from bayesinf.models.noise import refuse_unless_fits
 from bayesinf.posterior import annotated, dataset, noted
 from bayesinf.settings import DEFAULT, Settings
 from bayesinf.systems.gaussian_peaks.choice import bars_shift, chosen
@@ -67,6 +69,7 @@ def fit(
     ------
     DataError : data that cannot be used. FitError : peaks that the data do not hold or determine.
     """
+    refuse_unless_fits(axes(dataset)[1].size, settings)
     stated, why = chosen(dataset, **model)
     refuse_unsupported(stated, dataset, model)
     found = driver.fit(

@@ -25,7 +25,12 @@ from bayesinf.models import problem as driver
 from bayesinf.models.binary import ENCODINGS, Moments, convert, moments
 from bayesinf.models.binary.couplings import CouplingPrior, default, named, stated
 from bayesinf.models.binary.pairwise import enumeration, large
-from bayesinf.models.binary.pairwise.definition import BoltzmannMachine, moments_of, problem
+from bayesinf.models.binary.pairwise.definition import (
+    BoltzmannMachine,
+    moments_of,
+    problem,
+    refuse_unless_fits,
+)
 from bayesinf.models.binary.pairwise.enumeration import entropy, log_partition, probabilities
 from bayesinf.models.binary.pairwise.large import ReweightingSample
 from bayesinf.models.binary.pairwise.likelihood import Pairwise
@@ -168,11 +173,12 @@ def draw_reweighting_sample(
 
     Raises
     ------
-    DataError : as of ``problem``. FitError : no optimum was found.
+    DataError : as of ``problem``. FitError : no optimum was found; more sites than memory holds.
     """
     data = moments_of(states, encoding)
     if data.sites <= enumeration.LARGEST:
         return None
+    refuse_unless_fits(data.sites)
     with parallel.one_blas_thread():
         rng = settings.generator("bank")
         known = data, stated(prior, encoding)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from bayesinf import capacity
 from bayesinf.errors import DataError, FitError
 from bayesinf.inference.kinds import Question
 from bayesinf.models import binary
@@ -88,6 +89,10 @@ class BoltzmannMachine(Problem):
     def parameters(self) -> Labels:
         """Labels of fields and couplings."""
         return Labels({"h": ("site",), "J": ("pair",)}, self.coords)
+
+    def memory(self, settings: Settings) -> float:
+        """The curvature, its factor, and one more while they are made."""
+        return of_matrices(self.moments.sites)
 
     @property
     def data(self) -> Labels:
@@ -402,6 +407,23 @@ def _of_order(problem):
         remedy="fit parts of the recording apart, since no one distribution made them all",
     )
     return independent, steady
+
+
+def of_matrices(sites: int) -> float:
+    """Return the bytes of three matrices of all parameters, which a fit holds at once."""
+    return 3 * 8.0 * (sites * (sites + 1) // 2) ** 2
+
+
+def refuse_unless_fits(sites: int) -> None:
+    """Refuse more sites than memory holds matrices for, before any state is drawn.
+
+    Raises
+    ------
+    FitError : how many would fit.
+    """
+    size = of_matrices(sites)
+    most = int(sites * min(1.0, (capacity.SHARE * capacity.available() / size) ** 0.25))
+    capacity.require(size, f"a fit of {sites} sites", f"at most {most} sites (--cells)")
 
 
 def moments_of(states: np.ndarray | xr.DataArray | Moments, encoding: str) -> Moments:
