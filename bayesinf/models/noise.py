@@ -11,6 +11,7 @@ is always asked its own, and whoever uses it can only add to them.
 from __future__ import annotations
 
 from abc import abstractmethod
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
@@ -394,11 +395,19 @@ def refuse_unless_fits(points: int, settings: Settings) -> None:
     ------
     FitError : how many draws, or how many of the data, would fit.
     """
-    size, draws = _of_points(points, settings), settings.chains * settings.draws
-    share = min(1.0, capacity.SHARE * capacity.available() / size)
+    limit = capacity.SHARE * capacity.available()
+
+    def of_draws(draws):
+        return _of_points(points, settings.replace(draws=max(4, draws)))
+
+    def of_every(step):
+        return -_of_points(points // step, settings)
+
+    fewer = bisect_right(range(settings.draws), limit, key=of_draws)
+    step = 1 + bisect_left(range(1, points), -limit, key=of_every)
     capacity.require(
-        size,
-        f"{draws} draws of {points} points",
-        f"average the data in bins, or take every {int(np.ceil(1 / share))}th of them or a part, "
-        f"or at most {int(share * settings.draws)} draws in each of {settings.chains} chains",
+        _of_points(points, settings),
+        f"{settings.chains * settings.draws} draws of {points} points",
+        f"average the data in bins, or take every {step}th of them or a part, "
+        f"or at most {max(0, fewer - 1)} draws in each of {settings.chains} chains",
     )
