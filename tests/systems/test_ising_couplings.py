@@ -157,6 +157,9 @@ def test_ridge_splits_a_bond_and_the_lasso_breaks_the_tie():
 
 
 def test_spike_and_slab_shares_a_bond_between_its_two_names():
+    # With seed 1 all of this holds but for "held out", in either gauge on its limit (354 and 356 of
+    # 400, 355 due): its noise is 0.906 of σ in the known rows and 1.057 in those held out. Of the
+    # seeds 1 to 12 no other is refused.
     known, unseen = experiment(8, 200, seed=2)
     settings = Settings(draws=500, tune=200, chains=4, prior_draws=20)
     fit = inferred("spike_and_slab", known, unseen, gauge="full", settings=settings)

@@ -12,7 +12,7 @@ from bayesinf.checks import loo
 from bayesinf.errors import DataError
 from bayesinf.models import binary, linear
 from bayesinf.models import problem as driver
-from bayesinf.models.noise import residual_memory
+from bayesinf.models.noise import residual_memory, residual_spread
 from bayesinf.posterior import annotated, dataset, noted
 from bayesinf.settings import DEFAULT, Settings
 
@@ -110,6 +110,7 @@ def fit(
             "lowest energy": lowest_energy,
             "spread of energies": energy_spread,
             "memory of residuals from row to row": residual_memory,
+            "residual spread with the energy's size": spread_with_size,
             "field or triple left over": OddProducts.of(spins["states"].values),
         },
     )
@@ -176,6 +177,12 @@ def lowest_energy(y: np.ndarray, mean: np.ndarray, noise: np.ndarray) -> np.ndar
 def energy_spread(y: np.ndarray, mean: np.ndarray, noise: np.ndarray) -> np.ndarray:
     """Standard deviation of the energies."""
     return np.std(y, axis=-1) + 0 * mean[..., 0]
+
+
+def spread_with_size(y: np.ndarray, mean: np.ndarray, noise: np.ndarray) -> np.ndarray:
+    """Correlation of the residuals' size with |energy|: energies of both signs in two units."""
+    size = np.abs(mean)
+    return residual_spread(y - mean + size, size, noise)
 
 
 @dataclass(frozen=True, eq=False)

@@ -59,6 +59,17 @@ NOISE = kinds.Question(
     "that the energies scatter more than is stated has a log Bayes factor of {value:.2g}",
     "let the noise be inferred, or state larger errors",
 )
+FORM = kinds.Question(
+    "form of the process",
+    "form_evidence",
+    "max",
+    EVIDENCE,
+    "≤",
+    True,
+    "that the curve is smooth in log r and falls off has a log Bayes factor of {value:.2g}",
+    "leave mean and coordinate to the default: beside a wall a process in r misjudges what lies "
+    "between the rows",
+)
 COVERED = kinds.Question(
     "true curve",
     "truth_covered",
@@ -86,6 +97,7 @@ def derived(
     dataset: xr.Dataset,
     functions: Mapping[str, Callable | None],
     noise_evidence: float | None = None,
+    form_evidence: float | None = None,
 ) -> tuple[dict[str, xr.Dataset], xr.Dataset, dict[str, str]]:
     """Draw what a report tells of a fit, and what its checks ask besides.
 
@@ -95,6 +107,7 @@ def derived(
     dataset : as of ``noticed``.
     functions : the ``mean`` and the ``coordinate``, where these were functions.
     noise_evidence : log Bayes factor of inferred noise against that which was fixed, if it was.
+    form_evidence : that of the default form against this one, where that is a process in r.
 
     Returns
     -------
@@ -113,6 +126,9 @@ def derived(
     if noise_evidence is not None:
         evidence["noise_evidence"] = noise_evidence
         questions.append(NOISE)
+    if form_evidence is not None:
+        evidence["form_evidence"] = form_evidence
+        questions.append(FORM)
     if _physical(r.units, drawn["curve"].units):
         found["virial"] = virial(posterior, **functions)
     known = truth(dataset, r.values)

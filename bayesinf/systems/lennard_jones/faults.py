@@ -45,6 +45,9 @@ def faults() -> dict[str, Callable[[np.random.Generator], xr.DataTree]]:
     """Return the faults by name, each a function from a generator to a fit; "none" has none."""
     return {
         "none": _right,
+        "none, energies without noise": partial(_right, noise=0.0),
+        "none, rounded energies": _rounded,
+        "noise that follows its neighbours": _slow,
         "total energies taken as they are": partial(_shifted, total=True),
         "relative energies taken as they are": partial(_shifted, total=False),
         "well read in a gap (zero mean in r)": partial(_gap, mean="zero"),
@@ -110,10 +113,27 @@ def _labelled(r, energies, **columns):
     )
 
 
-def _right(rng):
+def _right(rng, noise=3e-3):
     """The right model, as ``fit`` takes it."""
-    _, data = table(rng)
+    _, data = table(rng, noise=noise)
     return fit(data, settings=_seeded(rng))
+
+
+def _rounded(rng):
+    """Energies as tables print them, to a thousandth of the well or so."""
+    pair, data = table(rng, noise=0.0)
+    digits = 3 - int(np.ceil(np.log10(pair.depth)))
+    return fit(data.assign(energies=data["energies"].round(digits)), settings=_seeded(rng))
+
+
+def _slow(rng):
+    """Noise of a hundredth of the well whose neighbours correlate by 0.8, of many rows."""
+    pair, _ = table(rng)
+    r = pair.minimum * np.geomspace(0.82, 2.5, 60)
+    noise = rng.standard_normal(len(r))
+    for k in range(1, len(r)):
+        noise[k] = 0.8 * noise[k - 1] + 0.6 * noise[k]
+    return fit(_labelled(r, pair.energy(r) + 1e-2 * pair.depth * noise), settings=_seeded(rng))
 
 
 def _shifted(rng, total):

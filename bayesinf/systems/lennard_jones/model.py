@@ -58,6 +58,9 @@ def default_priors(mean: str, sigma: float, epsilon: float, level: float = 0) ->
     }.get(mean, {})
 
 
+IN_R = ("r", None)  # a process whose smoothness and size are the same at all distances
+
+
 def problem(
     dataset: xr.Dataset,
     mean: str | Callable | None = None,
@@ -135,7 +138,8 @@ def fit(
     ``well``, ``classical``, in units of length and energy ``virial``, and ``truth`` where the
     potential is known. Its checks ask besides whether the well is where the lowest energies are
     and no deeper than they let it be, whether a constant is missing, and, where the potential is
-    known, whether the curves cover it; and where all noise was stated, whether there is more.
+    known, whether the curves cover it; where all noise was stated, whether there is more; and of a
+    zero or repulsive mean in r, whether energies that are smooth in log r make the data likelier.
 
     Raises
     ------
@@ -173,7 +177,15 @@ def fit(
     if gp.NOISE in state.fixed and len(state.inferred):
         rival, rng = stated(noise=None), settings.generator("noise")
         beyond = gp.log_evidence(rival, rng) - gp.log_evidence(state, rng)
-    notes, evidence, questions = derived(found, dataset, functions, beyond)
+    better = None
+    if (
+        not priors
+        and mean in ("zero", "repulsive")
+        and _form(mean, coordinate, envelope)[1:] == IN_R
+    ):
+        rival, rng = problem(dataset, kernel=kernel, noise=noise), settings.generator("form")
+        better = gp.log_evidence(rival, rng) - gp.log_evidence(state, rng)
+    notes, evidence, questions = derived(found, dataset, functions, beyond, better)
     found = annotated(found, **notes)
     found["sample_stats"] = xr.DataTree(found["sample_stats"].to_dataset().merge(evidence))
     found.attrs |= questions
