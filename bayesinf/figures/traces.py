@@ -101,7 +101,8 @@ def trace_rank(fit: xr.DataTree, var_names: Sequence[str] | None = None) -> Figu
             # Level, for upright ones of neighbouring rows would run into each other.
             said = with_units(label, array.units)
             if len(said) > LONG:
-                said = "\n".join([*textwrap.wrap(label, LONG), *said.removeprefix(label).split()])
+                unit = said.removeprefix(label).strip()
+                said = "\n".join([*textwrap.wrap(label, LONG), *([unit] if unit else [])])
             left.set_ylabel(said, rotation=0, ha="right", va="center")
         else:
             left.set_xlabel(with_units(label, array.units))
