@@ -13,6 +13,7 @@
     figures/       InferenceData in, matplotlib Figure out
     report/        one page a physicist can show
     workflow/      the frame that every script in workflows/ shares
+    schema.py      what a file must be to pass for a posterior of ours
     reader.py      binary files of others, in a process of their own
     sealed.py      what is asked of a file before it is read
     publication.py a folder is one run's, whole

@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING
 
 from bayesinf import reader
 from bayesinf.errors import DataError
+from bayesinf.schema import refuse_strange
 
 if TYPE_CHECKING:
     import numpy as np
@@ -371,7 +372,7 @@ def load(path: str | os.PathLike) -> xr.DataTree:
             found=f"none of the name {', '.join(missing)}",
             remedy="for other InferenceData files use arviz.from_netcdf",
         )
-    _refuse_strange(tree, path)
+    refuse_strange(tree, path)
     return tree
 
 
@@ -381,48 +382,6 @@ def opened(path: Path, place: str = "") -> xr.DataTree:
 
     with xr.open_datatree(path, engine="h5netcdf", group=place or None) as tree:
         return tree.load()
-
-
-# Root attributes that hold JSON, and of what kind it is.
-JSON_ATTRIBUTES = {
-    "settings": dict,
-    "library_versions": dict,
-    "priors": dict,
-    "not_asked": dict,
-    "quantities": list,
-}
-
-
-def _refuse_strange(tree, path):
-    """Refuse attributes of another kind than ``save`` writes: the file may be anybody's."""
-
-    def strange(where, expected, found):
-        return DataError(
-            "the attribute is of another kind than bayesinf writes",
-            source=path,
-            where=where,
-            expected=expected,
-            found=found,
-        )
-
-    for name, kind in JSON_ATTRIBUTES.items():
-        text = tree.attrs.get(name, json.dumps(kind()))
-        try:
-            value = json.loads(text)
-        except (TypeError, ValueError, RecursionError):
-            value = None
-        if not isinstance(value, kind):
-            raise strange(name, f"a JSON {kind.__name__}", text)
-        if name == "quantities":
-            unknown = [each for each in value if str(each) not in tree["posterior"].data_vars]
-            if unknown:
-                raise strange(name, "names of the posterior", ", ".join(map(str, unknown)))
-        if name == "settings" and not isinstance(value.get("draws"), int):
-            raise strange(name, "the settings of a fit", text)
-    for group in tree.children.values():
-        for name, variable in group.dataset.variables.items():
-            if not isinstance(variable.attrs.get("units", ""), str):
-                raise strange(f"units of {name}", "text", variable.attrs["units"])
 
 
 def element_names(variable: xr.DataArray) -> dict[str, dict[str, int]]:

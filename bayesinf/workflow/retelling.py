@@ -49,6 +49,7 @@ def retell(folder: str | os.PathLike) -> Path:
     told, stems = _read_verdict(folder)
     fits = {name: load(folder / f"{name}.nc") for name in stems}
     _refuse_mixture(folder, {name: fit.attrs.get("run") for name, fit in fits.items()}, run, told)
+    _refuse_unfinite(fits)
     asked = str(next(iter(fits.values())).attrs["system"])
     title = told.get("title") or asked.replace("_", " ")
     question = told.get("question") or f"What do the data say about {title}?"
@@ -126,7 +127,7 @@ def write_report(
 
     Raises
     ------
-    DataError : there is no posterior; the kind of inference is unknown.
+    DataError : there is no posterior, or it holds NaN; the kind of inference is unknown.
     """
     from bayesinf.checks import check
     from bayesinf.foreign import adopted
@@ -136,6 +137,7 @@ def write_report(
     named = fits if several else {"posterior": fits}
     run = new_run()
     named = {name: of_run(adopted(fit, inference), run) for name, fit in named.items()}
+    _refuse_unfinite(named)
     title = title or str(next(iter(named.values())).attrs["model"])
     question = question or "What do the data say about the parameters?"
     verdicts = {name: check(fit) for name, fit in named.items()}
@@ -172,6 +174,22 @@ def tell(folder, story, fits, verdicts, command):
         told = story(fits)
         write(folder, told, fits, verdicts, command=command)
     return told
+
+
+def _refuse_unfinite(fits):
+    """Refuse draws that no figure can show."""
+    from bayesinf.posterior import reported
+
+    for name, fit in fits.items():
+        for label in reported(fit):
+            draws = fit["posterior"][label]
+            if not bool((abs(draws) < float("inf")).all()):
+                raise DataError(
+                    "the draws hold NaN or infinity",
+                    source=name,
+                    where=label,
+                    remedy="there is nothing to report: look at the fit",
+                )
 
 
 def story_of(name, title, question):

@@ -55,6 +55,15 @@ def renamed(to):
     return change
 
 
+def group(path, change):
+    def apply(tree):
+        tree = tree.copy(deep=True)
+        tree[path] = type(tree)(change(tree[path].to_dataset()))
+        return tree
+
+    return apply
+
+
 def units(value):
     def change(tree):
         tree["posterior"]["slope"].attrs["units"] = value
@@ -78,6 +87,10 @@ HARMLESS_FILES = {
         attribute("system", IMAGE),
         attribute("equation", rf"\text{{{SCRIPT}}}"),
         attribute("priors", json.dumps({"slope": SCRIPT})),
+        attribute("not_asked", json.dumps({SCRIPT: IMAGE})),
+        attribute("library_versions", json.dumps({"numpy": SCRIPT, IMAGE: SCRIPT})),
+        *(attribute(name, IMAGE) for name in ("created_at", "git_commit", "why", "plan", "method")),
+        group("posterior", lambda d: d.assign_coords(chain=[SCRIPT] * d.sizes["chain"])),
         units(SCRIPT),
     ),
     "handlers": several(
@@ -104,6 +117,20 @@ REFUSED_FILES = {
     "settings without end": attribute("settings", "[" * 50_000),
     "an inference of another kind": attribute("inference", SCRIPT),
     "an inference that is a number": attribute("inference", 7),
+    "a model that is an array": attribute("model", np.array([1.0, 2.0])),
+    "an equation that is an array": attribute("equation", np.array([1.0, 2.0])),
+    "a time that is an array": attribute("elapsed_seconds", np.array([1.0, 2.0])),
+    "priors that are no words": attribute("priors", json.dumps({"slope": {"a": [1]}})),
+    "no quantities": attribute("quantities", "[]"),
+    "a unit without end": units("V" * 100_000),
+    "draws of text": group("posterior", lambda d: d.astype(str)),
+    "draws that are complex": group("posterior", lambda d: d * 1j),
+    "no draws": group("posterior", lambda d: d.isel(draw=slice(0, 0))),
+    "no chains": group("posterior", lambda d: d.isel(chain=0, drop=True)),
+    "no variables": group("posterior", lambda d: d.drop_vars(list(d.data_vars))),
+    "statistics of text": group("sample_stats", lambda d: d.astype(str)),
+    "replicas of other data": group("posterior_predictive", lambda d: d.isel(point=slice(0, 3))),
+    "a truth that is text": group("constant_data", lambda d: d.assign({"truth.slope": "evil"})),
 }
 
 
@@ -128,6 +155,15 @@ def test_a_file_of_strange_attributes_is_refused(what, tmp_path):
     with pytest.raises(DataError) as caught:
         bayesinf.check(bayesinf.load(path))
     assert str(caught.value).isprintable() and len(str(caught.value)) <= 400
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_draws_that_no_figure_shows_are_no_report(value, tmp_path):
+    tree = fit().copy(deep=True)
+    tree["posterior"]["slope"][0, 3] = value
+    with pytest.raises(DataError, match=r"posterior, slope: the draws hold NaN or infinity"):
+        bayesinf.write_report(tree, tmp_path / "page")
+    assert not list(tmp_path.iterdir())
 
 
 GOOD = {
