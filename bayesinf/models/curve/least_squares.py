@@ -9,10 +9,12 @@ weighted sum of squares.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from bayesinf import kept
 from bayesinf.errors import FitError
 from bayesinf.inference.derivatives import extrapolated, steps
 from bayesinf.inference.scoring import descend
@@ -75,8 +77,9 @@ def least_squares(problem: NonlinearRegression) -> LeastSquares:
     lower, upper = bounds(problem)
     ends, sums = np.empty((0, len(problem.free))), np.empty(0)
     for points in starts.batches(problem, lower, upper):
-        found, deviance = descend(
-            problem.curve, problem.score, points, lower, upper, tolerance=ROUGH, most=MOST
+        how = {"tolerance": ROUGH, "most": MOST}
+        found, deviance = kept.once(
+            partial(descend, problem.curve, problem.score, points, lower, upper, **how)
         )
         ends, sums = np.vstack([ends, found]), np.append(sums, deviance)
         if starts.agree(problem, sums) > 1:
