@@ -56,7 +56,8 @@ def gradient(posterior) -> Iterator[Check]:
     elif not np.isfinite(slope):
         bad = f"{along} is at an edge of what its prior allows, and no optimum is there"
         remedy = f"widen the prior of {along}, fix it, or sample instead"
-    yield answer("gradient", slope, f"≤ {GRADIENT}", slope <= GRADIENT, good, bad, remedy)
+    passed = slope <= GRADIENT and not blurred
+    yield answer("gradient", slope, f"≤ {GRADIENT}", passed, good, bad, remedy)
 
 
 def hessian(posterior) -> Iterator[Check]:
@@ -65,11 +66,12 @@ def hessian(posterior) -> Iterator[Check]:
     good = "the Hessian is positive definite"
     bad = f"the Hessian has an eigenvalue of {smallest:.2g}, so this is no maximum"
     remedy = "fix or drop a parameter that the data do not determine"
-    if _blurred(posterior):
+    if blurred := _blurred(posterior):
         bad, remedy = "nor is there a curvature to approximate by", WITHOUT_NOISE
     elif not np.isfinite(smallest):
         bad = "at an edge there is no curvature to approximate by"
-    yield answer("Hessian", smallest, "> 0", smallest > 0, good, bad, remedy)
+    passed = smallest > 0 and not blurred
+    yield answer("Hessian", smallest, "> 0", passed, good, bad, remedy)
 
 
 def starts(posterior) -> Iterator[Check]:

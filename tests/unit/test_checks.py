@@ -416,6 +416,27 @@ def test_laplace():
     assert check(laplace(log_weight=np.log(light))).believed
 
 
+@pytest.mark.parametrize(("noise", "believed"), [(1e-14, False), (1e-6, True)])
+def test_residuals_that_are_rounding_are_called_so(noise, believed):
+    """Of a curve without noise there is no posterior, whatever slopes and bends come out."""
+    import lmfit
+
+    from bayesinf.data import curve_from_arrays
+    from bayesinf.models import curve
+    from bayesinf.models.problem import fit as fitted
+
+    x = np.linspace(0, 2, 24)
+    y = 2.0 * np.exp(-1.3 * x) + 3.0 + noise * rng(3).normal(size=24)
+    model = lmfit.Model(lambda x, a, k, c: a * np.exp(-k * x) + c)
+    stated = curve.problem(model, model.make_params(a=1, k=1, c=1), curve_from_arrays(x, y))
+    verdict = check(fitted(stated, "laplace", Settings(draws=250, chains=4, prior_draws=5)))
+    assert verdict.believed is believed
+    if not believed:
+        assert {"gradient", "Hessian"} <= failed(verdict)
+        assert "the residuals are rounding" in verdict.words
+        assert "is no maximum" not in verdict.words and "exact but for rounding" in verdict.words
+
+
 def test_few_draws_are_trusted_with_a_lighter_tail_only():
     """The limit of Pareto k̂ is 1 − 1 / log₁₀ S: 0.5 of a hundred draws, 0.7 of thousands."""
     weights = stats.genpareto(0.6).ppf((np.arange(2000) + 0.5) / 2000)

@@ -1118,8 +1118,8 @@ def test_what_the_model_leaves_out_is_found():
     assert "largest equal-time residual" in bad["predictive p"]
     # Noise of one sign that no single pair shows: the sum of all residuals does.
     h, J = couplings(8, 10, 0.3)
-    states = np.ones((161, 8))
-    for step in range(160):
+    states = np.ones((601, 8))
+    for step in range(600):
         common = np.where(generator.random(8) < 0.4, generator.random(), generator.random(8))
         states[step + 1] = np.where(common < 1 / (1 + np.exp(-2 * (h + J @ states[step]))), 1, -1)
     weak = logistic.fit(states.astype(int), encoding="±1", settings=SHORT)

@@ -180,7 +180,11 @@ def energy_spread(y: np.ndarray, mean: np.ndarray, noise: np.ndarray) -> np.ndar
 
 
 def spread_with_size(y: np.ndarray, mean: np.ndarray, noise: np.ndarray) -> np.ndarray:
-    """Correlation of the residuals' size with |energy|: energies of both signs in two units."""
+    """Correlation of the residuals' size with |energy|: energies of both signs in two units.
+
+    Of 40 rings with a quarter of the energies twice as large 35 were caught without it and 40 with
+    it, and of 40 right ones none was refused (``workflows/trials.py ising_couplings``).
+    """
     size = np.abs(mean)
     return residual_spread(y - mean + size, size, noise)
 
