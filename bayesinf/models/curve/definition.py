@@ -125,11 +125,11 @@ class NonlinearRegression(Measured):
         """Names of what is inferred of the scatter about the curve, all positive."""
         return [NOISE] * self.inferred + list(self.likelihood.own)
 
-    def called(self, names: Sequence[str]) -> str:
+    def called(self, names: Sequence[str], between: str = ", ") -> str:
         """List parameters by the names that their elements have in the posterior."""
         stacks = self.stacked.items()
         own = {part: f"{name}[{k}]" for name, (_, held) in stacks for k, part in held.items()}
-        return ", ".join(own.get(name, name) for name in names)
+        return between.join(own.get(name, name) for name in names)
 
     @property
     def names(self) -> list[str]:

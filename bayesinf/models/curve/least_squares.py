@@ -134,7 +134,7 @@ def _curvature(problem, theta):
     if values[-1] < DEGENERATE * values[0]:
         worst = [name for name, v in zip(problem.free, rows[-1], strict=True) if abs(v) > 0.3]
         raise FitError(
-            f"the data do not tell apart {problem.called(worst)}: fix or drop one of them",
+            f"the data do not tell {problem.called(worst, ' from ')}: fix or drop one of them",
             optimum=theta,
             singular_values=values,
         )

@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 
 __all__ = ["story"]
 
-NAMED = 4  # pairs in a sentence
+NAMED = 8  # pairs in a sentence
 SHOWN = 12  # couplings in a table
 
 
