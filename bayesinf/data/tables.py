@@ -7,6 +7,7 @@ module knows the format. What was guessed on the way stands in the attribute ``r
 from __future__ import annotations
 
 import os
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -67,10 +68,13 @@ def read(path: str | os.PathLike, *, decimal: str | None = None) -> xr.Dataset:
             raise DataError("the file is empty", source=path, expected=f"a {kind} file")
         if kind in _APART:
             data = reader.apart(load, path, place, kind)
+        elif kind in _FOLDED:
+            refuse_large(path)
+            with warnings.catch_warnings():  # of letters in a damaged header
+                warnings.simplefilter("ignore")
+                data = load(path, place) if kind in _PLACED else load(path)
         else:
-            if kind in _FOLDED:
-                refuse_large(path)
-            data = load(path, place) if kind in _PLACED else load(path, **options)
+            data = load(path, **options)
     except DataError:
         raise
     except Exception as error:  # the libraries raise a dozen kinds for a damaged file
