@@ -131,8 +131,8 @@ _TEXT = (
     ".tab",
     ".table",
 )
-_APART = ("MAT", "HDF5", "netCDF")  # whose libraries a damaged file can kill
-_FOLDED = ("NPZ", "NPY", "spreadsheet")  # read here, and perhaps larger than they look
+_APART = ("MAT", "HDF5", "netCDF", "spreadsheet")  # whose libraries a damaged file can kill
+_FOLDED = ("NPZ", "NPY")  # read here, and perhaps larger than they look
 _PLACED = ("NPZ", "MAT", "HDF5", "netCDF", "spreadsheet")
 _LOADERS = {
     **dict.fromkeys(_TEXT, ("text", _text)),
