@@ -7,6 +7,7 @@ module knows the format. What was guessed on the way stands in the attribute ``r
 from __future__ import annotations
 
 import os
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -67,10 +68,13 @@ def read(path: str | os.PathLike, *, decimal: str | None = None) -> xr.Dataset:
             raise DataError("the file is empty", source=path, expected=f"a {kind} file")
         if kind in _APART:
             data = reader.apart(load, path, place, kind)
+        elif kind in _FOLDED:
+            refuse_large(path)
+            with warnings.catch_warnings():  # of letters in a damaged header
+                warnings.simplefilter("ignore")
+                data = load(path, place) if kind in _PLACED else load(path)
         else:
-            if kind in _FOLDED:
-                refuse_large(path)
-            data = load(path, place) if kind in _PLACED else load(path, **options)
+            data = load(path, **options)
     except DataError:
         raise
     except Exception as error:  # the libraries raise a dozen kinds for a damaged file
@@ -127,8 +131,8 @@ _TEXT = (
     ".tab",
     ".table",
 )
-_APART = ("MAT", "HDF5", "netCDF")  # whose libraries a damaged file can kill
-_FOLDED = ("NPZ", "NPY", "spreadsheet")  # read here, and perhaps larger than they look
+_APART = ("MAT", "HDF5", "netCDF", "spreadsheet")  # whose libraries a damaged file can kill
+_FOLDED = ("NPZ", "NPY")  # read here, and perhaps larger than they look
 _PLACED = ("NPZ", "MAT", "HDF5", "netCDF", "spreadsheet")
 _LOADERS = {
     **dict.fromkeys(_TEXT, ("text", _text)),

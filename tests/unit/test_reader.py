@@ -7,8 +7,10 @@ import zipfile
 
 import h5py
 import numpy as np
+import openpyxl
 import pytest
 import scipy.io
+import scipy.sparse
 import xarray as xr
 from files import SAVERS
 from straight_line import fit
@@ -19,8 +21,49 @@ from bayesinf.errors import DataError
 from bayesinf.posterior import load, save
 from bayesinf.sealed import refuse_large, refuse_reaching
 
-# Of NPZ NumPy and Python read every byte, so that it needs no process of its own.
-FORMATS = {save: name for save, name in SAVERS.items() if not name.endswith(".npz")}
+
+def save_sparse_mat(path, x, y):
+    scipy.io.savemat(path, {"raster": scipy.sparse.csc_array(np.eye(20, 6)), "x": x})
+
+
+def save_hdf5(path, x, y):
+    with h5py.File(path, "w") as file:
+        group = file.create_group("entry/data")
+        group.attrs["signal"], group.attrs["axes"], group["x"] = "y", ["x"], x
+        group.create_dataset("y", data=y, chunks=(10,), compression="gzip", shuffle=True)
+        group.create_dataset("words", data=["ab", "cde"], dtype=h5py.string_dtype())
+
+
+def save_npy(path, x, y):
+    np.save(path, np.column_stack([x, y]))
+
+
+def save_xlsx(path, x, y):
+    book = openpyxl.Workbook()
+    for row in zip(x.tolist(), y.tolist(), strict=True):
+        book.active.append(row)
+    book.save(path)
+
+
+def save_jcamp(path, x, y):
+    lines = (f"{k}{''.join(f'{int(v):+d}' for v in y[k : k + 8])}" for k in range(0, x.size, 8))
+    head = "##TITLE=a\n##FIRSTX=0\n##LASTX=39\n##NPOINTS=40\n##XYDATA=(X++(Y..Y))\n"
+    path.write_text("\n".join([head, *lines, "##END="]))
+
+
+def save_spe(path, x, y):
+    counts = "".join(f"{int(v)}\n" for v in y)
+    path.write_text(f"$SPEC_ID:\na\n$DATA:\n0 39\n{counts}$MCA_CAL:\n3\n1 2 0.5 keV\n")
+
+
+FORMATS = SAVERS | {
+    save_sparse_mat: "a.mat",
+    save_hdf5: "a.h5",
+    save_npy: "a.npy",
+    save_xlsx: "a.xlsx",
+    save_jcamp: "a.jdx",
+    save_spe: "a.spe",
+}
 MUTANTS = int(os.environ.get("BAYESINF_MUTANTS", "6"))  # of each format
 
 
@@ -161,7 +204,7 @@ def test_a_file_that_unfolds_to_too_much_is_refused_by_name(name, tmp_path, monk
         refuse_large(tmp_path / name)
     if name == "a.h5":  # whose limit is that of the reader
         monkeypatch.delenv("BAYESINF_READ_BYTES")
-    elif name in ("a.nc", "a.mat"):
+    elif name in ("a.nc", "a.mat", "a.xlsx"):
         return
     with pytest.raises(DataError, match=rf"{place}: the file unfolds"):
         tables.read(tmp_path / name)
