@@ -305,7 +305,7 @@ def test_a_long_loop_says_once_how_long_it_will_be(home, capsys, monkeypatch):
         for _ in kept.steps(range(31)):
             time.sleep(0.01)
     (said,) = capsys.readouterr().err.splitlines()
-    assert re.search(r"about 0 s, for 31 steps of 0\.01\d* s, as \d of them took, .*--draws", said)
+    assert re.search(r"about \d+ s, for 31 steps of [\d.]+ s, as \d+ of them took, .*--draws", said)
     assert not list(kept.steps(range(0)))
 
 
