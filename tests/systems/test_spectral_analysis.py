@@ -190,6 +190,19 @@ def test_red_noise_is_modelled_where_residuals_remember():
     assert numbers[0].startswith("The curve has 1 harmonic")
 
 
+def test_what_a_period_leaves_over_is_looked_for_beyond_the_range():
+    """A sine at thrice the highest frequency takes up all squares, noise of the same size few."""
+    from bayesinf.systems.spectral_analysis.leftover import HighestPeak
+
+    rng = np.random.default_rng(2)
+    t = np.sort(rng.uniform(-25, 25, 200))
+    peak, sine = HighestPeak(t, 1.0), np.sqrt(2) * np.sin(2 * np.pi * 3.01 * t)
+    noise = rng.standard_normal((2, 30, 200))
+    assert peak(3 + 0.1 * sine, np.full((1, 200), 3.0), 0.1)[0] > 0.9
+    found = peak(3 + noise, np.full((2, 30, 200), 3.0), 1.0)
+    assert found.shape == (2, 30) and np.all((found > 0.03) & (found < 0.2))
+
+
 def test_shares_of_candidates_are_at_most_one_in_all():
     """Their quadratures err by a per cent, and a page must not sum to more than everything."""
     from bayesinf.systems.spectral_analysis.story import shares

@@ -26,6 +26,7 @@ from bayesinf.posterior import noted
 from bayesinf.priors import HalfCauchy, LogNormal, Normal, Prior, Uniform
 from bayesinf.settings import DEFAULT, Settings
 from bayesinf.systems.spectral_analysis import search
+from bayesinf.systems.spectral_analysis.leftover import HighestPeak
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -268,6 +269,7 @@ def periodic(curve: Curve, harmonics: int) -> linear.Varying:
         error=np.hypot(curve.error, curve.noise.min()),
         name="amplitude",
         constants=xr.Dataset(known),
+        discrepancies={"highest residual peak": HighestPeak(curve.t, curve.range[1])},
     )
 
     def about(values):
