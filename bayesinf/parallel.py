@@ -12,11 +12,13 @@ import builtins
 import logging
 import os
 import signal
+import socket
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from urllib.parse import urlsplit
 
 from bayesinf import kept, progress
 from bayesinf.errors import DataError, FitError
@@ -183,6 +185,12 @@ def _on_cores(call, jobs, workers, threads) -> Iterator:
         ) from error
 
 
+def _knock(address):
+    """Raise an error where nothing listens at an address."""
+    place = urlsplit(address if "://" in address else f"//{address}")
+    socket.create_connection((place.hostname, place.port), CONNECT).close()
+
+
 def _on_cluster(call, jobs, address) -> Iterator:
     try:
         from distributed import Client, as_completed
@@ -196,6 +204,7 @@ def _on_cluster(call, jobs, address) -> Iterator:
             remedy="pip install 'bayesinf[dask]'",
         ) from error
     try:
+        _knock(address)  # a client that found nobody would take ten seconds to be collected
         client = Client(address, timeout=CONNECT, set_as_default=False)
     except Exception as error:  # whatever else may be listening there, it fails in its own way
         raise DataError(

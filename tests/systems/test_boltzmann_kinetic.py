@@ -788,7 +788,6 @@ def test_the_symmetric_model_answers_only_where_freedom_costs_more_than_it_bring
     ("fault", "statistic"),
     [
         ("memory of two steps", "largest residual after the state before"),
-        ("drift", "largest drift of residuals"),
     ],
 )
 def test_a_law_that_is_not_the_model_s_is_named_by_its_statistic(fault, statistic):

@@ -307,7 +307,7 @@ REFUSED = {
     "negative distance": (HEAD + "3.2,300\n-3.4,-44\n3.8,-142\n", "not positive.*-3.4"),
     "nan": (HEAD + "3.2,300\n3.4,nan\n3.8,-142\n", "row 3, column U"),
     "a word": (HEAD + "3.2,300\nthree,-44\n3.8,-142\n", "row 3, column r"),
-    "one energy": (HEAD + "3.2,5\n3.4,5\n3.8,5\n", "all energies are equal"),
+    "one energy": (HEAD + "3.2,5\n3.4,5\n3.8,5\n", "column U: all y are equal"),
     "an index alone": ("1,300\n2,-44\n3,-142\n", "column 1 only counts the rows"),
     "MeV": ("r (Å),U (MeV)\n3.2,300\n3.4,-44\n3.8,-142\n", "unit of the energy is unknown"),
     "no unit of distance": ("r,U (K)\n3.2,300\n3.4,-44\n3.8,-142\n", "unit of the distance.*miss"),

@@ -70,7 +70,7 @@ def fit(
     sampled = {name: v for name, v in evidence.data_vars.items() if v.dims[:1] == ("walker",)}
     assert not sampled
     groups["sample_stats"] = groups["sample_stats"].merge(evidence)
-    small = dataset({"x": np.zeros(1)}, {"x": ("point",)}, sampled=False)
+    small = dataset({"x": np.zeros(1)}, {"x": ("place",)}, sampled=False)
     log_prior = stats.norm.logpdf(mu, 0, 10) if log_prior is None else log_prior(mu)
     groups |= {
         "posterior": dataset(draws, dims, coords),

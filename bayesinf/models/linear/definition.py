@@ -93,9 +93,9 @@ class Regression(Measured):
         nothing.
     names : what all this is called in the result.
     known : what goes into ``constant_data`` in place of the features.
+    further : discrepancies besides those of every linear fit.
     rests : of each group, data beyond its rows that no feature reaches, as ``design.compressed``
         leaves them; none for none.
-    further : discrepancies besides those of every linear fit.
     """
 
     X: np.ndarray
@@ -111,8 +111,8 @@ class Regression(Measured):
     centre: np.ndarray | None = None
     names: Names = Names()
     known: xr.Dataset | None = None
-    rests: tuple[Rest, ...] = ()
     further: Mapping[str, Discrepancy] = field(default_factory=dict)
+    rests: tuple[Rest, ...] = ()
 
     family = "linear"
 

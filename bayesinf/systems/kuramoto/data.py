@@ -117,10 +117,11 @@ def labelled(arrays: Mapping[str, np.ndarray], names: np.ndarray, **options) -> 
 
 def coordinates(names: np.ndarray) -> dict[str, object]:
     """Coordinates of oscillators and of pairs, "target-source"."""
-    target, source = np.nonzero(~np.eye(len(names), dtype=bool))
+    names = np.asarray(names, dtype=str)
+    target, source = (names[k] for k in np.nonzero(~np.eye(len(names), dtype=bool)))
     return {
-        "oscillator": np.asarray(names, dtype=str),
-        "pair": [f"{names[i]}-{names[j]}" for i, j in zip(target, source, strict=True)],
+        "oscillator": names,
+        "pair": [f"{i}-{j}" for i, j in zip(target, source, strict=True)],
         "target": ("pair", target),
         "source": ("pair", source),
     }

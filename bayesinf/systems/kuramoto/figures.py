@@ -20,9 +20,9 @@ SHOWN = 60  # couplings in a picture of intervals
 
 def matrix(values: np.ndarray, network: xr.Dataset) -> np.ndarray:
     """Lay values of pairs out as (target, source), NaN on the diagonal."""
-    count = int(network["target"].max()) + 1
+    count = len(np.unique(network["target"]))
     found = np.full((count, count), np.nan)
-    found[network["target"].values, network["source"].values] = values
+    found[~np.eye(count, dtype=bool)] = values
     return found
 
 

@@ -80,7 +80,7 @@ def fit(
     truth = couplings = None
     if every is not None:
         truth = every[[name for name in problem.parameters_known if name in every]]
-        couplings = every[["K", "alpha"]]
+        couplings = every[["K", "alpha"]] if {"K", "alpha"} <= {*every} else None
     runs, rows = phases.sizes["run"], len(problem.data_rows.interval)
     used = f"The fit is to {rows} increments of {problem.count} phases in {runs} run" + "s" * (
         runs > 1
@@ -399,8 +399,7 @@ class Network(noise.Measured):
         """Those of every fit, the memory within each oscillator's run."""
         rows = self.data_rows
         run = (np.arange(self.count)[:, np.newaxis] * (rows.run.max() + 1) + rows.run).ravel()
-        order = Neighbours.along(np.tile(rows.time, self.count), run)
-        return noise.asked(order)
+        return noise.asked(Neighbours.along(np.tile(rows.time, self.count), run))
 
     @property
     def routes(self) -> dict[str, Route]:
