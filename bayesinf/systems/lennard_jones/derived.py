@@ -59,11 +59,14 @@ NOISE = kinds.Question(
     "that the energies scatter more than is stated has a log Bayes factor of {value:.2g}",
     "let the noise be inferred, or state larger errors",
 )
+# Of data that a form made, no other has fifty times its evidence in more than one set of fifty
+# (Markov's inequality: on average the ratio is one).
+FIFTYFOLD = float(np.log(50.0))
 FORM = kinds.Question(
     "form of the process",
     "form_evidence",
     "max",
-    EVIDENCE,
+    FIFTYFOLD,
     "≤",
     True,
     "that the curve is smooth in log r and falls off has a log Bayes factor of {value:.2g}",
