@@ -60,7 +60,7 @@ def divergences(posterior) -> Iterator[Check]:
     """Whether the integrator could follow the energy, where the chains are Hamiltonian."""
     if "diverging" in posterior["sample_stats"]:
         count = int(posterior["sample_stats"]["diverging"].sum())
-        good, bad = "no divergences", f"{count} transition{'s' * (count > 1)} diverged"
+        good, bad = "no divergences", f"{count} transition{'s' if count > 1 else ''} diverged"
         remedy = "reparametrise the model or raise the target acceptance"
         yield answer("divergences", count, "none", count == 0, good, bad, remedy)
 

@@ -289,7 +289,7 @@ def test_a_horseshoe_of_one_group_is_that_of_one_regression(rows):
     where NUTS, stuck in the funnel, is no witness.
     """
     X, y, _ = toy((rows,), 3)
-    settings = Settings(draws=1500, tune=500, chains=2, prior_draws=4)
+    settings = Settings(draws=1000, tune=300, chains=2, prior_draws=4)
     alone = linear.fit(X, y, PRIORS["horseshoe"], settings=settings)
     of_one = linear.fit(X, y, PRIORS["horseshoe"], groups=np.zeros(rows, int), settings=settings)
     for name in ("beta", "sigma"):

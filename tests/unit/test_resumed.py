@@ -56,7 +56,7 @@ CASES = {
 }
 
 
-CUTS = int(os.environ.get("BAYESINF_CUTS", 2))  # of each fit; ``make torture`` makes more,
+CUTS = int(os.environ.get("BAYESINF_CUTS", 1))  # of each fit; ``make torture`` makes more,
 SLOW = ("NUTS", "pairwise, large")  # and cuts these too
 NAMES = [name for name in CASES if CUTS > 2 or name not in SLOW]
 

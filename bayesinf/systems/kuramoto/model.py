@@ -82,9 +82,8 @@ def fit(
         truth = every[[name for name in problem.parameters_known if name in every]]
         couplings = every[["K", "alpha"]] if {"K", "alpha"} <= {*every} else None
     runs, rows = phases.sizes["run"], len(problem.data_rows.interval)
-    used = f"The fit is to {rows} increments of {problem.count} phases in {runs} run" + "s" * (
-        runs > 1
-    )
+    used = f"The fit is to {rows} increments of {problem.count} phases in "
+    used += "1 run" if runs == 1 else f"{runs} runs"
     found = driver.fit(
         problem,
         method,
@@ -253,7 +252,8 @@ class Network(noise.Measured):
     @property
     def parameters_known(self) -> tuple[str, ...]:
         """Parameters of which a truth can be known."""
-        return ("omega", "sigma", *(() if self.pattern is not None else self.parts))
+        own = () if self.pattern is not None else self.parts
+        return ("omega", "sigma", *own, *self.regression.prior.inferred)
 
     def outer(self, draws: Draws) -> Draws:
         """Draws of a fit, of draws of the regression."""

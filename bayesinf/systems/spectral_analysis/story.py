@@ -188,7 +188,7 @@ def _numbers(fit, models):
     return Section(
         "The source in numbers",
         (
-            f"The curve has {fit.attrs['harmonics']} harmonic{'s' * (fit.attrs['harmonics'] > 1)}, "
+            f"The curve has {fit.attrs['harmonics']} harmonic{'s' if fit.attrs['harmonics'] > 1 else ''}, "
             + ("the number with the largest evidence" if len(rows) > 2 else "as was asked for")
             + ("." if white else " without red noise."),
             ("Jitter is scatter beyond the stated error bars, in quadrature with them." * stated)
