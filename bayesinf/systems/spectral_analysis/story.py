@@ -161,6 +161,11 @@ def shares(mass):
     return share / max(1.0, float(np.sum(share)))
 
 
+def _harmonics(fit):
+    count = int(fit.attrs["harmonics"])
+    return "1 harmonic" if count == 1 else f"{count} harmonics"
+
+
 def _numbers(fit, models):
     source, truth = noted(fit, "source"), true_values(fit)
     draws = {"period": source["period"].values, "peak to peak": source["peak_to_peak"].values}
@@ -188,7 +193,7 @@ def _numbers(fit, models):
     return Section(
         "The source in numbers",
         (
-            f"The curve has {fit.attrs['harmonics']} harmonic{'s' if fit.attrs['harmonics'] > 1 else ''}, "
+            f"The curve has {_harmonics(fit)}, "
             + ("the number with the largest evidence" if len(rows) > 2 else "as was asked for")
             + ("." if white else " without red noise."),
             ("Jitter is scatter beyond the stated error bars, in quadrature with them." * stated)
