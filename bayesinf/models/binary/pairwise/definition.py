@@ -151,7 +151,11 @@ class BoltzmannMachine(Problem):
         if self.states is None:
             return known
         enumerated = 3 <= self.moments.sites <= enumeration.LARGEST
-        return known | predictive.OF_STATES | (predictive.OF_TRIPLES if enumerated else {})
+        # States that count for fewer remember some triples longer than others: one number of
+        # independent states is right for the slowest, and makes all others look too even.
+        whole = self.moments.samples == len(self.states)
+        asked = predictive.OF_TRIPLES if enumerated and whole else {}
+        return known | predictive.OF_STATES | asked
 
     @property
     def routes(self) -> dict[str, Route]:
