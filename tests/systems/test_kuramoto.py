@@ -6,6 +6,7 @@ import pytest
 from bayesinf.checks import check
 from bayesinf.errors import DataError
 from bayesinf.models import linear
+from bayesinf.models.linear.exact import Spectrum
 from bayesinf.posterior import noted
 from bayesinf.settings import Settings
 from bayesinf.systems import kuramoto
@@ -80,8 +81,6 @@ def test_few_rows_are_as_good_as_all():
         design = problem.regression.designs[target]
         assert len(design.t) == 6 and design.count == len(X)
         for log_rho, noise in ((1.0, 1e-3), (9.0, 3e-4)):
-            from bayesinf.models.linear.exact import Spectrum
-
             few, every = (
                 Spectrum.of(d).products(np.array([log_rho])).log_density(np.array([noise]), d.count)
                 + d.total_log_jacobian
@@ -94,28 +93,17 @@ def test_few_rows_are_as_good_as_all():
 @pytest.mark.parametrize("lag", [None, 0.2])
 def test_densities_are_those_of_the_model(prior, lag):
     problem = network(phases(samples=30, oscillators=3), prior, lag=lag)
-    unit = "coupling_unit"
+    # PyMC's couplings are free in units of their scale, which its density counts.
+    (free,) = {v.name for v in problem.pymc().free_RVs} - {"omega", "sigma", "scale"}
+    count = problem.regression.weights * problem.count
 
     def values(one):
-        inner = problem.inner(one)
-        return {**one, "coupling": inner["coupling"], unit: inner["coupling"]}
+        return {**one, free: problem.inner(one)["coupling"] / one["scale"]}
 
-    draws = problem.sample_prior(np.random.default_rng(4), 6)
-    model = problem.pymc()
-    names = {variable.name for variable in model.free_RVs}
-    assert names <= {"omega", "sigma", "scale", "coupling", "coupling_unit", "coupling_raw"} | names
-    free = [name for name in names if name.startswith("coupling")]
+    def stretched(one):
+        return count * np.log(one["scale"])
 
-    def of(one):
-        found, inner = dict(one), problem.inner(one)
-        for name in free:
-            found[name] = inner["coupling"] / one["scale"]
-        return found
-
-    extra = problem.regression.weights * problem.count
-    density.holds(
-        problem, draws, values=of, extra=lambda one: extra * np.log(one["scale"]), normalised=False
-    )
+    density.holds(problem, values=values, extra=stretched)
 
 
 def test_means_along_the_path_are_the_regressions():
@@ -175,6 +163,20 @@ def test_a_table_wrapped_or_not_gives_the_same(tmp_path):
     np.testing.assert_allclose(increments[1], increments[0], atol=1e-6)
     np.testing.assert_allclose(increments[2], increments[0], atol=1e-6)
     assert list(read[0]["oscillator"].values) == ["a", "b", "c"]
+
+
+def test_units_are_those_of_the_times(tmp_path):
+    data = phases(samples=60, oscillators=3)
+    table = np.column_stack([data["time"].values[0], data["phase"].values[0]])
+    np.savetxt(tmp_path / "p.csv", table, delimiter=",", header="time (s),a,b,c", comments="")
+    read = kuramoto.read(tmp_path / "p.csv")
+    fit = kuramoto.fit(read, lag=0.3, settings=SETTINGS)
+    units = {name: fit["posterior"][name].units for name in ("K", "omega", "scale", "sigma")}
+    assert units == dict.fromkeys(("K", "omega", "scale"), "rad/s") | {"sigma": "rad/√s"}
+    assert (
+        noted(fit, "network")["K_mean"].units == fit["observed_data"]["velocity"].units == "rad/s"
+    )
+    assert kuramoto.classical(read)["sine"].units == "rad/s"
 
 
 def test_signals_become_phases(tmp_path):

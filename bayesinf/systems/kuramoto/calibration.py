@@ -40,15 +40,11 @@ def calibration_problem(variant: str | None = None) -> Machine:
     )
 
 
-def _problem(phases, lag):
-    return network(phases, lag=lag, priors=PRIORS)
-
-
 def _simulate(lag, rng):
     still = from_arrays(
         STEP * np.arange(SAMPLES)[np.newaxis], 9 * rng.uniform(size=(1, SAMPLES, OSCILLATORS))
     )
-    problem = _problem_of(still, lag)
+    problem = network(still, lag=lag, along_path=False, priors=PRIORS)  # for its prior alone
     truth = {name: value[0] for name, value in problem.sample_prior(rng, 1).items()}
     drift = Drift.of(truth["omega"], problem.matrix(truth), truth["sigma"])
     phases, state = np.empty((1, SAMPLES, OSCILLATORS)), rng.uniform(0, 2 * np.pi, OSCILLATORS)
@@ -62,10 +58,5 @@ def _simulate(lag, rng):
     return truth, from_arrays(STEP * np.arange(SAMPLES)[np.newaxis], phases)
 
 
-def _problem_of(phases, lag):
-    """The problem without a path, for its prior alone."""
-    return network(phases, lag=lag, along_path=False, priors=PRIORS)
-
-
 def _fit(lag, phases, settings):
-    return driver.fit(_problem(phases, lag), settings=settings)
+    return driver.fit(network(phases, lag=lag, priors=PRIORS), settings=settings)

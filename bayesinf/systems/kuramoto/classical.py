@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bayesinf.posterior import annotated, dataset, noted
-from bayesinf.systems.kuramoto.data import coordinates, pairs
+from bayesinf.systems.kuramoto.data import coordinates, pairs, per_time
 from bayesinf.systems.kuramoto.drift import Increments, Path
 from bayesinf.systems.kuramoto.model import least_squares
 
@@ -46,8 +46,7 @@ def classical(phases: xr.Dataset, *, lag: float | None = None, stride: int = 1) 
         "correlation": pairs(alike),
         "locking": pairs(locked),
     }
-    unit = phases["time"].attrs.get("units", "1")
-    per = "rad" if unit == "1" else f"rad/{unit}"
+    per = per_time(phases)
     dims, coords = dict.fromkeys(arrays, ("pair",)), coordinates(phases["oscillator"].values)
     return dataset(arrays, dims, coords, {"sine": per, "cosine": per}, sampled=False)
 

@@ -115,6 +115,12 @@ def labelled(arrays: Mapping[str, np.ndarray], names: np.ndarray, **options) -> 
     return dataset(arrays, dims, coordinates(names), {"alpha": "rad"}, sampled=False, **options)
 
 
+def per_time(phases: xr.Dataset, power: str = "") -> str:
+    """Unit of radians over the time, or over its root where ``power`` is √."""
+    unit = phases["time"].attrs.get("units", "1")
+    return "rad" if unit == "1" else f"rad/{power}{unit}"
+
+
 def coordinates(names: np.ndarray) -> dict[str, object]:
     """Coordinates of oscillators and of pairs, "target-source"."""
     names = np.asarray(names, dtype=str)

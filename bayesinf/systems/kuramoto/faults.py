@@ -75,14 +75,14 @@ def _harmonic(rng):
 def _two_networks(rng):
     import xarray as xr
 
-    spread = rng.spawn(2)[0].integers(2**31)  # the same frequencies in both
+    same = int(rng.integers(2**31))  # frequencies and phases of both
     runs = [
         simulate(
             OSCILLATORS,
             SAMPLES,
             couplings=strength * np.ones((OSCILLATORS,) * 2),
             noise=NOISE,
-            rng=np.random.default_rng(spread),
+            rng=np.random.default_rng(same),
         )
         for strength in (0.05, 0.15)
     ]

@@ -24,7 +24,7 @@ from bayesinf.models.problem import Draws, Labels, Route, Sample
 from bayesinf.posterior import annotated, dataset, noted
 from bayesinf.priors import HalfCauchy, LogNormal, Normal
 from bayesinf.settings import DEFAULT, Settings
-from bayesinf.systems.kuramoto.data import coordinates, pairs
+from bayesinf.systems.kuramoto.data import coordinates, pairs, per_time
 from bayesinf.systems.kuramoto.drift import Drift, Increments, Path
 
 if TYPE_CHECKING:
@@ -120,9 +120,10 @@ def network(
     drift = None
     for _ in range(ROUNDS if along_path else 0):
         drift = least_squares(Path.of(data, drift), data, lag)
-    names = phases["oscillator"].values
-    given = dict(priors or {})
-    return Network(data, Path.of(data, drift), prior, lag, pattern, names, given)
+    names, units = phases["oscillator"].values, (per_time(phases), per_time(phases, "√"))
+    return Network(
+        data, Path.of(data, drift), prior, lag, pattern, names, units, dict(priors or {})
+    )
 
 
 def _reduced(path, data, lag, pattern=None):
@@ -177,6 +178,7 @@ class Network(noise.Measured):
     lag : α where it is known.
     pattern : couplings of an oscillator as sums of few, (source, pattern); None for all apart.
     names : of the oscillators.
+    units : of velocities, and of the noise.
     given : priors that the caller states.
     """
 
@@ -186,6 +188,7 @@ class Network(noise.Measured):
     lag: float | None
     pattern: np.ndarray | None
     names: np.ndarray
+    units: tuple[str, str] = ("rad", "rad")
     given: Mapping[str, object] = field(default_factory=dict)
 
     family = "linear"
@@ -326,15 +329,9 @@ class Network(noise.Measured):
         dims = {"omega": ("oscillator",), "sigma": ("oscillator",)}
         every = [*self.parts, *(f"{part}_included" for part in self.parts)]
         dims |= dict.fromkeys(every, along)
-        per = "rad" if self.time_unit == "1" else f"rad/{self.time_unit}"
-        units = dict.fromkeys(("omega", *self.parts, "scale", "slab_width"), per)
-        units["sigma"] = "rad" if self.time_unit == "1" else f"rad/√{self.time_unit}"
+        units = dict.fromkeys(("omega", *self.parts, "scale", "slab_width"), self.units[0])
+        units["sigma"] = self.units[1]
         return Labels(dims, coordinates(self.names), units)
-
-    @property
-    def time_unit(self) -> str:
-        """Unit of the times."""
-        return str(self.given.get("time_unit", "1"))
 
     @property
     def data(self) -> Labels:
@@ -465,11 +462,7 @@ class _Through:
         evidence = {}
         for name, variable in sample.evidence.data_vars.items():
             if not name.startswith("coupling_closed_form"):
-                evidence[name] = (
-                    (problem.parameters.dims.get("omega"), variable.values)
-                    if (variable.dims == ("oscillator",))
-                    else (variable.dims, variable.values)
-                )
+                evidence[name] = variable.dims, variable.values
                 continue
             ending = name.removeprefix("coupling")
             along = problem.parameters.dims[problem.parts[0]]
