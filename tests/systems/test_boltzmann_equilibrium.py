@@ -333,6 +333,8 @@ def test_states_that_follow_each_other_are_not_believed_unless_they_count_as_few
     assert not asked[0]["independent states"].passed and asked[1]["independent states"].passed
     assert not bayesinf.check(plain).believed and bayesinf.check(counted).believed
     assert "--effective auto" in bayesinf.check(plain).words
+    asked = [set(fit["sample_stats"]["statistic"].values) for fit in (plain, counted)]
+    assert asked[0] - asked[1] == {"triples beyond the pairs"}
     number = int(counted["constant_data"]["counted"])
     assert 1500 / 19 / 1.8 < number < 1500 / 19 * 1.3
     assert int(counted["constant_data"]["samples"]) == 1500

@@ -62,7 +62,7 @@ def test_the_truth_is_recovered_where_the_forward_difference_is_not():
 
 
 def test_few_rows_are_as_good_as_all():
-    data = phases(samples=60)
+    data = phases(samples=60, step=0.4)
     problem = network(data, lag=0.3)
     rows = problem.data_rows
     scale, sigma = problem.regression.prior.scale, problem.regression.noise
@@ -92,7 +92,7 @@ def test_few_rows_are_as_good_as_all():
 @pytest.mark.parametrize("prior", ["normal", "mean_field"])
 @pytest.mark.parametrize("lag", [None, 0.2])
 def test_densities_are_those_of_the_model(prior, lag):
-    problem = network(phases(samples=30, oscillators=3), prior, lag=lag)
+    problem = network(phases(samples=30, oscillators=3, step=0.4), prior, lag=lag)
     # PyMC's couplings are free in units of their scale, which its density counts.
     (free,) = {v.name for v in problem.pymc().free_RVs} - {"omega", "sigma", "scale"}
     count = problem.regression.weights * problem.count
