@@ -60,7 +60,6 @@ def _answer(fit, fits):
     network, truth = noted(fit, "network"), noted(fit, "couplings")
     K, count = network["K_mean"].values, network.sizes["pair"]
     share, clear = float(network["decided"].mean()), int(_clear(fit).sum())
-    typical = value_with_unit(float(np.mean(K)), None, _unit(fit))
     said = (
         f"{clear} of {count} couplings are seen, their 95 % intervals leave out zero; the mean of "
         f"all is {_mean_said(fit)}{_lag_said(fit)}."
@@ -77,14 +76,14 @@ def _answer(fit, fits):
         error = np.sqrt(np.mean((K - true) ** 2)) / np.sqrt(np.mean(true**2))
         words.append(
             f"Of the true couplings {100 * inside:.1f} % lie in their 95 % intervals; the error is "
-            f"{100 * error:.2g} % of their size, where {100 * _bound(network, true):.2g} % is the "
-            "least that this noise allows."
+            f"{100 * error:.2g} % of their size (root mean squares), where the posterior expects "
+            f"{100 * _expected(network, true):.2g} %."
         )
     words += _compared(fit, fits)
     return Section(
         "Couplings left open"
         if share < OPEN
-        else f"{clear} of {count} couplings seen, {typical} on average",
+        else f"{clear} of {count} couplings seen, {_mean_said(fit)} on average",
         tuple(words),
         (
             Picture(
@@ -124,9 +123,9 @@ def _lag_said(fit):
     return f", and the lag α is {value_with_unit(float(alpha.mean()), float(alpha.std()), 'rad')}"
 
 
-def _bound(network, true):
-    """Root mean square of the posterior sds over that of the couplings: with a wide prior these
-    are the Cramér-Rao bound.
+def _expected(network, true):
+    """Root mean square of the posterior sds over that of the couplings: where the prior is wide,
+    the Cramér-Rao bound of the relative error.
     """
     return float(np.sqrt(np.mean(network["K_sd"].values ** 2)) / np.sqrt(np.mean(true**2)))
 
