@@ -5,6 +5,7 @@ the registry; where one of them is missing these tests are skipped. ``make test-
 ``BAYESINF_REPORTS=reports`` on every page of that folder besides.
 """
 
+import importlib
 import os
 import shutil
 from dataclasses import replace
@@ -55,6 +56,14 @@ def pages(tmp_path_factory):
     return [own, *(sorted(Path(further).resolve().glob("**/index.html")) if further else ())]
 
 
+def opened(browser, page):
+    """Open a page, and wait until the browser has read it to its end."""
+    browser.get(page.as_uri())
+    ended = "return document.readyState"
+    waiting = importlib.import_module("selenium.webdriver.support.wait").WebDriverWait
+    waiting(browser, 20).until(lambda b: b.execute_script(ended) == "complete")
+
+
 def sized(browser, width):
     """Set the width of the page, which a window of a phone's width does not allow."""
     browser.execute_cdp_cmd(
@@ -67,7 +76,7 @@ def sized(browser, width):
 def test_nothing_is_wider_than_the_page(browser, pages, width):
     sized(browser, width)
     for page in pages:
-        browser.get(page.as_uri())
+        opened(browser, page)
         wide = browser.execute_script(
             "document.querySelectorAll('details').forEach(d => d.open = true);"
             "return [document.documentElement.scrollWidth, window.innerWidth]"
@@ -78,7 +87,7 @@ def test_nothing_is_wider_than_the_page(browser, pages, width):
 def test_on_a_phone_figures_keep_their_letters(browser, pages):
     """A figure of the page's width is scrolled by itself: 9 points are at least 9 pixels high."""
     sized(browser, WIDTHS[1])
-    browser.get(pages[0].as_uri())
+    opened(browser, pages[0])
     figures = browser.execute_script(
         "return Array.from(document.images, i => [i.width, i.parentNode.clientWidth,"
         " i.parentNode.scrollWidth, +i.style.getPropertyValue('--share')])"
@@ -90,7 +99,7 @@ def test_on_a_phone_figures_keep_their_letters(browser, pages):
 def test_links_lead_somewhere(browser, pages):
     sized(browser, WIDTHS[0])
     for page in pages:
-        browser.get(page.as_uri())
+        opened(browser, page)
         links = browser.execute_script(
             "return Array.from(document.querySelectorAll('a'), a => [a.getAttribute('href'),"
             " a.hash ? !!document.getElementById(decodeURIComponent(a.hash.slice(1))) : null])"
@@ -102,7 +111,7 @@ def test_links_lead_somewhere(browser, pages):
 
 def test_pictures_load_and_nothing_is_complained_about(browser, pages):
     for page in pages:
-        browser.get(page.as_uri())
+        opened(browser, page)
         broken = browser.execute_script(
             "return Array.from(document.images).filter(i => !i.naturalWidth).map(i => i.alt)"
         )
@@ -112,7 +121,7 @@ def test_pictures_load_and_nothing_is_complained_about(browser, pages):
 
 def test_details_open_at_a_click(browser, pages):
     sized(browser, WIDTHS[0])
-    browser.get(pages[0].as_uri())
+    opened(browser, pages[0])
     (details,) = browser.find_elements("tag name", "details")
     assert not details.get_attribute("open")
     details.find_element("tag name", "summary").click()
@@ -124,7 +133,7 @@ def test_on_paper_nothing_is_cut(browser, pages):
     for page in pages:
         browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "print"})
         sized(browser, 673)
-        browser.get(page.as_uri())
+        opened(browser, page)
         cut = browser.execute_script(
             "document.querySelectorAll('details').forEach(d => d.open = true);"
             "return Array.from(document.querySelectorAll('table, img, math, pre'))"
