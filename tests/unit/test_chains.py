@@ -32,19 +32,24 @@ def moved_widths(kind, turns=5):
     prior = CouplingPrior(Normal(0.0, 1.0), kind)
     h, J, scale = prior.sample(rng, 1, COUPLINGS, CHAINS)
     measured = J + 0.3 * rng.standard_normal(J.shape)
+    # What was measured travels with the chain, as the last columns of θ.
     problem = SimpleNamespace(
         prior=prior,
-        split=lambda theta: (theta[:, 0, :1], theta[:, 0, 1:]),
-        scaled=lambda theta, f: np.concatenate(
-            [theta[..., :1], f[:, None, None] * theta[..., 1:]], axis=-1
+        split=lambda theta: (theta[:, 0, :1], theta[:, 0, 1 : 1 + COUPLINGS]),
+        scaled=lambda theta, f: (
+            theta
+            * np.stack([np.ones_like(f), *[f] * COUPLINGS, *[np.ones_like(f)] * COUPLINGS], -1)[
+                :, None
+            ]
         ),
     )
 
     def evaluate(theta):
-        return (-0.5 * np.sum(((theta[..., 1:] - measured[:, None]) / 0.3) ** 2, axis=-1),)
+        J, measured = theta[..., 1 : 1 + COUPLINGS], theta[..., 1 + COUPLINGS :]
+        return (-0.5 * np.sum(((J - measured) / 0.3) ** 2, axis=-1),)
 
-    theta = np.concatenate([h, J], axis=1)[:, None]
-    carried, scaling, before = (theta, *evaluate(theta)), CommonScaling(problem, 0.4), scale
+    theta = np.concatenate([h, J, measured], axis=1)[:, None]
+    carried, scaling, before = (theta, *evaluate(theta)), CommonScaling(problem, 2.0), scale
     for _ in range(turns):
         carried, scale = scaling.move(rngs, carried, scale, evaluate)
     assert np.mean(scale != before) > 0.5
@@ -63,24 +68,30 @@ def test_moves_leave_the_distribution_of_the_width(kind):
 
 @kinds
 def test_a_move_without_its_volume_factor_does_not(kind, monkeypatch):
-    right = CommonScaling._log_prior
+    right = CommonScaling._log_density
 
-    def without_one_coupling(self, theta, scale):
-        return right(self, theta, scale) - np.log(scale)
+    def without_one_coupling(self, carried, scale):
+        return right(self, carried, scale) - np.log(scale)
 
-    monkeypatch.setattr(CommonScaling, "_log_prior", without_one_coupling)
+    monkeypatch.setattr(CommonScaling, "_log_density", without_one_coupling)
     assert p_value(moved_widths(kind)) < 1e-4
 
 
-def test_the_size_is_tuned_to_the_acceptance():
-    prior = CouplingPrior(Normal(0.0, 1.0), Gaussian(WIDTH))
+def test_a_width_that_data_leave_free_is_crossed_in_a_few_moves():
+    """Flat likelihood, log f normal with sd 3: five slices of length 20 forget where they began."""
+    flat = SimpleNamespace(log_density=lambda h, J, scale: -0.5 * (np.log(scale) / 3) ** 2)
     problem = SimpleNamespace(
-        prior=prior,
-        split=lambda theta: (theta[:, 0, :1], theta[:, 0, 1:]),
-        scaled=lambda theta, f: theta * np.stack([np.ones_like(f), f, f], axis=-1)[:, None],
+        prior=flat,
+        split=lambda theta: (theta[:, 0, :1], theta[:, 0, :0]),
+        scaled=lambda theta, factor: theta,
     )
-    scaling, rngs = CommonScaling(problem, 30.0), [np.random.default_rng(k) for k in range(50)]
-    start = np.ones((50, 1, 3)), np.zeros((50, 1))
-    for turn in range(100):
-        scaling.move(rngs, start, np.ones(50), lambda theta: (np.zeros((50, 1)),), turn)
-    assert 0.1 < scaling.size < 10.0
+    scaling = CommonScaling(problem, 20.0)
+    rngs = [np.random.default_rng(seed) for seed in np.random.SeedSequence(3).spawn(CHAINS)]
+    carried, scale = (np.ones((CHAINS, 1, 1)), np.zeros((CHAINS, 1))), np.exp(np.full(CHAINS, 6.0))
+    for _ in range(5):
+        carried, scale = scaling.move(
+            rngs, carried, scale, lambda theta: (np.zeros((len(theta), 1)),)
+        )
+    # The volume factor of the width alone, one power of it, moves the mean of log f to 9.
+    assert abs(np.log(scale).mean() - 9.0) < 5 * 3 / np.sqrt(CHAINS)
+    assert stats.kstest((np.log(scale) - 9.0) / 3, "norm").pvalue > 1e-3

@@ -24,10 +24,8 @@ from bayesinf.settings import Settings
 
 __all__ = ["CommonScaling", "CouplingTarget", "sample"]
 
-# Acceptance that moves of width and couplings together are tuned to.
-WANTED = 0.4
-# Size of the larger one of two such moves, in units of what is tuned.
-LARGER = 4.0
+# First interval of moves of width and couplings together, in the sd of the log width.
+REACH = 16.0
 # Variance of the width over that given the couplings from which such moves are needed.
 FREE = 4.0
 
@@ -35,19 +33,24 @@ FREE = 4.0
 class CommonScaling:
     """Moves of the width and all couplings by one factor, with local variances integrated out.
 
-        τ → f τ,   J → f J,   log f ~ N(0, size²)
+        τ → f τ,   J → f J,   log f by one step of slice sampling
+
+    Where the data say little the width is free over several factors of e, which a random walk
+    would cross slowly; the slice needs no size to be tuned.
+
+    Neal, Ann. Stat. 31, 705 (2003), doi:10.1214/aos/1056562461.
 
     Parameters
     ----------
     problem : likelihood and prior.
-    size : sd of log f to begin with; it is tuned.
+    reach : length of the slice's first interval, in log f.
     """
 
-    def __init__(self, problem, size: float):
-        self.problem, self.size = problem, size
+    def __init__(self, problem, reach: float):
+        self.problem, self.reach = problem, reach
 
-    def move(self, rngs, carried, scale, evaluate, turn=None):
-        """Move once by a factor of this size, and once by a larger one.
+    def move(self, rngs, carried, scale, evaluate):
+        """Move once: draw log f from an interval about 0 that shrinks until a point is accepted.
 
         Parameters
         ----------
@@ -56,30 +59,32 @@ class CommonScaling:
             (chain, block) first.
         scale : widths, (chain,).
         evaluate : θ -> tuple of arrays (chain, block, ...), log likelihood first.
-        turn : number of the tuning step; None when tuning is over.
 
         Returns
         -------
-        ``carried`` and ``scale``, moved where that was accepted.
+        ``carried`` and ``scale``, moved.
         """
-        for larger in (1.0, LARGER):
-            factor = np.exp(larger * self.size * _each(rngs, lambda rng: rng.standard_normal()))
-            theta, wider = self.problem.scaled(carried[0], factor), scale * factor
+        level = self._log_density(carried, scale) - _each(rngs, lambda rng: rng.exponential())
+        low = -self.reach * _each(rngs, lambda rng: rng.random())
+        high, still = low + self.reach, np.arange(len(rngs))
+        carried, scale, begun = [array.copy() for array in carried], scale.copy(), (carried, scale)
+        while still.size:
+            shift = np.array([rngs[k].uniform(low[k], high[k]) for k in still])
+            theta = self.problem.scaled(begun[0][0][still], np.exp(shift))
+            wider = begun[1][still] * np.exp(shift)
             other = (theta, *evaluate(theta))
-            rise = (other[1] - carried[1]).sum(axis=1)
-            rise += self._log_prior(theta, wider) - self._log_prior(carried[0], scale)
-            accepted = np.log(_each(rngs, lambda rng: rng.random())) < rise
-            scale = np.where(accepted, wider, scale)
-            carried = hamiltonian.accepted(accepted, other, carried)
-            if turn is not None and larger == 1.0:
-                chance = np.exp(np.minimum(rise, 0.0)).mean()
-                self.size = hamiltonian.adapted(self.size, chance, WANTED, turn)
-        return carried, scale
+            under = self._log_density(other, wider) >= level[still]
+            for into, of in zip((*carried, scale), (*other, wider), strict=True):
+                into[still[under]] = of[under]
+            low[still[shift < 0]], high[still[shift >= 0]] = shift[shift < 0], shift[shift >= 0]
+            still = still[~under]
+        return tuple(carried), scale
 
-    def _log_prior(self, theta, scale):
-        """Log prior, with the volume factor of a move of all couplings and the width."""
-        h, J = self.problem.split(theta)
-        return self.problem.prior.log_density(h, J, scale) + (J.shape[-1] + 1) * np.log(scale)
+    def _log_density(self, carried, scale):
+        """Log density of log f, with the volume factor of a move of all couplings and the width."""
+        h, J = self.problem.split(carried[0])
+        log_prior = self.problem.prior.log_density(h, J, scale) + (J.shape[-1] + 1) * np.log(scale)
+        return carried[1].sum(axis=1) + log_prior
 
 
 def _each(rngs, draw):
@@ -105,7 +110,7 @@ class CouplingTarget:
     def __init__(self, problem, widths: Widths, rngs: Sequence[np.random.Generator]):
         self.problem, self.widths, self.rngs = problem, widths, rngs
         prior = problem.prior
-        self.scaling = CommonScaling(problem, 2.4 * widths.spread)
+        self.scaling = CommonScaling(problem, REACH * widths.spread)
         spread = 2 * problem.couplings * widths.spread**2
         self.moves_scale = prior.inferred and widths.spread > 0 and (prior.local or spread > FREE)
         away = np.clip(self.each(lambda rng: rng.standard_normal()), -2.0, 2.0)
@@ -132,10 +137,10 @@ class CouplingTarget:
         self.log_volume = self.normals.log_volume(len(self.rngs))
 
     def __getstate__(self):
-        return self.scale, self.local, self.scaling.size
+        return self.scale, self.local
 
     def __setstate__(self, state):
-        self.scale, self.local, self.scaling.size = state
+        self.scale, self.local = state
         self._choose()
 
     def start(self):
@@ -163,9 +168,7 @@ class CouplingTarget:
         if not (prior.inferred or prior.local):
             return state
         if self.moves_scale:
-            carried, self.scale = self.scaling.move(
-                self.rngs, carried, self.scale, self.likelihood, turn
-            )
+            carried, self.scale = self.scaling.move(self.rngs, carried, self.scale, self.likelihood)
         J = self.problem.split(carried[0])[1]
         if self.local is None:
             self.scale = prior.sample_scale(J, self.each(lambda rng: rng.random()))

@@ -188,13 +188,13 @@ def _gibbs_chain(problem, rng, tune, drawn_theta, drawn_scale):
     fields = np.full(problem.sites, prior.h.mean)
     mean = problem.join(fields, np.full(problem.couplings, prior.mean))
     of_fields = np.full(problem.sites, prior.h.sd**-2.0)
-    scaling = CommonScaling(problem, 0.5)
+    scaling = CommonScaling(problem, 2.0)
 
     def evaluate(theta):
         return (problem.log_likelihood(theta),)
 
     walk = {"at": (theta, scale, local)}
-    changing = rng, scaling, walk, drawn_theta, drawn_scale
+    changing = rng, walk, drawn_theta, drawn_scale
     for draw in kept.steps(range(-tune, len(drawn_theta)), *changing, fixed=(problem,)):
         theta, scale, local = walk["at"]
         precision = problem.join(of_fields, prior.precision(problem.couplings, scale, local))
@@ -202,8 +202,7 @@ def _gibbs_chain(problem, rng, tune, drawn_theta, drawn_scale):
         theta = _normal_draw(problem, rng, H, precision, pull + precision * mean)
         if prior.inferred and problem.couplings:
             known = theta[None], *evaluate(theta[None])
-            tuning = draw + tune if draw < 0 else None
-            (theta, _), scale = scaling.move([rng], known, scale[None], evaluate, tuning)
+            (theta, _), scale = scaling.move([rng], known, scale[None], evaluate)
             theta, scale = theta[0], scale[0]
         scale, local = prior.update(rng, problem.split(theta)[1], scale, local)
         walk["at"] = theta, scale, local
