@@ -57,6 +57,33 @@ def start(name, *arguments, cwd):
     return subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=600)
 
 
+# Runs a script with each list of arguments in turn: thirteen starts would cost what one costs.
+IN_TURN = """
+import contextlib, io, json, runpy, sys
+script, *given = sys.argv[1:]
+answers = []
+for arguments in map(json.loads, given):
+    sys.argv[:], said, complained = [script, *arguments], io.StringIO(), io.StringIO()
+    with contextlib.redirect_stdout(said), contextlib.redirect_stderr(complained):
+        try:
+            runpy.run_path(script, run_name="__main__")
+            status = 0
+        except SystemExit as ended:
+            status = ended.code
+    answers.append([status, said.getvalue(), complained.getvalue()])
+print(json.dumps(answers))
+"""
+
+
+def start_in_turn(name, lists, cwd):
+    """Exit status, output and complaints of a script for each list of arguments."""
+    command = [sys.executable, "-X", "faulthandler", "-c", IN_TURN, str(SCRIPTS[name])]
+    command += [json.dumps(arguments) for arguments in lists]
+    done = subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=600)
+    assert done.returncode == 0 and not done.stderr, done.stderr
+    return json.loads(done.stdout)
+
+
 @pytest.fixture(scope="session")
 def runs(request, tmp_path_factory):
     """Name to what its script returned, and to the reports that it wrote."""
@@ -285,22 +312,21 @@ BAD = {
 def test_a_bad_file_is_one_line_and_nothing_written(name, tmp_path):
     for file, make in BAD.items():
         make(tmp_path / file)
-    with ThreadPoolExecutor(2) as pool:
-        call = lambda file: start(name, "--quick", "--data", file, "--output", "out", cwd=tmp_path)
-        answers = dict(zip(BAD, pool.map(call, BAD), strict=True))
-    for file, done in answers.items():
-        assert done.returncode == 2, (file, done.stderr)
-        assert done.stdout == "" and done.stderr.startswith("error: "), (file, done.stderr)
-        assert done.stderr.count("\n") == 1 and file in done.stderr, done.stderr
+    lists = [["--quick", "--data", file, "--output", "out"] for file in BAD]
+    answers = start_in_turn(name, lists, tmp_path)
+    for file, (status, said, complained) in zip(BAD, answers, strict=True):
+        assert status == 2, (file, complained)
+        assert said == "" and complained.startswith("error: "), (file, complained)
+        assert complained.count("\n") == 1 and file in complained, complained
     assert set(os.listdir(tmp_path)) == set(BAD) - {"missing.csv"}
 
 
 @every
 def test_bad_usage_is_one_line_and_nothing_written(name, tmp_path):
-    for arguments in (["--no-such-option"], ["--seed", "minus one"]):
-        done = start(name, *arguments, cwd=tmp_path)
-        assert done.returncode == 2 and done.stdout == ""
-        assert done.stderr.startswith("error: ") and done.stderr.count("\n") == 1
+    lists = [["--no-such-option"], ["--seed", "minus one"]]
+    for status, said, complained in start_in_turn(name, lists, tmp_path):
+        assert status == 2 and said == ""
+        assert complained.startswith("error: ") and complained.count("\n") == 1
     assert not os.listdir(tmp_path)
 
 
