@@ -1,5 +1,7 @@
 """Regressions with non-linear parameters: boxes, modes, evidence, what the checks catch."""
 
+import pickle
+
 import numpy as np
 import pytest
 from scipy import stats
@@ -311,3 +313,34 @@ def test_names_and_priors_of_the_regression_are_minded(wave):
     lasso = lambda frequency: linear.regression(wave.features(frequency), wave.y, "laplace")
     with pytest.raises(FitError, match="use the normal prior"):
         linear.varying(lasso, {"frequency": Uniform(0.1, 2.0)})
+
+
+# ── What is built is kept ────────────────────────────────────────────────────────────────────────
+
+T = np.linspace(0.0, 1.0, 30)
+
+
+def decay(rate):
+    return linear.regression(np.exp(-rate * T)[:, np.newaxis], 2 * np.exp(-3 * T) + 0.01)
+
+
+def test_a_point_is_built_once_and_anew_for_other_data_or_in_another_process():
+    built = []
+
+    def counted(rate):
+        built.append(rate)
+        return decay(rate)
+
+    problem = linear.varying(counted, {"rate": LogNormal(3.0, 0.5)})
+    rates = {"rate": np.array([2.0, 2.5, 3.0])}
+    draws = rates | {"beta": np.ones((3, 1)), "sigma": np.full(3, 0.1)}
+    problem.mean(draws)
+    once = len(built)
+    problem.mean(draws), problem.noise_sd(draws)
+    assert len(built) == once
+    other = problem.observing({"y": problem.y + 1.0})
+    assert other.at({"rate": 2.0}).y[0] == problem.at({"rate": 2.0}).y[0] + 1.0
+    plain = linear.varying(decay, {"rate": LogNormal(3.0, 0.5)})
+    plain.at({"rate": 2.0})
+    again = pickle.loads(pickle.dumps(plain))
+    np.testing.assert_array_equal(again.at({"rate": 2.0}).y, plain.y)

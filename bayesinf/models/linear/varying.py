@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from functools import cached_property, partial
+from functools import cached_property, lru_cache, partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -36,6 +36,9 @@ if TYPE_CHECKING:
 __all__ = ["Varying", "varying"]
 
 MOST_AXES = 3
+# Bytes of regressions that are kept for when the same draws are asked again, and how often one
+# holds its columns: as given, by its basis, and factored.
+KEPT, COPIES = 256_000_000, 4
 EFFICIENT = 0.97  # share of the draws that their weights leave, below which boxes are made finer
 
 QUESTIONS = (
@@ -119,7 +122,21 @@ class Varying(Measured):
 
     def at(self, theta: Mapping[str, np.ndarray]) -> Regression:
         """The regression at one θ, of which draws may hold more than these."""
-        return self.build(**{name: float(theta[name]) for name in self.varied})
+        return self._built(*(float(theta[name]) for name in self.varied))
+
+    @cached_property
+    def _built(self):
+        """``build``, which each question about the draws asks for the same points again."""
+        columns = sum(one.A.size + one.Z.size for one in self.reference.designs)
+
+        def build(*values):
+            return self.build(**dict(zip(self.varied, values, strict=True)))
+
+        return lru_cache(KEPT // (COPIES * 8 * max(columns, 1)))(build)
+
+    def __getstate__(self):
+        """All but the regressions that are kept: another process makes its own."""
+        return {name: value for name, value in vars(self).items() if name != "_built"}
 
     @property
     def y(self) -> np.ndarray:

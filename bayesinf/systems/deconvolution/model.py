@@ -103,6 +103,7 @@ def problem(
             expected=f"one of {', '.join(ORDERS)}",
         )
     varied = _varied(blurred, prior, length, width_spread)
+    level = level_prior(blurred) if level is None else level
     known = {"length": float(length)} if prior not in ORDERS and "length" not in varied else {}
     build = partial(_regression, blurred, prior, noise=noise, scale=scale, level=level, **known)
     if varied:
@@ -128,7 +129,7 @@ def _varied(blurred, prior, length, width_spread):
     return varied
 
 
-def _regression(blurred, prior, *, length=None, width=None, noise=None, scale=None, level=None):
+def _regression(blurred, prior, *, length=None, width=None, noise=None, scale=None, level):
     """The regression at given length and width."""
     x, y, bars = reading.axes(blurred)
     position = blurred["position"]
@@ -138,7 +139,6 @@ def _regression(blurred, prior, *, length=None, width=None, noise=None, scale=No
         shape = Shape.parse(blurred.attrs["shape"])
         A = A.copy(data=shape.of_width(width).matrix(x.values, position.values))
     s, unit, of_x = position.values, blurred.attrs["signal_units"], position.attrs["units"]
-    level = level_prior(blurred) if level is None else level
     slope = Normal(0.0, 2 * level.sd / float(s[-1] - s[0]))
     if prior in ORDERS:
         step = float((s[-1] - s[0]) / (len(s) - 1))
