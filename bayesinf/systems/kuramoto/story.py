@@ -43,7 +43,15 @@ def story(fits: Mapping[str, xr.DataTree]) -> Story:
         classical=_classical(fit),
         extra=(_open(fit), *_synchrony(fit)),
         best=name,
+        derived=_derived(fit),
     )
+
+
+def _derived(fit):
+    """Draws of what all of the network shares: the mean coupling, and the lag where inferred."""
+    network = noted(fit, "network")
+    lag = {"lag α": network["alpha"]} if np.ptp(network["alpha"].values) > 0 else {}
+    return {"mean coupling": network["mean_K"]} | lag
 
 
 def _unit(fit):
@@ -155,10 +163,9 @@ def called(name: str) -> str:
 
 def _numbers(fit, fits):
     network, truth = noted(fit, "network"), noted(fit, "couplings")
-    alpha, unit = network["alpha"].values, _unit(fit)
-    common, units = {"mean coupling": network["mean_K"].values}, {"mean coupling": unit}
-    if np.ptp(alpha) > 0:
-        common["lag α"], units["lag α"] = alpha, "rad"
+    unit, shared = _unit(fit), _derived(fit)
+    common = {name: draws.values for name, draws in shared.items()}
+    units = {name: draws.attrs["units"] for name, draws in shared.items()}
     for name in ("scale", "slab_width", "inclusion_rate"):
         if name in fit["posterior"]:
             common[name] = fit["posterior"][name].values
