@@ -21,7 +21,7 @@ from contextlib import contextmanager
 from urllib.parse import urlsplit
 
 from bayesinf import kept, progress
-from bayesinf.errors import DataError, FitError
+from bayesinf.errors import DataError, MachineError
 
 __all__ = ["map", "one_blas_thread", "stop"]
 
@@ -72,7 +72,7 @@ def map[Item, Result](
     Raises
     ------
     DataError : the scheduler cannot be used.
-    FitError : a worker died.
+    MachineError : a worker died, or the scheduler was lost.
     whatever ``function`` raised, as it was raised.
     """
     items = list(items)
@@ -179,7 +179,7 @@ def _on_cores(call, jobs, workers, threads) -> Iterator:
         with joblib.parallel_config("loky", inner_max_num_threads=1):
             yield from joblib.Parallel(workers, **how)(joblib.delayed(call)(job) for job in jobs)
     except TerminatedWorkerError as error:
-        raise FitError(
+        raise MachineError(
             f"one of {workers} worker processes died, most often for lack of memory; "
             "run with fewer workers, or with fewer draws"
         ) from error
@@ -228,12 +228,12 @@ def _on_cluster(call, jobs, address) -> Iterator:
         for future in as_completed(futures, loop=client.loop):
             yield future.result()
     except KilledWorker as error:
-        raise FitError(f"a worker of {address} died, most often for lack of memory") from error
+        raise MachineError(f"a worker of {address} died, most often for lack of memory") from error
     except (FutureCancelledError, CommClosedError) as error:
         # What the client goes on to log of it, trace by trace, says no more than this.
         for name in ("distributed", "distributed.client", "tornado.application", "asyncio"):
             logging.getLogger(name).setLevel(logging.CRITICAL + 1)
-        raise FitError(f"the Dask scheduler {address} was lost while it worked") from error
+        raise MachineError(f"the Dask scheduler {address} was lost while it worked") from error
     finally:
         client.close(timeout=CONNECT)  # its futures are cancelled with it
 
