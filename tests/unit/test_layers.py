@@ -30,7 +30,7 @@ ALLOWED = {
     "parallel": "errors kept progress",
     "priors": "errors",
     "diagnostics": "errors parallel",
-    "inference": "errors settings kept parallel posterior diagnostics",
+    "inference": "errors settings kept progress parallel posterior diagnostics",
     "models": "errors settings parallel progress capacity kept posterior data priors inference "
     "diagnostics",
     "foreign": "errors posterior inference.kinds diagnostics",
