@@ -17,7 +17,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from urllib.parse import urlsplit
 
 from bayesinf import kept, progress
@@ -135,13 +135,14 @@ class _Inside:
 class _Worker:
     """A function called in a worker process, which ends when the process it works for has.
 
-    What bayesinf's own environment variables say there holds in the worker too.
+    What bayesinf's own environment variables say there holds in the worker too. Of the items that
+    are at work one alone says how long its loops will be, the ``first``.
     """
 
     following = False  # of the worker process
 
-    def __init__(self, function, parent):
-        self.function, self.parent = function, parent
+    def __init__(self, function, parent, first):
+        self.function, self.parent, self.first = function, parent, first
         self.environment = {k: v for k, v in os.environ.items() if k.startswith("BAYESINF_")}
 
     def __call__(self, item):
@@ -151,7 +152,8 @@ class _Worker:
             # An interrupt from the terminal reaches all processes; the first of them sees to it.
             signal.signal(signal.SIGINT, signal.SIG_IGN)
             threading.Thread(target=_follow, args=[self.parent], daemon=True).start()
-        return self.function(item)
+        with progress.telling(str) if item[0] == self.first else nullcontext():
+            return self.function(item)
 
 
 def _follow(parent):
@@ -174,7 +176,7 @@ def _on_cores(call, jobs, workers, threads) -> Iterator:
                 pool = joblib.Parallel(workers, backend="threading", **how)
                 yield from pool(joblib.delayed(call)(job) for job in jobs)
         return
-    call = _Worker(call, os.getpid())
+    call = _Worker(call, os.getpid(), jobs[0][0])
     try:
         with joblib.parallel_config("loky", inner_max_num_threads=1):
             yield from joblib.Parallel(workers, **how)(joblib.delayed(call)(job) for job in jobs)

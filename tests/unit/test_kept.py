@@ -313,6 +313,24 @@ def test_a_long_loop_says_once_how_long_it_will_be(home, capsys, monkeypatch):
     assert not list(kept.steps(range(0)))
 
 
+def test_of_several_workers_the_first_says_how_long_its_loop_will_be(capsys, monkeypatch):
+    monkeypatch.setattr(progress, "MEASURED", 0.02)
+    monkeypatch.setattr(progress, "SAID", 0.1)
+    monkeypatch.setattr(progress, "SOON", 0.2)
+    monkeypatch.setattr(parallel._Worker, "following", True)
+
+    def sweep(item):
+        for _ in kept.steps(range(item)):
+            time.sleep(0.01)
+
+    call = parallel._Worker(parallel._Inside(sweep), os.getpid(), 3)
+    call((4, None, 32))
+    assert capsys.readouterr().err == ""
+    call((3, None, 33))
+    (said,) = capsys.readouterr().err.splitlines()
+    assert re.search(r"for 33 steps of .*--draws.*; \d+ steps take 0 s", said)
+
+
 def test_a_process_of_many_points_is_foreseen(capsys, monkeypatch):
     x = np.arange(1200.0)
     problem = gp.process(curve_from_arrays(x, np.sin(x)))

@@ -91,9 +91,7 @@ class Curve:
             here = self._named(theta[..., None, :])
             each = [np.broadcast_to(part(self.x, here), shape) for part, _ in self.summands]
             below, above = [0, *accumulate(each)], [0, *accumulate(each[::-1])][::-1]
-            return tuple(
-                self._moved(theta, side * moved, below, above[1:]) for side in (1.0, -1.0)
-            )
+            return tuple(self._moved(theta, side * moved, below, above[1:]) for side in (1.0, -1.0))
 
     def _moved(self, theta, moved, below, above):
         """The sum with each parameter moved; ``below`` and ``above`` sum all but one summand."""
@@ -119,7 +117,9 @@ class Curve:
             return []
         parts = list(_summands(self.model))
         within = [_rests_on(part, self.params) for part in parts]
-        owners = {name: [k for k, names in enumerate(within) if name in names] for name in self.free}
+        owners = {
+            name: [k for k, names in enumerate(within) if name in names] for name in self.free
+        }
         words = _unitless(_numpy_words)
         return [
             (
