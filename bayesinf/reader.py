@@ -117,7 +117,11 @@ def serve(handle: int) -> None:
         limit = ROOM * most()
         resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    import xarray  # noqa: F401  what takes long to start is there before the first file
+    # What takes long to start is there before the first file: on a busy machine it took seconds,
+    # and they are not the file's.
+    for name in ("xarray", "h5netcdf", "scipy.io"):
+        with contextlib.suppress(ImportError):
+            importlib.import_module(name)
 
     connection = Connection(handle)
     connection.send("ready")
