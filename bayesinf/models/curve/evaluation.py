@@ -64,6 +64,9 @@ class Curve:
 
     def __call__(self, theta: np.ndarray) -> np.ndarray:
         """Evaluate: (..., parameter) -> (..., point)."""
+        return self._whole(theta)
+
+    def _whole(self, theta):
         with np.errstate(all="ignore"):  # a search looks where the function has no value
             if self.vectorised is None:
                 return self.one_by_one(theta)
@@ -85,7 +88,7 @@ class Curve:
         """
         moved = step[..., None, :] * np.eye(theta.shape[-1])
         if len(self.summands) < 3:
-            return self(theta[..., None, :] + moved), self(theta[..., None, :] - moved)
+            return tuple(self._whole(theta[..., None, :] + side * moved) for side in (1.0, -1.0))
         shape = (*theta.shape[:-1], len(self.x))
         with np.errstate(all="ignore"):
             here = self._named(theta[..., None, :])
@@ -104,7 +107,7 @@ class Curve:
             shared = [column for column in shared if column not in columns]
         shared = [column for column in shared if column < len(self.free)]
         if shared:  # in several summands, or in none
-            found[..., shared, :] = self(theta[..., None, :] + moved[..., shared, :])
+            found[..., shared, :] = self._whole(theta[..., None, :] + moved[..., shared, :])
         return found
 
     @cached_property
