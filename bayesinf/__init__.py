@@ -42,6 +42,7 @@ _HOMES = {
     "BayesinfError": "errors",
     "DataError": "errors",
     "FitError": "errors",
+    "MachineError": "errors",
     "CheckFailed": "errors",
 }
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from bayesinf.errors import FitError
+from bayesinf.errors import MachineError
 
 __all__ = ["SHARE", "available", "require"]
 
@@ -33,11 +33,11 @@ def require(size: float, what: str, remedy: str) -> None:
 
     Raises
     ------
-    FitError : it would not fit, and how much of it would.
+    MachineError : it would not fit, and how much of it would.
     """
     room = SHARE * available() if size > 1e8 else float("inf")
     if size > room:
-        raise FitError(
+        raise MachineError(
             f"{what} would take about {size / 1e9:.3g} GB of memory, and {room / 1e9:.3g} GB can "
             f"be had, enough for {room / size:.1%} of it: {remedy}",
             size=size,

@@ -2,7 +2,8 @@
 
 Every error a user can cause is one of these. Each is a single line that names what was expected,
 what came, where, and the remedy, and each carries its evidence as attributes, so that a caller can
-decide rather than parse. A workflow script turns them into one line on stderr and exit status 2.
+decide rather than parse. A workflow script turns them into one line on stderr and exit status 2, or
+1 where the command is right and the machine could not do it.
 """
 
 from __future__ import annotations
@@ -73,6 +74,18 @@ class FitError(BayesinfError):
 
     ``evidence`` holds what the method knew when it gave up (an optimiser's message, an
     autocorrelation time, a condition number).
+    """
+
+    def __init__(self, message: str, **evidence: Any):
+        self.evidence = evidence
+        super().__init__(message)
+
+
+class MachineError(BayesinfError):
+    """What was asked is right, and the machine could not do it: no memory, a lost scheduler.
+
+    Not a ``FitError``: whoever tries one model after another must not take it for a bad one.
+    ``evidence`` holds what was known, such as the bytes that there are.
     """
 
     def __init__(self, message: str, **evidence: Any):

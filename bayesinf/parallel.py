@@ -17,11 +17,11 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from urllib.parse import urlsplit
 
 from bayesinf import kept, progress
-from bayesinf.errors import DataError, FitError
+from bayesinf.errors import DataError, MachineError
 
 __all__ = ["map", "one_blas_thread", "stop"]
 
@@ -72,7 +72,7 @@ def map[Item, Result](
     Raises
     ------
     DataError : the scheduler cannot be used.
-    FitError : a worker died.
+    MachineError : a worker died, or the scheduler was lost.
     whatever ``function`` raised, as it was raised.
     """
     items = list(items)
@@ -135,13 +135,14 @@ class _Inside:
 class _Worker:
     """A function called in a worker process, which ends when the process it works for has.
 
-    What bayesinf's own environment variables say there holds in the worker too.
+    What bayesinf's own environment variables say there holds in the worker too. Of the items that
+    are at work one alone says how long its loops will be, the ``first``.
     """
 
     following = False  # of the worker process
 
-    def __init__(self, function, parent):
-        self.function, self.parent = function, parent
+    def __init__(self, function, parent, first):
+        self.function, self.parent, self.first = function, parent, first
         self.environment = {k: v for k, v in os.environ.items() if k.startswith("BAYESINF_")}
 
     def __call__(self, item):
@@ -151,7 +152,8 @@ class _Worker:
             # An interrupt from the terminal reaches all processes; the first of them sees to it.
             signal.signal(signal.SIGINT, signal.SIG_IGN)
             threading.Thread(target=_follow, args=[self.parent], daemon=True).start()
-        return self.function(item)
+        with progress.telling(str) if item[0] == self.first else nullcontext():
+            return self.function(item)
 
 
 def _follow(parent):
@@ -174,12 +176,12 @@ def _on_cores(call, jobs, workers, threads) -> Iterator:
                 pool = joblib.Parallel(workers, backend="threading", **how)
                 yield from pool(joblib.delayed(call)(job) for job in jobs)
         return
-    call = _Worker(call, os.getpid())
+    call = _Worker(call, os.getpid(), jobs[0][0])
     try:
         with joblib.parallel_config("loky", inner_max_num_threads=1):
             yield from joblib.Parallel(workers, **how)(joblib.delayed(call)(job) for job in jobs)
     except TerminatedWorkerError as error:
-        raise FitError(
+        raise MachineError(
             f"one of {workers} worker processes died, most often for lack of memory; "
             "run with fewer workers, or with fewer draws"
         ) from error
@@ -228,12 +230,12 @@ def _on_cluster(call, jobs, address) -> Iterator:
         for future in as_completed(futures, loop=client.loop):
             yield future.result()
     except KilledWorker as error:
-        raise FitError(f"a worker of {address} died, most often for lack of memory") from error
+        raise MachineError(f"a worker of {address} died, most often for lack of memory") from error
     except (FutureCancelledError, CommClosedError) as error:
         # What the client goes on to log of it, trace by trace, says no more than this.
         for name in ("distributed", "distributed.client", "tornado.application", "asyncio"):
             logging.getLogger(name).setLevel(logging.CRITICAL + 1)
-        raise FitError(f"the Dask scheduler {address} was lost while it worked") from error
+        raise MachineError(f"the Dask scheduler {address} was lost while it worked") from error
     finally:
         client.close(timeout=CONNECT)  # its futures are cancelled with it
 

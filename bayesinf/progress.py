@@ -19,6 +19,7 @@ __all__ = ["duration", "foresee", "foresee_loop", "heartbeat", "left", "telling"
 
 BEAT = 30.0  # seconds between two lines where the output is no terminal
 SAID = 120.0  # seconds from which an estimate is said
+SOON = 600.0  # seconds that somebody waits: how much could be done in them is said
 LONGEST = 48 * 3600.0  # seconds from which work is refused
 
 MEASURED = 10.0  # seconds of a loop from which its length is estimated
@@ -113,11 +114,11 @@ def foresee_loop(done: int, total: int, started: float) -> None:
         return
     _foreseen.add(total)
     each = seconds / done
-    _say(
-        each * total,
-        f"for {total} steps of {each:.2g} s, as {done} of them took, in each chain",
-        "fewer draws (--draws, --quick), fewer data or features",
-    )
+    remedy = "fewer draws (--draws, --tune, --quick), fewer data or features"
+    if each * total > SOON:
+        remedy += f"; {SOON / each:.0f} steps take {duration(SOON)}"
+    what = f"for {total} steps of {each:.2g} s, as {done} of them took, in each chain"
+    _say(each * total, what, remedy)
 
 
 def _say(seconds, what, remedy):

@@ -29,7 +29,7 @@ SECONDS = 60.0  # that a file may take
 ROOM = 4  # bytes of memory that the process may have, for each that the arrays of a file may have
 REMEDY = "it may be truncated or of another format: save it again as plain numbers"
 
-_reader: list[tuple[subprocess.Popen, Connection]] = []  # the one at work, if any
+_reader: list[tuple[subprocess.Popen, Connection, int]] = []  # the one at work, and its limit
 
 
 def apart[Read](
@@ -59,7 +59,7 @@ def apart[Read](
             remedy=remedy,
         )
 
-    process, connection = _started()
+    process, connection, _ = _started()
     try:
         connection.send((load.__module__, load.__name__, os.getcwd(), path, place))
         if not connection.poll(SECONDS):
@@ -77,7 +77,7 @@ def apart[Read](
 
 
 def _started():
-    if _reader and _reader[0][0].poll() is None:
+    if _reader and _reader[0][0].poll() is None and _reader[0][2] == most():
         return _reader[0]
     _end()
     import multiprocessing
@@ -92,7 +92,7 @@ def _started():
         stderr=subprocess.DEVNULL,
     )
     its.close()
-    _reader.append((process, ours))
+    _reader.append((process, ours, most()))
     ours.recv()  # its start is not the file's time
     return _reader[0]
 
@@ -100,7 +100,7 @@ def _started():
 @atexit.register
 def _end():
     while _reader:
-        process, connection = _reader.pop()
+        process, connection, _ = _reader.pop()
         process.kill()
         process.wait()
         connection.close()
@@ -117,7 +117,11 @@ def serve(handle: int) -> None:
         limit = ROOM * most()
         resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    import xarray  # noqa: F401  what takes long to start is there before the first file
+    # What takes long to start is there before the first file: on a busy machine it took seconds,
+    # and they are not the file's.
+    for name in ("xarray", "h5netcdf", "scipy.io"):
+        with contextlib.suppress(ImportError):
+            importlib.import_module(name)
 
     connection = Connection(handle)
     connection.send("ready")

@@ -12,6 +12,7 @@ import struct
 import zipfile
 import zlib
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,7 +21,7 @@ from bayesinf.errors import DataError
 if TYPE_CHECKING:
     import h5py
 
-__all__ = ["MOST", "most", "refuse_large", "refuse_reaching"]
+__all__ = ["MOST", "most", "reading", "refuse_large", "refuse_reaching"]
 
 MOST = "BAYESINF_READ_BYTES"  # environment variable: bytes that the arrays of a file may have
 BYTES = 2_000_000_000
@@ -34,6 +35,20 @@ def most() -> int:
         raise DataError(
             f"{MOST} cannot be read", expected="bytes, as in 8e9", found=os.environ[MOST]
         ) from error
+
+
+@contextmanager
+def reading(size: float | None) -> Iterator[None]:
+    """Let the arrays of a file have so many bytes for a while; None changes nothing."""
+    before = os.environ.get(MOST)
+    if size is not None:
+        os.environ[MOST] = str(size)
+    try:
+        yield
+    finally:
+        os.environ.pop(MOST, None)
+        if before is not None:
+            os.environ[MOST] = before
 
 
 def refuse_large(path: str | os.PathLike) -> None:
@@ -55,7 +70,8 @@ def refuse_large(path: str | os.PathLike) -> None:
                 where=name,
                 expected=f"at most {limit:.3g} bytes in all",
                 found=f"{total:.3g} up to there",
-                remedy=f"save a part of it, or set {MOST} to more where there is as much memory",
+                remedy="save a part of it, or allow more, where there is as much memory, by "
+                f"--read-bytes or {MOST}",
             )
 
 

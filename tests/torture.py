@@ -340,7 +340,7 @@ def test_a_scheduler_that_is_killed_is_one_line_and_what_was_done_is_taken_up(tm
         lines = [line for line in err.splitlines() if line.startswith("error: ")]
         assert "Traceback" not in err
         if lost:
-            assert process.returncode == 2 and len(lines) == 1 and "was lost" in lines[0], err
+            assert process.returncode == 1 and len(lines) == 1 and "was lost" in lines[0], err
         else:
             assert process.returncode == 0 and "drawn 506" in out, err
     again = len(done.read_text().splitlines()) - 12

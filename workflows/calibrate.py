@@ -13,7 +13,7 @@ from bayesinf.errors import DataError
 REPLICATIONS, QUICK_REPLICATIONS = 200, 40
 
 
-@workflow.script(without=("data", "draws", "tune", "chains"))
+@workflow.script(without=("data", "read_bytes", "draws", "tune", "chains"))
 def main(
     run: workflow.Run,
     name: Annotated[str | None, typer.Argument(help="A system; default: all, in turn.")] = None,

@@ -10,7 +10,7 @@ from bayesinf.errors import DataError
 REPEATS, QUICK_REPEATS = 200, 20
 
 
-@workflow.script(without=("data", "draws", "tune", "chains"))
+@workflow.script(without=("data", "read_bytes", "draws", "tune", "chains"))
 def main(
     run: workflow.Run,
     name: Annotated[str | None, typer.Argument(help="A system; default: all, in turn.")] = None,

@@ -28,13 +28,16 @@ def central(function: Callable, theta: np.ndarray, step: np.ndarray) -> np.ndarr
 
     Parameters
     ----------
-    function : (..., parameter) -> (..., value).
+    function : (..., parameter) -> (..., value). One that has a method ``around`` of its own,
+        (θ, steps) -> the values with each parameter moved up and down, is asked by that.
     theta, step : (..., parameter).
     """
     shift = step[..., None, :] * np.eye(theta.shape[-1])
     with np.errstate(all="ignore"):
-        up = function(theta[..., None, :] + shift)
-        down = function(theta[..., None, :] - shift)
+        if hasattr(function, "around"):
+            up, down = function.around(theta, step)
+        else:
+            up, down = function(theta[..., None, :] + shift), function(theta[..., None, :] - shift)
         width = np.sum((theta[..., None, :] + shift) - (theta[..., None, :] - shift), axis=-1)
         return np.moveaxis((up - down) / width[..., None], -2, -1)
 
@@ -52,10 +55,15 @@ def steps(function: Callable, theta: np.ndarray) -> np.ndarray:
     """
     lead = (slice(None), *[np.newaxis] * theta.ndim)
     tried = np.where(theta == 0, AROUND_ZERO[lead], DECADES[lead] * np.abs(theta))
-    found = np.stack([central(function, theta, step) for step in tried])
+    # Two at a time: of many points all of them would not fit into the processor's memory.
+    norms, gaps, before = [], [], None
     with np.errstate(all="ignore"):
-        norms = np.linalg.norm(found, axis=-2)
-        apart = np.linalg.norm(np.diff(found, axis=0), axis=-2) / np.minimum(norms[1:], norms[:-1])
+        for step in tried:
+            found = central(function, theta, step)
+            norms.append(np.linalg.norm(found, axis=-2))
+            gaps += [] if before is None else [np.linalg.norm(found - before, axis=-2)]
+            before = found
+        apart = np.stack(gaps) / np.minimum(norms[1:], norms[:-1])
     apart = np.where(np.isfinite(apart), apart, np.inf)
     enough = apart <= np.maximum(AGREE, 10 * apart.min(axis=0))
     largest = len(apart) - np.argmax(enough[::-1], axis=0)

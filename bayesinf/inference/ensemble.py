@@ -9,13 +9,14 @@ Foreman-Mackey et al., PASP 125, 306 (2013), doi:10.1086/670067.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import count
 
 import numpy as np
 
-from bayesinf import kept
+from bayesinf import kept, progress
 
 LENGTH = 50  # of the run after burn-in, in autocorrelation times
 BURN_IN = 5  # likewise
@@ -83,10 +84,11 @@ def sample(
     sampler = emcee.EnsembleSampler(walkers, size, log_density, vectorize=True, moves=moves)
     # A state is the one public way to seed emcee, whose generator is NumPy's legacy one.
     sampler.random_state = np.random.MT19937(int(rng.integers(2**32))).state
-    walk = {"state": start, "goal": max(500, draws)}
+    walk, began = {"state": start, "goal": max(500, draws)}, None
     changing = (rng, sampler.backend, walk) + (() if independent is None else (offer,))
     # What the steps are made in makes no difference to them.
     for _ in kept.steps(count(), *changing, fixed=(independent,)):
+        began = began or (sampler.iteration, time.monotonic())
         goal = min(walk["goal"], maximum)
         block = min(goal - sampler.iteration, max(BLOCK, sampler.iteration // 10))
         walk["state"] = sampler.run_mcmc(walk["state"], block)
@@ -100,6 +102,8 @@ def sample(
         hopeless = sampler.iteration >= ENOUGH_TO_TELL and needed > maximum
         if sampler.iteration >= min(needed, maximum) or hopeless:
             break
+        if walk["goal"] < needed:
+            _foresee(min(needed, maximum), sampler.iteration, *began, length)
         # The estimate grows with the run, so it is better to creep up on it than to jump.
         walk["goal"] = min(int(1.05 * needed), 2 * sampler.iteration)
     chain = sampler.get_chain()[min(burn_in, sampler.iteration // 2) :]
@@ -109,6 +113,19 @@ def sample(
         autocorrelation_time=tau,
         acceptance_rate=sampler.acceptance_fraction,
         steps=len(chain),
+    )
+
+
+def _foresee(needed, done, first, started, length):
+    """Say how long the run will be, once the first steps show their autocorrelation time."""
+    if done > 2 * max(500, first):
+        return
+    each = (time.monotonic() - started) / (done - first)
+    progress.foresee(
+        each * (needed - done),
+        f"for {needed - done} more steps of {each:.2g} s of emcee, as {done - first} of them took, "
+        f"to be {length:g} autocorrelation times long",
+        "the curvature alone (--method laplace), fewer points, or fewer parameters",
     )
 
 

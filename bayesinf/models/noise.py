@@ -396,7 +396,7 @@ def refuse_unless_fits(points: int, settings: Settings) -> None:
 
     Raises
     ------
-    FitError : how many draws, or how many of the data, would fit.
+    MachineError : how many draws, or how many of the data, would fit.
     """
     limit = capacity.SHARE * capacity.available()
 

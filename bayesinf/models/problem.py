@@ -245,7 +245,8 @@ def fit(
 
     Raises
     ------
-    FitError : an unknown method; more memory than there is; what the route raises.
+    FitError : an unknown method; what the route raises.
+    MachineError : more memory than there is.
     """
     name, route = _route(problem, method)
     problem.discrepancies  # noqa: B018 (a caller's statistic that cannot be is refused at once)

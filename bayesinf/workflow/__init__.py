@@ -15,8 +15,9 @@ it was. The story is told last, and where that fails the fits are kept: ``retell
 once it can be told.
 
 One fit carries the answer, as the story says: its verdict is that of the run. Exit status: 0 done
-and believed; 1 done, but the report could not be told, one line on stderr; 2 bad usage or bad
-input, one line on stderr, nothing written; 3 done, but the answer's fit failed a check.
+and believed; 1 it could not be done (memory, disk, a lost scheduler), or done but for the report,
+one line on stderr; 2 bad usage or bad input, one line on stderr, nothing written; 3 done, but the
+answer's fit failed a check.
 """
 
 from bayesinf.publication import staged

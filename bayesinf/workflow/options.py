@@ -50,6 +50,15 @@ SHARED = {
         ],
         False,
     ),
+    "read_bytes": (
+        Annotated[
+            float | None,
+            typer.Option(
+                metavar="BYTES", min=1, help="A file may unfold to that many; default 2e9."
+            ),
+        ],
+        None,
+    ),
     "scheduler": (
         Annotated[
             str | None,

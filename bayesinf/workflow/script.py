@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, get_type_hints
 import typer
 from typer.exceptions import TyperException
 
-from bayesinf import kept
-from bayesinf.errors import BayesinfError
+from bayesinf import kept, sealed
+from bayesinf.errors import BayesinfError, MachineError
 from bayesinf.settings import DEFAULT, QUICK
 from bayesinf.workflow import ending
 from bayesinf.workflow.options import REPORTS, SHARED
@@ -85,7 +85,10 @@ def script(
             else values[parameter.name]
             for parameter in own
         }
-        with kept.keeping(_decisive(sys.argv), fresh=common.get("fresh", False)) as folder:
+        with (
+            sealed.reading(common.get("read_bytes")),
+            kept.keeping(_decisive(sys.argv), fresh=common.get("fresh", False)) as folder,
+        ):
             run.kept = folder
             try:
                 fits = function(run, **arguments)
@@ -129,7 +132,7 @@ def cli(main: Callable) -> None:
             ending.failed("stopped by SIGINT")
     except (BayesinfError, TyperException) as error:
         ending.failed(error.format_message() if hasattr(error, "format_message") else str(error))
-        status = 2
+        status = 1 if isinstance(error, MachineError) else 2
     except (ending.Stopped, KeyboardInterrupt) as signal:
         ending.failed(f"stopped by {signal.args[0] if signal.args else 'SIGINT'}")
         status = 128 + getattr(signal, "number", SIGINT)

@@ -9,6 +9,7 @@ from bayesinf.checks import check, loo
 from bayesinf.data import curve_from_arrays
 from bayesinf.errors import DataError, FitError
 from bayesinf.models import curve
+from bayesinf.models.curve.maximum import _Rooted
 from bayesinf.posterior import REQUIRED_GROUPS, load, noted, save
 from bayesinf.priors import LogUniform, Normal, Uniform
 from bayesinf.settings import Settings
@@ -98,6 +99,32 @@ def test_a_model_on_arrays_is_lmfits_own_point_by_point(name, model, params):
             params[n].value = value
         for n, values in derived.items():
             assert values[i] == pytest.approx(params[n].value, rel=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("name", "model", "params"), list(shapes()), ids=lambda v: v if isinstance(v, str) else ""
+)
+@pytest.mark.parametrize("rooted", [False, True])
+def test_a_curve_with_each_parameter_moved_is_that_of_whole_points(rooted, name, model, params):
+    """Of the composite three summands, of which two share a width and one a fixed slope."""
+    made = curve.Curve(model, params, X + 0.05)
+    made = _Rooted(made, 0.5) if rooted else made
+    base = np.array([params[n].value for n in made.free] + [0.3])  # what follows is not read
+    theta = base * rng(2).uniform(0.9, 1.1, (5, len(base)))
+    step = 0.01 * np.abs(theta)
+    moved = step[..., None, :] * np.eye(len(base))
+    for side, found in zip((1, -1), made.around(theta, step), strict=True):
+        np.testing.assert_allclose(found, made(theta[:, None] + side * moved), 1e-12, 1e-12)
+
+
+def test_of_a_sum_the_summand_alone_is_evaluated_that_a_parameter_is_in():
+    _, model, params = next(shapes())
+    made = curve.Curve(model, params, X)
+    alone = {tuple(made.free[i] for i in columns) for _, columns in made.summands}
+    a, b = ("a_amplitude", "a_center"), ("b_amplitude", "b_center")  # a_sigma is in both
+    assert alone == {a, b, ("intercept",)}
+    _, model, params = list(shapes())[-2]  # a product
+    assert len(curve.Curve(model, params, X).summands) == 1
 
 
 def test_a_function_that_takes_only_numbers_is_called_point_by_point():

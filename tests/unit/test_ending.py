@@ -31,6 +31,8 @@ def main(run, how: str = "sleep"):
         Path("big").write_bytes(bytes(10**7))
     elif how == "memory":
         raise MemoryError
+    elif how == "lost":
+        raise workflow.MachineError("the scheduler was lost")
     elif how == "crash":
         ctypes.string_at(0)
     elif how == "letters":
@@ -42,7 +44,8 @@ def main(run, how: str = "sleep"):
                 parallel.map(sleep, range(2), workers=2)
             time.sleep(600)
 
-workflow.DataError = __import__("bayesinf").DataError
+from bayesinf import errors
+workflow.DataError, workflow.MachineError = errors.DataError, errors.MachineError
 workflow.cli(main)
 '''
 
@@ -140,6 +143,7 @@ def test_a_full_disk_and_a_missing_listener_are_one_line(tmp_path):
 def test_lack_of_memory_and_strange_letters_are_one_line(tmp_path):
     status, _, err = ended(start(tmp_path, "memory"))
     assert status == 1 and err.startswith("error: there is not enough memory")
+    assert ended(start(tmp_path, "lost")) == (1, b"", "error: the scheduler was lost\n")
     status, _, err = ended(start(tmp_path, "letters"))
     assert status == 2 and len(err) <= len("error: ") + MOST + 1
     assert err.startswith("error: bad [31mred xxx") and err.strip().isprintable()

@@ -14,7 +14,7 @@ from straight_line import StraightLine
 
 from bayesinf import capacity, kept, parallel, progress
 from bayesinf.data import curve_from_arrays
-from bayesinf.errors import FitError
+from bayesinf.errors import FitError, MachineError
 from bayesinf.models import gp, linear
 from bayesinf.models.binary import pairwise
 from bayesinf.models.problem import fit
@@ -244,7 +244,9 @@ def test_what_does_not_fit_is_refused_before_it_starts(monkeypatch):
     monkeypatch.setattr(capacity, "available", lambda: 2e9)
     problem = StraightLine(np.linspace(0, 1, 100_000), np.zeros(100_000), 0.8)
     started = time.monotonic()
-    with pytest.raises(FitError, match=r"4 chains of 1000 draws would take about 7.61 GB.*--draws"):
+    with pytest.raises(
+        MachineError, match=r"4 chains of 1000 draws would take about 7.61 GB.*--draws"
+    ):
         fit(problem, "exact", Settings(prior_draws=10))
     assert time.monotonic() - started < 1
 
@@ -253,10 +255,10 @@ def test_the_draws_of_many_parameters_and_a_large_covariance_count_too(monkeypat
     monkeypatch.setattr(capacity, "available", lambda: 1e8)
     y = np.sin(np.arange(3000.0))
     many = linear.regression(np.eye(30, 3000), y[:30], "normal", intercept=False)
-    with pytest.raises(FitError, match=r"4 chains of 1000 draws would take about 0\.19\d GB"):
+    with pytest.raises(MachineError, match=r"4 chains of 1000 draws would take about 0\.19\d GB"):
         fit(many, "exact", Settings(prior_draws=10))
     process = gp.process(curve_from_arrays(np.arange(3000.0), y))
-    with pytest.raises(FitError, match=r"2 chains of 20 draws would take about 0\.\d+ GB"):
+    with pytest.raises(MachineError, match=r"2 chains of 20 draws would take about 0\.\d+ GB"):
         fit(process, "laplace", SHORT)
 
 
@@ -264,7 +266,7 @@ def test_more_points_than_memory_holds_are_refused_before_an_optimum_is_sought(m
     monkeypatch.setattr(capacity, "available", lambda: 2e9)
     x = np.linspace(0, 1, 1_000_000)
     started = time.monotonic()
-    with pytest.raises(FitError, match=r"every 109th of them .* at most 8 draws in each of 4"):
+    with pytest.raises(MachineError, match=r"every 109th of them .* at most 8 draws in each of 4"):
         gaussian_peaks.fit(curve_from_arrays(x, np.sin(x)), peaks=1)
     assert time.monotonic() - started < 10
 
@@ -272,7 +274,9 @@ def test_more_points_than_memory_holds_are_refused_before_an_optimum_is_sought(m
 def test_more_sites_than_memory_holds_are_refused_before_states_are_drawn(monkeypatch):
     monkeypatch.setattr(capacity, "available", lambda: 8e9)
     states = np.where(np.random.default_rng(1).random((400, 300)) < 0.5, 1, -1)
-    with pytest.raises(FitError, match=r"300 sites would take about 48.9 GB.*at most 185 sites"):
+    with pytest.raises(
+        MachineError, match=r"300 sites would take about 48.9 GB.*at most 185 sites"
+    ):
         pairwise.draw_reweighting_sample(states, encoding="±1")
 
 
@@ -307,6 +311,24 @@ def test_a_long_loop_says_once_how_long_it_will_be(home, capsys, monkeypatch):
     (said,) = capsys.readouterr().err.splitlines()
     assert re.search(r"about \d+ s, for 31 steps of [\d.]+ s, as \d+ of them took, .*--draws", said)
     assert not list(kept.steps(range(0)))
+
+
+def test_of_several_workers_the_first_says_how_long_its_loop_will_be(capsys, monkeypatch):
+    monkeypatch.setattr(progress, "MEASURED", 0.02)
+    monkeypatch.setattr(progress, "SAID", 0.1)
+    monkeypatch.setattr(progress, "SOON", 0.2)
+    monkeypatch.setattr(parallel._Worker, "following", True)
+
+    def sweep(item):
+        for _ in kept.steps(range(item)):
+            time.sleep(0.01)
+
+    call = parallel._Worker(parallel._Inside(sweep), os.getpid(), 3)
+    call((4, None, 32))
+    assert capsys.readouterr().err == ""
+    call((3, None, 33))
+    (said,) = capsys.readouterr().err.splitlines()
+    assert re.search(r"for 33 steps of .*--draws.*; \d+ steps take 0 s", said)
 
 
 def test_a_process_of_many_points_is_foreseen(capsys, monkeypatch):

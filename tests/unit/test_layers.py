@@ -30,7 +30,7 @@ ALLOWED = {
     "parallel": "errors kept progress",
     "priors": "errors",
     "diagnostics": "errors parallel",
-    "inference": "errors settings kept parallel posterior diagnostics",
+    "inference": "errors settings kept progress parallel posterior diagnostics",
     "models": "errors settings parallel progress capacity kept posterior data priors inference "
     "diagnostics",
     "foreign": "errors posterior inference.kinds diagnostics",
@@ -44,9 +44,9 @@ ALLOWED = {
     "systems": "errors settings parallel data posterior priors inference models diagnostics checks "
     "forecasts figures report calibration",
     # The frame finds the system that a script is named after, by that name.
-    "workflow": "errors settings parallel progress publication kept posterior priors "
-    "inference.kinds diagnostics foreign checks figures report calibration trials systems.names "
-    "systems.system",
+    "workflow": "errors settings parallel progress publication kept sealed posterior "
+    "priors inference.kinds diagnostics foreign checks figures report calibration trials "
+    "systems.names systems.system",
 }
 # In these folders each entry stands for itself; what the others may lean on is named.
 SHARED = ("problem", "likelihoods", "noise")

@@ -9,7 +9,7 @@ import pytest
 
 from bayesinf import parallel, progress
 from bayesinf.checks import Check, Verdict
-from bayesinf.errors import CheckFailed, DataError, FitError
+from bayesinf.errors import CheckFailed, DataError, MachineError
 
 
 def square(x):
@@ -75,7 +75,7 @@ def test_every_error_survives_the_journey():
     error = DataError("bad", source="a.csv", where="row 3", expected="1", found=2, remedy="mend it")
     again = pickle.loads(pickle.dumps(error))
     assert str(again) == str(error) and again.where == "row 3" and again.found == 2
-    error = FitError("stuck", tau=81.5)
+    error = MachineError("stuck", tau=81.5)
     assert pickle.loads(pickle.dumps(error)).evidence == {"tau": 81.5}
     check = Check("R-hat", 1.2, "≤ 1.01", False, True, "R-hat is 1.2", "run longer")
     error = CheckFailed(Verdict("nuts", (check,)))
@@ -98,7 +98,7 @@ def test_numerical_libraries_keep_to_one_thread(how):
 
 
 def test_a_dead_worker_is_a_clear_error():
-    with pytest.raises(FitError, match="2 worker processes died"):
+    with pytest.raises(MachineError, match="2 worker processes died"):
         parallel.map(die, [1, 2], workers=2)
 
 

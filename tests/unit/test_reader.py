@@ -65,6 +65,7 @@ FORMATS = SAVERS | {
     save_spe: "a.spe",
 }
 MUTANTS = int(os.environ.get("BAYESINF_MUTANTS", "6"))  # of each format
+SEED = int(os.environ.get("BAYESINF_MUTANTS_SEED", "1"))
 
 
 def crash(path, place):
@@ -82,7 +83,7 @@ def grow(path, place):
 @pytest.mark.parametrize("save", FORMATS, ids=lambda save: save.__name__)
 def test_mutants_are_read_or_refused_in_one_line(save, tmp_path, monkeypatch):
     monkeypatch.setattr(reader, "SECONDS", 5.0)
-    path, dice = tmp_path / FORMATS[save], random.Random(1)
+    path, dice = tmp_path / FORMATS[save], random.Random(SEED)
     save(path, x=np.arange(40.0), y=np.arange(40.0) ** 2)
     whole = path.read_bytes()
     refused = 0

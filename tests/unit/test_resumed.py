@@ -100,9 +100,10 @@ def test_a_fit_that_was_cut_off_goes_on_to_the_same_bits(name, home, monkeypatch
 
     def counted(*given, cut=None):
         done = write(*given)
-        written.append(given[0])
-        if len(written) == cut:
-            raise Cut
+        if given[0] is not None:  # else nothing is kept: a part of no piece of work
+            written.append(given[0])
+            if len(written) == cut:
+                raise Cut
         return done
 
     with kept.keeping(["whole.py"]):
@@ -117,7 +118,6 @@ def test_a_fit_that_was_cut_off_goes_on_to_the_same_bits(name, home, monkeypatch
             monkeypatch.setattr(kept, "write", lambda *given, c=cut: counted(*given, cut=c))
             with pytest.raises(Cut):
                 make()
-            assert written[-1] is not None
             written.clear()
             monkeypatch.setattr(kept, "write", counted)
             found = arrays(make())

@@ -18,7 +18,7 @@ from straight_line import fit
 
 import bayesinf
 from bayesinf import data as reading
-from bayesinf import figures, report, systems, workflow
+from bayesinf import figures, report, sealed, systems, workflow
 from bayesinf.errors import DataError, FitError
 from bayesinf.posterior import load
 from bayesinf.settings import DEFAULT, QUICK
@@ -373,6 +373,16 @@ def test_options_become_settings(tmp_path, monkeypatch):
 def test_options_of_a_dataclass_are_options_of_the_script():
     _, recording, count = seen(["--cells", "0-9", "--axes", "time,site", "--count", "4"])
     assert recording == workflow.Recording(cells="0-9", axes="time,site") and count == 4
+
+
+def test_a_file_unfolds_to_what_the_option_allows(wire, tmp_path, monkeypatch):
+    monkeypatch.delenv(sealed.MOST, raising=False)
+    np.savez(tmp_path / "a.npz", x=np.arange(50.0), y=2 * np.arange(50.0) + np.sin(np.arange(50)))
+    status, _, err = wire("--data", "a.npz", "--read-bytes", "700")
+    assert status == 2 and "expected at most 700 bytes in all" in err and "--read-bytes or" in err
+    assert not Path("reports").exists() and sealed.MOST not in os.environ
+    status, out, _ = wire("--data", "a.npz", "--read-bytes", "1e6")
+    assert status in (0, 3) and "Read a.npz" in out
 
 
 def test_what_means_nothing_to_a_script_is_no_option_of_it(monkeypatch, capsys):

@@ -8,9 +8,11 @@ by point instead, which is right, only slower.
 from __future__ import annotations
 
 import copy
+import operator
 from collections.abc import Mapping
 from functools import cached_property
 from inspect import signature
+from itertools import accumulate
 from types import FunctionType, SimpleNamespace
 from typing import TYPE_CHECKING
 
@@ -62,11 +64,73 @@ class Curve:
 
     def __call__(self, theta: np.ndarray) -> np.ndarray:
         """Evaluate: (..., parameter) -> (..., point)."""
+        return self._whole(theta)
+
+    def _whole(self, theta):
         with np.errstate(all="ignore"):  # a search looks where the function has no value
             if self.vectorised is None:
                 return self.one_by_one(theta)
             curve = self.vectorised(self.x, self._named(theta[..., None, :]))
         return np.broadcast_to(curve, (*theta.shape[:-1], len(self.x)))
+
+    def around(self, theta: np.ndarray, step: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Evaluate with each parameter moved up, and down, by its step, the others as they are.
+
+        Of a sum only the summand is evaluated anew that the parameter is in: of twelve peaks one.
+
+        Parameters
+        ----------
+        theta, step : (..., parameter).
+
+        Returns
+        -------
+        two arrays, (..., parameter, point).
+        """
+        moved = step[..., None, :] * np.eye(theta.shape[-1])
+        if len(self.summands) < 3:
+            return tuple(self._whole(theta[..., None, :] + side * moved) for side in (1.0, -1.0))
+        shape = (*theta.shape[:-1], len(self.x))
+        with np.errstate(all="ignore"):
+            here = self._named(theta[..., None, :])
+            each = [np.broadcast_to(part(self.x, here), shape) for part, _ in self.summands]
+            below, above = [0, *accumulate(each)], [0, *accumulate(each[::-1])][::-1]
+            return tuple(self._moved(theta, side * moved, below, above[1:]) for side in (1.0, -1.0))
+
+    def _moved(self, theta, moved, below, above):
+        """The sum with each parameter moved; ``below`` and ``above`` sum all but one summand."""
+        found = np.empty((*moved.shape[:-1], len(self.x)))
+        found[...] = below[-1][..., None, :]
+        shared = list(range(theta.shape[-1]))
+        for (part, columns), less, more in zip(self.summands, below, above, strict=False):
+            there = self._named((theta[..., None, :] + moved[..., columns, :])[..., None, :])
+            found[..., columns, :] = (less + more)[..., None, :] + part(self.x, there)
+            shared = [column for column in shared if column not in columns]
+        shared = [column for column in shared if column < len(self.free)]
+        if shared:  # in several summands, or in none
+            found[..., shared, :] = self._whole(theta[..., None, :] + moved[..., shared, :])
+        return found
+
+    @cached_property
+    def summands(self):
+        """The functions that the curve is a sum of, with the parameters that are in one alone.
+
+        A list of f(x, name to array) and columns of θ; empty where there are none on arrays.
+        """
+        if self.vectorised is None:
+            return []
+        parts = list(_summands(self.model))
+        within = [_rests_on(part, self.params) for part in parts]
+        owners = {
+            name: [k for k, names in enumerate(within) if name in names] for name in self.free
+        }
+        words = _unitless(_numpy_words)
+        return [
+            (
+                _bound(part, self.params, words),
+                [i for i, name in enumerate(self.free) if owners[name] == [k]],
+            )
+            for k, part in enumerate(parts)
+        ]
 
     @cached_property
     def vectorised(self):
@@ -221,6 +285,41 @@ def _expressions(params, wanted, words):
     return complete
 
 
+def _summands(model):
+    """The models that a model is a sum of, itself where it is none."""
+    if getattr(model, "op", None) is operator.add:
+        yield from _summands(model.left)
+        yield from _summands(model.right)
+    else:
+        yield model
+
+
+def _arguments(part, params):
+    """Arguments of a model's function to the parameters that they are."""
+    # part.param_names counts what lmfit reports besides (fwhm), and leaves out what has no
+    # number for a default (a Voigt profile's gamma): the function knows better what it takes.
+    known = signature(part.func).parameters.values()
+    takes = [p.name for p in known if p.kind is not p.VAR_KEYWORD]
+    if len(takes) < len(known):
+        takes += [name.removeprefix(part.prefix) for name in part.param_names]
+    return {k: part.prefix + k for k in takes if part.prefix + k in params}
+
+
+def _rests_on(model, params):
+    """Names of all parameters that a model is a function of, through ties too."""
+    from asteval import get_ast_names
+
+    names = [n for part in model.components for n in _arguments(part, params).values()]
+    found, interpreter = set(), params._asteval  # which lmfit keeps under a private name
+    while names:
+        name = names.pop()
+        if name in params and name not in found:
+            found.add(name)
+            if params[name].expr is not None:
+                names += get_ast_names(interpreter.parse(params[name].expr))
+    return found
+
+
 def _bound(model, params, words):
     """The model as f(x, values by name), its functions and the ties re-bound."""
     needed = []
@@ -230,13 +329,7 @@ def _bound(model, params, words):
             left, right = compiled(part.left), compiled(part.right)
             return lambda x, values: part.op(left(x, values), right(x, values))
         function, independent = _rebound(part.func, words), part.independent_vars[0]
-        # part.param_names counts what lmfit reports besides (fwhm), and leaves out what has no
-        # number for a default (a Voigt profile's gamma): the function knows better what it takes.
-        known = signature(part.func).parameters.values()
-        takes = [p.name for p in known if p.kind is not p.VAR_KEYWORD]
-        if len(takes) < len(known):
-            takes += [name.removeprefix(part.prefix) for name in part.param_names]
-        arguments = {k: part.prefix + k for k in takes if part.prefix + k in params}
+        arguments = _arguments(part, params)
         needed.extend(arguments.values())
         return lambda x, values: function(
             **part.opts, **{independent: x}, **{k: values[n] for k, n in arguments.items()}

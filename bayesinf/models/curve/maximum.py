@@ -194,7 +194,13 @@ class _Rooted(Curve):
         self.unit = unit
 
     def __call__(self, theta):
-        return rooted(np.maximum(super().__call__(theta), 0.0) / self.unit)
+        return self._rooted(super().__call__(theta))
+
+    def around(self, theta, step):
+        return tuple(self._rooted(side) for side in super().around(theta, step))
+
+    def _rooted(self, counts):
+        return rooted(np.maximum(counts, 0.0) / self.unit)
 
 
 def rooted(counts: np.ndarray) -> np.ndarray:
