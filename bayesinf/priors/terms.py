@@ -2,8 +2,8 @@
 
     w = (w_1, w_2, ...),   w_k ~ the prior of term k, whose width is inferred beside the others'
 
-Hyperparameters of the first term keep their names, those of another stand under name_term:
-``scale``, ``scale_site``, ``scale_s(x)``. Only the first may have local variances or a slab.
+Hyperparameters of the term without a name keep theirs, those of another stand under name_term:
+``scale``, ``scale_site``, ``scale_s(x)``. Only the former may have local variances or a slab.
 """
 
 from __future__ import annotations
@@ -32,23 +32,22 @@ class Terms(WeightPrior):
 
     Raises
     ------
-    FitError : a term other than the first has local variances, or the prior is none of a width.
+    FitError : a term with a name has local variances, or a prior is none of a width.
     """
 
     terms: Mapping[str, tuple[Scaled, int]]
 
     def __post_init__(self):
-        for k, (name, (prior, _)) in enumerate(self.terms.items()):
-            if not isinstance(prior, Scaled) or (k and prior.local):
+        for name, (prior, _) in self.terms.items():
+            if not isinstance(prior, Scaled) or (name and prior.local):
                 raise FitError(
-                    f"the term {name} cannot have the prior {type(prior).__name__}: terms have "
-                    "priors with a width, and all but the first a normal one"
+                    f"the term {name!r} cannot have the prior {type(prior).__name__}: terms have "
+                    "priors with a width, and those with a name a normal one"
                 )
 
     def named(self, term: str, hyperparameter: str) -> str:
         """Return what a hyperparameter of a term is called."""
-        first = next(iter(self.terms)) == term
-        return hyperparameter if first else f"{hyperparameter}_{term}"
+        return f"{hyperparameter}_{term}" if term else hyperparameter
 
     @property
     def hyperparameters(self):
@@ -61,8 +60,8 @@ class Terms(WeightPrior):
 
     @property
     def relative(self) -> bool:
-        """Whether the width of the first term is in units of the noise."""
-        return bool(getattr(next(iter(self.terms.values()))[0], "relative", False))
+        """Whether the width of the term without a name is in units of the noise."""
+        return bool(getattr(self.terms.get("", (None,))[0], "relative", False))
 
     @cached_property
     def slices(self) -> dict[str, slice]:
@@ -116,5 +115,5 @@ class Terms(WeightPrior):
             words = prior.words()
             for name in prior.hyperparameters:
                 words = words.replace(name, self.named(term, name))
-            said.append(f"{term}: {words}")
+            said.append(f"{term}: {words}" if term else words)
         return "; ".join(said)

@@ -297,6 +297,15 @@ class Chain:
         mean, variance = self.current.leave_one_out()
         return log_density(self.seen.t, mean, np.sqrt(variance)) + self.seen.log_jacobian
 
+    def log_density_of_data(self, rng: np.random.Generator) -> float:
+        """Log density of the data at the present noise and widths, θ integrated out; with a link an
+        estimate by one draw of θ, unbiased before its logarithm is taken.
+        """
+        self.current = self._conditional()
+        if self.response is not None:
+            self.theta = self.current.draw(rng)
+        return self._log_weight(self.current)
+
     def _conditional(self):
         variances = self.widths.variances(self.sigma)
         if self.response is not None:
