@@ -116,8 +116,10 @@ class Generalised(Regression):
         bars = said if self.error is None else said.replace(r"\sigma_i^2", r"\sigma^2 e_i^2")
         bars = bars.replace(r"\sigma_i^2", r"\sigma^2")
         rest = "" if self.link is None else rf",\quad \eta = {eta}"
-        return rf"{bars},\quad f = {mean}{rest}" if self.link is None else (
-            rf"{bars},\quad f_i = {mean}{rest}"
+        return (
+            rf"{bars},\quad f = {mean}{rest}"
+            if self.link is None
+            else (rf"{bars},\quad f_i = {mean}{rest}")
         )
 
     def mean(self, draws):

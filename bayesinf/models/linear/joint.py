@@ -77,7 +77,9 @@ class Widths:
 
     def variances(self, sigma: float) -> np.ndarray:
         """Prior variances of all coefficients, the free ones first."""
-        own = [np.broadcast_to(one.variances(sigma), one.local.shape) for one in self.terms.values()]
+        own = [
+            np.broadcast_to(one.variances(sigma), one.local.shape) for one in self.terms.values()
+        ]
         return np.maximum(np.concatenate([self.free, *own]), LEAST)
 
     def update(self, rng, beta: np.ndarray, sigma: float) -> None:

@@ -1,0 +1,134 @@
+"""Formulas: what formulaic reads, with smooth curves ``s(x)`` and group intercepts ``(1|g)``.
+
+    y ~ a*b + C(site) + poly(x, 3) + s(x) + (1|group)
+
+The plain part is formulaic's (its grammar is Wilkinson's); the other two are taken out before it is
+read, and become columns with a prior of their own.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from bayesinf.errors import DataError
+
+__all__ = ["Formula", "quoted"]
+
+_NAME = r"(?:`([^`]+)`|([A-Za-z_][\w.]*))"
+_SMOOTH = re.compile(rf"s\(\s*{_NAME}\s*(?:,\s*(?:k\s*=\s*)?(\d+)\s*)?\)")
+_GROUP = re.compile(rf"\(\s*1\s*\|\s*{_NAME}\s*\)")
+
+
+@dataclass(frozen=True)
+class Formula:
+    """What is explained, and by what.
+
+    Parameters
+    ----------
+    text : as it was given.
+    target : the column that is explained.
+    plain : the part that formulaic reads.
+    smooth : column to the number of knots, None for the usual one.
+    groups : columns whose values have intercepts of their own.
+    """
+
+    text: str
+    target: str
+    plain: str
+    smooth: dict[str, int | None]
+    groups: tuple[str, ...]
+
+    @classmethod
+    def parse(cls, text: str) -> Formula:
+        """Read a formula.
+
+        Raises
+        ------
+        DataError : it is none, saying which part cannot be read.
+        """
+        left, mark, right = text.partition("~")
+        target = re.fullmatch(rf"\s*{_NAME}\s*", left)
+        if not mark or not target or not right.strip() or "~" in right:
+            raise DataError(
+                "the formula cannot be read",
+                expected="a target and features, as in 'y ~ a + C(site) + s(x) + (1|group)'",
+                found=repr(text),
+                remedy="put a name with spaces between backticks; transform the target in the file",
+            )
+        smooth, groups, plain = {}, [], []
+        for sign, part in _parts(right):
+            if sign == "+" and (found := _SMOOTH.fullmatch(part)):
+                smooth[found[1] or found[2]] = int(found[3]) if found[3] else None
+            elif sign == "+" and (found := _GROUP.fullmatch(part)):
+                groups.append(found[1] or found[2])
+            elif "|" in part or re.search(r"(?<![\w.])s\(", part):
+                raise DataError(
+                    f"the part {part} of the formula cannot be read",
+                    expected="s(x), s(x, 20) or (1|group), each added by itself",
+                    remedy="slopes by group and smooth interactions are not offered",
+                )
+            else:
+                plain.append(f"{sign} {part}")
+        formula = cls(
+            text,
+            target[1] or target[2],
+            " ".join(plain).removeprefix("+").strip() or "1",
+            smooth,
+            tuple(groups),
+        )
+        formula._read()
+        return formula
+
+    @property
+    def variables(self) -> list[str]:
+        """Columns that it uses, the target first."""
+        named = sorted(map(str, self._read().required_variables))
+        return list(dict.fromkeys([self.target, *named, *self.smooth, *self.groups]))
+
+    @property
+    def features(self) -> list[str]:
+        """Columns that explain."""
+        return [name for name in self.variables if name != self.target]
+
+    def _read(self):
+        """The plain part as formulaic has it."""
+        from formulaic import Formula as Read
+        from formulaic.errors import FormulaicError
+
+        try:
+            read = Read(self.plain)
+        except (FormulaicError, SyntaxError, ValueError, TypeError) as error:
+            raise DataError(
+                "the formula cannot be read",
+                expected="terms joined by + - : * as in 'y ~ a*b + C(site) + poly(x, 3)'",
+                found=repr(self.text),
+            ) from error
+        if not hasattr(read, "required_variables") or self.target in read.required_variables:
+            raise DataError(
+                "the formula cannot be read",
+                expected="one side of features, the target not among them",
+                found=repr(self.text),
+            )
+        return read
+
+
+def quoted(name: str) -> str:
+    """Return a name as a formula has it: between backticks where it is no plain word."""
+    return name if re.fullmatch(r"[A-Za-z_]\w*", name) else f"`{name}`"
+
+
+def _parts(text):
+    """Signs and terms of a sum, as far as brackets and backticks leave them apart."""
+    depth, quote, sign, part, found = 0, False, "+", "", []
+    for letter in text:
+        quote ^= letter == "`"
+        depth += 0 if quote else (letter in "([{") - (letter in ")]}")
+        if letter in "+-" and depth == 0 and not quote and part.strip():
+            found.append((sign, part.strip()))
+            sign, part = letter, ""
+        elif letter in "+-" and depth == 0 and not quote:
+            sign = letter
+        else:
+            part += letter
+    return [*found, (sign, part.strip())] if part.strip() else found
