@@ -65,9 +65,10 @@ def main(
         found = system.fit(table, **options, settings=run.settings)
         fits = {str(prior): found}
         if run.data is None and not run.given & {"formula", "prior", "response"}:
-            fits["bayesian_lasso"] = system.fit(
-                table, prior="bayesian_lasso", settings=run.settings
-            )
+            # As it was published: of the progression itself.
+            plain = table.attrs["formula"].replace("sqrt(progression)", "progression")
+            published = {"prior": "bayesian_lasso", "settings": run.settings}
+            fits["bayesian_lasso"] = system.fit(table, plain, **published)
     if others:
         with run.step("compare"):
             fits[str(prior)] = system.compared(

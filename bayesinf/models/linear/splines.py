@@ -51,7 +51,7 @@ class Smooth:
         return np.asarray(x, dtype=float) - self.centre
 
     def columns(self, x: np.ndarray) -> np.ndarray:
-        """Columns of what departs from a line, (observation, knot − 2); straight beyond the ends."""
+        """Columns of what departs from a line, (observation, knot − 2); lines beyond the ends."""
         taken, size = self._at_data
         raw = self._values(x) @ self._weights
         return (raw - self._lines(x) @ taken) / size

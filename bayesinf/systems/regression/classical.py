@@ -45,7 +45,7 @@ def of_design(table: xr.Dataset, design: Design, response: str) -> xr.Dataset:
     columns = np.column_stack([own, *lines.values(), *groups])
     spread = columns.std(axis=0)
     Z = columns / np.where(spread > 0, spread, 1.0)
-    y, error = table[design.formula.target].values, table.attrs.get("error")
+    y, error = design.target.values, table.attrs.get("error")
     weight = np.ones(len(y)) if not error else table[error].values ** -2.0
     weight = weight / weight.mean()
     with (

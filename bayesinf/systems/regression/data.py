@@ -1,7 +1,7 @@
 """Tables: of a file of the user's, or simulated; rows with missing values are named and left out.
 
-A Dataset of a table holds the columns that a formula uses, along ``row``; its attributes ``formula``
-and ``error`` say what is fitted to what.
+A Dataset of a table holds the columns that a formula uses, along ``row``; its attributes
+``formula`` and ``error`` say what is fitted to what.
 """
 
 from __future__ import annotations
@@ -91,7 +91,8 @@ def diabetes(formula: str | None = None) -> xr.Dataset:
 
     Parameters
     ----------
-    formula : by default all ten columns.
+    formula : by default all ten columns, of the root of the progression: its noise is even, that
+        of the progression itself grows with it.
     """
     from sklearn.datasets import load_diabetes
 
@@ -99,7 +100,7 @@ def diabetes(formula: str | None = None) -> xr.Dataset:
         columns={"target": "progression"}
     )
     columns = {str(name): values.to_numpy(dtype=float) for name, values in frame.items()}
-    formula = formula or f"progression ~ {' + '.join(list(columns)[:-1])}"
+    formula = formula or f"sqrt(progression) ~ {' + '.join(list(columns)[:-1])}"
     for name in Formula.parse(formula).variables:
         _known(columns, name, "diabetes")
     return from_columns(columns, formula)
@@ -149,7 +150,7 @@ def read(
     values = {name: _numbers(columns[name]) for name in wanted}
     kept, left_out = _complete(values, columns[next(iter(wanted))], path)
     values = {name: column[kept] for name, column in values.items()}
-    values, words = _outcome(values, formulas[0].target, response, path)
+    values, words = _outcome(values, formulas[0].source, response, path)
     _refuse(values, formulas, error, path)
     labelled = {name: columns[name][kept].copy(data=column) for name, column in values.items()}
     rows = _row_numbers(found, len(kept))[kept]
@@ -167,7 +168,7 @@ def new_rows(path: str | os.PathLike, table: xr.Dataset, formula: str) -> xr.Dat
     found = reading.read(path)
     columns = {str(k): v for k, v in columns_of(found).items()}
     parsed = Formula.parse(formula)
-    wanted = [name for name in parsed.variables if name != parsed.target]
+    wanted = [name for name in parsed.variables if name != parsed.source]
     wanted += [table.attrs["error"]] if table.attrs.get("error") else []
     for name in wanted:
         _known(columns, name, path)

@@ -1,4 +1,4 @@
-"""From a table and its formula to the columns of a linear predictor, for these rows or for new ones."""
+"""From a table and its formula to the columns of a linear predictor, for these rows or new ones."""
 
 from __future__ import annotations
 
@@ -47,6 +47,29 @@ class Design:
         import formulaic
 
         return formulaic.model_matrix(plain, rows, na_action="ignore")
+
+    @cached_property
+    def target(self) -> xr.DataArray:
+        """What is explained, (row,)."""
+        formula, column = self.formula, self.table[self.formula.source]
+        if not formula.function:
+            return column
+        least = column.values.min()
+        if least < 0 or (least == 0 and formula.function != "sqrt"):
+            raise DataError(
+                f"there is no {formula.target}",
+                where=f"row {self.table['row'].values[int(np.argmin(column.values))]}",
+                expected="numbers above zero",
+                found=f"{least:.6g}",
+            )
+        if self.table.attrs.get("error"):
+            raise DataError(
+                "error bars are those of the column itself",
+                expected=f"{formula.source} as the target, or no --error",
+                found=formula.target,
+            )
+        changed = column.copy(data=getattr(np, formula.function)(column.values))
+        return changed.rename(formula.target).assign_attrs(units="1")
 
     @property
     def intercept(self) -> bool:

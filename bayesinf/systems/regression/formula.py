@@ -1,9 +1,9 @@
 """Formulas: what formulaic reads, with smooth curves ``s(x)`` and group intercepts ``(1|g)``.
 
-    y ~ a*b + C(site) + poly(x, 3) + s(x) + (1|group)
+    y ~ a*b + C(site) + poly(x, 3) + s(x) + (1|group),   or sqrt(y) ~ ..., log(y) ~ ...
 
-The plain part is formulaic's (its grammar is Wilkinson's); the other two are taken out before it is
-read, and become columns with a prior of their own.
+The plain part is formulaic's (its grammar is Wilkinson's); curves and groups are taken out before
+it is read, and become columns with a prior of their own.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from bayesinf.errors import DataError
 __all__ = ["Formula", "quoted"]
 
 _NAME = r"(?:`([^`]+)`|([A-Za-z_][\w.]*))"
+_TARGET = re.compile(rf"\s*(?:(sqrt|log10|log)\(\s*{_NAME}\s*\)|{_NAME})\s*")
 _SMOOTH = re.compile(rf"s\(\s*{_NAME}\s*(?:,\s*(?:k\s*=\s*)?(\d+)\s*)?\)")
 _GROUP = re.compile(rf"\(\s*1\s*\|\s*{_NAME}\s*\)")
 
@@ -27,7 +28,9 @@ class Formula:
     Parameters
     ----------
     text : as it was given.
-    target : the column that is explained.
+    target : what is explained, as it is called.
+    source : its column.
+    function : what is taken of the column, a name of NumPy's; "" for the column itself.
     plain : the part that formulaic reads.
     smooth : column to the number of knots, None for the usual one.
     groups : columns whose values have intercepts of their own.
@@ -35,6 +38,8 @@ class Formula:
 
     text: str
     target: str
+    source: str
+    function: str
     plain: str
     smooth: dict[str, int | None]
     groups: tuple[str, ...]
@@ -48,13 +53,14 @@ class Formula:
         DataError : it is none, saying which part cannot be read.
         """
         left, mark, right = text.partition("~")
-        target = re.fullmatch(rf"\s*{_NAME}\s*", left)
+        target = _TARGET.fullmatch(left)
         if not mark or not target or not right.strip() or "~" in right:
             raise DataError(
                 "the formula cannot be read",
                 expected="a target and features, as in 'y ~ a + C(site) + s(x) + (1|group)'",
                 found=repr(text),
-                remedy="put a name with spaces between backticks; transform the target in the file",
+                remedy="put a name with spaces between backticks; a target may be sqrt, log or "
+                "log10 of a column",
             )
         smooth, groups, plain = {}, [], []
         for sign, part in _parts(right):
@@ -70,9 +76,13 @@ class Formula:
                 )
             else:
                 plain.append(f"{sign} {part}")
+        function, *names = target.groups()
+        source = next(filter(None, names))
         formula = cls(
             text,
-            target[1] or target[2],
+            f"{function}({source})" if function else source,
+            source,
+            function or "",
             " ".join(plain).removeprefix("+").strip() or "1",
             smooth,
             tuple(groups),
@@ -82,14 +92,14 @@ class Formula:
 
     @property
     def variables(self) -> list[str]:
-        """Columns that it uses, the target first."""
+        """Columns that it uses, that of the target first."""
         named = sorted(map(str, self._read().required_variables))
-        return list(dict.fromkeys([self.target, *named, *self.smooth, *self.groups]))
+        return list(dict.fromkeys([self.source, *named, *self.smooth, *self.groups]))
 
     @property
     def features(self) -> list[str]:
         """Columns that explain."""
-        return [name for name in self.variables if name != self.target]
+        return [name for name in self.variables if name != self.source]
 
     def _read(self):
         """The plain part as formulaic has it."""
@@ -104,7 +114,7 @@ class Formula:
                 expected="terms joined by + - : * as in 'y ~ a*b + C(site) + poly(x, 3)'",
                 found=repr(self.text),
             ) from error
-        if not hasattr(read, "required_variables") or self.target in read.required_variables:
+        if not hasattr(read, "required_variables") or self.source in read.required_variables:
             raise DataError(
                 "the formula cannot be read",
                 expected="one side of features, the target not among them",

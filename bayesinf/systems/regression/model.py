@@ -125,7 +125,7 @@ def problem(
 
     formula = formula or table.attrs.get("formula") or _all(table)
     design, own = Design(table, formula), PRIORS.get(prior, prior)
-    y, error = table[design.formula.target], table.attrs.get("error")
+    y, error = design.target, table.attrs.get("error")
     X = xr.DataArray(
         design.columns(),
         dims=("row", "feature"),
@@ -193,7 +193,7 @@ def _kept(table, design):
 
 def _units(table, design, error):
     """Units of what has another than the target's."""
-    of_y = table[design.formula.target].attrs.get("units", "1")
+    of_y = design.target.attrs.get("units", "1")
     units = {"sigma": "1" if error else of_y, "beta": of_y if of_y == "1" else f"{of_y}/column"}
     for term in design.terms:
         units[f"scale_{term}" if term else "scale"] = of_y

@@ -1,4 +1,4 @@
-"""What stands beside a fit: effects and classical ones, R², partial dependence, groups, forecasts."""
+"""What stands beside a fit: effects, R², partial dependence, groups, predictions."""
 
 from __future__ import annotations
 
