@@ -85,7 +85,7 @@ class Widths:
     def update(self, rng, beta: np.ndarray, sigma: float) -> None:
         """Draw widths, slabs and local variances given the weights."""
         for name, one in self.terms.items():
-            one.update(rng, beta[self.slices[name]], np.asarray(sigma))
+            one.update(rng, beta[self.slices[name]], np.asarray(sigma), steps=1)
 
     def standardised(self, beta: np.ndarray) -> np.ndarray:
         """Weights in units of σ that are standard normal but for it."""

@@ -18,8 +18,8 @@ from bayesinf.systems.regression.model import problem
 
 ROWS = 60
 VARIANTS = {
-    "terms": ("normal", linear.Gaussian(HalfNormal(1.0)), "y ~ a + b + s(x, 6) + (1|site)"),
     "plain": ("normal", linear.Gaussian(HalfNormal(1.0)), "y ~ a*b + x"),
+    "terms": ("normal", linear.Gaussian(HalfNormal(1.0)), "y ~ a + b + s(x, 6) + (1|site)"),
     "horseshoe": (
         "normal",
         linear.Horseshoe(HalfNormal(0.5), InverseChi(4.0, 2.0)),

@@ -148,18 +148,18 @@ def read(
     for name in wanted:
         _known(columns, name, path)
     values = {name: _numbers(columns[name]) for name in wanted}
-    kept, left_out = _complete(values, columns[next(iter(wanted))], path)
+    numbers = _row_numbers(found, len(next(iter(values.values()))))
+    kept, left_out = _complete(values, numbers, path)
     values = {name: column[kept] for name, column in values.items()}
     values, words = _outcome(values, formulas[0].source, response, path)
     _refuse(values, formulas, error, path)
     labelled = {name: columns[name][kept].copy(data=column) for name, column in values.items()}
-    rows = _row_numbers(found, len(kept))[kept]
     attrs = said(found, formula, *left_out, *words)
-    return from_columns(labelled, formula, error, rows, **attrs)
+    return from_columns(labelled, formula, error, numbers[kept], **attrs)
 
 
 def new_rows(path: str | os.PathLike, table: xr.Dataset, formula: str) -> xr.Dataset:
-    """Read rows to predict: the columns of the formula without its target.
+    """Read rows to predict: the columns of the formula, with its target where that is known too.
 
     Raises
     ------
@@ -191,6 +191,10 @@ def new_rows(path: str | os.PathLike, table: xr.Dataset, formula: str) -> xr.Dat
                 expected="words" if table[name].dtype.kind == "U" else "numbers",
                 found=str(column[0]),
             )
+    if parsed.source in columns:
+        held_out = _numbers(columns[parsed.source])
+        if held_out.dtype.kind != "U" and not _absent(held_out).any():
+            values[parsed.source] = held_out
     labelled = {name: columns[name].copy(data=column) for name, column in values.items()}
     return from_columns(labelled, formula, None, rows)
 
@@ -263,7 +267,7 @@ def _row_numbers(found, count):
     return np.arange(1, count + 1) if rows is None or len(rows) != count else rows.values
 
 
-def _complete(values, like, path):
+def _complete(values, numbers, path):
     """Positions of complete rows, and which were left out, in words."""
     gone = {name: _absent(column) for name, column in values.items()}
     out = np.any(list(gone.values()), axis=0)
@@ -278,7 +282,6 @@ def _complete(values, like, path):
         )
     if not out.any():
         return kept, []
-    numbers = like.coords["row"].values if "row" in like.coords else np.arange(1, len(out) + 1)
     listed = [str(k) for k in numbers[out][:LISTED]]
     more = f" and {int(out.sum()) - LISTED} more" if out.sum() > LISTED else ""
     which = ", ".join(f"{name} {int(one.sum())}" for name, one in gone.items() if one.any())

@@ -194,7 +194,7 @@ def _kept(table, design):
 def _units(table, design, error):
     """Units of what has another than the target's."""
     of_y = design.target.attrs.get("units", "1")
-    units = {"sigma": "1" if error else of_y, "beta": of_y if of_y == "1" else f"{of_y}/column"}
+    units = {"sigma": "1" if error else of_y, "beta": of_y if of_y == "1" else f"{of_y} per unit"}
     for term in design.terms:
         units[f"scale_{term}" if term else "scale"] = of_y
     for name in design.smooth:

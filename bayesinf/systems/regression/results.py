@@ -10,13 +10,13 @@ import numpy as np
 from bayesinf.models import linear
 from bayesinf.posterior import dataset
 from bayesinf.systems.regression.classical import of_design
+from bayesinf.systems.regression.design import Design
 
 if TYPE_CHECKING:
     import pandas as pd
     import xarray as xr
 
     from bayesinf.settings import Settings
-    from bayesinf.systems.regression.design import Design
 
 __all__ = ["beside", "predicted", "predictions"]
 
@@ -75,6 +75,12 @@ def predicted(
     )
     told = found.copy()
     told["predictions"] = xr.DataTree(group)
+    known = {"row": ("new_row", new["row"].values, {"units": "1"})}
+    if design.formula.source in new:  # held out, and asked whether it lies among those predicted
+        seen = Design(new, design.text).target
+        known[target] = ("new_row", seen.values, {"units": unit})
+    beside_them = xr.Dataset(known, {"new_row": new["row"].values})
+    told["predictions_constant_data"] = xr.DataTree(beside_them)
     return told
 
 
