@@ -24,6 +24,7 @@ from bayesinf.models.linear.definition import Regression
 from bayesinf.models.linear.stating import PRIORS, regression
 from bayesinf.models.problem import Route
 from bayesinf.priors import Normal
+from bayesinf.priors.terms import Terms
 from bayesinf.priors.weights import WeightPrior
 
 if TYPE_CHECKING:
@@ -104,8 +105,9 @@ class Generalised(Regression):
 
     @property
     def model(self) -> str:
-        """Names of likelihood and prior."""
-        return f"{self.likelihood.name}, {super().model}"
+        """Names of response and prior."""
+        prior = "several terms" if isinstance(self.prior, Terms) else super().model
+        return f"{self.likelihood.name} response, {prior}"
 
     @property
     def equation(self) -> str:

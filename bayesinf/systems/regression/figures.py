@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -130,7 +131,8 @@ def groups(fit: xr.DataTree) -> Figure:
     axis.plot(mean, place, "o", color=COLORS["posterior"], ms=3.5)
     axis.set_yticks(place, [short(str(name)) for name in found["effect"].values[order]])
     axis.set_xlabel(f"shift of {scale_label(fit)}")
-    key(axis, [("posterior, 95 %", "posterior")])
+    axis.plot([], [], color=COLORS["posterior"], lw=2, label="posterior, 95 %")
+    axis.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), frameon=False)
     return fig
 
 
@@ -158,13 +160,14 @@ def comparison(fit: xr.DataTree) -> Figure:
     """Draw how far each formula's score lies behind the best."""
     found = noted(fit, "comparison")
     count = found.sizes["formula"]
-    fig, axis = canvas(1, 1, height=1.2 + 0.4 * count)
+    fig, axis = canvas(1, 1, height=1.2 + 0.6 * count)
     place = np.arange(count)[::-1]
     behind, error = found["elpd_behind"].values, found["behind_se"].values
     axis.axvline(0, color=COLORS["prior"], lw=0.8)
     axis.hlines(place, behind - 2 * error, behind + 2 * error, color=COLORS["posterior"], lw=2)
     axis.plot(behind, place, "o", color=COLORS["posterior"], ms=5)
-    axis.set_yticks(place, [short(str(name)) for name in found["formula"].values])
+    said = [textwrap.fill(str(name), 36) for name in found["formula"].values]
+    axis.set_yticks(place, said, fontsize="small")
     axis.set_ylim(-0.7, count - 0.3)
     axis.set_xlabel("log score of left-out rows, less that of the best formula")
     return fig

@@ -95,20 +95,13 @@ def _answer(fit):
                 "Intervals of the effect of each column, with classical estimates.",
             ),
         )
-    words = [said, *_left_out(fit)]
-    return Section(title, tuple(words), pictures or _drawn_curves(fit))
+    return Section(title, (said,), pictures or _drawn_curves(fit))
 
 
 def _effect(found, k):
     spread = float(found["spread"][k])
     value = number(float(found["mean"][k]) * spread, float(found["sd"][k]) * spread)
     return f"{found['feature'].values[k]} {value}"
-
-
-def _left_out(fit):
-    said = fit.attrs.get("data_read_as", "")
-    gone = next((part for part in str(said).split("; ") if "left out for missing" in part), None)
-    return [f"{gone[0].upper()}{gone[1:]}."] if gone else []
 
 
 def _derived(fit):
