@@ -103,9 +103,9 @@ class Terms(WeightPrior):
         hyper, model, parts = self.define_hyperparameters(), pm.modelcontext(None), []
         for k, (term, (prior, count)) in enumerate(self.terms.items()):
             own, label = self._own(term, hyper), f"{name}_term_{k}"
-            model.add_coord(label, np.arange(count))
+            model.add_coord(f"{label}_place", np.arange(count))
             width = prior.width(own.pop("scale"), sigma)
-            parts.append(prior.pymc(label, width, (label,), centred, **own))
+            parts.append(prior.pymc(label, width, (f"{label}_place",), centred, **own))
         return pm.Deterministic(name, pm.math.concatenate(parts), dims=dims)
 
     def words(self):
