@@ -57,7 +57,10 @@ def main(
             named = [name.strip() for name in features.split(",")] if features else None
             columns = {"target": target, "features": named, "error": error, "others": others}
             columns |= {"response": str(response), "decimal": decimal}
-            table = run.report_reading(system.read(run.data, formula, **columns))
+            own = system.read(run.data, formula, **columns)
+            for each in (own.attrs["formula"], *others):  # what cannot be stated is refused here
+                system.problem(own, each, **options)
+            table = run.report_reading(own)
         else:
             table = system.diabetes(formula)
         rows = system.new_rows(new, table, table.attrs["formula"]) if new else None

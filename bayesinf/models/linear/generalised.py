@@ -228,7 +228,7 @@ def generalised(
             raise DataError(
                 "unknown response", expected=f"one of {', '.join(RESPONSES)}", found=likelihood
             )
-        likelihood = RESPONSES[likelihood].of(np.arange(len(values)), values)
+        likelihood = _of(likelihood, values)
     link = LINKS.get(likelihood.name)
     if link is not None:
         if options.get("error") is not None:
@@ -253,6 +253,20 @@ def generalised(
         stated = replace(stated, unshrunk={**stated.unshrunk, "intercept": (column, own)})
     parts = {field.name: getattr(stated, field.name) for field in fields(Regression)}
     return Generalised(**parts, likelihood=likelihood)
+
+
+def _of(name, y):
+    """The likelihood of that name; data that cannot be of this kind are refused."""
+    if name == "poisson" and np.any(other := (y < 0) | (y != np.round(y))):
+        row = int(np.argmax(other))
+        raise DataError(
+            "a poisson response is of counts",
+            where=f"row {row}",
+            expected="whole numbers that are not negative",
+            found=f"{y[row]:.6g}",
+            remedy="take the raw counts, or a normal or student response",
+        )
+    return RESPONSES[name].of(np.arange(len(y)), y)
 
 
 def _with_prior(column, wide):

@@ -30,9 +30,9 @@ def classical(
 
     Returns
     -------
-    Dataset over ``feature``: ``ols``, ``ridge`` and ``lasso``, their penalties by five-fold
-    cross-validation of standardised columns; for counts and outcomes ``ml``, maximum likelihood.
-    Curves enter as straight lines, groups as categories.
+    Dataset over ``feature``: ``ols``, ``ridge`` and ``lasso`` of standardised columns, their
+    penalties by leaving out one row, and a fifth of the rows; for counts and outcomes ``ml``,
+    maximum likelihood. Curves enter as straight lines, groups as categories.
     """
     return of_design(table, Design(table, formula or table.attrs["formula"]), response)
 
@@ -74,7 +74,7 @@ def _linear(Z, y, weight, design):
     options = {"fit_intercept": design.intercept}
     found = {"ols": least}
     if len(y) >= 2 * FOLDS:
-        ridge = RidgeCV(PENALTIES * len(y), cv=FOLDS, **options).fit(Z, y, sample_weight=weight)
+        ridge = RidgeCV(PENALTIES * len(y), **options).fit(Z, y, sample_weight=weight)
         lasso = LassoCV(cv=FOLDS, random_state=0, **options).fit(Z, y, sample_weight=weight)
         found |= {"ridge": ridge.coef_, "lasso": lasso.coef_}
     return found

@@ -7,6 +7,7 @@ A Dataset of a table holds the columns that a formula uses, along ``row``; its a
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
@@ -151,8 +152,8 @@ def read(
     numbers = _row_numbers(found, len(next(iter(values.values()))))
     kept, left_out = _complete(values, numbers, path)
     values = {name: column[kept] for name, column in values.items()}
+    _refuse(values, formulas, error, path, numbers[kept])
     values, words = _outcome(values, formulas[0].source, response, path)
-    _refuse(values, formulas, error, path)
     labelled = {name: columns[name][kept].copy(data=column) for name, column in values.items()}
     attrs = said(found, formula, *left_out, *words)
     return from_columns(labelled, formula, error, numbers[kept], **attrs)
@@ -258,6 +259,12 @@ def _numbers(column):
         return np.where(gone, "", words)
 
 
+def _odd(words):
+    """Position of the first cell that is no number where most are numbers; None elsewhere."""
+    number = np.array([bool(re.fullmatch(r"[-−+]?[\d.]+([eE][-+]?\d+)?", w)) for w in words])
+    return int(np.argmin(number)) if 0.5 < number.mean() < 1 else None
+
+
 def _absent(column):
     return column == "" if column.dtype.kind == "U" else ~np.isfinite(column)
 
@@ -311,9 +318,19 @@ def _outcome(values, target, response, path):
     )
 
 
-def _refuse(values, formulas, error, path):
+def _refuse(values, formulas, error, path, rows):
     """Refuse columns of which nothing can be learnt."""
     for name, column in values.items():
+        odd = _odd(column) if column.dtype.kind == "U" else None
+        if odd is not None:
+            raise DataError(
+                "a cell is no number",
+                source=path,
+                where=f"row {rows[odd]}, column {name}",
+                expected="numbers, as most of the column holds, or nothing",
+                found=str(column[odd]),
+                remedy="correct it, or leave it empty: rows with missing values are left out",
+            )
         if column.dtype.kind == "U" and len(np.unique(column)) > min(MOST_LEVELS, len(column) / 2):
             grouped = any(name in one.groups for one in formulas)
             if not grouped or len(np.unique(column)) == len(column):
@@ -323,7 +340,7 @@ def _refuse(values, formulas, error, path):
                     where=f"column {name}",
                     expected="each word in two rows or more, on average",
                     found=f"{len(np.unique(column))} words in {len(column)} rows, such as "
-                    f"{column[0]!r}",
+                    f"{column[0]}",
                     remedy="leave the column out, or correct cells that are no numbers",
                 )
     if error and (values[error].dtype.kind == "U" or not np.all(values[error] > 0)):

@@ -92,7 +92,7 @@ class Design:
                     "a curve is smooth along numbers",
                     where=f"s({name})",
                     expected="a column of numbers",
-                    found=f"words such as {values[0]!r}",
+                    found=f"words such as {values[0]}",
                 )
             found[name] = linear.smooth(values, knots)
         return found
@@ -191,7 +191,8 @@ def _made(make, text):
     from formulaic.errors import FormulaicError
 
     try:
-        return make()
+        with np.errstate(all="ignore"):  # what is not finite is refused by its row
+            return make()
     except (FormulaicError, ArithmeticError, ValueError, TypeError, NameError, AttributeError) as e:
         cause = e.__cause__ or e
         raise DataError(

@@ -8,6 +8,7 @@ it is read, and become columns with a prior of their own.
 
 from __future__ import annotations
 
+import ast
 import re
 from dataclasses import dataclass
 
@@ -93,7 +94,7 @@ class Formula:
     @property
     def variables(self) -> list[str]:
         """Columns that it uses, that of the target first."""
-        named = sorted(map(str, self._read().required_variables))
+        named = _named(self.plain, self._read())
         return list(dict.fromkeys([self.source, *named, *self.smooth, *self.groups]))
 
     @property
@@ -114,13 +115,34 @@ class Formula:
                 expected="terms joined by + - : * as in 'y ~ a*b + C(site) + poly(x, 3)'",
                 found=repr(self.text),
             ) from error
-        if not hasattr(read, "required_variables") or self.source in read.required_variables:
+        if not hasattr(read, "required_variables") or self.source in _named(self.plain, read):
             raise DataError(
                 "the formula cannot be read",
                 expected="one side of features, the target not among them",
                 found=repr(self.text),
             )
         return read
+
+
+def _named(plain, read):
+    """Columns that the plain part uses, those within functions included, in order."""
+    found = {}
+    for term in read:
+        for factor in term.factors:
+            held = re.findall(r"`([^`]+)`", factor.expr)
+            text = re.sub(r"`[^`]+`", "_held_", factor.expr)
+            if factor.expr.isidentifier() or not text.strip():
+                found |= {factor.expr: None}
+                continue
+            if str(factor.eval_method).endswith("LOOKUP"):
+                found |= {factor.expr: None}
+                continue
+            tree = ast.parse(text.strip(), mode="eval")
+            called = {id(node.func) for node in ast.walk(tree) if isinstance(node, ast.Call)}
+            called |= {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
+            names = [n for n in ast.walk(tree) if isinstance(n, ast.Name) and id(n) not in called]
+            found |= {n.id: None for n in names if n.id != "_held_"} | dict.fromkeys(held)
+    return list(found)
 
 
 def quoted(name: str) -> str:

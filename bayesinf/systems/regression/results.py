@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["beside", "predicted", "predictions"]
 
 LOOKED = 1000  # draws that R² takes at the most
-DRAWN = 200  # draws, and rows, behind a curve of partial dependence
+DRAWN, AVERAGED = 200, 100  # draws, and rows, behind a curve of partial dependence
 GRID = 40
 MOST_CURVES = 12
 
@@ -187,7 +187,7 @@ def _curves(draws, problem, design):
     """
     table, arrays, dims, coords = design.table, {}, {}, {}
     names = [name for name in design.formula.features if name not in design.levels]
-    rows = np.unique(np.linspace(0, table.sizes["row"] - 1, DRAWN).astype(int))
+    rows = np.unique(np.linspace(0, table.sizes["row"] - 1, AVERAGED).astype(int))
     some = table.isel(row=rows)
     for k, name in enumerate(names[:MOST_CURVES]):
         values = table[name].values
@@ -207,9 +207,9 @@ def _curves(draws, problem, design):
 
 def _averaged(draws, problem, design, some, name, grid):
     """Mean of the data at each value of a column, averaged over rows: (draw, value)."""
-    found = []
-    for value in grid:
-        fixed = np.full(some.sizes["row"], value, dtype=some[name].dtype)
-        there = at(problem, design, some.assign({name: ("row", fixed)}))
-        found.append(there.mean(draws).mean(axis=-1))
-    return np.stack(found, axis=-1)
+    rows = some.sizes["row"]
+    many = some.isel(row=np.tile(np.arange(rows), len(grid)))
+    fixed = np.repeat(grid, rows).astype(some[name].dtype)
+    there = at(problem, design, many.assign({name: ("row", fixed)}))
+    mean = there.mean(draws)
+    return mean.reshape(*mean.shape[:-1], len(grid), rows).mean(axis=-1)

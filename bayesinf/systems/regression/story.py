@@ -28,12 +28,7 @@ __all__ = ["story"]
 
 NAMED = 4  # columns in the answer's sentence
 TOLD = 24  # rows of a table
-SCALES = {
-    "normal": "",
-    "student": "",
-    "poisson": " of its log rate",
-    "bernoulli": " of its log odds",
-}
+SCALES = {"poisson": "the log rate of ", "bernoulli": "the log odds of "}
 
 
 def story(fits: Mapping[str, xr.DataTree]) -> Story:
@@ -69,7 +64,7 @@ def _clear(found):
 
 def _answer(fit):
     found, target = noted(fit, "effects"), fit.attrs["target"]
-    of_what = SCALES[fit.attrs["response"]]
+    of_what = SCALES.get(fit.attrs["response"], "") + target
     explained = f"the model explains R² = {_r2(fit)} of the variance of {target}"
     pictures = ()
     if found is None:
@@ -80,7 +75,7 @@ def _answer(fit):
         more = f" and {len(clear) - NAMED} more" if len(clear) > NAMED else ""
         said = (
             f"{len(clear)} of {count} coefficients stand clear of zero ({named}{more}: change "
-            f"of {target}{of_what} per standard deviation of the column), and {explained}."
+            f"of {of_what} per standard deviation of the column), and {explained}."
             if clear
             else f"None of {count} coefficients stands clear of zero, and {explained}."
         )
@@ -175,7 +170,7 @@ def _classical(fit):
     zero = int(np.sum(found["lasso"].values == 0)) if "lasso" in names else 0
     words = [
         "How far the classical coefficients lie from the posterior mean, in posterior standard "
-        f"deviations, at the most: {said}. Penalties are those of five-fold cross-validation."
+        f"deviations, at the most: {said}. Penalties are those of cross-validation."
         if "ridge" in names
         else f"The farthest classical coefficient from the posterior mean, in its sd: {said}."
     ]
