@@ -2,11 +2,11 @@
 
     s(x) = slope · (x − x̄) + Σ_k z_k(x) u_k,   u_k ~ N(0, scale²),   Σ_k u_k² ∝ ∫ s″(x)² dx
 
-The curve is a natural cubic spline through values at its knots. The penalty leaves the straight
-line free, which is a column of its own; what is left are the eigenvectors of the penalty, each
-divided by the root of its eigenvalue, so that equal widths of the weights u are a prior of ∫ s″².
-Columns are taken orthogonal to the line at the data, and scaled so that ``scale`` is about the size
-of the departure from a straight line, in the unit of the data.
+The curve is a natural cubic spline: its second derivative is straight between knots and zero at the
+ends, so it is known by its values m at the inner knots, and ∫ s″² = mᵀ L Lᵀ m. The weights are
+u = Lᵀ m; the straight line, which no penalty holds, is a column of its own. Columns are taken
+orthogonal to the line at the data, and scaled so that ``scale`` is about the size of the departure
+from a straight line, in the unit of the data.
 
 Wahba, J. R. Stat. Soc. B 40, 364 (1978), doi:10.1111/j.2517-6161.1978.tb01050.x; Wood, Generalized
 Additive Models, CRC 2017, doi:10.1201/9781315370279.
@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+from scipy import linalg
 
 from bayesinf.errors import DataError
 
@@ -25,7 +26,6 @@ __all__ = ["KNOTS", "Smooth", "smooth"]
 
 KNOTS = 10
 FEWEST = 4  # different values of x, and knots
-NULL = 1e-9  # eigenvalues of the penalty that count as zero, beside the largest
 
 
 @dataclass(frozen=True)
@@ -53,13 +53,13 @@ class Smooth:
     def columns(self, x: np.ndarray) -> np.ndarray:
         """Columns of what departs from a line, (observation, knot − 2); lines beyond the ends."""
         taken, size = self._at_data
-        raw = self._values(x) @ self._weights
+        raw = self._curves(x)
         return (raw - self._lines(x) @ taken) / size
 
     @cached_property
     def _at_data(self):
         """What the data's columns have of a line, and their size."""
-        raw, lines = self._values(self.x) @ self._weights, self._lines(self.x)
+        raw, lines = self._curves(self.x), self._lines(self.x)
         taken = np.linalg.lstsq(lines, raw, rcond=None)[0]
         rest = raw - lines @ taken
         return taken, float(np.sqrt(np.mean(np.sum(rest**2, axis=1))))
@@ -73,29 +73,28 @@ class Smooth:
         return np.column_stack([np.ones(len(x)), x])
 
     @cached_property
-    def _spline(self):
-        from scipy.interpolate import CubicSpline
+    def _bent(self):
+        """The curve of each second derivative that is one at an inner knot and straight between
+        knots: (knot − 2) of them, integrated twice.
+        """
+        from scipy.interpolate import make_interp_spline
 
-        return CubicSpline(self._scaled(self.knots), np.eye(len(self.knots)), bc_type="natural")
+        at = self._scaled(self.knots)
+        return make_interp_spline(at, np.eye(len(at))[:, 1:-1], k=1).antiderivative(2)
 
-    def _values(self, x):
-        """The spline of each knot's value, (observation, knot), straight beyond the ends."""
+    def _curves(self, x):
+        """Curves of equal ∫ s″², orthogonal in it, (observation, knot − 2)."""
         x = self._scaled(x)
         inside = np.clip(x, 0.0, 1.0)
-        return self._spline(inside) + self._spline(inside, 1) * (x - inside)[:, np.newaxis]
+        bent = self._bent(inside) + self._bent(inside, 1) * (x - inside)[:, np.newaxis]
+        return linalg.solve_triangular(self._energy, bent.T, lower=True).T
 
     @cached_property
-    def _weights(self):
-        """Values at the knots of each penalised direction, (knot, knot − 2)."""
-        at = self._scaled(self.knots)
-        bend, step = self._spline(at, 2), np.diff(at)
-        # ∫ s″² of second derivatives that are straight between knots.
-        grid = np.diag(np.r_[step, 0.0] + np.r_[0.0, step]) / 3
-        grid += (np.diag(step, 1) + np.diag(step, -1)) / 6
-        value, vector = np.linalg.eigh(bend.T @ grid @ bend)
-        kept = value > NULL * value[-1]
-        kept[:2] = False
-        return vector[:, kept] / np.sqrt(value[kept])
+    def _energy(self):
+        """Lower factor of ∫ s″² as a form of the second derivatives at the inner knots."""
+        step = np.diff(self._scaled(self.knots))
+        between = np.diag(step[1:-1] / 6, 1)
+        return np.linalg.cholesky(np.diag((step[:-1] + step[1:]) / 3) + between + between.T)
 
 
 def smooth(x: np.ndarray, knots: int | None = None) -> Smooth:
