@@ -8,7 +8,7 @@ gallery    three models as bambi's gallery has them (categories and an interacti
            far apart the answers are. Each has its own default priors.
 penalised  ridge and lasso of scikit-learn against the posterior of the same data: seconds.
 curve      cos(20 x) exp(−2 x) by 40 knots from 5 to 40 points: bias and variance over data sets
-           of the posterior mean, its smoothness inferred, and of a ridge that is fixed.
+           of the posterior mean, its smoothness inferred, and of two ridges that are fixed.
            ``--figure FILE`` draws them.
 """
 
@@ -193,7 +193,8 @@ def wave(x):
     return np.cos(20 * x) * np.exp(-2 * x)
 
 
-RIDGE = 0.05  # width of the weights under the fixed ridge, in the unit of the data
+# Widths of the weights that are fixed, in the unit of the data; None is inferred.
+WIDTHS = {"inferred": None, "stiff ridge": 0.3, "loose ridge": 30.0}
 
 
 def curve(sets=200, counts=(5, 10, 20, 40), knots=40, noise=0.1, figure=None):
@@ -209,14 +210,14 @@ def curve(sets=200, counts=(5, 10, 20, 40), knots=40, noise=0.1, figure=None):
     )
     runs, drawn = [], {}
     for count in counts:
-        found = {"inferred": [], "fixed ridge": []}
+        found = {name: [] for name in WIDTHS}
         inside = {name: [] for name in found}
         for seed in range(sets):
             rng = np.random.default_rng([count, seed])
             x = np.sort(rng.uniform(0, 1, count))
             y = wave(x) + noise * rng.standard_normal(count)
             smooth = linear.smooth(x, knots)
-            for name, width in (("inferred", None), ("fixed ridge", RIDGE)):
+            for name, width in WIDTHS.items():
                 problem = linear.regression(
                     smooth.columns(x), y, linear.Gaussian(width), scales=np.ones(knots - 2),
                     intercept=True, unshrunk={"slope": smooth.line(x)}, noise=noise,
@@ -251,17 +252,20 @@ def _draw(drawn, counts, figure):
 
     @styled
     def picture():
-        fig, axes = canvas(2, len(counts), height=4.6, squeeze=False, sharex=True, sharey=True)
+        fig, axes = canvas(
+            len(WIDTHS), len(counts), height=6.6, squeeze=False, sharex=True, sharey=True
+        )
         for (count, name), (x, centre, spread) in drawn.items():
             color = "posterior" if name == "inferred" else "classical"
-            axis = axes[int(name != "inferred")][counts.index(count)]
+            axis = axes[list(WIDTHS).index(name)][counts.index(count)]
             axis.plot(x, wave(x), color=COLORS["truth"], lw=1)
             axis.plot(x, centre, color=COLORS[color])
             axis.fill_between(x, centre - spread, centre + spread, color=COLORS[color], alpha=0.3)
             axis.set_title(f"{name}, {count} points", fontsize="small")
-            axis.set_xlabel("x" if name != "inferred" else "")
-        axes[0][0].set_ylabel("y")
-        axes[1][0].set_ylabel("y")
+        for axis in axes[-1]:
+            axis.set_xlabel("x")
+        for axis in axes[:, 0]:
+            axis.set_ylabel("y")
         axes[0][0].set_ylim(-1.4, 1.4)
         return fig
 
