@@ -45,7 +45,8 @@ def retell(folder: str | os.PathLike) -> Path:
     from bayesinf.posterior import load
 
     folder = Path(folder)
-    run = (settled(folder) or {}).get("run")
+    manifest = settled(folder) or {"files": {}}
+    run = manifest.get("run")
     told, stems = _read_verdict(folder)
     fits = {name: load(folder / f"{name}.nc") for name in stems}
     _refuse_mixture(folder, {name: fit.attrs.get("run") for name, fit in fits.items()}, run, told)
@@ -54,7 +55,8 @@ def retell(folder: str | os.PathLike) -> Path:
     title = told.get("title") or asked.replace("_", " ")
     question = told.get("question") or f"What do the data say about {title}?"
     verdicts = {name: check(fit) for name, fit in fits.items()}
-    keep = [*(f"{name}.nc" for name in stems), "summary.csv"]
+    keep = [f"{name}.nc" for name in stems]
+    keep += ["summary.csv", *(name for name in manifest["files"] if name.endswith(".csv"))]
     with staged(folder, keep=keep, run=run) as hidden:
         tell(hidden, story_of(asked, title, question), fits, verdicts, told["command"])
     return folder / "index.html"

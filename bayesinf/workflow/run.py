@@ -57,6 +57,7 @@ class Run:
     kept : folder of what this command has done, while it runs (``bayesinf.kept``).
     id : what the files of this run bear, and those of no other.
     read_as : how the user's file was read, in words; "" where none was.
+    tables : name to a table that the script adds to the results, as ``<name>.csv``.
     """
 
     name: str
@@ -71,6 +72,7 @@ class Run:
     kept: Path | None = None
     id: str = field(default_factory=new_run)
     read_as: str = ""
+    tables: dict[str, pd.DataFrame] = field(default_factory=dict)
 
     def __post_init__(self):
         places = (self.output, *self.output.absolute().parents)
@@ -179,6 +181,8 @@ class Run:
                 for name, fit in fits.items():
                     save(fit, folder / f"{name}.nc")
                 summary(fits).assign(run=self.id).to_csv(folder / "summary.csv", index=False)
+                for name, table in self.tables.items():
+                    table.assign(run=self.id).to_csv(folder / f"{name}.csv", index=False)
                 write_verdict(folder, verdicts, next(iter(fits)), command=command, run=self.id)
             with self.step("report"):
                 try:

@@ -1,5 +1,5 @@
-"""How data scatter about their mean: normal, heavy-tailed, growing with the signal, with memory, or
-counted.
+"""How data scatter about their mean: normal, heavy-tailed, growing with the signal, with memory,
+counted, or yes and no.
 
 A ``Likelihood`` is p(y | mean, scatter), stated once for the fast routes and once for PyMC. Its
 scatter is the standard deviation ``noise``, known or inferred, where it has one, and parameters of
@@ -17,13 +17,14 @@ import numpy as np
 from bayesinf.errors import FitError
 from bayesinf.models.likelihoods.base import NOISE, Likelihood, log_density
 from bayesinf.models.likelihoods.correlated import AND_MEMORY, Correlated
-from bayesinf.models.likelihoods.counts import NegativeBinomial, Poisson
+from bayesinf.models.likelihoods.counts import Bernoulli, NegativeBinomial, Poisson
 from bayesinf.models.likelihoods.normal import NORMAL, Normal, Proportional, Shot, Student
 
 __all__ = [
     "LIKELIHOODS",
     "NOISE",
     "NORMAL",
+    "Bernoulli",
     "Correlated",
     "Likelihood",
     "NegativeBinomial",

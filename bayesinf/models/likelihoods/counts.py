@@ -1,4 +1,4 @@
-"""Counts, whose mean, a rate, must not be negative."""
+"""Counts, whose mean, a rate, must not be negative, and outcomes, whose mean is a probability."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from bayesinf.errors import DataError
 from bayesinf.models.likelihoods.base import Likelihood
 from bayesinf.priors import HalfCauchy, Prior
 
-__all__ = ["NegativeBinomial", "Poisson"]
+__all__ = ["Bernoulli", "NegativeBinomial", "Poisson"]
 
 
 @dataclass(frozen=True)
@@ -118,3 +118,40 @@ class NegativeBinomial(Poisson):
 def _countable(rate):
     """A rate of which NumPy can draw: a draw from a wide prior may be none."""
     return np.clip(np.nan_to_num(rate, nan=0.0, posinf=1e18), 0, 1e18)
+
+
+@dataclass(frozen=True)
+class Bernoulli(Likelihood):
+    """Outcomes 0 or 1, y_i = 1 with probability f_i."""
+
+    name = "bernoulli"
+    equation = r"y_i \sim \mathrm{Bernoulli}(f(x_i))"
+    noisy = False
+
+    @classmethod
+    def of(cls, x, y):
+        """Return it; of data that are not 0 or 1 there is none."""
+        other = (y != 0) & (y != 1)
+        if np.any(other):
+            row = int(np.argmax(other))
+            raise DataError(
+                "outcomes are 0 or 1",
+                where=f"row {row}",
+                expected="0 or 1 in each row",
+                found=f"{y[row]:.6g}",
+            )
+        return cls()
+
+    def log_density(self, y, mean, scatter):  # noqa: D102
+        return special.xlogy(y, mean) + special.xlog1py(1 - y, -mean)
+
+    def draw(self, mean, scatter, rng):  # noqa: D102
+        return (rng.random(np.shape(mean)) < mean).astype(float)
+
+    def expected(self, y, mean, scatter):  # noqa: D102
+        return mean, np.sqrt(np.maximum(mean * (1 - mean), 1e-12))
+
+    def pymc(self, name, mean, scatter, y):  # noqa: D102
+        import pymc as pm
+
+        return pm.Bernoulli(name, p=mean, observed=np.asarray(y).astype(int))

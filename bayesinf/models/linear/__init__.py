@@ -6,7 +6,9 @@ PyMC, ``basis`` the structure that a prior may give to f (differences, kernels, 
 ``design`` the plain form t = Aβ + Zα + σε in which the routes see it: ``exact`` (normal prior),
 ``gibbs`` (Laplace, Student, horseshoe), ``spike`` (spike and slab), and NUTS for every continuous
 prior. Where groups share the prior's scale, ``shared`` stands in for ``exact`` and ``blocks`` for
-``gibbs``.
+``gibbs``. ``generalised`` has other responses (Student, counts, outcomes); they, and priors of
+several terms, are sampled by ``joint``, whose evidence ``weighed`` estimates. ``splines`` lays the
+columns of a smooth curve.
 """
 
 from __future__ import annotations
@@ -22,10 +24,14 @@ from bayesinf.models.linear.basis import Basis, covariance, differences, precisi
 from bayesinf.models.linear.definition import Regression
 from bayesinf.models.linear.design import Rest, compressed
 from bayesinf.models.linear.evidence import evidences
+from bayesinf.models.linear.generalised import RESPONSES, Generalised, generalised
+from bayesinf.models.linear.splines import Smooth, smooth
 from bayesinf.models.linear.stating import PRIORS, regression
 from bayesinf.models.linear.truncated import Nonnegative, nonnegative
 from bayesinf.models.linear.varying import Varying, varying
+from bayesinf.models.linear.weighed import log_evidence
 from bayesinf.posterior import dataset
+from bayesinf.priors.terms import Terms
 from bayesinf.priors.weights import (
     Flat,
     Gaussian,
@@ -42,16 +48,20 @@ if TYPE_CHECKING:
 
 __all__ = [
     "PRIORS",
+    "RESPONSES",
     "Basis",
     "Flat",
     "Gaussian",
+    "Generalised",
     "Horseshoe",
     "Laplace",
     "Nonnegative",
     "Regression",
     "Rest",
+    "Smooth",
     "SpikeAndSlab",
     "Student",
+    "Terms",
     "Varying",
     "WeightPrior",
     "compressed",
@@ -59,10 +69,13 @@ __all__ = [
     "differences",
     "evidences",
     "fit",
+    "generalised",
+    "log_evidence",
     "nonnegative",
     "precision",
     "predict",
     "regression",
+    "smooth",
     "varying",
 ]
 

@@ -420,9 +420,14 @@ class Regression(Measured):
             mean = pm.math.sum(f[self.groups.codes] * self.X, axis=1) if own else self.X @ f
             for each, (column, _) in self.unshrunk.items():
                 mean = mean + (free[each][self.groups.codes] if own else free[each]) * column
-            noise = per_row if self.error is None else per_row * self.error
-            pm.Normal("y", mean, noise, observed=self.y)
+            self._observe(mean, per_row if self.error is None else per_row * self.error)
         return model
+
+    def _observe(self, mean, noise):
+        """Add the data to the open PyMC model."""
+        import pymc as pm
+
+        pm.Normal("y", mean, noise, observed=self.y)
 
     @property
     def _is_mapped(self) -> bool:

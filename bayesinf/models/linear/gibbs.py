@@ -80,11 +80,11 @@ class Scales:
         """Weights in units of σ that are standard normal but for it; none if absolute."""
         return beta / (self.scale * np.sqrt(self.local)) if self.of_sigma else beta[:0]
 
-    def update(self, rng, beta, sigma):
+    def update(self, rng, beta, sigma, steps=None):
         """Draw scale and slab given the weights, then the local variances."""
         beta = beta / sigma[..., np.newaxis] if self.of_sigma else beta
         flat = np.ravel(beta)
-        for _ in range(SCALE_STEPS if flat.size <= SMALL else 1):
+        for _ in range(steps or (SCALE_STEPS if flat.size <= SMALL else 1)):
             self._move_scale(rng, flat)
             if self.rest:
                 self._move(rng, "slab", flat, lambda c: self._cut(flat, c))

@@ -8,17 +8,19 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bayesinf import parallel
+from bayesinf.errors import FitError
 from bayesinf.models import problem as driver
-from bayesinf.models.linear import blocks, exact, gibbs, shared, spike
+from bayesinf.models.linear import blocks, exact, gibbs, joint, shared, spike
 from bayesinf.models.problem import Labels, Route, Sample
 from bayesinf.posterior import dataset
+from bayesinf.priors.terms import Terms
 from bayesinf.priors.weights import Gaussian, SpikeAndSlab, WeightPrior
 from bayesinf.settings import Settings
 
 if TYPE_CHECKING:
     from bayesinf.models.linear.definition import Regression
 
-__all__ = ["closed", "of_prior"]
+__all__ = ["closed", "of_prior", "together"]
 
 # Sweeps of the spike-and-slab sampler for each draw kept: they cost less than storing the draw.
 SPIKE_THIN = 3
@@ -28,11 +30,18 @@ def of_prior(prior: WeightPrior) -> dict[str, Route]:
     """Return the routes of a prior by method, its own first."""
     if isinstance(prior, SpikeAndSlab):  # NUTS moves in continuous spaces only
         return {"gibbs": Route(spike_and_slab, "gibbs")}
+    if isinstance(prior, Terms):
+        return together()
     if isinstance(prior, Gaussian):
         own = {"exact": Route(closed_form, "exact")}
     else:
         own = {"gibbs": Route(shrinking, "gibbs")}
     return own | {"nuts": Route(driver.nuts, "nuts")}
+
+
+def together() -> dict[str, Route]:
+    """Return the routes where scales and coefficients move together."""
+    return {"gibbs": Route(jointly, "gibbs"), "nuts": Route(driver.nuts, "nuts")}
 
 
 def closed(problem: Regression) -> exact.Posterior | shared.Posterior:
@@ -74,6 +83,15 @@ def shrinking(problem: Regression, settings: Settings) -> Sample:
         )
     return _chains(
         lambda rng: gibbs.chain(problem, rng, settings.draws, settings.tune), problem, settings
+    )
+
+
+def jointly(problem: Regression, settings: Settings) -> Sample:
+    """Run Gibbs chains in which scales and coefficients move together."""
+    if problem.groups is not None:
+        raise FitError("several terms, and responses other than normal, are for one regression")
+    return _chains(
+        lambda rng: joint.chain(problem, rng, settings.draws, settings.tune), problem, settings
     )
 
 

@@ -1,0 +1,276 @@
+"""Responses other than normal: heavy tails, counts, outcomes; their mean is a function of Xf.
+
+    y_i ~ p(y | mean_i),   mean = g⁻¹(η),   η = Xf + Σ_k z_k α_k
+
+with g the identity (Student), the logarithm (Poisson) or the log odds (Bernoulli). All else is a
+``Regression``: coefficients, priors, terms, names. Nelder & Wedderburn, J. R. Stat. Soc. A 135, 370
+(1972), doi:10.2307/2344614.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+from scipy import special
+
+from bayesinf.errors import DataError
+from bayesinf.models import likelihoods
+from bayesinf.models.likelihoods import NOISE, NORMAL, Bernoulli, Likelihood
+from bayesinf.models.linear import routes
+from bayesinf.models.linear.definition import Regression
+from bayesinf.models.linear.stating import PRIORS, regression
+from bayesinf.models.problem import Route
+from bayesinf.priors import Normal
+from bayesinf.priors.terms import Terms
+from bayesinf.priors.weights import WeightPrior
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+__all__ = ["RESPONSES", "Generalised", "Link", "generalised"]
+
+LARGEST = 40.0  # of a logarithm of a rate, whose draws are finite numbers then
+WIDE = 2.0  # prior sd of what is not shrunk, in the reach of its link
+
+
+@dataclass(frozen=True)
+class Link:
+    """How the mean follows from the linear predictor η.
+
+    Parameters
+    ----------
+    latex : of the mean, with a place for η.
+    inverse : η to the mean.
+    log_density : η and y to log p(y | η) for each, without what does not depend on η.
+    curvature : η to −d² log p / dη², for each; its gradient is y less the mean.
+    reach : how far η spreads in data of any interest.
+    start : mean of the data to the η of a model without features.
+    """
+
+    latex: str
+    inverse: Callable
+    log_density: Callable
+    curvature: Callable
+    reach: float
+    start: Callable
+
+
+def _rate(eta):
+    return np.exp(np.minimum(eta, LARGEST))
+
+
+LOG = Link(
+    r"\exp({})",
+    _rate,
+    lambda eta, y: y * eta - np.exp(np.minimum(eta, 500.0)),
+    lambda eta: np.exp(np.minimum(eta, 500.0)),
+    1.0,
+    lambda mean: float(np.log(max(mean, 1e-3))),
+)
+LOGIT = Link(
+    r"1 / (1 + e^{{-{}}})",
+    special.expit,
+    lambda eta, y: y * eta - np.logaddexp(0.0, eta),
+    lambda eta: special.expit(eta) * special.expit(-eta),
+    2.5,
+    lambda mean: float(special.logit(np.clip(mean, 1e-3, 1 - 1e-3))),
+)
+LINKS = {"poisson": LOG, "bernoulli": LOGIT}
+RESPONSES = {
+    "normal": likelihoods.Normal,
+    "student": likelihoods.Student,
+    "poisson": likelihoods.Poisson,
+    "bernoulli": Bernoulli,
+}
+
+
+@dataclass(frozen=True)
+class Generalised(Regression):
+    """A regression whose data scatter about g⁻¹(η) as a likelihood says.
+
+    Parameters
+    ----------
+    likelihood : ``Normal``, ``Student``, ``Poisson`` or ``Bernoulli`` of ``models.likelihoods``.
+    """
+
+    likelihood: Likelihood = NORMAL
+
+    @property
+    def link(self) -> Link | None:
+        """The link of the likelihood; None for the identity."""
+        return LINKS.get(self.likelihood.name)
+
+    @property
+    def model(self) -> str:
+        """Names of response and prior."""
+        prior = "several terms" if isinstance(self.prior, Terms) else super().model
+        return f"{self.likelihood.name} response, {prior}"
+
+    @property
+    def equation(self) -> str:
+        """The model in LaTeX."""
+        eta = r"X\beta" + (r" + Z\alpha" if self.unshrunk else "")
+        mean = eta if self.link is None else self.link.latex.format(r"\eta_i")
+        said = self.likelihood.equation.replace(r"f(x_i)", "f_i").split(r",\ f")[0]
+        bars = said if self.error is None else said.replace(r"\sigma_i^2", r"\sigma^2 e_i^2")
+        bars = bars.replace(r"\sigma_i^2", r"\sigma^2")
+        rest = "" if self.link is None else rf",\quad \eta = {eta}"
+        return (
+            rf"{bars},\quad f = {mean}{rest}"
+            if self.link is None
+            else (rf"{bars},\quad f_i = {mean}{rest}")
+        )
+
+    def mean(self, draws):
+        """Mean of y, g⁻¹(η), (..., observation)."""
+        eta = super().mean(draws)
+        return eta if self.link is None else self.link.inverse(eta)
+
+    def scatter(self, draws):
+        """Return what the likelihood needs besides the mean."""
+        own = {name: np.asarray(draws[name])[..., np.newaxis] for name in self.likelihood.own}
+        return {NOISE: self.noise_sd(draws), **own} if self.likelihood.noisy else own
+
+    def goodness(self, spread):
+        """Return χ² of the posterior mean, of data with normal noise."""
+        return super().goodness(spread) if self.likelihood.noisy else {}
+
+    @property
+    def stated(self):
+        """Error bars as stated; None where there are none."""
+        return super().stated if self.likelihood.noisy else None
+
+    @property
+    def fixed(self):
+        """What the caller has fixed."""
+        return super().fixed if self.likelihood.noisy else self.prior.fixed
+
+    @property
+    def priors(self):
+        """Every prior in words."""
+        said = super().priors
+        if not self.likelihood.noisy:
+            del said["sigma"]
+        return said | {name: str(prior) for name, prior in self.likelihood.own.items()}
+
+    @property
+    def hyperparameters(self):
+        """Factors of the prior that are none of the coefficients'."""
+        return [*super().hyperparameters, *self.likelihood.own]
+
+    @property
+    def parameters(self):
+        """Labels of coefficients, scales and noise."""
+        labels = super().parameters
+        return replace(labels, units={**labels.units, **dict.fromkeys(self.likelihood.own, "1")})
+
+    @property
+    def routes(self) -> dict[str, Route]:
+        """Gibbs steps in which scales and coefficients move together, and NUTS."""
+        return routes.together()
+
+    def sample_prior(self, rng, size):
+        """Draw all parameters from the prior, (size, ...)."""
+        draws = super().sample_prior(rng, size)
+        return draws | {k: prior.sample(rng, size) for k, prior in self.likelihood.own.items()}
+
+    def log_factors(self, draws):
+        """Log density of each factor of the prior at each draw."""
+        own = {k: prior.log_density(draws[k]) for k, prior in self.likelihood.own.items()}
+        return {**super().log_factors(draws), **own}
+
+    def _observe(self, mean, noise):
+        """Add the data to the open PyMC model."""
+        import pymc as pm
+
+        own = {name: prior.pymc(name) for name, prior in self.likelihood.own.items()}
+        if self.link is LOG:
+            mean = pm.math.exp(mean)
+        elif self.link is LOGIT:
+            mean = pm.math.sigmoid(mean)
+        self.likelihood.pymc("y", mean, {NOISE: noise, **own}, self.y)
+
+
+def generalised(
+    X: np.ndarray | xr.DataArray,
+    y: np.ndarray | xr.DataArray,
+    likelihood: str | Likelihood = "student",
+    prior: str | WeightPrior = "normal",
+    *,
+    scales: np.ndarray | None = None,
+    intercept: bool | Normal = True,
+    unshrunk: Mapping[str, np.ndarray | tuple[np.ndarray, Normal | None]] | None = None,
+    **options,
+) -> Generalised:
+    """Check the data and state every prior, as ``regression`` does, for another response.
+
+    Parameters
+    ----------
+    X, y : features (observation, feature) and data (observation,).
+    likelihood : a name of ``RESPONSES`` or an instance.
+    prior : of the weights, as for ``regression``. Where the link is none of the identity its
+        defaults are those of an η that spreads by 1 (log rate) or 2.5 (log odds).
+    scales : widths of the weights relative to each other; by default 1 / sd(column).
+    intercept, unshrunk : as for ``regression``; with a link, priors that are left open are normal,
+        about the log of the mean and about zero, twice as wide as that spread.
+    **options : as for ``regression``.
+
+    Raises
+    ------
+    DataError : as of ``regression``; data that cannot be of this kind.
+    """
+    values, columns = np.asarray(y, dtype=float), np.asarray(X, dtype=float)
+    if isinstance(likelihood, str):
+        if likelihood not in RESPONSES:
+            raise DataError(
+                "unknown response", expected=f"one of {', '.join(RESPONSES)}", found=likelihood
+            )
+        likelihood = _of(likelihood, values)
+    link = LINKS.get(likelihood.name)
+    if link is not None:
+        if options.get("error") is not None:
+            raise DataError(
+                f"data of a {likelihood.name} response have no error bars",
+                remedy="leave the error out, or take a normal or student response",
+            )
+        prior = PRIORS[prior]() if isinstance(prior, str) else prior
+        prior = prior.resolve(link.reach, columns.shape[1])
+        wide = WIDE * link.reach
+        unshrunk = {k: _with_prior(column, wide) for k, column in (unshrunk or {}).items()}
+        options["noise"] = 1.0
+    if scales is None:
+        spread = columns.std(axis=0)
+        scales = 1 / np.where(spread > 0, spread, 1.0)
+    stated = regression(
+        X, y, prior, scales=scales, intercept=intercept, unshrunk=unshrunk, **options
+    )
+    if link is not None and intercept is True:
+        column, _ = stated.unshrunk["intercept"]
+        own = Normal(link.start(float(values.mean())), wide)
+        stated = replace(stated, unshrunk={**stated.unshrunk, "intercept": (column, own)})
+    parts = {field.name: getattr(stated, field.name) for field in fields(Regression)}
+    return Generalised(**parts, likelihood=likelihood)
+
+
+def _of(name, y):
+    """The likelihood of that name; data that cannot be of this kind are refused."""
+    if name == "poisson" and np.any(other := (y < 0) | (y != np.round(y))):
+        row = int(np.argmax(other))
+        raise DataError(
+            "a poisson response is of counts",
+            where=f"row {row}",
+            expected="whole numbers that are not negative",
+            found=f"{y[row]:.6g}",
+            remedy="take the raw counts, or a normal or student response",
+        )
+    return RESPONSES[name].of(np.arange(len(y)), y)
+
+
+def _with_prior(column, wide):
+    """A column and its prior, that of a link where none is stated."""
+    column, prior = column if isinstance(column, tuple) else (column, None)
+    size = float(np.sqrt(np.mean(np.square(column)))) or 1.0
+    return column, prior or Normal(0.0, wide / size)

@@ -1,0 +1,105 @@
+"""Tables that have a fault which a fit should not pass unseen, one each.
+
+Each is fitted as somebody would who does not know of the fault.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from bayesinf.settings import Settings
+from bayesinf.systems.regression.data import from_columns
+from bayesinf.systems.regression.model import fit
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+__all__ = ["faults"]
+
+SETTINGS = Settings(draws=500, tune=300, chains=2, prior_draws=20, workers=1)
+ROWS, NOISE, SITES = 150, 0.5, 8
+
+
+def faults() -> dict[str, Callable[[np.random.Generator], xr.DataTree]]:
+    """Return each fault as a function from a generator to a fit of data that have it.
+
+    ``none`` is the right model of its own data, with normal noise.
+    """
+    return {
+        "none": _fitted,
+        "none, a curve and groups": partial(
+            _fitted, formula="y ~ a + b + s(x) + (1|site)", curve=0.7, groups=0.5
+        ),
+        "none, Student noise": partial(_fitted, noise=_heavy, response="student"),
+        "none, counts": partial(_fitted, response="poisson"),
+        "none, outcomes": partial(_fitted, response="bernoulli"),
+        "none, known error bars": partial(_fitted, error=1.0),
+        "a missing interaction": partial(_fitted, product=0.4),
+        "a missing curvature": partial(_fitted, square=0.3),
+        "heavy tails": partial(_fitted, noise=_heavy),
+        "noise that grows with the signal": partial(_fitted, noise=_growing),
+        "correlated rows": partial(_fitted, noise=_correlated),
+        "groups that are not modelled": partial(_fitted, groups=0.5, in_order=True),
+        "a count taken as normal": partial(_fitted, response="poisson", as_if="normal"),
+        "counts that scatter more": partial(_fitted, response="poisson", excess=0.7),
+        "error bars too small by a third": partial(_fitted, error=1 / 1.5),
+    }
+
+
+def _fitted(
+    rng,
+    formula="y ~ a + b + x",
+    *,
+    curve=0.0,
+    groups=0.0,
+    product=0.0,
+    square=0.0,
+    noise=None,
+    response="normal",
+    as_if=None,
+    excess=0.0,
+    error=None,
+    in_order=False,
+):
+    """The fit of a table by a formula, whose truth nobody knows."""
+    a, b = rng.standard_normal((2, ROWS))
+    x, site = rng.uniform(size=ROWS), rng.integers(0, SITES, ROWS)
+    site = np.sort(site) if in_order else site
+    eta = 0.5 + 0.8 * a - 0.4 * b + 0.5 * x + curve * np.sin(2 * np.pi * x)
+    eta = eta + product * a * b + square * a**2 + groups * rng.standard_normal(SITES)[site]
+    if response == "poisson":
+        rate = np.exp(eta) * (rng.gamma(1 / excess, excess, ROWS) if excess else 1.0)
+        y = rng.poisson(rate).astype(float)
+    elif response == "bernoulli":
+        y = (rng.random(ROWS) < 1 / (1 + np.exp(-eta))).astype(float)
+    else:
+        y = eta + (_even if noise is None else noise)(eta, rng)
+    columns = {"a": a, "b": b, "x": x, "site": np.array([f"s{k}" for k in site]), "y": y}
+    columns |= {} if error is None else {"error": np.full(ROWS, error * NOISE)}
+    table = from_columns(columns, formula, None if error is None else "error")
+    settings = SETTINGS.replace(seed=int(rng.integers(2**31)))
+    return fit(table, response=as_if or response, settings=settings)
+
+
+def _even(eta, rng):
+    return NOISE * rng.standard_normal(eta.size)
+
+
+def _heavy(eta, rng):
+    return NOISE * rng.standard_t(2.5, eta.size)
+
+
+def _growing(eta, rng):
+    return NOISE * np.exp(0.6 * (eta - eta.mean())) * rng.standard_normal(eta.size)
+
+
+def _correlated(eta, rng):
+    kicks, values = rng.standard_normal(eta.size), np.empty(eta.size)
+    values[0] = kicks[0]
+    for k in range(1, eta.size):
+        values[k] = 0.6 * values[k - 1] + 0.8 * kicks[k]
+    return NOISE * values

@@ -1,0 +1,195 @@
+"""Figures of this system: InferenceData in, matplotlib Figure out."""
+
+from __future__ import annotations
+
+import textwrap
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from bayesinf.figures import COLORS, canvas, interval, key, styled, with_units
+from bayesinf.posterior import noted
+
+if TYPE_CHECKING:
+    import xarray as xr
+    from matplotlib.figure import Figure
+
+__all__ = ["MARKS", "comparison", "curves", "effects", "fitted", "groups", "predictions"]
+
+SHOWN = 30  # rows of a forest
+MARKS = {"ols": "o", "ridge": "^", "lasso": "x", "ml": "o"}  # of the classical estimates
+LETTERS = 28  # of a label
+COLUMNS = 3  # of panels
+
+
+def short(label: str) -> str:
+    """Return a label that is no longer than the margin of a picture."""
+    return label if len(label) <= LETTERS else f"{label[: LETTERS - 2]}…"
+
+
+def target(fit: xr.DataTree, prefix: str = "") -> str:
+    """Label of the target, with its unit."""
+    observed = fit["observed_data"][fit.attrs["target"]]
+    return with_units(f"{prefix}{fit.attrs['target']}", observed.attrs.get("units", "1"))
+
+
+def scale_label(fit: xr.DataTree) -> str:
+    """Label of the linear predictor."""
+    links = {"poisson": "log rate of ", "bernoulli": "log odds of "}
+    link = links.get(fit.attrs["response"])
+    return f"{link}{fit.attrs['target']}" if link else target(fit)
+
+
+@styled
+def effects(fit: xr.DataTree) -> Figure:
+    """Draw the effect of one standard deviation of each column, with classical estimates."""
+    found = noted(fit, "effects")
+    spread = found["spread"].values
+    size = np.abs(found["mean"].values * spread)
+    order = np.sort(np.argsort(-size, kind="stable")[:SHOWN])
+    fig, axis = canvas(1, 1, height=max(2.0, 0.8 + 0.26 * len(order)))
+    place = np.arange(len(order))[::-1]
+    low, mean, high = (
+        found[name].values[order] * spread[order] for name in ("low", "mean", "high")
+    )
+    axis.axvline(0, color=COLORS["prior"], lw=0.8)
+    axis.hlines(place, low, high, color=COLORS["posterior"], lw=2.2)
+    axis.plot(mean, place, "|", color=COLORS["posterior"], ms=9, mew=1.6)
+    names = [name for name in MARKS if name in found]
+    for k, name in enumerate(names):
+        at = place - 0.16 * (k + 1)
+        style = {"color": COLORS["classical"], "ms": 4.5, "mfc": "none", "label": _CALLED[name]}
+        axis.plot(found[name].values[order] * spread[order], at, MARKS[name], **style)
+    axis.set_yticks(place, [short(str(name)) for name in found["feature"].values[order]])
+    axis.set_ylim(-0.8, len(order) - 0.4)
+    axis.set_xlabel(f"change of {scale_label(fit)}\nper standard deviation of the column")
+    axis.plot([], [], color=COLORS["posterior"], lw=2.2, label="posterior, 95 %")
+    axis.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=4, frameon=False)
+    return fig
+
+
+_CALLED = {"ols": "least squares", "ridge": "ridge", "lasso": "lasso", "ml": "maximum likelihood"}
+
+
+@styled
+def curves(fit: xr.DataTree) -> Figure:
+    """Draw the mean of the target along each column."""
+    found = noted(fit, "curves")
+    names = [str(name) for name in found["column"].values]
+    across = min(COLUMNS, len(names))
+    down = -(-len(names) // across)
+    fig, axes = canvas(down, across, height=0.5 + 2.1 * down, squeeze=False, sharey=True)
+    for k, axis in enumerate(np.ravel(axes)):
+        if k >= len(names):
+            axis.set_visible(False)
+            continue
+        grid = found[f"at_{k}"].values
+        low, mean, high = (found[f"{what}_{k}"].values for what in ("low", "mean", "high"))
+        if grid.dtype.kind in "US" or len(grid) <= 8:
+            place = np.arange(len(grid))
+            axis.vlines(place, low, high, color=COLORS["posterior"], lw=2.2)
+            axis.plot(place, mean, "o", color=COLORS["posterior"], ms=4)
+            words = [short(f"{v:g}" if grid.dtype.kind == "f" else str(v)) for v in grid]
+            turn = 35 if sum(map(len, words)) > 18 else 0
+            axis.set_xticks(place, words, rotation=turn, ha="right" if turn else "center")
+            axis.set_xlim(-0.6, len(grid) - 0.4)
+        else:
+            axis.fill_between(grid, low, high, color=COLORS["posterior"], alpha=0.25, lw=0)
+            axis.plot(grid, mean, color=COLORS["posterior"])
+            known = fit["constant_data"].get(names[k])
+            if known is not None:
+                rug = np.quantile(known.values, np.linspace(0, 1, 60))
+                axis.plot(
+                    rug,
+                    np.full(60, 0.02),
+                    "|",
+                    color=COLORS["data"],
+                    ms=5,
+                    mew=0.5,
+                    transform=axis.get_xaxis_transform(),
+                )
+        unit = fit["constant_data"].get(names[k])
+        unit = "1" if unit is None else unit.attrs.get("units", "1")
+        axis.set_xlabel(short(with_units(names[k], unit)))
+        if k % across == 0:
+            axis.set_ylabel(target(fit, "mean "))
+    return fig
+
+
+@styled
+def groups(fit: xr.DataTree) -> Figure:
+    """Draw the effects of the groups with their intervals."""
+    found = noted(fit, "groups")
+    count = min(found.sizes["effect"], 2 * SHOWN)
+    order = np.argsort(found["mean"].values, kind="stable")
+    order = order[np.unique(np.linspace(0, len(order) - 1, count).astype(int))]
+    fig, axis = canvas(1, 1, height=max(2.0, 0.8 + 0.2 * count))
+    place = np.arange(count)
+    low, mean, high = (found[name].values[order] for name in ("low", "mean", "high"))
+    axis.axvline(0, color=COLORS["prior"], lw=0.8)
+    axis.hlines(place, low, high, color=COLORS["posterior"], lw=2)
+    axis.plot(mean, place, "o", color=COLORS["posterior"], ms=3.5)
+    axis.set_yticks(place, [short(str(name)) for name in found["effect"].values[order]])
+    axis.set_xlabel(f"shift of {scale_label(fit)}")
+    axis.plot([], [], color=COLORS["posterior"], lw=2, label="posterior, 95 %")
+    axis.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), frameon=False)
+    return fig
+
+
+@styled
+def fitted(fit: xr.DataTree) -> Figure:
+    """Draw the data against what the posterior foretells of them."""
+    name = fit.attrs["target"]
+    y = fit["observed_data"][name].values
+    replicas = fit["posterior_predictive"][name].transpose("chain", "draw", ...).values
+    replicas = replicas.reshape(-1, len(y))
+    low, _, high = interval(replicas, 0.95)
+    mean = replicas.mean(axis=0)
+    fig, axis = canvas(1, 1, height=3.6)
+    axis.vlines(mean, low, high, color=COLORS["posterior"], lw=0.8, alpha=0.35)
+    axis.plot(mean, y, ".", color=COLORS["data"], ms=3.5)
+    axis.axline((mean.mean(), mean.mean()), slope=1, color=COLORS["posterior"], lw=1)
+    axis.set_xlabel(target(fit, "expected "))
+    axis.set_ylabel(target(fit))
+    key(axis, [("data", "data"), ("95 % of replicas", "posterior")])
+    return fig
+
+
+@styled
+def comparison(fit: xr.DataTree) -> Figure:
+    """Draw how far each formula's score lies behind the best."""
+    found = noted(fit, "comparison")
+    count = found.sizes["formula"]
+    fig, axis = canvas(1, 1, height=1.2 + 0.6 * count)
+    place = np.arange(count)[::-1]
+    behind, error = found["elpd_behind"].values, found["behind_se"].values
+    axis.axvline(0, color=COLORS["prior"], lw=0.8)
+    axis.hlines(place, behind - 2 * error, behind + 2 * error, color=COLORS["posterior"], lw=2)
+    axis.plot(behind, place, "o", color=COLORS["posterior"], ms=5)
+    said = [textwrap.fill(str(name), 36) for name in found["formula"].values]
+    axis.set_yticks(place, said, fontsize="small")
+    axis.set_ylim(-0.7, count - 0.3)
+    axis.set_xlabel("log score of left-out rows, less that of the best formula")
+    return fig
+
+
+@styled
+def predictions(fit: xr.DataTree) -> Figure:
+    """Draw the predictions of new rows: bands of the mean and of data."""
+    group, name = fit["predictions"], fit.attrs["target"]
+    count = min(group.sizes["new_row"], 2 * SHOWN)
+    fig, axis = canvas(1, 1, height=3.4)
+    place = np.arange(count)
+    for what, width, alpha in ((name, 5.0, 0.3), ("mean", 2.0, 1.0)):
+        draws = group[what].transpose("chain", "draw", ...).values[..., :count]
+        low, _, high = interval(draws.reshape(-1, count), 0.95)
+        axis.vlines(place, low, high, color=COLORS["posterior"], lw=width, alpha=alpha)
+    rows = group["new_row"].values[:count]
+    step = max(1, count // 15)
+    axis.set_xticks(place[::step], [str(row) for row in rows[::step]])
+    axis.set_xlabel("row of the new file")
+    axis.set_ylabel(target(fit))
+    axis.plot([], [], color=COLORS["posterior"], lw=2, label="mean, 95 %")
+    axis.plot([], [], color=COLORS["posterior"], lw=5, alpha=0.3, label="new data, 95 %")
+    axis.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2, frameon=False)
+    return fig

@@ -1,0 +1,166 @@
+"""Formulas: what formulaic reads, with smooth curves ``s(x)`` and group intercepts ``(1|g)``.
+
+    y ~ a*b + C(site) + poly(x, 3) + s(x) + (1|group),   or sqrt(y) ~ ..., log(y) ~ ...
+
+The plain part is formulaic's (its grammar is Wilkinson's); curves and groups are taken out before
+it is read, and become columns with a prior of their own.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+from dataclasses import dataclass
+
+from bayesinf.errors import DataError
+
+__all__ = ["Formula", "quoted"]
+
+_NAME = r"(?:`([^`]+)`|([A-Za-z_][\w.]*))"
+_TARGET = re.compile(rf"\s*(?:(sqrt|log10|log)\(\s*{_NAME}\s*\)|{_NAME})\s*")
+_SMOOTH = re.compile(rf"s\(\s*{_NAME}\s*(?:,\s*(?:k\s*=\s*)?(\d+)\s*)?\)")
+_GROUP = re.compile(rf"\(\s*1\s*\|\s*{_NAME}\s*\)")
+
+
+@dataclass(frozen=True)
+class Formula:
+    """What is explained, and by what.
+
+    Parameters
+    ----------
+    text : as it was given.
+    target : what is explained, as it is called.
+    source : its column.
+    function : what is taken of the column, a name of NumPy's; "" for the column itself.
+    plain : the part that formulaic reads.
+    smooth : column to the number of knots, None for the usual one.
+    groups : columns whose values have intercepts of their own.
+    """
+
+    text: str
+    target: str
+    source: str
+    function: str
+    plain: str
+    smooth: dict[str, int | None]
+    groups: tuple[str, ...]
+
+    @classmethod
+    def parse(cls, text: str) -> Formula:
+        """Read a formula.
+
+        Raises
+        ------
+        DataError : it is none, saying which part cannot be read.
+        """
+        left, mark, right = text.partition("~")
+        target = _TARGET.fullmatch(left)
+        if not mark or not target or not right.strip() or "~" in right:
+            raise DataError(
+                "the formula cannot be read",
+                expected="a target and features, as in 'y ~ a + C(site) + s(x) + (1|group)'",
+                found=repr(text),
+                remedy="put a name with spaces between backticks; a target may be sqrt, log or "
+                "log10 of a column",
+            )
+        smooth, groups, plain = {}, [], []
+        for sign, part in _parts(right):
+            if sign == "+" and (found := _SMOOTH.fullmatch(part)):
+                smooth[found[1] or found[2]] = int(found[3]) if found[3] else None
+            elif sign == "+" and (found := _GROUP.fullmatch(part)):
+                groups.append(found[1] or found[2])
+            elif "|" in part or re.search(r"(?<![\w.])s\(", part):
+                raise DataError(
+                    f"the part {part} of the formula cannot be read",
+                    expected="s(x), s(x, 20) or (1|group), each added by itself",
+                    remedy="slopes by group and smooth interactions are not offered",
+                )
+            else:
+                plain.append(f"{sign} {part}")
+        function, *names = target.groups()
+        source = next(filter(None, names))
+        formula = cls(
+            text,
+            f"{function}({source})" if function else source,
+            source,
+            function or "",
+            " ".join(plain).removeprefix("+").strip() or "1",
+            smooth,
+            tuple(groups),
+        )
+        formula._read()
+        return formula
+
+    @property
+    def variables(self) -> list[str]:
+        """Columns that it uses, that of the target first."""
+        named = _named(self.plain, self._read())
+        return list(dict.fromkeys([self.source, *named, *self.smooth, *self.groups]))
+
+    @property
+    def features(self) -> list[str]:
+        """Columns that explain."""
+        return [name for name in self.variables if name != self.source]
+
+    def _read(self):
+        """The plain part as formulaic has it."""
+        from formulaic import Formula as Read
+        from formulaic.errors import FormulaicError
+
+        try:
+            read = Read(self.plain)
+        except (FormulaicError, SyntaxError, ValueError, TypeError) as error:
+            raise DataError(
+                "the formula cannot be read",
+                expected="terms joined by + - : * as in 'y ~ a*b + C(site) + poly(x, 3)'",
+                found=repr(self.text),
+            ) from error
+        if not hasattr(read, "required_variables") or self.source in _named(self.plain, read):
+            raise DataError(
+                "the formula cannot be read",
+                expected="one side of features, the target not among them",
+                found=repr(self.text),
+            )
+        return read
+
+
+def _named(plain, read):
+    """Columns that the plain part uses, those within functions included, in order."""
+    found = {}
+    for term in read:
+        for factor in term.factors:
+            held = re.findall(r"`([^`]+)`", factor.expr)
+            text = re.sub(r"`[^`]+`", "_held_", factor.expr)
+            if factor.expr.isidentifier() or not text.strip():
+                found |= {factor.expr: None}
+                continue
+            if str(factor.eval_method).endswith("LOOKUP"):
+                found |= {factor.expr: None}
+                continue
+            tree = ast.parse(text.strip(), mode="eval")
+            called = {id(node.func) for node in ast.walk(tree) if isinstance(node, ast.Call)}
+            called |= {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
+            names = [n for n in ast.walk(tree) if isinstance(n, ast.Name) and id(n) not in called]
+            found |= {n.id: None for n in names if n.id != "_held_"} | dict.fromkeys(held)
+    return list(found)
+
+
+def quoted(name: str) -> str:
+    """Return a name as a formula has it: between backticks where it is no plain word."""
+    return name if re.fullmatch(r"[A-Za-z_]\w*", name) else f"`{name}`"
+
+
+def _parts(text):
+    """Signs and terms of a sum, as far as brackets and backticks leave them apart."""
+    depth, quote, sign, part, found = 0, False, "+", "", []
+    for letter in text:
+        quote ^= letter == "`"
+        depth += 0 if quote else (letter in "([{") - (letter in ")]}")
+        if letter in "+-" and depth == 0 and not quote and part.strip():
+            found.append((sign, part.strip()))
+            sign, part = letter, ""
+        elif letter in "+-" and depth == 0 and not quote:
+            sign = letter
+        else:
+            part += letter
+    return [*found, (sign, part.strip())] if part.strip() else found

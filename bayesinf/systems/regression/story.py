@@ -1,0 +1,302 @@
+"""The story of the report: which columns the target has to do with, and how well it is foretold."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from bayesinf.posterior import noted
+from bayesinf.report import (
+    Picture,
+    Section,
+    Story,
+    Table,
+    described,
+    interval,
+    number,
+    sections,
+    short,
+)
+from bayesinf.systems.regression import figures
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+__all__ = ["story"]
+
+NAMED = 4  # columns in the answer's sentence
+TOLD = 24  # rows of a table
+SCALES = {"poisson": "the log rate of ", "bernoulli": "the log odds of "}
+
+
+def story(fits: Mapping[str, xr.DataTree]) -> Story:
+    """Tell effects, curves, groups, predictions, and how the classical answer compares."""
+    name, fit = next(iter(fits.items()))
+    target = fit.attrs["target"]
+    extra = [*_curves(fit), *_groups(fit), *_predictions(fit), *_comparison(fit)]
+    return Story(
+        title=f"What {target} depends on",
+        question=f"What has {target} to do with the columns of the table, and how surely?",
+        answer=_answer(fit),
+        numbers=_numbers(fit),
+        predictive=sections.predictive(fit, _fitted(fit)),
+        classical=_classical(fit),
+        extra=tuple(extra),
+        best=name,
+        derived=_derived(fit),
+    )
+
+
+def _r2(fit):
+    draws = noted(fit, "explained")["r2"].values
+    return f"{draws.mean():.2f} ± {max(draws.std(), 0.005):.2f}"
+
+
+def _clear(found):
+    """Which columns have an interval that leaves out zero, the largest effects first."""
+    clear = (found["low"].values > 0) | (found["high"].values < 0)
+    size = np.abs(found["mean"].values) * found["spread"].values
+    order = np.argsort(-size, kind="stable")
+    return [int(k) for k in order if clear[k]]
+
+
+def _answer(fit):
+    found, target = noted(fit, "effects"), fit.attrs["target"]
+    of_what = SCALES.get(fit.attrs["response"], "") + target
+    explained = f"the model explains R² = {_r2(fit)} of the variance of {target}"
+    pictures = ()
+    if found is None:
+        said, title = f"{explained[0].upper()}{explained[1:]}.", f"R² = {_r2(fit)}"
+    else:
+        clear, count = _clear(found), found.sizes["feature"]
+        named = "; ".join(_effect(found, k) for k in clear[:NAMED])
+        more = f" and {len(clear) - NAMED} more" if len(clear) > NAMED else ""
+        said = (
+            f"{len(clear)} of {count} coefficients stand clear of zero ({named}{more}: change "
+            f"of {of_what} per standard deviation of the column), and {explained}."
+            if clear
+            else f"None of {count} coefficients stands clear of zero, and {explained}."
+        )
+        title = f"{len(clear)} of {count} coefficients clear of zero, R² = {_r2(fit)}"
+        pictures = (
+            Picture(
+                "effects",
+                figures.effects(fit),
+                "How much one standard deviation of each column moves the target: posterior mean "
+                "and 95 % interval. An interval across the grey line leaves the sign open; open "
+                "marks are the classical estimates.",
+                "Intervals of the effect of each column, with classical estimates.",
+            ),
+        )
+    return Section(title, (said,), pictures or _drawn_curves(fit))
+
+
+def _effect(found, k):
+    spread = float(found["spread"][k])
+    value = number(float(found["mean"][k]) * spread, float(found["sd"][k]) * spread)
+    return f"{found['feature'].values[k]} {value}"
+
+
+def _derived(fit):
+    import xarray as xr
+
+    draws = noted(fit, "explained")["r2"].values
+    return {"R²": xr.DataArray(draws[np.newaxis], dims=("chain", "draw"), attrs={"units": "1"})}
+
+
+def _numbers(fit):
+    posterior, found = fit["posterior"], noted(fit, "effects")
+    rest = {
+        str(name): values.values
+        for name, values in posterior.data_vars.items()
+        if values.ndim == 2 and not (found is not None and name in found["feature"].values)
+    }
+    units = {str(name): values.attrs["units"] for name, values in posterior.data_vars.items()}
+    rest["R²"] = noted(fit, "explained")["r2"].values
+    tables = ()
+    if found is not None:
+        names = [str(name) for name in found["feature"].values]
+        order = np.sort(np.argsort(-np.abs(found["mean"] / found["sd"]).values)[:TOLD])
+        rows = {
+            names[k]: {
+                "coefficient": number(float(found["mean"][k]), float(found["sd"][k])),
+                "95 % interval": interval(
+                    float(found["low"][k]), float(found["high"][k]), float(found["sd"][k])
+                ),
+            }
+            | (
+                {"included": f"{100 * float(found['included'][k]):.0f} %"}
+                if "included" in found
+                else {}
+            )
+            for k in order
+        }
+        some = f", the {len(rows)} clearest of {len(names)}" if len(rows) < len(names) else ""
+        caption = f"Coefficients of the columns as they stand{some}; slope_x is the straight part "
+        caption += "of s(x)." if any(name.startswith("slope_") for name in names) else ""
+        caption = caption if caption.endswith(".") else caption.split("; slope_x")[0] + "."
+        tables = (Table.of(rows, "column", caption),)
+    caption = "Widths of the priors, noise, intercept; R² is the share of variance explained."
+    return Section(
+        "In numbers", (), (), (*tables, sections.derived(rest, units=units, caption=caption))
+    )
+
+
+def _fitted(fit):
+    if fit.attrs["response"] == "bernoulli":
+        return ()
+    return (
+        Picture(
+            "fitted",
+            figures.fitted(fit),
+            "Each row's value against what the posterior expects, with the interval that should "
+            "hold 95 % of such rows. Points should straddle the line at every height.",
+            "Observed against expected values with predictive intervals.",
+        ),
+    )
+
+
+def _classical(fit):
+    found = noted(fit, "effects")
+    if found is None:
+        return None
+    names = [name for name in ("ols", "ridge", "lasso", "ml") if name in found]
+    called = {"ols": "least squares", "ridge": "ridge", "lasso": "lasso"}
+    called["ml"] = "maximum likelihood"
+    apart = {n: np.abs(found[n] - found["mean"]).values / found["sd"].values for n in names}
+    said = "; ".join(f"{called[n]} {np.max(apart[n]):.2g}" for n in names)
+    zero = int(np.sum(found["lasso"].values == 0)) if "lasso" in names else 0
+    words = [
+        "How far the classical coefficients lie from the posterior mean, in posterior standard "
+        f"deviations, at the most: {said}. Penalties are those of cross-validation."
+        if "ridge" in names
+        else f"The farthest classical coefficient from the posterior mean, in its sd: {said}."
+    ]
+    if zero:
+        words.append(
+            f"The lasso sets {zero} of {found.sizes['feature']} coefficients to zero and gives "
+            "none an interval."
+        )
+    order = np.sort(np.argsort(-np.abs(found["mean"] / found["sd"]).values)[:TOLD])
+    rows = {
+        str(found["feature"].values[k]): {
+            "posterior": number(float(found["mean"][k]), float(found["sd"][k]))
+        }
+        | {called[n]: short(float(found[n][k])) for n in names}
+        for k in order
+    }
+    return Section(
+        "Classical coefficients", tuple(words), (), (Table.of(rows, "column", "Beside."),)
+    )
+
+
+def _drawn_curves(fit):
+    if not noted(fit, "curves").sizes.get("column"):
+        return ()
+    return (
+        Picture(
+            "curves",
+            figures.curves(fit),
+            "Partial dependence: the mean of the target along one column, averaged over the other "
+            "columns as they occur, with its 95 % band. Ticks at the bottom are where data lie.",
+            "Mean of the target along each column with bands.",
+        ),
+    )
+
+
+def _curves(fit):
+    pictures = _drawn_curves(fit)
+    if noted(fit, "effects") is not None and pictures:
+        yield Section("Along each column", (), pictures)
+
+
+def _groups(fit):
+    found = noted(fit, "groups")
+    if found is None:
+        return
+    widths = [
+        f"{name} {described(fit['posterior'][f'scale_{name}'].values)}"
+        for name in dict.fromkeys(found["grouping"].values.tolist())
+    ]
+    yield Section(
+        "Groups",
+        (
+            f"How much groups differ, as a standard deviation: {'; '.join(widths)}. Groups with "
+            "few rows are drawn towards the others.",
+        ),
+        (
+            Picture(
+                "groups",
+                figures.groups(fit),
+                "Shift of each group, with its 95 % interval.",
+                "Intervals of the effects of groups.",
+            ),
+        ),
+    )
+
+
+def _predictions(fit):
+    if "predictions" not in fit.children:
+        return
+    group, target = fit["predictions"], fit.attrs["target"]
+    rows = {}
+    for k, row in enumerate(group["new_row"].values[:TOLD]):
+        mean, new = group["mean"][..., k].values, group[target][..., k].values
+        sd = float(new.std()) or 1.0
+        bands = (interval(*map(float, np.quantile(v, [0.025, 0.975])), sd) for v in (mean, new))
+        rows[str(row)] = dict(
+            zip(("mean", "its 95 %", "95 % of new data"), (described(mean), *bands), strict=True)
+        )
+    yield Section(
+        "New rows",
+        (f"{group.sizes['new_row']} rows are foretold; all of them stand in predictions.csv.",),
+        (
+            Picture(
+                "predictions",
+                figures.predictions(fit),
+                "Narrow: where the mean of such rows lies; wide: where 95 % of such data lie.",
+                "Intervals of mean and data for each new row.",
+            ),
+        ),
+        (Table.of(rows, "row", "The first rows." if len(rows) < group.sizes["new_row"] else "."),),
+    )
+
+
+def _comparison(fit):
+    found = noted(fit, "comparison")
+    if found is None:
+        return
+    rows = {}
+    for k, name in enumerate(found["formula"].values):
+        behind, error = float(found["elpd_behind"][k]), float(found["behind_se"][k])
+        evidence = float(found["log_evidence"][k])
+        rows[str(name)] = {
+            "log score of left-out rows": number(
+                float(found["elpd"][k]), float(found["elpd_se"][k])
+            ),
+            "behind the best": number(-behind, error) if behind else "best",
+            "log evidence": f"{evidence:.1f}" if np.isfinite(evidence) else "",
+        }
+    best = str(found["formula"].values[int(np.argmax(found["elpd"].values))])
+    words = [f"Left-out rows are foretold best by {best}."]
+    if np.isfinite(found["log_evidence"].values).all():
+        chosen = str(found["formula"].values[int(np.argmax(found["log_evidence"].values))])
+        words.append(f"The evidence, which weighs priors too, is largest for {chosen}.")
+    else:
+        words.append("There is no evidence where priors or noise have local variances.")
+    yield Section(
+        "Formulas compared",
+        tuple(words),
+        (
+            Picture(
+                "comparison",
+                figures.comparison(fit),
+                "Log score of left-out rows less that of the best formula, with two standard "
+                "errors: one that reaches the grey line may be as good.",
+                "Differences of log scores between formulas.",
+            ),
+        ),
+        (Table.of(rows, "formula", "Leave-one-out (PSIS) and evidence, of the same rows."),),
+    )

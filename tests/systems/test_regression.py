@@ -1,0 +1,296 @@
+"""Regression of a table: formulas, missing values, closed forms, predictions, what is refused."""
+
+import json
+import runpy
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from bayesinf import workflow
+from bayesinf.checks import check
+from bayesinf.errors import DataError
+from bayesinf.models import linear
+from bayesinf.models import problem as driver
+from bayesinf.posterior import noted
+from bayesinf.priors import LogUniform
+from bayesinf.settings import Settings
+from bayesinf.systems import regression as system
+from bayesinf.systems.regression.design import Design
+from bayesinf.systems.regression.formula import Formula
+
+SETTINGS = Settings(draws=400, tune=300, chains=2, prior_draws=20, workers=1)
+
+
+def table(count=60, formula="y ~ a*site + b", **columns):
+    rng = np.random.default_rng(2)
+    a, b = rng.standard_normal((2, count))
+    site = np.array(["north", "south", "west"])[np.arange(count) % 3]
+    y = 1 + a - 0.5 * b + (site == "south") * (1 + a) + 0.3 * rng.standard_normal(count)
+    return system.from_columns({"a": a, "b": b, "site": site, "y": y} | columns, formula)
+
+
+# --- formulas -------------------------------------------------------------------------------------
+
+
+def test_a_formula_is_taken_apart():
+    found = Formula.parse(
+        "sqrt(y) ~ a*`b c` + C(site) + poly(x, 3) + s(x, k=20) + s(z) + (1|group)"
+    )
+    assert (found.target, found.source, found.function) == ("sqrt(y)", "y", "sqrt")
+    assert found.smooth == {"x": 20, "z": None} and found.groups == ("group",)
+    assert set(found.features) == {"a", "b c", "site", "x", "z", "group"}
+    assert Formula.parse("y ~ s(x)").plain == "1" and Formula.parse("y ~ 0 + a").plain == "0 + a"
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["y", "y ~", "y ~ a ~ b", "exp(y) ~ a", "y ~ a*s(b)", "y ~ (a|g)", "y ~ foo(", "y ~ y + a"],
+)
+def test_what_is_no_formula_is_one_line(text):
+    with pytest.raises(DataError, match="formula") as caught:
+        Formula.parse(text)
+    assert "\n" not in str(caught.value) and len(str(caught.value)) < 400
+
+
+def test_columns_are_those_of_the_formula():
+    data = table(12, "y ~ a*site + poly(b, 2)")
+    design = Design(data, data.attrs["formula"])
+    a, south = data["a"].values, (data["site"].values == "south").astype(float)
+    columns = dict(zip(design.names, design.columns().T, strict=True))
+    np.testing.assert_allclose(columns["a:site[T.south]"], a * south)
+    poly = np.column_stack([columns[f"poly(b, 2)[{k}]"] for k in (1, 2)])
+    np.testing.assert_allclose(poly.T @ poly, np.eye(2), atol=1e-12)
+    # New rows are laid by what the old ones said: the same row gives the same columns.
+    np.testing.assert_allclose(design.columns(data.isel(row=[4])), design.columns()[[4]])
+    with pytest.raises(DataError, match=r"column site.*does not know|does not know"):
+        design.columns(data.isel(row=[0]).assign(site=("row", np.array(["east"]))))
+    with pytest.raises(DataError, match="there is no log"):
+        Design(table(12, "log(y) ~ a"), "log(y) ~ a").target  # noqa: B018 (some y are negative)
+    with pytest.raises(DataError, match="cannot be evaluated"):
+        Design(data, "y ~ nothing(a)").plain  # noqa: B018
+
+
+# --- files ----------------------------------------------------------------------------------------
+
+
+def written(path, text):
+    path.write_text(text)
+    return path
+
+
+HOLES = "y,a,site,e\n" + "".join(
+    f"{v},{k},{'us'[k % 2]},0.5\n" for k, v in enumerate(np.linspace(1, 3, 12))
+)
+
+
+def test_rows_with_missing_values_are_named(tmp_path):
+    text = HOLES + "NA,3,u,0.5\n1.5,,s,0.5\n1.5,2,,0.5\n"
+    found = system.read(written(tmp_path / "t.csv", text), "y ~ a + site")
+    assert found.sizes["row"] == 12 and found["a"].dtype == float
+    said = found.attrs["read_as"]
+    assert "3 of 15 rows left out" in said and "row 14, 15, 16" in said and "site 1" in said
+    # A column that the formula does not use may have holes.
+    assert system.read(tmp_path / "t.csv", "y ~ a").sizes["row"] == 13
+    assert system.read(tmp_path / "t.csv", "y ~ a", others=["y ~ site"]).sizes["row"] == 12
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({}, "--target"),
+        ({"target": "z"}, "no column z"),
+        ({"formula": "y ~ a + zz"}, "no column zz"),
+        ({"target": "y", "features": ["a", "q"]}, "no column q"),
+        ({"formula": "y ~ a", "target": "y"}, "formula says target"),
+        ({"target": "y", "features": ["y"]}, "no features"),
+        ({"target": "site", "features": ["a"]}, "no number"),
+        ({"formula": "y ~ a", "error": "site"}, "above zero"),
+    ],
+)
+def test_bad_questions_are_one_line(tmp_path, options, said):
+    path = written(tmp_path / "t.csv", HOLES)
+    with pytest.raises(DataError, match=said) as caught:
+        system.read(path, **options)
+    assert ("\n" not in str(caught.value) and "t.csv" in str(caught.value)) or "formula" in said
+
+
+def test_words_and_outcomes(tmp_path):
+    path = written(tmp_path / "t.csv", HOLES.replace(",0.5", ",yes").replace("3,s,yes", "3,s,no"))
+    found = system.read(path, "e ~ a", response="bernoulli")
+    assert sorted(np.unique(found["e"])) == [0.0, 1.0] and "e = 1 is yes" in found.attrs["read_as"]
+    names = "y,a,id\n" + "".join(f"{k},{k % 3},word{k}\n" for k in range(9))
+    with pytest.raises(DataError, match="no category"):
+        system.read(written(tmp_path / "w.csv", names), "y ~ a + id")
+
+
+# --- fits -----------------------------------------------------------------------------------------
+
+
+def test_a_flat_prior_gives_least_squares():
+    data = table()
+    found = system.fit(data, prior="flat", settings=SETTINGS)
+    effects, estimates = noted(found, "effects"), system.classical(data)
+    np.testing.assert_array_equal(effects["feature"], estimates["feature"])
+    np.testing.assert_allclose(
+        found["sample_stats"]["beta_closed_form_mean"], estimates["ols"], rtol=1e-6, atol=1e-9
+    )
+    np.testing.assert_allclose(effects["ols"], estimates["ols"])
+    # R² of a draw is that of its own mean and noise.
+    draws = {k: v.values[0, :1] for k, v in found["posterior"].items()}
+    problem, _ = system.problem(data, prior="flat")
+    signal = np.var(problem.mean(draws))
+    first = float(noted(found, "explained")["r2"][0])
+    assert first == pytest.approx(signal / (signal + draws["sigma"][0] ** 2))
+    # Along a straight column the mean is straight, with the slope that rows have on average.
+    curves = noted(found, "curves")
+    k = curves["column"].values.tolist().index("b")
+    slope = np.polyfit(curves[f"at_{k}"], curves[f"mean_{k}"], 1)[0]
+    assert slope == pytest.approx(float(effects["mean"].sel(feature="b")), abs=0.02)
+
+
+def test_a_curve_and_groups_are_found_with_their_noise():
+    data = system.simulate(150, rng=np.random.default_rng(4))
+    found = system.fit(data, settings=SETTINGS)
+    x = np.linspace(0.1, 0.9, 30)
+    curves = noted(found, "curves")
+    k = curves["column"].values.tolist().index("x")
+    at = curves[f"at_{k}"].values
+    low, high = (np.interp(x, at, curves[f"{name}_{k}"].values) for name in ("low", "high"))
+    mean = np.interp(x, at, curves[f"mean_{k}"].values)
+    truth = 0.7 * np.sin(2 * np.pi * x)
+    shift = np.mean(mean - truth)
+    assert np.mean((low - shift < truth) & (truth < high - shift)) > 0.8
+    assert abs(float(found["posterior"]["sigma"].mean()) - 0.5) < 0.12
+    assert 0.15 < float(found["posterior"]["scale_site"].median()) < 1.5
+    clear = noted(found, "effects").sel(feature=["a", "b"])
+    assert np.all(clear["low"] * clear["high"] > 0)
+
+
+def test_new_rows_are_foretold_for_the_mean_and_for_data(tmp_path):
+    data = system.simulate(80, rng=np.random.default_rng(6))
+    found = system.fit(data, "y ~ a + b + (1|site)", settings=SETTINGS)
+    text = "a,b,site,y\n1,0,site 0,2\n1,0,elsewhere,2\n"
+    new = system.new_rows(written(tmp_path / "n.csv", text), data, found.attrs["formula"])
+    told = system.predict(found, data, new, formula=found.attrs["formula"])
+    frame = system.predictions(told)
+    assert list(frame["row"]) == [2, 3]
+    widths = {n: frame[f"{n}_high_95"] - frame[f"{n}_low_95"] for n in ("mean", "new")}
+    assert np.all(widths["new"] > widths["mean"])
+    assert widths["mean"][1] > 1.5 * widths["mean"][0], "a site that nobody has seen"
+    # Of a known row the mean is what the posterior says, and the known target is held against it.
+    posterior = found["posterior"]
+    by_hand = posterior["intercept"] + posterior["beta"].sel(feature=["a", "site site 0"]).sum(
+        "feature"
+    )
+    np.testing.assert_allclose(told["predictions"]["mean"][..., 0], by_hand)
+    assert "held out" in [one.name for one in check(told).checks]
+    with pytest.raises(DataError, match="missing"):
+        system.new_rows(
+            written(tmp_path / "m.csv", "a,b,site\n1,,s\n"), data, found.attrs["formula"]
+        )
+
+
+def test_formulas_are_compared_on_the_same_rows():
+    data = table()
+    found = system.fit(data, settings=SETTINGS)
+    told = noted(
+        system.compared(found, data, ["y ~ a + b", "y ~ b"], settings=SETTINGS), "comparison"
+    )
+    assert told["formula"].values[int(np.argmax(told["elpd"].values))] == "y ~ a*site + b"
+    assert np.all(np.diff(told["elpd_behind"]) < 0) and np.isfinite(told["log_evidence"]).all()
+    problem, _ = system.problem(data, "y ~ b")
+    assert float(told["log_evidence"][2]) == pytest.approx(problem.log_evidence())
+    with pytest.raises(DataError, match="different targets"):
+        system.compared(found, data, ["a ~ b"], settings=SETTINGS)
+
+
+@pytest.mark.parametrize(
+    ("formula", "options", "fault"),
+    [
+        ("y ~ a + site + b", {}, "curvature or interaction"),
+        ("y ~ a*site + b", {}, None),
+    ],
+)
+def test_an_interaction_that_is_left_out_is_seen(formula, options, fault):
+    verdict = check(system.fit(table(150), formula, settings=SETTINGS, **options))
+    assert verdict.believed == (fault is None), verdict.words
+    assert fault is None or fault in verdict.words
+
+
+def test_spike_and_slab_says_which_columns_are_in():
+    data = system.simulate(100, sites=3, curve=0.0, rng=np.random.default_rng(8))
+    found = system.fit(data, "y ~ a + b + c", prior="spike_and_slab", settings=SETTINGS)
+    included = noted(found, "effects")["included"]
+    assert float(included.sel(feature="a")) > 0.99 > float(included.sel(feature="c")) + 0.2
+    with pytest.raises(DataError, match="spike and slab"):
+        system.fit(data, prior="spike_and_slab", settings=SETTINGS)
+
+
+def test_the_bayesian_lasso_is_that_of_park_and_casella():
+    """Their Gibbs sampler, written from the paper alone, at a fixed λ: the same posterior."""
+    data = system.diabetes("progression ~ bmi + bp + s5 + age")
+    ratio, noise = 0.4, 54.0
+    prior = linear.Laplace(ratio, relative=True)
+    problem, design = system.problem(data, prior=prior)
+    Z = problem.X * problem.scales
+    Z, y = Z - Z.mean(axis=0), problem.y - problem.y.mean()
+    fixed = linear.regression(Z, y, prior, noise=noise, scales=np.ones(4))
+    found = driver.fit(fixed, settings=SETTINGS)["posterior"]["beta"].values.reshape(-1, 4)
+    rng, tau2, draws = np.random.default_rng(0), np.ones(4), []
+    lam = 1 / ratio  # p(β | σ) ∝ exp(−λ |β| / σ)
+    for sweep in range(3000):
+        precision = Z.T @ Z + np.diag(1 / tau2)
+        root = np.linalg.cholesky(precision)
+        mean = np.linalg.solve(precision, Z.T @ y)
+        beta = mean + noise * np.linalg.solve(root.T, rng.standard_normal(4))
+        tau2 = 1 / rng.wald(lam * noise / np.abs(beta), lam**2)
+        if sweep >= 500:
+            draws.append(beta)
+    draws = np.array(draws)
+    np.testing.assert_allclose(
+        found.mean(axis=0), draws.mean(axis=0), atol=0.15 * draws.std(axis=0).max()
+    )
+    np.testing.assert_allclose(found.std(axis=0), draws.std(axis=0), rtol=0.15)
+    assert design.plain == ["bmi", "bp", "s5", "age"]
+
+
+@pytest.mark.parametrize(
+    ("name", "formula"),
+    [
+        ("filip", "y ~ " + " + ".join(["x", *(f"I(x**{k})" for k in range(2, 11))])),
+        ("longley", "y ~ x1 + x2 + x3 + x4 + x5 + x6"),
+    ],
+)
+def test_certified_polynomials_are_right_or_refused(reference_data, name, formula):
+    folder = reference_data / "nist"
+    certified = json.loads((folder / "linear_certified.json").read_text())[name]
+    values = np.loadtxt(folder / f"{name}.csv", delimiter=",", skiprows=1).T
+    names = ["y", *(["x"] if name == "filip" else [f"x{k}" for k in range(1, 7)])]
+    data = system.from_columns(dict(zip(names, values, strict=True)), formula)
+    problem, _ = system.problem(data, prior="flat")
+    sd = float(certified["resid_sd"])
+    posterior = linear.exact.Posterior(replace(problem, noise=LogUniform(1e-6 * sd, 1e6 * sd)))
+    mean, _ = posterior.moments()
+    np.testing.assert_allclose(mean, np.array(certified["beta"], dtype=float)[1:], rtol=1e-5)
+    assert posterior.condition_number() > (1e6 if name == "filip" else 1.0)
+
+
+def test_the_script_writes_predictions_beside_the_page(tmp_path, monkeypatch):
+    path = Path(__file__).resolve().parents[2] / "workflows" / "regression.py"
+    (tmp_path / "new.csv").write_text("a,site\n4,u\n5,s\n")
+    written(tmp_path / "t.csv", HOLES + "NA,3,u,0.5\n")
+    monkeypatch.chdir(tmp_path)
+    options = ["--formula", "y ~ a + site", "--new", "new.csv", "--compare", "y ~ a"]
+    options += ["--data", "t.csv", "--quick", "--output", "out"]
+    monkeypatch.setattr("sys.argv", [str(path), *options])
+    with pytest.raises(SystemExit) as ended:
+        runpy.run_path(str(path), run_name="__main__")
+    assert ended.value.code in (0, 3, None)
+    rows = (tmp_path / "out" / "predictions.csv").read_text().splitlines()
+    assert rows[0].startswith("row,mean,") and len(rows) == 3
+    page = (tmp_path / "out" / "index.html").read_text()
+    assert "1 of 13 rows left out" in page and "New rows" in page and "Formulas compared" in page
+    workflow.retell(tmp_path / "out")
+    assert (tmp_path / "out" / "predictions.csv").read_text().splitlines() == rows
