@@ -37,6 +37,7 @@ def simulate(
     *,
     noise: float = 0.0,
     dynamical: float = 0.0,
+    kept: float = 1.0,
     rng: np.random.Generator | None = None,
 ) -> xr.Dataset:
     """Sample the delay equation on its attractor, from a history drawn at random.
@@ -50,6 +51,7 @@ def simulate(
     equation : its numbers.
     noise : standard deviation of what is measured about the solution.
     dynamical : noise of the dynamics, x per √time.
+    kept : share of the samples that are observed, chosen at random.
     rng : by default the stream "simulate" of the default settings.
 
     Returns
@@ -76,13 +78,15 @@ def simulate(
     rate = exponent(equation)
     known = *equation.numbers, noise, dynamical, rate.value, rate.error
     truth = dict(zip(KNOWN, known, strict=True))
-    return from_values(x + noise * rng.standard_normal(count), step, truth=truth)
+    y = x + noise * rng.standard_normal(count)
+    seen = np.arange(count) if kept == 1 else np.flatnonzero(rng.random(count) < kept)
+    return from_values(y[seen], step, truth=truth, place=seen)
 
 
-def from_values(values, step=1.0, name="x", units=None, truth=None) -> xr.Dataset:
-    """Label values in even steps, with what is known of them."""
-    times = step * np.arange(len(values))
-    found = reading.series_from_arrays(times, {name: values}, units=units, least=LEAST)
+def from_values(values, step=1.0, name="x", truth=None, place=None) -> xr.Dataset:
+    """Label values in even steps, or those at some places, with what is known of them."""
+    times = step * (np.arange(len(values)) if place is None else place)
+    found = reading.series_from_arrays(times, {name: values}, least=LEAST)
     if truth is None:
         return found
     arrays = {key: np.float64(value) for key, value in truth.items()}
@@ -95,6 +99,7 @@ def read(
     value: str | int | None = None,
     time: str | int | None = None,
     decimal: str | None = None,
+    even: bool = True,
 ) -> xr.Dataset:
     """Read a series in even steps: a column of values, or times and values.
 
@@ -104,6 +109,7 @@ def read(
     value : name of the column, or its position from 1; by default the only one beside the times.
     time : likewise; a file of one column, and one without times, counts its rows.
     decimal : the decimal mark, where the numbers do not show it.
+    even : whether to refuse times that are uneven, which ``fit_equation`` takes.
 
     Returns
     -------
@@ -131,7 +137,8 @@ def read(
     _one(found, path)
     known = {n: table[f"truth.{n}"] for n in KNOWN if f"truth.{n}" in table}
     arrays = {n: variable.values.reshape(()) for n, variable in known.items()}
-    even_step(found, path)
+    if even:
+        even_step(found, path)
     return annotated(found, truth=dataset(arrays, sampled=False)) if known else found
 
 

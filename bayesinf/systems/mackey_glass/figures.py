@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bayesinf.figures import COLORS, canvas, forecast_fan, key, styled, with_units
-from bayesinf.posterior import noted
+from bayesinf.figures import COLORS, canvas, forecast_fan, key, pair, styled, with_units
+from bayesinf.posterior import noted, true_values
 
 if TYPE_CHECKING:
     import xarray as xr
     from matplotlib.figure import Figure
 
-__all__ = ["coefficients", "fan", "horizons", "measure", "one_step"]
+__all__ = ["coefficients", "fan", "horizons", "measure", "numbers", "one_step", "solution"]
 
 
 def fan(fit: xr.DataTree) -> Figure:
@@ -128,3 +128,31 @@ def measure(fits: Mapping[str, xr.DataTree]) -> Figure:
     for axis in axes[:, 0]:
         axis.set_ylabel("density")
     return fig
+
+
+@styled
+def solution(fit: xr.DataTree) -> Figure:
+    """Draw observations with the band of solutions, and what is left of them."""
+    (y,) = fit["observed_data"].data_vars.values()
+    found, t = noted(fit, "windows"), y["time"].values
+    at = t[0] + found["instant"].values
+    fig, (above, below) = canvas(2, 1, height=4.2, sharex=True, height_ratios=(3, 1))
+    above.fill_between(at, found["low"], found["high"], color=COLORS["posterior"], alpha=0.35, lw=0)
+    above.plot(at, found["middle"], color=COLORS["posterior"], lw=0.8)
+    above.plot(t, y, ".", ms=3, color=COLORS["data"])
+    noise = float(fit["posterior"]["noise"].mean())
+    below.plot(t, (y.values - found["middle"].values) / noise, ".", ms=3, color=COLORS["data"])
+    below.axhline(0, color=COLORS["prior"], lw=0.8)
+    for axis in (above, below):
+        for start in found["start"].values[1:]:
+            axis.axvline(t[0] + start, color=COLORS["prior"], lw=0.8, ls="--")
+    below.set_ylabel("residual\n(noise)")
+    above.set_ylabel(with_units(str(y.name), y.attrs["units"]))
+    below.set_xlabel(with_units("time", y["time"].attrs.get("units", "1")))
+    key(above, [("observations", "data"), ("solutions, 95 %", "posterior")], "above")
+    return fig
+
+
+def numbers(fit: xr.DataTree) -> Figure:
+    """Draw the numbers of the equation in pairs."""
+    return pair(fit, ["beta", "gamma", "n", "tau"], true_values(fit))
