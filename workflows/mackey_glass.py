@@ -58,9 +58,11 @@ def main(
             columns = {"value": workflow.column(value), "time": workflow.column(time)}
             own = system.read(run.data, **columns, decimal=decimal, even=task != "equation")
             series = embedded = noisy = run.report_reading(own)
+            still = None
         else:
             series, noisy = (system.read(run.shipped(n), even=False) for n in SHIPPED)
             embedded = system.simulate(*EMBEDDED, system.TWO, noise=0.01)
+            still = system.simulate(*EMBEDDED, system.TWO)
             ahead = ahead or AHEAD
     settings = run.settings if "draws" in run.given else run.settings.replace(draws=250)
     fits, seen = {}, {} if lookback is None else {"lookback": lookback}
@@ -73,9 +75,10 @@ def main(
         options = {"ahead": ahead or 1, "held_out": held_out, **seen}
         for each in map(str, weights or Weights):
             with run.step(f"lags, {each}"):
-                name = f"lags_{each}"
                 found = system.fit(embedded, "lags", each, horizon=0, settings=settings, **options)
-                fits[name] = system.with_classical(found, embedded, "lags", every=1, **options)
+                fits[f"lags_{each}"] = system.with_classical(
+                    found, embedded, "lags", still=still, **options
+                )
     if task != "forecast":
         with run.step("equation"):
             stated = {"window": window, "priors": workflow.priors(prior)}

@@ -14,6 +14,7 @@ from bayesinf.systems.mackey_glass.calibration import calibration_problem
 from bayesinf.systems.mackey_glass.classical import classical, with_classical
 from bayesinf.systems.mackey_glass.data import read, simulate
 from bayesinf.systems.mackey_glass.delay import LITERATURE, TWO, Equation, exponent, trajectory
+from bayesinf.systems.mackey_glass.faults import faults
 from bayesinf.systems.mackey_glass.mechanism import fit_equation
 from bayesinf.systems.mackey_glass.model import best, fit
 from bayesinf.systems.mackey_glass.story import story
@@ -26,6 +27,7 @@ __all__ = [
     "calibration_problem",
     "classical",
     "exponent",
+    "faults",
     "fit",
     "fit_equation",
     "read",

@@ -73,7 +73,17 @@ def classical(
 
 
 def with_classical(
-    fit: xr.DataTree, series: xr.Dataset, features: str = "lags", **options
+    fit: xr.DataTree,
+    series: xr.Dataset,
+    features: str = "lags",
+    *,
+    still: xr.Dataset | None = None,
+    **options,
 ) -> xr.DataTree:
-    """Put the classical answer beside a fit of the same features."""
-    return annotated(fit, classical=classical(series, features, **options))
+    """Put the classical answer beside a fit of the same features, and that of ridge of the same
+    series without noise, where there is one.
+    """
+    notes = {"classical": classical(series, features, **options)}
+    if still is not None:
+        notes["still"] = classical(still, features, lasso=False, **options)
+    return annotated(fit, **notes)

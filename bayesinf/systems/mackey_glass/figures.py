@@ -22,7 +22,8 @@ def fan(fit: xr.DataTree) -> Figure:
     found, scored = noted(fit, "fan"), noted(fit, "scores")
     draws = found["draws"].rename(fan_chain="chain", fan_draw="draw")
     name = next(iter(fit["observed_data"].data_vars))
-    return forecast_fan(draws.rename(name), found["came"].values, scored, found["before"].values)
+    few = scored.isel(horizon=slice(0, None, max(1, scored.sizes["horizon"] // 20)))
+    return forecast_fan(draws.rename(name), found["came"].values, few, found["before"].values)
 
 
 @styled
@@ -70,13 +71,14 @@ def horizons(fits: Mapping[str, xr.DataTree]) -> Figure:
         scored = noted(fit, "scores")
         h = scored["horizon"].values
         left.plot(h, scored["crps"], color=COLORS[color])
-        right.plot(h, 100 * scored["coverage"].sel(level=0.95), color=COLORS[color], lw=1)
+        held = np.cumsum(scored["coverage"].sel(level=0.95).values) / np.arange(1, len(h) + 1)
+        right.plot(h, 100 * held, color=COLORS[color])
         words.append((name, color))
     left.set_yscale("log")
     left.set_ylabel(with_units("CRPS", scored["crps"].attrs.get("units", "1")))
     right.axhline(95, color=COLORS["prior"], lw=0.8)
-    right.set_ylabel("held by 95 % intervals (%)")
-    right.set_ylim(0, 102)
+    right.set_ylabel("held by 95 % intervals\nup to this horizon (%)")
+    right.set_ylim(top=101)
     for axis in (left, right):
         axis.set_xlabel(with_units("horizon", scored["horizon"].attrs.get("units", "1")))
     key(left, words, "lower right")

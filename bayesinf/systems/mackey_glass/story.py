@@ -170,7 +170,7 @@ def _numbers(readouts, free):
                 "horizons",
                 figures.horizons(free),
                 "Left: CRPS of free-running forecasts by horizon, small is good. Right: how often "
-                "95 % intervals hold what came.",
+                "95 % intervals hold what came, up to each horizon.",
                 "CRPS and coverage against horizon, a line a readout.",
             ),
         )
@@ -269,6 +269,12 @@ def _lags(lags):
             f"The delay is τ = {float(truth['tau']):g}, and a sample is {step:g}: it lies between "
             "two lags or on one; what is further back than the forecast reaches is seen through "
             "its multiples."
+        )
+    still = noted(first, "still")
+    if still is not None:
+        words.append(
+            "Without the noise of the measurement ridge has R² = "
+            f"{float(still['r_squared'][0]):.3f} on the held-out part."
         )
     return Section(
         "What the lags weigh",
