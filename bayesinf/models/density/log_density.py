@@ -47,6 +47,8 @@ class LogDensity:
     observed : the data: an array, variable to array, or a Dataset.
     observing : variable to array to the ``LogDensity`` of these data in place of those observed,
         for calibration.
+    starts : (generator, count) to parameter to values, (count,), from which the optimum is sought;
+        None for draws from the priors.
     vectorised : whether the functions take arrays.
     """
 
@@ -58,6 +60,7 @@ class LogDensity:
     replicate: Callable | None = None
     observed: object = None
     observing: Callable | None = None
+    starts: Callable | None = None
     vectorised: bool = False
 
     def __post_init__(self):
@@ -150,8 +153,8 @@ class Target(Density):
     # --- unconstrained coordinates ----------------------------------------------------------------
 
     def starts(self, rng: np.random.Generator, count: int) -> np.ndarray:
-        """Draws from the priors."""
-        draws = self.sample_prior(rng, count)
+        """Draws from the priors, or where the user has the search begin."""
+        draws = (self.stated.starts or self.sample_prior)(rng, count)
         return np.stack([self.spans[k].to_real(draws[k]) for k in self.variables], axis=1)
 
     def at(self, points: np.ndarray) -> Draws:

@@ -1,0 +1,196 @@
+"""The compiled loop of ``mechanism``: one window of a series, its history integrated out.
+
+Within a window the solution follows from its history alone, and that is linear in weights w ~ N(0,
+1): x = mean + B w on the first delay. Gauss-Newton steps lead to the weights that data and prior
+agree on; the solution is taken for linear in w around them, as the Laplace approximation does, and
+each observation is then normal given those before it, by the recursion of Kalman. Importing this
+module imports numba.
+"""
+
+import numba
+import numpy as np
+
+from bayesinf.systems.mackey_glass.kernel import OPTIONS, solve, tangents
+
+MOST = 25  # steps to the optimum
+SMALL = 1e-7  # gain in log density that another step promises, at which they end
+STIFF = 1e14  # curvature beside that of the prior, beyond which no solution is left in doubles
+DAMPED = 1e-3  # first damping of a step that has failed
+
+
+@numba.njit(**OPTIONS)
+def cubic(s, h, out):
+    """Weights of value, value, slope and slope at both ends of a step h, a share s along it."""
+    a = 1.0 - s
+    out[0] = (1.0 + 2.0 * s) * a * a
+    out[1] = s * s * (3.0 - 2.0 * s)
+    out[2] = s * a * a * h
+    out[3] = -s * s * a * h
+
+
+@numba.njit(**OPTIONS)
+def followed(numbers, t, basis, rise, mean, w, f, J):
+    """Fill in the solution at times t from the window's start, (time,), and its slope in w."""
+    beta, gamma, n, tau = numbers
+    half, directions = len(basis) - 1, basis.shape[1]
+    steps = half // 2
+    past, past_slope = basis @ w + mean, rise @ w
+    count = max(int(np.ceil((t[-1] / tau - 1.0) * steps)), 1)
+    x, slope = np.empty(count + 1), np.empty(count + 1)
+    d, d_slope = np.empty((count + 1, directions)), np.empty((count + 1, directions))
+    solve(beta, gamma, n, tau, past, x, slope, np.empty(0))
+    tangents(beta, gamma, n, tau, past, x, slope, basis, d, d_slope)
+    weight = np.empty(4)
+    for i in range(len(t)):
+        u = t[i] / tau - 1.0
+        if u <= 0.0:
+            place = (u + 1.0) * half
+            k = min(int(place), half - 1)
+            cubic(place - k, 1.0 / half, weight)
+            f[i] = weight[0] * past[k] + weight[1] * past[k + 1]
+            f[i] += weight[2] * past_slope[k] + weight[3] * past_slope[k + 1]
+            for j in range(directions):
+                J[i, j] = weight[0] * basis[k, j] + weight[1] * basis[k + 1, j]
+                J[i, j] += weight[2] * rise[k, j] + weight[3] * rise[k + 1, j]
+        else:
+            place = u * steps
+            k = min(int(place), count - 1)
+            cubic(place - k, 1.0 / steps, weight)
+            f[i] = weight[0] * x[k] + weight[1] * x[k + 1]
+            f[i] += weight[2] * slope[k] + weight[3] * slope[k + 1]
+            for j in range(directions):
+                J[i, j] = weight[0] * d[k, j] + weight[1] * d[k + 1, j]
+                J[i, j] += weight[2] * d_slope[k, j] + weight[3] * d_slope[k + 1, j]
+
+
+@numba.njit(**OPTIONS)
+def first_guess(tau, sigma, t, y, basis, mean, w):
+    """Take w to where the observations of the first delay alone would have it, which is linear."""
+    half, directions = len(basis) - 1, basis.shape[1]
+    matrix, toward = np.eye(directions), np.zeros(directions)
+    for i in range(len(t)):
+        place = t[i] / tau * half
+        if place > half:
+            break
+        k = min(int(place), half - 1)
+        row = basis[k] + (place - k) * (basis[k + 1] - basis[k])
+        off = (y[i] - mean) / sigma**2
+        for j in range(directions):
+            toward[j] += row[j] * off
+            for m in range(directions):
+                matrix[j, m] += row[j] * row[m] / sigma**2
+    w[:] = np.linalg.solve(matrix, toward)
+
+
+@numba.njit(**OPTIONS)
+def curvature(J, sigma, damping):
+    """J^T J / sigma^2 + (1 + damping) on the diagonal."""
+    matrix = J.T @ J / sigma**2
+    for j in range(len(matrix)):
+        matrix[j, j] += 1.0 + damping
+    return matrix
+
+
+@numba.njit(**OPTIONS)
+def optimum(numbers, sigma, t, y, basis, rise, mean, w, f, J):
+    """Take w to the optimum, where f and J are left; return the log density of all observations,
+    w integrated out, or −∞ where no solution is finite.
+    """
+    directions, damping = basis.shape[1], 0.0
+    first_guess(numbers[3], sigma, t, y, basis, mean, w)
+    followed(numbers, t, basis, rise, mean, w, f, J)
+    r = (y - f) / sigma
+    value = 0.5 * (r @ r + w @ w)
+    new_f, new_J = np.empty_like(f), np.empty_like(J)
+    if not (np.isfinite(value) and np.sum(J * J) < STIFF * sigma**2):
+        return -np.inf
+    for _ in range(MOST):
+        slope = J.T @ r / sigma - w
+        step = np.linalg.solve(curvature(J, sigma, damping), slope)
+        if 0.5 * (slope @ step) < SMALL:
+            break
+        new = w + step
+        followed(numbers, t, basis, rise, mean, new, new_f, new_J)
+        new_r = (y - new_f) / sigma
+        tried = 0.5 * (new_r @ new_r + new @ new)
+        if tried <= value and np.sum(new_J * new_J) < STIFF * sigma**2:
+            w[:], f[:], J[:, :], r, value = new, new_f, new_J, new_r, tried
+            damping *= 0.1
+        else:
+            size = np.trace(curvature(J, sigma, 0.0)) / directions
+            damping = max(10.0 * damping, DAMPED * size)
+    factor = np.linalg.cholesky(curvature(J, sigma, 0.0))
+    volume = 0.0
+    for j in range(directions):
+        volume += np.log(factor[j, j])
+    return -value - volume - len(t) * np.log(np.sqrt(2.0 * np.pi) * sigma)
+
+
+@numba.njit(**OPTIONS)
+def in_turn(sigma, y, at_zero, J, out):
+    """Fill in log p(y_i | those before it), (time,), y = at_zero + J w + noise, w ~ N(0, 1)."""
+    directions = J.shape[1]
+    centre, spread, toward = np.zeros(directions), np.eye(directions), np.empty(directions)
+    for i in range(len(y)):
+        variance, off = sigma**2, y[i] - at_zero[i]
+        for j in range(directions):
+            total = 0.0
+            for m in range(directions):
+                total += spread[j, m] * J[i, m]
+            toward[j] = total
+            variance += J[i, j] * total
+            off -= J[i, j] * centre[j]
+        out[i] = -0.5 * (off * off / variance + np.log(2.0 * np.pi * variance))
+        for j in range(directions):
+            centre[j] += toward[j] * off / variance
+            for m in range(directions):
+                spread[j, m] -= toward[j] * toward[m] / variance
+
+
+@numba.njit(**OPTIONS)
+def total(points, t, y, edges, basis, rise, mean, out):
+    """Log density of all observations at parameters (point, 5), β, γ, n, τ, σ: out (point,)."""
+    for p in range(len(points)):
+        numbers = (points[p, 0], points[p, 1], points[p, 2], points[p, 3])
+        out[p] = 0.0
+        for k in range(len(edges) - 1):
+            a, b = edges[k], edges[k + 1]
+            w, f, J = np.empty(basis.shape[1]), np.empty(b - a), np.empty((b - a, basis.shape[1]))
+            found = optimum(numbers, points[p, 4], t[a:b], y[a:b], basis, rise, mean, w, f, J)
+            out[p] += found
+            if found == -np.inf:
+                break
+
+
+@numba.njit(**OPTIONS)
+def pointwise(points, t, y, edges, basis, rise, mean, out):
+    """The same of each observation given those before it in its window: out (point, time)."""
+    for p in range(len(points)):
+        numbers = (points[p, 0], points[p, 1], points[p, 2], points[p, 3])
+        for k in range(len(edges) - 1):
+            a, b = edges[k], edges[k + 1]
+            w, f, J = np.empty(basis.shape[1]), np.empty(b - a), np.empty((b - a, basis.shape[1]))
+            sigma = points[p, 4]
+            found = optimum(numbers, sigma, t[a:b], y[a:b], basis, rise, mean, w, f, J)
+            if found == -np.inf:
+                out[p, a:b] = -np.inf
+            else:
+                in_turn(sigma, y[a:b], f - J @ w, J, out[p, a:b])
+
+
+@numba.njit(**OPTIONS)
+def replicas(points, t, y, edges, basis, rise, mean, normals, out):
+    """Solutions from histories drawn given the data, normals (point, window, direction)."""
+    for p in range(len(points)):
+        numbers = (points[p, 0], points[p, 1], points[p, 2], points[p, 3])
+        for k in range(len(edges) - 1):
+            a, b = edges[k], edges[k + 1]
+            w, f, J = np.empty(basis.shape[1]), np.empty(b - a), np.empty((b - a, basis.shape[1]))
+            sigma = points[p, 4]
+            found = optimum(numbers, sigma, t[a:b], y[a:b], basis, rise, mean, w, f, J)
+            if found == -np.inf:
+                out[p, a:b] = np.nan
+                continue
+            factor = np.linalg.cholesky(curvature(J, sigma, 0.0))
+            w += np.linalg.solve(factor.T, normals[p, k])
+            followed(numbers, t[a:b], basis, rise, mean, w, out[p, a:b], J)
