@@ -17,7 +17,8 @@ from bayesinf.systems.kuramoto.calibration import calibration_problem
 from bayesinf.systems.kuramoto.classical import classical, with_classical
 from bayesinf.systems.kuramoto.data import chimera, read, simulate
 from bayesinf.systems.kuramoto.faults import faults
-from bayesinf.systems.kuramoto.model import PRIORS, best, fit
+from bayesinf.systems.kuramoto.model import PRIORS, fit
+from bayesinf.systems.kuramoto.results import best
 from bayesinf.systems.kuramoto.story import story
 
 __all__ = [

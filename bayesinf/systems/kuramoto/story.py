@@ -19,7 +19,7 @@ from bayesinf.report import (
     value_with_unit,
 )
 from bayesinf.systems.kuramoto import figures
-from bayesinf.systems.kuramoto.model import best
+from bayesinf.systems.kuramoto.results import best
 
 if TYPE_CHECKING:
     import xarray as xr
