@@ -61,7 +61,7 @@ test: $(COMPLETE)
 TORTURE := tests/torture.py $(foreach name,publication ending hostile kept resumed factors reader,tests/unit/test_$(name).py)
 
 torture: $(COMPLETE)
-	@BAYESINF_MUTANTS=200 BAYESINF_CUTS=10 $(PYTHON) -m pytest --timeout 1200 -rP $(TORTURE) $(OPTIONS)
+	@BAYESINF_MUTANTS=200 BAYESINF_CUTS=10 $(PYTHON) -m pytest --numprocesses 2 --timeout 3600 -rP $(TORTURE) $(OPTIONS)
 
 test-bench: $(COMPLETE)
 	@$(PYTHON) -m pytest tests/benchmarks $(OPTIONS)

@@ -21,7 +21,7 @@ from bayesinf import publication
 
 ROOT = Path(__file__).resolve().parents[1]
 WORKFLOWS = ROOT / "workflows"
-pytestmark = pytest.mark.timeout(1200)
+pytestmark = pytest.mark.timeout(3600)  # on a busy machine too
 
 # Three long fits by themselves; what they drew is said as a hash.
 LONG = f"""
@@ -48,7 +48,7 @@ def nuts(settings):
     return linear.fit(X, y, "laplace", method="nuts", settings=settings.replace(workers=1))
 
 def pairs(settings):
-    states = sampling.sample(rng.normal(0, 0.2, 276), "±1", 1000, rng=rng).states
+    states = sampling.sample(rng.normal(0, 0.2, 231), "±1", 1000, rng=rng).states
     return pairwise.fit(states, encoding="±1", settings=settings)
 
 @workflow.script(name="long")
@@ -63,6 +63,7 @@ def main(run, kind: str = "emcee"):
 if __name__ == "__main__":
     workflow.cli(main)
 """
+KILLS = 10  # of each command
 COMMANDS = {
     "peaks": [str(WORKFLOWS / "gaussian_peaks.py"), "--quick", "--draws", "100", "--chains", "2"],
     "calibrate": [
@@ -70,7 +71,7 @@ COMMANDS = {
         "deconvolution",
         "--quick",
         "--replications",
-        "16",
+        "10",
     ],
     "emcee": ["long.py", "--kind", "emcee"],
     "NUTS": ["long.py", "--kind", "nuts"],
@@ -109,10 +110,12 @@ def test_a_run_that_was_killed_goes_on_to_the_same_bits(name, tmp_path):
     wanted, seconds = written(tmp_path / "whole", out), time.monotonic() - started
     assert len(wanted) > 1 or len(wanted["said"])
     dice, folder, killed = random.Random(name), tmp_path / "killed", 0
-    for _ in range(10):
+    for _ in range(30):  # a run that ends in time starts anew, and is no kill
+        if killed == KILLS:
+            break
         process = start(command, folder)
         try:
-            process.communicate(timeout=dice.uniform(0.3, 0.9) * seconds)
+            process.communicate(timeout=dice.uniform(0.1, 0.6) * seconds)
         except subprocess.TimeoutExpired:
             process.send_signal(dice.choice([signal.SIGKILL, signal.SIGTERM, signal.SIGINT]))
             process.communicate()
@@ -128,7 +131,7 @@ def test_a_run_that_was_killed_goes_on_to_the_same_bits(name, tmp_path):
     ]
     taken = [line for line in out.splitlines() if line.startswith("Taken up")]
     print(f"{name}: {sum(same)} of {len(same)} the same to the bit after {killed} kills; {taken}")
-    assert all(same) and killed >= 5
+    assert all(same) and killed == KILLS
     for home in folder.glob("work/reports/*/"):
         assert not publication.changed(home, publication.settled(home)["files"])
 

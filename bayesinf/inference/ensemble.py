@@ -84,7 +84,8 @@ def sample(
     sampler = emcee.EnsembleSampler(walkers, size, log_density, vectorize=True, moves=moves)
     # A state is the one public way to seed emcee, whose generator is NumPy's legacy one.
     sampler.random_state = np.random.MT19937(int(rng.integers(2**32))).state
-    walk, began = {"state": start, "goal": max(500, draws)}, None
+    walk = {"state": start, "goal": max(500, draws)}
+    began, foreseen = None, False
     changing = (rng, sampler.backend, walk) + (() if independent is None else (offer,))
     # What the steps are made in makes no difference to them.
     for _ in kept.steps(count(), *changing, fixed=(independent,)):
@@ -102,8 +103,9 @@ def sample(
         hopeless = sampler.iteration >= ENOUGH_TO_TELL and needed > maximum
         if sampler.iteration >= min(needed, maximum) or hopeless:
             break
-        if walk["goal"] < needed:
+        if not foreseen:
             _foresee(min(needed, maximum), sampler.iteration, *began, length)
+            foreseen = True
         # The estimate grows with the run, so it is better to creep up on it than to jump.
         walk["goal"] = min(int(1.05 * needed), 2 * sampler.iteration)
     chain = sampler.get_chain()[min(burn_in, sampler.iteration // 2) :]
@@ -117,15 +119,13 @@ def sample(
 
 
 def _foresee(needed, done, first, started, length):
-    """Say how long the run will be, once the first steps show their autocorrelation time."""
-    if done > 2 * max(500, first):
-        return
+    """Say how long the run will be, once its first steps show their autocorrelation time."""
     each = (time.monotonic() - started) / (done - first)
     progress.foresee(
         each * (needed - done),
         f"for {needed - done} more steps of {each:.2g} s of emcee, as {done - first} of them took, "
         f"to be {length:g} autocorrelation times long",
-        "the curvature alone (--method laplace), fewer points, or fewer parameters",
+        "the curvature alone (method laplace), fewer points, or fewer parameters",
     )
 
 

@@ -108,7 +108,10 @@ class Tangent:
             yield part if len(part) > 1 else part[0]
 
     def _slopes(self, theta):
-        return central(self.coordinates, theta, np.broadcast_to(self.step, theta.shape))
+        # Of the mean and then in the plane: a sum of peaks moves one of them at a time.
+        of_mean = central(self.mean, theta, np.broadcast_to(self.step, theta.shape))
+        with np.errstate(all="ignore"):
+            return (self.weight[:, None] * self.basis).T @ of_mean
 
     def _solved(self, u, noise):
         inverse = np.broadcast_to(np.linalg.inv(self.triangle), (len(u), *self.triangle.shape))

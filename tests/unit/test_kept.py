@@ -15,6 +15,7 @@ from straight_line import StraightLine
 from bayesinf import capacity, kept, parallel, progress
 from bayesinf.data import curve_from_arrays
 from bayesinf.errors import FitError, MachineError
+from bayesinf.inference import ensemble
 from bayesinf.models import gp, linear
 from bayesinf.models.binary import pairwise
 from bayesinf.models.problem import fit
@@ -329,6 +330,19 @@ def test_of_several_workers_the_first_says_how_long_its_loop_will_be(capsys, mon
     call((3, None, 33))
     (said,) = capsys.readouterr().err.splitlines()
     assert re.search(r"for 33 steps of .*--draws.*; \d+ steps take 0 s", said)
+
+
+def test_emcee_says_once_how_long_it_will_be(capsys, monkeypatch):
+    monkeypatch.setattr(progress, "SAID", 0.0)
+    rng = np.random.default_rng(1)
+
+    def density(points):
+        return -0.5 * np.sum(points**2, axis=1)
+
+    found = ensemble.sample(density, rng.normal(size=(20, 3)), rng, 10, length=100)
+    (said,) = capsys.readouterr().err.splitlines()
+    more = int(re.search(r"for (\d+) more steps of \S+ s of emcee, as 500 .* laplace\)", said)[1])
+    assert more == pytest.approx(found.steps + 5 * found.autocorrelation_time.max() - 500, rel=0.3)
 
 
 def test_a_process_of_many_points_is_foreseen(capsys, monkeypatch):
