@@ -68,6 +68,11 @@ def test_columns_are_those_of_the_formula():
         design.columns(data.isel(row=[0]).assign(site=("row", np.array(["east"]))))
     with pytest.raises(DataError, match="there is no log"):
         Design(table(12, "log(y) ~ a"), "log(y) ~ a").target  # noqa: B018 (some y are negative)
+    with pytest.raises(DataError, match="no column zz"):
+        Design(data, "y ~ s(zz)").names  # noqa: B018
+    taken = data.rename(y="mean")
+    with pytest.raises(DataError, match="name mean is taken"):
+        Design(taken, "mean ~ a").target  # noqa: B018
     with pytest.raises(DataError, match="cannot be evaluated"):
         Design(data, "y ~ nothing(a)").plain  # noqa: B018
 
@@ -109,6 +114,7 @@ def test_rows_with_missing_values_are_named(tmp_path):
         ({"target": "y", "features": ["y"]}, "no features"),
         ({"target": "site", "features": ["a"]}, "no number"),
         ({"formula": "y ~ a", "error": "site"}, "above zero"),
+        ({"formula": "y ~ a", "others": ["a ~ y"]}, "formulas of different targets"),
     ],
 )
 def test_bad_questions_are_one_line(tmp_path, options, said):

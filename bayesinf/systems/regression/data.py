@@ -144,6 +144,12 @@ def read(
         raise DataError("the file holds no columns", source=path)
     formula = _stated(columns, path, formula, target, features, error)
     formulas = [Formula.parse(one) for one in (formula, *others)]
+    if strange := [one.text for one in formulas if one.target != formulas[0].target]:
+        raise DataError(
+            "formulas of different targets cannot be compared",
+            expected=f"a formula of {formulas[0].target}",
+            found=strange[0],
+        )
     wanted = dict.fromkeys(name for one in formulas for name in one.variables)
     wanted |= {error: None} if error else {}
     for name in wanted:
