@@ -98,6 +98,9 @@ def test_rows_with_missing_values_are_named(tmp_path):
     np.testing.assert_array_equal(found["row"], [2, 3, 4, 5, 6, *range(10, 17)])
     said = found.attrs["read_as"]
     assert "3 of 15 rows left out" in said and "row 7, 8, 9" in said and "site 1" in said
+    halves = "".join(f"{k},5;{2 * k},25;{k}\n" for k in range(1, 9))
+    path = written(tmp_path / "c.csv", "y;a;b\n" + halves + "1,5;;2\n")
+    assert system.read(path, "y ~ a")["a"].values.tolist() == [2 * k + 0.25 for k in range(1, 9)]
     # A column that the formula does not use may have holes.
     assert system.read(tmp_path / "t.csv", "y ~ a").sizes["row"] == 13
     assert system.read(tmp_path / "t.csv", "y ~ a", others=["y ~ site"]).sizes["row"] == 12
