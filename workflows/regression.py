@@ -49,8 +49,15 @@ def main(
     ] = None,
 ):
     """Infer what a target has to do with the columns of a table."""
+    from bayesinf.errors import DataError
     from bayesinf.systems import regression as system
 
+    if run.data is None and (alone := {"target", "features", "error"} & run.given):
+        raise DataError(
+            "these are columns of a file",
+            where=", ".join(f"--{name}" for name in sorted(alone)),
+            expected="--data FILE beside them",
+        )
     others, options = compare or [], {"response": str(response), "prior": str(prior)}
     with run.step("read"):
         if run.data is not None:

@@ -68,6 +68,11 @@ def test_columns_are_those_of_the_formula():
         design.columns(data.isel(row=[0]).assign(site=("row", np.array(["east"]))))
     with pytest.raises(DataError, match="there is no log"):
         Design(table(12, "log(y) ~ a"), "log(y) ~ a").target  # noqa: B018 (some y are negative)
+    with pytest.raises(DataError, match="no column zz"):
+        Design(data, "y ~ s(zz)").names  # noqa: B018
+    taken = data.rename(y="mean")
+    with pytest.raises(DataError, match="name mean is taken"):
+        Design(taken, "mean ~ a").target  # noqa: B018
     with pytest.raises(DataError, match="cannot be evaluated"):
         Design(data, "y ~ nothing(a)").plain  # noqa: B018
 
@@ -86,11 +91,16 @@ HOLES = "y,a,site,e\n" + "".join(
 
 
 def test_rows_with_missing_values_are_named(tmp_path):
-    text = HOLES + "NA,3,u,0.5\n1.5,,s,0.5\n1.5,2,,0.5\n"
+    head, *lines = HOLES.splitlines(keepends=True)
+    text = head + "".join(lines[:5]) + "NA,3,u,0.5\n1.5,,s,0.5\n1.5,2,,0.5\n" + "".join(lines[5:])
     found = system.read(written(tmp_path / "t.csv", text), "y ~ a + site")
     assert found.sizes["row"] == 12 and found["a"].dtype == float
+    np.testing.assert_array_equal(found["row"], [2, 3, 4, 5, 6, *range(10, 17)])
     said = found.attrs["read_as"]
-    assert "3 of 15 rows left out" in said and "row 14, 15, 16" in said and "site 1" in said
+    assert "3 of 15 rows left out" in said and "row 7, 8, 9" in said and "site 1" in said
+    halves = "".join(f"{k},5;{2 * k},25;{k}\n" for k in range(1, 9))
+    path = written(tmp_path / "c.csv", "y;a;b\n" + halves + "1,5;;2\n")
+    assert system.read(path, "y ~ a")["a"].values.tolist() == [2 * k + 0.25 for k in range(1, 9)]
     # A column that the formula does not use may have holes.
     assert system.read(tmp_path / "t.csv", "y ~ a").sizes["row"] == 13
     assert system.read(tmp_path / "t.csv", "y ~ a", others=["y ~ site"]).sizes["row"] == 12
@@ -107,6 +117,7 @@ def test_rows_with_missing_values_are_named(tmp_path):
         ({"target": "y", "features": ["y"]}, "no features"),
         ({"target": "site", "features": ["a"]}, "no number"),
         ({"formula": "y ~ a", "error": "site"}, "above zero"),
+        ({"formula": "y ~ a", "others": ["a ~ y"]}, "formulas of different targets"),
     ],
 )
 def test_bad_questions_are_one_line(tmp_path, options, said):
@@ -176,9 +187,12 @@ def test_new_rows_are_foretold_for_the_mean_and_for_data(tmp_path):
     told = system.predict(found, data, new, formula=found.attrs["formula"])
     frame = system.predictions(told)
     assert list(frame["row"]) == [2, 3]
+    shape = told["predictions"]["mean"].values
+    base = found["posterior"]["intercept"] + found["posterior"]["beta"].sel(feature="a")
+    among = float(np.mean(found["posterior"]["scale_site"].values ** 2))
+    assert np.var(shape[..., 1]) == pytest.approx(np.var(base.values) + among, rel=0.3)
     widths = {n: frame[f"{n}_high_95"] - frame[f"{n}_low_95"] for n in ("mean", "new")}
     assert np.all(widths["new"] > widths["mean"])
-    assert widths["mean"][1] > 1.5 * widths["mean"][0], "a site that nobody has seen"
     # Of a known row the mean is what the posterior says, and the known target is held against it.
     posterior = found["posterior"]
     by_hand = posterior["intercept"] + posterior["beta"].sel(feature=["a", "site site 0"]).sum(

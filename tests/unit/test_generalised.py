@@ -60,14 +60,20 @@ def test_what_a_fit_stores_is_the_density_of_its_pymc_model(response):
 def test_terms_are_the_single_prior_where_there_is_one(response):
     """One term through the joint moves, against the closed form or the same without terms."""
     if response == "normal":
-        prior, y = linear.Gaussian(HalfNormal(1.0)), DATA["normal"]
-        options = {"scales": np.ones(3), "intercept": True, "noise": LogNormal(0.3, 0.5)}
+        # A prior of the width, and one of the noise, that pull hard against the data.
+        prior, y = linear.Gaussian(HalfNormal(0.15)), DATA["normal"]
+        options = {"scales": np.ones(3), "intercept": True, "noise": LogNormal(0.15, 0.1)}
         exact = linear.exact.Posterior(linear.regression(X, y, prior, **options))
         mean, sd = exact.moments()
-        found = driver.fit(
+        posterior = driver.fit(
             linear.generalised(X, y, "normal", linear.Terms({"": (prior, 3)}), **options),
             settings=SETTINGS,
-        )["posterior"]["beta"].values.reshape(-1, 3)
+        )["posterior"]
+        draws, _ = exact.draw(np.random.default_rng(0), 4000)
+        for name in ("scale", "sigma"):
+            away = posterior[name].values.mean() - draws[name].mean()
+            assert abs(away) < 4.5 * draws[name].std() / np.sqrt(300), name
+        found = posterior["beta"].values.reshape(-1, 3)
         np.testing.assert_allclose(found.mean(axis=0), mean, atol=4.5 * sd.max() / np.sqrt(400))
         np.testing.assert_allclose(found.std(axis=0), sd, rtol=0.15)
         return

@@ -358,6 +358,10 @@ CONTRACT = {
         | dict.fromkeys(("omega", "sigma"), ("oscillator",))
         | {"scale": ()},
     },
+    "regression": {
+        "normal": {"beta": ("feature",), "intercept": (), "scale": (), "sigma": ()},
+        "bayesian_lasso": {"beta": ("feature",), "intercept": (), "scale": (), "sigma": ()},
+    },
     "boltzmann_equilibrium": {
         "mle": {"h": ("site",), "J": ("pair",)},
         "posterior": {"h": ("site",), "J": ("pair",), "scale": ()},

@@ -59,7 +59,7 @@ def of_design(table: xr.Dataset, design: Design, response: str) -> xr.Dataset:
         )
     names = [*design.plain, *lines]
     scale = np.where(spread > 0, spread, 1.0)[: len(names)]
-    arrays = {name: found[: len(names)] / scale for name, found in fits.items()}
+    arrays = {name: found[: len(names)] / scale + 0.0 for name, found in fits.items()}
     dims = dict.fromkeys(arrays, ("feature",))
     return dataset(arrays, dims, {"feature": names}, sampled=False)
 

@@ -144,11 +144,18 @@ def read(
         raise DataError("the file holds no columns", source=path)
     formula = _stated(columns, path, formula, target, features, error)
     formulas = [Formula.parse(one) for one in (formula, *others)]
+    if strange := [one.text for one in formulas if one.target != formulas[0].target]:
+        raise DataError(
+            "formulas of different targets cannot be compared",
+            expected=f"a formula of {formulas[0].target}",
+            found=strange[0],
+        )
     wanted = dict.fromkeys(name for one in formulas for name in one.variables)
     wanted |= {error: None} if error else {}
     for name in wanted:
         _known(columns, name, path)
-    values = {name: _numbers(columns[name]) for name in wanted}
+    comma = decimal == "," or "decimal commas" in found.attrs.get("read_as", "")
+    values = {name: _numbers(columns[name], comma) for name in wanted}
     numbers = _row_numbers(found, len(next(iter(values.values()))))
     kept, left_out = _complete(values, numbers, path)
     values = {name: column[kept] for name, column in values.items()}
@@ -173,7 +180,8 @@ def new_rows(path: str | os.PathLike, table: xr.Dataset, formula: str) -> xr.Dat
     wanted += [table.attrs["error"]] if table.attrs.get("error") else []
     for name in wanted:
         _known(columns, name, path)
-    values = {name: _numbers(columns[name]) for name in wanted}
+    comma = "decimal commas" in found.attrs.get("read_as", "")
+    values = {name: _numbers(columns[name], comma) for name in wanted}
     rows = _row_numbers(found, len(next(iter(values.values()))))
     for name, column in values.items():
         if (gone := _absent(column)).any():
@@ -193,7 +201,7 @@ def new_rows(path: str | os.PathLike, table: xr.Dataset, formula: str) -> xr.Dat
                 found=str(column[0]),
             )
     if parsed.source in columns:
-        held_out = _numbers(columns[parsed.source])
+        held_out = _numbers(columns[parsed.source], comma)
         if held_out.dtype.kind != "U" and not _absent(held_out).any():
             values[parsed.source] = held_out
     labelled = {name: columns[name].copy(data=column) for name, column in values.items()}
@@ -240,8 +248,10 @@ def _known(columns, name, path):
         )
 
 
-def _numbers(column):
-    """Values of a column: numbers with NaN where they are missing, or words."""
+def _numbers(column, comma=False):
+    """Values of a column: numbers with NaN where they are missing, or words; ``comma`` is their
+    decimal mark.
+    """
     values = column.values
     if values.dtype.kind in "biuf":
         return values.astype(float)
@@ -253,7 +263,8 @@ def _numbers(column):
         return np.full(len(words), np.nan)
     try:
         found = np.full(len(words), np.nan)
-        found[~gone] = [float(word.replace("−", "-")) for word in words[~gone]]
+        mark = "," if comma else "."
+        found[~gone] = [float(w.replace("−", "-").replace(mark, ".")) for w in words[~gone]]
         return found
     except ValueError:
         return np.where(gone, "", words)

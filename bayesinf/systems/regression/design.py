@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Design", "frame"]
 
+TAKEN = ("mean", "row", "new_row", "beta", "intercept", "scale", "sigma")  # as results call theirs
+
 
 @dataclass(frozen=True)
 class Design:
@@ -35,7 +37,21 @@ class Design:
     @cached_property
     def formula(self) -> Formula:
         """The formula, read."""
-        return Formula.parse(self.text)
+        found = Formula.parse(self.text)
+        for name in found.variables:
+            if name not in self.table:
+                raise DataError(
+                    f"there is no column {name}",
+                    expected=f"one of {', '.join(map(str, self.table.data_vars))}",
+                    found=repr(self.text),
+                )
+        if found.target in TAKEN:
+            raise DataError(
+                f"the name {found.target} is taken",
+                expected="a target that is called by another name",
+                remedy="rename the column",
+            )
+        return found
 
     @cached_property
     def _matrix(self):

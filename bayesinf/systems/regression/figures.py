@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bayesinf.figures import COLORS, canvas, interval, key, styled, with_units
+from bayesinf.figures import COLORS, canvas, interval, styled, with_units
 from bayesinf.posterior import noted
 
 if TYPE_CHECKING:
@@ -151,7 +151,9 @@ def fitted(fit: xr.DataTree) -> Figure:
     axis.axline((mean.mean(), mean.mean()), slope=1, color=COLORS["posterior"], lw=1)
     axis.set_xlabel(target(fit, "expected "))
     axis.set_ylabel(target(fit))
-    key(axis, [("data", "data"), ("95 % of replicas", "posterior")])
+    axis.plot([], [], ".", color=COLORS["data"], label="data")
+    axis.plot([], [], color=COLORS["posterior"], lw=2, alpha=0.5, label="95 % of replicas")
+    axis.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2, frameon=False)
     return fig
 
 

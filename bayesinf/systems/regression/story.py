@@ -28,6 +28,7 @@ __all__ = ["story"]
 
 NAMED = 4  # columns in the answer's sentence
 TOLD = 24  # rows of a table
+CAPTION = "Coefficients of the columns as they stand."
 SCALES = {"poisson": "the log rate of ", "bernoulli": "the log odds of "}
 
 
@@ -36,6 +37,7 @@ def story(fits: Mapping[str, xr.DataTree]) -> Story:
     name, fit = next(iter(fits.items()))
     target = fit.attrs["target"]
     extra = [*_curves(fit), *_groups(fit), *_predictions(fit), *_comparison(fit)]
+    extra += [part for other, one in fits.items() if other != name for part in _other(other, one)]
     return Story(
         title=f"What {target} depends on",
         question=f"What has {target} to do with the columns of the table, and how surely?",
@@ -188,7 +190,33 @@ def _classical(fit):
         for k in order
     }
     return Section(
-        "Classical coefficients", tuple(words), (), (Table.of(rows, "column", "Beside."),)
+        "Classical coefficients",
+        tuple(words),
+        (),
+        (Table.of(rows, "column", "Coefficients of the columns as they stand."),),
+    )
+
+
+def _other(name, fit):
+    """A further fit, told by its effects."""
+    found = noted(fit, "effects")
+    if found is None:
+        return
+    order = np.sort(np.argsort(-np.abs(found["mean"] / found["sd"]).values)[:TOLD])
+    spread = found["spread"].values
+    rows = {}
+    for k in order:
+        mean, sd, low, high = (
+            float(found[part][k]) * spread[k] for part in ("mean", "sd", "low", "high")
+        )
+        cells = {"effect": number(mean, sd), "95 % interval": interval(low, high, sd)}
+        rows[str(found["feature"].values[k])] = cells
+    yield Section(
+        f"Beside it: {name.replace('_', ' ')}",
+        (f"{fit.attrs['formula']}; R² = {_r2(fit)}.",),
+        (),
+        (Table.of(rows, "column", "Change of the target per standard deviation of the column."),),
+        folded=True,
     )
 
 
