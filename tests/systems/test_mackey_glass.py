@@ -15,6 +15,7 @@ from bayesinf.systems.mackey_glass.features import Lags, Polynomial, RandomFeatu
 from bayesinf.systems.mackey_glass.model import Readout, readout
 
 SETTINGS = Settings(draws=100, chains=4, prior_draws=10)
+LONGER = SETTINGS.replace(draws=250)
 EVERY = [
     Lags(0.9, 1.0, 7),
     Lags(0.9, 0.2, 4, 3),
@@ -230,7 +231,7 @@ def test_a_window_of_history_alone_is_a_gaussian_process():
 
 
 def test_the_equation_is_found(noisy):
-    fit = mackey_glass.fit_equation(noisy, settings=SETTINGS)
+    fit = mackey_glass.fit_equation(noisy, settings=LONGER)
     assert check(fit).believed
     truth = {"beta": 0.2, "gamma": 0.1, "n": 10.0, "tau": 17.0, "noise": 0.03}
     for name, value in truth.items():

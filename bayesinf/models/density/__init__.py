@@ -2,8 +2,8 @@
 
 ``fit`` takes a ``pymc.Model`` or a ``LogDensity``. ``definition`` holds what both have in common,
 ``program`` the PyMC model and ``log_density`` the NumPy one as a ``Problem``; ``routes`` lead to
-draws: NUTS, the Laplace approximation and an ensemble of walkers, the last two in unconstrained
-coordinates.
+draws: NUTS, the Laplace approximation, an ensemble of walkers and, of few parameters, population
+Monte Carlo, all but the first in unconstrained coordinates.
 """
 
 from __future__ import annotations
@@ -78,8 +78,8 @@ def fit(
     Parameters
     ----------
     model : a ``pymc.Model`` of continuous variables, a ``bambi.Model`` or a ``LogDensity``.
-    method : ``nuts`` (PyMC models; their default), ``laplace`` (default of a ``LogDensity``) or
-        ``ensemble``.
+    method : ``nuts`` (PyMC models; their default), ``laplace`` (default of a ``LogDensity``),
+        ``ensemble`` or, of a ``LogDensity``, ``population`` (few parameters).
     settings : length and seed.
     quantities : names of the variables that must mix and are reported. Others are stored and not
         judged, such as the weights of a network, which permute. None judges all, but of a bambi

@@ -93,6 +93,7 @@ class Target(Density):
     routes: Mapping[str, Route] = {
         "laplace": Route(routes.laplace, "laplace"),
         "ensemble": Route(routes.walkers, "ensemble"),
+        "population": Route(routes.chains, "mle+mcmc"),
     }
 
     def __init__(self, stated: LogDensity, name: str | None = None, units: Mapping[str, str] = {}):

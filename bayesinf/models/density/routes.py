@@ -1,4 +1,4 @@
-"""From a density of the user's own to draws: NUTS, the Laplace approximation, an ensemble.
+"""From a density of the user's own to draws: NUTS, Laplace, an ensemble, population Monte Carlo.
 
 The optimum is sought in unconstrained coordinates from several starts, by a quasi-Newton search and
 a few Newton steps at its end; the curvature there is the difference of exact gradients.
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bayesinf.errors import FitError
-from bayesinf.inference import ensemble
+from bayesinf.inference import ensemble, population
 from bayesinf.inference import laplace as quadratic
 from bayesinf.inference import nuts as no_u_turn
 from bayesinf.models.problem import Sample
@@ -22,9 +22,10 @@ if TYPE_CHECKING:
     from bayesinf.models.density.definition import Density
     from bayesinf.settings import Settings
 
-__all__ = ["Mode", "laplace", "mode", "nuts", "walkers"]
+__all__ = ["Mode", "chains", "laplace", "mode", "nuts", "walkers"]
 
 STARTS = 8
+WIDER = 3.0  # than the curvature says: the component of a proposal that stays
 WALKERS = 64  # or four times the number of coordinates, if that is more
 NEWTON_STEPS = 20
 FLAT = 1e-4  # slope in log density per posterior sd at which the Newton steps end
@@ -113,6 +114,34 @@ def walkers(problem: Density, settings: Settings) -> Sample:
         {"autocorrelation_time": ("parameter",), "acceptance_rate": ("chain",)},
         {"parameter": list(problem.coordinates), "chain": np.arange(count)},
         {"autocorrelation_time": "steps", "steps": "steps"},
+        sampled=False,
+    )
+    return Sample(problem.at(found.draws), evidence)
+
+
+def chains(problem: Density, settings: Settings) -> Sample:
+    """Run independence Metropolis chains with a proposal fitted to the density, from all optima."""
+    best = mode(problem, settings.generator("starts"))
+    centres = [best.point, *best.rivals]
+    rngs = [settings.generator("proposal")]
+    rngs += [settings.generator("chain", chain) for chain in range(settings.chains)]
+    found = population.sample(
+        problem.log_density,
+        centres,
+        [best.covariance] * len(centres),
+        rngs,
+        settings.draws,
+        base=(best.point, WIDER**2 * best.covariance),
+    )
+    evidence = dataset(
+        {
+            "acceptance_rate": found.acceptance_rate,
+            "efficiency": found.efficiency,
+            "evaluations": found.evaluations,
+            "start_excess": best.excess,
+        },
+        {"acceptance_rate": ("chain",), "start_excess": ("start",)},
+        {"chain": np.arange(settings.chains)},
         sampled=False,
     )
     return Sample(problem.at(found.draws), evidence)

@@ -14,7 +14,7 @@ from bayesinf.settings import Settings
 from bayesinf.systems.mackey_glass.data import from_values
 from bayesinf.systems.mackey_glass.delay import Equation, trajectory
 from bayesinf.systems.mackey_glass.features import Lags
-from bayesinf.systems.mackey_glass.mechanism import KNOTS, PARAMETERS, stated
+from bayesinf.systems.mackey_glass.mechanism import KNOTS, METHOD, PARAMETERS, stated
 from bayesinf.systems.mackey_glass.model import Readout
 
 LAGS, SAMPLES = 5, 150
@@ -101,4 +101,4 @@ def _simulate_equation(rng):
 
 
 def _fit_equation(series, settings):
-    return driver.fit(_equation(series), settings=settings)
+    return driver.fit(_equation(series), METHOD, settings)

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = ["even_step", "from_values", "read", "simulate", "values_of"]
 
+TIMES = ("time", "t", "times", "date", "year", "day", "hour", "minute", "second", "seconds")
 UNEVEN = 1e-3  # of a step, by which steps may differ
 DISCARDED = 60  # delays before the first sample, until the attractor is reached
 LEAST = 60  # values of a series
@@ -121,19 +122,16 @@ def read(
         columns of values none of which was asked for.
     """
     table = reading.read(path, decimal=decimal)
-    columns = [str(n) for n in [*table.coords, *table.data_vars] if not str(n).startswith("truth.")]
-    if time is None and len(columns) == 1:
-        found = _counted(table, columns[0], path)
+    names = [str(n) for n in [*table.coords, *table.data_vars] if not str(n).startswith("truth.")]
+    timed = time is not None or "time" in table.attrs or any(n.casefold() in TIMES for n in names)
+    names = [n for n in names if n not in table.dims]
+    if timed:
+        wanted = [value] if value is not None else _stored(table, names)
+        found = reading.series(
+            path, time=time, repeat="none", variables=wanted, least=LEAST, decimal=decimal
+        )
     else:
-        wanted = None if value is None else [value]
-        try:
-            found = reading.series(
-                path, time=time, repeat="none", variables=wanted, least=LEAST, decimal=decimal
-            )
-        except DataError:
-            if time is not None or value is None:
-                raise
-            found = _counted(table, _named(columns, value, path), path)
+        found = _counted(table, _column(names, value, path), path)
     _one(found, path)
     known = {n: table[f"truth.{n}"] for n in KNOWN if f"truth.{n}" in table}
     arrays = {n: variable.values.reshape(()) for n, variable in known.items()}
@@ -142,12 +140,27 @@ def read(
     return annotated(found, truth=dataset(arrays, sampled=False)) if known else found
 
 
-def _named(columns, value, path):
-    """Name of a column, by itself or by its position from 1."""
-    place = columns[value - 1] if isinstance(value, int) and value <= len(columns) else value
-    if place not in columns:
+def _stored(table, names):
+    """The values of a file of ``simulate``, whose truth is no column; None for all columns."""
+    return [n for n in names if n in table.data_vars] if len(names) < len(table.data_vars) else None
+
+
+def _column(names, value, path):
+    """The column of values: the one asked for, by name or by its position from 1, or the only."""
+    if value is None and len(names) > 1:
         raise DataError(
-            "no such column", source=path, expected=f"one of {', '.join(columns)}", found=value
+            "several columns, and none of times",
+            source=path,
+            expected="one column, or one called time",
+            found=", ".join(names),
+            remedy="say which is which (--value, --time)",
+        )
+    place = 1 if value is None else value
+    if isinstance(place, int):
+        place = names[place - 1] if 1 <= place <= len(names) else place
+    if place not in names:
+        raise DataError(
+            "no such column", source=path, expected=f"one of {', '.join(names)}", found=value
         )
     return place
 

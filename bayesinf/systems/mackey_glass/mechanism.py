@@ -30,8 +30,9 @@ from bayesinf.systems.mackey_glass.data import values_of
 if TYPE_CHECKING:
     import xarray as xr
 
-__all__ = ["PARAMETERS", "Windows", "fit_equation", "stated"]
+__all__ = ["METHOD", "PARAMETERS", "Windows", "fit_equation", "stated"]
 
+METHOD = "population"
 PARAMETERS = ("beta", "gamma", "n", "tau", "noise")
 STEPS = 20  # of a delay: errors of 1e-5, far below any noise that is fitted
 KNOTS = 12  # of a history
@@ -256,7 +257,7 @@ def fit_equation(
     window : length of the windows in the unit of the times; by default three dominant periods.
     priors : of ``beta``, ``gamma``, ``n``, ``tau`` or ``noise``, in place of the default ones,
         log-normal about what a series of this period would have.
-    method : ``laplace``, the default, or ``ensemble``.
+    method : ``population``, the default (population Monte Carlo), ``laplace`` or ``ensemble``.
     settings : length and seed.
 
     Returns
@@ -272,7 +273,11 @@ def fit_equation(
     """
     problem = stated(series, window=window, priors=priors)
     found = driver.fit(
-        problem, method, settings, system="mackey_glass", notes={"truth": noted(series, "truth")}
+        problem,
+        method or METHOD,
+        settings,
+        system="mackey_glass",
+        notes={"truth": noted(series, "truth")},
     )
     return annotated(found, open=_open(found), windows=_shown(found, problem.windows))
 
