@@ -136,7 +136,7 @@ def once[Result](make: Callable[[], Result], *decides: object) -> Result:
 
 
 def steps[Step](
-    numbers: Iterable[Step], *changing: object, fixed: Sequence[object] = ()
+    numbers: Iterable[Step], *changing: object, fixed: Sequence[object] = (), shorter: str = ""
 ) -> Iterator[Step]:
     """Go through a long loop, or through what an earlier run left of it.
 
@@ -149,6 +149,7 @@ def steps[Step](
         their attributes are kept, or what their own ``__getstate__`` returns. They are
         brought to where they stood in place, so that who else holds one sees the same.
     fixed : what those refer to and no step changes, such as the data: it is not kept.
+    shorter : what makes such a loop shorter, where that is not fewer draws.
     """
     name, live = _name(()), (*changing, *fixed)
     total = len(numbers) if isinstance(numbers, Sized) else 0
@@ -172,7 +173,7 @@ def steps[Step](
                 _at.work = before if name is None else _Work(f"{name}/{done}")
                 yield number
                 done += 1
-                progress.foresee_loop(done - first, total - first, started)
+                progress.foresee_loop(done - first, total - first, started, shorter)
                 now = time.perf_counter()
                 if name is None or now - kept < patience:
                     continue

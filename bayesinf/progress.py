@@ -102,22 +102,27 @@ def foresee(seconds: float, what: str, remedy: str) -> None:
     _say(seconds, what, remedy)
 
 
-def foresee_loop(done: int, total: int, started: float) -> None:
+def foresee_loop(done: int, total: int, started: float, shorter: str = "") -> None:
     """Say of a loop that has begun how long it will be, once and where lines are printed.
 
     Parameters
     ----------
     done, total, started : as of ``left``.
+    shorter : what makes such a loop shorter; "" for fewer draws.
     """
     seconds = time.monotonic() - started
     if not done or seconds < MEASURED or total in _foreseen or len(_told) < 2:
         return
     _foreseen.add(total)
     each = seconds / done
+    what = f"for {total} steps of {each:.2g} s, as {done} of them took"
+    if shorter:
+        _say(each * total, f"{what}, if it needs all of them", shorter)
+        return
     remedy = "fewer draws (--draws, --tune, --quick), fewer data or features"
     if each * total > SOON:
         remedy += f"; {SOON / each:.0f} steps take {duration(SOON)}"
-    what = f"for {total} steps of {each:.2g} s, as {done} of them took, in each chain"
+    what += ", in each chain"
     _say(each * total, what, remedy)
 
 

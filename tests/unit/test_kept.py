@@ -312,6 +312,11 @@ def test_a_long_loop_says_once_how_long_it_will_be(home, capsys, monkeypatch):
     (said,) = capsys.readouterr().err.splitlines()
     assert re.search(r"about \d+ s, for 31 steps of [\d.]+ s, as \d+ of them took, .*--draws", said)
     assert not list(kept.steps(range(0)))
+    with progress.telling(lambda: "search"):
+        for _ in kept.steps(range(34), shorter="fewer sites"):
+            time.sleep(0.01)
+    (said,) = capsys.readouterr().err.splitlines()
+    assert re.search(r"for 34 steps .* if it needs all of them. Shorter: fewer sites.$", said)
 
 
 def test_of_several_workers_the_first_says_how_long_its_loop_will_be(capsys, monkeypatch):

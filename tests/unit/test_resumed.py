@@ -112,7 +112,8 @@ def test_a_fit_that_was_cut_off_goes_on_to_the_same_bits(name, home, monkeypatch
     total = len(written)
     assert total > 2
     cuts = np.arange(1, total)
-    for cut in np.random.default_rng(len(name)).choice(cuts, min(CUTS, len(cuts)), replace=False):
+    chosen = np.random.default_rng(len(name)).choice(cuts, min(CUTS, len(cuts)), replace=False)
+    for cut in chosen:
         written.clear()
         with kept.keeping([f"{cut}.py"]) as folder:
             monkeypatch.setattr(kept, "write", lambda *given, c=cut: counted(*given, cut=c))
@@ -124,3 +125,4 @@ def test_a_fit_that_was_cut_off_goes_on_to_the_same_bits(name, home, monkeypatch
             assert "Taken up" in kept.taken(folder)
         assert len(written) < total
         assert not differing(found, whole)
+    print(f"{name}: the same bits after each of {len(chosen)} cuts")

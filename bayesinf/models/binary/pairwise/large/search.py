@@ -97,7 +97,13 @@ def find_optimum(
     search = _Search(data, prior, rng, workers, tuning)
     problem = Pairwise(data, prior)
     step, gradient = np.zeros_like(search.theta), np.zeros_like(search.theta)
-    for _ in kept.steps(range(tuning.most_steps), rng, search, fixed=(data, prior, tuning)):
+    for _ in kept.steps(
+        range(tuning.most_steps),
+        rng,
+        search,
+        fixed=(data, prior, tuning),
+        shorter="fewer sites (--cells)",
+    ):
         states = search.draw()
         if search.levels.flatness(states.level) < tuning.least_flatness:
             search.levels.follow(states.level)
