@@ -37,6 +37,7 @@ __all__ = ["Chain", "chain"]
 NEWTON_STEPS = 50
 FLAT = 1e-8  # Newton decrement at which the mode is found
 LEAST = 1e-300  # of a prior variance
+TAIL_STEPS = 4  # on degrees of freedom and σ a sweep, which cost little beside the rest
 
 
 class Widths:
@@ -358,7 +359,7 @@ class Chain:
     def _move_tails(self, rng, residual):
         """Draw degrees of freedom and σ with local precisions integrated out, then these.
 
-        The two pull each other along, so each is drawn twice.
+        The two pull each other along, so each is drawn several times.
         """
         from scipy.special import gammaln
 
@@ -378,7 +379,7 @@ class Chain:
             prior = self.problem.noise.log_density(np.exp(x)) + x
             return prior + log_density(np.log(self.state["dof"]), x[0])
 
-        for _ in range(2):
+        for _ in range(TAIL_STEPS):
             start = np.log([self.state["dof"]])
             self.state["dof"] = float(np.exp(slice_sample(rng, of_dof, start, 1.0)[0]))
             if self.noisy:

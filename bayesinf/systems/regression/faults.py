@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = ["faults"]
 
-SETTINGS = Settings(draws=500, tune=300, chains=2, prior_draws=20, workers=1)
+SETTINGS = Settings(draws=600, tune=400, chains=4, prior_draws=20, workers=1)
 ROWS, NOISE, SITES = 150, 0.5, 8
 
 
