@@ -52,13 +52,13 @@ def _ahead(fit, readout, settings):
     some = fit["posterior"].sizes
     thin = max(1, some["chain"] * some["draw"] * len(target) // 2_000_000)
     chosen = fit.isel(draw=slice(None, None, thin)) if thin > 1 else fit
-    draws = linear.predict(chosen, X, name="weight", settings=settings)[readout.values.name]
+    predicted = linear.predict(chosen, X, name="weight", settings=settings)
+    draws, mean = predicted[readout.values.name], predicted["mean"].values
     y = readout.values.values[target]
     values = draws.values.reshape(-1, len(y))
     low, middle, high = np.quantile(values, [0.025, 0.5, 0.975], axis=0)
     error, spread = values.mean(axis=0) - y, np.std(y)
     sigma = chosen["posterior"]["sigma"].values.ravel()[:, np.newaxis]
-    mean = linear.predict(chosen, X, name="weight", settings=settings)["mean"].values
     terms = -0.5 * ((y - mean.reshape(-1, len(y))) / sigma) ** 2 - np.log(sigma)
     arrays = {
         "low": low,
