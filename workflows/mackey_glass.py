@@ -64,7 +64,8 @@ def main(
             embedded = system.simulate(*EMBEDDED, system.TWO, noise=0.01)
             still = system.simulate(*EMBEDDED, system.TWO)
             ahead = ahead or AHEAD
-    settings = run.settings if "draws" in run.given else run.settings.replace(draws=250)
+    short = {"draws": 250} if "draws" not in run.given else {}
+    settings = run.settings.replace(**short, prior_draws=100)
     fits, seen = {}, {} if lookback is None else {"lookback": lookback}
     if task != "equation":
         for kind in map(str, features or Kind):

@@ -535,3 +535,26 @@ def test_memory_of_steps_is_asked_of_what_has_an_order_and_sees_correlated_error
         "smallest",
         "largest",
     ]
+
+
+def test_population_monte_carlo_draws_what_is_known_and_begins_where_it_is_told():
+    """A mean of normal data under a normal prior, in closed form; starts are the caller's."""
+    y, asked = np.array([0.3, 1.1, 0.7, 0.9]), []
+
+    def starts(rng, count):
+        asked.append(count)
+        return {"mean": rng.normal(0.5, 0.1, count)}
+
+    stated = LogDensity(
+        {"mean": priors.Normal(0.0, 1.0)},
+        lambda mean: -0.5 * np.sum((y - mean[:, np.newaxis]) ** 2 / 0.25, axis=1),
+        starts=starts,
+        vectorised=True,
+    )
+    settings = Settings(draws=400, chains=4, prior_draws=5)
+    fit = bayesinf.fit(stated, method="population", settings=settings)
+    draws = fit["posterior"]["mean"].values.ravel()
+    sd = 1 / np.sqrt(1 + 4 / 0.25)
+    assert asked and fit.attrs["inference"] == "mle+mcmc"
+    assert abs(draws.mean() - sd**2 * y.sum() / 0.25) < 5 * sd / np.sqrt(800)
+    assert abs(draws.std() / sd - 1) < 0.15

@@ -90,8 +90,12 @@ class Lags(Features):
         """Samples from the newest."""
         return self.spacing * np.arange(self.lookback)
 
-    def windows(self, values):
-        """Lags after each sample, (time − reach + 1, lag)."""
+    def rows(self, values):
+        """As of ``Features``."""
+        return self.read(np.ascontiguousarray(self._windows(values)))
+
+    def _windows(self, values):
+        """The values within reach of each sample, newest first, (time − reach + 1, reach)."""
         if len(values) < self.reach:
             raise DataError(
                 "the series is shorter than what a forecast looks back",
@@ -100,20 +104,11 @@ class Lags(Features):
                 remedy="look back less (--lookback)",
             )
         seen = np.lib.stride_tricks.sliding_window_view(self.standard(values), self.reach)
-        return seen[:, :: -self.spacing]
-
-    def rows(self, values):
-        """As of ``Features``."""
-        return self.read(np.ascontiguousarray(self._whole(values)))
-
-    def _whole(self, values):
-        self.windows(values)  # refuses a series that is too short
-        seen = np.lib.stride_tricks.sliding_window_view(self.standard(values), self.reach)
         return seen[:, ::-1]
 
     def state(self, values):
         """As of ``Features``: the standardised values, newest first."""
-        return self._whole(values)[-1].copy()
+        return self._windows(values)[-1].copy()
 
     def read(self, state):
         """As of ``Features``."""

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 __all__ = ["beside", "goes_on"]
 
 HORIZON = 100
+FAR = 1e3  # times the largest value: where a draw that runs away is held
+REMEMBERED = 2000  # values of the past that forecasts without a model draw from
 FOLLOWED = 200  # draws that go their own way
 OFF = 0.4  # spreads of the series by which a median forecast may be off while it is valid
 LONG, SETTLED = 3000, 300  # steps of a long free run, and those before the attractor is reached
@@ -50,13 +52,13 @@ def _ahead(fit, readout, settings):
     some = fit["posterior"].sizes
     thin = max(1, some["chain"] * some["draw"] * len(target) // 2_000_000)
     chosen = fit.isel(draw=slice(None, None, thin)) if thin > 1 else fit
-    draws = linear.predict(chosen, X, name="weight", settings=settings)[readout.values.name]
+    predicted = linear.predict(chosen, X, name="weight", settings=settings)
+    draws, mean = predicted[readout.values.name], predicted["mean"].values
     y = readout.values.values[target]
     values = draws.values.reshape(-1, len(y))
     low, middle, high = np.quantile(values, [0.025, 0.5, 0.975], axis=0)
     error, spread = values.mean(axis=0) - y, np.std(y)
     sigma = chosen["posterior"]["sigma"].values.ravel()[:, np.newaxis]
-    mean = linear.predict(chosen, X, name="weight", settings=settings)["mean"].values
     terms = -0.5 * ((y - mean.reshape(-1, len(y))) / sigma) ** 2 - np.log(sigma)
     arrays = {
         "low": low,
@@ -122,7 +124,7 @@ def _free(fit, readout, horizon, origins, settings):
     splits = rolling_origins(
         readout.series, horizon=horizon * dt, least=(readout.cut - 1) * dt, step=apart * dt
     )
-    draws, logs, came, valid, past = [], [], [], [], None
+    draws, logs, came, valid, others, past = [], [], [], [], [], None
     spread = float(np.std(values.values[: readout.cut]))
     for split in list(splits)[:origins]:
         before = split.past(readout.series)[name].values.ravel()
@@ -141,21 +143,20 @@ def _free(fit, readout, horizon, origins, settings):
             most=FOLLOWED,
             settings=settings.replace(seed=settings.seed + len(draws)),
         )
-        limit = np.abs(found[name]).where(np.isfinite(found[name]), np.inf)
-        found[name] = found[name].where(
-            limit < 1e3 * np.abs(before).max(), 1e3 * np.abs(before).max()
-        )
+        # A draw that has run away is still a draw: far off, and counted as such by the scores.
+        far = FAR * np.abs(before).max()
+        found[name] = found[name].fillna(far).clip(-far, far)
         past = before if past is None else past
+        if len(before) >= horizon + 2:
+            others.append(forecasts.references(before[-REMEMBERED:], horizon))
         draws.append(found[name])
         logs.append(found["log_density"].fillna(-np.inf))
         came.append(future)
         off = np.abs(found[name].median(("chain", "draw")).values - future) > OFF * spread
         valid.append(int(np.argmax(off)) if off.any() else horizon)
-    others = [forecasts.references(past[-2000:], horizon)] * len(draws)
     references = {
-        key: xr.concat([each[key] for each in others], "origin")
-        for key in others[0]
-        if len(past) > horizon + 2
+        key: xr.concat([each[key] for each in others], "origin", join="outer")
+        for key in (others[0] if len(others) == len(draws) else ())
     }
     units = values.attrs["units"]
     joined = xr.concat(draws, "origin").assign_attrs(units=units)

@@ -9,6 +9,7 @@ its own noise (``forecasts``), from origins all along the held-out part.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -22,7 +23,7 @@ from bayesinf.models import problem as driver
 from bayesinf.posterior import noted
 from bayesinf.settings import DEFAULT, Settings
 from bayesinf.systems.mackey_glass.data import even_step, values_of
-from bayesinf.systems.mackey_glass.features import Features, named
+from bayesinf.systems.mackey_glass.features import Features, Lags, named
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -200,8 +201,12 @@ def fit(
     from bayesinf.systems.mackey_glass import forecasting
 
     stated = readout(series, features, ahead=ahead, every=every, held_out=held_out, **options)
+    problem = stated.problem(prior)
+    # Weights of random features mean nothing one by one: they are stored, and not reported.
+    told = [name for name in problem.priors if name not in ("weight", *problem.fixed)]
+    quantities = {} if type(stated.features) is Lags else {"quantities": json.dumps(told)}
     found = driver.fit(
-        stated.problem(prior),
+        problem,
         method,
         settings,
         system="mackey_glass",
@@ -211,6 +216,7 @@ def fit(
             "weight_prior": prior if isinstance(prior, str) else type(prior).__name__,
             "steps_ahead": ahead,
             "equation": EQUATION,
+            **quantities,
         },
     )
     return forecasting.beside(found, stated, horizon, origins, settings)
