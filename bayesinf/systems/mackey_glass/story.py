@@ -54,15 +54,17 @@ def _answer(name, fit, readouts, free, equations):
     ahead = noted(fit, "ahead")
     steps = int(fit.attrs["steps_ahead"])
     what = "one step" if steps == 1 else f"{steps} steps"
-    words = [
-        f"Of {len(readouts)} readouts {called(name)} foretells the held-out part best: {what} "
-        f"ahead its error is {_said(float(ahead['rmse']), _unit(fit))} (root mean square, R² = "
+    said = (
+        f"its error is {_said(float(ahead['rmse']), _unit(fit))} (root mean square, R² = "
         f"{_share(float(ahead['r_squared']))}), and its 95 % intervals hold "
-        f"{100 * float(ahead['coverage']):.1f} % of {ahead.sizes['target']} values."
-        if len(readouts) > 1
-        else f"{what.capitalize()} ahead the error is {_said(float(ahead['rmse']), _unit(fit))} "
-        f"(root mean square, R² = {_share(float(ahead['r_squared']))}), and 95 % intervals hold "
         f"{100 * float(ahead['coverage']):.1f} % of {ahead.sizes['target']} held-out values."
+    )
+    rivals = len(free) or len(readouts)
+    words = [
+        f"Of {rivals} readouts {called(name)} foretells this series best, by its log score over "
+        f"all horizons: {what} ahead {said}"
+        if rivals > 1
+        else f"The readout is {called(name)}: {what} ahead {said}"
     ]
     pictures = ()
     if noted(fit, "scores") is not None:
@@ -94,7 +96,7 @@ def _share(value):
     """R² with the digits by which it falls short of one."""
     if value >= 1:
         return "1"
-    digits = int(np.clip(np.ceil(-np.log10(1 - value)) + 1, 2, 12))
+    digits = int(np.clip(np.ceil(-np.log10(1 - value)) + 1, 3, 12))
     return f"{value:.{digits}f}".replace("-", "−")
 
 
@@ -115,17 +117,20 @@ def _reach(fit):
     held = 100 * float(scored["coverage"].sel(level=0.95).mean())
     text = (
         f"Left to itself its median stays within 0.4 spreads of the series for "
-        f"{np.median(steps):.0f} steps (median of {len(steps)} origins"
-        + (f", {stayed} of them to the last of {longest}" if stayed else "")
-        + f"), and over {longest} steps its 95 % intervals hold {held:.1f} % of what came"
+        f"{np.median(steps):.0f} steps"
     )
     if truth is not None and "exponent" in truth and float(truth["exponent"]) > 0:
         rate, error = float(truth["exponent"]), float(truth["exponent_error"])
         times = float(np.median(reach["times"].values)) * rate
         text += (
-            f"; that is {short(times, 2)} Lyapunov times, the largest exponent of the equation "
-            f"being {number(rate, error)}"
+            f" or {short(times, 2)} Lyapunov times, the largest exponent of the equation being "
+            f"{number(rate, error)}"
         )
+    text += (
+        f" (median of {len(steps)} origins"
+        + (f", {stayed} of them to the last of {longest} steps" if stayed else "")
+        + f"), and over {longest} steps its 95 % intervals hold {held:.1f} % of what came"
+    )
     return f"{text}."
 
 
