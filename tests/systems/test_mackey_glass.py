@@ -137,6 +137,17 @@ def test_products_are_those_of_the_lags():
     assert list(one.labels) == ["0", "1", "0·0", "0·1", "1·1"]
 
 
+@pytest.mark.parametrize("kind", ["polynomial", "random", "reservoir"])
+def test_what_runs_away_is_not_seen(kind):
+    """A value far beyond the past is seen as the end of its range."""
+    x = values_of(series(count=200)).values
+    one = readout(from_values(x), kind).features
+    seen = [one.read(one.advance(one.state(x[:150]), np.float64(v))) for v in (5.0, 1e9)]
+    np.testing.assert_array_equal(*seen)
+    far = one.read(one.advance(one.state(x[:150]), np.float64(x[:160].max())))
+    assert not np.array_equal(far, seen[0])
+
+
 def test_a_reservoir_forgets_its_start():
     one = Reservoir(0.9, 0.2, units=40, washout=80)
     x = values_of(series(count=200)).values

@@ -8,7 +8,7 @@ the series less its mean and in units of its spread, both of the past alone.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import combinations_with_replacement
 from math import comb
 
@@ -19,6 +19,7 @@ from bayesinf.errors import DataError
 __all__ = ["KINDS", "Features", "Lags", "Polynomial", "RandomFeatures", "Reservoir", "named"]
 
 MOST = 2000  # features of a kind
+MARGIN = 0.1  # share of the range of the past by which values may lie beyond it
 
 
 @dataclass(frozen=True)
@@ -31,10 +32,13 @@ class Features(ABC):
     Parameters
     ----------
     centre, scale : of the series, by which values are standardised.
+    bounds : least and largest standardised value that features see: nothing was learnt beyond, and
+        a free run that is shown no more does not run away.
     """
 
     centre: float = 0.0
     scale: float = 1.0
+    bounds: tuple[float, float] = field(default=(-np.inf, np.inf), kw_only=True)
 
     @property
     @abstractmethod
@@ -63,8 +67,8 @@ class Features(ABC):
         """States after a further value each, (..., number) and (...)."""
 
     def standard(self, values):
-        """Values less the mean, in units of the spread."""
-        return (values - self.centre) / self.scale
+        """Values less the mean, in units of the spread, within the bounds."""
+        return np.clip((values - self.centre) / self.scale, *self.bounds)
 
 
 @dataclass(frozen=True)
@@ -312,6 +316,10 @@ def named(kind: str | Features, values: np.ndarray, **options) -> Features:
     if kind not in KINDS:
         raise DataError("no such features", expected=f"one of {', '.join(KINDS)}", found=kind)
     options = {name: value for name, value in options.items() if value is not None}
-    # Coefficients of lags are then numbers without a unit.
-    scale = 1.0 if kind == "lags" else float(np.std(values)) or 1.0
-    return KINDS[kind](centre=float(np.mean(values)), scale=scale, **options)
+    centre = float(np.mean(values))
+    if kind == "lags":  # whose coefficients are then numbers without a unit
+        return Lags(centre, **options)
+    scale = float(np.std(values)) or 1.0
+    low, high = (float(np.min(values)) - centre) / scale, (float(np.max(values)) - centre) / scale
+    bounds = low - MARGIN * (high - low), high + MARGIN * (high - low)
+    return KINDS[kind](centre, scale, bounds=bounds, **options)

@@ -7,7 +7,10 @@ history over one delay that is not known: a smooth curve with a normal prior, wh
 all that follows in the window decide, and which is integrated out. τ is any number: steps divide
 it, and observations stand wherever they do; they may be uneven, and some may be missing.
 
-Values are taken in units in which production turns over at x = 1.
+Values are taken in units in which production turns over at x = 1. The integral over a history is
+Laplace's method, which leans on observations within a delay: where there are but four or five,
+intervals are too narrow (``calibrate.py mackey_glass --variant equation``, cut off after 22 of 50
+data sets: those of 95 % held 82 to 95 %).
 """
 
 from __future__ import annotations
