@@ -19,7 +19,7 @@ from bayesinf.report import (
     value_with_unit,
 )
 from bayesinf.systems.mackey_glass import figures
-from bayesinf.systems.mackey_glass.mechanism import PARAMETERS
+from bayesinf.systems.mackey_glass.mechanism import PARAMETERS, within_a_delay
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -63,11 +63,10 @@ def section(fit: xr.DataTree) -> Iterator[Section]:
 
 def _caution(fit):
     """How much of a history is seen, which is what Laplace's method leans on."""
-    t = fit["observed_data"]["time"].values
-    seen = float(fit["posterior"]["tau"].mean()) * len(t) / np.ptp(t)
     return (
-        f"About {seen:.0f} observations fall into a delay. Where they are few, as four or five, "
-        "simulations have the intervals too narrow: of 22, those of 95 % held 82 to 95 %."
+        f"About {within_a_delay(fit):.0f} observations fall into a delay. Where they are few, as "
+        "four or five, simulations have the intervals too narrow: of 22, those of 95 % held 82 to "
+        "95 %."
     )
 
 
