@@ -1,6 +1,7 @@
 # make report   environment, every workflow on the shipped data, the gallery reports/index.html
 # make test     environment, all tests but those that have a command of their own
 # make env      the environment .venv alone
+# make test-slow      what another test guards at a smaller size
 # make test-bench     every benchmark at toy size
 # make test-browser   the pages of reports/ in Chromium, where it is installed
 # make torture  kills, crashes, hostile files and large matrices, under 20 minutes
@@ -34,7 +35,7 @@ define run
 	done; $(2) printf "$$times"; exit $$status
 endef
 
-.PHONY: help env report test test-bench test-browser torture calibrate trials bench lint clean
+.PHONY: help env report test test-slow test-bench test-browser torture calibrate trials bench lint clean
 
 help:
 	@sed -n 's/^# \{0,1\}//p; /^$$/q' Makefile
@@ -56,7 +57,10 @@ report: $(COMPLETE)
 		$(PYTHON) -c "from bayesinf.report import gallery; print('Gallery:', gallery('reports'))" || status=1;)
 
 test: $(COMPLETE)
-	@$(PYTHON) -m pytest --numprocesses 2 --dist loadfile $(OPTIONS)
+	@$(PYTHON) -m pytest --numprocesses 2 --dist loadfile -m "not slow" $(OPTIONS)
+
+test-slow: $(COMPLETE)
+	@$(PYTHON) -m pytest --numprocesses 2 --dist loadfile -m slow $(OPTIONS)
 
 TORTURE := tests/torture.py $(foreach name,publication ending hostile kept resumed factors reader,tests/unit/test_$(name).py)
 

@@ -82,6 +82,7 @@ def test_a_file_of_the_users_and_a_broken_one(home):
     assert done.stderr.startswith("error: broken.csv, row 3") and not (home / "none").exists()
 
 
+@pytest.mark.slow
 def test_its_calibration(home):
     done = run(home, ROOT / "workflows" / "calibrate.py", "decay", "--replications", 10)
     assert done.returncode in (0, 3), done.stderr

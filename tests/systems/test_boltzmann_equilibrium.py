@@ -836,6 +836,7 @@ def test_calibration_problems_are_small_and_honest():
         boltzmann.calibration_problem("gibbs")
 
 
+@pytest.mark.slow
 def test_calibration_covers_and_pseudo_likelihood_does_not():
     from bayesinf.calibration import calibrate
 

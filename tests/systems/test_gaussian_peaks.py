@@ -120,6 +120,7 @@ def test_the_quadratic_approximation_has_the_standard_error_where_the_noise_is_k
     assert table.loc["center[1]", "Laplace sd"] == pytest.approx(error, rel=1e-9)
 
 
+@pytest.mark.slow
 def test_overlapping_peaks_defeat_the_quadratic_approximation_and_isolated_ones_do_not():
     good, words = peaks.quadratic_verdict(overlap("emcee"))
     assert not good and "may not be read from the curvature" in words
@@ -354,6 +355,7 @@ def test_what_does_not_scatter_as_counts_is_not_taken_for_them(values):
     assert ("no plain counts" in why) == whole
 
 
+@pytest.mark.slow
 def test_the_area_of_counts_scatters_as_its_posterior_says():
     """The sd of the area over repeats, which √N bars and a common noise get wrong."""
     rng = np.random.default_rng(8)

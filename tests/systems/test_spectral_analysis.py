@@ -169,6 +169,7 @@ def test_without_error_bars_the_jitter_is_the_noise():
     assert float(fit["posterior"]["frequency"].mean()) == pytest.approx(1.23, abs=0.01)
 
 
+@pytest.mark.slow
 def test_red_noise_is_modelled_where_residuals_remember():
     """White residuals remember each other; with red noise the fit is believed and preferred."""
     rng = np.random.default_rng(1)

@@ -356,7 +356,9 @@ def test_a_wrong_prior_is_told_apart(two_sites):
 
 
 @pytest.mark.parametrize(
-    "kind", [Laplace, lambda scale: Horseshoe(scale, 1.0)], ids=["laplace", "horseshoe"]
+    "kind",
+    [pytest.param(Laplace, marks=pytest.mark.slow), lambda scale: Horseshoe(scale, 1.0)],
+    ids=["laplace", "horseshoe"],
 )
 def test_own_sampler_and_nuts_agree(kind):
     problem = Pairwise(data(3, 60, key=4), CouplingPrior(FIELD, kind(LogNormal(0.4, 0.5))))
@@ -391,7 +393,9 @@ def test_a_sparse_truth_is_found_sparse():
 
 
 @pytest.mark.parametrize(
-    "kind", [Laplace, lambda scale: Horseshoe(scale, 1.0)], ids=["laplace", "horseshoe"]
+    "kind",
+    [Laplace, pytest.param(lambda scale: Horseshoe(scale, 1.0), marks=pytest.mark.slow)],
+    ids=["laplace", "horseshoe"],
 )
 def test_ranks_of_the_truth_are_uniform(kind):
     prior, ranks = CouplingPrior(Normal(0, 0.7), kind(HalfCauchy(0.3))), []

@@ -126,7 +126,7 @@ HEADERS = st.text(
 SOME = st.sampled_from(["point", "chain", "draw", "error", "x", "y", "I/I0", "a b", "a/b", "row"])
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(x=HEADERS | SOME, y=HEADERS | SOME, error=HEADERS | SOME, bars=st.booleans())
 def test_any_header_survives_the_way_to_netcdf_and_back(x, y, error, bars):
     path, columns = scratch("names.csv"), [[1.0, 2, 4], [5.0, 3, 6], [0.5, 0.25, 1]]

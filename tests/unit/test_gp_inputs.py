@@ -478,6 +478,7 @@ def test_the_definition_has_the_vector_that_samplers_keep():
     assert vectors == {"length_scale_1": (2,), "length_scale_2": (2,)}
 
 
+@pytest.mark.slow
 def test_ranks_of_the_truth_are_uniform():
     x = rng(14).uniform(0, 1, (10, 2))
     priors = {

@@ -396,7 +396,9 @@ if __name__ == "__main__":
 '''
 
 
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+@pytest.mark.parametrize(
+    "number", [signal.SIGKILL, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)]
+)
 def test_a_run_that_was_killed_goes_on_to_the_same_bits(number, tmp_path, monkeypatch):
     env = os.environ | {kept.ROOT: str(tmp_path / "cache")}
 

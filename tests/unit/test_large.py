@@ -109,6 +109,7 @@ def test_a_centre_that_is_no_optimum_is_refused(few, monkeypatch):
         sampled(states, "±1")
 
 
+@pytest.mark.slow
 def test_a_sample_that_does_not_cover_the_posterior_is_drawn_anew(few, monkeypatch):
     _, states = population(8, 2000)
     data = binary.moments(states, "±1")
@@ -126,6 +127,7 @@ def test_a_sample_that_does_not_cover_the_posterior_is_drawn_anew(few, monkeypat
     assert large.covers(Pairwise(data).evidence(centre)[0])  # all states: nothing to cover
 
 
+@pytest.mark.slow
 def test_many_sites_are_fitted_and_believed():
     truth, states = population(22, 4000, key=4)
     settings = Settings(draws=50, chains=4, prior_draws=8)
@@ -145,6 +147,7 @@ def test_many_sites_are_fitted_and_believed():
         assert np.abs(replica.mean(("chain", "draw")) - seen).max() < 0.1, name
 
 
+@pytest.mark.slow
 def test_maximum_likelihood_of_independent_halves_is_that_of_each():
     _, left = population(11, 6000, key=5)
     _, right = population(11, 6000, key=6)

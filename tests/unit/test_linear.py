@@ -283,7 +283,10 @@ def posterior_of_one(X, y, log_prior, sigma):
     return mean, np.sqrt(np.sum((grid - mean) ** 2 * density) / np.sum(density))
 
 
-@pytest.mark.parametrize("name", ["laplace", "relative laplace", "student", "horseshoe"])
+@pytest.mark.parametrize(
+    "name",
+    ["laplace", "relative laplace", "student", pytest.param("horseshoe", marks=pytest.mark.slow)],
+)
 def test_gibbs_finds_the_posterior_of_one_coefficient_and_not_another(name):
     X, y = toy(5, 1, noise=1.0)
     sigma = 1.0
@@ -344,7 +347,7 @@ def enumerate_models(X, y, rate, width, sigma):
     return weights @ np.array(members), weights @ np.array(means)
 
 
-@pytest.mark.parametrize("copies", [False, True])
+@pytest.mark.parametrize("copies", [pytest.param(False, marks=pytest.mark.slow), True])
 def test_spike_and_slab_against_enumeration(copies):
     X, y = toy(10, 5, noise=0.8)
     if copies:  # two identical columns and one nearly so, among which single steps would stick
@@ -463,7 +466,14 @@ def test_inclusion_rate_where_every_feature_is_in(intercept):
     assert stats.kstest(flat(fit, "inclusion_rate"), stats.beta(4, 1).cdf).pvalue > 1e-3
 
 
-@pytest.mark.parametrize("name", ["normal", "laplace", "relative laplace", "horseshoe"])
+@pytest.mark.parametrize(
+    "name",
+    ["horseshoe"]
+    + [
+        pytest.param(name, marks=pytest.mark.slow)
+        for name in ("normal", "laplace", "relative laplace")
+    ],
+)
 def test_fast_route_and_nuts_draw_from_the_same_posterior(name):
     X, y = toy(12, 3)
     settings = Settings(draws=1500, tune=500, chains=2, prior_draws=4)

@@ -271,6 +271,7 @@ def mixed(own, other, names):
     return worst
 
 
+@pytest.mark.slow
 def test_fast_route_and_nuts_draw_from_the_same_posterior():
     """Groups drawn a few coefficients at a time, and one drawn jointly."""
     X, y, groups = toy((12, 3), 3)
@@ -283,7 +284,7 @@ def test_fast_route_and_nuts_draw_from_the_same_posterior():
     assert mixed(own, nuts, own["posterior"].data_vars) < 6
 
 
-@pytest.mark.parametrize("rows", [12, 3])
+@pytest.mark.parametrize("rows", [pytest.param(12, marks=pytest.mark.slow), 3])
 def test_a_horseshoe_of_one_group_is_that_of_one_regression(rows):
     """A few coefficients at a time (12 rows) or jointly (3): either way as ``gibbs`` draws them,
     where NUTS, stuck in the funnel, is no witness.

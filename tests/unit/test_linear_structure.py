@@ -331,7 +331,10 @@ def test_columns_of_unlike_size_against_quadrature(ratio, stated):
     assert flat(fit, "beta")[:, 0].mean() == pytest.approx(2.0, abs=0.05)
 
 
-@pytest.mark.parametrize("name", ["normal", "laplace", "horseshoe", "spike_and_slab"])
+@pytest.mark.parametrize(
+    "name",
+    ["normal", "laplace", pytest.param("horseshoe", marks=pytest.mark.slow), "spike_and_slab"],
+)
 def test_the_unit_of_a_column_does_not_matter_by_default(name):
     X, y, _ = toy()
     unit = np.array([1.0, 1e-7, 1e7, 1.0, 1e3, 1.0])
@@ -405,6 +408,7 @@ def test_evidence_of_a_start_with_structure_against_the_dense_normal():
     assert found == pytest.approx(expected, rel=1e-9)
 
 
+@pytest.mark.slow
 def test_own_route_and_nuts_agree_with_structure():
     problem = structured(PRIORS["laplace"], "first", intercept=False)
     run = Settings(draws=1500, tune=500, chains=2, prior_draws=4)

@@ -42,7 +42,7 @@ def apart(one, other):
     return np.abs(np.r_[np.ravel(mean), np.ravel(spread)]).max()
 
 
-@pytest.mark.parametrize("order", [1, 2])
+@pytest.mark.parametrize("order", [1, pytest.param(2, marks=pytest.mark.slow)])
 def test_it_draws_what_rejection_leaves(order):
     problem = posed(order=order)
     sample = problem.routes["hamiltonian"].run(problem, LONG)

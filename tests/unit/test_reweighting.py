@@ -239,6 +239,7 @@ def test_the_optimum_is_the_exact_one_but_for_the_error_of_the_long_run(encoding
     assert np.abs(optimum.with_residuals(moved, problem, rng(11)).residual).max() > 5
 
 
+@pytest.mark.slow
 def test_twenty_four_sites_in_two_independent_halves():
     halves = [parameters(12, key, 0.3) for key in (1, 2)]
     parts = [exact_moments(theta, "±1", 20_000) for theta in halves]
@@ -285,6 +286,7 @@ def homogeneous(sites, field, coupling, samples):
     return data, enumeration.pack(np.full(sites, field), np.full(count, coupling)), p
 
 
+@pytest.mark.slow
 def test_sites_that_burst_together_are_solved():
     # Independent sites of this mean would vary by 4.6 about 5.5, most often 5; these by 22.8.
     data, truth, p = homogeneous(32, -2.5, 0.15, 20_000)
@@ -297,7 +299,7 @@ def test_sites_that_burst_together_are_solved():
     np.testing.assert_allclose(problem.sample.population, p, atol=0.01)
 
 
-@pytest.mark.parametrize("camps", [1, 2])
+@pytest.mark.parametrize("camps", [1, pytest.param(2, marks=pytest.mark.slow)])
 def test_phases_that_chains_do_not_leave_are_weighed(camps):
     # Few sites are on, or nearly all, and hardly ever something between; with two camps the sites
     # of one show the contrary of those of the other, and as many are on in both phases.
