@@ -144,7 +144,11 @@ def test_peaks_are_ordered_by_their_centres_whatever_the_start():
 
 @pytest.mark.parametrize(
     ("shape", "background"),
-    [(shape, "linear") for shape in peaks.SHAPES] + [("gaussian", b) for b in peaks.BACKGROUNDS],
+    [
+        pytest.param(shape, "linear", marks=[pytest.mark.slow] * (shape == "voigt"))
+        for shape in peaks.SHAPES
+    ]
+    + [("gaussian", b) for b in peaks.BACKGROUNDS],
 )
 def test_every_shape_and_background_is_found_by_itself(shape, background):
     extra = {"gamma": (0.4, 0.3), "fraction": (0.4, 0.6)}

@@ -411,7 +411,7 @@ def test_ranks_of_the_truth_are_uniform(kind):
     assert worst > 1e-3
 
 
-@pytest.mark.parametrize("name", ["laplace", "horseshoe"])
+@pytest.mark.parametrize("name", ["laplace", pytest.param("horseshoe", marks=pytest.mark.slow)])
 def test_a_fit_under_a_shrinking_prior_is_complete(name):
     # The second site follows the first, the others go their own way.
     states = rng(13).integers(0, 2, (600, 4))

@@ -911,7 +911,7 @@ def test_chains_together_and_alone_have_one_posterior(heavy, monkeypatch):
     assert scores(alone, together) < LIMIT
 
 
-@pytest.mark.parametrize("name", ["inferred", "normal"])
+@pytest.mark.parametrize("name", [pytest.param("inferred", marks=pytest.mark.slow), "normal"])
 def test_ranks_of_the_truth_are_uniform(name):
     prior, ranks, kept = PRIORS[name], [], 40
     settings = Settings(draws=100, tune=60, chains=2)

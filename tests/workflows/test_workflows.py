@@ -42,7 +42,7 @@ READERS = [
     if "data" in inspect.signature(runpy.run_path(str(path))["main"]).parameters
 ]
 MOST_BYTES = 5_000_000
-MANY_FITS = ("gaussian_peaks", "mackey_glass")
+MANY_FITS = ("gaussian_peaks", "ising_couplings", "lennard_jones", "mackey_glass")
 
 # Whose default would take too long, and whose answer is then only a look.
 OPTIONS = {"calibrate": ("boltzmann_equilibrium", "--quick", "--seed", "3")}
@@ -237,7 +237,7 @@ def test_each_page_stands_alone(runs, name):
 
 @pytest.mark.parametrize(
     "name",
-    # Those of many fits redraw more than forty figures.
+    # Those of many fits redraw some dozens of figures.
     [pytest.param(n, marks=[pytest.mark.slow] * (n in MANY_FITS)) for n in SCRIPTS],
 )
 def test_the_story_computes_nothing(runs, name, tmp_path, monkeypatch):
