@@ -674,6 +674,7 @@ def test_long_fits_say_what_they_took(judged, monkeypatch):
 # --- figures and story ----------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_figures_and_story_are_made_from_files_alone(judged, tmp_path):
     _, fits, _ = judged[False]
     for name, fit in fits.items():

@@ -195,6 +195,7 @@ def fitted(prior="squared_exponential", seed=1, **options):
     return system.fit(of_seed(seed), prior, settings=SHORT, **options)
 
 
+@pytest.mark.slow
 def test_the_smooth_prior_wins_by_evidence_and_by_its_error():
     """Over first differences by far, whatever the width of the level's prior."""
     blurred = of_seed(1)

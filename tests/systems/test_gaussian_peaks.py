@@ -480,6 +480,7 @@ def explained(y, **model):
     return peaks.explained(spectrum, fit, model, SHORT)
 
 
+@pytest.mark.slow
 def test_noise_that_grows_with_the_signal_is_explained_by_a_likelihood():
     rng = np.random.default_rng(15)
     first, others = explained(line() * (1 + 0.08 * rng.normal(size=101)))

@@ -66,6 +66,7 @@ def test_noise_free_energies_neither_crash_nor_stick():
     assert len(np.unique(fit["posterior"]["sigma"])) == 400
 
 
+@pytest.mark.slow
 def test_laplace_and_normal_shrink_on_the_shipped_ring():
     data = ising.split(ising.read(SHIPPED))
     laplace = inferred("laplace", *data, settings=SHORT)

@@ -78,6 +78,7 @@ def star():
     return spectral.fit(spectral.read(SHIPPED), period_unit="h", settings=SHORT)
 
 
+@pytest.mark.slow
 def test_the_shipped_star_has_its_period():
     fit = star()
     period, truth = noted(fit, "source")["period"], 24 * 0.5524

@@ -355,10 +355,9 @@ def test_a_wrong_prior_is_told_apart(two_sites):
         assert_same(theta[..., 2], mean[2], sd[2])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
-    "kind",
-    [pytest.param(Laplace, marks=pytest.mark.slow), lambda scale: Horseshoe(scale, 1.0)],
-    ids=["laplace", "horseshoe"],
+    "kind", [Laplace, lambda scale: Horseshoe(scale, 1.0)], ids=["laplace", "horseshoe"]
 )
 def test_own_sampler_and_nuts_agree(kind):
     problem = Pairwise(data(3, 60, key=4), CouplingPrior(FIELD, kind(LogNormal(0.4, 0.5))))

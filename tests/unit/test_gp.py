@@ -895,6 +895,7 @@ def test_laplace_is_close_on_many_points_and_says_where_it_is_not():
     assert "Pareto k̂" in failed(tail) and "starts" in failed(walls)
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")  # of PyMC's and nutpie's own
 def test_nuts_on_the_definition_agrees():
     x, y = small()

@@ -390,6 +390,7 @@ def test_evidence_that_chooses_a_start_against_the_dense_normal(intercept, insid
     assert found == pytest.approx(expected, rel=1e-9)
 
 
+@pytest.mark.slow
 def test_spike_and_slab_scales_against_quadrature():
     X, y = toy(10, 3, noise=0.6)
     prior = linear.SpikeAndSlab(Beta(2.0, 3.0), HalfCauchy(1.0))
@@ -466,14 +467,8 @@ def test_inclusion_rate_where_every_feature_is_in(intercept):
     assert stats.kstest(flat(fit, "inclusion_rate"), stats.beta(4, 1).cdf).pvalue > 1e-3
 
 
-@pytest.mark.parametrize(
-    "name",
-    ["horseshoe"]
-    + [
-        pytest.param(name, marks=pytest.mark.slow)
-        for name in ("normal", "laplace", "relative laplace")
-    ],
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["normal", "laplace", "relative laplace", "horseshoe"])
 def test_fast_route_and_nuts_draw_from_the_same_posterior(name):
     X, y = toy(12, 3)
     settings = Settings(draws=1500, tune=500, chains=2, prior_draws=4)
