@@ -10,6 +10,7 @@ from __future__ import annotations
 import functools
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -104,7 +105,9 @@ def _say_offset(axis):
         return
     name, unit = re.fullmatch(r"(.*?)(?:\s\((.*)\))?", axis.get_label_text(), re.S).groups()
     if offset:
-        name += f" {'−' if offset[0] == '+' else '+'} {offset[1:]}"
+        size = Decimal(offset[1:])  # 5.209e2 is 520.9 to a reader
+        size = f"{size:f}" if -5 < size.adjusted() < 10 else offset[1:]
+        name += f" {'−' if offset[0] == '+' else '+'} {size}"
     if power:
         unit = f"10{power.lstrip('+').translate(_SUPERSCRIPTS)} {unit or ''}".rstrip()
     said = with_units(name.strip(), unit or "")

@@ -235,7 +235,9 @@ def goodness(fit: xr.DataTree) -> str:
         return f"{counted}: as many parameters as data."
     if "chi_square" in stats:
         square = float(stats["chi_square"])
-        return f"χ²_red = χ²/ν = {short(square / dof, 3)} (χ² = {short(square)}, {counted})."
+        ratio = square / dof
+        ratio = f"{ratio:.2f}" if 0.1 <= ratio < 100 else short(ratio, 3)
+        return f"χ²_red = χ²/ν = {ratio} (χ² = {short(square)}, {counted})."
     size = short(math.sqrt(float(stats["residual_sum_of_squares"]) / dof), 3)
     (unit, *_) = {v.attrs.get("units", "1") for v in fit["observed_data"].data_vars.values()}
     unit = "" if unit == "1" else f" {unit}"

@@ -398,5 +398,6 @@ def test_what_is_taken_off_an_axis_stands_in_its_label():
         return axis.get_label_text(), axis.get_offset_text().get_visible()
 
     assert label(1.81, 1.8101, "frequency (1/d)") == ("frequency − 1.81 (10⁻⁵ 1/d)", False)
+    assert label(520.9, 520.902, "centre") == ("centre − 520.9 (10⁻³)", False)
     assert label(0.0, 3e9, "counts") == ("counts (10⁹)", False)
     assert label(0.0, 3.0, "time (s)") == ("time (s)", True)

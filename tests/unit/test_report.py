@@ -324,6 +324,8 @@ def test_how_well_error_bars_are_met_stands_with_the_numbers(tmp_path):
     tree["sample_stats"] = xr.DataTree(met)
     said = "χ²_red = χ²/ν = 1.05 (χ² = 39.9, n = 40, ν = 38)."
     assert report.goodness(tree) == said
+    tree["sample_stats"] = xr.DataTree(met.assign(chi_square=76.0))
+    assert report.goodness(tree) == "χ²_red = χ²/ν = 2.00 (χ² = 76, n = 40, ν = 38)."
     tree["sample_stats"] = xr.DataTree(stats.drop_vars("degrees_of_freedom"))
     assert report.goodness(tree) == ""
     tree["sample_stats"] = xr.DataTree(met)
