@@ -318,10 +318,8 @@ def noise_given(rng, prior, log_sigma, count, square, standardised=()):
     # Here, because it imports numba.
     from bayesinf.models.linear.scales_kernel import log_scales
 
-    count = np.add(count, np.size(standardised), dtype=float)
-    square = square + np.sum(np.square(standardised))
-    x, count, square = (np.array(one, dtype=float) for one in (log_sigma, count, square))
-    x, count, square = (np.array(one) for one in np.broadcast_arrays(x, count, square))
-    flat = x.reshape(-1)
-    log_scales(rng, told(prior), flat, count.reshape(-1), square.reshape(-1))
+    x = np.array(log_sigma, dtype=float)
+    counts = np.full(x.shape, count + np.size(standardised), dtype=float)
+    squares = np.full(x.shape, square + np.sum(np.square(standardised)))
+    log_scales(rng, told(prior), x.reshape(-1), counts.reshape(-1), squares.reshape(-1))
     return x
