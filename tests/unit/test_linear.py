@@ -15,6 +15,7 @@ from bayesinf.errors import DataError, FitError
 from bayesinf.models import linear
 from bayesinf.models.linear import exact, gibbs, regression, spike
 from bayesinf.models.linear.conditional import Factors
+from bayesinf.models.linear.scale_priors import told
 from bayesinf.priors import Beta, HalfCauchy, InverseChi
 from bayesinf.settings import Settings
 
@@ -437,11 +438,11 @@ def test_spike_and_slab_scales_against_quadrature():
 )
 def test_spike_and_slab_draws_a_scale_under_each_prior(prior):
     """Given five values of summed square two, against quadrature; and not another prior's."""
-    from bayesinf.models.linear import spike_kernel
+    from bayesinf.models.linear import scales_kernel
 
-    rng, stated, value, kept = np.random.default_rng(0), spike._of_scale(prior), 1.0, []
+    rng, stated, value, kept = np.random.default_rng(0), told(prior), 1.0, []
     for step in range(8000):
-        value = spike_kernel._scale2(rng, stated, value, 5, 2.0)
+        value = scales_kernel.scale2(rng, stated, value, 5, 2.0)
         kept += [0.5 * np.log(value)] if step % 4 == 0 else []
     x = np.linspace(-6, 6, 20_001)
     log_density = prior.log_density(np.exp(x)) + x - 5 * x - np.exp(-2 * x)

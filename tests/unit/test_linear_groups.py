@@ -12,7 +12,15 @@ from scipy import stats
 from bayesinf import calibration
 from bayesinf.errors import FitError
 from bayesinf.models import linear
-from bayesinf.models.linear import blocks, blocks_kernel, exact, regression, shared, spike
+from bayesinf.models.linear import (
+    blocks,
+    blocks_kernel,
+    exact,
+    regression,
+    scales_kernel,
+    shared,
+    spike,
+)
 from bayesinf.models.linear.conditional import Factors
 from bayesinf.models.problem import fit
 from bayesinf.priors import Beta, HalfCauchy, InverseChi
@@ -243,7 +251,7 @@ def test_the_scale_of_many_groups_is_found_wherever_it_lies():
 def test_inverse_gaussian_and_truncated_draws_are_what_they_say():
     rng = np.random.default_rng(0)
     for mean in (0.1, 2.0, 1e8):
-        draws = [blocks_kernel._inverse_gaussian(rng, mean) for _ in range(4000)]
+        draws = [scales_kernel.inverse_gaussian(rng, mean) for _ in range(4000)]
         exact_cdf = stats.invgauss(mean).cdf if mean < 1e6 else stats.invgamma(0.5, scale=0.5).cdf
         assert stats.kstest(draws, exact_cdf).pvalue > 1e-3
     cases = [(0.1, 0.5), (-2.0, 0.2), (0.6, 2.5), (-0.6, 2.5), (-0.5, 1e-3), (-30.0, 2.0)]

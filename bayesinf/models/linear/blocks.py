@@ -106,7 +106,7 @@ class Laplaces(Shared):
 
     def of_group(self, rng, g, beta, sigma):
         """The scales of one group, its local variances drawn given its weights."""
-        return Given(self, self.prior.local_given(rng, beta / self.prior.width(self.scale, sigma)))
+        return Given(self, self.local_given(rng, beta / self.prior.width(self.scale, sigma)))
 
     def refresh(self, rng, x):
         """Leave the local variances to where they are needed."""

@@ -5,16 +5,9 @@ from math import sqrt
 import numba
 import numpy as np
 
+from bayesinf.models.linear.scales_kernel import inverse_gaussian
+
 LEAST = 1e-200  # the smallest variance whose inverse is taken
-
-
-@numba.njit(nogil=True, cache=True)
-def _inverse_gaussian(rng, mean):
-    """Draw from the inverse Gaussian of a mean and shape 1; Michael, Schucany & Haas (1976)."""
-    w = mean * rng.standard_normal() ** 2
-    # The smaller root in the form that does not cancel, however large the mean.
-    x = mean / (1.0 + 0.5 * (w + sqrt(w * (4.0 + w))))
-    return x if rng.random() * (mean + x) <= mean else mean * (mean / x)
 
 
 @numba.njit(nogil=True, cache=True)
@@ -86,7 +79,7 @@ def mixing_variances(rng, beta, width, variances):
     """Draw the variances of the normals that a Laplace prior mixes, given the coefficients."""
     for j in range(beta.size):
         mean = width / max(abs(beta[j]), 1e-100 * width)
-        variances[j] = width * width / _inverse_gaussian(rng, mean)
+        variances[j] = width * width / inverse_gaussian(rng, mean)
 
 
 @numba.njit(nogil=True, cache=True)

@@ -24,6 +24,15 @@ from bayesinf.inference import factors
 LEAST = 1e-32  # rounding of the data, squared
 
 
+def indefinite(sigma: float) -> FitError:
+    """The error of a covariance that has lost its positive-definiteness, at this noise."""
+    return FitError(
+        "the covariance of the data has lost its positive-definiteness: features or scales span"
+        " more than floating point holds; rescale X and y",
+        sigma=float(sigma),
+    )
+
+
 def _solve(factor, b, trans=0):
     return solve_triangular(factor, b, lower=True, trans=trans, check_finite=False)
 
@@ -67,12 +76,7 @@ class Factors:
         try:
             factor = factors.cholesky(M)
         except np.linalg.LinAlgError as error:
-            raise FitError(
-                "the covariance of the data has lost its positive-definiteness: features or"
-                " scales span more than floating point holds; rescale X and y",
-                sigma=sigma,
-                largest_variance=float(np.max(variances)),
-            ) from error
+            raise indefinite(sigma) from error
         return Conditional(self, factor, variances, sigma)
 
 

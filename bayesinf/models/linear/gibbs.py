@@ -1,11 +1,13 @@
 """Gibbs sampling for the shrinking priors: Laplace, Student and horseshoe.
 
-All are normal given one local variance for each coefficient, so a sweep is: the noise with all
-coefficients integrated out, the coefficients in one block, the noise once more given them, then
-the scales. Integrating out matters with more coefficients than data, where the noise given the
-coefficients hardly moves; the second step, which costs nothing, matters where data abound. The
-work is in BLAS and LAPACK (one product and a few Cholesky factors of the smaller side of X a
-sweep), so the loop around it is plain Python.
+All are normal given one local variance for each coefficient, so a sweep is: the noise, the width
+and the slab with all coefficients integrated out, the coefficients in one block, the noise once
+more given them, then width and slab with the local variances integrated out, then these.
+Integrating out matters with more coefficients than data, where the noise given the coefficients
+hardly moves; the second step, which costs nothing, matters where data abound.
+
+With few features, and data enough, the sweep is compiled (``gibbs_kernel``); else its time goes to
+BLAS and LAPACK, and the loop around them is plain Python.
 """
 
 from __future__ import annotations
@@ -16,29 +18,29 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bayesinf import kept
-from bayesinf.inference.slice import slice_sample
-from bayesinf.models.linear.conditional import Factors
+from bayesinf.models.linear.conditional import Factors, indefinite
 from bayesinf.models.linear.design import Design
+from bayesinf.models.linear.scale_priors import told, told_weights
 from bayesinf.models.noise import log_density
-from bayesinf.priors import InverseChi, LogNormal, Prior
-from bayesinf.priors.weights import Laplace, Scaled
+from bayesinf.priors import Prior
+from bayesinf.priors.weights import Scaled
 
 if TYPE_CHECKING:
     from bayesinf.models.linear.definition import Regression
 
-SCALE_STEPS = 2  # slice steps on scale and slab a sweep, which cost next to nothing
-SLICE = 8.0  # first interval along the logarithm of a scale, about as wide as its prior
+SLICES = 2  # slice steps on width and slab a sweep, which cost next to nothing
 SMALL = 100  # least side of X up to which one more factor a sweep costs next to nothing
 NOISE_STEPS = 1  # Metropolis steps on σ a sweep; it then mixes about half as fast as the scale
-WIDE = 2.0  # spread of a log-normal that hardly says more of the noise than a flat one
 TARGET_ACCEPTANCE = 0.4  # about the best for a random walk in one dimension
+THIN = 3  # compiled sweeps for each draw: they cost less than storing it
+PART = 100  # draws between two times that a chain may be kept
 
 
 class Scales:
     """Scale, slab and local variances of the weights, of one regression or of many.
 
     Scale and slab are drawn with the local variances integrated out, each by slice steps on its
-    logarithm, then the local variances given them.
+    logarithm, then the local variances given them; all in compiled code.
 
     Parameters
     ----------
@@ -49,12 +51,12 @@ class Scales:
     """
 
     def __init__(self, prior: Scaled, shape, unit: float, rng: np.random.Generator):
-        self.prior, self.rest = prior, {}
+        self.prior, self.told, self.rest = prior, told_weights(prior), {}
         unit = 1.0 if self.of_sigma else unit
         self.scale = prior.fixed.get("scale", unit * rng.uniform(0.1, 1.0))
         if "slab" in prior.hyperparameters:
             self.rest = {"slab": prior.fixed.get("slab", unit * rng.uniform(0.5, 2.0))}
-        self.local = prior.local_given(rng, np.exp(rng.uniform(-1.0, 1.0, shape)))
+        self.local = self.local_given(rng, np.exp(rng.uniform(-1.0, 1.0, shape)))
 
     @property
     def moves(self):
@@ -82,55 +84,29 @@ class Scales:
 
     def update(self, rng, beta, sigma, steps=None):
         """Draw scale and slab given the weights, then the local variances."""
+        # Here, because it imports numba.
+        from bayesinf.models.linear.scales_kernel import move
+
         beta = beta / sigma[..., np.newaxis] if self.of_sigma else beta
-        flat = np.ravel(beta)
-        for _ in range(steps or (SCALE_STEPS if flat.size <= SMALL else 1)):
-            self._move_scale(rng, flat)
-            if self.rest:
-                self._move(rng, "slab", flat, lambda c: self._cut(flat, c))
+        flat, slab = np.ravel(beta), self.rest.get("slab", np.inf)
+        steps = steps or (SLICES if flat.size <= SMALL else 1)
+        self.scale, slab = move(rng, self.told, flat, self.scale, slab, steps)
+        if self.rest:
+            self.rest["slab"] = slab
         self.refresh(rng, beta / self.scale)
 
     def refresh(self, rng, x):
         """Draw the local variances given the weights in units of the scale."""
-        self.local = self.prior.local_given(rng, x)
+        self.local = self.local_given(rng, x)
 
-    def _move_scale(self, rng, weights):
-        """Draw the scale given the weights."""
-        if "scale" in self.prior.fixed:
-            return
-        if not isinstance(self.prior, Laplace):
-            self._move(rng, "scale", weights, lambda tau: self._density(weights, tau))
-            return
-        # Flat in log scale the conditional is inverse gamma; the prior enters by Metropolis.
-        proposal = np.sum(np.abs(weights)) / rng.standard_gamma(weights.size)
-        prior = self.prior.inferred["scale"]
-        before, after = (prior.log_density(x) + np.log(x) for x in (self.scale, proposal))
-        if np.log(rng.random()) < after - before:
-            self.scale = proposal
+    def local_given(self, rng, x):
+        """Draw local variances given weights in units of the scale, of any shape."""
+        # Here, because it imports numba.
+        from bayesinf.models.linear.scales_kernel import locals_given
 
-    def _density(self, weights, tau):
-        return self.prior.log_sum(weights, np.reshape(tau, 1), **self.rest)
-
-    def _cut(self, weights, slab):
-        return np.sum(self.prior.log_cut(weights, self.scale, slab))
-
-    def _move(self, rng, name, weights, log_density):
-        """Draw one hyperparameter by a slice step on its logarithm."""
-        if name in self.prior.fixed:
-            return
-        prior = self.prior.inferred[name]
-
-        def target(x):
-            return log_density(np.exp(x)) + prior.log_density(np.exp(x)) + x
-
-        start = np.log([self.scale if name == "scale" else self.rest[name]])
-        # The more weights, the narrower the density.
-        width = SLICE / np.sqrt(1 + weights.size / 10)
-        drawn = float(np.exp(slice_sample(rng, target, start, width)[0]))
-        if name == "scale":
-            self.scale = drawn
-        else:
-            self.rest[name] = drawn
+        local = np.ones(x.size)
+        locals_given(rng, *self.told[:2], np.ravel(x), local)
+        return local.reshape(x.shape)
 
     def record(self):
         """The hyperparameters that are inferred."""
@@ -252,12 +228,59 @@ def chain(
     draws, (draw, ...), as ``Regression.outer`` takes them, and ``log_marginal``, (draw,
     observation), the log density of each y_i given the others and the scales.
     """
-    block, drawn = Block(problem.design, problem.noise, rng), {}
+    block = Block(problem.design, problem.noise, rng)
     # Start wide: a scale too narrow leaves all to the noise, and takes long to find out.
     size = np.sqrt(np.mean(problem.design.A**2, axis=0))
     unit = block.spread / np.min(size[size > 0])
     scales = Scales(problem.prior, problem.weights, unit, rng)
-    walk = {"log_sigma": block.start(rng)}
+    log_sigma = block.start(rng)
+    small = not block.factors.dual and block.factors.X.shape[1] <= SMALL
+    run = _compiled if small else _plain
+    return run(problem, rng, draws, tune, block, scales, float(log_sigma))
+
+
+def _compiled(problem, rng, draws, tune, block, scales, log_sigma):
+    # Here, because it imports numba.
+    from bayesinf.models.linear.gibbs_kernel import run
+
+    seen, factors, slab = block.seen, block.factors, scales.rest.get("slab", np.inf)
+    data = (
+        factors.X,
+        np.ascontiguousarray(factors.y),
+        factors.gram,
+        factors.correlation,
+        np.ascontiguousarray(factors.R),
+        factors.Qty,
+        factors.floor + seen.rest.square,
+        float(seen.count),
+    )
+    priors = told(problem.noise), scales.told, scales.of_sigma
+    walk = np.array([log_sigma, np.log(scales.scale), np.log(slab), 0.5, 0.5, 0.5])
+    state, count = (rng, data, priors, walk, scales.local), factors.X.shape[1]
+    found = np.empty((draws, count)), np.empty((draws, 3)), np.empty((draws, len(seen.t)))
+    numbers = [*range(-tune, 0, PART), *range(0, draws, PART)]
+    for first in kept.steps(numbers, rng, walk, scales.local, *found):
+        part = slice(first, first + PART)
+        if first < 0:
+            size = min(PART, -first)
+            tuned, thin, into = first + tune, 1, (np.empty((size, count)), np.empty((size, 3)))
+        else:
+            tuned, thin, into = -1, THIN, (found[0][part], found[1][part])
+        try:
+            run(*state, tuned, thin, *into, found[2][part])
+        except np.linalg.LinAlgError as error:
+            raise indefinite(np.exp(walk[0])) from error
+    coefficients, hyper, marginal = found
+    marginal += seen.log_jacobian
+    values = dict(zip(("sigma", "scale", "slab"), hyper.T, strict=True))
+    names = [*([] if block.fixed else ["sigma"]), *problem.prior.inferred]
+    beta, alpha = coefficients[:, block.first :], coefficients[:, : block.first]
+    found = {"beta": beta, "alpha": alpha, "log_marginal": marginal}
+    return found | {name: values[name] for name in names}
+
+
+def _plain(problem, rng, draws, tune, block, scales, log_sigma):
+    walk, drawn = {"log_sigma": log_sigma}, {}
     fixed = problem.prior, problem.noise, block.seen, block.factors
     for sweep in kept.steps(range(-tune, draws), rng, block, scales, walk, drawn, fixed=fixed):
         tuned = sweep + tune if sweep < 0 else -1
@@ -268,10 +291,9 @@ def chain(
             record = {"beta": beta, "alpha": coefficients[: block.first]}
             record |= {"log_marginal": block.leave_one_out()}
         if not block.fixed:
-            square = block.factors.residual_square(coefficients)
-            log_sigma = noise_given(
-                rng, problem.noise, log_sigma, block.count, square, scales.standardised(beta)
-            )
+            square = block.factors.residual_square(coefficients) + block.seen.rest.square
+            z = scales.standardised(beta)
+            log_sigma = noise_given(rng, problem.noise, log_sigma, block.count, square, z)
         walk["log_sigma"], sigma = log_sigma, np.exp(log_sigma)
         scales.update(rng, beta, np.asarray(sigma))
         if sweep < 0:
@@ -288,27 +310,16 @@ def chain(
 def noise_given(rng, prior, log_sigma, count, square, standardised=()):
     """Draw log σ given residuals of summed square and the coefficients that are in units of σ.
 
-    Under an inverse χ it is drawn at once, under a wide log-normal as if the prior were flat in
-    log σ and then accepted or not, under others by a slice step.
-
     Parameters
     ----------
     log_sigma, count, square : where it stands, number of residuals and their summed square, one of
         each regression.
     """
-    count = count + np.size(standardised)
-    square = square + np.sum(np.square(standardised))
-    if isinstance(prior, InverseChi):
-        half = 0.5 * (square + prior.dof * prior.scale**2)
-        return 0.5 * np.log(half / rng.standard_gamma(0.5 * (count + prior.dof)))
-    if isinstance(prior, LogNormal) and prior.spread > WIDE:
-        proposal = 0.5 * np.log(0.5 * square / rng.standard_gamma(0.5 * count))
-        pair = (np.array([log_sigma, proposal]) - np.log(prior.median)) / prior.spread
-        gain = 0.5 * (pair[0] ** 2 - pair[1] ** 2)
-        return np.where(np.log(rng.random(np.shape(gain))) < gain, proposal, log_sigma)
+    # Here, because it imports numba.
+    from bayesinf.models.linear.scales_kernel import log_scales
 
-    def log_density(x):
-        sigma = np.exp(x)
-        return prior.log_density(sigma) + x - count * x - 0.5 * square / sigma**2
-
-    return slice_sample(rng, log_density, np.asarray(log_sigma, dtype=float), 1.0)
+    x = np.array(log_sigma, dtype=float)
+    counts = np.full(x.shape, count + np.size(standardised), dtype=float)
+    squares = np.full(x.shape, square + np.sum(np.square(standardised)))
+    log_scales(rng, told(prior), x.reshape(-1), counts.reshape(-1), squares.reshape(-1))
+    return x

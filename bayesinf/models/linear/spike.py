@@ -27,19 +27,8 @@ import numpy as np
 from bayesinf import kept
 from bayesinf.errors import FitError
 from bayesinf.models.linear import conditional
-from bayesinf.priors import (
-    Beta,
-    Exponential,
-    Gamma,
-    HalfCauchy,
-    HalfNormal,
-    InverseChi,
-    InverseGamma,
-    LogNormal,
-    LogUniform,
-    OnVariance,
-    Prior,
-)
+from bayesinf.models.linear.scale_priors import told
+from bayesinf.priors import Beta
 
 if TYPE_CHECKING:
     from bayesinf.models.linear.definition import Regression
@@ -134,8 +123,8 @@ def chain(
         products.apart,
         products.pairs,
         products.ends,
-        _of_scale(problem.noise),
-        _of_scale(prior.slab_width),
+        told(problem.noise),
+        told(prior.slab_width),
         _beta(prior.inclusion_rate),
         first,
     )
@@ -198,43 +187,6 @@ def _log_evidence(problem, products, coefficients, sigma, scales):
     for name, scale in (("slab_width", width), ("inclusion_rate", rate)):
         value += prior.inferred[name].log_density(scale) if name in prior.inferred else 0.0
     return value if problem.noise_fixed else value + np.sum(problem.noise.log_density(sigma))
-
-
-def _of_scale(prior: float | Prior) -> tuple[int, float, float]:
-    """The prior of a scale as the compiled chain reads it: its kind and two numbers.
-
-    Raises
-    ------
-    FitError : a prior that the chain does not know.
-    """
-    # Here, because it imports numba.
-    from bayesinf.models.linear import spike_kernel as kernel
-
-    match prior:
-        case int() | float():
-            kind, *numbers = kernel.FIXED, 0.0, 0.0
-        case InverseChi(dof, scale):
-            kind, *numbers = kernel.INVERSE_GAMMA, dof / 2, dof * scale**2 / 2
-        case OnVariance(InverseGamma(shape, scale)):
-            kind, *numbers = kernel.INVERSE_GAMMA, shape, scale
-        case HalfCauchy(scale):
-            kind, *numbers = kernel.HALF_CAUCHY, 0.0, scale
-        case LogNormal(median, spread):
-            kind, *numbers = kernel.LOG_NORMAL, np.log(median), spread
-        case LogUniform(lower, upper):
-            kind, *numbers = kernel.LOG_UNIFORM, np.log(lower), np.log(upper)
-        case HalfNormal(sd):
-            kind, *numbers = kernel.HALF_NORMAL, sd, 0.0
-        case Gamma(shape, rate):
-            kind, *numbers = kernel.GAMMA, shape, rate
-        case Exponential(rate):
-            kind, *numbers = kernel.GAMMA, 1.0, rate
-        case _:
-            raise FitError(
-                f"spike and slab takes no prior of a scale such as {prior}: state a half-Cauchy, "
-                "inverse-χ, log-normal, log-uniform, half-normal, exponential or gamma one"
-            )
-    return kind, *(float(number) for number in numbers)
 
 
 def _beta(prior) -> np.ndarray:

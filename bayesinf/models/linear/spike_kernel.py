@@ -5,12 +5,8 @@ from math import exp, log, log1p, sqrt
 import numba
 import numpy as np
 
-# How the prior of a scale is told: its kind and two numbers. Those up to the half-Cauchy, which is
-# an inverse gamma whose rate is itself drawn (Makalic & Schmidt, IEEE Signal Process. Lett. 23, 179
-# (2016), doi:10.1109/LSP.2015.2503725), are conjugate.
-FIXED, INVERSE_GAMMA, HALF_CAUCHY, LOG_NORMAL, LOG_UNIFORM, HALF_NORMAL, GAMMA = range(7)
+from bayesinf.models.linear.scales_kernel import scale2
 
-STEP = 2.0  # by which a slice of the logarithm of a scale is stepped out
 CANCELS = 1e-6  # squared residuals this small beside the data's are summed up anew
 LEAST = 1e-32  # rounding of the data, squared
 
@@ -67,59 +63,6 @@ def _pair(rng, gram, correlation, beta, j, k, sigma2, tau2, log_odds):
         new_j = (cj - a * new_k) / aj + rng.standard_normal() / sqrt(aj)
     _shift(gram, correlation, beta, j, new_j)
     _shift(gram, correlation, beta, k, new_k)
-
-
-@numba.njit(nogil=True, cache=True)
-def _log_prior(prior, x):
-    """Log density of x, the logarithm of a scale, under a prior that is not conjugate."""
-    kind, a, b = prior
-    if kind == LOG_NORMAL:
-        return -0.5 * ((x - a) / b) ** 2
-    if kind == LOG_UNIFORM:
-        return 0.0 if a <= x <= b else -np.inf
-    if kind == HALF_NORMAL:
-        return x - 0.5 * exp(2.0 * x) / a**2
-    return a * x - b * exp(x)  # a gamma's
-
-
-@numba.njit(nogil=True, cache=True)
-def _sliced(rng, prior, current, count, square):
-    """Draw a squared scale by slice sampling its logarithm, the slice found by stepping out."""
-    x = 0.5 * log(current)
-    level = _log_scale(prior, x, count, square) - rng.standard_exponential()
-    low = x - STEP * rng.random()
-    high = low + STEP
-    while _log_scale(prior, low, count, square) > level:
-        low -= STEP
-    while _log_scale(prior, high, count, square) > level:
-        high += STEP
-    while True:
-        proposal = low + (high - low) * rng.random()
-        if _log_scale(prior, proposal, count, square) >= level:
-            return exp(2.0 * proposal)
-        if proposal < x:
-            low = proposal
-        else:
-            high = proposal
-
-
-@numba.njit(nogil=True, cache=True)
-def _log_scale(prior, x, count, square):
-    return _log_prior(prior, x) - count * x - 0.5 * square * exp(-2.0 * x)
-
-
-@numba.njit(nogil=True, cache=True)
-def _scale2(rng, prior, current, count, square):
-    """Draw a squared scale given ``count`` normal values of summed square ``square``."""
-    kind, a, b = prior
-    if kind == FIXED:
-        return current
-    if kind > HALF_CAUCHY:
-        return _sliced(rng, prior, current, count, square)
-    if kind == HALF_CAUCHY:
-        # Inverse gamma of shape 1/2, whose rate is drawn beside it.
-        a, b = 0.5, rng.standard_gamma(1.0) / (1.0 / current + 1.0 / b**2)
-    return (0.5 * square + b) / rng.standard_gamma(0.5 * count + a)
 
 
 @numba.njit(nogil=True, cache=True)
@@ -219,8 +162,8 @@ def run(
                     rest = _residual_square(X[below : rows[g]], t[below : rows[g]], beta[g])
                     rest += apart[g]
                 rest = max(rest, LEAST * square[g])
-                sigma2[g] = _scale2(rng, noise, sigma2[g], counts[g], rest)
-            tau2 = _scale2(rng, slab, tau2, count, size)
+                sigma2[g] = scale2(rng, noise, sigma2[g], counts[g], rest)
+            tau2 = scale2(rng, slab, tau2, count, size)
             if rate[0] > 0.0:
                 yes = rng.standard_gamma(rate[0] + count)
                 no = rng.standard_gamma(rate[1] + groups * (p - first) - count)

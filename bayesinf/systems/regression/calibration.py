@@ -26,6 +26,12 @@ VARIANTS = {
         "y ~ a + b + c + (1|site)",
     ),
     "laplace": ("student", linear.Laplace(HalfNormal(0.7)), "y ~ a + b + c"),
+    "lasso": ("normal", linear.Laplace(HalfNormal(0.7)), "y ~ a*b + c + x"),
+    "sparse": (
+        "normal",
+        linear.Horseshoe(HalfNormal(0.5), InverseChi(4.0, 2.0)),
+        "y ~ a*b + c + x",
+    ),
     "poisson": ("poisson", linear.Gaussian(HalfNormal(0.5)), "y ~ a + b + (1|site)"),
     "bernoulli": ("bernoulli", linear.Gaussian(HalfNormal(1.0)), "y ~ a + b + s(x, 6)"),
 }
