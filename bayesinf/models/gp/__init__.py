@@ -24,6 +24,7 @@ from bayesinf.models.gp import places
 from bayesinf.models.gp.acquisition import acquire
 from bayesinf.models.gp.coordinates import COORDINATES, Coordinate, Envelope
 from bayesinf.models.gp.definition import NOISE, Process, ratio
+from bayesinf.models.gp.expressions import parse
 from bayesinf.models.gp.kernels import (
     KERNELS,
     Exponential,
@@ -35,7 +36,7 @@ from bayesinf.models.gp.kernels import (
     SquaredExponential,
 )
 from bayesinf.models.gp.means import MEANS, Function, Lifted, Mean, Repulsive, Zero
-from bayesinf.models.gp.predictions import predict, rebuild, thinned
+from bayesinf.models.gp.predictions import parts, predict, rebuild, thinned
 from bayesinf.models.gp.routes import log_evidence
 from bayesinf.models.gp.statement import process
 from bayesinf.settings import DEFAULT, Settings
@@ -66,6 +67,8 @@ __all__ = [
     "fit",
     "log_evidence",
     "log_marginal_likelihood",
+    "parse",
+    "parts",
     "predict",
     "process",
     "ratio",

@@ -11,13 +11,14 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
 
 from bayesinf import parallel
 from bayesinf.models.gp.cholesky import BORDER, cholesky, log_conditional
+from bayesinf.models.gp.kernels import Kernel, Sum
 from bayesinf.models.problem import Draws, Problem
 from bayesinf.priors import Prior
 
@@ -62,8 +63,10 @@ class Marginal(Problem):
     inferred, fixed : name of a parameter to its prior, or to its value.
     workers : threads for large matrices.
     shapes : name to the shape of a parameter that is no single number.
+    kernel : covariance of the curve.
     """
 
+    kernel: Kernel
     y: np.ndarray
     error: np.ndarray | None
     inferred: Mapping[str, Prior]
@@ -320,12 +323,40 @@ class Marginal(Problem):
 
         One factor for each draw, and one triangular solution for all x: O(n³ + n² new).
         """
-        from scipy.linalg import solve_triangular
-
         lower, z, _ = self.factors(theta)
-        mean, across, variance = self.level(theta, x)
-        share = np.empty_like(across)
-        for k, factor in enumerate(lower):
-            share[k] = solve_triangular(factor, across[k].T, lower=True, check_finite=False).T
-        left = variance - np.sum(share**2, axis=-1)
-        return mean + np.einsum("nij,nj->ni", share, z), np.sqrt(np.maximum(left, 0.0))
+        mean, *prior = self.level(theta, x)
+        rise, sd = _given(lower, z, *prior)
+        return mean + rise, sd
+
+    def pointwise_parts(self, theta: Theta, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Mean and sd of each term of the kernel's sum given the data, (part, draw, new).
+
+            f_k(x) | y ~ N(k_k(x, ·) K⁻¹ (y − m), k_k(x, x) − k_k(x, ·) K⁻¹ k_k(·, x))
+
+        The terms, whose sum is the curve less its prior mean, are not independent given the data.
+        """
+        lower, z, _ = self.factors(theta)
+        whole = self.kernel
+        parts = whole.parts if isinstance(whole, Sum) else (whole,)
+        alone = [replace(self, kernel=part).level(theta, x)[1:] for part in _terms(parts)]
+        return tuple(map(np.array, zip(*(_given(lower, z, *one) for one in alone), strict=True)))
+
+
+def _terms(parts):
+    """Terms of a sum of sums."""
+    for part in parts:
+        yield from _terms(part.parts) if isinstance(part, Sum) else (part,)
+
+
+def _given(lower, z, across, variance):
+    """Shift of the mean and sd of a curve at places, given data with factors L and z = L⁻¹(y − m).
+
+    ``across`` is its covariance with the data, (draw, new, point), ``variance`` its own.
+    """
+    from scipy.linalg import solve_triangular
+
+    share = np.empty_like(across)
+    for k, factor in enumerate(lower):
+        share[k] = solve_triangular(factor, across[k].T, lower=True, check_finite=False).T
+    left = variance - np.sum(share**2, axis=-1)
+    return np.einsum("nij,nj->ni", share, z), np.sqrt(np.maximum(left, 0.0))

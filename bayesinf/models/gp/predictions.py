@@ -22,7 +22,7 @@ from bayesinf.settings import Settings
 if TYPE_CHECKING:
     import xarray as xr
 
-__all__ = ["followed", "predict", "rebuild", "thinned"]
+__all__ = ["followed", "parts", "predict", "rebuild", "thinned"]
 
 
 def predict(
@@ -84,7 +84,8 @@ def predict(
     of_y = problem.unit(problem.y_name)
     arrays = dict(zip(("mean", "sd", "curve"), found[..., : len(x)], strict=True))
     if NOISE in theta:
-        noise = theta[NOISE].reshape(*shape, 1) * rng.standard_normal((*shape, len(x)))
+        noise = problem.noise_at(theta, x).reshape(*shape, -1)
+        noise = noise * rng.standard_normal((*shape, len(x)))
         arrays[problem.y_name] = arrays["curve"] + noise
     units = dict.fromkeys(arrays, of_y)
     for k, (name, unit) in enumerate(called.items(), 1):
@@ -93,6 +94,44 @@ def predict(
         units |= dict.fromkeys(names, unit)
     coords = {dim: chosen[dim] for dim in ("chain", "draw")} | coords
     return dataset(arrays, dict.fromkeys(arrays, ("new",)), coords, units)
+
+
+def parts(
+    posterior: xr.DataTree, x: np.ndarray, *, most: int = 200, **functions: Callable | None
+) -> xr.Dataset:
+    """Take the curve apart: what each term of the kernel's sum, and the prior mean, has of it.
+
+    Parameters
+    ----------
+    posterior, x, most : as for ``predict``.
+    **functions : ``mean`` and ``coordinate``, likewise.
+
+    Returns
+    -------
+    a Dataset over chain, draw, ``part`` and ``new``: ``mean`` and ``sd`` of each term given the
+    data and the hyperparameters of each draw, and ``drawn``, a draw of it at each x by itself;
+    ``trend``, the prior mean, over chain, draw and ``new``.
+    """
+    problem = rebuild(posterior, **functions)
+    x, coords = problem.places(x)
+    shape, theta = followed(problem, thinned(posterior, most))
+    rng = Settings(seed=int(posterior.attrs["seed"])).generator("parts")
+    step = max(1, 2**22 // (len(problem.y) * (len(problem.y) + len(x))))
+    found = []
+    with parallel.one_blas_thread():
+        for start in range(0, np.prod(shape, dtype=int), step):
+            part = {name: value[start : start + step] for name, value in theta.items()}
+            found.append(problem.pointwise_parts(part, x))
+    mean, sd = (np.concatenate(one, axis=1).swapaxes(0, 1) for one in zip(*found, strict=True))
+    drawn = mean + sd * rng.standard_normal(mean.shape)
+    arrays = {"mean": mean, "sd": sd, "drawn": drawn}
+    arrays = {name: value.reshape(*shape, *value.shape[1:]) for name, value in arrays.items()}
+    level = problem.level(theta, x)[0]
+    arrays["trend"] = np.broadcast_to(level, (mean.shape[0], len(x))).reshape(*shape, -1)
+    dims = dict.fromkeys(("mean", "sd", "drawn"), ("part", "new")) | {"trend": ("new",)}
+    units = dict.fromkeys(arrays, problem.unit(problem.y_name))
+    coords["part"] = [str(k) for k in range(1, mean.shape[1] + 1)]
+    return dataset(arrays, dims, coords, units)
 
 
 def followed(problem: Process, chosen: xr.Dataset) -> tuple[tuple[int, int], dict[str, np.ndarray]]:
@@ -112,7 +151,7 @@ def rebuild(
     functions = {"mean": (mean, base, (*MEANS, CONSTANT))}
     functions["coordinate"] = (coordinate, measured, COORDINATES)
     for role, (given, name, known) in functions.items():
-        if given is None and name not in known:
+        if given is None and name not in known and not name.startswith("trend("):
             raise FitError(
                 f"the prior {role} of this posterior is the function {name!r}, which its file "
                 f"cannot hold: pass it as {role}="
@@ -127,6 +166,7 @@ def rebuild(
         named if mean is None else mean,
         coordinate=measured if coordinate is None else coordinate,
         envelope=None if origin is None else Envelope(float(origin)),
+        noise=posterior.attrs.get("noise"),
     )
 
 

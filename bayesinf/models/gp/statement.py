@@ -12,13 +12,14 @@ from bayesinf.data import axes
 from bayesinf.errors import DataError, FitError
 from bayesinf.models.gp import kernels
 from bayesinf.models.gp import places as table
-from bayesinf.models.gp.coordinates import Coordinate, Envelope
+from bayesinf.models.gp.coordinates import GROWS, Coordinate, Envelope, Growth
 from bayesinf.models.gp.coordinates import coordinate as named_coordinate
 from bayesinf.models.gp.coordinates import envelope as stated_envelope
 from bayesinf.models.gp.definition import NOISE, Process
+from bayesinf.models.gp.expressions import parse
 from bayesinf.models.gp.field import Field, PerInput, noise_name
 from bayesinf.models.gp.kernels import Kernel, Periodic
-from bayesinf.models.gp.means import CONSTANT, Mean
+from bayesinf.models.gp.means import CONSTANT, Lifted, Mean, Trend, seen
 from bayesinf.models.gp.means import mean as named_mean
 from bayesinf.models.gp.slopes import VALUE
 from bayesinf.priors import InverseChi, LogNormal, Normal, Prior, Uniform
@@ -36,7 +37,7 @@ def process(
     *,
     coordinate: str | Coordinate | tuple[Callable, Callable] = "x",
     envelope: str | float | Prior | Envelope | None = None,
-    noise: Prior | float | None = None,
+    noise: Prior | float | str | None = None,
     priors: Mapping[str, Prior] | None = None,
     units: Mapping[str, str] | None = None,
     workers: int | None = None,
@@ -49,16 +50,18 @@ def process(
         errors under the user's names, sorted by x, which may repeat; or as of ``gp.data``: several
         inputs, or slopes.
     kernel : ``exponential``, ``squared_exponential``, ``matern32``, ``matern52``,
-        ``rational_quadratic``, ``periodic``, or sums and products of the classes of those names.
+        ``rational_quadratic``, ``periodic``, or sums and products of the classes of those names, or
+        as they are written: ``matern52 + periodic(1.0) * se``.
     mean : ``zero``, ``repulsive``, or a function of x whose further arguments, with priors or
-        numbers as defaults, are parameters as well; ``constant``, and ``repulsive + constant``,
-        stand on a constant that is inferred.
+        numbers as defaults, are parameters as well; a trend by formula, ``trend(t + t**2)``;
+        ``constant``, and ``repulsive + constant``, stand on a constant that is inferred.
     coordinate : in which the kernel measures distances, of one input: ``x``, ``log``, ``inverse``,
         ``inverse_cube``, or (function, derivative) of the caller's, both from arrays to arrays.
     envelope : whether the curve's size falls off as a power of x, (x/x₀)^−decay, x₀ in the middle
         of the data: ``power`` with the default prior of ``decay``, a prior of it, or a number;
         None for a curve as large everywhere.
-    noise : sd of the noise beyond the errors: a prior, a number, or None for the default prior.
+    noise : sd of the noise beyond the errors: a prior, a number, or None for the default prior;
+        ``grows`` for one that grows, or shrinks, exponentially along the one input.
     priors : name of a parameter to its prior; else wide ones around the extent of the data. Of
         several inputs a length scale takes one for all, or a mapping from inputs to priors.
     units : of parameters of the mean, where that is a function; of y, where slopes alone do not
@@ -70,12 +73,18 @@ def process(
     DataError : y does not vary.
     FitError : an unknown kernel, mean or parameter; a value that a parameter cannot have.
     """
-    kernel, mean = kernels.kernel(kernel), named_mean(mean)
+    kernel = kernels.kernel(parse(kernel) if isinstance(kernel, str) else kernel)
+    mean = named_mean(mean)
     coordinate = named_coordinate(coordinate)
     given = dict(priors or {}), dict(units or {}), workers
+    grows = isinstance(noise, str) and noise == GROWS
+    if isinstance(noise, str) and not grows:
+        raise FitError(f"noise is a number, a prior or {GROWS!r}, not {noise!r}")
     if "inputs" in data.attrs:
         if coordinate.name != "x" or envelope is not None:
             raise FitError("a coordinate or an envelope takes values of one input, without slopes")
+        if grows:
+            raise FitError("noise that grows takes values of one input, without slopes")
         return _field(table.read(data), kernel, mean, noise, *given)
     x, y, error = axes(data)
     columns = [column for column in (x, y, error) if column is not None]
@@ -86,9 +95,12 @@ def process(
     measured = coordinate.of(numbers[0], str(x.name))
     if np.ptp(measured) == 0:
         raise DataError(f"{x.name} does not vary in the coordinate {coordinate.name}")
-    lifted = CONSTANT in mean.parameters()
+    mean, lifted = seen(mean, numbers[0], (str(x.name),)), CONSTANT in mean.parameters()
+    growth = Growth.of(numbers[0]) if grows else None
     defaults = _defaults(kernel, *numbers[:2], measured, envelope, lifted)
-    asked = {NOISE: noise} | ({} if envelope is None else envelope.parameters())
+    defaults |= _of_trend(mean, numbers[1])
+    asked = {NOISE: None, growth.name: None} if growth else {NOISE: noise}
+    asked |= {} if envelope is None else envelope.parameters()
     inferred, fixed = _parameters(kernel, mean, asked, given[0], defaults)
     _distinct({x.name, y.name}, {*inferred, *fixed})
     return Process(
@@ -105,6 +117,7 @@ def process(
         *given[1:],
         coordinate,
         envelope,
+        growth,
     )
 
 
@@ -135,7 +148,9 @@ def _field(data, kernel, mean, noise, priors, units, workers):
         data = replace(data, attributes={**data.attributes, **of_y})
     noises = {noise_name(name, data.y_name): None for name in variables.values()}
     noises |= {NOISE: noise} if VALUE in variables else {}
+    mean = seen(mean, data.x.T if several else data.x[:, 0], data.inputs)
     defaults = _field_defaults(kernel, data, variables)
+    defaults |= _of_trend(mean, data.y[data.along == VALUE])
     vectors = [n for n, kind in kernel.measured().items() if kind == "x"] if several else []
     inferred, fixed = _parameters(kernel, mean, noises, priors, defaults, vectors, data.inputs)
     _distinct({*data.inputs, *variables.values()}, {*inferred, *fixed})
@@ -155,6 +170,16 @@ def _field(data, kernel, mean, noise, priors, units, workers):
         along=data.along,
         inputs=data.inputs,
     )
+
+
+def _of_trend(mean, y):
+    """Prior of each coefficient of a trend: what moves y by twice its sd, as its term moves."""
+    trend = mean.base if isinstance(mean, Lifted) else mean
+    if not isinstance(trend, Trend):
+        return {}
+    spread = 2 * (float(np.std(y)) if len(y) else 1.0)
+    pairs = zip(trend.coefficients, trend.spreads, strict=True)
+    return {name: Normal(0.0, spread / sd) for name, sd in pairs}
 
 
 def _distinct(variables, parameters):
@@ -255,6 +280,7 @@ def _defaults(kernel, x, y, measured=None, envelope=None, lifted=False) -> dict[
         "r0": Uniform(x[0], x[0] + width / 2),
         CONSTANT: Normal(float(np.mean(y)), 2 * spread),
         "decay": decay,
+        Growth.name: Normal(0.0, 1.5),
     }
 
 
