@@ -315,14 +315,12 @@ def mean(given: str | Callable | Mean) -> Mean:
     FitError : no such mean.
     """
     if isinstance(given, str):
-        base, _, lifted = given.partition(" + ")
-        if given == CONSTANT:
-            return Lifted(Zero())
-        if base in MEANS and lifted in ("", CONSTANT):
-            return Lifted(MEANS[base]()) if lifted else MEANS[base]()
-        if given.startswith("trend(") and lifted in ("", CONSTANT):
-            trend = Trend(base.removeprefix("trend(").removesuffix(")"))
-            return Lifted(trend) if lifted else trend
+        base = given.removesuffix(f" + {CONSTANT}")
+        found = Zero() if given == CONSTANT else MEANS.get(base, lambda: None)()
+        if base.startswith("trend(") and base.endswith(")"):
+            found = Trend(base[len("trend(") : -1])
+        if found is not None:
+            return Lifted(found) if given.endswith(CONSTANT) else found
     elif isinstance(given, Zero | Repulsive | Function | Trend | Lifted):
         return given
     elif callable(given):
