@@ -17,6 +17,7 @@ from functools import cached_property
 import numpy as np
 
 from bayesinf import parallel
+from bayesinf.inference import factors
 from bayesinf.models.gp.cholesky import BORDER, cholesky, log_conditional
 from bayesinf.models.gp.kernels import Kernel, Sum
 from bayesinf.models.problem import Draws, Problem
@@ -287,6 +288,10 @@ class Marginal(Problem):
 
         parts = self.in_chunks(solve, dict(theta) | {"replica": noise}, count)
         alpha, replica, q, conditional, edge = np.moveaxis(parts, 1, 0)
+        return self.judged(theta, alpha, replica, q, conditional, edge[:, 0])
+
+    def judged(self, theta: Theta, alpha, replica, q, conditional, jitter) -> LeftOut:
+        """Leave-one-out from α = K⁻¹(y − m), that of a replica, and q = diag K⁻¹, (draw, point)."""
         variance = self.noise_variance(theta)
         # The mean and the variance of f_i + a new ε_i, given all of the data.
         smooth = np.maximum(variance - variance**2 * q, 0)
@@ -297,7 +302,7 @@ class Marginal(Problem):
             log_conditional=conditional,
             mean=self.y - variance * alpha,
             sd=np.sqrt(smooth + variance),
-            jitter=edge[:, 0],
+            jitter=jitter,
         )
 
     def conditional(self, theta: Theta, x: np.ndarray, slope: bool = False):
@@ -317,6 +322,24 @@ class Marginal(Problem):
         lower, jitter = cholesky(matrix, size + more)
         mean = mean + np.einsum("nij,nj->ni", lower[:, size:-1, :size], lower[:, -1, :size])
         return mean, lower[:, size:-1, size:-1], jitter
+
+    def curves(self, theta: Theta, x: np.ndarray, slope: bool, rng: np.random.Generator):
+        """Mean, sd and a joint draw of the curve at x given the data, at θ of shape (draw,).
+
+        Returns
+        -------
+        three arrays (draw, point); where slopes are asked for they come after the values.
+        """
+        centre, root, _ = self.conditional(theta, x, slope)
+        drawn = centre + np.einsum("nij,nj->ni", root, rng.standard_normal(centre.shape))
+        return centre, np.linalg.norm(root, axis=-1), drawn
+
+    def condition(self, theta: Theta) -> float | None:
+        """Condition number of the covariance, its rows scaled to one; None where there is none."""
+        matrix = self.covariance(theta)
+        size = np.sqrt(np.diag(matrix))
+        values = factors.eigvalsh(matrix / np.outer(size, size))
+        return values[-1] / max(values[0], 1e-300)
 
     def pointwise_curve(self, theta: Theta, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Mean and sd of the curve at each x given the data, (draw, new), for θ of shape (draw,).

@@ -73,14 +73,12 @@ def predict(
     rng = Settings(seed=int(seed)).generator("predictions")
     called = problem.slopes_called() if slope else {}
     step = max(1, 2**21 // (len(problem.y) + len(x) * (1 + len(called))) ** 2)
-    parts = []
+    taken = []
     with parallel.one_blas_thread():
         for start in range(0, np.prod(shape, dtype=int), step):
             part = {name: value[start : start + step] for name, value in theta.items()}
-            centre, root, _ = problem.conditional(part, x, slope)
-            curve = centre + np.einsum("nij,nj->ni", root, rng.standard_normal(centre.shape))
-            parts.append(np.stack([centre, np.linalg.norm(root, axis=-1), curve]))
-    found = np.concatenate(parts, axis=1).reshape(3, *shape, -1)
+            taken.append(np.stack(problem.curves(part, x, slope, rng)))
+    found = np.concatenate(taken, axis=1).reshape(3, *shape, -1)
     of_y = problem.unit(problem.y_name)
     arrays = dict(zip(("mean", "sd", "curve"), found[..., : len(x)], strict=True))
     if NOISE in theta:

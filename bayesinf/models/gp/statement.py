@@ -19,6 +19,7 @@ from bayesinf.models.gp.definition import NOISE, Process
 from bayesinf.models.gp.expressions import parse
 from bayesinf.models.gp.field import Field, PerInput, noise_name
 from bayesinf.models.gp.kernels import Kernel, Periodic
+from bayesinf.models.gp.markov import LEAST, Series, possible
 from bayesinf.models.gp.means import CONSTANT, Lifted, Mean, Trend, seen
 from bayesinf.models.gp.means import mean as named_mean
 from bayesinf.models.gp.slopes import VALUE
@@ -68,6 +69,9 @@ def process(
         say it.
     workers : threads for large matrices.
 
+    Of some hundred points and more, one input and a kernel that is a Matérn of order 1/2, 3/2 or
+    5/2, or a sum of those, the problem is a ``markov.Series``, whose cost grows with their number.
+
     Raises
     ------
     DataError : y does not vary.
@@ -103,7 +107,8 @@ def process(
     asked |= {} if envelope is None else envelope.parameters()
     inferred, fixed = _parameters(kernel, mean, asked, given[0], defaults)
     _distinct({x.name, y.name}, {*inferred, *fixed})
-    return Process(
+    many = len(numbers[0]) >= LEAST and possible(kernel)
+    return (Series if many else Process)(
         numbers[0],
         numbers[1],
         None if error is None else numbers[2],
