@@ -41,33 +41,45 @@ def main(
     from bayesinf.posterior import annotated
     from bayesinf.systems import gp_regression as system
 
-    kernels = list(kernel or system.RIVALS)
+    kernels = list(dict.fromkeys(kernel or system.RIVALS))
     stated = {"trend": trend, "noise": system.noise_of(noise), "priors": workflow.priors(prior)}
     with run.step("read"):
         if run.data is not None:
             columns = [workflow.column(name.strip()) for name in x.split(",")] if x else None
             named = [columns, *map(workflow.column, (y, error))]
             chosen = {"decimal": decimal, "windows": workflow.windows(window), "log": log}
-            data = {"posterior": (run.report_reading(system.read(run.data, *named, **chosen)), {})}
+            jobs = {
+                "posterior": {"data": run.report_reading(system.read(run.data, *named, **chosen))}
+            }
         else:
             rng = run.settings.generator("simulate")
             exact = {"noise": 0.0} if noise is None else {}
-            data = {"posterior": (system.simulate(8, noise=0.0, rng=rng), exact)}
-            data["noisy"] = (system.simulate(20, noise=0.1, rng=rng), {})
-        jobs = {}
-        for name, (one, own) in data.items():
-            seen, held_out = (one, None) if forecast is None else system.split(one, forecast)
-            jobs[name] = {"data": seen, "held_out": held_out, **stated, **own}
+            jobs = {"posterior": {"data": system.simulate(8, noise=0.0, rng=rng)} | exact}
+            jobs["noisy"] = {"data": system.simulate(20, noise=0.1, rng=rng)}
+        jobs = {name: stated | job for name, job in jobs.items()}
+        for job in jobs.values():
+            if forecast is not None:
+                job["data"], job["held_out"] = system.split(job["data"], forecast)
             for each in kernels:  # what cannot be stated is refused here
-                system.problem(seen, each, **{**stated, **own})
-    fits = {}
-    for name, job in jobs.items():
-        with run.step(f"fit {name}"):
-            settings = run.settings.replace(workers=1)
-            calls = [partial(system.fit, kernel=each, settings=settings, **job) for each in kernels]
-            fits[name] = system.chosen(
-                job, dict(zip(kernels, run.map(_called, calls), strict=True))
-            )
+                system.problem(job["data"], each, **{key: job[key] for key in stated})
+        settings = run.settings
+        if "draws" not in run.given:
+            _, settings = system.plan(jobs["posterior"]["data"], settings=settings)
+    calls = [
+        (name, partial(system.fit, kernel=k, **job)) for name, job in jobs.items() for k in kernels
+    ]
+    if run.data is None and not run.quick:
+        jobs["co2"] = system.carbon_dioxide(run.shipped("co2.csv"))
+        calls.insert(0, ("co2", partial(system.fit, **jobs["co2"])))
+    with run.step("fit"):
+        call = partial(_called, settings=settings.replace(workers=1))
+        made = run.map(call, [one for _, one in calls], label="Fitting")
+        done = list(zip([name for name, _ in calls], made, strict=True))
+    with run.step("compare"):
+        fits = {
+            name: system.chosen(job, {one.attrs["written"]: one for n, one in done if n == name})
+            for name, job in jobs.items()
+        }
     if run.data is None:
         with run.step("designs"):
             count = 40 if run.quick else 200
@@ -76,8 +88,8 @@ def main(
     return fits
 
 
-def _called(call):
-    return call()
+def _called(call, settings):
+    return call(settings=settings)
 
 
 if __name__ == "__main__":

@@ -5,9 +5,8 @@ data from that, and ``acquire`` where to measure next. ``kernels`` are the covar
 ``means`` the prior means, ``coordinates`` in what a curve is stationary, and how its size falls
 off. ``definition`` holds the problem of one input and its model in PyMC, ``field`` that of several
 inputs and of slopes (its data are ``places``, its covariances ``slopes``), ``marginal`` the numbers
-of both, and ``statement`` their priors;
-``markov`` holds what is said of many points of one input in time
-that grows with their number; ``expressions`` reads kernels and trends as they are written;
+of both, and ``statement`` their priors; ``markov`` has the numbers of many points of one input at a
+cost that grows with their number; ``expressions`` reads kernels and trends as they are written;
 ``routes`` draw from all of them, and ``splits`` score predictions over many splits of one data set.
 """
 

@@ -86,6 +86,7 @@ class Process(Marginal):
     growth: Growth | None = None
 
     family = "gp"
+    power = 3  # with which the cost of one likelihood grows with the number of data
     equation = (
         r"y_i = m(x_i) + f(x_i) + \varepsilon_i,\quad f \sim \mathrm{GP}(0, k),\quad "
         r"\varepsilon_i \sim N(0, e_i^2 + \sigma^2)"

@@ -41,6 +41,8 @@ def possible(kernel: Kernel) -> bool:
 class Series(Process):
     """A ``Process`` whose kernel is Markov, on data that may be many; ``process`` chooses it."""
 
+    power = 1
+
     def memory(self, settings) -> float:
         """Bytes of what is known of each datum at each draw."""
         return Problem.memory(self, settings) + 9 * 8.0 * settings.chains * settings.draws * len(
@@ -121,7 +123,8 @@ class Series(Process):
         size = len(u)
         shifts = STEP * np.concatenate([np.zeros((1, size)), np.eye(size), -np.eye(size)])
         value, *around = self.log_density(u + shifts)
-        slope = (np.array(around[:size]) - np.array(around[size:])) / (2 * STEP)
+        with np.errstate(invalid="ignore"):  # where there is no density is sorted out
+            slope = (np.array(around[:size]) - np.array(around[size:])) / (2 * STEP)
         if not (np.isfinite(value) and np.isfinite(slope).all()):
             return -np.inf, np.zeros(size)
         return float(value), slope

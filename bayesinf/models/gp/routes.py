@@ -77,8 +77,8 @@ def _foresee(problem, further=0):
     progress.foresee(
         seconds,
         f"for {evaluations} covariances of {count} points, {each:.2g} s each as measured",
-        # The time grows with the third power.
-        f"thin the data, {count * (MINUTES / seconds) ** (1 / 3):.0f} points take some minutes",
+        f"thin the data, {count * (MINUTES / seconds) ** (1 / problem.power):.0f} points take some "
+        "minutes",
     )
 
 

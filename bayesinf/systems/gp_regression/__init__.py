@@ -12,7 +12,7 @@ Rasmussen & Williams, Gaussian Processes for Machine Learning, MIT Press (2006).
 
 from bayesinf.systems.gp_regression.calibration import calibration_problem
 from bayesinf.systems.gp_regression.classical import classical, designs, maximum
-from bayesinf.systems.gp_regression.data import read, simulate, split, wave
+from bayesinf.systems.gp_regression.data import carbon_dioxide, read, simulate, split, wave
 from bayesinf.systems.gp_regression.faults import faults
 from bayesinf.systems.gp_regression.model import (
     KERNEL,
@@ -21,6 +21,7 @@ from bayesinf.systems.gp_regression.model import (
     compared,
     fit,
     noise_of,
+    plan,
     problem,
 )
 from bayesinf.systems.gp_regression.story import story
@@ -29,6 +30,7 @@ __all__ = [
     "KERNEL",
     "RIVALS",
     "calibration_problem",
+    "carbon_dioxide",
     "chosen",
     "classical",
     "compared",
@@ -37,6 +39,7 @@ __all__ = [
     "fit",
     "maximum",
     "noise_of",
+    "plan",
     "problem",
     "read",
     "simulate",

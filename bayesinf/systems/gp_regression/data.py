@@ -19,7 +19,7 @@ from bayesinf.settings import DEFAULT
 if TYPE_CHECKING:
     import xarray as xr
 
-__all__ = ["CURVES", "checked", "read", "simulate", "split", "wave"]
+__all__ = ["CO2_KERNEL", "CURVES", "carbon_dioxide", "checked", "read", "simulate", "split", "wave"]
 
 
 def wave(x: np.ndarray) -> np.ndarray:
@@ -27,6 +27,14 @@ def wave(x: np.ndarray) -> np.ndarray:
     return np.cos(20 * x) * np.exp(-2 * x)
 
 
+# Carbon dioxide at Mauna Loa: a trend, a season of one year, and a rest with memory; every third
+# month of the years before 1982 teaches, and what came after is forecast.
+CO2_KERNEL, CO2_TREND, CO2_AFTER, CO2_EVERY = (
+    "periodic(1.0) + matern52",
+    "time + (time - 1970)**2",
+    1981.99,
+    3,
+)
 CURVES = {"wave": wave}  # what data whose attribute ``curve`` names it are known to follow
 
 
@@ -150,6 +158,13 @@ def split(data: xr.Dataset, after: float) -> tuple[xr.Dataset, xr.Dataset]:
             found=f"{int(seen.sum())} of {x.size} points before it",
         )
     return data.isel(point=seen), data.isel(point=~seen)
+
+
+def carbon_dioxide(path: str | os.PathLike) -> dict[str, object]:
+    """Return the arguments of ``fit`` for the carbon dioxide that data/ holds."""
+    seen, later = split(read(path), CO2_AFTER)
+    seen = seen.isel(point=slice(None, None, CO2_EVERY))
+    return {"data": seen, "held_out": later, "kernel": CO2_KERNEL, "trend": CO2_TREND}
 
 
 def known(data: xr.Dataset) -> xr.Dataset | None:

@@ -27,9 +27,10 @@ from bayesinf.systems.gp_regression.data import checked, known
 if TYPE_CHECKING:
     import xarray as xr
 
-__all__ = ["KERNEL", "RIVALS", "chosen", "compared", "fit", "noise_of", "problem"]
+__all__ = ["KERNEL", "RIVALS", "chosen", "compared", "fit", "noise_of", "plan", "problem"]
 
 KERNEL = "se"
+MOST = 4_000_000  # numbers that are known of each datum at each draw of a chain
 RIVALS = ("se", "matern52", "matern32")  # compared where nobody asks for a kernel
 
 
@@ -91,6 +92,14 @@ def fit(
     notes = {"truth": known(data)}
     found = driver.fit(stated, method, settings, system="gp_regression", notes=notes, attrs=attrs)
     return results.beside(found, stated, held_out, settings)
+
+
+def plan(
+    data: xr.Dataset, method: str | None = None, settings: Settings = DEFAULT
+) -> tuple[str | None, Settings]:
+    """Return method and settings whose draws of data of this size can be kept: fewer of many."""
+    draws = min(settings.draws, max(100, MOST // data.sizes["point"]))
+    return method, settings.replace(draws=draws)
 
 
 def chosen(

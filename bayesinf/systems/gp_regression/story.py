@@ -102,7 +102,7 @@ def _answer(fit):
         x, seen = figures.along(band), fit["observed_data"][figures.along(band).name]
         band = band.isel(new=(x.values >= float(seen.min())) & (x.values <= float(seen.max())))
     half = float((band["high"] - band["low"]).mean()) / 2
-    width = value_with_unit(float(f"{half:.2g}"), None, unit)
+    width = _rough(half, unit)
     if len(scales) == 1:
         said = f"The curve varies over a length scale of {next(iter(scales.values()))}"
     elif scales:
@@ -114,7 +114,7 @@ def _answer(fit):
     if found is not None and found.sizes["part"] > 1:
         moves = found["mean"].std("new")
         order = np.argsort(-moves.values)
-        sizes = [value_with_unit(float(f"{size:.2g}"), None, unit) for size in moves.values]
+        sizes = [_rough(size, unit) for size in moves.values]
         told = "; ".join(f"{found['part'].values[k]} by {sizes[k]}" for k in order)
         said = f"The curve is a sum, whose parts move it, as sd over the picture: {told}"
     yield (
@@ -127,13 +127,18 @@ def _answer(fit):
         yield (
             f"Of {int(scores['count'])} values that were held out the 95 % interval holds "
             f"{_percent(scores['covered'])}; the forecast is off by "
-            f"{value_with_unit(float(scores['rmse']), None, unit)} (rms)."
+            f"{_rough(scores['rmse'], unit)} (rms)."
         )
     if "truth_covered" in fit["sample_stats"]:
         known = fit["sample_stats"]["truth_covered"]
         yield f"The 95 % band covers {_percent(known)} of the true curve."
     if (found := noted(fit, "designs")) is not None:
         yield _over_designs(found)
+
+
+def _rough(value, unit):
+    """A number with two digits and its unit."""
+    return value_with_unit(float(f"{float(value):.2g}"), None, unit)
 
 
 def _percent(value):
@@ -310,9 +315,9 @@ def _forecast(stem, fit):
     unit = _y(fit).attrs.get("units", "1")
     rows = {
         "values held out": str(int(scores["count"])),
-        "rms error": value_with_unit(float(scores["rmse"]), None, unit),
-        "CRPS": value_with_unit(float(scores["crps"]), None, unit),
-        "CRPS of the last value seen": value_with_unit(float(scores["naive"]), None, unit),
+        "rms error": _rough(scores["rmse"], unit),
+        "CRPS": _rough(scores["crps"], unit),
+        "CRPS of the last value seen": _rough(scores["naive"], unit),
         "held by the 50 % interval": _percent(scores["covered_50"]),
         "held by the 95 % interval": _percent(scores["covered"]),
     }
