@@ -88,3 +88,19 @@ def test_parts_of_a_sum_add_up_to_the_curve():
 def test_kernels_go_through_a_file_and_back():
     stated = kernels.kernel(gp.parse("rq + periodic(2) * exponential"))
     assert kernels.from_dict(kernels.to_dict(stated)).leaves()[1].suffix == "_2"
+
+
+def test_centred_parts_are_parts_less_their_average():
+    """Against the whole covariance of a part, from the formula with K inverted as it stands."""
+    stated = gp.process(points(), "se + periodic(0.3)")
+    theta = stated.theta(0.3 * np.random.default_rng(2).standard_normal((2, len(stated.names))))
+    at = np.linspace(0, 1, 6)
+    mean, sd = stated.pointwise_parts(theta, at, centred=True)
+    one = {name: value[1] for name, value in theta.items()}
+    part = stated.kernel.parts[1]
+    across, among = (part.value(at[:, None] - other, one) for other in (stated.x, at))
+    inverse = np.linalg.inv(stated.covariance(one))
+    middle = np.eye(6) - 1 / 6
+    spread = middle @ (among - across @ inverse @ across.T) @ middle
+    np.testing.assert_allclose(sd[1, 1] ** 2, np.diag(spread), atol=1e-9)
+    np.testing.assert_allclose(mean[1, 1], middle @ across @ inverse @ stated.y, atol=1e-9)

@@ -9,6 +9,7 @@ from bayesinf.models import gp
 from bayesinf.models import problem as driver
 from bayesinf.models.gp.definition import Process
 from bayesinf.models.gp.markov import LEAST, Series
+from bayesinf.models.gp.routes import optima
 from bayesinf.settings import Settings
 
 FORMS = {
@@ -89,3 +90,13 @@ def test_many_data_take_it_by_themselves_and_are_fitted_whole():
     assert abs(float(noise.mean()) - 0.2) < 4 * float(noise.std()) < 0.1
     told = gp.predict(found, np.array([10.0, 20.0]))
     np.testing.assert_allclose(told["mean"].mean(("chain", "draw")), np.sin([10.0, 20.0]), atol=0.3)
+
+
+def test_a_curve_of_many_turns_is_not_taken_for_noise():
+    """A prior around a fifth of the range would find the optimum in which all is noise."""
+    rng = np.random.default_rng(3)
+    x = np.sort(rng.uniform(0, 1000, 6000))
+    y = np.sin(2 * x) + 0.1 * rng.standard_normal(6000)
+    stated = gp.process(gp.data(x, y), "matern52", "constant")
+    best = stated.theta(optima(stated, np.random.default_rng(1)).points[0])
+    assert 0.09 < best["noise"] < 0.11 and 1 < best["length_scale"] < 5

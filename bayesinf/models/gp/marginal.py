@@ -351,18 +351,32 @@ class Marginal(Problem):
         rise, sd = _given(lower, z, *prior)
         return mean + rise, sd
 
-    def pointwise_parts(self, theta: Theta, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def pointwise_parts(
+        self, theta: Theta, x: np.ndarray, centred: bool = False
+    ) -> tuple[np.ndarray, np.ndarray]:
         """Mean and sd of each term of the kernel's sum given the data, (part, draw, new).
 
             f_k(x) | y ~ N(k_k(x, ·) K⁻¹ (y − m), k_k(x, x) − k_k(x, ·) K⁻¹ k_k(·, x))
 
         The terms, whose sum is the curve less its prior mean, are not independent given the data.
+        Where they are ``centred`` it is each less its average over x: the level of a term, which
+        others share, is hardly known.
         """
         lower, z, _ = self.factors(theta)
-        whole = self.kernel
-        parts = whole.parts if isinstance(whole, Sum) else (whole,)
-        alone = [replace(self, kernel=part).level(theta, x)[1:] for part in _terms(parts)]
-        return tuple(map(np.array, zip(*(_given(lower, z, *one) for one in alone), strict=True)))
+        found = []
+        for part in _terms([self.kernel]):
+            alone = replace(self, kernel=part)
+            if not centred:
+                found.append(_given(lower, z, *alone.level(theta, x)[1:]))
+                continue
+            _, across, among = alone.joint(theta, x, False)
+            share = _shares(lower, across)
+            mean = np.einsum("nij,nj->ni", share, z)
+            own = np.einsum("nii->ni", among) - np.sum(share**2, axis=-1)
+            beside = among.mean(axis=-1) - np.einsum("nij,nj->ni", share, share.mean(axis=-2))
+            left = own - 2 * beside + beside.mean(axis=-1, keepdims=True)
+            found.append((mean - mean.mean(axis=-1, keepdims=True), np.sqrt(np.maximum(left, 0))))
+        return tuple(map(np.array, zip(*found, strict=True)))
 
 
 def _terms(parts):
@@ -376,10 +390,16 @@ def _given(lower, z, across, variance):
 
     ``across`` is its covariance with the data, (draw, new, point), ``variance`` its own.
     """
+    share = _shares(lower, across)
+    left = variance - np.sum(share**2, axis=-1)
+    return np.einsum("nij,nj->ni", share, z), np.sqrt(np.maximum(left, 0.0))
+
+
+def _shares(lower, across):
+    """Covariances with the data in terms of their innovations, L⁻¹ k, (draw, new, point)."""
     from scipy.linalg import solve_triangular
 
     share = np.empty_like(across)
     for k, factor in enumerate(lower):
         share[k] = solve_triangular(factor, across[k].T, lower=True, check_finite=False).T
-    left = variance - np.sum(share**2, axis=-1)
-    return np.einsum("nij,nj->ni", share, z), np.sqrt(np.maximum(left, 0.0))
+    return share

@@ -108,24 +108,24 @@ def parts(
     -------
     a Dataset over chain, draw, ``part`` and ``new``: ``mean`` and ``sd`` of each term given the
     data and the hyperparameters of each draw, and ``drawn``, a draw of it at each x by itself;
-    ``trend``, the prior mean, over chain, draw and ``new``.
+    ``trend``, the prior mean, over chain, draw and ``new``. All are less their average over x.
     """
     problem = rebuild(posterior, **functions)
     x, coords = problem.places(x)
     shape, theta = followed(problem, thinned(posterior, most))
     rng = Settings(seed=int(posterior.attrs["seed"])).generator("parts")
-    step = max(1, 2**22 // (len(problem.y) * (len(problem.y) + len(x))))
+    step = max(1, 2**22 // (len(problem.y) + len(x)) ** 2)
     found = []
     with parallel.one_blas_thread():
         for start in range(0, np.prod(shape, dtype=int), step):
             part = {name: value[start : start + step] for name, value in theta.items()}
-            found.append(problem.pointwise_parts(part, x))
+            found.append(problem.pointwise_parts(part, x, centred=True))
     mean, sd = (np.concatenate(one, axis=1).swapaxes(0, 1) for one in zip(*found, strict=True))
     drawn = mean + sd * rng.standard_normal(mean.shape)
     arrays = {"mean": mean, "sd": sd, "drawn": drawn}
     arrays = {name: value.reshape(*shape, *value.shape[1:]) for name, value in arrays.items()}
-    level = problem.level(theta, x)[0]
-    arrays["trend"] = np.broadcast_to(level, (mean.shape[0], len(x))).reshape(*shape, -1)
+    level = np.broadcast_to(problem.level(theta, x)[0], (mean.shape[0], len(x)))
+    arrays["trend"] = (level - level.mean(axis=-1, keepdims=True)).reshape(*shape, -1)
     dims = dict.fromkeys(("mean", "sd", "drawn"), ("part", "new")) | {"trend": ("new",)}
     units = dict.fromkeys(arrays, problem.unit(problem.y_name))
     coords["part"] = [str(k) for k in range(1, mean.shape[1] + 1)]

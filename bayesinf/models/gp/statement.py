@@ -258,8 +258,9 @@ def _each(name, value, inputs, defaults):
 def _defaults(kernel, x, y, measured=None, envelope=None, lifted=False) -> dict[str, Prior]:
     """State the priors: wide, around the extent of the data.
 
-    Length scales around a fifth of the range of x in the kernel's coordinate, periods a third,
-    amplitudes around the sd of y, pure numbers around 1, all log-normal; the noise inverse-χ with
+    Length scales around a fifth of the range of x in the kernel's coordinate, periods a third; of
+    some hundred points n and more, that may see many turns of a curve, both around 1/√n of the
+    range, so wide that two sds reach from the range to the gap between neighbours; amplitudes around the sd of y, pure numbers around 1, all log-normal; the noise inverse-χ with
     one degree of freedom and a hundredth of the sd of y; the wall of a repulsive mean as steep as
     the range of y over a tenth of the range of x, beginning in the lower half of x; a constant
     around the mean of y, with twice its sd. Under an envelope the decay is N(0, 6²), or what is
@@ -276,9 +277,12 @@ def _defaults(kernel, x, y, measured=None, envelope=None, lifted=False) -> dict[
         level = y[np.argmin(size)] if lifted else 0.0
         sized = np.sqrt(np.mean(((y - level) / size) ** 2))
     across = width if measured is None else np.ptp(measured)
-    of = {"x": LogNormal(across / 5, 1.0), "y": LogNormal(sized, 1.5), "1": LogNormal(1.0, 1.0)}
+    scale, period = LogNormal(across / 5, 1.0), LogNormal(across / 3, 1.0)
+    if len(x) >= LEAST:
+        scale = period = LogNormal(across / np.sqrt(len(x)), np.log(len(x)) / 4)
+    of = {"x": scale, "y": LogNormal(sized, 1.5), "1": LogNormal(1.0, 1.0)}
     found = {name: of[kind] for name, kind in kernel.measured().items()}
-    found |= {n: LogNormal(across / 3, 1.0) for n in found if n.startswith("period")}
+    found |= {n: period for n in found if n.startswith("period")}
     return found | {
         NOISE: InverseChi(1.0, 0.01 * spread),
         "gamma": LogNormal(10 * extent / width, 1.5),

@@ -27,13 +27,13 @@ def wave(x: np.ndarray) -> np.ndarray:
     return np.cos(20 * x) * np.exp(-2 * x)
 
 
-# Carbon dioxide at Mauna Loa: a trend, a season of one year, and a rest with memory; every third
-# month of the years before 1982 teaches, and what came after is forecast.
+# Carbon dioxide at Mauna Loa: a trend, a season of one year, and a rest with memory; every fifth
+# month before 1982 teaches, so that all months of the year come, and what came after is forecast.
 CO2_KERNEL, CO2_TREND, CO2_AFTER, CO2_EVERY = (
     "periodic(1.0) + matern52",
     "time + (time - 1970)**2",
     1981.99,
-    3,
+    5,
 )
 CURVES = {"wave": wave}  # what data whose attribute ``curve`` names it are known to follow
 

@@ -12,6 +12,7 @@ from bayesinf.data import axes
 from bayesinf.forecasts import crps
 from bayesinf.inference import kinds
 from bayesinf.models import gp
+from bayesinf.models.gp.predictions import followed
 from bayesinf.posterior import annotated, dataset
 from bayesinf.settings import Settings
 from bayesinf.systems.gp_regression.classical import LEVEL, estimates, maximum, profile, quantile
@@ -22,11 +23,12 @@ if TYPE_CHECKING:
 
 __all__ = ["beside"]
 
-GRID = 200  # places at which curves are drawn
+GRID, FINE = 200, 600  # places at which curves are drawn, and those of a sum of kernels
 FOLLOWED = 400  # draws of the posterior behind a band, and behind parts a quarter of them
 COVERING, PLACES = 2000, 40  # draws of curves that are held against a known one, at so many places
 STEPWISE = 30  # most points that are shown as they come in
 CLASSICAL = 1000  # most points for which the likelihood is maximised as well, and profiled a tenth
+MATRICES = 2000  # most points for which a sum of kernels is taken apart
 CHANCE = 1e-3  # least chance with which a draw lies as far out as the truth does
 
 COVERED = kinds.Question(
@@ -71,10 +73,13 @@ def beside(
     if several:
         notes["slices"] = _slices(found, problem)
     else:
+        parts = isinstance(problem.kernel, gp.kernels.Sum) or "trend" in problem.mean.name
         ends = [problem.coordinates] + ([] if held_out is None else [axes(held_out)[0].values])
-        grid = np.linspace(np.min(np.concatenate(ends)), np.max(np.concatenate(ends)), GRID)
+        grid = np.linspace(
+            np.min(np.concatenate(ends)), np.max(np.concatenate(ends)), FINE if parts else GRID
+        )
         notes["curve"] = _curve(found, problem, grid, best)
-        if isinstance(problem.kernel, gp.kernels.Sum) or "trend" in problem.mean.name:
+        if parts and len(problem.y) <= MATRICES:
             notes["parts"] = _parts(found, problem, grid)
         if type(problem) is gp.Process:
             notes |= _taught(problem, found, grid, best, rng)
@@ -102,19 +107,17 @@ def _band(draws):
 
 def _curve(found, problem, grid, best):
     """The curve over a grid: its band, that of maximum likelihood, and the truth."""
-    drawn = gp.predict(found, grid, most=FOLLOWED)
-    centre, sd = (drawn[name].values.reshape(-1, len(grid)) for name in ("mean", "sd"))
+    places = problem.places(grid)[0]
+    _, theta = followed(problem, gp.thinned(found, FOLLOWED))
+    centre, sd = problem.pointwise_curve(theta, places)
     share = np.full(len(centre), 1 / len(centre))
+    new = np.hypot(sd, problem.noise_at(theta, places)) if gp.NOISE in theta else sd
     arrays = {"mean": centre.mean(axis=0)}
-    arrays |= {
-        end: quantile(p, share, centre, sd)
-        for end, p in (("low", (1 - LEVEL) / 2), ("high", (1 + LEVEL) / 2))
-    }
-    if problem.y_name in drawn:
-        ends = _band(drawn[problem.y_name].values)
-        arrays |= {"new_low": ends["low"], "new_high": ends["high"]}
+    for name, each in (("", sd), ("new_", new)):
+        for end, p in (("low", (1 - LEVEL) / 2), ("high", (1 + LEVEL) / 2)):
+            arrays[f"{name}{end}"] = quantile(p, share, centre, each)
     if best is not None:
-        centre, sd = problem.pointwise_curve(problem.theta(best[None]), problem.places(grid)[0])
+        centre, sd = problem.pointwise_curve(problem.theta(best[None]), places)
         arrays |= {"likelihood": centre[0], "likelihood_sd": sd[0]}
     if true := CURVES.get(found.attrs.get("curve")):
         arrays["truth"] = true(grid)

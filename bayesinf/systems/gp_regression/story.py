@@ -111,11 +111,11 @@ def _answer(fit):
     else:
         said = "The curve's length scales are given"
     found = noted(fit, "parts")
-    if found is not None and found.sizes["part"] > 1:
-        moves = found["mean"].std("new")
-        order = np.argsort(-moves.values)
-        sizes = [_rough(size, unit) for size in moves.values]
-        told = "; ".join(f"{found['part'].values[k]} by {sizes[k]}" for k in order)
+    if found is not None:
+        moves = dict(zip(found["part"].values, found["mean"].std("new").values, strict=True))
+        moves |= {"the trend": float(found["trend_mean"].std())} if _has_trend(fit) else {}
+        order = sorted(moves, key=moves.get, reverse=True)
+        told = "; ".join(f"{name} by {_rough(moves[name], unit)}" for name in order)
         said = f"The curve is a sum, whose parts move it, as sd over the picture: {told}"
     yield (
         f"{said}; over the data it is known to ± {width}, half of what its 95 % band is wide on "
@@ -134,6 +134,10 @@ def _answer(fit):
         yield f"The 95 % band covers {_percent(known)} of the true curve."
     if (found := noted(fit, "designs")) is not None:
         yield _over_designs(found)
+
+
+def _has_trend(fit):
+    return "trend" in fit.attrs["mean"]
 
 
 def _rough(value, unit):
@@ -295,7 +299,8 @@ def _parts(stem, fit):
         (
             "Each term of the kernel's sum is a curve of its own, and so is the trend: here is "
             "what the data say of each. They are not independent given the data: what one part "
-            "takes the others lose.",
+            "takes the others lose. Each is drawn less its average, for the level of the curve "
+            "cannot be shared out.",
         ),
         (
             Picture(
