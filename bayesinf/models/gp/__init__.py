@@ -5,8 +5,9 @@ data from that, and ``acquire`` where to measure next. ``kernels`` are the covar
 ``means`` the prior means, ``coordinates`` in what a curve is stationary, and how its size falls
 off. ``definition`` holds the problem of one input and its model in PyMC, ``field`` that of several
 inputs and of slopes (its data are ``places``, its covariances ``slopes``), ``marginal`` the numbers
-of both, and ``statement`` their priors; ``routes`` draw from them, and ``splits`` score predictions
-over many splits of one data set.
+of both, and ``statement`` their priors; ``markov`` has the numbers of many points of one input at a
+cost that grows with their number; ``expressions`` reads kernels and trends as they are written;
+``routes`` draw from all of them, and ``splits`` score predictions over many splits of one data set.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from bayesinf.models.gp import places
 from bayesinf.models.gp.acquisition import acquire
 from bayesinf.models.gp.coordinates import COORDINATES, Coordinate, Envelope
 from bayesinf.models.gp.definition import NOISE, Process, ratio
+from bayesinf.models.gp.expressions import parse
 from bayesinf.models.gp.kernels import (
     KERNELS,
     Exponential,
@@ -35,7 +37,7 @@ from bayesinf.models.gp.kernels import (
     SquaredExponential,
 )
 from bayesinf.models.gp.means import MEANS, Function, Lifted, Mean, Repulsive, Zero
-from bayesinf.models.gp.predictions import predict, rebuild, thinned
+from bayesinf.models.gp.predictions import parts, predict, rebuild, thinned
 from bayesinf.models.gp.routes import log_evidence
 from bayesinf.models.gp.statement import process
 from bayesinf.settings import DEFAULT, Settings
@@ -66,6 +68,8 @@ __all__ = [
     "fit",
     "log_evidence",
     "log_marginal_likelihood",
+    "parse",
+    "parts",
     "predict",
     "process",
     "ratio",

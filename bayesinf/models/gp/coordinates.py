@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
@@ -18,7 +19,10 @@ from bayesinf.errors import DataError, FitError
 from bayesinf.models.gp.kernels import Parameter, Theta
 from bayesinf.priors import Prior
 
-__all__ = ["COORDINATES", "Coordinate", "Envelope", "Weights", "coordinate", "envelope"]
+__all__ = ["COORDINATES", "GROWS", "Coordinate", "Envelope", "Growth", "Weights"]
+__all__ += ["coordinate", "envelope"]
+
+GROWS = "grows"  # said of a noise that grows, or shrinks, along x
 
 
 @dataclass(frozen=True)
@@ -163,6 +167,39 @@ def envelope(given: str | float | Prior | Envelope | None, x: np.ndarray) -> Env
             found=f"{np.min(x):g}",
         )
     return Envelope(float(np.sqrt(np.min(x) * np.max(x))), None if given == "power" else given)
+
+
+@dataclass(frozen=True)
+class Growth:
+    """g(x) = exp(noise_growth · (x − x₀)/width): noise that grows along x, e^noise_growth in all.
+
+    Parameters
+    ----------
+    origin, width : x₀ in the middle of the data, and how far they reach, in units of x.
+    """
+
+    origin: float
+    width: float
+    name: ClassVar[str] = "noise_growth"
+
+    @classmethod
+    def of(cls, x: np.ndarray) -> Growth:
+        """Return that over some data, (point,)."""
+        return cls(float(np.min(x) + np.max(x)) / 2, float(np.ptp(x)))
+
+    def along(self, x):
+        """(x − x₀)/width, from −½ to ½ over the data."""
+        return (x - self.origin) / self.width
+
+    def value(self, x: np.ndarray, theta: Theta):
+        """g at x, (..., n), for parameters of shape (...)."""
+        return np.exp(_column(theta[self.name]) * self.along(x))
+
+    def pymc(self, x: np.ndarray, theta):
+        """g at x in PyMC, for parameters by name."""
+        import pytensor.tensor as pt
+
+        return pt.exp(theta[self.name] * self.along(x))
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,14 @@ from bayesinf.errors import DataError, FitError
 from bayesinf.models import noise as measurement
 from bayesinf.models.gp import kernels
 from bayesinf.models.gp.cholesky import diagonal, log_conditional
-from bayesinf.models.gp.coordinates import COORDINATES, Coordinate, Envelope, Weights
+from bayesinf.models.gp.coordinates import (
+    COORDINATES,
+    GROWS,
+    Coordinate,
+    Envelope,
+    Growth,
+    Weights,
+)
 from bayesinf.models.gp.kernels import Kernel
 from bayesinf.models.gp.marginal import Marginal
 from bayesinf.models.gp.means import CONSTANT, Mean
@@ -59,6 +66,7 @@ class Process(Marginal):
     workers : threads for large matrices.
     coordinate : in which the kernel measures distances.
     envelope : how the curve's size falls off with x, or None.
+    growth : how the noise grows along x, or None.
     """
 
     x: np.ndarray
@@ -75,8 +83,10 @@ class Process(Marginal):
     workers: int | None = None
     coordinate: Coordinate = COORDINATES["x"]
     envelope: Envelope | None = None
+    growth: Growth | None = None
 
     family = "gp"
+    power = 3  # with which the cost of one likelihood grows with the number of data
     equation = (
         r"y_i = m(x_i) + f(x_i) + \varepsilon_i,\quad f \sim \mathrm{GP}(0, k),\quad "
         r"\varepsilon_i \sim N(0, e_i^2 + \sigma^2)"
@@ -166,6 +176,7 @@ class Process(Marginal):
             "mean": self.mean.name,
             "coordinate": self.coordinate.name,
             **({} if self.envelope is None else {"envelope": self.envelope.origin}),
+            **({} if self.growth is None else {"noise": GROWS}),
             "fixed": json.dumps(list(self.fixed)),
         }
 
@@ -206,7 +217,9 @@ class Process(Marginal):
                 pt.as_tensor_variable(mean(None))
             except Exception as error:  # whatever a function does that was never meant for symbols
                 raise unsymbolic(self.mean, error) from error
-            noise = pm.gp.cov.WhiteNoise(pt.sqrt(theta[NOISE] ** 2 + self.variance))
+            growth = 1.0 if self.growth is None else self.growth.pymc(self.x, theta)
+            sd = pt.sqrt((theta[NOISE] * growth) ** 2 + self.variance)
+            noise = pm.gp.cov.WhiteNoise(sd)
             covariance = self.kernel.pymc(theta)
             if self.envelope is not None:
                 size = self.envelope.pymc(self.x, theta)
@@ -311,9 +324,14 @@ class Process(Marginal):
         """Prior mean of the data, (..., point) or (point,)."""
         return self.mean.value(self.x, theta)
 
+    def noise_at(self, theta, x):
+        """Sd of the noise that no error bar states at x, (..., new) or (..., 1)."""
+        noise = np.asarray(theta[NOISE], dtype=float)[..., None]
+        return noise if self.growth is None else noise * self.growth.value(x, theta)
+
     def noise_variance(self, theta):
         """error² + noise², (..., point)."""
-        return np.asarray(theta[NOISE], dtype=float)[..., None] ** 2 + self.variance
+        return self.noise_at(theta, self.x) ** 2 + self.variance
 
     def covariance(self, theta):
         """Covariance of the data, (..., point, point)."""
@@ -333,7 +351,11 @@ class Process(Marginal):
 
     def pull(self, theta, outer, alpha):
         """½ Σ outer ∂K/∂θ + alpha ∂m/∂θ, by name of the parameter."""
-        pulls = {NOISE: np.trace(outer) * theta[NOISE]}
+        of_noise = diagonal(outer) * self.noise_at(theta, self.x) ** 2
+        pulls = {NOISE: np.sum(diagonal(outer)) * theta[NOISE]}
+        if self.growth is not None:
+            pulls[NOISE] = np.sum(of_noise) / theta[NOISE]
+            pulls[self.growth.name] = of_noise @ self.growth.along(self.x)
         on_kernel = outer
         if self.envelope is not None:
             size = self.envelope.value(self.x, theta)

@@ -11,13 +11,15 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
 
 from bayesinf import parallel
+from bayesinf.inference import factors
 from bayesinf.models.gp.cholesky import BORDER, cholesky, log_conditional
+from bayesinf.models.gp.kernels import Kernel, Sum
 from bayesinf.models.problem import Draws, Problem
 from bayesinf.priors import Prior
 
@@ -62,8 +64,10 @@ class Marginal(Problem):
     inferred, fixed : name of a parameter to its prior, or to its value.
     workers : threads for large matrices.
     shapes : name to the shape of a parameter that is no single number.
+    kernel : covariance of the curve.
     """
 
+    kernel: Kernel
     y: np.ndarray
     error: np.ndarray | None
     inferred: Mapping[str, Prior]
@@ -284,6 +288,10 @@ class Marginal(Problem):
 
         parts = self.in_chunks(solve, dict(theta) | {"replica": noise}, count)
         alpha, replica, q, conditional, edge = np.moveaxis(parts, 1, 0)
+        return self.judged(theta, alpha, replica, q, conditional, edge[:, 0])
+
+    def judged(self, theta: Theta, alpha, replica, q, conditional, jitter) -> LeftOut:
+        """Leave-one-out from α = K⁻¹(y − m), that of a replica, and q = diag K⁻¹, (draw, point)."""
         variance = self.noise_variance(theta)
         # The mean and the variance of f_i + a new ε_i, given all of the data.
         smooth = np.maximum(variance - variance**2 * q, 0)
@@ -294,7 +302,7 @@ class Marginal(Problem):
             log_conditional=conditional,
             mean=self.y - variance * alpha,
             sd=np.sqrt(smooth + variance),
-            jitter=edge[:, 0],
+            jitter=jitter,
         )
 
     def conditional(self, theta: Theta, x: np.ndarray, slope: bool = False):
@@ -315,17 +323,83 @@ class Marginal(Problem):
         mean = mean + np.einsum("nij,nj->ni", lower[:, size:-1, :size], lower[:, -1, :size])
         return mean, lower[:, size:-1, size:-1], jitter
 
+    def curves(self, theta: Theta, x: np.ndarray, slope: bool, rng: np.random.Generator):
+        """Mean, sd and a joint draw of the curve at x given the data, at θ of shape (draw,).
+
+        Returns
+        -------
+        three arrays (draw, point); where slopes are asked for they come after the values.
+        """
+        centre, root, _ = self.conditional(theta, x, slope)
+        drawn = centre + np.einsum("nij,nj->ni", root, rng.standard_normal(centre.shape))
+        return centre, np.linalg.norm(root, axis=-1), drawn
+
+    def condition(self, theta: Theta) -> float | None:
+        """Condition number of the covariance, its rows scaled to one; None where there is none."""
+        matrix = self.covariance(theta)
+        size = np.sqrt(np.diag(matrix))
+        values = factors.eigvalsh(matrix / np.outer(size, size))
+        return values[-1] / max(values[0], 1e-300)
+
     def pointwise_curve(self, theta: Theta, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Mean and sd of the curve at each x given the data, (draw, new), for θ of shape (draw,).
 
         One factor for each draw, and one triangular solution for all x: O(n³ + n² new).
         """
-        from scipy.linalg import solve_triangular
-
         lower, z, _ = self.factors(theta)
-        mean, across, variance = self.level(theta, x)
-        share = np.empty_like(across)
-        for k, factor in enumerate(lower):
-            share[k] = solve_triangular(factor, across[k].T, lower=True, check_finite=False).T
-        left = variance - np.sum(share**2, axis=-1)
-        return mean + np.einsum("nij,nj->ni", share, z), np.sqrt(np.maximum(left, 0.0))
+        mean, *prior = self.level(theta, x)
+        rise, sd = _given(lower, z, *prior)
+        return mean + rise, sd
+
+    def pointwise_parts(
+        self, theta: Theta, x: np.ndarray, centred: bool = False
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Mean and sd of each term of the kernel's sum given the data, (part, draw, new).
+
+            f_k(x) | y ~ N(k_k(x, ·) K⁻¹ (y − m), k_k(x, x) − k_k(x, ·) K⁻¹ k_k(·, x))
+
+        The terms, whose sum is the curve less its prior mean, are not independent given the data.
+        Where they are ``centred`` it is each less its average over x: the level of a term, which
+        others share, is hardly known.
+        """
+        lower, z, _ = self.factors(theta)
+        found = []
+        for part in _terms([self.kernel]):
+            alone = replace(self, kernel=part)
+            if not centred:
+                found.append(_given(lower, z, *alone.level(theta, x)[1:]))
+                continue
+            _, across, among = alone.joint(theta, x, False)
+            share = _shares(lower, across)
+            mean = np.einsum("nij,nj->ni", share, z)
+            own = np.einsum("nii->ni", among) - np.sum(share**2, axis=-1)
+            beside = among.mean(axis=-1) - np.einsum("nij,nj->ni", share, share.mean(axis=-2))
+            left = own - 2 * beside + beside.mean(axis=-1, keepdims=True)
+            found.append((mean - mean.mean(axis=-1, keepdims=True), np.sqrt(np.maximum(left, 0))))
+        return tuple(map(np.array, zip(*found, strict=True)))
+
+
+def _terms(parts):
+    """Terms of a sum of sums."""
+    for part in parts:
+        yield from _terms(part.parts) if isinstance(part, Sum) else (part,)
+
+
+def _given(lower, z, across, variance):
+    """Shift of the mean and sd of a curve at places, given data with factors L and z = L⁻¹(y − m).
+
+    ``across`` is its covariance with the data, (draw, new, point), ``variance`` its own.
+    """
+    share = _shares(lower, across)
+    left = variance - np.sum(share**2, axis=-1)
+    return np.einsum("nij,nj->ni", share, z), np.sqrt(np.maximum(left, 0.0))
+
+
+def _shares(lower, across):
+    """Covariances with the data in terms of their innovations, L⁻¹ k, (draw, new, point)."""
+    from scipy.linalg import solve_triangular
+
+    share = np.empty_like(across)
+    for k, factor in enumerate(lower):
+        share[k] = solve_triangular(factor, across[k].T, lower=True, check_finite=False).T
+    return share

@@ -9,7 +9,7 @@ as "repulsive + constant" does, so that the zero of y means nothing.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from inspect import Parameter as Argument
 from inspect import signature
@@ -18,6 +18,7 @@ from typing import ClassVar, Union
 import numpy as np
 
 from bayesinf.errors import FitError
+from bayesinf.models.gp import expressions
 from bayesinf.models.gp.kernels import Parameter, Theta
 from bayesinf.priors import Prior
 
@@ -161,9 +162,7 @@ class Function:
 
     def slope(self, x, theta, along=None, extent=np.inf):
         """Derivative in x, or in the inputs ``along``."""
-        step = _near(x, extent) if along is None else steps(x, along)
-        width = 2 * step if along is None else 2 * np.atleast_2d(step).sum(axis=0)
-        return (self.value(x + step, theta) - self.value(x - step, theta)) / width
+        return _climb(self.value, x, theta, along, extent)
 
     @property
     def _names(self):
@@ -173,6 +172,88 @@ class Function:
         """Mean at x in PyMC."""
         values = {argument.name: theta[argument.name] for argument in self._arguments}
         return self.function(x, **values)
+
+
+@dataclass(frozen=True)
+class Trend:
+    """m(x) = Σ_j β_j (h_j(x) − mean of h_j over the data): a trend by formula, such as "t + t**2".
+
+    Parameters
+    ----------
+    text : the formula; ``seen`` takes it apart.
+    inputs : names of the inputs.
+    terms : h_j, as they are written.
+    centres, spreads : mean and sd of each over the data.
+    """
+
+    text: str
+    inputs: tuple[str, ...] = ()
+    terms: tuple[str, ...] = ()
+    centres: tuple[float, ...] = ()
+    spreads: tuple[float, ...] = ()
+
+    def seen(self, x: np.ndarray, inputs: tuple[str, ...]) -> Trend:
+        """Return itself as it is on data, x (n,), or (input, n) of several inputs.
+
+        Raises
+        ------
+        FitError : what is no trend, or a term that is the same, or no number, at all data.
+        """
+        found = replace(self, inputs=inputs, terms=tuple(expressions.terms(self.text, inputs)))
+        columns = found.columns(x)
+        for term, column in zip(found.terms, columns, strict=True):
+            if not np.isfinite(column).all() or np.ptp(column) == 0:
+                raise FitError(
+                    f"the trend's term {term} is "
+                    f"{'the same' if np.isfinite(column).all() else 'no number'} at "
+                    "all or some of the data: leave it out"
+                )
+        centres, spreads = columns.mean(axis=-1), columns.std(axis=-1)
+        return replace(found, centres=tuple(centres), spreads=tuple(spreads))
+
+    def columns(self, x):
+        """h_j(x), (term, n)."""
+        rows = np.atleast_2d(x)
+        known = dict(zip(self.inputs, rows, strict=True))
+        known |= {"x": rows[0]} if len(rows) == 1 else {}
+        return np.array([expressions.value(term, known) + 0 * rows[0] for term in self.terms])
+
+    @property
+    def name(self) -> str:
+        """``trend(t+t**2)``, from which it can be stated again."""
+        return f"trend({self.text.replace(' ', '')})"
+
+    @property
+    def coefficients(self) -> list[str]:
+        """What the β_j are called."""
+        return [f"trend_{k}" for k in range(1, len(self.terms) + 1)]
+
+    def parameters(self) -> dict[str, Parameter]:
+        """A coefficient for each term."""
+        return dict.fromkeys(self.coefficients)
+
+    def measured(self):
+        """Nothing is known of a term's units."""
+        return {}
+
+    def value(self, x, theta):
+        """Mean at x."""
+        parts = zip(self.coefficients, self.columns(x), self.centres, strict=True)
+        return sum(_column(theta[name]) * (column - centre) for name, column, centre in parts)
+
+    def slopes(self, x, theta, widths):
+        """Derivatives in each parameter."""
+        parts = zip(self.coefficients, self.columns(x), self.centres, strict=True)
+        return {name: column - centre for name, column, centre in parts}
+
+    def slope(self, x, theta, along=None, extent=np.inf):
+        """Derivative in x, or in the inputs ``along``."""
+        return _climb(self.value, x, theta, along, extent)
+
+    def pymc(self, x, theta):
+        """Mean at x in PyMC."""
+        parts = zip(self.coefficients, self.columns(x), self.centres, strict=True)
+        return sum(theta[name] * (column - centre) for name, column, centre in parts)
 
 
 @dataclass(frozen=True)
@@ -218,7 +299,7 @@ class Lifted:
         return self.base.pymc(x, theta) + theta[CONSTANT]
 
 
-Mean = Union[Zero, Repulsive, Function, Lifted]  # noqa: UP007 (Lifted names it above)
+Mean = Union[Zero, Repulsive, Function, Trend, Lifted]  # noqa: UP007 (Lifted names it above)
 
 MEANS = {"zero": Zero, "repulsive": Repulsive}
 
@@ -226,19 +307,21 @@ MEANS = {"zero": Zero, "repulsive": Repulsive}
 def mean(given: str | Callable | Mean) -> Mean:
     """Return the mean of a name, of a function, or the one given.
 
-    Names are those of ``MEANS``, ``constant``, and ``NAME + constant``.
+    Names are those of ``MEANS``, ``constant``, a formula as ``trend(t+t**2)``, and ``NAME +
+    constant``.
 
     Raises
     ------
     FitError : no such mean.
     """
     if isinstance(given, str):
-        base, _, lifted = given.partition(" + ")
-        if given == CONSTANT:
-            return Lifted(Zero())
-        if base in MEANS and lifted in ("", CONSTANT):
-            return Lifted(MEANS[base]()) if lifted else MEANS[base]()
-    elif isinstance(given, Zero | Repulsive | Function | Lifted):
+        base = given.removesuffix(f" + {CONSTANT}")
+        found = Zero() if given == CONSTANT else MEANS.get(base, lambda: None)()
+        if base.startswith("trend(") and base.endswith(")"):
+            found = Trend(base[len("trend(") : -1])
+        if found is not None:
+            return Lifted(found) if given.endswith(CONSTANT) else found
+    elif isinstance(given, Zero | Repulsive | Function | Trend | Lifted):
         return given
     elif callable(given):
         return Function(given)
@@ -246,6 +329,13 @@ def mean(given: str | Callable | Mean) -> Mean:
         f"unknown mean {given!r}: use one of {', '.join(MEANS)}, constant, one of those "
         "'+ constant', or a function of x"
     )
+
+
+def seen(mean: Mean, x: np.ndarray, inputs: tuple[str, ...]) -> Mean:
+    """Return a mean as it is on data: a trend, alone or on a constant, is centred over them."""
+    if isinstance(mean, Lifted):
+        return replace(mean, base=seen(mean.base, x, inputs))
+    return mean.seen(x, inputs) if isinstance(mean, Trend) else mean
 
 
 def steps(x: np.ndarray, along: np.ndarray) -> np.ndarray:
@@ -280,6 +370,13 @@ def _differences(function, names, theta, widths, share):
         up, down = (function({**theta, name: at + side * step}) for side in (1, -1))
         slopes[name] = (up - down) / (2 * step[..., None])
     return slopes
+
+
+def _climb(value, x, theta, along, extent):
+    """Derivative of a mean in x, by central differences."""
+    step = _near(x, extent) if along is None else steps(x, along)
+    width = 2 * step if along is None else 2 * np.atleast_2d(step).sum(axis=0)
+    return (value(x + step, theta) - value(x - step, theta)) / width
 
 
 def _near(x, extent):

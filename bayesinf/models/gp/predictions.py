@@ -22,7 +22,7 @@ from bayesinf.settings import Settings
 if TYPE_CHECKING:
     import xarray as xr
 
-__all__ = ["followed", "predict", "rebuild", "thinned"]
+__all__ = ["followed", "parts", "predict", "rebuild", "thinned"]
 
 
 def predict(
@@ -73,18 +73,17 @@ def predict(
     rng = Settings(seed=int(seed)).generator("predictions")
     called = problem.slopes_called() if slope else {}
     step = max(1, 2**21 // (len(problem.y) + len(x) * (1 + len(called))) ** 2)
-    parts = []
+    taken = []
     with parallel.one_blas_thread():
         for start in range(0, np.prod(shape, dtype=int), step):
             part = {name: value[start : start + step] for name, value in theta.items()}
-            centre, root, _ = problem.conditional(part, x, slope)
-            curve = centre + np.einsum("nij,nj->ni", root, rng.standard_normal(centre.shape))
-            parts.append(np.stack([centre, np.linalg.norm(root, axis=-1), curve]))
-    found = np.concatenate(parts, axis=1).reshape(3, *shape, -1)
+            taken.append(np.stack(problem.curves(part, x, slope, rng)))
+    found = np.concatenate(taken, axis=1).reshape(3, *shape, -1)
     of_y = problem.unit(problem.y_name)
     arrays = dict(zip(("mean", "sd", "curve"), found[..., : len(x)], strict=True))
     if NOISE in theta:
-        noise = theta[NOISE].reshape(*shape, 1) * rng.standard_normal((*shape, len(x)))
+        noise = problem.noise_at(theta, x).reshape(*shape, -1)
+        noise = noise * rng.standard_normal((*shape, len(x)))
         arrays[problem.y_name] = arrays["curve"] + noise
     units = dict.fromkeys(arrays, of_y)
     for k, (name, unit) in enumerate(called.items(), 1):
@@ -93,6 +92,44 @@ def predict(
         units |= dict.fromkeys(names, unit)
     coords = {dim: chosen[dim] for dim in ("chain", "draw")} | coords
     return dataset(arrays, dict.fromkeys(arrays, ("new",)), coords, units)
+
+
+def parts(
+    posterior: xr.DataTree, x: np.ndarray, *, most: int = 200, **functions: Callable | None
+) -> xr.Dataset:
+    """Take the curve apart: what each term of the kernel's sum, and the prior mean, has of it.
+
+    Parameters
+    ----------
+    posterior, x, most : as for ``predict``.
+    **functions : ``mean`` and ``coordinate``, likewise.
+
+    Returns
+    -------
+    a Dataset over chain, draw, ``part`` and ``new``: ``mean`` and ``sd`` of each term given the
+    data and the hyperparameters of each draw, and ``drawn``, a draw of it at each x by itself;
+    ``trend``, the prior mean, over chain, draw and ``new``. All are less their average over x.
+    """
+    problem = rebuild(posterior, **functions)
+    x, coords = problem.places(x)
+    shape, theta = followed(problem, thinned(posterior, most))
+    rng = Settings(seed=int(posterior.attrs["seed"])).generator("parts")
+    step = max(1, 2**22 // (len(problem.y) + len(x)) ** 2)
+    found = []
+    with parallel.one_blas_thread():
+        for start in range(0, np.prod(shape, dtype=int), step):
+            part = {name: value[start : start + step] for name, value in theta.items()}
+            found.append(problem.pointwise_parts(part, x, centred=True))
+    mean, sd = (np.concatenate(one, axis=1).swapaxes(0, 1) for one in zip(*found, strict=True))
+    drawn = mean + sd * rng.standard_normal(mean.shape)
+    arrays = {"mean": mean, "sd": sd, "drawn": drawn}
+    arrays = {name: value.reshape(*shape, *value.shape[1:]) for name, value in arrays.items()}
+    level = np.broadcast_to(problem.level(theta, x)[0], (mean.shape[0], len(x)))
+    arrays["trend"] = (level - level.mean(axis=-1, keepdims=True)).reshape(*shape, -1)
+    dims = dict.fromkeys(("mean", "sd", "drawn"), ("part", "new")) | {"trend": ("new",)}
+    units = dict.fromkeys(arrays, problem.unit(problem.y_name))
+    coords["part"] = [str(k) for k in range(1, mean.shape[1] + 1)]
+    return dataset(arrays, dims, coords, units)
 
 
 def followed(problem: Process, chosen: xr.Dataset) -> tuple[tuple[int, int], dict[str, np.ndarray]]:
@@ -112,7 +149,7 @@ def rebuild(
     functions = {"mean": (mean, base, (*MEANS, CONSTANT))}
     functions["coordinate"] = (coordinate, measured, COORDINATES)
     for role, (given, name, known) in functions.items():
-        if given is None and name not in known:
+        if given is None and name not in known and not name.startswith("trend("):
             raise FitError(
                 f"the prior {role} of this posterior is the function {name!r}, which its file "
                 f"cannot hold: pass it as {role}="
@@ -127,6 +164,7 @@ def rebuild(
         named if mean is None else mean,
         coordinate=measured if coordinate is None else coordinate,
         envelope=None if origin is None else Envelope(float(origin)),
+        noise=posterior.attrs.get("noise"),
     )
 
 

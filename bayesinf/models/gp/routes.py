@@ -11,8 +11,8 @@ import numpy as np
 
 from bayesinf import kept, progress
 from bayesinf.errors import FitError
-from bayesinf.inference import factors, population
 from bayesinf.inference import laplace as quadratic
+from bayesinf.inference import population
 from bayesinf.models import problem as driver
 from bayesinf.models.problem import Route, Sample
 from bayesinf.posterior import dataset
@@ -68,6 +68,7 @@ def _foresee(problem, further=0):
     count, size = len(problem.y), len(problem.names)
     if count < MANY:
         return
+    problem.log_density(np.zeros((1, size)))  # what is compiled is compiled now
     started = time.perf_counter()
     problem.log_density(np.zeros((1, size)))
     each = time.perf_counter() - started
@@ -76,8 +77,8 @@ def _foresee(problem, further=0):
     progress.foresee(
         seconds,
         f"for {evaluations} covariances of {count} points, {each:.2g} s each as measured",
-        # The time grows with the third power.
-        f"thin the data, {count * (MINUTES / seconds) ** (1 / 3):.0f} points take some minutes",
+        f"thin the data, {count * (MINUTES / seconds) ** (1 / problem.power):.0f} points take some "
+        "minutes",
     )
 
 
@@ -235,15 +236,12 @@ def laplace(problem: Process, settings: Settings) -> Sample:
 def _sample(problem, found, drawn, evidence):
     """Draws by name, and beside their evidence the best optimum and the condition number there."""
     theta = problem.theta(found.points[0])
-    matrix = problem.covariance(theta)
-    values = factors.eigvalsh(matrix / np.sqrt(np.outer(np.diag(matrix), np.diag(matrix))))
+    number = problem.condition(theta)
     labels = problem.parameters
     summit = dataset(
         {f"{name}_optimum": theta[name] for name in problem.inferred}
-        | {
-            "condition_number": values[-1] / max(values[0], 1e-300),
-            "log_density_optimum": found.ends[0],
-        },
+        | ({} if number is None else {"condition_number": number})
+        | {"log_density_optimum": found.ends[0]},
         {f"{name}_optimum": dims for name, dims in labels.dims.items()},
         labels.coords,
         {f"{name}_optimum": labels.units.get(name, "1") for name in problem.inferred},

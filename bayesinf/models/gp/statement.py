@@ -12,13 +12,15 @@ from bayesinf.data import axes
 from bayesinf.errors import DataError, FitError
 from bayesinf.models.gp import kernels
 from bayesinf.models.gp import places as table
-from bayesinf.models.gp.coordinates import Coordinate, Envelope
+from bayesinf.models.gp.coordinates import GROWS, Coordinate, Envelope, Growth
 from bayesinf.models.gp.coordinates import coordinate as named_coordinate
 from bayesinf.models.gp.coordinates import envelope as stated_envelope
 from bayesinf.models.gp.definition import NOISE, Process
+from bayesinf.models.gp.expressions import parse
 from bayesinf.models.gp.field import Field, PerInput, noise_name
 from bayesinf.models.gp.kernels import Kernel, Periodic
-from bayesinf.models.gp.means import CONSTANT, Mean
+from bayesinf.models.gp.markov import LEAST, Series, possible
+from bayesinf.models.gp.means import CONSTANT, Lifted, Mean, Trend, seen
 from bayesinf.models.gp.means import mean as named_mean
 from bayesinf.models.gp.slopes import VALUE
 from bayesinf.priors import InverseChi, LogNormal, Normal, Prior, Uniform
@@ -36,7 +38,7 @@ def process(
     *,
     coordinate: str | Coordinate | tuple[Callable, Callable] = "x",
     envelope: str | float | Prior | Envelope | None = None,
-    noise: Prior | float | None = None,
+    noise: Prior | float | str | None = None,
     priors: Mapping[str, Prior] | None = None,
     units: Mapping[str, str] | None = None,
     workers: int | None = None,
@@ -49,33 +51,44 @@ def process(
         errors under the user's names, sorted by x, which may repeat; or as of ``gp.data``: several
         inputs, or slopes.
     kernel : ``exponential``, ``squared_exponential``, ``matern32``, ``matern52``,
-        ``rational_quadratic``, ``periodic``, or sums and products of the classes of those names.
+        ``rational_quadratic``, ``periodic``, or sums and products of the classes of those names, or
+        as they are written: ``matern52 + periodic(1.0) * se``.
     mean : ``zero``, ``repulsive``, or a function of x whose further arguments, with priors or
-        numbers as defaults, are parameters as well; ``constant``, and ``repulsive + constant``,
-        stand on a constant that is inferred.
+        numbers as defaults, are parameters as well; a trend by formula, ``trend(t + t**2)``;
+        ``constant``, and ``repulsive + constant``, stand on a constant that is inferred.
     coordinate : in which the kernel measures distances, of one input: ``x``, ``log``, ``inverse``,
         ``inverse_cube``, or (function, derivative) of the caller's, both from arrays to arrays.
     envelope : whether the curve's size falls off as a power of x, (x/x₀)^−decay, x₀ in the middle
         of the data: ``power`` with the default prior of ``decay``, a prior of it, or a number;
         None for a curve as large everywhere.
-    noise : sd of the noise beyond the errors: a prior, a number, or None for the default prior.
+    noise : sd of the noise beyond the errors: a prior, a number, or None for the default prior;
+        ``grows`` for one that grows, or shrinks, exponentially along the one input.
     priors : name of a parameter to its prior; else wide ones around the extent of the data. Of
         several inputs a length scale takes one for all, or a mapping from inputs to priors.
     units : of parameters of the mean, where that is a function; of y, where slopes alone do not
         say it.
     workers : threads for large matrices.
 
+    Of some hundred points and more, one input and a kernel that is a Matérn of order 1/2, 3/2 or
+    5/2, or a sum of those, the problem is a ``markov.Series``, whose cost grows with their number.
+
     Raises
     ------
     DataError : y does not vary.
     FitError : an unknown kernel, mean or parameter; a value that a parameter cannot have.
     """
-    kernel, mean = kernels.kernel(kernel), named_mean(mean)
+    kernel = kernels.kernel(parse(kernel) if isinstance(kernel, str) else kernel)
+    mean = named_mean(mean)
     coordinate = named_coordinate(coordinate)
     given = dict(priors or {}), dict(units or {}), workers
+    grows = isinstance(noise, str) and noise == GROWS
+    if isinstance(noise, str) and not grows:
+        raise FitError(f"noise is a number, a prior or {GROWS!r}, not {noise!r}")
     if "inputs" in data.attrs:
         if coordinate.name != "x" or envelope is not None:
             raise FitError("a coordinate or an envelope takes values of one input, without slopes")
+        if grows:
+            raise FitError("noise that grows takes values of one input, without slopes")
         return _field(table.read(data), kernel, mean, noise, *given)
     x, y, error = axes(data)
     columns = [column for column in (x, y, error) if column is not None]
@@ -86,12 +99,16 @@ def process(
     measured = coordinate.of(numbers[0], str(x.name))
     if np.ptp(measured) == 0:
         raise DataError(f"{x.name} does not vary in the coordinate {coordinate.name}")
-    lifted = CONSTANT in mean.parameters()
+    mean, lifted = seen(mean, numbers[0], (str(x.name),)), CONSTANT in mean.parameters()
+    growth = Growth.of(numbers[0]) if grows else None
     defaults = _defaults(kernel, *numbers[:2], measured, envelope, lifted)
-    asked = {NOISE: noise} | ({} if envelope is None else envelope.parameters())
+    defaults |= _of_trend(mean, numbers[1])
+    asked = {NOISE: None, growth.name: None} if growth else {NOISE: noise}
+    asked |= {} if envelope is None else envelope.parameters()
     inferred, fixed = _parameters(kernel, mean, asked, given[0], defaults)
     _distinct({x.name, y.name}, {*inferred, *fixed})
-    return Process(
+    many = len(numbers[0]) >= LEAST and possible(kernel)
+    return (Series if many else Process)(
         numbers[0],
         numbers[1],
         None if error is None else numbers[2],
@@ -105,6 +122,7 @@ def process(
         *given[1:],
         coordinate,
         envelope,
+        growth,
     )
 
 
@@ -135,7 +153,9 @@ def _field(data, kernel, mean, noise, priors, units, workers):
         data = replace(data, attributes={**data.attributes, **of_y})
     noises = {noise_name(name, data.y_name): None for name in variables.values()}
     noises |= {NOISE: noise} if VALUE in variables else {}
+    mean = seen(mean, data.x.T if several else data.x[:, 0], data.inputs)
     defaults = _field_defaults(kernel, data, variables)
+    defaults |= _of_trend(mean, data.y[data.along == VALUE])
     vectors = [n for n, kind in kernel.measured().items() if kind == "x"] if several else []
     inferred, fixed = _parameters(kernel, mean, noises, priors, defaults, vectors, data.inputs)
     _distinct({*data.inputs, *variables.values()}, {*inferred, *fixed})
@@ -155,6 +175,16 @@ def _field(data, kernel, mean, noise, priors, units, workers):
         along=data.along,
         inputs=data.inputs,
     )
+
+
+def _of_trend(mean, y):
+    """Prior of each coefficient of a trend: what moves y by twice its sd, as its term moves."""
+    trend = mean.base if isinstance(mean, Lifted) else mean
+    if not isinstance(trend, Trend):
+        return {}
+    spread = 2 * (float(np.std(y)) if len(y) else 1.0)
+    pairs = zip(trend.coefficients, trend.spreads, strict=True)
+    return {name: Normal(0.0, spread / sd) for name, sd in pairs}
 
 
 def _distinct(variables, parameters):
@@ -228,8 +258,9 @@ def _each(name, value, inputs, defaults):
 def _defaults(kernel, x, y, measured=None, envelope=None, lifted=False) -> dict[str, Prior]:
     """State the priors: wide, around the extent of the data.
 
-    Length scales around a fifth of the range of x in the kernel's coordinate, periods a third,
-    amplitudes around the sd of y, pure numbers around 1, all log-normal; the noise inverse-χ with
+    Length scales around a fifth of the range of x in the kernel's coordinate, periods a third; of
+    some hundred points n and more, that may see many turns of a curve, both around 1/√n of the
+    range, so wide that two sds reach from the range to the gap between neighbours; amplitudes around the sd of y, pure numbers around 1, all log-normal; the noise inverse-χ with
     one degree of freedom and a hundredth of the sd of y; the wall of a repulsive mean as steep as
     the range of y over a tenth of the range of x, beginning in the lower half of x; a constant
     around the mean of y, with twice its sd. Under an envelope the decay is N(0, 6²), or what is
@@ -246,15 +277,19 @@ def _defaults(kernel, x, y, measured=None, envelope=None, lifted=False) -> dict[
         level = y[np.argmin(size)] if lifted else 0.0
         sized = np.sqrt(np.mean(((y - level) / size) ** 2))
     across = width if measured is None else np.ptp(measured)
-    of = {"x": LogNormal(across / 5, 1.0), "y": LogNormal(sized, 1.5), "1": LogNormal(1.0, 1.0)}
+    scale, period = LogNormal(across / 5, 1.0), LogNormal(across / 3, 1.0)
+    if len(x) >= LEAST:
+        scale = period = LogNormal(across / np.sqrt(len(x)), np.log(len(x)) / 4)
+    of = {"x": scale, "y": LogNormal(sized, 1.5), "1": LogNormal(1.0, 1.0)}
     found = {name: of[kind] for name, kind in kernel.measured().items()}
-    found |= {n: LogNormal(across / 3, 1.0) for n in found if n.startswith("period")}
+    found |= {n: period for n in found if n.startswith("period")}
     return found | {
         NOISE: InverseChi(1.0, 0.01 * spread),
         "gamma": LogNormal(10 * extent / width, 1.5),
         "r0": Uniform(x[0], x[0] + width / 2),
         CONSTANT: Normal(float(np.mean(y)), 2 * spread),
         "decay": decay,
+        Growth.name: Normal(0.0, 1.5),
     }
 
 

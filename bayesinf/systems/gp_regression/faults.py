@@ -1,0 +1,76 @@
+"""Data that have a fault which a fit should not pass unseen, one each.
+
+Each is fitted as somebody would who does not know of the fault.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from bayesinf.data import curve_from_arrays
+from bayesinf.settings import Settings
+from bayesinf.systems.gp_regression.model import fit
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+__all__ = ["faults"]
+
+SETTINGS = Settings(draws=600, chains=4, prior_draws=20, workers=1)
+POINTS, NOISE = 80, 0.15
+
+
+def faults() -> dict[str, Callable[[np.random.Generator], xr.DataTree]]:
+    """Return each fault as a function from a generator to a fit of data that have it.
+
+    ``none`` is the right model of its own data: a draw of the process.
+    """
+    return {
+        "none": _fitted,
+        "none, known error bars": partial(_fitted, error=1.0),
+        "none, values without noise": partial(_fitted, noise=_none, stated=0.0),
+        "an outlier": partial(_fitted, noise=_outlier),
+        "heavy tails": partial(_fitted, noise=_heavy),
+        "lopsided noise": partial(_fitted, noise=_lopsided),
+        "error bars too small by a third": partial(_fitted, error=1 / 1.5),
+        "noise where none is stated": partial(_fitted, stated=0.0),
+        "a step": partial(_fitted, step=2.0),
+    }
+
+
+def _fitted(rng, noise=None, *, error=None, stated=None, step=0.0):
+    """The fit of a drawn curve of length scale 0.15, size 1, by a squared exponential."""
+    x = np.sort(rng.random(POINTS))
+    covariance = np.exp(-0.5 * ((x[:, None] - x) / 0.15) ** 2) + 1e-10 * np.eye(POINTS)
+    y = np.linalg.cholesky(covariance) @ rng.standard_normal(POINTS) + step * (x > 0.5)
+    y = y + (_even if noise is None else noise)(rng)
+    bars = None if error is None else np.full(POINTS, error * NOISE)
+    settings = SETTINGS.replace(seed=int(rng.integers(2**31)))
+    known = 0.0 if error is not None else stated
+    return fit(curve_from_arrays(x, y, bars), noise=known, settings=settings)
+
+
+def _even(rng):
+    return NOISE * rng.standard_normal(POINTS)
+
+
+def _none(rng):
+    return np.zeros(POINTS)
+
+
+def _outlier(rng):
+    found = _even(rng)
+    found[rng.integers(POINTS)] += 8 * NOISE
+    return found
+
+
+def _heavy(rng):
+    return NOISE * rng.standard_t(2, POINTS)
+
+
+def _lopsided(rng):
+    return NOISE * (rng.exponential(size=POINTS) - 1)

@@ -1,0 +1,144 @@
+"""Gaussian processes on many points: how the cost grows, and who is honest at few.
+
+    python benchmarks/gp_regression.py [--case growth|posterior|designs] [--toy] [--json FILE]
+
+`growth`: one log marginal likelihood of a Matérn 5/2 process with noise, here (dense, and by the
+Kalman filter), by scikit-learn, and by tinygp, dense and quasiseparable, where it is installed; all
+numbers agree. `posterior`: hyperparameters drawn by the package's own route, from optima to chains.
+`designs`: coverage of the 95 % bands of cos(20 x) e^(−2x) over random designs, posterior and
+maximum likelihood, for exact and for noisy values.
+"""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from importlib.util import find_spec
+
+import numpy as np
+from common import Table, by_turns, main, timed
+
+SIZES = (250, 500, 1000, 2000, 4000, 10_000, 100_000)
+DENSE = 4000  # points up to which matrices are made
+THETA = {"length_scale": 0.5, "amplitude": 1.0, "noise": 0.1, "constant": 0.0}
+
+
+def data(count):
+    """A smooth curve with noise, ten length scales per thousand points."""
+    rng = np.random.default_rng(1)
+    x = np.sort(rng.uniform(0, count / 100, count))
+    return x, np.sin(2 * x) + 0.1 * rng.standard_normal(count)
+
+
+def growth(sizes=SIZES, dense=DENSE, turns=3):
+    """One log marginal likelihood, by number of points."""
+    from bayesinf.models import gp
+    from bayesinf.models.gp.definition import Process
+    from bayesinf.models.gp.markov import Series
+
+    theta = {name: np.array([value]) for name, value in THETA.items()}
+    table, kept = Table({"points": "7d", "by": "17", "seconds": "9.2g", "log p(y)": "16.6f"}), {}
+    for size in sizes:
+        x, y = data(size)
+        stated = gp.process(gp.data(x, y), "matern52", "constant")
+        parts = {field.name: getattr(stated, field.name) for field in fields(Process)}
+        series, whole = Series(**parts), Process(**parts)
+        sides = {"bayesinf, filter": lambda p=series: p.log_marginal(theta)}
+        if size <= dense:
+            sides["bayesinf, dense"] = lambda p=whole: p.log_marginal(theta)
+            sides["scikit-learn"] = scikit_learn(x, y)
+            sides |= {"tinygp": tinygp(x, y)} if find_spec("tinygp") else {}
+        sides |= {"tinygp, quasisep": tinygp(x, y, True)} if find_spec("tinygp") else {}
+        for run in sides.values():
+            run()  # what is compiled is compiled now
+        took, values = zip(*by_turns(sides, turns), strict=True)
+        for name in sides:
+            seconds = min(turn[name] for turn in took)
+            value = float(np.ravel(values[0][name])[0])
+            table.row({"points": size, "by": name, "seconds": seconds, "log p(y)": value})
+            kept[f"{size} {name}"] = [seconds, value]
+    return kept
+
+
+def scikit_learn(x, y):
+    """The same by scikit-learn."""
+    from sklearn.gaussian_process import GaussianProcessRegressor
+    from sklearn.gaussian_process.kernels import Matern, WhiteKernel
+
+    kernel = Matern(THETA["length_scale"], nu=2.5) + WhiteKernel(THETA["noise"] ** 2)
+    model = GaussianProcessRegressor(kernel, alpha=0.0, optimizer=None)
+
+    def run():
+        return model.fit(x[:, None], y).log_marginal_likelihood_value_
+
+    return run
+
+
+def tinygp(x, y, quasi=False):
+    """The same by tinygp."""
+    import jax
+    from tinygp import GaussianProcess, kernels
+
+    jax.config.update("jax_enable_x64", True)
+
+    @jax.jit
+    def log_probability(y):
+        kernel = (kernels.quasisep if quasi else kernels).Matern52(THETA["length_scale"])
+        return GaussianProcess(kernel, x, diag=THETA["noise"] ** 2).log_probability(y)
+
+    return lambda: float(log_probability(y))
+
+
+def posterior(sizes=(500, 2000, 10_000, 100_000), draws=250):
+    """Seconds from data to draws of length scale, amplitude, noise and constant."""
+    from bayesinf.models import gp
+    from bayesinf.models.gp.routes import mcmc
+    from bayesinf.settings import Settings
+
+    table, kept = (
+        Table({"points": "7d", "seconds": "8.1f", "length scale": "17", "noise": "17"}),
+        {},
+    )
+    for size in sizes:
+        stated = gp.process(gp.data(*data(size)), "matern52", "constant")
+        settings = Settings(draws=draws, chains=4)
+        stated.log_density(np.zeros((1, 4)))  # what is compiled is compiled now
+        seconds, found = timed(lambda: mcmc(stated, settings))  # noqa: B023 (called at once)
+        said = [found.draws[name] for name in ("length_scale", "noise")]
+        words = [f"{one.mean():.4f} ± {one.std():.4f}" for one in said]
+        row = {"points": size, "seconds": seconds}
+        table.row(row | dict(zip(("length scale", "noise"), words, strict=True)))
+        kept[str(size)] = [seconds, *(float(one.mean()) for one in said)]
+    return kept
+
+
+def designs(count=200, cases=((8, 0.0), (20, 0.1)), fine=33, coarse=17):
+    """Coverage and half width of both 95 % bands."""
+    from bayesinf.settings import Settings
+    from bayesinf.systems import gp_regression
+
+    forms = {"points": "6d", "noise": "5.2g", "kernel": "9", "band": "10"}
+    forms |= {"covers": "6.3f", "error": "6.3f", "half width": "10.3f"}
+    table, kept = Table(forms), {}
+    for points, noise in cases:
+        for kernel in ("se", "matern52"):
+            grid = np.linspace(-4, 4, coarse if noise else fine)
+            options = {"grid": grid, "settings": Settings()}
+            found = gp_regression.designs(count, points, noise, kernel, **options)
+            for band in ("posterior", "likelihood"):
+                share, width = found[band].values, found[f"{band}_width"].values
+                error = share.std() / np.sqrt(count)
+                numbers = [share.mean(), error, width.mean()]
+                cells = [points, noise, kernel, band, *numbers]
+                table.row(dict(zip(forms, cells, strict=True)))
+                kept[f"{points} {noise} {kernel} {band}"] = numbers
+    return kept
+
+
+TOY = {
+    "growth": {"sizes": (50, 100), "turns": 1},
+    "posterior": {"sizes": (500,), "draws": 20},
+    "designs": {"count": 3, "cases": ((8, 0.0),), "fine": 13},
+}
+
+if __name__ == "__main__":
+    main(__doc__, (growth, posterior, designs), TOY)
