@@ -34,7 +34,7 @@ NOISE_STEPS = 1  # Metropolis steps on σ a sweep; it then mixes about half as f
 TARGET_ACCEPTANCE = 0.4  # about the best for a random walk in one dimension
 # Compiled sweeps for each draw, so that those of few features cost about what storing it costs, and
 # those of many no more than they did in plain code.
-LEAST_THIN, MOST_THIN = 3, 8
+LEAST_THIN, MOST_THIN = 2, 8
 PART = 100  # draws between two times that a chain may be kept
 
 
