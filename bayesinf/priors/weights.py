@@ -361,7 +361,9 @@ class Horseshoe(Scaled):
         return "Normal(0, (scale λ)²) × Normal(0, slab²), λ ~ half-Cauchy(1)"
 
     def __str__(self):
-        slab = f" × Normal(0, {self.slab:.4g}²)" if np.isfinite(self._slab(None)) else ""
+        bare = self.slab is None or self.slab == np.inf
+        width = f"{self.slab:.4g}" if isinstance(self.slab, int | float) else "slab"
+        slab = "" if bare else f" × Normal(0, {width}²)"
         return "Normal(0, ({} λ)²)" + slab + ", λ ~ half-Cauchy(1)"
 
 

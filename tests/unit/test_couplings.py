@@ -478,6 +478,7 @@ def test_names():
         "h": "Normal(0, 1²)",
         "J": "Normal(0, (0.5 λ)²), λ ~ half-Cauchy(1)",
     }
+    assert "× Normal(0, slab²)" in str(Horseshoe(0.5, HalfCauchy(2.0)))
     assert couplings.default("0/1", inferred=True) == named("inferred", "0/1")
     assert CouplingPrior(FIELD, HalfCauchy(2.0)).kind == Gaussian(HalfCauchy(2.0))
 
