@@ -93,7 +93,7 @@ def fit(
     the data, and what maximum likelihood makes of it), ``classical`` (the estimates of that),
     ``parts`` of a sum of kernels, ``steps`` (the band as the points come in), ``truth``, where it
     is known, and ``forecast`` of what was held out. Where the true curve is known the checks ask
-    whether the band covers it.
+    whether the band covers it; where the noise is stated, whether the evidence is for more.
     """
     stated = problem(
         data, kernel, trend=trend, noise=noise, priors=priors, workers=settings.workers
