@@ -196,3 +196,12 @@ def test_a_logarithm_makes_relative_errors_absolute(tmp_path):
     np.testing.assert_allclose(found["y"], np.log([10, 20, 5]))
     np.testing.assert_allclose(found["error"], [0.1, 0.2, 0.2])
     assert found["y"].attrs["long_name"] == "log(y / V)" and found["y"].attrs["units"] == "1"
+
+
+def test_noise_that_nobody_stated_is_not_believed():
+    """A curve of tiny length scale meets noisy values exactly: only the evidence knows better."""
+    from bayesinf.checks import check
+
+    found = system.fit(points(60, 0.15), noise=0.0, settings=SHORT)
+    assert float(found["sample_stats"]["noise_evidence"]) > np.log(50)
+    assert not check(found).believed

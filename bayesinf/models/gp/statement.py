@@ -260,12 +260,14 @@ def _defaults(kernel, x, y, measured=None, envelope=None, lifted=False) -> dict[
 
     Length scales around a fifth of the range of x in the kernel's coordinate, periods a third; of
     some hundred points n and more, that may see many turns of a curve, both around 1/√n of the
-    range, so wide that two sds reach from the range to the gap between neighbours; amplitudes around the sd of y, pure numbers around 1, all log-normal; the noise inverse-χ with
-    one degree of freedom and a hundredth of the sd of y; the wall of a repulsive mean as steep as
-    the range of y over a tenth of the range of x, beginning in the lower half of x; a constant
-    around the mean of y, with twice its sd. Under an envelope the decay is N(0, 6²), or what is
-    given, and the amplitude is around the rms of y over it, at the decay's median, y being counted
-    from where the envelope is least if the mean has a constant.
+    range, so wide that two sds reach from the range to the gap between neighbours. Amplitudes
+    around the sd of y, pure numbers around 1, all log-normal; the noise inverse-χ with one degree
+    of freedom and a hundredth of the sd of y; the wall of a repulsive mean as steep as the range of
+    y over a tenth of the range of x, beginning in the lower half of x; a constant around the mean
+    of y, with twice its sd. Under an envelope the decay is N(0, 6²), or what is given, and the
+    amplitude is around the rms of y over it, at the decay's median, y being counted from where the
+    envelope is least if the mean has a constant. Noise that grows has N(0, 1.5²) for the log of its
+    ratio from end to end.
     """
     width, spread, extent = np.ptp(x), np.std(y), np.ptp(y)
     decay = Normal(0.0, 6.0)

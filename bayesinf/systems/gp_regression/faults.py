@@ -32,7 +32,7 @@ def faults() -> dict[str, Callable[[np.random.Generator], xr.DataTree]]:
     return {
         "none": _fitted,
         "none, known error bars": partial(_fitted, error=1.0),
-        "none, values without noise": partial(_fitted, noise=_none, stated=0.0),
+        "none, values without noise": partial(_fitted, noise=_none, stated=0.0, every=6),
         "an outlier": partial(_fitted, noise=_outlier),
         "heavy tails": partial(_fitted, noise=_heavy),
         "lopsided noise": partial(_fitted, noise=_lopsided),
@@ -42,13 +42,14 @@ def faults() -> dict[str, Callable[[np.random.Generator], xr.DataTree]]:
     }
 
 
-def _fitted(rng, noise=None, *, error=None, stated=None, step=0.0):
+def _fitted(rng, noise=None, *, error=None, stated=None, step=0.0, every=1):
     """The fit of a drawn curve of length scale 0.15, size 1, by a squared exponential."""
     x = np.sort(rng.random(POINTS))
     covariance = np.exp(-0.5 * ((x[:, None] - x) / 0.15) ** 2) + 1e-10 * np.eye(POINTS)
     y = np.linalg.cholesky(covariance) @ rng.standard_normal(POINTS) + step * (x > 0.5)
     y = y + (_even if noise is None else noise)(rng)
     bars = None if error is None else np.full(POINTS, error * NOISE)
+    x, y = x[::every], y[::every]
     settings = SETTINGS.replace(seed=int(rng.integers(2**31)))
     known = 0.0 if error is not None else stated
     return fit(curve_from_arrays(x, y, bars), noise=known, settings=settings)

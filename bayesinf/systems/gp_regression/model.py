@@ -15,6 +15,7 @@ import numpy as np
 
 from bayesinf.checks import loo
 from bayesinf.errors import DataError
+from bayesinf.inference import kinds
 from bayesinf.models import gp
 from bayesinf.models import problem as driver
 from bayesinf.models.gp.coordinates import GROWS
@@ -31,6 +32,17 @@ __all__ = ["KERNEL", "RIVALS", "chosen", "compared", "fit", "noise_of", "plan", 
 
 KERNEL = "se"
 MOST = 4_000_000  # numbers that are known of each datum at each draw of a chain
+FEW = 500  # points up to which it is asked whether noise that is stated is too small
+NOISE = kinds.Question(
+    "noise beyond what is stated",
+    "noise_evidence",
+    "max",
+    float(np.log(50.0)),
+    "≤",
+    True,
+    "that the values scatter more than is stated has a log Bayes factor of {value:.2g}",
+    "let the noise be inferred: leave --noise out",
+)
 RIVALS = ("se", "matern52", "matern32")  # compared where nobody asks for a kernel
 
 
@@ -81,7 +93,7 @@ def fit(
     the data, and what maximum likelihood makes of it), ``classical`` (the estimates of that),
     ``parts`` of a sum of kernels, ``steps`` (the band as the points come in), ``truth``, where it
     is known, and ``forecast`` of what was held out. Where the true curve is known the checks ask
-    whether the band covers it.
+    whether the band covers it; where the noise is stated, whether the evidence is for more.
     """
     stated = problem(
         data, kernel, trend=trend, noise=noise, priors=priors, workers=settings.workers
@@ -91,7 +103,12 @@ def fit(
     attrs |= {"curve": data.attrs["curve"]} if "curve" in data.attrs else {}
     notes = {"truth": known(data)}
     found = driver.fit(stated, method, settings, system="gp_regression", notes=notes, attrs=attrs)
-    return results.beside(found, stated, held_out, settings)
+    found = results.beside(found, stated, held_out, settings)
+    if gp.NOISE not in stated.fixed or len(stated.y) > FEW:
+        return found
+    rival, rng = problem(data, kernel, trend=trend, priors=priors), settings.generator("noise")
+    beyond = gp.log_evidence(rival, rng) - gp.log_evidence(stated, rng)
+    return kinds.asked(found, NOISE, beyond)
 
 
 def plan(
