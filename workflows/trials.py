@@ -15,6 +15,9 @@ def main(
     run: workflow.Run,
     name: Annotated[str | None, typer.Argument(help="A system; default: all, in turn.")] = None,
     repeats: Annotated[int | None, typer.Option(min=5, help="Data sets of each fault.")] = None,
+    fault: Annotated[
+        list[str] | None, typer.Option(help="Only this one, 'none' for right fits; may be repeated.")
+    ] = None,
 ):
     """Do the checks refuse what is wrong, and only that?
 
@@ -25,7 +28,7 @@ def main(
 
     repeats = repeats or (QUICK_REPEATS if run.quick else REPEATS)
     tables, held = {}, True
-    for system, faults in systems(name).items():
+    for system, faults in systems(name, fault).items():
         with run.step(system):
             found = trials.tried(faults, repeats, run.settings.seed, scheduler=run.scheduler)
         tables[system] = trials.readable(found)
@@ -39,8 +42,8 @@ def main(
     raise typer.Exit(0 if held else 3)
 
 
-def systems(name=None):
-    """The systems that plant faults, by name; or the one that is asked for."""
+def systems(name=None, only=None):
+    """The systems that plant faults, by name, or the one that is asked for; and which faults."""
     from bayesinf.systems import names, system
 
     modules = {each: system(each) for each in names()}
@@ -51,7 +54,22 @@ def systems(name=None):
             expected=f"one of {', '.join(found)}",
             found=name,
         )
-    return found if name is None else {name: found[name]}
+    found = found if name is None else {name: found[name]}
+    if not only:
+        return found
+    known = {fault for faults in found.values() for fault in faults}
+    if unknown := set(only) - known:
+        raise DataError(
+            "no such fault",
+            where="--fault",
+            expected=f"one of {', '.join(sorted(known))}",
+            found=", ".join(sorted(unknown)),
+        )
+    chosen = {
+        each: {k: fault for k, fault in faults.items() if k in only}
+        for each, faults in found.items()
+    }
+    return {each: faults for each, faults in chosen.items() if faults}
 
 
 def write(run, tables):

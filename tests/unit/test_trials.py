@@ -72,17 +72,35 @@ def test_workers_change_nothing(found):
     assert trials.tried(FAULTS, 12, seed=3, workers=2) == found
 
 
-def test_the_script_prints_a_table_and_keeps_it(tmp_path, monkeypatch, capsys):
+@pytest.fixture
+def asked(tmp_path, monkeypatch):
+    """The script's exit status, asked for five data sets of a line."""
     script = Path(__file__).parents[2] / "workflows" / "trials.py"
     main = runpy.run_path(str(script))["main"]
     monkeypatch.setattr("bayesinf.systems.names", lambda: ["line"])
     monkeypatch.setattr("bayesinf.systems.system", lambda name: Line)
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys, "argv", ["trials.py", "line", "--repeats", "5"])
-    with pytest.raises(SystemExit) as exit:
-        workflow.cli(main)
+
+    def run(*words):
+        monkeypatch.setattr(sys, "argv", ["trials.py", "line", "--repeats", "5", *words])
+        with pytest.raises(SystemExit) as exit:
+            workflow.cli(main)
+        return exit.value.code
+
+    return run
+
+
+def test_the_script_asks_for_one_fault_alone(asked, capsys):
+    assert asked("--fault", "curved") == 0
     said = capsys.readouterr().out
-    assert exit.value.code == 0
+    assert "curved" in said and "none" not in said
+    assert asked("--fault", "bend") == 2
+    assert "no such fault; expected one of curved, none, found bend" in capsys.readouterr().err
+
+
+def test_the_script_prints_a_table_and_keeps_it(asked, capsys):
+    assert asked() == 0
+    said = capsys.readouterr().out
     assert "none" in said and "curved" in said and "Table: reports/trials/trials.csv" in said
     assert "line,curved,5,5" in Path("reports/trials/trials.csv").read_text()
 
