@@ -13,7 +13,7 @@ from bayesinf.systems import kuramoto
 from bayesinf.systems.kuramoto.classical import ranked
 from bayesinf.systems.kuramoto.data import pairs
 from bayesinf.systems.kuramoto.drift import Drift, Increments, Path
-from bayesinf.systems.kuramoto.model import network
+from bayesinf.systems.kuramoto.stating import network
 from tests.unit import density
 
 SETTINGS = Settings(draws=100, chains=4, prior_draws=20)
@@ -61,6 +61,43 @@ def test_the_truth_is_recovered_where_the_forward_difference_is_not():
     assert abs(alpha.mean() - 0.3) < 4 * alpha.std() < 0.05
 
 
+def test_a_truth_is_told_with_the_sign_of_the_fit():
+    # (α + π, −K) is the same model as (α, K); a fit tells of couplings above zero on average.
+    data = phases(couplings=np.full((6, 6), -0.1), lag=0.5, samples=150)
+    fit = kuramoto.fit(data, "mean_field", settings=SETTINGS)
+    truth, alpha = noted(fit, "couplings"), fit["posterior"]["alpha"].values
+    np.testing.assert_allclose(truth["K"], 0.1)
+    assert abs(np.cos(float(truth["alpha"]) - 0.5) + 1) < 1e-12
+    assert abs(alpha.mean() - float(truth["alpha"])) < 4 * alpha.std() < 0.1
+    assert noted(fit, "network")["K_mean"].values.min() > 0
+
+
+@pytest.mark.parametrize(("prior", "lag"), [("normal", 0.3), ("spike_and_slab", None)])
+def test_what_is_true_stands_beside_a_fit_of_every_kind(prior, lag):
+    data = phases(samples=60, oscillators=4)
+    fit = kuramoto.fit(data, prior, lag=lag, settings=Settings(draws=20, chains=2, prior_draws=5))
+    assert ({"K"} if lag else {"sine", "cosine"}) <= {*noted(fit, "truth")}
+    np.testing.assert_array_equal(noted(fit, "couplings")["K"], noted(data, "truth")["K"])
+    assert abs(float(noted(fit, "network")["alpha"].mean()) - 0.3) < 0.05
+
+
+@pytest.mark.slow
+def test_one_lag_in_closed_form_is_that_of_nuts():
+    # Noise so large that the lag is open by half a radian, and its posterior not normal.
+    data = phases(samples=40, oscillators=3, noise=0.05, couplings=np.full((3, 3), 0.3))
+    settings = Settings(draws=1000, chains=4, tune=1000, prior_draws=20)
+    exact, nuts = (
+        kuramoto.fit(data, method=method, settings=settings)["posterior"]
+        for method in (None, "nuts")
+    )
+    for name in ("alpha", "K", "omega", "sigma", "scale"):
+        one, other = exact[name], nuts[name]
+        both = ("chain", "draw")
+        sd = other.std(both)
+        assert np.all(np.abs(one.mean(both) - other.mean(both)) < 0.15 * sd), name
+        assert np.all(np.abs(np.log(one.std(both) / sd)) < 0.15), name
+
+
 def test_few_rows_are_as_good_as_all():
     data = phases(samples=60, step=0.4)
     problem = network(data, lag=0.3)
@@ -94,7 +131,7 @@ def test_few_rows_are_as_good_as_all():
 def test_densities_are_those_of_the_model(prior, lag):
     problem = network(phases(samples=30, oscillators=3, step=0.4), prior, lag=lag)
     # PyMC's couplings are free in units of their scale, which its density counts.
-    (free,) = {v.name for v in problem.pymc().free_RVs} - {"omega", "sigma", "scale"}
+    (free,) = {v.name for v in problem.pymc().free_RVs} - {"omega", "sigma", "scale", "alpha"}
     count = problem.regression.weights * problem.count
 
     def values(one):
@@ -112,7 +149,8 @@ def test_means_along_the_path_are_the_regressions():
     inner = problem.inner(draws)["coupling"]
     for target in range(problem.count):
         sine, cosine = problem.path.features(target)
-        own = np.hstack([sine, -cosine]) @ inner[1, target] + draws["omega"][1, target]
+        columns = sine * np.cos(draws["alpha"][1]) - cosine * np.sin(draws["alpha"][1])
+        own = columns @ inner[1, target] + draws["omega"][1, target]
         rows = len(sine)
         whole = problem.mean(draws)[1, target * rows : (target + 1) * rows]
         np.testing.assert_allclose(whole, own, rtol=1e-9)

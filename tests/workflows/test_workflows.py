@@ -361,9 +361,8 @@ CONTRACT = {
         "period": {"frequency": (), "jitter": (), "amplitude": ("component",), "level": ()},
     },
     "kuramoto": {
-        "normal": dict.fromkeys(("sine", "cosine"), ("pair",))
-        | dict.fromkeys(("omega", "sigma"), ("oscillator",))
-        | {"scale": ()},
+        "normal": {"K": ("pair",), "alpha": (), "scale": ()}
+        | dict.fromkeys(("omega", "sigma"), ("oscillator",)),
     },
     "regression": {
         "normal": {"beta": ("feature",), "intercept": (), "scale": (), "sigma": ()},

@@ -6,9 +6,9 @@ PyMC, ``basis`` the structure that a prior may give to f (differences, kernels, 
 ``design`` the plain form t = Aβ + Zα + σε in which the routes see it: ``exact`` (normal prior),
 ``gibbs`` (Laplace, Student, horseshoe), ``spike`` (spike and slab), and NUTS for every continuous
 prior. Where groups share the prior's scale, ``shared`` stands in for ``exact`` and ``blocks`` for
-``gibbs``. ``generalised`` has other responses (Student, counts, outcomes); they, and priors of
-several terms, are sampled by ``joint``, whose evidence ``weighed`` estimates. ``splines`` lays the
-columns of a smooth curve.
+``gibbs``; ``common`` adds one angle that all of them have in common. ``generalised`` has other
+responses (Student, counts, outcomes); they, and priors of several terms, are sampled by ``joint``,
+whose evidence ``weighed`` estimates. ``splines`` lays the columns of a smooth curve.
 """
 
 from __future__ import annotations

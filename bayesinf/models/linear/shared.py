@@ -178,10 +178,11 @@ class Posterior:
     Parameters
     ----------
     problem : with groups.
+    near : the posterior of a problem that differs by little, on whose grid the search begins.
     """
 
-    def __init__(self, problem: Regression):
-        self.problem, self.members = problem, []
+    def __init__(self, problem: Regression, near: Posterior | None = None):
+        self.problem, self.near, self.members = problem, near, []
         for design in problem.designs:
             alike = (m for m in self.members if m.design.alike(design))
             like = next(alike, None)
@@ -212,6 +213,10 @@ class Posterior:
             value, found = self._laid(a, [m.window(a) for m in self.members], SUMS[1])
             return _grid(a, 0.0, value), found
         box, cells, wide, a, found = self._box(), SEARCH, 0, None, None
+        if self.near is not None:
+            grid, found = self.near._sums
+            a, half = grid.axes[0][:, 0], grid.steps[0] / 2
+            box, cells = (a[0] - half, a[-1] + half), SUMS[0]
         while True:
             before = a, found
             a, step = axis(*box, cells)
@@ -268,18 +273,12 @@ class Posterior:
         draws, (size, ...), as ``Regression.outer`` takes them; and the log density of each y_i
         given the others and the scales, (size, observation).
         """
-        grid, found = self._draws
-        a, groups = grid.axes[0][:, 0], len(self.members)
-        cell = rng.choice(len(a), size, p=grid.weight[:, 0])
-        log_scale = a[cell] + grid.steps[0] * rng.uniform(-0.5, 0.5, size)
+        groups, (cell, log_scale) = len(self.members), self._scale(rng, size)
         beta = np.empty((size, groups, self.problem.weights))
         alpha, sigma = np.empty((size, groups, len(self.problem.free))), np.empty((size, groups))
         marginal = np.empty((size, len(self.problem.y)))
-        for g, (member, rows) in enumerate(zip(self.members, found, strict=True)):
-            below = np.cumsum(rows.weight, axis=1)[cell] < rng.random((size, 1))
-            across = np.minimum(below.sum(axis=1), rows.value.shape[1] - 1)
-            low, step = (np.interp(log_scale, a, x) for x in (rows.low, rows.step))
-            log_sigma = low + step * (across + rng.random(size))
+        for g, member in enumerate(self.members):
+            log_sigma = self._log_sigma(rng, g, cell, log_scale)
             at = 2 * (log_scale - log_sigma), np.exp(log_sigma)
             sigma[:, g] = at[1]
             beta[:, g], alpha[:, g], seen = member.spectrum.draw(rng, *at)
@@ -290,12 +289,47 @@ class Posterior:
         draws |= {} if self.problem.noise_fixed else {"sigma": sigma}
         return draws, marginal
 
-    def moments(self) -> tuple[np.ndarray, np.ndarray]:
-        """Mean and sd of each coefficient f in closed form, (group, feature)."""
+    def draw_scales(self, rng: np.random.Generator, size: int) -> tuple[np.ndarray, np.ndarray]:
+        """Draw the scale, (size,), and σ of every group, (size, group), coefficients aside."""
+        cell, log_scale = self._scale(rng, size)
+        log_sigma = [self._log_sigma(rng, g, cell, log_scale) for g in range(len(self.members))]
+        return np.exp(log_scale), np.exp(np.stack(log_sigma, axis=1))
+
+    def _scale(self, rng, size):
+        """Draw log scale: its cell, and where it is in it."""
+        grid, _ = self._draws
+        a = grid.axes[0][:, 0]
+        cell = rng.choice(len(a), size, p=grid.weight[:, 0])
+        return cell, a[cell] + grid.steps[0] * rng.uniform(-0.5, 0.5, size)
+
+    def _log_sigma(self, rng, g, cell, log_scale):
+        """Draw log σ of one group given the scale."""
+        grid, found = self._draws
+        a, rows = grid.axes[0][:, 0], found[g]
+        below = np.cumsum(rows.weight, axis=1)[cell] < rng.random((len(cell), 1))
+        across = np.minimum(below.sum(axis=1), rows.value.shape[1] - 1)
+        low, step = (np.interp(log_scale, a, x) for x in (rows.low, rows.step))
+        return low + step * (across + rng.random(len(cell)))
+
+    def moments(self, every: int = 1) -> tuple[np.ndarray, np.ndarray]:
+        """Mean and sd of each coefficient f in closed form, (group, feature).
+
+        Parameters
+        ----------
+        every : of the cells of scale and σ, which are narrow, only every so many-th is summed.
+        """
         to_f, each = self.problem.coefficient_map(), []
         for member, at, weight in self._mixtures(*self._sums):
+            at, weight = (x[::every, ::every] for x in at), weight[::every, ::every]
+            weight = weight / weight.sum()
             each.append(moments(member.spectrum, to_f, *at, weight))
         return tuple(np.stack(part) for part in zip(*each, strict=True))
+
+    @property
+    def typical_scale(self) -> float:
+        """Median of the scale."""
+        grid = self._sums[0]
+        return float(np.exp(weighted_median(grid.axes[0], grid.weight)))
 
     def condition_number(self) -> float:
         """Largest condition number of a group, at its median ratio of scale to noise."""

@@ -8,17 +8,18 @@ import numpy as np
 
 from bayesinf.calibration import Machine, variant_of
 from bayesinf.models import problem as driver
-from bayesinf.priors import LogNormal, Normal
+from bayesinf.priors import LogNormal, Normal, Uniform
 from bayesinf.settings import Settings
 from bayesinf.systems.kuramoto.data import from_arrays
 from bayesinf.systems.kuramoto.drift import Drift
-from bayesinf.systems.kuramoto.model import network
+from bayesinf.systems.kuramoto.stating import network
 
 OSCILLATORS, SAMPLES, STEP, FINER = 4, 80, 0.5, 20
 PRIORS = {
     "omega": Normal(1.0, 0.5),
     "sigma": LogNormal(0.05, 0.5),
     "scale": LogNormal(0.4, 0.4),
+    "alpha": Uniform(-np.pi / 2, np.pi / 2),
 }
 LAG = 0.3
 VARIANTS = {"lag": None, "known_lag": LAG}

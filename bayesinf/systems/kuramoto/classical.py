@@ -62,10 +62,10 @@ def with_classical(
     tells the stronger half of the pairs from the weaker: the area under its ROC curve. A simulated
     ``chimera`` goes along.
     """
-    found, truth = classical(phases, **options), noted(phases, "truth")
-    answered = {}
+    found, answered = classical(phases, **options), {}
     for name, fit in fits.items():
-        network, beside = noted(fit, "network"), {"classical": found}
+        network, truth = noted(fit, "network"), noted(fit, "couplings")
+        beside = {"classical": found}
         beside |= {} if chimera is None else {"chimera": chimera}
         alpha = float(network["alpha"].mean())
         K = found["sine"].values * np.cos(alpha) + found["cosine"].values * np.sin(alpha)

@@ -10,7 +10,7 @@ import numpy as np
 
 from bayesinf.settings import Settings
 from bayesinf.systems.kuramoto.data import from_arrays, simulate
-from bayesinf.systems.kuramoto.model import fit
+from bayesinf.systems.kuramoto.stating import fit
 
 if TYPE_CHECKING:
     import xarray as xr

@@ -15,123 +15,32 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bayesinf import parallel
-from bayesinf.checks import loo
 from bayesinf.diagnostics import Neighbours
-from bayesinf.errors import DataError
 from bayesinf.models import linear, noise
 from bayesinf.models import problem as driver
 from bayesinf.models.problem import Draws, Labels, Route, Sample
-from bayesinf.posterior import annotated, dataset, noted
+from bayesinf.posterior import dataset
 from bayesinf.priors import HalfCauchy, LogNormal, Normal
-from bayesinf.settings import DEFAULT, Settings
-from bayesinf.systems.kuramoto.data import coordinates, per_time
+from bayesinf.settings import Settings
+from bayesinf.systems.kuramoto.data import coordinates
 from bayesinf.systems.kuramoto.drift import Drift, Increments, Path
-from bayesinf.systems.kuramoto.results import summary
 
 if TYPE_CHECKING:
     import xarray as xr
 
-__all__ = ["PRIORS", "Network", "fit", "least_squares", "network"]
+__all__ = ["Network", "least_squares", "mean_columns"]
 
-# What is known of the couplings beforehand: of each pair alone, that most are none, or that all
-# sources pull an oscillator alike (the mean field).
-PRIORS = ("normal", "spike_and_slab", "mean_field")
-ROUNDS = 2  # fits by which the path between two instants is found
 # Stretches of time whose likelihood is kept one by one: so many for each column of an oscillator,
 # that none decides much alone, and not more in all.
 PER_COLUMN, BLOCKS = 5, 20_000
 RIDGE = 1e-9  # of the largest squared column, in the fits that find the path
 
 
-def fit(
-    phases: xr.Dataset,
-    prior: str | linear.WeightPrior = "normal",
-    *,
-    lag: float | None = None,
-    stride: int = 1,
-    along_path: bool = True,
-    method: str | None = None,
-    settings: Settings = DEFAULT,
-) -> xr.DataTree:
-    """Infer frequencies, couplings, lag and noise from phases.
-
-    Parameters
-    ----------
-    phases : Dataset of phases, as of ``simulate`` or ``read``.
-    prior : one of ``PRIORS``, or a prior of weights of the caller's.
-    lag : α where it is known; None to infer it, through the sine and cosine parts of all couplings.
-    stride : every so many-th sample is used.
-    along_path : whether sines are averaged along the path between two instants; else they are taken
-        at the first, the forward difference.
-    method : None for the prior's own route, or ``nuts``.
-    settings : length and seed.
-
-    Returns
-    -------
-    InferenceData with ``omega`` and ``sigma`` (oscillator), and ``K`` (pair) at a known lag, else
-    ``sine`` and ``cosine`` (pair), K cos α and K sin α; the note ``network`` has K and α of every
-    prior alike, and how much of each coupling the data decide.
-
-    Raises
-    ------
-    DataError : too few instants.
-    """
-    problem = network(phases, prior, lag=lag, stride=stride, along_path=along_path)
-    every = noted(phases, "truth")
-    truth = couplings = None
-    if every is not None:
-        truth = every[[name for name in problem.parameters_known if name in every]]
-        couplings = every[["K", "alpha"]] if {"K", "alpha"} <= {*every} else None
-    runs, rows = phases.sizes["run"], len(problem.data_rows.interval)
-    used = f"The fit is to {rows} increments of {problem.count} phases in "
-    used += "1 run" if runs == 1 else f"{runs} runs"
-    found = driver.fit(
-        problem,
-        method,
-        settings,
-        system="kuramoto",
-        notes={"truth": truth, "couplings": couplings},
-        attrs={"data_used": f"{used}.", "along_path": int(along_path), "stride": stride},
-    )
-    scored = loo(found)
-    left_out = {name: np.float64(scored[name]) for name in ("elpd", "se")}
-    return annotated(
-        found, left_out=dataset(left_out, sampled=False), network=summary(problem, found)
-    )
-
-
-def network(
-    phases: xr.Dataset,
-    prior: str | linear.WeightPrior = "normal",
-    *,
-    lag: float | None = None,
-    stride: int = 1,
-    along_path: bool = True,
-    priors: Mapping[str, object] | None = None,
-) -> Network:
-    """State the problem, every prior included; arguments as of ``fit``.
-
-    ``priors`` replaces those of ``omega``, ``sigma`` and, of a normal prior, ``scale``.
-    """
-    data = Increments.of(phases, stride)
-    rows, count = data.shape
-    if rows < 10:
-        raise DataError("there are too few instants", expected="more than ten", found=rows + 1)
-    pattern = np.ones((count - 1, 1)) if prior == "mean_field" else None
-    drift = None
-    for _ in range(ROUNDS if along_path else 0):
-        drift = least_squares(Path.of(data, drift), data, lag)
-    names, units = phases["oscillator"].values, (per_time(phases), per_time(phases, "√"))
-    return Network(
-        data, Path.of(data, drift), prior, lag, pattern, names, units, dict(priors or {})
-    )
-
-
 def _reduced(path, data, lag, pattern=None):
     """The regression of each oscillator in few rows: columns (1, features), velocities, rest."""
 
     def of_one(target):
-        columns = _columns(path, target, lag, pattern)
+        columns = mean_columns(path, target, lag, pattern)
         root = np.sqrt(data.interval)
         return linear.compressed(columns * root[:, np.newaxis], data.velocity[:, target] * root)
 
@@ -139,7 +48,7 @@ def _reduced(path, data, lag, pattern=None):
     return parallel.map(of_one, targets, threads=True, label="features")
 
 
-def _columns(path, target, lag, pattern=None):
+def mean_columns(path, target, lag, pattern=None):
     """What an oscillator's mean velocities are linear in: 1, then its couplings, (row, column)."""
     sine, cosine = path.features(target)
     if pattern is not None:
@@ -205,9 +114,14 @@ class Network(noise.Measured):
         """Mean velocities, oscillator by oscillator, (observation,)."""
         return self.data_rows.velocity.T.ravel()
 
-    @cached_property
+    @property
     def regression(self) -> linear.Regression:
         """The same problem in few rows, which the routes see."""
+        return self.triangles
+
+    @cached_property
+    def triangles(self) -> linear.Regression:
+        """The regression on all columns, in as many rows: of sine and cosine where α is open."""
         reduced = _reduced(self.path, self.data_rows, self.lag, self.pattern)
         interval = 0.5 * float(np.sum(np.log(self.data_rows.interval)))
         columns, y, rests = (list(part) for part in zip(*reduced, strict=True))
@@ -259,6 +173,10 @@ class Network(noise.Measured):
         own = () if self.pattern is not None else self.parts
         return ("omega", "sigma", *own, *self.regression.prior.inferred)
 
+    def told(self, truth: xr.Dataset) -> xr.Dataset:
+        """What is true, as a fit tells it."""
+        return truth
+
     def outer(self, draws: Draws) -> Draws:
         """Draws of a fit, of draws of the regression."""
         found = {
@@ -295,10 +213,7 @@ class Network(noise.Measured):
 
     def matrix(self, draws: Draws) -> np.ndarray:
         """C_ij = K_ij e^{−iα}, (..., target, source), complex."""
-        parts = [np.asarray(draws[name]) for name in self.parts]
-        one = (
-            parts[0] * np.exp(-1j * self.lag) if self.lag is not None else parts[0] - 1j * parts[1]
-        )
+        one = self._pulls(draws)
         lead = one.shape[:-1]
         one = one.reshape(*lead, self.count, -1)
         if self.pattern is not None:
@@ -306,6 +221,13 @@ class Network(noise.Measured):
         found = np.zeros((*lead, self.count, self.count), complex)
         found[..., ~np.eye(self.count, dtype=bool)] = one.reshape(*lead, -1)
         return found
+
+    def _pulls(self, draws):
+        """The same of every pair, as draws have it."""
+        parts = [np.asarray(draws[name]) for name in self.parts]
+        return (
+            parts[0] * np.exp(-1j * self.lag) if self.lag is not None else parts[0] - 1j * parts[1]
+        )
 
     # What a problem is asked
 
@@ -342,8 +264,7 @@ class Network(noise.Measured):
             "of": ("increment", np.repeat(self.names.astype(str), rows.shape[0])),
             "at": ("increment", np.tile(rows.time, self.count)),
         }
-        unit = self.parameters.units["omega"]
-        return Labels({"velocity": ("increment",)}, coords, {"velocity": unit})
+        return Labels({"velocity": ("increment",)}, coords, {"velocity": self.units[0]})
 
     @property
     def pointwise(self) -> Labels:
@@ -441,7 +362,7 @@ class Network(noise.Measured):
         import pymc as pm
 
         data = self.data_rows
-        columns = [_columns(self.path, i, self.lag, self.pattern) for i in range(self.count)]
+        columns = [mean_columns(self.path, i, self.lag, self.pattern) for i in range(self.count)]
         y = list(data.velocity.T)
         error = np.tile(1 / np.sqrt(data.interval), self.count)
         model = self._stated(columns, y, error=error).pymc()
@@ -466,15 +387,14 @@ class _Through:
                 evidence[name] = variable.dims, variable.values
                 continue
             ending = name.removeprefix("coupling")
-            along = problem.parameters.dims[problem.parts[0]]
             for part, value in problem.split(variable.values).items():
-                evidence[f"{part}{ending}"] = (along, value)
+                evidence[f"{part}{ending}"] = (problem.parameters.dims[part], value)
         dims = {name: d for name, (d, _) in evidence.items()}
-        arrays = {name: value for name, (_, value) in evidence.items()}
         units = {
             f"{part}_closed_form_{moment}": problem.parameters.units[part]
             for part in problem.parts
             for moment in ("mean", "sd")
         }
         labels = Labels(dims, problem.parameters.coords, units)
+        arrays = {name: value for name, (_, value) in evidence.items()}
         return Sample(problem.outer(sample.draws), labels.group(arrays, sampled=False))

@@ -1,7 +1,7 @@
 """What a fit says of the network, whatever its parameters: couplings, lag, how much is decided.
 
-A fit has sine and cosine parts of its couplings, or the couplings at a known lag; here they become
-K and α of every draw, and which of several fits foretells best is asked.
+A fit has couplings and one lag, known or not, or sine and cosine parts of its couplings; here they
+become K and α of every draw, and which of several fits foretells best is asked.
 """
 
 from __future__ import annotations
@@ -26,7 +26,8 @@ __all__ = ["best", "summary"]
 def summary(problem: Network, fit: xr.DataTree) -> xr.Dataset:
     """Return couplings and lag, whatever the parameters of the fit.
 
-    At each draw α is the direction that the pairs (sine, cosine) have in common, their sense aside,
+    Where α is no parameter it is at each draw the direction that the pairs (sine, cosine) have in
+    common, their sense aside,
 
         α = ½ arg Σ_ij w_ij (a_ij + i b_ij)²,   K_ij = a_ij cos α + b_ij sin α,
 
@@ -38,9 +39,11 @@ def summary(problem: Network, fit: xr.DataTree) -> xr.Dataset:
     (pair), 1 less the variance of the posterior over that of its prior; ``alpha`` and ``mean_K``,
     the mean of all couplings, (chain, draw); ``order`` (instant), |mean of e^{iθ}|.
     """
-    posterior = {name: fit["posterior"][name].values for name in (*problem.parts, "omega")}
+    posterior = {name: values.values for name, values in fit["posterior"].data_vars.items()}
     C = pairs(problem.matrix(posterior))
-    if problem.lag is None:
+    if "alpha" in posterior:
+        alpha = posterior["alpha"]
+    elif problem.lag is None:
         weight = 1 / (C.real.var(axis=(0, 1)) + C.imag.var(axis=(0, 1)))
         alpha = -0.5 * np.angle(C**2 @ weight)
         if np.mean(np.real(C * np.exp(1j * alpha)[..., np.newaxis])) < 0:

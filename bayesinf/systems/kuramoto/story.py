@@ -48,10 +48,10 @@ def story(fits: Mapping[str, xr.DataTree]) -> Story:
 
 
 def _derived(fit):
-    """Draws of what all of the network shares: the mean coupling, and the lag where inferred."""
+    """Draws of what all of the network shares: the mean coupling, and the lag where it follows."""
     network = noted(fit, "network")
-    lag = {"lag α": network["alpha"]} if np.ptp(network["alpha"].values) > 0 else {}
-    return {"mean coupling": network["mean_K"]} | lag
+    follows = "alpha" not in fit["posterior"] and np.ptp(network["alpha"].values) > 0
+    return {"mean coupling": network["mean_K"]} | ({"lag α": network["alpha"]} if follows else {})
 
 
 def _unit(fit):
@@ -166,10 +166,11 @@ def _numbers(fit, fits):
     unit, shared = _unit(fit), _derived(fit)
     common = {name: draws.values for name, draws in shared.items()}
     units = {name: draws.attrs["units"] for name, draws in shared.items()}
-    for name in ("scale", "slab_width", "inclusion_rate"):
+    for name in ("alpha", "scale", "slab_width", "inclusion_rate"):
         if name in fit["posterior"]:
-            common[name] = fit["posterior"][name].values
-            units[name] = fit["posterior"][name].attrs["units"]
+            said = "lag α" if name == "alpha" else name
+            common[said] = fit["posterior"][name].values
+            units[said] = fit["posterior"][name].attrs["units"]
     sigma = fit["posterior"]["sigma"]
     common["noise σ, mean of all"] = sigma.mean("oscillator").values
     units["noise σ, mean of all"] = sigma.attrs["units"]
