@@ -16,7 +16,7 @@ def main(
     name: Annotated[str | None, typer.Argument(help="A system; default: all, in turn.")] = None,
     repeats: Annotated[int | None, typer.Option(min=5, help="Data sets of each fault.")] = None,
     fault: Annotated[
-        list[str] | None, typer.Option(help="Only this one, 'none' for right fits; may be repeated.")
+        list[str] | None, typer.Option(help="Only this one ('none': right fits); repeat.")
     ] = None,
 ):
     """Do the checks refuse what is wrong, and only that?
