@@ -50,7 +50,7 @@ class CommonLag(Network):
         both = self.triangles
         sine, minus_cosine = np.split(both.X, 2, axis=1)
         X = sine * np.cos(alpha) + minus_cosine * np.sin(alpha)
-        return replace(both, X=X, scales=np.ones(X.shape[1]))
+        return replace(both, X=X)
 
     @cached_property
     def _peaks(self):
