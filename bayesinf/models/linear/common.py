@@ -23,7 +23,7 @@ from bayesinf.models.linear.exact import DEPTH
 __all__ = ["Peak", "Posterior", "peaks"]
 
 SCAN = 24  # angles of a turn at which peaks are looked for: the log evidence is smooth, not sharp
-STEP = 0.5  # width of a cell, in sd of the narrowest peak
+STEP = 0.5  # width of a cell, in sd of the narrowest peak; draws follow the slope within it
 FEWEST = 32  # cells of a turn
 SHARP = 1e-9  # share of a turn to which a peak is found
 NEGLIGIBLE = 1e-7  # probability of cells that moments leave out
