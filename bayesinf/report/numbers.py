@@ -236,7 +236,7 @@ def goodness(fit: xr.DataTree) -> str:
     if "chi_square" in stats:
         square = float(stats["chi_square"])
         ratio = square / dof
-        ratio = f"{ratio:.2f}" if 0.1 <= ratio < 100 else short(ratio, 3)
+        ratio = f"{ratio:#.3g}" if 0.1 <= ratio < 100 else short(ratio, 3)
         return f"χ²_red = χ²/ν = {ratio} (χ² = {short(square)}, {counted})."
     size = short(math.sqrt(float(stats["residual_sum_of_squares"]) / dof), 3)
     (unit, *_) = {v.attrs.get("units", "1") for v in fit["observed_data"].data_vars.values()}
