@@ -25,14 +25,41 @@ from bayesinf.posterior import (
     data_sha256,
     dataset,
     element_names,
+    ours,
+    read,
 )
 
-__all__ = ["adopted"]
+__all__ = ["adopted", "load"]
 
 # Statistics that only Hamiltonian samplers leave.
 HAMILTONIAN = {"diverging", "energy", "tree_depth", "n_steps", "treedepth", "n_leapfrog"}
 
 STUCK = 0.1  # share of moves below which the acceptance rate is known to be too low
+
+
+def load(path: str | os.PathLike, inference: str | None = None):
+    """Read a file of InferenceData, of bayesinf's own or dressed as one.
+
+    Parameters
+    ----------
+    path : a netCDF file.
+    inference : its kind, as for ``adopted``.
+
+    Raises
+    ------
+    DataError : the file is missing, truncated, no netCDF, or holds no posterior.
+    """
+    tree = read(path)
+    if "bayesinf_version" in tree.attrs:
+        tree = ours(tree, path)
+    elif "posterior" not in tree.children:
+        raise DataError(
+            "no posterior to look at",
+            source=path,
+            expected="InferenceData with a group 'posterior' of chains and draws",
+            found=f"groups {', '.join(tree.children)}" if tree.children else "no groups",
+        )
+    return adopted(tree, inference)
 
 
 def adopted(posterior, inference: str | None = None):

@@ -271,8 +271,13 @@ def _versions():
 
 @cache
 def _source():
-    """The SHA-256 of the source of bayesinf and of the script."""
+    """The SHA-256 of the source of bayesinf and of the script, run or imported."""
     files = sorted(Path(__file__).parent.rglob("*.py"))
+    files += sorted(
+        Path(module.__file__)
+        for name, module in sys.modules.items()
+        if name.startswith("bayesinf.scripts.")
+    )
     script = Path(sys.argv[0])
     digest = hashlib.sha256()
     for file in [*files, *([script] if script.is_file() else [])]:

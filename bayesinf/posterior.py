@@ -357,11 +357,30 @@ def load(path: str | os.PathLike) -> xr.DataTree:
     ------
     DataError : the file is missing, truncated, not netCDF, or netCDF of another schema.
     """
+    return ours(read(path), path)
+
+
+def read(path: str | os.PathLike) -> xr.DataTree:
+    """Read all groups of a netCDF file, of whatever schema, as ``load`` does.
+
+    Raises
+    ------
+    DataError : the file is missing, truncated, or not netCDF.
+    """
     path = Path(path)
     if not path.is_file():
-        raise DataError("no such file", source=path, expected="a netCDF file that bayesinf wrote")
+        raise DataError("no such file", source=path, expected="a netCDF file of InferenceData")
     again = "it may be truncated or of another format: run its workflow again"
-    tree = reader.apart(opened, path, "", "netCDF", again)
+    return reader.apart(opened, path, "", "netCDF", again)
+
+
+def ours(tree: xr.DataTree, path: str | os.PathLike) -> xr.DataTree:
+    """Return the groups that were read from a file, if they are a posterior that ``save`` wrote.
+
+    Raises
+    ------
+    DataError : they are not.
+    """
     missing = [name for name in REQUIRED_GROUPS if name not in tree.children]
     missing += [name for name in PROVENANCE if name not in tree.attrs]
     if missing:

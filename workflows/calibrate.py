@@ -73,7 +73,7 @@ def calibrate(run, machine, replications):
             machine, replications, seed=run.settings.seed, scheduler=run.scheduler
         )
     with run.step("report"), workflow.staged(run.output) as folder:
-        calibration.write(folder, result, command=shlex.join(["python", *sys.argv]))
+        calibration.write(folder, result, command=run.command)
     verdict = calibration.verdict(result)
     run.say(
         verdict["words"],

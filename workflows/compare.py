@@ -1,7 +1,5 @@
 """What differs between two runs? Data, settings, verdicts, numbers and predictions on one page."""
 
-import shlex
-import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -22,8 +20,7 @@ def main(
     with run.step("load"):
         sides = [compare.opened(path) for path in (one, other)]
     with run.step("report"), workflow.staged(run.output) as folder:
-        command = shlex.join(["python", *sys.argv])
-        page, said = compare.write(*sides, folder, command=command)
+        page, said = compare.write(*sides, folder, command=run.command)
     print(f"{said}\nReport: {run.output / page.name}")
 
 

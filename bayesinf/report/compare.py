@@ -19,8 +19,8 @@ import numpy as np
 from bayesinf import figures
 from bayesinf.checks import Verdict, check, loo
 from bayesinf.errors import DataError
-from bayesinf.foreign import adopted
-from bayesinf.posterior import load, reported
+from bayesinf.foreign import load
+from bayesinf.posterior import reported
 from bayesinf.publication import settled
 from bayesinf.report.numbers import described, number, short, signed
 from bayesinf.report.page import png, render, write_text
@@ -78,7 +78,7 @@ def opened(path: str | os.PathLike) -> Side:
                 found="a folder without a readable verdict.json",
             ) from error
         file = path / f"{stem}.nc"
-    fit = adopted(load(file))
+    fit = load(file)
     return Side(path.name or str(path), fit, check(fit))
 
 

@@ -87,6 +87,15 @@ class Run:
         refuse_clash(self.output, EXPECTED)
 
     @property
+    def command(self) -> str:
+        """The command of this run, to type again."""
+        called, *options = sys.argv
+        if Path(called).suffix != ".py":  # the bayesinf command, or none
+            return shlex.join(["bayesinf", *options]) if called else self.name
+        words = ["-m", "bayesinf"] if Path(called).name == "__main__.py" else [called]
+        return shlex.join(["python", *words, *options])
+
+    @property
     def taken_up(self) -> str:
         """What was taken up of a run that was cut off, in words; "" for nothing."""
         return kept.taken(self.kept) if self.kept else ""
@@ -168,7 +177,6 @@ class Run:
         from bayesinf.posterior import save
         from bayesinf.report import write_verdict
 
-        command = shlex.join(["python", *sys.argv]) if sys.argv[0] else self.name
         if self.read_as:
             for fit in fits.values():
                 fit.attrs["data_read_as"] = self.read_as
@@ -183,10 +191,10 @@ class Run:
                 summary(fits).assign(run=self.id).to_csv(folder / "summary.csv", index=False)
                 for name, table in self.tables.items():
                     table.assign(run=self.id).to_csv(folder / f"{name}.csv", index=False)
-                write_verdict(folder, verdicts, next(iter(fits)), command=command, run=self.id)
+                write_verdict(folder, verdicts, next(iter(fits)), command=self.command, run=self.id)
             with self.step("report"):
                 try:
-                    told = tell(folder, story, fits, verdicts, command)
+                    told = tell(folder, story, fits, verdicts, self.command)
                 except Exception as error:  # whatever it is, it must not cost the fits
                     untold = error
                     (folder / "index.html").unlink(missing_ok=True)

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from bayesinf.report import Story
 
-__all__ = ["cli", "script"]
+__all__ = ["cli", "ended", "script"]
 
 
 def script(
@@ -115,14 +115,18 @@ def script(
 
 
 def cli(main: Callable) -> None:
-    """Run a script's ``main`` with its options from the command line, and end with its status.
+    """Run a script's ``main`` with its options from the command line, and end with its status."""
+    app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+    app.command()(main)
+    ended(app, Path(sys.argv[0]).stem or "bayesinf")
+
+
+def ended(app: typer.Typer, name: str) -> None:
+    """Run the command line of an application, and end with its status.
 
     Whatever goes wrong becomes one line on stderr: a user's mistake with exit status 2, anything
     else with 1, a signal with 128 and its number.
     """
-    name = Path(sys.argv[0]).stem or "bayesinf"
-    app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
-    app.command()(main)
     ending.plain_streams()
     try:
         with ending.traced(name), ending.stoppable():

@@ -1,0 +1,6 @@
+"""``python -m bayesinf``: the ``bayesinf`` command, where its folder is not on the path."""
+
+from bayesinf.workflow.command import main
+
+if __name__ == "__main__":
+    main()
