@@ -4,6 +4,7 @@
 # make test-slow      what another test guards at a smaller size
 # make test-bench     every benchmark at toy size
 # make test-browser   the pages of reports/ in Chromium, where it is installed
+# make test-wheel     the wheel, installed in a fresh environment and used from another folder
 # make torture  kills, crashes, hostile files and large matrices, under 20 minutes
 # make calibrate | trials | bench | lint | clean
 #
@@ -35,7 +36,7 @@ define run
 	done; $(2) printf "$$times"; exit $$status
 endef
 
-.PHONY: help env report test test-slow test-bench test-browser torture calibrate trials bench lint clean
+.PHONY: help env report test test-slow test-bench test-browser test-wheel torture calibrate trials bench lint clean
 
 help:
 	@sed -n 's/^# \{0,1\}//p; /^$$/q' Makefile
@@ -73,6 +74,9 @@ test-bench: $(COMPLETE)
 test-browser: $(COMPLETE)
 	@$(PYTHON) -c "import selenium" 2>/dev/null || $(INSTALL) --editable ".[dev]"
 	@BAYESINF_REPORTS=reports $(PYTHON) -m pytest tests/unit/test_browser.py $(OPTIONS)
+
+test-wheel: $(COMPLETE)
+	@$(PYTHON) -m pytest tests/wheel.py $(OPTIONS)
 
 calibrate: $(COMPLETE)
 	$(call run,workflows/calibrate.py)

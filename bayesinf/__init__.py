@@ -12,7 +12,8 @@
     forecasts/     each draw on its way into the future, and how good that was
     figures/       InferenceData in, matplotlib Figure out
     report/        one page a physicist can show
-    workflow/      the frame that every script in workflows/ shares
+    workflow/      the frame that every script in workflows/ shares, and the bayesinf command
+    scripts/       those scripts, to import
     schema.py      what a file must be to pass for a posterior of ours
     reader.py      binary files of others, in a process of their own
     sealed.py      what is asked of a file before it is read

@@ -1,7 +1,5 @@
 """Does a system's whole machine give honest intervals? Simulate, fit, rank, repeat."""
 
-import shlex
-import sys
 from dataclasses import replace
 from typing import Annotated
 

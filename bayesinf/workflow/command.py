@@ -12,7 +12,6 @@ workflows/<name>.py``: one set of options, one way to end.
 
 from __future__ import annotations
 
-import sys
 from importlib import import_module
 from pathlib import Path
 from typing import Annotated
@@ -42,8 +41,9 @@ class Commands(TyperGroup):
         name = name.replace("-", "_")
         if name not in scripts.names():
             return super().get_command(context, name)
+        script = import_module(f"bayesinf.scripts.{name}")
         alone = typer.Typer(add_completion=False)
-        alone.command(name, rich_help_panel="Questions, each a script")(import_module(f"bayesinf.scripts.{name}").main)
+        alone.command(name, rich_help_panel="Questions, each a script")(script.main)
         return get_command(alone)
 
 
@@ -149,4 +149,3 @@ def _opened(files):
             )
         fits[file.stem] = load(file)
     return fits
-

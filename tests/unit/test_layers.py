@@ -44,11 +44,11 @@ ALLOWED = {
     "systems": "errors settings parallel data posterior priors inference models diagnostics checks "
     "forecasts figures report calibration",
     "scripts": "",
-    "__main__": "workflow",
     # The frame finds the system that a script is named after, by that name.
     "workflow": "errors settings parallel progress publication kept sealed posterior "
     "priors inference.kinds diagnostics foreign checks figures report calibration trials "
     "systems.names systems.system scripts",
+    "__main__": "workflow",
 }
 # In these folders each entry stands for itself; what the others may lean on is named.
 SHARED = ("problem", "likelihoods", "noise")
