@@ -7,6 +7,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from scipy import stats
+from scipy.special import logsumexp
 
 import bayesinf
 from bayesinf.data import curve_from_arrays
@@ -337,3 +338,57 @@ def test_priors_of_the_users_are_taken_and_others_refused():
         spectral.fit(data, priors={"period": Normal(1.0, 0.5)})
     with pytest.raises(FitError, match="the prior of level is a Normal"):
         spectral.fit(data, priors={"level": Uniform(0.0, 1.0)})
+
+
+def test_what_is_left_over_has_the_evidence_of_the_normal_it_is():
+    """A period, one sinusoid more, and noise that lasts: each with its covariance written out."""
+    from scipy.stats import multivariate_normal
+
+    from bayesinf.systems.spectral_analysis import leftover
+
+    rng = np.random.default_rng(4)
+    t = np.sort(rng.uniform(0.0, 30.0, 70))  # a full stretch, and one that is filled up
+    y = 3.0 + np.sin(2 * np.pi * t / 1.7) + rng.normal(0.0, 0.2, 70)
+    curve = Curve(curve_from_arrays(t, y, np.full(70, 0.1)))
+    beside = leftover._Beside(curve, curve.features(1 / 1.7, 2), 0.7)
+    level, log_jitter = curve.priors["level"], np.log(0.15)
+    X = curve.features(1 / 1.7, 2) / np.array([1, 2, 1, 2])
+    covariance = level.sd**2 + 0.7**2 * X @ X.T + np.eye(70) * (0.1**2 + 0.15**2)
+    prior = curve.priors["jitter"].log_density(0.15) + log_jitter
+
+    def density(covariance):
+        return multivariate_normal(np.full(70, level.mean), covariance).logpdf(y) + prior
+
+    np.testing.assert_allclose(beside.alone(log_jitter), density(covariance), rtol=1e-10)
+    c, s = np.cos(2 * np.pi * 0.31 * curve.t)[:, None], np.sin(2 * np.pi * 0.31 * curve.t)[:, None]
+    each = [density(covariance + (k * 0.7) ** 2 * (c @ c.T + s @ s.T)) for k in leftover.SIZES]
+    np.testing.assert_allclose(beside.another(c, s, log_jitter), logsumexp(each) - np.log(3))
+    apart, block = np.abs(t[:, None] - t), np.arange(70) // leftover.BLOCK
+    near = block[:, None] == block
+    shares, times = (
+        prior.from_normal(leftover.QUANTILES) for prior in (leftover.SHARE, leftover.lasting(curve))
+    )
+    each = [
+        density(covariance + near * (share * 0.7) ** 2 * np.exp(-apart / time))
+        for share in shares
+        for time in times
+    ]
+    lasting = beside.lasting(leftover._Stretches.of(curve), log_jitter)
+    np.testing.assert_allclose(lasting, logsumexp(each) - np.log(len(each)))
+    log_integral = leftover._integrated(lambda u: -0.5 * (u - 0.3) ** 2 / 0.2**2, (-3.0, 3.0))
+    np.testing.assert_allclose(log_integral, 0.5 * np.log(2 * np.pi) + np.log(0.2), atol=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("fault", "seed", "named"),
+    [
+        ("a harmonic is missing", 4, "another period"),
+        ("a second period", 1, "another period"),
+        ("red noise", 1, "red noise"),
+        ("none, no jitter and known error bars", 1, None),
+    ],
+)
+def test_a_planted_fault_is_named(fault, seed, named):
+    found = bayesinf.check(spectral.faults()[fault](np.random.default_rng(seed)))
+    failed = {one.name for one in found.checks if one.required and not one.passed}
+    assert found.believed if named is None else named in failed

@@ -19,8 +19,9 @@ from bayesinf.models import linear
 from bayesinf.models import problem as driver
 from bayesinf.models.linear import Regression
 from bayesinf.posterior import annotated, dataset, noted
-from bayesinf.priors import InverseChi, LogNormal, Uniform
+from bayesinf.priors import InverseChi, Uniform
 from bayesinf.settings import DEFAULT, Settings
+from bayesinf.systems.spectral_analysis.leftover import SHARE, lasting
 from bayesinf.systems.spectral_analysis.model import Curve
 from bayesinf.systems.spectral_analysis.results import folded, source
 
@@ -31,7 +32,6 @@ __all__ = ["remembering", "with_memory"]
 
 PEAK = 0.5  # cycles over the record to either side of the frequency found
 NOISE = InverseChi(4.0, 1.0)  # factor on the error bars
-SHARE = LogNormal(0.3, 1.0)
 MOST_DRAWS = 250  # in each chain, of matrices as large as the data
 
 
@@ -71,14 +71,12 @@ def remembering(curve: Curve, harmonics: int, centre: float, scale: float) -> li
     labels = replace(plain.names, coords=coords, units={**plain.names.units, "sigma": "1"})
     prior = linear.Gaussian(scale)
     template = replace(plain, prior=prior, noise=NOISE, error=error, names=labels)
-    gaps = np.diff(np.sort(curve.t))
-    typical = np.sqrt(np.median(gaps[gaps > 0]) * curve.span)
     reach = PEAK / curve.span
     low, high = max(centre - reach, curve.range[0]), min(centre + reach, curve.range[1])
     priors = {
         "frequency": Uniform(low, high),
         "share": SHARE,
-        "correlation_time": LogNormal(float(typical), 1.5),
+        "correlation_time": lasting(curve),
     }
     per_cycle = curve.steps["frequency"] / (curve.span * np.ptp(curve.range))
     return linear.varying(

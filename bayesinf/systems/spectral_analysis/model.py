@@ -19,6 +19,7 @@ import numpy as np
 
 from bayesinf.data import axes
 from bayesinf.errors import DataError, FitError
+from bayesinf.inference import kinds
 from bayesinf.models import linear
 from bayesinf.models import problem as driver
 from bayesinf.models.linear import Regression
@@ -26,7 +27,7 @@ from bayesinf.posterior import noted
 from bayesinf.priors import HalfCauchy, LogNormal, Normal, Prior, Uniform
 from bayesinf.settings import DEFAULT, Settings
 from bayesinf.systems.spectral_analysis import search
-from bayesinf.systems.spectral_analysis.leftover import HighestPeak
+from bayesinf.systems.spectral_analysis.leftover import HighestPeak, leftover
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -41,6 +42,7 @@ MOST_HARMONICS = 6
 DECLINE = 3.0  # log evidence below the best at which no further harmonic is tried
 FINE, COARSE = 6.0, 8.0  # first steps, in the standard deviations expected: frequency, jitter
 MOST_STEPS = 4_000_000
+LEAST_STEPS = 20  # of jitter: half a standard deviation of a prior that the data leave as it is
 ROUGH = 9  # nodes over the scale in a first look
 WIDTHS = (0.1, 1.0, 10.0)  # of the level's prior, at which each Bayes factor is told
 SECONDS = {"s": 1.0, "min": 60.0, "h": 3600.0, "d": 86400.0, "yr": 31557600.0}
@@ -216,7 +218,9 @@ class Curve:
         low, high = np.log(self.priors["jitter"].from_normal(np.array([-5.0, 5.0])))
         return {
             "frequency": self.steps_at(max(20, 1 / (FINE * width))),
-            "jitter": int(np.ceil((high - low) * np.sqrt(2 * len(self.y)) / COARSE)),
+            "jitter": max(
+                LEAST_STEPS, int(np.ceil((high - low) * np.sqrt(2 * len(self.y)) / COARSE))
+            ),
         }
 
 
@@ -347,6 +351,8 @@ def fit(
         notes={"truth": noted(dataset, "truth")},
         attrs={"harmonics": best, "equation": EQUATION},
     )
+    for question, value in leftover(curve, best, found["posterior"]).items():
+        found = kinds.asked(found, question, value)
     unit = period_unit or curve.time.attrs["units"]
     return beside(found, curve, tried, quiet(curve), factor, unit)
 
