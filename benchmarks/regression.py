@@ -7,6 +7,9 @@ gallery    three models as bambi's gallery has them (categories and an interacti
            of groups, a logistic one), of simulated data: seconds of a whole process, and how
            far apart the answers are. Each has its own default priors.
 penalised  ridge and lasso of scikit-learn against the posterior of the same data: seconds.
+classics   maximum likelihood by statsmodels, where it is installed, beside the posterior of the same
+           data under priors that say nothing: ordinary least squares, a mixed model, Poisson,
+           logistic; seconds, and how far apart estimates and their errors are.
 curve      cos(20 x) exp(−2 x) by 40 knots from 5 to 40 points: bias and variance over data sets
            of the posterior mean, its smoothness inferred, and of two ridges that are fixed.
            ``--figure FILE`` draws them.
@@ -22,6 +25,7 @@ TOY = {
     "horseshoe": {"rows": 40, "draws": 60, "peer": 40, "turns": 1},
     "gallery": {"rows": 40, "draws": 60, "turns": 1},
     "penalised": {"rows": 60, "turns": 1},
+    "classics": {"rows": 60, "draws": 60},
     "curve": {"sets": 4, "counts": (5, 12), "knots": 10},
 }
 
@@ -189,6 +193,65 @@ def penalised(rows=442, turns=3):
     return {"runs": runs}
 
 
+# Formula of ours and of statsmodels, which has the groups beside it, and the response.
+CLASSICS = {
+    "least squares": ("y ~ a + b + C(kind)", "y ~ a + b + C(kind)", "normal"),
+    "mixed": ("y ~ a + b + (1|site)", "y ~ a + b", "normal"),
+    "poisson": ("n ~ a + b", "n ~ a + b", "poisson"),
+    "logistic": ("z ~ a + b", "z ~ a + b", "bernoulli"),
+}
+
+
+def classics(rows=1000, draws=1000):
+    try:
+        import statsmodels.api as sm
+        import statsmodels.formula.api as smf
+    except ImportError:
+        print("statsmodels is not installed: nothing to compare with")
+        return {"runs": []}
+    import pandas as pd
+
+    from bayesinf.models import linear
+    from bayesinf.settings import Settings
+    from bayesinf.systems import regression as system
+
+    data = columns(rows)
+    rng = np.random.default_rng(6)
+    data["n"] = rng.poisson(np.exp(0.5 + 0.3 * data["a"] - 0.2 * data["b"])).astype(float)
+    frame, settings = pd.DataFrame(data), Settings(draws=draws, prior_draws=20)
+    families = {"poisson": sm.families.Poisson(), "bernoulli": sm.families.Binomial()}
+
+    def theirs(name):
+        _, formula, response = CLASSICS[name]
+        if name == "mixed":
+            return smf.mixedlm(formula, frame, groups=frame["site"]).fit()
+        if response == "normal":
+            return smf.ols(formula, frame).fit()
+        return smf.glm(formula, frame, family=families[response]).fit()
+
+    def ours(name):
+        formula, _, response = CLASSICS[name]
+        table = system.from_columns(data, formula)
+        wide = linear.Gaussian(100.0)  # in the unit of the target a standard deviation
+        return system.fit(table, response=response, prior=wide, settings=settings)
+
+    print(f"{rows} rows; slopes of a and b: estimates apart in standard errors, sds over them")
+    table = Table({"model": "13", "ours": "8.2f", "theirs": "8.3f", "apart": "7.3f", "sds": "14"})
+    runs = []
+    for name in CLASSICS:
+        seconds, fit = timed(lambda name=name: ours(name))
+        their_seconds, found = timed(lambda name=name: theirs(name))
+        beta = fit["posterior"]["beta"].sel(feature=["a", "b"])
+        mean, sd = (getattr(beta, f)(("chain", "draw")).values for f in ("mean", "std"))
+        errors = found.bse[["a", "b"]].values
+        apart = float(np.max(np.abs(mean - found.params[["a", "b"]].values) / errors))
+        row = {"model": name, "ours": seconds, "theirs": their_seconds, "apart": apart}
+        row["sds"] = ", ".join(f"{ratio:.3f}" for ratio in sd / errors)
+        table.row(row)
+        runs.append(row)
+    return {"runs": runs}
+
+
 def wave(x):
     return np.cos(20 * x) * np.exp(-2 * x)
 
@@ -275,7 +338,7 @@ def _draw(drawn, counts, figure):
 if __name__ == "__main__":
     main(
         __doc__,
-        [horseshoe, gallery, penalised, curve],
+        [horseshoe, gallery, penalised, classics, curve],
         TOY,
         options={"figure": {"metavar": "FILE", "help": "draw bias and variance of the curves"}},
         parts=[ours, pymc, by_bayesinf, by_bambi],
