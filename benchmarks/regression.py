@@ -7,9 +7,9 @@ gallery    three models as bambi's gallery has them (categories and an interacti
            of groups, a logistic one), of simulated data: seconds of a whole process, and how
            far apart the answers are. Each has its own default priors.
 penalised  ridge and lasso of scikit-learn against the posterior of the same data: seconds.
-classics   maximum likelihood by statsmodels, where it is installed, beside the posterior of the same
-           data under priors that say nothing: ordinary least squares, a mixed model, Poisson,
-           logistic; seconds, and how far apart estimates and their errors are.
+classics   maximum likelihood by statsmodels, where it is installed, beside the posterior of the
+           same data under priors that say nothing: ordinary least squares, a mixed model,
+           Poisson, logistic; seconds, and how far apart estimates and their errors are.
 curve      cos(20 x) exp(−2 x) by 40 knots from 5 to 40 points: bias and variance over data sets
            of the posterior mean, its smoothness inferred, and of two ridges that are fixed.
            ``--figure FILE`` draws them.
