@@ -2,6 +2,7 @@
 # make test     environment, all tests but those that have a command of their own
 # make env      the environment .venv alone
 # make test-slow      what another test guards at a smaller size
+# make test-reports   every workflow at its full length, whose report must be believed
 # make test-bench     every benchmark at toy size
 # make test-browser   the pages of reports/ in Chromium, where it is installed
 # make test-wheel     the wheel, installed in a fresh environment and used from another folder
@@ -36,7 +37,7 @@ define run
 	done; $(2) printf "$$times"; exit $$status
 endef
 
-.PHONY: help env report test test-slow test-bench test-browser test-wheel torture calibrate trials bench lint clean
+.PHONY: help env report test test-slow test-reports test-bench test-browser test-wheel torture calibrate trials bench lint clean
 
 help:
 	@sed -n 's/^# \{0,1\}//p; /^$$/q' Makefile
@@ -62,6 +63,9 @@ test: $(COMPLETE)
 
 test-slow: $(COMPLETE)
 	@$(PYTHON) -m pytest --numprocesses 2 --dist loadfile -m slow $(OPTIONS)
+
+test-reports: $(COMPLETE)
+	@BAYESINF_WHOLE=1 $(PYTHON) -m pytest tests/workflows $(OPTIONS)
 
 TORTURE := tests/torture.py $(foreach name,publication ending hostile kept resumed factors reader,tests/unit/test_$(name).py)
 

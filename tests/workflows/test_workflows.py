@@ -1,9 +1,9 @@
 """Every script in workflows/, run as a user runs it: what it leaves, and what it refuses.
 
-Each runs by default, as its report is shipped, and that report must be believed. Nothing here names
-a script but ``OPTIONS``, and the contract of file and variable names at the end, so a new one is
-tested by being there. Those that are asked for start together, two at a time, and each test waits
-for its own: ``pytest -k NAME`` starts NAME alone.
+Each runs with ``--quick``; ``make test-reports`` runs each as its report is shipped, and that report
+must be believed. Nothing here names a script but ``OPTIONS``, and the contract of file and variable
+names at the end, so a new one is tested by being there. Those that are asked for start together,
+two at a time, and each test waits for its own: ``pytest -k NAME`` starts NAME alone.
 """
 
 import inspect
@@ -44,11 +44,12 @@ READERS = [
 MOST_BYTES = 5_000_000
 MANY_FITS = ("gaussian_peaks", "ising_couplings", "lennard_jones", "mackey_glass")
 
+WHOLE = "BAYESINF_WHOLE" in os.environ
 # Whose default would take too long, and whose answer is then only a look.
 OPTIONS = {"calibrate": ("boltzmann_equilibrium", "--quick", "--seed", "3")}
 SHIPPED = [name for name in SCRIPTS if name not in OPTIONS]
-# Believed with half as many draws, so with all of them.
-OPTIONS["ising_couplings"] = ("--draws", "500")
+if not WHOLE:
+    OPTIONS |= dict.fromkeys(SHIPPED, ("--quick",))
 
 every = pytest.mark.parametrize("name", SCRIPTS)
 pytestmark = pytest.mark.timeout(900)
@@ -134,6 +135,7 @@ def test_it_ends_well_and_says_where_and_how_long(runs, name):
     assert ("NOT BELIEVED" in done.stdout) == (not all(believed))
 
 
+@pytest.mark.skipif(not WHOLE, reason="a short run is a look: make test-reports")
 @pytest.mark.parametrize("name", SHIPPED)
 def test_a_shipped_report_is_believed(runs, name):
     """The fit that carries the answer is; one beside it may fail, and is then named."""
@@ -270,6 +272,7 @@ def test_the_gallery_links_each_report(runs, name):
         assert image["alt"].strip() and (reports[0].parent / image["src"]).is_file()
 
 
+@pytest.mark.slow
 def test_the_readme_tells_the_truth(runs, monkeypatch):
     """Its lines of Python run as they stand, on the files that its commands make."""
     (folder,) = runs("ising_couplings")[1]
