@@ -7,7 +7,8 @@ off. ``definition`` holds the problem of one input and its model in PyMC, ``fiel
 inputs and of slopes (its data are ``places``, its covariances ``slopes``), ``marginal`` the numbers
 of both, and ``statement`` their priors; ``markov`` has the numbers of many points of one input at a
 cost that grows with their number; ``expressions`` reads kernels and trends as they are written;
-``routes`` draw from all of them, and ``splits`` score predictions over many splits of one data set.
+``routes`` draw from all of them, ``splits`` score predictions over many splits of one data set, and
+``questions`` are what a fit is asked besides.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from bayesinf.data import curve_from_arrays
 from bayesinf.data.arrays import vector
 from bayesinf.errors import FitError
 from bayesinf.models import problem as driver
-from bayesinf.models.gp import places
+from bayesinf.models.gp import places, questions
 from bayesinf.models.gp.acquisition import acquire
 from bayesinf.models.gp.coordinates import COORDINATES, Coordinate, Envelope
 from bayesinf.models.gp.definition import NOISE, Process, ratio
@@ -72,6 +73,7 @@ __all__ = [
     "parts",
     "predict",
     "process",
+    "questions",
     "ratio",
     "rebuild",
     "thinned",

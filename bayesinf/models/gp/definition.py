@@ -21,8 +21,9 @@ import numpy as np
 
 from bayesinf.diagnostics import Neighbours
 from bayesinf.errors import DataError, FitError
+from bayesinf.inference.kinds import Question
 from bayesinf.models import noise as measurement
-from bayesinf.models.gp import kernels
+from bayesinf.models.gp import jumps, kernels
 from bayesinf.models.gp.cholesky import diagonal, log_conditional
 from bayesinf.models.gp.coordinates import (
     COORDINATES,
@@ -35,6 +36,7 @@ from bayesinf.models.gp.coordinates import (
 from bayesinf.models.gp.kernels import Kernel
 from bayesinf.models.gp.marginal import Marginal
 from bayesinf.models.gp.means import CONSTANT, Mean
+from bayesinf.models.gp.questions import JUMP
 from bayesinf.models.gp.routes import ROUTES
 from bayesinf.models.problem import Draws, Labels, Outlook, Route
 from bayesinf.priors import Normal, Prior
@@ -301,7 +303,20 @@ class Process(Marginal):
             judge(left_out.replica),
             judge(left_out.residual),
             {"jitter": by_draw(left_out.jitter)},
+            whole=self._jump(draws, settings),
         )
+
+    def _jump(self, draws, settings):
+        """The evidence for a jump, where one can be looked for."""
+        if not jumps.possible(self):
+            return {}
+        found = jumps.log_evidence_for(self, draws, settings.generator("jump"))
+        return {JUMP.variable: found}
+
+    @property
+    def questions(self) -> tuple[Question, ...]:
+        """Whether the curve jumps, of values of one input."""
+        return (JUMP,) if jumps.possible(self) else ()
 
     # Mean and covariance
 

@@ -33,16 +33,6 @@ __all__ = ["KERNEL", "RIVALS", "chosen", "compared", "fit", "noise_of", "plan", 
 KERNEL = "se"
 MOST = 4_000_000  # numbers that are known of each datum at each draw of a chain
 FEW = 500  # points up to which it is asked whether noise that is stated is too small
-NOISE = kinds.Question(
-    "noise beyond what is stated",
-    "noise_evidence",
-    "max",
-    float(np.log(50.0)),
-    "≤",
-    True,
-    "that the values scatter more than is stated has a log Bayes factor of {value:.2g}",
-    "let the noise be inferred: leave --noise out",
-)
 RIVALS = ("se", "matern52", "matern32")  # compared where nobody asks for a kernel
 
 
@@ -108,7 +98,7 @@ def fit(
         return found
     rival, rng = problem(data, kernel, trend=trend, priors=priors), settings.generator("noise")
     beyond = gp.log_evidence(rival, rng) - gp.log_evidence(stated, rng)
-    return kinds.asked(found, NOISE, beyond)
+    return kinds.asked(found, gp.questions.NOISE_BEYOND, beyond)
 
 
 def plan(
