@@ -163,6 +163,47 @@ def test_kernels_are_compared_by_evidence_and_the_best_carries_the_answer():
     assert any("prefer periodic(1)" in text for text in told)
 
 
+def test_new_places_are_foretold_from_a_file_for_the_curve_and_for_data(tmp_path):
+    x = np.linspace(0.1, 6, 40)
+    y = np.exp(np.sin(x) + 0.1 * np.random.default_rng(2).standard_normal(40))
+    path, new = tmp_path / "a.csv", tmp_path / "new.csv"
+    path.write_text("t (s),U (V)\n" + "".join(f"{a},{b}\n" for a, b in zip(x, y, strict=True)))
+    new.write_text("U,t (s)\n1.2,3\n2.4,1\n0.5,4.4\n")
+    data = system.read(path, log=True)
+    found = system.fit(data, settings=SHORT)
+    told = system.predict(found, system.new_rows(new, data))
+    frame = system.predictions(told)
+    assert list(frame["row"]) == [2, 3, 4] and list(frame["t"]) == [3, 1, 4.4]
+    draws = np.exp(gp.predict(found, frame["t"].values, most=400)["curve"].values)
+    np.testing.assert_allclose(frame["mean"], draws.mean(axis=(0, 1)), rtol=0.02)
+    np.testing.assert_allclose(frame["mean"], np.exp(np.sin(frame["t"])), rtol=0.25)
+    assert np.all(frame["new_high_95"] > 1.1 * frame["mean_high_95"])
+    group, beside = told["predictions"], told["predictions_constant_data"]
+    assert group["U"].attrs["units"] == "V" and beside["t"].attrs["units"] == "s"
+    np.testing.assert_allclose(beside["U"], [1.2, 2.4, 0.5])
+    titles = [one.title for one in system.story({"posterior": told}).extra]
+    assert "New rows" in titles and "The forecast, and what came" not in titles
+    for text, said in (
+        ("time\n3\n", "no column t"),
+        ("t (ms)\n3\n", "another unit"),
+        ("t\n3\nNA\n5\n", "missing"),
+    ):
+        new.write_text(text)
+        with pytest.raises(DataError, match=said):
+            system.new_rows(new, data)
+
+
+def test_new_places_of_several_inputs_keep_their_columns(tmp_path):
+    a, b = np.random.default_rng(3).uniform(size=(2, 25))
+    data = gp.data({"a": a, "b": b}, np.sin(6 * a) + b)
+    found = system.fit(data, noise=0.0, settings=SHORT)
+    new = tmp_path / "new.csv"
+    new.write_text(f"b,a\n{b[4]},{a[4]}\n{b[7]},{a[7]}\n")
+    frame = system.predictions(system.predict(found, system.new_rows(new, data)))
+    np.testing.assert_allclose(frame["a"], a[[4, 7]])
+    np.testing.assert_allclose(frame["mean"], data["y"].values[[4, 7]], atol=1e-3)
+
+
 # --- what is refused ------------------------------------------------------------------------------
 
 

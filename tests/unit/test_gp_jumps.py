@@ -32,9 +32,7 @@ def test_the_factor_of_a_jump_is_that_of_one_more_column():
     found = jumps.Jumping(process, 1.5).log_factor(theta)
     K, m = process.covariance(theta)[0], np.full(5, 0.4)
     columns = [process.x > process.x[k] for k in (0, 2, 3)]  # none between 0.2 and 0.2
-    each = [
-        multivariate_normal.logpdf(process.y, m, K + 1.5**2 * np.outer(h, h)) for h in columns
-    ]
+    each = [multivariate_normal.logpdf(process.y, m, K + 1.5**2 * np.outer(h, h)) for h in columns]
     exact = np.mean(np.exp(np.array(each) - multivariate_normal.logpdf(process.y, m, K)))
     np.testing.assert_allclose(found, [np.log(exact)], rtol=1e-9)
 

@@ -28,7 +28,17 @@ from bayesinf.systems.gp_regression.data import checked, known
 if TYPE_CHECKING:
     import xarray as xr
 
-__all__ = ["KERNEL", "RIVALS", "chosen", "compared", "fit", "noise_of", "plan", "problem"]
+__all__ = [
+    "KERNEL",
+    "RIVALS",
+    "chosen",
+    "compared",
+    "fit",
+    "noise_of",
+    "plan",
+    "predict",
+    "problem",
+]
 
 KERNEL = "se"
 MOST = 4_000_000  # numbers that are known of each datum at each draw of a chain
@@ -90,6 +100,7 @@ def fit(
     )
     written = kernel if isinstance(kernel, str) else type(kernel).__name__
     attrs = {"written": written, "log": int(data.attrs.get("log", 0))}
+    attrs |= {"log_of": data.attrs["log_of"]} if "log_of" in data.attrs else {}
     attrs |= {"curve": data.attrs["curve"]} if "curve" in data.attrs else {}
     notes = {"truth": known(data)}
     found = driver.fit(stated, method, settings, system="gp_regression", notes=notes, attrs=attrs)
@@ -99,6 +110,23 @@ def fit(
     rival, rng = problem(data, kernel, trend=trend, priors=priors), settings.generator("noise")
     beyond = gp.log_evidence(rival, rng) - gp.log_evidence(stated, rng)
     return kinds.asked(found, gp.questions.NOISE_BEYOND, beyond)
+
+
+def predict(found: xr.DataTree, new: xr.Dataset) -> xr.DataTree:
+    """Predict at new places: the curve, and data.
+
+    Parameters
+    ----------
+    found : what ``fit`` returned.
+    new : places, as of ``new_rows``.
+
+    Returns
+    -------
+    the fit with the group ``predictions``: draws of the curve as ``mean``, and of new data under
+    the name of y, (chain, draw, new_row), in the unit of y also where its logarithm was fitted. New
+    data have the noise that was inferred, and no error bar beside it.
+    """
+    return results.predicted(found, new)
 
 
 def plan(
