@@ -1,10 +1,12 @@
 """Gaussian processes on many points: how the cost grows, and who is honest at few.
 
-    python benchmarks/gp_regression.py [--case growth|posterior|designs] [--toy] [--json FILE]
+    python benchmarks/gp_regression.py [--case growth|posterior|co2|designs] [--toy] [--json FILE]
 
 `growth`: one log marginal likelihood of a Matérn 5/2 process with noise, here (dense, and by the
 Kalman filter), by scikit-learn, and by tinygp, dense and quasiseparable, where it is installed; all
 numbers agree. `posterior`: hyperparameters drawn by the package's own route, from optima to chains.
+`co2`: one log marginal likelihood of all months of carbon dioxide at Mauna Loa, here and by
+scikit-learn, with the kernel and the hyperparameters of Rasmussen & Williams, section 5.4.3.
 `designs`: coverage of the 95 % bands of cos(20 x) e^(−2x) over random designs, posterior and
 maximum likelihood, for exact and for noisy values.
 """
@@ -13,6 +15,7 @@ from __future__ import annotations
 
 from dataclasses import fields
 from importlib.util import find_spec
+from pathlib import Path
 
 import numpy as np
 from common import Table, by_turns, main, timed
@@ -111,6 +114,92 @@ def posterior(sizes=(500, 2000, 10_000, 100_000), draws=250):
     return kept
 
 
+CO2 = (
+    "se + se * periodic(1.0) + rq + se"  # of Rasmussen & Williams, section 5.4.3, and their values
+)
+CO2_THETA = {
+    "amplitude_1": 66.0,
+    "length_scale_1": 67.0,
+    "amplitude_2": 2.4,
+    "length_scale_2": 90.0,
+    "length_scale_3": 1.3,
+    "amplitude_4": 0.66,
+    "length_scale_4": 1.2,
+    "alpha_4": 0.78,
+    "amplitude_5": 0.18,
+    "length_scale_5": 1.6,
+    "noise": 0.19,
+}
+
+
+def co2(most=None):
+    """Log marginal likelihood of the carbon dioxide at Mauna Loa, all months, and its rounding."""
+    from sklearn.gaussian_process import GaussianProcessRegressor
+    from sklearn.gaussian_process.kernels import (
+        RBF,
+        ConstantKernel,
+        ExpSineSquared,
+        RationalQuadratic,
+        WhiteKernel,
+    )
+
+    from bayesinf.data import axes
+    from bayesinf.models import gp
+    from bayesinf.systems import gp_regression
+
+    path = Path(__file__).resolve().parents[1] / "data" / "gp_regression" / "co2.csv"
+    x, y, _ = (None if one is None else one.values[:most] for one in axes(gp_regression.read(path)))
+    y, t = y - y.mean(), CO2_THETA
+    theirs = ConstantKernel(t["amplitude_1"] ** 2) * RBF(t["length_scale_1"])
+    theirs += (
+        ConstantKernel(t["amplitude_2"] ** 2)
+        * RBF(t["length_scale_2"])
+        * ExpSineSquared(t["length_scale_3"], 1.0)
+    )
+    theirs += ConstantKernel(t["amplitude_4"] ** 2) * RationalQuadratic(
+        t["length_scale_4"], t["alpha_4"]
+    )
+    theirs += ConstantKernel(t["amplitude_5"] ** 2) * RBF(t["length_scale_5"])
+    theirs += WhiteKernel(t["noise"] ** 2)
+    sides = {
+        "bayesinf": lambda: gp.log_marginal_likelihood(x, y, kernel=gp.parse(CO2), **t),
+        "scikit-learn": lambda: (
+            GaussianProcessRegressor(theirs, alpha=0.0, optimizer=None)
+            .fit(x[:, None], y)
+            .log_marginal_likelihood_value_
+        ),
+        "long double": lambda: extended(x, y),
+    }
+    table = Table({"months": "6d", "by": "12", "seconds": "8.2g", "log p(y)": "18.10f"})
+    kept = {}
+    for name, run in sides.items():
+        seconds, value = timed(run)
+        kept[name] = float(value)
+        cells = {"months": len(x), "by": name, "seconds": seconds, "log p(y)": kept[name]}
+        table.row(cells)
+    kept["apart"] = kept["bayesinf"] - kept["scikit-learn"]
+    print(f"bayesinf less scikit-learn: {kept['apart']:.1e}")
+    return kept
+
+
+def extended(x, y):
+    """The same with the digits of the machine's long double, row by row."""
+    from bayesinf.models import gp
+
+    x, y = x.astype(np.longdouble), y.astype(np.longdouble)
+    kernel = gp.kernels.kernel(gp.parse(CO2))
+    fixed = {name: value for name, value in kernel.parameters().items() if value is not None}
+    covariance = kernel.value(x[:, None] - x, fixed | CO2_THETA)
+    covariance = covariance + CO2_THETA["noise"] ** 2 * np.eye(len(x))
+    lower, z = np.zeros_like(covariance), np.zeros_like(y)
+    for j in range(len(x)):
+        lower[j:, j] = covariance[j:, j] - lower[j:, :j] @ lower[j, :j]
+        lower[j:, j] /= np.sqrt(lower[j, j])
+        z[j] = (y[j] - lower[j, :j] @ z[:j]) / lower[j, j]
+    volume = np.sum(np.log(np.diag(lower)))
+    return -0.5 * z @ z - volume - 0.5 * len(x) * np.log(2 * np.longdouble(np.pi))
+
+
 def designs(count=200, cases=((8, 0.0), (20, 0.1)), fine=33, coarse=17):
     """Coverage and half width of both 95 % bands."""
     from bayesinf.settings import Settings
@@ -137,8 +226,9 @@ def designs(count=200, cases=((8, 0.0), (20, 0.1)), fine=33, coarse=17):
 TOY = {
     "growth": {"sizes": (50, 100), "turns": 1},
     "posterior": {"sizes": (500,), "draws": 20},
+    "co2": {"most": 60},
     "designs": {"count": 3, "cases": ((8, 0.0),), "fine": 13},
 }
 
 if __name__ == "__main__":
-    main(__doc__, (growth, posterior, designs), TOY)
+    main(__doc__, (growth, posterior, co2, designs), TOY)

@@ -1,5 +1,7 @@
 """Gaussian-process regression: bands, kernels as they are written, parts, forecasts, bad input."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -11,6 +13,7 @@ from bayesinf.systems import gp_regression as system
 
 SHORT = Settings(draws=200, chains=2, prior_draws=20, workers=1)
 EXACT = {"noise": 0.0}
+CO2 = Path(__file__).resolve().parents[2] / "data" / "gp_regression" / "co2.csv"
 
 
 def points(count=15, noise=0.1, seed=4):
@@ -92,6 +95,31 @@ def test_the_marginal_likelihood_is_scikit_learns():
         noise=0.1,
     )
     np.testing.assert_allclose(ours, model.log_marginal_likelihood_value_, atol=1e-8)
+
+
+def test_the_marginal_likelihood_of_carbon_dioxide_is_scikit_learns():
+    """The default's kernel, and a rational quadratic; all months: benchmarks/gp_regression.py."""
+    from sklearn.gaussian_process import GaussianProcessRegressor
+    from sklearn.gaussian_process.kernels import (
+        ConstantKernel,
+        ExpSineSquared,
+        Matern,
+        RationalQuadratic,
+        WhiteKernel,
+    )
+
+    data = system.read(CO2).isel(point=slice(60))
+    x, y = data["time"].values, data["CO2"].values - 316.0
+    theirs = ConstantKernel(3.0**2) * ExpSineSquared(1.2, 1.0) + ConstantKernel(2.0**2) * Matern(
+        4.0, nu=2.5
+    )
+    theirs += ConstantKernel(0.6**2) * RationalQuadratic(1.1, 0.8) + WhiteKernel(0.3**2)
+    model = GaussianProcessRegressor(theirs, alpha=0, optimizer=None).fit(x[:, None], y)
+    theta = {"amplitude_1": 3.0, "length_scale_1": 1.2, "amplitude_2": 2.0, "length_scale_2": 4.0}
+    theta |= {"amplitude_3": 0.6, "length_scale_3": 1.1, "alpha_3": 0.8, "noise": 0.3}
+    kernel = gp.parse("periodic(1.0) + matern52 + rq")
+    ours = gp.log_marginal_likelihood(x, y, kernel=kernel, **theta)
+    np.testing.assert_allclose(ours, model.log_marginal_likelihood_value_, rtol=0, atol=1e-8)
 
 
 def test_the_posterior_band_is_the_wider_and_the_more_honest_over_designs():
