@@ -26,7 +26,8 @@ def main(
     error: Annotated[str | None, typer.Option(help="Column of error bars, or 'none'.")] = None,
     trend: Annotated[str | None, typer.Option(help="On a constant, such as 'x + x**2'.")] = None,
     noise: Annotated[
-        str | None, typer.Option(help="A number, 0 for exact values, or 'grows'.")
+        str | None,
+        typer.Option(help="A number, 0 for exact values; 'grows' (along x), or 'signal' (with y)."),
     ] = None,
     log: Annotated[bool, typer.Option("--log", help="Fit log y: noise a share of y.")] = False,
     forecast: Annotated[

@@ -39,6 +39,23 @@ def test_a_trend_and_noise_that_grows_are_found_and_kept_in_the_file():
     assert wide[1] > 5 * wide[0]
 
 
+def test_noise_that_grows_with_the_signal_is_found_and_kept_in_the_file():
+    rng = np.random.default_rng(0)
+    x = np.linspace(0, 10, 120)
+    curve = 3 + 2.5 * np.sin(x)
+    y = curve * (1 + 0.1 * rng.standard_normal(120))
+    found = system.fit(curve_from_arrays(x, y), noise="signal", settings=SHORT)
+    power = found["posterior"]["noise_power"]
+    assert abs(float(power.mean()) - 1) < 3 * float(power.std()) < 0.6
+    again, stored = gp.rebuild(found), found["constant_data"]["noise_signal"]
+    np.testing.assert_array_equal(again.growth.size, stored)
+    np.testing.assert_allclose(np.exp(np.mean(np.log(stored))), 1)
+    np.testing.assert_allclose(stored / stored[0], curve / curve[0], rtol=0.2)
+    told = gp.predict(found, np.array([np.pi / 2, 1.5 * np.pi]))
+    wide = (told["y"] - told["curve"]).std(("chain", "draw")).values
+    assert wide[0] == pytest.approx(0.55, rel=0.25) and wide[1] == pytest.approx(0.05, rel=0.5)
+
+
 def test_exact_values_are_met_and_the_band_reopens_between_them():
     data = points(8, 0.0)
     found = system.fit(data, noise=0.0, settings=SHORT)

@@ -27,10 +27,9 @@ from bayesinf.models.gp import jumps, kernels
 from bayesinf.models.gp.cholesky import diagonal, log_conditional
 from bayesinf.models.gp.coordinates import (
     COORDINATES,
-    GROWS,
     Coordinate,
     Envelope,
-    Growth,
+    Shape,
     Weights,
 )
 from bayesinf.models.gp.kernels import Kernel
@@ -38,6 +37,7 @@ from bayesinf.models.gp.marginal import Marginal
 from bayesinf.models.gp.means import CONSTANT, Mean
 from bayesinf.models.gp.questions import JUMP
 from bayesinf.models.gp.routes import ROUTES
+from bayesinf.models.gp.signal import SIZE, Signal
 from bayesinf.models.problem import Draws, Labels, Outlook, Route
 from bayesinf.priors import Normal, Prior
 from bayesinf.settings import Settings
@@ -68,7 +68,7 @@ class Process(Marginal):
     workers : threads for large matrices.
     coordinate : in which the kernel measures distances.
     envelope : how the curve's size falls off with x, or None.
-    growth : how the noise grows along x, or None.
+    growth : how the noise grows along x or with the signal, or None.
     """
 
     x: np.ndarray
@@ -85,7 +85,7 @@ class Process(Marginal):
     workers: int | None = None
     coordinate: Coordinate = COORDINATES["x"]
     envelope: Envelope | None = None
-    growth: Growth | None = None
+    growth: Shape | None = None
 
     family = "gp"
     power = 3  # with which the cost of one likelihood grows with the number of data
@@ -161,6 +161,7 @@ class Process(Marginal):
         """x and, where they are known, the errors; attributes say which variable is which."""
         known = {} if self.error is None else {"error": self.error}
         roles = {"x": self.x_name, "y": self.y_name} | {name: name for name in known}
+        known |= {SIZE: self.growth.size} if isinstance(self.growth, Signal) else {}
         return self._variables({self.x_name: self.x} | known).assign_attrs(roles)
 
     @property
@@ -178,7 +179,7 @@ class Process(Marginal):
             "mean": self.mean.name,
             "coordinate": self.coordinate.name,
             **({} if self.envelope is None else {"envelope": self.envelope.origin}),
-            **({} if self.growth is None else {"noise": GROWS}),
+            **({} if self.growth is None else {"noise": self.growth.word}),
             "fixed": json.dumps(list(self.fixed)),
         }
 

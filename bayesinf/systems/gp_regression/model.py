@@ -19,6 +19,7 @@ from bayesinf.inference import kinds
 from bayesinf.models import gp
 from bayesinf.models import problem as driver
 from bayesinf.models.gp.coordinates import GROWS
+from bayesinf.models.gp.signal import SIGNAL
 from bayesinf.posterior import annotated, dataset
 from bayesinf.priors import Prior
 from bayesinf.settings import DEFAULT, Settings
@@ -80,8 +81,8 @@ def fit(
     data : as of ``simulate`` or ``read``.
     kernel : as it is written, or of ``bayesinf.models.gp.kernels``.
     trend : by formula, as ``t + t**2``, on a constant; None for the constant alone.
-    noise : a number (0 for values that are exact), a prior, ``grows``, or None for the default
-        prior.
+    noise : a number (0 for values that are exact), a prior, ``grows`` along x, ``signal`` for noise
+        that grows with the signal, or None for the default prior.
     priors : name of a parameter to its prior; else those of ``gp.process``.
     held_out : data of the same columns, which are predicted and scored.
     method : as for ``gp.fit``.
@@ -191,18 +192,20 @@ def compared(
 
 
 def noise_of(text: str | None) -> float | str | None:
-    """Read the noise that the command line states: a number, ``grows``, or nothing.
+    """Read the noise that the command line states: a number, ``grows``, ``signal``, or nothing.
 
     Raises
     ------
     DataError : anything else.
     """
-    if text is None or text == GROWS:
+    if text in (None, GROWS, SIGNAL):
         return text
     try:
         found = float(text)
     except ValueError:
         found = np.nan
     if not 0 <= found < np.inf:
-        raise DataError("--noise cannot be read", expected="a number from 0, or grows", found=text)
+        raise DataError(
+            "--noise cannot be read", expected="a number from 0, grows, or signal", found=text
+        )
     return found
