@@ -35,6 +35,7 @@ from bayesinf.models.gp.coordinates import (
 from bayesinf.models.gp.kernels import Kernel
 from bayesinf.models.gp.marginal import Marginal
 from bayesinf.models.gp.means import CONSTANT, Mean
+from bayesinf.models.gp.outlook import REPLICAS, look, stretches
 from bayesinf.models.gp.questions import JUMP
 from bayesinf.models.gp.routes import ROUTES
 from bayesinf.models.gp.signal import SIZE, Signal
@@ -149,6 +150,19 @@ class Process(Marginal):
         (x,) = self._variables({self.x_name: self.x}).data_vars.values()
         units = {self.y_name: self.unit(self.y_name)}
         return Labels({self.y_name: ("point",)}, {self.x_name: x.variable}, units)
+
+    @property
+    def pointwise(self) -> Labels:
+        """Labels of the log likelihood: of each datum, or of stretches where there are many."""
+        if stretches(len(self.y)) is None:
+            return self.data
+        return Labels({self.y_name: ("stretch",)})
+
+    def prior_predictive(self, draws: Draws, settings: Settings) -> Draws:
+        """Draw data from draws of the prior, of many data for some of them."""
+        few = max(1, int(REPLICAS // (4 * len(self.y))))
+        some = {name: value[:few] for name, value in draws.items()}
+        return super().prior_predictive(some, settings)
 
     @property
     def observed(self) -> xr.Dataset:
@@ -283,29 +297,8 @@ class Process(Marginal):
         return replace(self, y=self.y - prior.mean, inferred=inferred)
 
     def outlook(self, draws: Draws, settings: Settings) -> Outlook:
-        """Look at each observation from all the others; replicas are new data at x, one by one."""
-        shape = self.lead(draws)
-        theta = self.flat(self.complete(draws), shape)
-        left_out = self.left_out(theta, settings.generator("replicas"))
-        z = settings.generator("posterior predictive").standard_normal(left_out.mean.shape)
-
-        def by_draw(array):
-            return array.reshape(*shape, *array.shape[1:])
-
-        def judge(values):
-            found = [t(values, 0.0, 1.0) for t in self.discrepancies.values()]
-            return by_draw(np.stack(found, axis=-1))
-
-        pointwise = self.apart(by_draw(left_out.log_conditional))
-        alone = self.apart(by_draw(left_out.log_density))
-        return Outlook(
-            self.apart(by_draw(left_out.mean + left_out.sd * z)),
-            pointwise | {f"{name}_marginal": values for name, values in alone.items()},
-            judge(left_out.replica),
-            judge(left_out.residual),
-            {"jitter": by_draw(left_out.jitter)},
-            whole=self._jump(draws, settings),
-        )
+        """Look at each observation from all the others, and at whether there is a jump."""
+        return replace(look(self, draws, settings), whole=self._jump(draws, settings))
 
     def _jump(self, draws, settings):
         """The evidence for a jump, where one can be looked for."""
