@@ -6,6 +6,7 @@ noisy ones.
 """
 
 from functools import partial
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -25,11 +26,15 @@ def main(
     error: Annotated[str | None, typer.Option(help="Column of error bars, or 'none'.")] = None,
     trend: Annotated[str | None, typer.Option(help="On a constant, such as 'x + x**2'.")] = None,
     noise: Annotated[
-        str | None, typer.Option(help="A number, 0 for exact values, or 'grows'.")
+        str | None,
+        typer.Option(help="A number, 0 for exact values; 'grows' (along x), or 'signal' (with y)."),
     ] = None,
     log: Annotated[bool, typer.Option("--log", help="Fit log y: noise a share of y.")] = False,
     forecast: Annotated[
         float | None, typer.Option(metavar="X", help="Hold out what lies after X, and score it.")
+    ] = None,
+    new: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Places to foretell at: predictions.csv.")
     ] = None,
     decimal: Annotated[
         str | None, typer.Option(help="Decimal mark, '.' or ',', where the file leaves it open.")
@@ -38,9 +43,15 @@ def main(
     prior: workflow.Priors = None,
 ):
     """Infer a curve with its kernel's hyperparameters, and say how sure it is everywhere."""
+    from bayesinf.errors import DataError
     from bayesinf.posterior import annotated
     from bayesinf.systems import gp_regression as system
 
+    if new is not None and (run.data is None or forecast is not None):
+        raise DataError(
+            "--new foretells at places of your own, for data of your own",
+            expected="--data FILE beside it, and no --forecast, which foretells what it holds out",
+        )
     kernels = list(dict.fromkeys(kernel or system.RIVALS))
     stated = {"trend": trend, "noise": system.noise_of(noise), "priors": workflow.priors(prior)}
     with run.step("read"):
@@ -48,9 +59,9 @@ def main(
             columns = [workflow.column(name.strip()) for name in x.split(",")] if x else None
             named = [columns, *map(workflow.column, (y, error))]
             chosen = {"decimal": decimal, "windows": workflow.windows(window), "log": log}
-            jobs = {
-                "posterior": {"data": run.report_reading(system.read(run.data, *named, **chosen))}
-            }
+            own = run.report_reading(system.read(run.data, *named, **chosen))
+            jobs = {"posterior": {"data": own}}
+            places = system.new_rows(new, own, decimal=decimal) if new else None
         else:
             rng = run.settings.generator("simulate")
             exact = {"noise": 0.0} if noise is None else {}
@@ -80,6 +91,10 @@ def main(
             name: system.chosen(job, {one.attrs["written"]: one for n, one in done if n == name})
             for name, job in jobs.items()
         }
+    if new is not None:
+        with run.step("predict"):
+            told = system.predict(fits["posterior"], places)
+            fits["posterior"], run.tables["predictions"] = told, system.predictions(told)
     if run.data is None:
         with run.step("designs"):
             count = 40 if run.quick else 200

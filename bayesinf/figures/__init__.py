@@ -32,7 +32,7 @@ from bayesinf.figures.canvas import (
 from bayesinf.figures.forecasts import forecast_fan
 from bayesinf.figures.matrices import heat_map, matrices
 from bayesinf.figures.posteriors import density, forest, pair, prior_posterior
-from bayesinf.figures.predictive import predictive_statistics, prior_predictive
+from bayesinf.figures.predictive import new_rows, predictive_statistics, prior_predictive
 from bayesinf.figures.traces import representative, trace_rank
 
 __all__ = [
@@ -51,6 +51,7 @@ __all__ = [
     "interval",
     "key",
     "matrices",
+    "new_rows",
     "padded",
     "pair",
     "predictive_band",

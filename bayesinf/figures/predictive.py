@@ -18,14 +18,16 @@ from bayesinf.figures.canvas import (
     padded,
     span,
     styled,
+    with_units,
 )
 
 if TYPE_CHECKING:
     import xarray as xr
     from matplotlib.figure import Figure
 
-__all__ = ["predictive_statistics", "prior_predictive"]
+__all__ = ["new_rows", "predictive_statistics", "prior_predictive"]
 
+ROWS = 60  # of a new file that are drawn
 TITLE = 24  # letters to a line above axes a third of the page wide
 
 
@@ -151,3 +153,31 @@ def _tail(level):
     if 0.001 <= level <= 0.999:
         return f"= {level:.{2 if 0.1 <= level < 0.995 else 3}f}"
     return "< 0.001" if level < 0.5 else "> 0.999"
+
+
+@styled
+def new_rows(fit: xr.DataTree, target: str) -> Figure:
+    """Draw the predictions of rows of a new file: bands of the mean and of data.
+
+    Parameters
+    ----------
+    fit : InferenceData with predictions over ``new_row``.
+    target : which of them are new data.
+    """
+    group = fit["predictions"]
+    count = min(group.sizes["new_row"], ROWS)
+    fig, axis = canvas(1, 1, height=3.4)
+    place = np.arange(count)
+    for what, width, alpha in ((target, 5.0, 0.3), ("mean", 2.0, 1.0)):
+        draws = group[what].transpose("chain", "draw", ...).values[..., :count]
+        low, _, high = interval(draws.reshape(-1, count), 0.95)
+        axis.vlines(place, low, high, color=COLORS["posterior"], lw=width, alpha=alpha)
+    rows = group["new_row"].values[:count]
+    step = max(1, count // 15)
+    axis.set_xticks(place[::step], [str(row) for row in rows[::step]])
+    axis.set_xlabel("row of the new file")
+    axis.set_ylabel(with_units(target, group[target].attrs.get("units", "1")))
+    axis.plot([], [], color=COLORS["posterior"], lw=2, label="mean, 95 %")
+    axis.plot([], [], color=COLORS["posterior"], lw=5, alpha=0.3, label="new data, 95 %")
+    axis.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2, frameon=False)
+    return fig

@@ -33,6 +33,7 @@ __all__ = [
     "Spread",
     "asked",
     "chi_square",
+    "kept_draws",
     "largest_residual",
     "log_density",
     "neighbours_of",
@@ -40,6 +41,7 @@ __all__ = [
     "residual_memory",
     "residual_skewness",
     "residual_spread",
+    "summed",
 ]
 
 # Takes y, the mean and the noise, broadcast to (..., observation), and drops the last axis.
@@ -292,7 +294,7 @@ class Measured(Problem):
         flat = {k: np.reshape(v, (-1, *np.shape(v)[2:])) for k, v in draws.items()}
         total, size = shape[0] * shape[1], np.size(self.y)
         batch = max(1, min(total, TOGETHER // size))
-        kept = _kept(shape, size, self.most_replicas)
+        kept = kept_draws(shape, size, self.most_replicas)
         rng, name, parts = settings.generator("posterior predictive"), self.measured, []
         spread = Spread()
         for start in range(0, total, batch):
@@ -333,7 +335,7 @@ class Measured(Problem):
         left_out = self.likelihood.left_out(self.y, mean, scatter)
         density |= {} if left_out is None else {f"{name}_marginal": left_out}
         if self.together is not None:
-            density = {key: _summed(values, self.together) for key, values in density.items()}
+            density = {key: summed(values, self.together) for key, values in density.items()}
         return replicas[kept], of_replicas, of_data, density
 
 
@@ -364,16 +366,29 @@ class Spread:
         return float(np.sum(second - 2 * away * first + away**2 * weight))
 
 
-def _kept(shape, size, limit):
-    """Positions of the draws of each chain whose replicas are kept; None for all."""
+def kept_draws(shape: tuple[int, int], size: int, limit: float = REPLICAS) -> np.ndarray | None:
+    """Return positions of the draws of each chain whose replicas are kept; None for all.
+
+    Parameters
+    ----------
+    shape : chains and draws.
+    size : observations.
+    limit : numbers that may be kept.
+    """
     most = max(1, int(limit // (shape[0] * size)))
     if most >= shape[1]:
         return None
     return np.unique(np.linspace(0, shape[1] - 1, most).astype(int))
 
 
-def _summed(values, blocks):
-    """Sums over the observations of each block, (draw, block)."""
+def summed(values: np.ndarray, blocks: np.ndarray) -> np.ndarray:
+    """Return sums over the observations of each block, (draw, block).
+
+    Parameters
+    ----------
+    values : (draw, observation).
+    blocks : of each observation, (observation,).
+    """
     order = np.argsort(blocks, kind="stable")
     first = np.searchsorted(blocks[order], np.arange(blocks.max() + 1))
     ordered = values if np.array_equal(order, np.arange(len(order))) else values[..., order]

@@ -11,16 +11,24 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from bayesinf import figures
 from bayesinf.posterior import prior_words, reported, true_values
-from bayesinf.report.numbers import ESTIMATED, estimate, estimates, value_with_unit
+from bayesinf.report.numbers import (
+    ESTIMATED,
+    described,
+    estimate,
+    estimates,
+    interval,
+    value_with_unit,
+)
 from bayesinf.report.story import Picture, Section, Story, Table
 
 if TYPE_CHECKING:
-    import numpy as np
     import xarray as xr
 
-__all__ = ["derived", "model", "numbers", "plain_story", "predictive", "priors"]
+__all__ = ["derived", "model", "new_rows", "numbers", "plain_story", "predictive", "priors"]
 
 MOST_ROWS = 24  # of a table of parameters
 
@@ -107,6 +115,42 @@ def predictive(fit: xr.DataTree, pictures: Sequence[Picture] = (), *words: str) 
         "statistic is the larger one."
     )
     return Section("The data, and replicas of them", (*words, shared), (*pictures, statistics))
+
+
+def new_rows(fit: xr.DataTree, target: str) -> tuple[Section, ...]:
+    """Tell what is foretold of the rows of a new file; nothing where there was none.
+
+    Parameters
+    ----------
+    fit : whose ``predictions``, over ``new_row``, hold draws of ``mean`` and of new data.
+    target : name of these.
+    """
+    if "predictions" not in fit.children or "new_row" not in fit["predictions"].dims:
+        return ()
+    group, rows = fit["predictions"], {}
+    for k, row in enumerate(group["new_row"].values[:MOST_ROWS]):
+        mean, new = group["mean"][..., k].values, group[target][..., k].values
+        sd = float(new.std()) or 1.0
+        bands = (interval(*map(float, np.quantile(v, [0.025, 0.975])), sd) for v in (mean, new))
+        rows[str(row)] = dict(
+            zip(("mean", "its 95 %", "95 % of new data"), (described(mean), *bands), strict=True)
+        )
+    first = "The first rows." if len(rows) < group.sizes["new_row"] else "."
+    return (
+        Section(
+            "New rows",
+            (f"{group.sizes['new_row']} rows are foretold; all of them stand in predictions.csv.",),
+            (
+                Picture(
+                    "predictions",
+                    figures.new_rows(fit, target),
+                    "Narrow: where the mean of such rows lies; wide: where 95 % of such data lie.",
+                    "Intervals of mean and data for each new row.",
+                ),
+            ),
+            (Table.of(rows, "row", first),),
+        ),
+    )
 
 
 def priors(

@@ -1,5 +1,7 @@
 """Gaussian-process regression: bands, kernels as they are written, parts, forecasts, bad input."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -11,6 +13,7 @@ from bayesinf.systems import gp_regression as system
 
 SHORT = Settings(draws=200, chains=2, prior_draws=20, workers=1)
 EXACT = {"noise": 0.0}
+CO2 = Path(__file__).resolve().parents[2] / "data" / "gp_regression" / "co2.csv"
 
 
 def points(count=15, noise=0.1, seed=4):
@@ -34,6 +37,23 @@ def test_a_trend_and_noise_that_grows_are_found_and_kept_in_the_file():
     told = gp.predict(found, np.array([0.0, 10.0]))
     wide = (told["y"] - told["curve"]).std(("chain", "draw")).values
     assert wide[1] > 5 * wide[0]
+
+
+def test_noise_that_grows_with_the_signal_is_found_and_kept_in_the_file():
+    rng = np.random.default_rng(0)
+    x = np.linspace(0, 10, 120)
+    curve = 3 + 2.5 * np.sin(x)
+    y = curve * (1 + 0.1 * rng.standard_normal(120))
+    found = system.fit(curve_from_arrays(x, y), noise="signal", settings=SHORT)
+    power = found["posterior"]["noise_power"]
+    assert abs(float(power.mean()) - 1) < 3 * float(power.std()) < 0.6
+    again, stored = gp.rebuild(found), found["constant_data"]["noise_signal"]
+    np.testing.assert_array_equal(again.growth.size, stored)
+    np.testing.assert_allclose(np.exp(np.mean(np.log(stored))), 1)
+    np.testing.assert_allclose(stored / stored[0], curve / curve[0], rtol=0.2)
+    told = gp.predict(found, np.array([np.pi / 2, 1.5 * np.pi]))
+    wide = (told["y"] - told["curve"]).std(("chain", "draw")).values
+    assert wide[0] == pytest.approx(0.55, rel=0.25) and wide[1] == pytest.approx(0.05, rel=0.5)
 
 
 def test_exact_values_are_met_and_the_band_reopens_between_them():
@@ -92,6 +112,31 @@ def test_the_marginal_likelihood_is_scikit_learns():
         noise=0.1,
     )
     np.testing.assert_allclose(ours, model.log_marginal_likelihood_value_, atol=1e-8)
+
+
+def test_the_marginal_likelihood_of_carbon_dioxide_is_scikit_learns():
+    """The default's kernel, and a rational quadratic; all months: benchmarks/gp_regression.py."""
+    from sklearn.gaussian_process import GaussianProcessRegressor
+    from sklearn.gaussian_process.kernels import (
+        ConstantKernel,
+        ExpSineSquared,
+        Matern,
+        RationalQuadratic,
+        WhiteKernel,
+    )
+
+    data = system.read(CO2).isel(point=slice(60))
+    x, y = data["time"].values, data["CO2"].values - 316.0
+    theirs = ConstantKernel(3.0**2) * ExpSineSquared(1.2, 1.0) + ConstantKernel(2.0**2) * Matern(
+        4.0, nu=2.5
+    )
+    theirs += ConstantKernel(0.6**2) * RationalQuadratic(1.1, 0.8) + WhiteKernel(0.3**2)
+    model = GaussianProcessRegressor(theirs, alpha=0, optimizer=None).fit(x[:, None], y)
+    theta = {"amplitude_1": 3.0, "length_scale_1": 1.2, "amplitude_2": 2.0, "length_scale_2": 4.0}
+    theta |= {"amplitude_3": 0.6, "length_scale_3": 1.1, "alpha_3": 0.8, "noise": 0.3}
+    kernel = gp.parse("periodic(1.0) + matern52 + rq")
+    ours = gp.log_marginal_likelihood(x, y, kernel=kernel, **theta)
+    np.testing.assert_allclose(ours, model.log_marginal_likelihood_value_, rtol=0, atol=1e-8)
 
 
 def test_the_posterior_band_is_the_wider_and_the_more_honest_over_designs():
@@ -161,6 +206,47 @@ def test_kernels_are_compared_by_evidence_and_the_best_carries_the_answer():
     assert best.attrs["written"] == "periodic(1)"
     told = system.story({"posterior": best}).answer.paragraphs
     assert any("prefer periodic(1)" in text for text in told)
+
+
+def test_new_places_are_foretold_from_a_file_for_the_curve_and_for_data(tmp_path):
+    x = np.linspace(0.1, 6, 40)
+    y = np.exp(np.sin(x) + 0.1 * np.random.default_rng(2).standard_normal(40))
+    path, new = tmp_path / "a.csv", tmp_path / "new.csv"
+    path.write_text("t (s),U (V)\n" + "".join(f"{a},{b}\n" for a, b in zip(x, y, strict=True)))
+    new.write_text("U,t (s)\n1.2,3\n2.4,1\n0.5,4.4\n")
+    data = system.read(path, log=True)
+    found = system.fit(data, settings=SHORT)
+    told = system.predict(found, system.new_rows(new, data))
+    frame = system.predictions(told)
+    assert list(frame["row"]) == [2, 3, 4] and list(frame["t"]) == [3, 1, 4.4]
+    draws = np.exp(gp.predict(found, frame["t"].values, most=400)["curve"].values)
+    np.testing.assert_allclose(frame["mean"], draws.mean(axis=(0, 1)), rtol=0.02)
+    np.testing.assert_allclose(frame["mean"], np.exp(np.sin(frame["t"])), rtol=0.25)
+    assert np.all(frame["new_high_95"] > 1.1 * frame["mean_high_95"])
+    group, beside = told["predictions"], told["predictions_constant_data"]
+    assert group["U"].attrs["units"] == "V" and beside["t"].attrs["units"] == "s"
+    np.testing.assert_allclose(beside["U"], [1.2, 2.4, 0.5])
+    titles = [one.title for one in system.story({"posterior": told}).extra]
+    assert "New rows" in titles and "The forecast, and what came" not in titles
+    for text, said in (
+        ("time\n3\n", "no column t"),
+        ("t (ms)\n3\n", "another unit"),
+        ("t\n3\nNA\n5\n", "missing"),
+    ):
+        new.write_text(text)
+        with pytest.raises(DataError, match=said):
+            system.new_rows(new, data)
+
+
+def test_new_places_of_several_inputs_keep_their_columns(tmp_path):
+    a, b = np.random.default_rng(3).uniform(size=(2, 25))
+    data = gp.data({"a": a, "b": b}, np.sin(6 * a) + b)
+    found = system.fit(data, noise=0.0, settings=SHORT)
+    new = tmp_path / "new.csv"
+    new.write_text(f"b,a\n{b[4]},{a[4]}\n{b[7]},{a[7]}\n")
+    frame = system.predictions(system.predict(found, system.new_rows(new, data)))
+    np.testing.assert_allclose(frame["a"], a[[4, 7]])
+    np.testing.assert_allclose(frame["mean"], data["y"].values[[4, 7]], atol=1e-3)
 
 
 # --- what is refused ------------------------------------------------------------------------------

@@ -54,6 +54,7 @@ def test_what_is_no_trend_is_refused(text):
     "options",
     [
         {"noise": "grows"},
+        {"noise": "signal"},
         {"mean": "trend(x + sin(2*pi*x)) + constant"},
         {"kernel": "se + periodic(0.25) * matern32", "mean": "trend(x)", "noise": "grows"},
     ],

@@ -100,3 +100,28 @@ def test_a_curve_of_many_turns_is_not_taken_for_noise():
     stated = gp.process(gp.data(x, y), "matern52", "constant")
     best = stated.theta(optima(stated, np.random.default_rng(1)).points[0])
     assert 0.09 < best["noise"] < 0.11 and 1 < best["length_scale"] < 5
+
+
+def test_of_very_many_points_the_file_holds_stretches_and_some_replicas(monkeypatch):
+    from bayesinf.models.gp import outlook
+
+    rng = np.random.default_rng(6)
+    x = np.linspace(0, 10, 600)
+    y = np.sin(x) + 0.2 * rng.standard_normal(600)
+    settings = Settings(draws=60, chains=2, prior_draws=20, workers=1)
+    options = {"kernel": "matern32", "mean": "constant", "settings": settings}
+    whole = gp.fit(x, y, **options)
+    for name, value in (("MANY", 500), ("STRETCHES", 12), ("TOGETHER", 6000)):
+        monkeypatch.setattr(outlook, name, value)
+    monkeypatch.setattr(outlook, "REPLICAS", 600 * 40)
+    found = gp.fit(x, y, **options)
+    assert found["log_likelihood"]["y"].dims == ("chain", "draw", "stretch")
+    for name in ("y", "y_marginal"):
+        summed = found["log_likelihood"][name].sum("stretch")
+        np.testing.assert_allclose(summed, whole["log_likelihood"][name].sum("point"))
+    assert found["posterior_predictive"]["y"].shape == (2, 20, 600)
+    observed = found["sample_stats"]["discrepancy_observed"]
+    np.testing.assert_allclose(observed, whole["sample_stats"]["discrepancy_observed"], rtol=1e-6)
+    drawn, before = (one["sample_stats"]["discrepancy"] for one in (found, whole))
+    assert np.unique(drawn[..., 0]).size == drawn[..., 0].size  # no batch has another's noise
+    np.testing.assert_allclose(drawn.mean(), before.mean(), atol=0.2)

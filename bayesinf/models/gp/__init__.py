@@ -3,11 +3,13 @@
 ``process`` states the problem and ``fit`` its posterior; ``predict`` reads curves, slopes and new
 data from that, and ``acquire`` where to measure next. ``kernels`` are the covariance functions,
 ``means`` the prior means, ``coordinates`` in what a curve is stationary, and how its size falls
-off. ``definition`` holds the problem of one input and its model in PyMC, ``field`` that of several
-inputs and of slopes (its data are ``places``, its covariances ``slopes``), ``marginal`` the numbers
-of both, and ``statement`` their priors; ``markov`` has the numbers of many points of one input at a
-cost that grows with their number; ``expressions`` reads kernels and trends as they are written;
-``routes`` draw from all of them, and ``splits`` score predictions over many splits of one data set.
+off, ``signal`` noise that grows with it. ``definition`` holds the problem of one input and its
+model in PyMC, ``field`` that of several inputs and of slopes (its data are ``places``, its
+covariances ``slopes``), ``marginal`` the numbers of both, and ``statement`` their priors;
+``markov`` has the numbers of many points of one input at a cost that grows with their number;
+``expressions`` reads kernels and trends as they are written; ``routes`` draw from all of them,
+``splits`` score predictions over many splits of one data set, and ``questions`` are what a fit is
+asked besides.
 """
 
 from __future__ import annotations
@@ -21,7 +23,7 @@ from bayesinf.data import curve_from_arrays
 from bayesinf.data.arrays import vector
 from bayesinf.errors import FitError
 from bayesinf.models import problem as driver
-from bayesinf.models.gp import places
+from bayesinf.models.gp import places, questions
 from bayesinf.models.gp.acquisition import acquire
 from bayesinf.models.gp.coordinates import COORDINATES, Coordinate, Envelope
 from bayesinf.models.gp.definition import NOISE, Process, ratio
@@ -39,6 +41,7 @@ from bayesinf.models.gp.kernels import (
 from bayesinf.models.gp.means import MEANS, Function, Lifted, Mean, Repulsive, Zero
 from bayesinf.models.gp.predictions import parts, predict, rebuild, thinned
 from bayesinf.models.gp.routes import log_evidence
+from bayesinf.models.gp.signal import WithSignal
 from bayesinf.models.gp.statement import process
 from bayesinf.settings import DEFAULT, Settings
 
@@ -62,6 +65,7 @@ __all__ = [
     "RationalQuadratic",
     "Repulsive",
     "SquaredExponential",
+    "WithSignal",
     "Zero",
     "acquire",
     "data",
@@ -72,6 +76,7 @@ __all__ = [
     "parts",
     "predict",
     "process",
+    "questions",
     "ratio",
     "rebuild",
     "thinned",

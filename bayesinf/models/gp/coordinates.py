@@ -9,6 +9,7 @@ slope of the curve follows by the chain rule, f′ = s′ g + s c′ g′.
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar
@@ -19,7 +20,7 @@ from bayesinf.errors import DataError, FitError
 from bayesinf.models.gp.kernels import Parameter, Theta
 from bayesinf.priors import Prior
 
-__all__ = ["COORDINATES", "GROWS", "Coordinate", "Envelope", "Growth", "Weights"]
+__all__ = ["COORDINATES", "GROWS", "Coordinate", "Envelope", "Growth", "Shape", "Weights"]
 __all__ += ["coordinate", "envelope"]
 
 GROWS = "grows"  # said of a noise that grows, or shrinks, along x
@@ -169,27 +170,21 @@ def envelope(given: str | float | Prior | Envelope | None, x: np.ndarray) -> Env
     return Envelope(float(np.sqrt(np.min(x) * np.max(x))), None if given == "power" else given)
 
 
-@dataclass(frozen=True)
-class Growth:
-    """g(x) = exp(noise_growth · (x − x₀)/width): noise that grows along x, e^noise_growth in all.
+class Shape:
+    """g(x) = exp(θ · along(x)): where noise is larger and where smaller, by one parameter θ.
 
-    Parameters
+    Attributes
     ----------
-    origin, width : x₀ in the middle of the data, and how far they reach, in units of x.
+    name : of the parameter.
+    word : by which such noise is asked for.
     """
 
-    origin: float
-    width: float
-    name: ClassVar[str] = "noise_growth"
+    name: ClassVar[str]
+    word: ClassVar[str]
 
-    @classmethod
-    def of(cls, x: np.ndarray) -> Growth:
-        """Return that over some data, (point,)."""
-        return cls(float(np.min(x) + np.max(x)) / 2, float(np.ptp(x)))
-
-    def along(self, x):
-        """(x − x₀)/width, from −½ to ½ over the data."""
-        return (x - self.origin) / self.width
+    @abstractmethod
+    def along(self, x: np.ndarray) -> np.ndarray:
+        """Derivative of log g in the parameter, (n,)."""
 
     def value(self, x: np.ndarray, theta: Theta):
         """g at x, (..., n), for parameters of shape (...)."""
@@ -200,6 +195,30 @@ class Growth:
         import pytensor.tensor as pt
 
         return pt.exp(theta[self.name] * self.along(x))
+
+
+@dataclass(frozen=True)
+class Growth(Shape):
+    """g(x) = exp(noise_growth · (x − x₀)/width): noise that grows along x, e^noise_growth in all.
+
+    Parameters
+    ----------
+    origin, width : x₀ in the middle of the data, and how far they reach, in units of x.
+    """
+
+    origin: float
+    width: float
+    name: ClassVar[str] = "noise_growth"
+    word: ClassVar[str] = GROWS
+
+    @classmethod
+    def of(cls, x: np.ndarray) -> Growth:
+        """Return that over some data, (point,)."""
+        return cls(float(np.min(x) + np.max(x)) / 2, float(np.ptp(x)))
+
+    def along(self, x):
+        """(x − x₀)/width, from −½ to ½ over the data."""
+        return (x - self.origin) / self.width
 
 
 @dataclass(frozen=True)

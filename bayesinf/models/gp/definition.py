@@ -21,21 +21,24 @@ import numpy as np
 
 from bayesinf.diagnostics import Neighbours
 from bayesinf.errors import DataError, FitError
+from bayesinf.inference.kinds import Question
 from bayesinf.models import noise as measurement
-from bayesinf.models.gp import kernels
+from bayesinf.models.gp import jumps, kernels
 from bayesinf.models.gp.cholesky import diagonal, log_conditional
 from bayesinf.models.gp.coordinates import (
     COORDINATES,
-    GROWS,
     Coordinate,
     Envelope,
-    Growth,
+    Shape,
     Weights,
 )
 from bayesinf.models.gp.kernels import Kernel
 from bayesinf.models.gp.marginal import Marginal
 from bayesinf.models.gp.means import CONSTANT, Mean
+from bayesinf.models.gp.outlook import REPLICAS, look, stretches
+from bayesinf.models.gp.questions import JUMP
 from bayesinf.models.gp.routes import ROUTES
+from bayesinf.models.gp.signal import SIZE, Signal
 from bayesinf.models.problem import Draws, Labels, Outlook, Route
 from bayesinf.priors import Normal, Prior
 from bayesinf.settings import Settings
@@ -66,7 +69,7 @@ class Process(Marginal):
     workers : threads for large matrices.
     coordinate : in which the kernel measures distances.
     envelope : how the curve's size falls off with x, or None.
-    growth : how the noise grows along x, or None.
+    growth : how the noise grows along x or with the signal, or None.
     """
 
     x: np.ndarray
@@ -83,7 +86,7 @@ class Process(Marginal):
     workers: int | None = None
     coordinate: Coordinate = COORDINATES["x"]
     envelope: Envelope | None = None
-    growth: Growth | None = None
+    growth: Shape | None = None
 
     family = "gp"
     power = 3  # with which the cost of one likelihood grows with the number of data
@@ -149,6 +152,19 @@ class Process(Marginal):
         return Labels({self.y_name: ("point",)}, {self.x_name: x.variable}, units)
 
     @property
+    def pointwise(self) -> Labels:
+        """Labels of the log likelihood: of each datum, or of stretches where there are many."""
+        if stretches(len(self.y)) is None:
+            return self.data
+        return Labels({self.y_name: ("stretch",)})
+
+    def prior_predictive(self, draws: Draws, settings: Settings) -> Draws:
+        """Draw data from draws of the prior, of many data for some of them."""
+        few = max(1, int(REPLICAS // (4 * len(self.y))))
+        some = {name: value[:few] for name, value in draws.items()}
+        return super().prior_predictive(some, settings)
+
+    @property
     def observed(self) -> xr.Dataset:
         """y, with x as a coordinate."""
         found = self._variables({self.x_name: self.x, self.y_name: self.y})
@@ -159,6 +175,7 @@ class Process(Marginal):
         """x and, where they are known, the errors; attributes say which variable is which."""
         known = {} if self.error is None else {"error": self.error}
         roles = {"x": self.x_name, "y": self.y_name} | {name: name for name in known}
+        known |= {SIZE: self.growth.size} if isinstance(self.growth, Signal) else {}
         return self._variables({self.x_name: self.x} | known).assign_attrs(roles)
 
     @property
@@ -176,7 +193,7 @@ class Process(Marginal):
             "mean": self.mean.name,
             "coordinate": self.coordinate.name,
             **({} if self.envelope is None else {"envelope": self.envelope.origin}),
-            **({} if self.growth is None else {"noise": GROWS}),
+            **({} if self.growth is None else {"noise": self.growth.word}),
             "fixed": json.dumps(list(self.fixed)),
         }
 
@@ -280,28 +297,20 @@ class Process(Marginal):
         return replace(self, y=self.y - prior.mean, inferred=inferred)
 
     def outlook(self, draws: Draws, settings: Settings) -> Outlook:
-        """Look at each observation from all the others; replicas are new data at x, one by one."""
-        shape = self.lead(draws)
-        theta = self.flat(self.complete(draws), shape)
-        left_out = self.left_out(theta, settings.generator("replicas"))
-        z = settings.generator("posterior predictive").standard_normal(left_out.mean.shape)
+        """Look at each observation from all the others, and at whether there is a jump."""
+        return replace(look(self, draws, settings), whole=self._jump(draws, settings))
 
-        def by_draw(array):
-            return array.reshape(*shape, *array.shape[1:])
+    def _jump(self, draws, settings):
+        """The evidence for a jump, where one can be looked for."""
+        if not jumps.possible(self):
+            return {}
+        found = jumps.log_evidence_for(self, draws, settings.generator("jump"))
+        return {JUMP.variable: found}
 
-        def judge(values):
-            found = [t(values, 0.0, 1.0) for t in self.discrepancies.values()]
-            return by_draw(np.stack(found, axis=-1))
-
-        pointwise = self.apart(by_draw(left_out.log_conditional))
-        alone = self.apart(by_draw(left_out.log_density))
-        return Outlook(
-            self.apart(by_draw(left_out.mean + left_out.sd * z)),
-            pointwise | {f"{name}_marginal": values for name, values in alone.items()},
-            judge(left_out.replica),
-            judge(left_out.residual),
-            {"jitter": by_draw(left_out.jitter)},
-        )
+    @property
+    def questions(self) -> tuple[Question, ...]:
+        """Whether the curve jumps, of values of one input."""
+        return (JUMP,) if jumps.possible(self) else ()
 
     # Mean and covariance
 

@@ -21,6 +21,7 @@ import numpy as np
 from bayesinf.models.gp.definition import Process
 from bayesinf.models.gp.kernels import Exponential, Kernel, Matern32, Matern52, Sum
 from bayesinf.models.gp.marginal import LeftOut
+from bayesinf.models.gp.outlook import REPLICAS, STRETCHES, TOGETHER, stretches
 from bayesinf.models.problem import Problem
 
 __all__ = ["LEAST", "Series", "possible"]
@@ -44,10 +45,11 @@ class Series(Process):
     power = 1
 
     def memory(self, settings) -> float:
-        """Bytes of what is known of each datum at each draw."""
-        return Problem.memory(self, settings) + 9 * 8.0 * settings.chains * settings.draws * len(
-            self.y
-        )
+        """Bytes of what is known of each datum at the draws that are looked at together."""
+        draws, size = settings.chains * settings.draws, len(self.y)
+        kept = 0.0 if stretches(size) is None else 2.0 * (REPLICAS + draws * STRETCHES)
+        together = draws * size if stretches(size) is None else max(TOGETHER, size)
+        return Problem.memory(self, settings) + 8.0 * (9 * together + kept)
 
     def condition(self, theta) -> None:
         """None: no matrix is made."""

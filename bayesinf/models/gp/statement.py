@@ -22,6 +22,7 @@ from bayesinf.models.gp.kernels import Kernel, Periodic
 from bayesinf.models.gp.markov import LEAST, Series, possible
 from bayesinf.models.gp.means import CONSTANT, Lifted, Mean, Trend, seen
 from bayesinf.models.gp.means import mean as named_mean
+from bayesinf.models.gp.signal import SIGNAL, SIZE, Signal, WithSignal, estimated
 from bayesinf.models.gp.slopes import VALUE
 from bayesinf.priors import InverseChi, LogNormal, Normal, Prior, Uniform
 
@@ -38,7 +39,7 @@ def process(
     *,
     coordinate: str | Coordinate | tuple[Callable, Callable] = "x",
     envelope: str | float | Prior | Envelope | None = None,
-    noise: Prior | float | str | None = None,
+    noise: Prior | float | str | WithSignal | None = None,
     priors: Mapping[str, Prior] | None = None,
     units: Mapping[str, str] | None = None,
     workers: int | None = None,
@@ -62,7 +63,9 @@ def process(
         of the data: ``power`` with the default prior of ``decay``, a prior of it, or a number;
         None for a curve as large everywhere.
     noise : sd of the noise beyond the errors: a prior, a number, or None for the default prior;
-        ``grows`` for one that grows, or shrinks, exponentially along the one input.
+        ``grows`` for one that grows, or shrinks, exponentially along the one input; ``signal``, or
+        a ``signal.WithSignal``, for one that grows as a power of the size of the signal, of one
+        input as well.
     priors : name of a parameter to its prior; else wide ones around the extent of the data. Of
         several inputs a length scale takes one for all, or a mapping from inputs to priors.
     units : of parameters of the mean, where that is a function; of y, where slopes alone do not
@@ -81,9 +84,10 @@ def process(
     mean = named_mean(mean)
     coordinate = named_coordinate(coordinate)
     given = dict(priors or {}), dict(units or {}), workers
-    grows = isinstance(noise, str) and noise == GROWS
+    noise = WithSignal() if noise == SIGNAL else noise
+    grows = noise == GROWS or isinstance(noise, WithSignal)
     if isinstance(noise, str) and not grows:
-        raise FitError(f"noise is a number, a prior or {GROWS!r}, not {noise!r}")
+        raise FitError(f"noise is a number, a prior, {GROWS!r} or {SIGNAL!r}, not {noise!r}")
     if "inputs" in data.attrs:
         if coordinate.name != "x" or envelope is not None:
             raise FitError("a coordinate or an envelope takes values of one input, without slopes")
@@ -100,30 +104,40 @@ def process(
     if np.ptp(measured) == 0:
         raise DataError(f"{x.name} does not vary in the coordinate {coordinate.name}")
     mean, lifted = seen(mean, numbers[0], (str(x.name),)), CONSTANT in mean.parameters()
-    growth = Growth.of(numbers[0]) if grows else None
     defaults = _defaults(kernel, *numbers[:2], measured, envelope, lifted)
     defaults |= _of_trend(mean, numbers[1])
-    asked = {NOISE: None, growth.name: None} if growth else {NOISE: noise}
-    asked |= {} if envelope is None else envelope.parameters()
-    inferred, fixed = _parameters(kernel, mean, asked, given[0], defaults)
-    _distinct({x.name, y.name}, {*inferred, *fixed})
     many = len(numbers[0]) >= LEAST and possible(kernel)
-    return (Series if many else Process)(
-        numbers[0],
-        numbers[1],
-        None if error is None else numbers[2],
-        kernel,
-        mean,
-        inferred,
-        fixed,
-        str(x.name),
-        str(y.name),
-        {str(column.name): dict(column.attrs) for column in columns},
-        *given[1:],
-        coordinate,
-        envelope,
-        growth,
-    )
+    shapes = {Growth.name, Signal.name}
+
+    def stated(growth):
+        own = set() if growth is None else {growth.name}
+        asked = {NOISE: None if grows else noise} | dict.fromkeys(own)
+        asked |= {} if envelope is None else envelope.parameters()
+        of_growth = shapes - own if grows else set()
+        priors = {name: one for name, one in given[0].items() if name not in of_growth}
+        inferred, fixed = _parameters(kernel, mean, asked, priors, defaults)
+        _distinct({x.name, y.name}, {*inferred, *fixed})
+        return (Series if many else Process)(
+            numbers[0],
+            numbers[1],
+            None if error is None else numbers[2],
+            kernel,
+            mean,
+            inferred,
+            fixed,
+            str(x.name),
+            str(y.name),
+            {str(column.name): dict(column.attrs) for column in columns},
+            *given[1:],
+            coordinate,
+            envelope,
+            growth,
+        )
+
+    if not isinstance(noise, WithSignal):
+        return stated(Growth.of(numbers[0]) if grows else None)
+    known = Signal(numbers[0], data[SIZE].values) if SIZE in data else None
+    return stated(estimated(stated(None), stated, noise) if known is None else known)
 
 
 def _field(data, kernel, mean, noise, priors, units, workers):
@@ -267,7 +281,7 @@ def _defaults(kernel, x, y, measured=None, envelope=None, lifted=False) -> dict[
     of y, with twice its sd. Under an envelope the decay is N(0, 6²), or what is given, and the
     amplitude is around the rms of y over it, at the decay's median, y being counted from where the
     envelope is least if the mean has a constant. Noise that grows has N(0, 1.5²) for the log of its
-    ratio from end to end.
+    ratio from end to end; the power with which it grows with the signal N(½, ½²).
     """
     width, spread, extent = np.ptp(x), np.std(y), np.ptp(y)
     decay = Normal(0.0, 6.0)
@@ -292,6 +306,7 @@ def _defaults(kernel, x, y, measured=None, envelope=None, lifted=False) -> dict[
         CONSTANT: Normal(float(np.mean(y)), 2 * spread),
         "decay": decay,
         Growth.name: Normal(0.0, 1.5),
+        Signal.name: Normal(0.5, 0.5),
     }
 
 

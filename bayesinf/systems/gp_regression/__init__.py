@@ -10,9 +10,17 @@ leaving out the uncertainty of the hyperparameters costs.
 Rasmussen & Williams, Gaussian Processes for Machine Learning, MIT Press (2006).
 """
 
+from bayesinf.forecasts import predictions
 from bayesinf.systems.gp_regression.calibration import calibration_problem
 from bayesinf.systems.gp_regression.classical import classical, designs, maximum
-from bayesinf.systems.gp_regression.data import carbon_dioxide, read, simulate, split, wave
+from bayesinf.systems.gp_regression.data import (
+    carbon_dioxide,
+    new_rows,
+    read,
+    simulate,
+    split,
+    wave,
+)
 from bayesinf.systems.gp_regression.faults import faults
 from bayesinf.systems.gp_regression.model import (
     KERNEL,
@@ -22,6 +30,7 @@ from bayesinf.systems.gp_regression.model import (
     fit,
     noise_of,
     plan,
+    predict,
     problem,
 )
 from bayesinf.systems.gp_regression.story import story
@@ -38,8 +47,11 @@ __all__ = [
     "faults",
     "fit",
     "maximum",
+    "new_rows",
     "noise_of",
     "plan",
+    "predict",
+    "predictions",
     "problem",
     "read",
     "simulate",

@@ -16,11 +16,13 @@ from bayesinf.settings import Settings
 __all__ = ["calibration_problem"]
 
 X = np.sort(np.random.default_rng(20).uniform(size=20))
+FLOOR = 0.3  # of the signal with which noise grows
 PRIORS = {
     "length_scale": LogNormal(0.2, 0.5),
     "amplitude": LogNormal(1.0, 0.5),
     "noise": LogNormal(0.1, 0.5),
     "noise_growth": Normal(0.0, 1.0),
+    "noise_power": Normal(0.5, 0.5),
     "constant": Normal(0.0, 1.0),
     "trend_1": Normal(0.0, 1.0),
     "length_scale_1": LogNormal(0.5, 0.4),
@@ -34,6 +36,7 @@ FORMS = {
     "matern52": {"kernel": "matern52"},
     "exact": {"kernel": "se", "mean": "zero", "noise": 0.0},
     "grows": {"kernel": "se", "noise": "grows"},
+    "signal": {"kernel": "se", "noise": gp.WithSignal(scale=1.0, floor=FLOOR)},
     "trend": {"kernel": "se", "mean": "trend(x) + constant"},
     "sum": {"kernel": "se + periodic(0.25)"},
 }
@@ -62,8 +65,20 @@ def _stated(variant, y=None):
 def _simulate(variant, rng):
     stated = _stated(variant)
     draws = stated.sample_prior(rng, 1)
-    (y,) = stated.replicate(draws, rng)["y"]
+    if variant == "signal":
+        y = _with_signal(draws, rng)
+    else:
+        (y,) = stated.replicate(draws, rng)["y"]
     return {name: value[0] for name, value in draws.items()}, curve_from_arrays(X, y)
+
+
+def _with_signal(draws, rng):
+    """Data whose noise grows with the curve itself, and not with an estimate of it."""
+    form = {"kernel": "se", "mean": "constant", "noise": 0.0}
+    exact = gp.process(curve_from_arrays(X, np.sin(6 * X)), **form)
+    (curve,) = exact.replicate({name: draws[name] for name in exact.inferred}, rng)["y"]
+    sd = draws["noise"] * np.hypot(curve, FLOOR) ** draws["noise_power"]
+    return curve + sd * rng.standard_normal(len(X))
 
 
 def _fit(variant, data, settings):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -10,6 +11,7 @@ import numpy as np
 
 from bayesinf.data import axes, curve, curve_from_arrays
 from bayesinf.data import read as read_table
+from bayesinf.data import rows as cells
 from bayesinf.data.columns import columns_of, pick, said
 from bayesinf.errors import DataError
 from bayesinf.models import gp
@@ -19,7 +21,17 @@ from bayesinf.settings import DEFAULT
 if TYPE_CHECKING:
     import xarray as xr
 
-__all__ = ["CO2_KERNEL", "CURVES", "carbon_dioxide", "checked", "read", "simulate", "split", "wave"]
+__all__ = [
+    "CO2_KERNEL",
+    "CURVES",
+    "carbon_dioxide",
+    "checked",
+    "new_rows",
+    "read",
+    "simulate",
+    "split",
+    "wave",
+]
 
 
 def wave(x: np.ndarray) -> np.ndarray:
@@ -127,7 +139,7 @@ def _logarithm(found, path):
     if "error" in found:
         changed["error"] = (found["error"] / y).assign_attrs(units="1")
     attrs = {"y_units": "1"} if "y_units" in found.attrs else {}
-    return found.assign(changed).assign_attrs(attrs, log=1)
+    return found.assign(changed).assign_attrs(attrs, log=1, log_of=unit)
 
 
 def checked(data: xr.Dataset) -> xr.Dataset:
@@ -165,6 +177,53 @@ def carbon_dioxide(path: str | os.PathLike) -> dict[str, object]:
     seen, later = split(read(path), CO2_AFTER)
     seen = seen.isel(point=slice(None, None, CO2_EVERY))
     return {"data": seen, "held_out": later, "kernel": CO2_KERNEL, "trend": CO2_TREND}
+
+
+def new_rows(
+    path: str | os.PathLike, data: xr.Dataset, *, decimal: str | None = None
+) -> xr.Dataset:
+    """Read places at which to foretell: the columns of x, and y where that is known too.
+
+    Parameters
+    ----------
+    path : a file with the columns that x has in the data, of the same names and units.
+    data : as of ``read``.
+    decimal : as for ``read``.
+
+    Returns
+    -------
+    Dataset over ``new_row``: the inputs and, where it is there and whole, y (its logarithm, if the
+    data hold that).
+
+    Raises
+    ------
+    DataError : a column that is not there, in another unit or no number; a value that is missing.
+    """
+    several = "inputs" in data.attrs
+    inputs = json.loads(data.attrs["inputs"]) if several else [data.attrs["x"]]
+    called = {name: str(data[name].attrs.get("long_name", name)) for name in inputs}
+    y = data.attrs["y"]
+    columns, rows = cells.wanted(path, list(called.values()), y, decimal=decimal)
+    for name, column in called.items():
+        units = [one.attrs.get("units", "1") for one in (data[name], columns[column])]
+        if units[1] not in ("1", units[0]):
+            raise DataError(
+                "a column has another unit than in the data",
+                source=path,
+                where=f"column {column}",
+                expected=units[0],
+                found=units[1],
+            )
+    arrays = {name: columns[column].values for name, column in called.items()}
+    if y in columns:
+        came = columns[y].values
+        if data.attrs.get("log"):
+            with np.errstate(all="ignore"):
+                came = np.log(came)
+        arrays |= {y: came} if np.isfinite(came).all() else {}
+    dims = dict.fromkeys(arrays, ("new_row",))
+    units = {name: data[name].attrs.get("units", "1") for name in arrays}
+    return dataset(arrays, dims, {"new_row": rows}, units, sampled=False)
 
 
 def known(data: xr.Dataset) -> xr.Dataset | None:

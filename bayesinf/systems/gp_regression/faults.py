@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bayesinf.data import curve_from_arrays
+from bayesinf.models import gp
 from bayesinf.settings import Settings
 from bayesinf.systems.gp_regression.model import fit
 
@@ -31,6 +32,7 @@ def faults() -> dict[str, Callable[[np.random.Generator], xr.DataTree]]:
     """
     return {
         "none": _fitted,
+        "none, matern32": partial(_fitted, kernel="matern32"),
         "none, known error bars": partial(_fitted, error=1.0),
         "none, values without noise": partial(_fitted, noise=_none, stated=0.0, every=6),
         "an outlier": partial(_fitted, noise=_outlier),
@@ -39,20 +41,22 @@ def faults() -> dict[str, Callable[[np.random.Generator], xr.DataTree]]:
         "error bars too small by a third": partial(_fitted, error=1 / 1.5),
         "noise where none is stated": partial(_fitted, stated=0.0),
         "a step": partial(_fitted, step=2.0),
+        "a step, matern32": partial(_fitted, step=2.0, kernel="matern32"),
     }
 
 
-def _fitted(rng, noise=None, *, error=None, stated=None, step=0.0, every=1):
-    """The fit of a drawn curve of length scale 0.15, size 1, by a squared exponential."""
+def _fitted(rng, noise=None, *, kernel="se", error=None, stated=None, step=0.0, every=1):
+    """The fit of a curve drawn from the kernel, of length scale 0.15 and size 1."""
     x = np.sort(rng.random(POINTS))
-    covariance = np.exp(-0.5 * ((x[:, None] - x) / 0.15) ** 2) + 1e-10 * np.eye(POINTS)
+    covariance = gp.parse(kernel).value(x[:, None] - x, {"length_scale": 0.15, "amplitude": 1.0})
+    covariance = covariance + 1e-10 * np.eye(POINTS)
     y = np.linalg.cholesky(covariance) @ rng.standard_normal(POINTS) + step * (x > 0.5)
     y = y + (_even if noise is None else noise)(rng)
     bars = None if error is None else np.full(POINTS, error * NOISE)
     x, y = x[::every], y[::every]
     settings = SETTINGS.replace(seed=int(rng.integers(2**31)))
     known = 0.0 if error is not None else stated
-    return fit(curve_from_arrays(x, y, bars), noise=known, settings=settings)
+    return fit(curve_from_arrays(x, y, bars), kernel, noise=known, settings=settings)
 
 
 def _even(rng):

@@ -73,7 +73,7 @@ def bands(fit: xr.DataTree) -> Figure:
         axis.plot(x, found["truth"], **TRUE_LINE)
         words["truth"] = "truth"
     _points(axis, fit)
-    if "predictions" in fit.children:
+    if noted(fit, "scores") is not None:
         known = fit["predictions_constant_data"]
         y = next(iter(known.data_vars.values()))
         axis.plot(known[x.name], y, "o", ms=1.6, mfc="none", color=COLORS["truth"], mew=0.6)

@@ -19,6 +19,7 @@ from bayesinf.inference import kinds
 from bayesinf.models import gp
 from bayesinf.models import problem as driver
 from bayesinf.models.gp.coordinates import GROWS
+from bayesinf.models.gp.signal import SIGNAL
 from bayesinf.posterior import annotated, dataset
 from bayesinf.priors import Prior
 from bayesinf.settings import DEFAULT, Settings
@@ -28,21 +29,21 @@ from bayesinf.systems.gp_regression.data import checked, known
 if TYPE_CHECKING:
     import xarray as xr
 
-__all__ = ["KERNEL", "RIVALS", "chosen", "compared", "fit", "noise_of", "plan", "problem"]
+__all__ = [
+    "KERNEL",
+    "RIVALS",
+    "chosen",
+    "compared",
+    "fit",
+    "noise_of",
+    "plan",
+    "predict",
+    "problem",
+]
 
 KERNEL = "se"
 MOST = 4_000_000  # numbers that are known of each datum at each draw of a chain
 FEW = 500  # points up to which it is asked whether noise that is stated is too small
-NOISE = kinds.Question(
-    "noise beyond what is stated",
-    "noise_evidence",
-    "max",
-    float(np.log(50.0)),
-    "≤",
-    True,
-    "that the values scatter more than is stated has a log Bayes factor of {value:.2g}",
-    "let the noise be inferred: leave --noise out",
-)
 RIVALS = ("se", "matern52", "matern32")  # compared where nobody asks for a kernel
 
 
@@ -80,8 +81,8 @@ def fit(
     data : as of ``simulate`` or ``read``.
     kernel : as it is written, or of ``bayesinf.models.gp.kernels``.
     trend : by formula, as ``t + t**2``, on a constant; None for the constant alone.
-    noise : a number (0 for values that are exact), a prior, ``grows``, or None for the default
-        prior.
+    noise : a number (0 for values that are exact), a prior, ``grows`` along x, ``signal`` for noise
+        that grows with the signal, or None for the default prior.
     priors : name of a parameter to its prior; else those of ``gp.process``.
     held_out : data of the same columns, which are predicted and scored.
     method : as for ``gp.fit``.
@@ -100,6 +101,7 @@ def fit(
     )
     written = kernel if isinstance(kernel, str) else type(kernel).__name__
     attrs = {"written": written, "log": int(data.attrs.get("log", 0))}
+    attrs |= {"log_of": data.attrs["log_of"]} if "log_of" in data.attrs else {}
     attrs |= {"curve": data.attrs["curve"]} if "curve" in data.attrs else {}
     notes = {"truth": known(data)}
     found = driver.fit(stated, method, settings, system="gp_regression", notes=notes, attrs=attrs)
@@ -108,7 +110,24 @@ def fit(
         return found
     rival, rng = problem(data, kernel, trend=trend, priors=priors), settings.generator("noise")
     beyond = gp.log_evidence(rival, rng) - gp.log_evidence(stated, rng)
-    return kinds.asked(found, NOISE, beyond)
+    return kinds.asked(found, gp.questions.NOISE_BEYOND, beyond)
+
+
+def predict(found: xr.DataTree, new: xr.Dataset) -> xr.DataTree:
+    """Predict at new places: the curve, and data.
+
+    Parameters
+    ----------
+    found : what ``fit`` returned.
+    new : places, as of ``new_rows``.
+
+    Returns
+    -------
+    the fit with the group ``predictions``: draws of the curve as ``mean``, and of new data under
+    the name of y, (chain, draw, new_row), in the unit of y also where its logarithm was fitted. New
+    data have the noise that was inferred, and no error bar beside it.
+    """
+    return results.predicted(found, new)
 
 
 def plan(
@@ -173,18 +192,20 @@ def compared(
 
 
 def noise_of(text: str | None) -> float | str | None:
-    """Read the noise that the command line states: a number, ``grows``, or nothing.
+    """Read the noise that the command line states: a number, ``grows``, ``signal``, or nothing.
 
     Raises
     ------
     DataError : anything else.
     """
-    if text is None or text == GROWS:
+    if text in (None, GROWS, SIGNAL):
         return text
     try:
         found = float(text)
     except ValueError:
         found = np.nan
     if not 0 <= found < np.inf:
-        raise DataError("--noise cannot be read", expected="a number from 0, or grows", found=text)
+        raise DataError(
+            "--noise cannot be read", expected="a number from 0, grows, or signal", found=text
+        )
     return found

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bayesinf import diagnostics
 from bayesinf.data import axes
-from bayesinf.forecasts import crps
+from bayesinf.forecasts import crps, foretold
 from bayesinf.inference import kinds
 from bayesinf.models import gp
+from bayesinf.models.gp import questions
 from bayesinf.models.gp.predictions import followed
 from bayesinf.posterior import annotated, dataset
 from bayesinf.settings import Settings
@@ -21,36 +20,15 @@ from bayesinf.systems.gp_regression.data import CURVES, checked
 if TYPE_CHECKING:
     import xarray as xr
 
-__all__ = ["beside"]
+__all__ = ["beside", "predicted"]
 
 GRID, FINE = 200, 600  # places at which curves are drawn, and those of a sum of kernels
 FOLLOWED = 400  # draws of the posterior behind a band, and behind parts a quarter of them
-COVERING, PLACES = 2000, 40  # draws of curves that are held against a known one, at so many places
 STEPWISE = 30  # most points that are shown as they come in
+TOGETHER = 500  # places of a new file that are drawn jointly
+FEW = 300  # points up to which as many draws foretell as are held against a known curve
 CLASSICAL = 1000  # most points for which the likelihood is maximised as well, and profiled a tenth
 MATRICES = 2000  # most points for which a sum of kernels is taken apart
-CHANCE = 1e-3  # least chance with which a draw lies as far out as the truth does
-
-COVERED = kinds.Question(
-    "true curve",
-    "truth_covered",
-    "min",
-    0.0,
-    "≥",
-    True,
-    "the 95 % band covers {value:.0%} of the true curve",
-    "look for what the kernel leaves out",
-)
-STRAYED = kinds.Question(
-    "farthest from the true curve",
-    "truth_chance",
-    "min",
-    CHANCE,
-    "≥",
-    True,
-    "a drawn curve strays as far as the true one does with a chance of {value:.2g}",
-    "look for what the kernel leaves out",
-)
 
 
 def beside(
@@ -89,13 +67,32 @@ def beside(
     true = CURVES.get(found.attrs.get("curve"))
     if true is None or several:
         return found
-    at = np.linspace(problem.coordinates.min(), problem.coordinates.max(), PLACES)
-    drawn = gp.predict(found, at, most=COVERING)["curve"].values.reshape(-1, PLACES).T
-    cover = diagnostics.coverage(drawn, true(at))
-    found = kinds.asked(
-        found, replace(COVERED, limit=cover.fewest / PLACES), cover.covered / PLACES
-    )
-    return kinds.asked(found, STRAYED, cover.p_farthest)
+    at = np.linspace(problem.coordinates.min(), problem.coordinates.max(), questions.PLACES)
+    drawn = gp.predict(found, at, most=questions.COVERING)["curve"].values
+    for question, value in questions.of_known_curve(drawn, true(at)).items():
+        found = kinds.asked(found, question, value)
+    return found
+
+
+def predicted(found: xr.DataTree, new: xr.Dataset) -> xr.DataTree:
+    """Return a fit with predictions at new places; see ``model.predict``."""
+    problem = gp.rebuild(found)
+    names = getattr(problem, "inputs", (problem.x_name,))
+    places = np.stack([new[name].values for name in names], axis=-1)
+    places = places if getattr(problem, "several", False) else places[:, 0]
+    few, y = len(problem.y) <= FEW, problem.y_name
+    most = questions.COVERING if few else FOLLOWED
+    steps = range(0, len(places), TOGETHER)
+    drawn = [gp.predict(found, places[k : k + TOGETHER], most=most) for k in steps]
+    log, known = found.attrs.get("log"), {name: new[name] for name in names}
+    back = np.exp if log else np.asarray
+    draws = {
+        name: back(np.concatenate([one[each].values for one in drawn], axis=-1))
+        for name, each in (("mean", "curve"), (y, y))
+    }
+    known |= {y: back(new[y].values)} if y in new else {}
+    unit = found.attrs["log_of"] if log else problem.unit(y)
+    return foretold(found, draws, new["new_row"].values, unit, known)
 
 
 def _band(draws):

@@ -51,6 +51,7 @@ def story(fits: Mapping[str, xr.DataTree]) -> Story:
         classical=_classical(fit),
         priors=sections.priors({name: fit}, None, tuple(_prior_curves(fit))),
         extra=(
+            *sections.new_rows(fit, str(y.name)),
             *_forecast("", fit),
             *_parts("", fit),
             *_comparison(fit),

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bayesinf import diagnostics
 from bayesinf.errors import FitError
 from bayesinf.inference import kinds
 from bayesinf.models import gp
@@ -34,9 +33,6 @@ __all__ = ["curves", "derived", "rows_around", "truth", "virial"]
 
 GRID = 120  # distances at which curves are drawn; between them cubics meet values and slopes
 FOLLOWED = 200  # draws of the posterior whose curves are drawn
-COVERING = 2000  # draws of curves that are held against a known potential,
-PLACES = 40  # at so many distances
-CHANCE = 1e-3  # least chance with which a draw lies as far out as the truth does
 TEMPERATURES = (100.0, 150.0, 200.0, 300.0, 500.0, 700.0)  # K
 
 CONSTANT = kinds.Question(
@@ -49,49 +45,17 @@ CONSTANT = kinds.Question(
     "that the energies level off elsewhere than at zero has a log Bayes factor of {value:.2g}",
     "let the constant be inferred",
 )
-NOISE = kinds.Question(
-    "noise beyond what is stated",
-    "noise_evidence",
-    "max",
-    EVIDENCE,
-    "≤",
-    True,
-    "that the energies scatter more than is stated has a log Bayes factor of {value:.2g}",
-    "let the noise be inferred, or state larger errors",
-)
-# Of data that a form made, no other has fifty times its evidence in more than one set of fifty
-# (Markov's inequality: on average the ratio is one).
-FIFTYFOLD = float(np.log(50.0))
+NOISE = replace(gp.questions.NOISE_BEYOND, limit=EVIDENCE)
 FORM = kinds.Question(
     "form of the process",
     "form_evidence",
     "max",
-    FIFTYFOLD,
+    gp.questions.FIFTYFOLD,
     "≤",
     True,
     "that the curve is smooth in log r and falls off has a log Bayes factor of {value:.2g}",
     "leave mean and coordinate to the default: beside a wall a process in r misjudges what lies "
     "between the rows",
-)
-COVERED = kinds.Question(
-    "true curve",
-    "truth_covered",
-    "min",
-    0.0,
-    "≥",
-    True,
-    "the 95 % band covers {value:.0%} of the true potential",
-    "look for what the form of the process leaves out",
-)
-STRAYED = kinds.Question(
-    "farthest from the true curve",
-    "truth_chance",
-    "min",
-    CHANCE,
-    "≥",
-    True,
-    "a drawn curve strays as far as the true potential does with a chance of {value:.2g}",
-    "look for what the form of the process leaves out",
 )
 
 
@@ -138,10 +102,9 @@ def derived(
     if known is not None:
         found["truth"] = known
         if "curve" in known:
-            cover = _coverage(posterior, dataset, functions)
-            evidence["truth_covered"] = cover.covered / PLACES
-            evidence["truth_chance"] = cover.p_farthest
-            questions += [replace(COVERED, limit=cover.fewest / PLACES), STRAYED]
+            for question, value in _of_potential(posterior, dataset, functions).items():
+                evidence[question.variable] = value
+                questions.append(question)
     return found, labelled(evidence, sampled=False), kinds.declare(*questions)
 
 
@@ -155,13 +118,13 @@ def rows_around(posterior: xr.DataTree) -> wells.Bracket:
     return wells.bracket(r, u, np.hypot(bars, float(noise)), float(level))
 
 
-def _coverage(posterior, dataset, functions):
-    """How the drawn curves cover the known potential, as the draws do one another."""
-    potential = POTENTIALS[dataset.attrs["potential"]]
+def _of_potential(posterior, dataset, functions):
+    """What is asked of curves whose potential is known, with the answers."""
+    potential, asked = POTENTIALS[dataset.attrs["potential"]], gp.questions
     r = posterior["constant_data"]["distances"].values
-    grid = np.geomspace(r.min(), r.max(), PLACES)
-    drawn = predict(posterior, grid, most=COVERING, **functions)["curve"].values
-    return diagnostics.coverage(drawn.reshape(-1, PLACES).T, potential(grid))
+    grid = np.geomspace(r.min(), r.max(), asked.PLACES)
+    drawn = predict(posterior, grid, most=asked.COVERING, **functions)["curve"].values
+    return asked.of_known_curve(drawn, potential(grid))
 
 
 def curves(posterior: xr.DataTree, **functions: Callable | None) -> xr.Dataset:

@@ -10,12 +10,12 @@ posterior.
 Gelman, Hill & Vehtari, Regression and Other Stories, Cambridge 2020, doi:10.1017/9781139161879.
 """
 
+from bayesinf.forecasts import predictions
 from bayesinf.systems.regression.calibration import calibration_problem
 from bayesinf.systems.regression.classical import classical
 from bayesinf.systems.regression.data import diabetes, from_columns, new_rows, read, simulate
 from bayesinf.systems.regression.faults import faults
 from bayesinf.systems.regression.model import PRIORS, RESPONSES, compared, fit, predict, problem
-from bayesinf.systems.regression.results import predictions
 from bayesinf.systems.regression.story import story
 
 __all__ = [

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bayesinf import data as reading
+from bayesinf.data import rows as cells
 from bayesinf.data.arrays import listing
 from bayesinf.data.columns import columns_of, said
 from bayesinf.errors import DataError
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
 
 __all__ = ["diabetes", "from_columns", "new_rows", "read", "simulate"]
 
-MISSING = {"", "na", "n/a", "nan", "null", "none", "?", "-", ".", "missing"}
 MOST_LEVELS = 100  # of a column of text, from which it is no category
 LISTED = 8  # rows that a message names
 
@@ -103,7 +103,7 @@ def diabetes(formula: str | None = None) -> xr.Dataset:
     columns = {str(name): values.to_numpy(dtype=float) for name, values in frame.items()}
     formula = formula or f"sqrt(progression) ~ {' + '.join(list(columns)[:-1])}"
     for name in Formula.parse(formula).variables:
-        _known(columns, name, "diabetes")
+        cells.known(columns, name, "diabetes")
     return from_columns(columns, formula)
 
 
@@ -153,10 +153,10 @@ def read(
     wanted = dict.fromkeys(name for one in formulas for name in one.variables)
     wanted |= {error: None} if error else {}
     for name in wanted:
-        _known(columns, name, path)
+        cells.known(columns, name, path)
     comma = decimal == "," or "decimal commas" in found.attrs.get("read_as", "")
-    values = {name: _numbers(columns[name], comma) for name in wanted}
-    numbers = _row_numbers(found, len(next(iter(values.values()))))
+    values = {name: cells.numbers(columns[name], comma) for name in wanted}
+    numbers = cells.row_numbers(found, len(next(iter(values.values()))))
     kept, left_out = _complete(values, numbers, path)
     values = {name: column[kept] for name, column in values.items()}
     _refuse(values, formulas, error, path, numbers[kept])
@@ -173,39 +173,12 @@ def new_rows(path: str | os.PathLike, table: xr.Dataset, formula: str) -> xr.Dat
     ------
     DataError : a column that is not there, a value that is missing, a category that the fit lacks.
     """
-    found = reading.read(path)
-    columns = {str(k): v for k, v in columns_of(found).items()}
     parsed = Formula.parse(formula)
-    wanted = [name for name in parsed.variables if name != parsed.source]
-    wanted += [table.attrs["error"]] if table.attrs.get("error") else []
-    for name in wanted:
-        _known(columns, name, path)
-    comma = "decimal commas" in found.attrs.get("read_as", "")
-    values = {name: _numbers(columns[name], comma) for name in wanted}
-    rows = _row_numbers(found, len(next(iter(values.values()))))
-    for name, column in values.items():
-        if (gone := _absent(column)).any():
-            raise DataError(
-                "a value is missing",
-                source=path,
-                where=f"row {rows[int(np.argmax(gone))]}, column {name}",
-                expected="rows that are complete",
-                remedy="fill it in, or leave the row out",
-            )
-        if (column.dtype.kind == "U") != (table[name].dtype.kind == "U"):
-            raise DataError(
-                "a column is of another kind than in the data",
-                source=path,
-                where=f"column {name}",
-                expected="words" if table[name].dtype.kind == "U" else "numbers",
-                found=str(column[0]),
-            )
-    if parsed.source in columns:
-        held_out = _numbers(columns[parsed.source], comma)
-        if held_out.dtype.kind != "U" and not _absent(held_out).any():
-            values[parsed.source] = held_out
-    labelled = {name: columns[name].copy(data=column) for name, column in values.items()}
-    return from_columns(labelled, formula, None, rows)
+    names = [name for name in parsed.variables if name != parsed.source]
+    names += [table.attrs["error"]] if table.attrs.get("error") else []
+    words = [name for name in names if table[name].dtype.kind == "U"]
+    found, rows = cells.wanted(path, names, parsed.source, words)
+    return from_columns(found, formula, None, rows)
 
 
 def _stated(columns, path, formula, target, features, error):
@@ -227,7 +200,7 @@ def _stated(columns, path, formula, target, features, error):
         )
     named = list(features or (name for name in columns if name not in (target, error)))
     for name in (target, *named):
-        _known(columns, name, path)
+        cells.known(columns, name, path)
     if not named or target in named:
         raise DataError(
             "no features to explain the target by",
@@ -238,56 +211,15 @@ def _stated(columns, path, formula, target, features, error):
     return f"{quoted(target)} ~ {' + '.join(map(quoted, named))}"
 
 
-def _known(columns, name, path):
-    if name not in columns:
-        raise DataError(
-            f"there is no column {name}",
-            source=path,
-            expected=f"one of {listing(columns)}",
-            remedy="spell it as the file does",
-        )
-
-
-def _numbers(column, comma=False):
-    """Values of a column: numbers with NaN where they are missing, or words; ``comma`` is their
-    decimal mark.
-    """
-    values = column.values
-    if values.dtype.kind in "biuf":
-        return values.astype(float)
-    if values.dtype.kind not in "US":
-        return values.astype(str)
-    words = np.char.strip(values.astype(str))
-    gone = np.isin(np.char.lower(words), list(MISSING))
-    if gone.all():
-        return np.full(len(words), np.nan)
-    try:
-        found = np.full(len(words), np.nan)
-        mark = "," if comma else "."
-        found[~gone] = [float(w.replace("−", "-").replace(mark, ".")) for w in words[~gone]]
-        return found
-    except ValueError:
-        return np.where(gone, "", words)
-
-
 def _odd(words):
     """Position of the first cell that is no number where most are numbers; None elsewhere."""
     number = np.array([bool(re.fullmatch(r"[-−+]?[\d.]+([eE][-+]?\d+)?", w)) for w in words])
     return int(np.argmin(number)) if 0.5 < number.mean() < 1 else None
 
 
-def _absent(column):
-    return column == "" if column.dtype.kind == "U" else ~np.isfinite(column)
-
-
-def _row_numbers(found, count):
-    rows = found.coords.get("row")
-    return np.arange(1, count + 1) if rows is None or len(rows) != count else rows.values
-
-
 def _complete(values, numbers, path):
     """Positions of complete rows, and which were left out, in words."""
-    gone = {name: _absent(column) for name, column in values.items()}
+    gone = {name: cells.absent(column) for name, column in values.items()}
     out = np.any(list(gone.values()), axis=0)
     kept = np.flatnonzero(~out)
     if len(kept) < 3:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import xarray as xr
     from matplotlib.figure import Figure
 
-__all__ = ["MARKS", "comparison", "curves", "effects", "fitted", "groups", "predictions"]
+__all__ = ["MARKS", "comparison", "curves", "effects", "fitted", "groups"]
 
 SHOWN = 30  # rows of a forest
 MARKS = {"ols": "o", "ridge": "^", "lasso": "x", "ml": "o"}  # of the classical estimates
@@ -172,26 +172,4 @@ def comparison(fit: xr.DataTree) -> Figure:
     axis.set_yticks(place, said, fontsize="small")
     axis.set_ylim(-0.7, count - 0.3)
     axis.set_xlabel("log score of left-out rows, less that of the best formula")
-    return fig
-
-
-@styled
-def predictions(fit: xr.DataTree) -> Figure:
-    """Draw the predictions of new rows: bands of the mean and of data."""
-    group, name = fit["predictions"], fit.attrs["target"]
-    count = min(group.sizes["new_row"], 2 * SHOWN)
-    fig, axis = canvas(1, 1, height=3.4)
-    place = np.arange(count)
-    for what, width, alpha in ((name, 5.0, 0.3), ("mean", 2.0, 1.0)):
-        draws = group[what].transpose("chain", "draw", ...).values[..., :count]
-        low, _, high = interval(draws.reshape(-1, count), 0.95)
-        axis.vlines(place, low, high, color=COLORS["posterior"], lw=width, alpha=alpha)
-    rows = group["new_row"].values[:count]
-    step = max(1, count // 15)
-    axis.set_xticks(place[::step], [str(row) for row in rows[::step]])
-    axis.set_xlabel("row of the new file")
-    axis.set_ylabel(target(fit))
-    axis.plot([], [], color=COLORS["posterior"], lw=2, label="mean, 95 %")
-    axis.plot([], [], color=COLORS["posterior"], lw=5, alpha=0.3, label="new data, 95 %")
-    axis.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2, frameon=False)
     return fig

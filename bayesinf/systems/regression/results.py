@@ -7,18 +7,18 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from bayesinf.forecasts import foretold
 from bayesinf.models import linear
 from bayesinf.posterior import dataset
 from bayesinf.systems.regression.classical import of_design
 from bayesinf.systems.regression.design import Design
 
 if TYPE_CHECKING:
-    import pandas as pd
     import xarray as xr
 
     from bayesinf.settings import Settings
 
-__all__ = ["beside", "predicted", "predictions"]
+__all__ = ["beside", "predicted"]
 
 LOOKED = 1000  # draws that R² takes at the most
 DRAWN, AVERAGED = 200, 100  # draws, and rows, behind a curve of partial dependence
@@ -47,8 +47,6 @@ def predicted(
     settings: Settings,
 ) -> xr.DataTree:
     """Return the fit with predictions of new rows; see ``model.predict``."""
-    import xarray as xr
-
     rng = settings.generator("new rows")
     draws = {
         str(k): v.transpose("chain", "draw", ...).values for k, v in found["posterior"].items()
@@ -67,35 +65,10 @@ def predicted(
     values = problem.likelihood.draw(mean, there.scatter(draws), rng)
     arrays = {"mean": mean, target: values}
     unit = problem.data.units[target]
-    group = dataset(
-        arrays,
-        dict.fromkeys(arrays, ("new_row",)),
-        {"new_row": new["row"].values},
-        dict.fromkeys(arrays, unit),
-    )
-    told = found.copy()
-    told["predictions"] = xr.DataTree(group)
-    known = {"row": ("new_row", new["row"].values, {"units": "1"})}
-    if design.formula.source in new:  # held out, and asked whether it lies among those predicted
-        seen = Design(new, design.text).target
-        known[target] = ("new_row", seen.values, {"units": unit})
-    beside_them = xr.Dataset(known, {"new_row": new["row"].values})
-    told["predictions_constant_data"] = xr.DataTree(beside_them)
-    return told
-
-
-def predictions(found: xr.DataTree) -> pd.DataFrame:
-    """Tabulate the predictions of a fit: a row of the new file each, mean and both 95 % bands."""
-    import pandas as pd
-
-    group, target = found["predictions"], found.attrs["target"]
-    columns = {}
-    for name, label in (("mean", "mean"), (target, "new")):
-        draws = group[name].transpose("chain", "draw", ...).values
-        low, high = np.quantile(draws, [0.025, 0.975], axis=(0, 1))
-        columns |= {"mean": draws.mean(axis=(0, 1))} if name == "mean" else {}
-        columns |= {f"{label}_low_95": low, f"{label}_high_95": high}
-    return pd.DataFrame(columns, pd.Index(group["new_row"].values, name="row")).reset_index()
+    known = {}
+    if design.formula.source in new:
+        known = {target: Design(new, design.text).target.values}
+    return foretold(found, arrays, new["row"].values, unit, known)
 
 
 def at(problem: linear.Regression, design: Design, table: xr.Dataset) -> linear.Regression:

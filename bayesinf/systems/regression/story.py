@@ -36,7 +36,7 @@ def story(fits: Mapping[str, xr.DataTree]) -> Story:
     """Tell effects, curves, groups, predictions, and how the classical answer compares."""
     name, fit = next(iter(fits.items()))
     target = fit.attrs["target"]
-    extra = [*_curves(fit), *_groups(fit), *_predictions(fit), *_comparison(fit)]
+    extra = [*_curves(fit), *_groups(fit), *sections.new_rows(fit, target), *_comparison(fit)]
     extra += [part for other, one in fits.items() if other != name for part in _other(other, one)]
     return Story(
         title=f"What {target} depends on",
@@ -262,33 +262,6 @@ def _groups(fit):
                 "Intervals of the effects of groups.",
             ),
         ),
-    )
-
-
-def _predictions(fit):
-    if "predictions" not in fit.children:
-        return
-    group, target = fit["predictions"], fit.attrs["target"]
-    rows = {}
-    for k, row in enumerate(group["new_row"].values[:TOLD]):
-        mean, new = group["mean"][..., k].values, group[target][..., k].values
-        sd = float(new.std()) or 1.0
-        bands = (interval(*map(float, np.quantile(v, [0.025, 0.975])), sd) for v in (mean, new))
-        rows[str(row)] = dict(
-            zip(("mean", "its 95 %", "95 % of new data"), (described(mean), *bands), strict=True)
-        )
-    yield Section(
-        "New rows",
-        (f"{group.sizes['new_row']} rows are foretold; all of them stand in predictions.csv.",),
-        (
-            Picture(
-                "predictions",
-                figures.predictions(fit),
-                "Narrow: where the mean of such rows lies; wide: where 95 % of such data lie.",
-                "Intervals of mean and data for each new row.",
-            ),
-        ),
-        (Table.of(rows, "row", "The first rows." if len(rows) < group.sizes["new_row"] else "."),),
     )
 
 
