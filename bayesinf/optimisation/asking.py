@@ -5,10 +5,10 @@ and of failures, says what each place promises by a rule, and the best is found 
 
 Several places are asked for one after the other, each as if those before it, and those that are
 pending, had been measured: at each node of the hyperparameters a value is drawn of what would come
-(Snoek, Larochelle & Adams, Advances in Neural Information Processing Systems 25, 2951, 2012). So the
-improvement that remains is averaged over what the pending ones may bring, where a single guessed
-value, as of a Kriging believer, would take that for known. By Thompson sampling each place is where
-another drawn curve is lowest, which needs no such thing.
+(Snoek, Larochelle & Adams, Advances in Neural Information Processing Systems 25, 2951, 2012). So
+the improvement that remains is averaged over what the pending ones may bring, where a single
+guessed value, as of a Kriging believer, would take that for known. By Thompson sampling each place
+is where another drawn curve is lowest.
 """
 
 from __future__ import annotations

@@ -70,24 +70,26 @@ class Input:
         """How many values it can take."""
         return self.high - self.low + 1 if self.integer else math.inf
 
+    @property
+    def ends(self) -> np.ndarray:
+        """The bounds on the scale on which the input is even: their logarithms, if ``log``."""
+        return self.scaled(np.array([self.low, self.high]))
+
+    def scaled(self, x: np.ndarray) -> np.ndarray:
+        """Return values on that scale."""
+        return np.log(x) if self.log else np.asarray(x, dtype=float)
+
     def to_unit(self, x: np.ndarray) -> np.ndarray:
         """Return where values lie between the bounds, from 0 to 1."""
-        low, high = self._ends
-        return (self._scaled(x) - low) / (high - low)
+        low, high = self.ends
+        return (self.scaled(x) - low) / (high - low)
 
     def from_unit(self, u: np.ndarray) -> np.ndarray:
         """Return the values at places from 0 to 1, whole numbers of an integer."""
-        low, high = self._ends
+        low, high = self.ends
         x = low + (high - low) * np.asarray(u, dtype=float)
         x = np.exp(x) if self.log else x
         return np.clip(np.round(x) if self.integer else x, self.low, self.high)
-
-    def _scaled(self, x):
-        return np.log(x) if self.log else np.asarray(x, dtype=float)
-
-    @property
-    def _ends(self):
-        return self._scaled(self.low), self._scaled(self.high)
 
 
 @dataclass(frozen=True)

@@ -2,8 +2,8 @@
 
 A constraint that is told as a number has a surrogate of its own, and is met with the probability
 Φ(−μ/σ) that the number is ≤ 0. Failures are classes, a value or none, with Φ(f(x)) the probability
-of a value and f a Gaussian process: given the kernel f is normal by Laplace's method, and the kernel
-is averaged over a grid by its evidence. All of these are taken as independent.
+of a value and f a Gaussian process: given the kernel f is normal by Laplace's method, and kernels
+are averaged over a grid by their evidence. All of these are taken as independent.
 
 Gardner et al., Bayesian optimization with inequality constraints, ICML 937 (2014); Rasmussen &
 Williams, Gaussian Processes for Machine Learning, MIT Press (2006), chapter 3.

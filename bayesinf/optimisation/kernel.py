@@ -1,9 +1,9 @@
 """The numbers behind a campaign, compiled: densities of hyperparameters, moments and drawn curves.
 
-Only ``surrogate`` and ``paths`` import this module, since it imports numba. Places lie in the unit
+The others import this module inside functions, since it imports numba. Places lie in the unit
 cube. A covariance is a² ρ(r) + τ², r² = Σ_k (x_k − x′_k)²/ℓ_k²: a curve on a constant N(0, τ²) that
-is integrated out. ``kind`` says which ρ: ``SMOOTH`` exp(−r²/2), or that of a Matérn process of order
-5/2. With the correlation comes ``slope``, −ρ′(r)/r, from which all derivatives follow:
+is integrated out. ``kind`` says which ρ: ``SMOOTH``, exp(−r²/2), or ``ROUGH``, that of a Matérn
+process of order 5/2. With the correlation comes ``slope``, −ρ′(r)/r, and with it all derivatives:
 
     ∂ρ/∂x_k = −slope (x_k − x′_k)/ℓ_k²,   ∂ρ/∂log ℓ_k = slope (x_k − x′_k)²/ℓ_k²
 """

@@ -3,7 +3,8 @@
 A curve of the prior is a sum of waves with normal amplitudes; what is left of the data pulls it
 through them (Matheron's rule):
 
-    f(x) = f₀(x) + k(x, X) K⁻¹ (y − f₀(X) − ε),   f₀(x) = c + a Σ_m (g_m cos ω_m·x + h_m sin ω_m·x)/√M
+    f(x)  = f₀(x) + k(x, X) K⁻¹ (y − f₀(X) − ε)
+    f₀(x) = c + a Σ_m (g_m cos ω_m·x + h_m sin ω_m·x)/√M
 
 with frequencies ω from the spectral density of the kernel, the same for all curves but for their
 length scales, and spread evenly by quasi-Monte Carlo; g, h ~ N(0, 1). The waves approximate the

@@ -1,6 +1,6 @@
 """What a place promises: rules as functions over the unit cube, with their gradients.
 
-    expected improvement     log (1/S) Σ_s σ_s h(z_s),   z_s = (f*_s − μ_s)/σ_s,   h(z) = φ(z) + z Φ(z)
+    expected improvement     log (1/S) Σ_s σ_s h(z_s),  z_s = (f*_s − μ_s)/σ_s,  h(z) = φ(z) + zΦ(z)
     lower confidence bound   log(w − (1/S) Σ_s (μ_s − κ σ_s))
     thompson                 log(w − f(x)), f one drawn curve
 
