@@ -9,6 +9,7 @@ it is ≤ 0.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -25,6 +26,10 @@ MOST_INTEGERS = 2**53  # beyond which they are no longer numbers of their own
 # What the variables of a result are called, or its dimensions.
 RESERVED = ("point", "chain", "draw", "error", "input", "new", "candidate", "constant", "amplitude")
 RESERVED += ("length_scale", "noise", "minimum", "maximum", "status", "evaluation", "place")
+
+
+def _is_name(name):
+    return isinstance(name, str) and re.fullmatch(r"\w+", name) is not None
 
 
 @dataclass(frozen=True)
@@ -49,7 +54,7 @@ class Input:
 
     def __post_init__(self):
         words = {"where": f"input {self.name}"}
-        if not isinstance(self.name, str) or not self.name.isidentifier():
+        if not _is_name(self.name):
             raise DataError("an input needs a name of letters, digits and _", found=repr(self.name))
         if self.name in RESERVED:
             raise DataError(f"an input cannot be called {self.name}", remedy="rename it")
@@ -153,7 +158,7 @@ class Campaign:
         taken = [*names, self.name, *self.constraints]
         if len(set(taken)) < len(taken):
             raise DataError("a name is given twice", found=", ".join(taken))
-        if not str(self.name).isidentifier() or self.name in RESERVED:
+        if not _is_name(self.name) or self.name in RESERVED:
             raise DataError("the value needs another name", found=repr(self.name))
         if self.goal not in GOALS:
             raise DataError("unknown goal", expected=" or ".join(GOALS), found=repr(self.goal))

@@ -37,7 +37,7 @@ try:
 except ImportError:  # Windows has no such locks: there two changes at once are not held apart
     fcntl = None
 
-__all__ = ["ask", "create", "fail", "load", "main", "said", "tell", "withdraw"]
+__all__ = ["ask", "create", "dumps", "fail", "load", "loads", "main", "said", "tell", "withdraw"]
 
 FORM = "bayesinf campaign 1"  # first entry of the file
 FAILED, WITHDRAWN = "failed", "withdrawn"  # words in place of a value
@@ -86,17 +86,31 @@ def load(path: str | os.PathLike) -> Campaign:
         ) from None
     except (OSError, UnicodeDecodeError) as error:
         raise DataError("the file cannot be read", source=path, found=error) from None
+    return loads(text, path)
+
+
+def dumps(known: Campaign) -> str:
+    """Write a campaign as the text of its file."""
+    return json.dumps(_to_dict(known), indent=1, ensure_ascii=False, allow_nan=False)
+
+
+def loads(text: str, source: object = None) -> Campaign:
+    """Read a campaign from the text of its file.
+
+    Raises
+    ------
+    DataError : it holds none; ``source`` is named.
+    """
     try:
         return _from_dict(json.loads(text))
     except json.JSONDecodeError as error:
-        raise DataError(
-            "no JSON", source=path, where=f"line {error.lineno}", expected="a campaign"
-        ) from None
+        where = f"line {error.lineno}"
+        raise DataError("no JSON", source=source, where=where, expected="a campaign") from None
     except DataError as error:
-        raise DataError(f"no campaign that can be: {error}", source=path) from None
+        raise DataError(f"no campaign that can be: {error}", source=source) from None
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
-        said = f"{type(error).__name__} {error}"
-        raise DataError("no campaign", source=path, expected=FORM, found=said) from None
+        found = f"{type(error).__name__} {error}"
+        raise DataError("no campaign", source=source, expected=FORM, found=found) from None
 
 
 def ask(path: str | os.PathLike, count: int = 1, rule: str = RULES[0], **options) -> xr.Dataset:
@@ -167,10 +181,9 @@ def _held(path):
 def _write(path, known):
     """Write under a temporary name, flush, and rename; what a killed write left is written over."""
     path = path.resolve()
-    text = json.dumps(_to_dict(known), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
     partial = path.with_name(f".{path.name}.partial")
     with open(partial, "w", encoding="utf-8") as file:
-        file.write(text)
+        file.write(f"{dumps(known)}\n")
         file.flush()
         os.fsync(file.fileno())
     os.replace(partial, path)
