@@ -37,7 +37,20 @@ try:
 except ImportError:  # Windows has no such locks: there two changes at once are not held apart
     fcntl = None
 
-__all__ = ["ask", "create", "dumps", "fail", "load", "loads", "main", "said", "tell", "withdraw"]
+__all__ = [
+    "ask",
+    "create",
+    "dumps",
+    "fail",
+    "input_of",
+    "load",
+    "loads",
+    "main",
+    "rule_of",
+    "said",
+    "tell",
+    "withdraw",
+]
 
 FORM = "bayesinf campaign 1"  # first entry of the file
 FAILED, WITHDRAWN = "failed", "withdrawn"  # words in place of a value
@@ -267,27 +280,49 @@ def main(command: str, words: Sequence[str], **options) -> str:
             raise DataError("tell has no options", found=", ".join(options))
         return _told(path, rest)
     asked = {name: options.pop(name) for name in ("batch", "rule") if name in options}
-    rule = asked.get("rule", RULES[0])
-    if rule not in SHORT:
-        raise DataError("unknown rule", expected=", ".join(SHORT), found=repr(rule))
+    rule = rule_of(asked.get("rule", RULES[0]))
     if rest or options:
         create(path, _stated(rest, options))
-    return said(load(path), ask(path, asked.get("batch", 1), SHORT[rule]))
+    return said(load(path), ask(path, asked.get("batch", 1), rule))
 
 
 def _stated(words, options):
     """The campaign that words such as ``x=0:1`` state."""
     inputs = {}
     for word in words:
-        name, given, bounds = word.partition("=")
-        low, *more = bounds.split(":")
-        if not given or not more or name in inputs or {*more[1:]} - {"integer", "log"}:
-            raise DataError(
-                "an input cannot be read", expected="NAME=LOW:HIGH[:integer][:log]", found=word
-            )
-        ends = _number(low, f"bound of {name}"), _number(more[0], f"bound of {name}")
-        inputs[name] = Input(name, *ends, integer="integer" in more, log="log" in more)
+        name, one = input_of(word)
+        if name in inputs:
+            raise DataError("an input is given twice", found=name)
+        inputs[name] = one
     return campaign(inputs, **options)
+
+
+def input_of(word: str) -> tuple[str, Input]:
+    """Read an input such as ``x=0:1``, ``n=1:9:integer`` or ``rate=1e-6:1:log``.
+
+    Raises
+    ------
+    DataError : it is none, or its bounds bound nothing.
+    """
+    name, _, bounds = word.partition("=")
+    low, *more = bounds.split(":")
+    if not more or {*more[1:]} - {"integer", "log"}:
+        expected = "NAME=LOW:HIGH[:integer][:log]"
+        raise DataError("an input cannot be read", expected=expected, found=word)
+    ends = _number(low, f"bound of {name}"), _number(more[0], f"bound of {name}")
+    return name, Input(name, *ends, integer="integer" in more, log="log" in more)
+
+
+def rule_of(word: str) -> str:
+    """Return the rule of a name, or of ``ei`` or ``lcb``.
+
+    Raises
+    ------
+    DataError : there is none.
+    """
+    if word not in SHORT:
+        raise DataError("unknown rule", expected=", ".join(SHORT), found=repr(word))
+    return SHORT[word]
 
 
 def _number(word, what):

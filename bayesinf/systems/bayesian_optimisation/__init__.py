@@ -15,6 +15,7 @@ from bayesinf.systems.bayesian_optimisation.data import campaign_of, data_of, re
 from bayesinf.systems.bayesian_optimisation.faults import faults
 from bayesinf.systems.bayesian_optimisation.model import classical, fit, plan
 from bayesinf.systems.bayesian_optimisation.objectives import OBJECTIVES, Objective, objective
+from bayesinf.systems.bayesian_optimisation.story import story
 
 
 __all__ = [

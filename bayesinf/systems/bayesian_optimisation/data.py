@@ -44,7 +44,9 @@ def campaign_of(data: xr.Dataset) -> optimisation.Campaign:
         y, *constraints = (column[k] for column in told)
         bad = np.isnan(y)
         numbers = () if bad else tuple(map(float, constraints))
-        found.append(optimisation.Evaluation(tuple(map(float, x)), None if bad else float(y), numbers))
+        found.append(
+            optimisation.Evaluation(tuple(map(float, x)), None if bad else float(y), numbers)
+        )
     return replace(campaign, evaluations=tuple(found))
 
 
@@ -144,7 +146,9 @@ def read(
     bounds, missing = dict(bounds or {}), []
     if unknown := {*bounds, *integers, *logs} - {*called.values()}:
         raise DataError(
-            f"no input {', '.join(sorted(unknown))}", source=path, expected=", ".join(called.values())
+            f"no input {', '.join(sorted(unknown))}",
+            source=path,
+            expected=", ".join(called.values()),
         )
     stated = {}
     for one, name in called.items():
