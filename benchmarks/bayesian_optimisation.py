@@ -28,7 +28,7 @@ TRACE = 1e-8  # variance that stands for none
 
 
 class Random:
-    """Places drawn evenly, without a model."""
+    """Places drawn evenly, without a model: what every side can do."""
 
     package, model = None, False
 

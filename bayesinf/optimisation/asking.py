@@ -19,7 +19,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bayesinf import parallel
 from bayesinf.errors import DataError, FitError
 from bayesinf.optimisation import paths, places, rules
 from bayesinf.optimisation.campaign import Campaign
@@ -126,8 +125,7 @@ def ask(
         raise DataError("the number of places", expected="an integer from 1", found=count)
     done, waiting = len(campaign.evaluations), len(campaign.pending)
     rng = Settings(seed=campaign.seed).generator("ask", done, waiting)
-    with parallel.one_blas_thread():
-        return _asked(campaign, int(count), rule, width, rng)
+    return _asked(campaign, int(count), rule, width, rng)
 
 
 def _asked(campaign, count, rule, width, rng):
@@ -143,20 +141,20 @@ def _asked(campaign, count, rule, width, rng):
         knowledge.imagined(np.array(under_way + chosen), rng) if under_way + chosen else knowledge
     )
     scan = _scan(campaign, knowledge, rng)
-    left = _left(imagined, campaign, scan)
+    left = np.nan
     while len(chosen) < count:
         score = _score(imagined, campaign, rule, width, seen, rng)
-        for _, point in places.ascents(score, scan, campaign, STARTS):
-            if not _among(point, taken + chosen):
-                break
-        else:
-            point = _another(campaign, taken + chosen, rng)
-        if rule == rules.RULES[0] and imagined.values is not None and imagined.allowed.any():
-            left = max(left, float(score(point[None], False)[0][0])) if not chosen else left
-        chosen.append(point)
+        ends = places.ascents(score, scan, campaign, STARTS)
+        height, point = next(ends)
+        if isinstance(score, rules.Improvement) and np.isnan(left):
+            left = height
+        while point is not None and _among(point, taken + chosen):
+            _, point = next(ends, (None, None))
+        chosen.append(_another(campaign, taken + chosen, rng) if point is None else point)
         if len(chosen) < count:
-            imagined = imagined.imagined(point[None], rng)
-            scan = np.vstack([scan, point])
+            imagined = imagined.imagined(chosen[-1][None], rng)
+            scan = np.vstack([scan, chosen[-1]])
+    left = _left(knowledge, campaign, scan) if np.isnan(left) else left
     return _answer(campaign, knowledge, np.array(chosen), rule, left)
 
 
@@ -228,8 +226,8 @@ def _score(knowledge, campaign, rule, width, seen, rng):
     above = float(nodes.y.max()) + 1.0
     if rule == "lower confidence bound":
         return rules.Bound(nodes, width, above, knowledge.parts)
-    (path,) = paths.drawn(_one(nodes, int(rng.integers(len(nodes.y)))), rng)
-    return rules.Curve(path, above, knowledge.parts)
+    drawn = paths.drawn(_one(nodes, int(rng.integers(len(nodes.y)))), rng)
+    return rules.Curve(drawn, above, knowledge.parts)
 
 
 def _one(nodes, s):
@@ -245,16 +243,16 @@ class _Away:
     seen: np.ndarray
     parts: Sequence[Classes]
 
-    def __call__(self, points, slopes=False):
+    def __call__(self, points, rows=None, slopes=False):
         step = points[:, None] - self.seen
         square = np.maximum(np.sum(step**2, axis=-1), 1e-12)
         nearest = np.argmin(square, axis=1) if len(self.seen) else np.zeros(len(points), dtype=int)
         value, gradient = log_feasible(self.parts, points, slopes)
         if not len(self.seen):
             return value, gradient
-        rows = np.arange(len(points))
-        found = 0.5 * np.log(square[rows, nearest])
-        return value + found, gradient + step[rows, nearest] / square[rows, nearest][:, None]
+        each = np.arange(len(points))
+        found = 0.5 * np.log(square[each, nearest])
+        return value + found, gradient + step[each, nearest] / square[each, nearest][:, None]
 
 
 def _left(knowledge, campaign, scan):
@@ -263,7 +261,7 @@ def _left(knowledge, campaign, scan):
         return np.nan
     nodes = knowledge.values.nodes
     incumbent = rules.incumbents(nodes, campaign.noise != 0, knowledge.allowed)
-    return float(np.max(rules.Improvement(nodes, incumbent, knowledge.parts)(scan, False)[0]))
+    return float(np.max(rules.Improvement(nodes, incumbent, knowledge.parts)(scan)[0]))
 
 
 def _answer(campaign, knowledge, points, rule, left):
@@ -285,7 +283,7 @@ def _answer(campaign, knowledge, points, rule, left):
         arrays["expected_improvement"] = unknown
         if knowledge.allowed.any():
             incumbent = rules.incumbents(values.nodes, campaign.noise != 0, knowledge.allowed)
-            found, _ = rules.Improvement(values.nodes, incumbent, knowledge.parts)(points, False)
+            found, _ = rules.Improvement(values.nodes, incumbent, knowledge.parts)(points)
             arrays["expected_improvement"] = values.spread * np.exp(found)
         improvement = values.spread * np.exp(left)
         if campaign.noise == 0:

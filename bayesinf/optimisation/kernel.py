@@ -19,14 +19,18 @@ __all__ = [
     "ROUGH",
     "SMOOTH",
     "correlations",
-    "curve",
+    "curves",
     "factorised",
+    "gradients",
+    "improvement",
     "log_densities",
     "log_density",
     "moments",
 ]
 
 SMOOTH, ROUGH = 0, 1  # squared exponential, Matérn 5/2
+LEAST = 1e-20  # variance of which the root is a number to divide by
+FAR = 25.0  # |z| from which a series is closer than a difference of numbers near one
 NUGGET, LARGEST = 1e-12, 1e-6  # added to the diagonal, relative to a²: least, and most
 FAST = {"reassoc", "contract", "arcp", "nsz"}  # sums may be taken in any order
 OPTIONS = {"cache": True, "nogil": True, "error_model": "numpy", "fastmath": FAST}
@@ -196,6 +200,15 @@ def log_densities(u, kind, X, y, noise, centre, spread, level):
 
 
 @numba.njit(**OPTIONS)
+def gradients(u, kind, X, y, noise, centre, spread, level):
+    """``log_density`` with its gradient at many points, (point, parameter)."""
+    found, slopes = np.empty(u.shape[0]), np.empty(u.shape)
+    for s in range(u.shape[0]):
+        found[s] = log_density(u[s], kind, X, y, noise, centre, spread, level, slopes[s])
+    return found, slopes
+
+
+@numba.njit(**OPTIONS)
 def factorised(kinds, scales, squares, level, noises, X, y):
     """Factors of the covariances of many nodes, and K⁻¹ y.
 
@@ -225,6 +238,38 @@ def factorised(kinds, scales, squares, level, noises, X, y):
 
 
 @numba.njit(**OPTIONS)
+def _moment(x, X, kind, scale, square, level, root, L, alpha, slopes, k, slope, v, up, out):
+    """Mean and variance at one place and node; gradients are written into ``up`` and ``out``."""
+    n, d = X.shape
+    mean = 0.0
+    for i in range(n):
+        r = 0.0
+        for m in range(d):
+            step = (x[m] - X[i, m]) / scale[m]
+            r += step * step
+        rho, steep = correlation(kind, r)
+        covariance = square * rho + level
+        slope[i] = square * steep
+        mean += covariance * alpha[i]
+        k[i] = root[i] * covariance
+    _forward(L, k, v)
+    left = square + level
+    for i in range(n):
+        left -= v[i] * v[i]
+    if slopes:
+        _backward(L, v)
+        up[:] = 0.0
+        out[:] = 0.0
+        for i in range(n):
+            a, b = alpha[i] * slope[i], -2 * root[i] * v[i] * slope[i]
+            for m in range(d):
+                step = (X[i, m] - x[m]) / scale[m] ** 2
+                up[m] += a * step
+                out[m] += b * step
+    return mean, max(left, 0.0)
+
+
+@numba.njit(**OPTIONS)
 def moments(points, X, kinds, scales, squares, level, roots, L, alpha, slopes):
     """Mean and variance of the curve at points, for many nodes; and their gradients, if asked.
 
@@ -247,41 +292,88 @@ def moments(points, X, kinds, scales, squares, level, roots, L, alpha, slopes):
     mean, variance = np.empty((S, C)), np.empty((S, C))
     size = C if slopes else 0
     of_mean, of_variance = np.zeros((S, size, d)), np.zeros((S, size, d))
-    k, slope, v = np.empty(n), np.empty(n), np.empty(n)
+    k, slope, v, up, out = np.empty(n), np.empty(n), np.empty(n), np.empty(d), np.empty(d)
     for s in range(S):
+        of = (X, kinds[s], scales[s], squares[s], level, roots[s], L[s], alpha[s], slopes)
         for c in range(C):
-            total = 0.0
-            for i in range(n):
-                r = 0.0
-                for m in range(d):
-                    step = (points[c, m] - X[i, m]) / scales[s, m]
-                    r += step * step
-                rho, steep = correlation(kinds[s], r)
-                covariance = squares[s] * rho + level
-                slope[i] = squares[s] * steep
-                total += covariance * alpha[s, i]
-                k[i] = roots[s, i] * covariance
-            _forward(L[s], k, v)
-            left = squares[s] + level
-            for i in range(n):
-                left -= v[i] * v[i]
-            mean[s, c], variance[s, c] = total, max(left, 0.0)
+            mean[s, c], variance[s, c] = _moment(points[c], *of, k, slope, v, up, out)
             if slopes:
-                _backward(L[s], v)
-                for i in range(n):
-                    a, b = alpha[s, i] * slope[i], -2 * roots[s, i] * v[i] * slope[i]
-                    for m in range(d):
-                        step = (X[i, m] - points[c, m]) / scales[s, m] ** 2
-                        of_mean[s, c, m] += a * step
-                        of_variance[s, c, m] += b * step
+                of_mean[s, c], of_variance[s, c] = up, out
     return mean, variance, of_mean, of_variance
 
 
 @numba.njit(**OPTIONS)
-def curve(points, level, frequencies, even, odd, kind, X, scale, weights, slopes):
-    """One drawn curve at points: waves, and what pulls them through the data.
+def _log_improvement(z):
+    """log h(z), h(z) = φ(z) + z Φ(z), with Φ/h and φ/h; as ``gp.acquisition.log_improvement``."""
+    log_phi = -0.5 * z * z - 0.5 * LOG_TAU
+    if z > -1:
+        phi, below = math.exp(log_phi), 0.5 * math.erfc(-z / math.sqrt(2.0))
+        h = phi + z * below
+        return math.log(h), below / h, phi / h
+    size = -z
+    if size < FAR:
+        # Φ/φ by erfcx, which is e^{t²} erfc(t).
+        ratio = math.sqrt(math.pi / 2) * math.exp(0.5 * z * z) * math.erfc(size / math.sqrt(2.0))
+        left = 1 - size * ratio
+    else:
+        inverse = 1 / (size * size)
+        left = inverse * (1 + inverse * (-3 + inverse * (15 + inverse * (-105 + 945 * inverse))))
+        ratio = (1 - left) / size
+    return log_phi + math.log(left), ratio / left, 1 / left
+
+
+@numba.njit(**OPTIONS)
+def improvement(points, X, kinds, scales, squares, level, roots, L, alpha, incumbents, slopes):
+    """Log of the expected improvement at points, averaged over nodes; and its gradient, if asked.
+
+    Parameters
+    ----------
+    incumbents : what is to be improved on, (node,).
+    others : as for ``moments``.
+
+    Returns
+    -------
+    values, (place,), and gradients, (place, input), zero where not asked.
+    """
+    (C, d), n, S = points.shape, X.shape[0], L.shape[0]
+    value, gradient = np.empty(C), np.zeros((C, d))
+    k, slope, v, up, out = np.empty(n), np.empty(n), np.empty(n), np.empty(d), np.empty(d)
+    each, along = np.empty(S), np.zeros((S, d))
+    for c in range(C):
+        largest = -np.inf
+        for s in range(S):
+            of = (X, kinds[s], scales[s], squares[s], level, roots[s], L[s], alpha[s], slopes)
+            mean, variance = _moment(points[c], *of, k, slope, v, up, out)
+            sd = math.sqrt(max(variance, LEAST))
+            log_h, below, at = _log_improvement((incumbents[s] - mean) / sd)
+            each[s] = math.log(sd) + log_h
+            largest = max(largest, each[s])
+            if slopes:  # ∂(σ h) = −Φ ∂μ + φ ∂σ, over σ h
+                for m in range(d):
+                    along[s, m] = (at * out[m] / (2 * sd) - below * up[m]) / sd
+        total = 0.0
+        for s in range(S):
+            share = math.exp(each[s] - largest)
+            total += share
+            if slopes:
+                for m in range(d):
+                    gradient[c, m] += share * along[s, m]
+        value[c] = largest + math.log(total / S)
+        for m in range(d):
+            gradient[c, m] /= total
+    return value, gradient
+
+
+@numba.njit(**OPTIONS)
+def curves(points, rows, level, frequencies, even, odd, kinds, X, scales, weights, slopes):
+    """Drawn curves at points: waves, and what pulls them through the data.
 
         f(x) = level + Σ_m even_m cos(ω_m·x) + odd_m sin(ω_m·x) + Σ_i weight_i ρ(x, x_i)
+
+    Parameters
+    ----------
+    points : (place, input).
+    rows : which curve is wanted at each, (place,); all else leads with the curve.
 
     Returns
     -------
@@ -290,27 +382,28 @@ def curve(points, level, frequencies, even, odd, kind, X, scale, weights, slopes
     (C, d), n = points.shape, X.shape[0]
     value, gradient = np.empty(C), np.zeros((C, d))
     for c in range(C):
-        total = level
-        for m in range(even.size):
+        s = rows[c]
+        total = level[s]
+        for m in range(even.shape[1]):
             phase = 0.0
             for k in range(d):
-                phase += frequencies[m, k] * points[c, k]
+                phase += frequencies[s, m, k] * points[c, k]
             cos, sin = math.cos(phase), math.sin(phase)
-            total += even[m] * cos + odd[m] * sin
+            total += even[s, m] * cos + odd[s, m] * sin
             if slopes:
-                turn = odd[m] * cos - even[m] * sin
+                turn = odd[s, m] * cos - even[s, m] * sin
                 for k in range(d):
-                    gradient[c, k] += turn * frequencies[m, k]
+                    gradient[c, k] += turn * frequencies[s, m, k]
         for i in range(n):
             r = 0.0
             for k in range(d):
-                step = (points[c, k] - X[i, k]) / scale[k]
+                step = (points[c, k] - X[i, k]) / scales[s, k]
                 r += step * step
-            rho, steep = correlation(kind, r)
-            total += weights[i] * rho
+            rho, steep = correlation(kinds[s], r)
+            total += weights[s, i] * rho
             if slopes:
                 for k in range(d):
-                    step = (points[c, k] - X[i, k]) / scale[k] ** 2
-                    gradient[c, k] -= weights[i] * steep * step
+                    step = (points[c, k] - X[i, k]) / scales[s, k] ** 2
+                    gradient[c, k] -= weights[s, i] * steep * step
         value[c] = total
     return value, gradient

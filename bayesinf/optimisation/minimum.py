@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -32,7 +33,9 @@ if TYPE_CHECKING:
 __all__ = ["evaluations", "least", "place_name", "posterior", "problem"]
 
 LEAST = 3  # values without which there is nothing to fit
-SCAN, STARTS = 128, 2  # places from which a drawn curve is followed, and ascents of each
+POOL, SCAN = 1024, 96  # places all over, and those of them where the function may be lowest
+DEEP = 3.0  # sds below the mean by which that is judged
+STARTS = 3  # places from which each curve is followed
 STEEP = 100.0  # how fast a curve climbs where measuring is hardly possible, against log probability
 MEANS = 200  # draws over which the mean curve is taken
 LOG = "log_"  # what stands before the name of an input of which ratios matter
@@ -137,8 +140,9 @@ def posterior(
     that is sought) and, for each input, ``NAME_at_minimum``. ``sample_stats`` has ``shortfall``,
     how far the recommended place is above the minimum of each curve. Beside it stand
     ``evaluations``, all of them in their order, and ``recommended``: under noise the place where
-    the mean of all curves is lowest, else the best that was measured. Where there are failures or constraints, minima are
-    those among places that are possible and allowed with a probability of at least a half.
+    the mean of all curves is lowest, else the best that was measured. Where there are failures or
+    constraints, minima are those among places that are possible and allowed with a probability of
+    at least a half.
 
     Raises
     ------
@@ -154,7 +158,7 @@ def posterior(
     found = driver.fit(stated, method, settings, system=system, notes=notes, attrs=said)
     nodes, units = _nodes(campaign, found)
     with parallel.one_blas_thread():
-        lowest = _Lowest(campaign, knowledge, nodes, units, rng)
+        lowest = _Lowest.of(campaign, knowledge, nodes, units, rng)
         drawn = kept.once(lowest.found)
     shape = found["posterior"].sizes["chain"], found["posterior"].sizes["draw"]
     names = [place_name(campaign, one.name) for one in campaign.inputs]
@@ -204,42 +208,52 @@ def _kernel_name(found):
 
 @dataclass(frozen=True)
 class _Lowest:
-    """Drawn curves, followed to where they are lowest."""
+    """Drawn curves, followed to where they are lowest.
+
+    Parameters
+    ----------
+    campaign, knowledge : what is known.
+    nodes : the process at each draw.
+    units : the constant of each draw, and the spread, by which values are standardised.
+    curves : one of each draw.
+    scan : places from which the curves are followed.
+    """
 
     campaign: Campaign
     knowledge: asking.Knowledge
     nodes: Nodes
     units: tuple[np.ndarray, float]
-    rng: np.random.Generator
+    curves: paths.Paths
+    scan: np.ndarray
 
-    def __post_init__(self):
-        # Everything random is drawn here, so that the rest may be kept and taken up.
-        curves = paths.drawn(self.nodes, self.rng)
-        known = self.knowledge.values.nodes
+    @classmethod
+    def of(cls, campaign, knowledge, nodes, units, rng):
+        """Draw the curves, and find the places where a minimum may be."""
+        known = knowledge.values.nodes
         mean = known.moments(known.X)[0].mean(axis=0)
-        order = np.argsort(np.where(self.knowledge.allowed, mean, np.inf))[: asking.BEST]
-        scan = places.candidates(self.campaign, known.X[order], self.rng, SCAN)
-        object.__setattr__(self, "curves", curves)
-        object.__setattr__(self, "scan", scan)
-        object.__setattr__(self, "best", self._recommended())
+        order = np.argsort(np.where(knowledge.allowed, mean, np.inf))[: asking.BEST]
+        pool = places.candidates(campaign, known.X[order], rng, POOL)
+        mean, variance, *_ = known.moments(pool[:POOL])
+        bound = np.mean(mean - DEEP * np.sqrt(variance), axis=0)
+        bound -= STEEP * np.minimum(log_feasible(knowledge.parts, pool[:POOL])[0], 0.0)
+        scan = np.vstack([pool[np.argsort(bound)[:SCAN]], pool[POOL:]])
+        return cls(campaign, knowledge, nodes, units, paths.drawn(nodes, rng), scan)
 
-    def _penalty(self, points, slopes):
-        """How far places are from being possible and allowed, times ``STEEP``; and its gradient."""
-        value, gradient = log_feasible(self.knowledge.parts, points, slopes)
-        short = np.minimum(value - np.log(asking.LIKELY), 0.0)
-        return -STEEP * short, -STEEP * gradient * (short < 0)[:, None]
+    def _score(self, curves):
+        """Minus curves, and minus a penalty where measuring is hardly possible or allowed."""
 
-    def _score(self, curve):
-        def score(points, slopes):
-            value, gradient = curve(points, slopes)
+        def score(points, rows, slopes):
+            value, gradient = curves(points, rows, slopes)
             if not self.knowledge.parts:
                 return -value, -gradient
-            penalty, slope = self._penalty(points, slopes)
-            return -value - penalty, -gradient - slope
+            log, steep = log_feasible(self.knowledge.parts, points, slopes)
+            short = np.minimum(log - np.log(asking.LIKELY), 0.0)
+            return STEEP * short - value, STEEP * steep * (short < 0)[:, None] - gradient
 
         return score
 
-    def _recommended(self):
+    @cached_property
+    def best(self) -> np.ndarray:
         """The place to recommend, in the unit cube."""
         best = self.campaign.best
         if self.campaign.noise == 0 and best is not None:
@@ -249,7 +263,7 @@ class _Lowest:
         few = replace(self.nodes, **{n: getattr(self.nodes, n)[::step] for n in names})
         level = self.campaign.sign * self.units[0][::step] / self.units[1]
 
-        def mean(points, slopes):
+        def mean(points, rows, slopes):
             value, _, steep, _ = few.moments(points, slopes)
             steep = steep.mean(axis=0) if slopes else np.zeros(points.shape)
             return (value + level[:, None]).mean(axis=0), steep
@@ -257,18 +271,25 @@ class _Lowest:
         _, place = next(places.ascents(self._score(mean), self.scan, self.campaign, asking.STARTS))
         return place
 
-    def found(self):
+    def found(self) -> np.ndarray:
         """Depth, shortfall of the recommended place, and place, (curve, 2 + input)."""
         level, spread = self.units
-        rows = np.empty((len(self.curves), 2 + len(self.campaign.inputs)))
-        for s in kept.steps(range(len(self.curves)), rows):
-            curve = self.curves[s]
-            _, place = next(places.ascents(self._score(curve), self.scan, self.campaign, STARTS))
-            at, here = curve(np.stack([place, self.best]), False)[0]
-            depth = level[s] + self.campaign.sign * spread * at
-            x = self.campaign.from_unit(place[None])[0]
-            rows[s] = [depth, spread * max(here - at, 0.0), *x]
-        return rows
+        score, rows, starts = self._score(self.curves), [], []
+        for s in range(len(self.curves)):
+            height, _ = score(self.scan, np.full(len(self.scan), s), False)
+            begun = places.apart(self.scan, height, STARTS)
+            rows.append(np.full(len(begun), s))
+            starts.append(self.scan[begun])
+        rows, starts = np.concatenate(rows), np.concatenate(starts)
+        values, ends = places.climbed(score, starts, self.campaign, rows)
+        order = np.lexsort((-values, rows))
+        ends = ends[order[np.searchsorted(rows[order], np.arange(len(self.curves)))]]
+        every = np.arange(len(self.curves))
+        at, _ = self.curves(ends, every)
+        here, _ = self.curves(np.tile(self.best, (len(every), 1)), every)
+        depth = level + self.campaign.sign * spread * at
+        short = spread * np.maximum(here - at, 0.0)
+        return np.column_stack([depth, short, self.campaign.from_unit(ends)])
 
     def told(self):
         """The recommended place, labelled, with the value there over all draws."""

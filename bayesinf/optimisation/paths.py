@@ -22,35 +22,47 @@ from scipy.special import gammaincinv, ndtri
 
 from bayesinf.optimisation.surrogate import Nodes
 
-__all__ = ["Path", "drawn"]
+__all__ = ["Paths", "drawn"]
 
 WAVES = 256  # cosines, and as many sines
 MATERN = 5.0  # twice the order of the rougher kernel: degrees of freedom of its frequencies
 
 
 @dataclass(frozen=True)
-class Path:
-    """One drawn curve, standardised, over the unit cube."""
+class Paths:
+    """Drawn curves, standardised, over the unit cube; all but X lead with the curve."""
 
-    level: float
+    level: np.ndarray
     frequencies: np.ndarray
     even: np.ndarray
     odd: np.ndarray
-    kind: int
+    kinds: np.ndarray
     X: np.ndarray
-    scale: np.ndarray
+    scales: np.ndarray
     weights: np.ndarray
 
-    def __call__(self, points: np.ndarray, slopes: bool = False) -> tuple[np.ndarray, np.ndarray]:
-        """Values at points, (place,), and gradients, (place, input), zero where not asked."""
+    def __len__(self):
+        return len(self.level)
+
+    def __call__(
+        self, points: np.ndarray, rows: np.ndarray, slopes: bool = False
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Values of curves at points, (place,), and gradients, (place, input), zero if not asked.
+
+        Parameters
+        ----------
+        points : (place, input).
+        rows : which curve is wanted at each, (place,).
+        slopes : whether gradients are wanted.
+        """
         from bayesinf.optimisation import kernel
 
         waves = self.level, self.frequencies, self.even, self.odd
-        pulled = self.kind, self.X, self.scale, self.weights
-        return kernel.curve(points, *waves, *pulled, slopes)
+        pulled = self.kinds, self.X, self.scales, self.weights
+        return kernel.curves(points, rows, *waves, *pulled, slopes)
 
 
-def drawn(nodes: Nodes, rng: np.random.Generator) -> list[Path]:
+def drawn(nodes: Nodes, rng: np.random.Generator) -> Paths:
     """Draw one curve of each node.
 
     Parameters
@@ -61,34 +73,24 @@ def drawn(nodes: Nodes, rng: np.random.Generator) -> list[Path]:
     from scipy.linalg import cho_solve
     from scipy.stats import qmc
 
-    size = nodes.X.shape[1]
-    sequence = qmc.Sobol(size + 1, rng=rng)
-    u = np.clip(sequence.random(WAVES), 1e-12, 1 - 1e-12)
+    count, size = len(nodes.kinds), nodes.X.shape[1]
+    u = np.clip(qmc.Sobol(size + 1, rng=rng).random(WAVES), 1e-12, 1 - 1e-12)
     normal = ndtri(u[:, :size])
     # Frequencies of a Matérn kernel are Student's t: normal ones over √(χ²/ν).
     stretch = np.sqrt(MATERN / (2 * gammaincinv(MATERN / 2, u[:, size])))
     lower, _, nuggets = nodes.factors
-    found = []
-    for s, kind in enumerate(nodes.kinds):
-        base = normal * stretch[:, None] if kind else normal
-        frequencies = base / nodes.scales[s]
-        even, odd = np.sqrt(nodes.squares[s] / WAVES) * rng.standard_normal((2, WAVES))
-        level = np.sqrt(nodes.level) * rng.standard_normal()
-        phase = nodes.X @ frequencies.T
-        before = level + np.cos(phase) @ even + np.sin(phase) @ odd
-        spread = np.sqrt(nodes.noises[s] + nuggets[s] * nodes.squares[s])
-        left = nodes.y[s] - before - spread * rng.standard_normal(len(before))
-        weights = cho_solve((lower[s], True), left, check_finite=False)
-        found.append(
-            Path(
-                level + nodes.level * weights.sum(),
-                frequencies,
-                even,
-                odd,
-                int(kind),
-                nodes.X,
-                nodes.scales[s],
-                nodes.squares[s] * weights,
-            )
-        )
-    return found
+    base = np.where(nodes.kinds[:, None, None] == 0, normal, normal * stretch[:, None])
+    frequencies = base / nodes.scales[:, None, :]
+    even, odd = np.sqrt(nodes.squares / WAVES)[:, None] * rng.standard_normal((2, count, WAVES))
+    level = np.sqrt(nodes.level) * rng.standard_normal(count)
+    spread = np.sqrt(nodes.noises + (nuggets * nodes.squares)[:, None])
+    noise = spread * rng.standard_normal(nodes.y.shape)
+    weights = np.empty(nodes.y.shape)
+    for s in range(count):
+        phase = nodes.X @ frequencies[s].T
+        before = level[s] + np.cos(phase) @ even[s] + np.sin(phase) @ odd[s]
+        left = nodes.y[s] - before - noise[s]
+        weights[s] = cho_solve((lower[s], True), left, check_finite=False)
+    level = level + nodes.level * weights.sum(axis=1)
+    weights *= nodes.squares[:, None]
+    return Paths(level, frequencies, even, odd, nodes.kinds, nodes.X, nodes.scales, weights)

@@ -10,14 +10,15 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from bayesinf.inference.ascents import climb
 from bayesinf.optimisation.campaign import Campaign
 from bayesinf.optimisation.rules import Score
 
-__all__ = ["ascents", "candidates", "spread"]
+__all__ = ["apart", "ascents", "candidates", "climbed", "spread"]
 
 SCAN, MORE, MOST = 256, 64, 1024  # places of a scan, more for each input, and most
 AROUND, SCALES = 8, (0.1, 0.01, 0.001)  # places around each of the best, at each distance
-CLOSE = 0.05  # of the cube's side, within which two places of a scan lead to the same ascent
+CLOSE = 0.1  # of the cube's side, within which two places of a scan lead to the same ascent
 ROUNDS = 5  # of ascents and integer steps, at most
 EVALUATIONS = 60  # of one ascent
 
@@ -52,90 +53,91 @@ def candidates(
     return campaign.snapped(np.vstack(found))
 
 
+def apart(points: np.ndarray, height: np.ndarray, count: int) -> np.ndarray:
+    """Return the numbers of the highest points that are apart from each other, so many at most."""
+    chosen: list[int] = []
+    for k in np.argsort(-height, kind="stable"):
+        if len(chosen) == count or not np.isfinite(height[k]):
+            break
+        if not chosen or np.min(np.max(np.abs(points[chosen] - points[k]), axis=1)) > CLOSE:
+            chosen.append(int(k))
+    return np.array(chosen, dtype=int)
+
+
+def climbed(
+    score: Score, start: np.ndarray, campaign: Campaign, rows: np.ndarray | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Climb from several places side by side.
+
+    Parameters
+    ----------
+    score : what is climbed.
+    start : (ascent, input).
+    campaign : which inputs are integers.
+    rows : what ``score`` is told of each ascent, (ascent,).
+
+    Returns
+    -------
+    scores, (ascent,), and places, (ascent, input).
+    """
+    rows = np.arange(len(start)) if rows is None else rows
+    whole = campaign.integer
+    point, moving = start.copy(), np.arange(len(start))
+    value, _ = score(point, rows, False)
+    value = value.copy()
+    for _ in range(ROUNDS):
+        if not whole.all():
+
+            def steep(x, k, moving=moving):
+                return score(x, rows[moving[k]], True)
+
+            ends = climb(steep, point[moving], 0.0, 1.0, held=whole, most=EVALUATIONS)
+            value[moving], point[moving] = ends
+        if not whole.any():
+            break
+        around, of = _neighbours(point[moving], moving, campaign)
+        heights, _ = score(around, rows[of], False)
+        further = []
+        for k in moving:
+            mine = np.flatnonzero(of == k)
+            best = mine[np.argmax(heights[mine])]
+            if heights[best] > value[k]:
+                value[k], point[k] = heights[best], around[best]
+                further.append(k)
+        moving = np.array(further, dtype=int)
+        if not len(moving):
+            break
+    return value, point
+
+
 def ascents(
     score: Score, points: np.ndarray, campaign: Campaign, starts: int
 ) -> Iterator[tuple[float, np.ndarray]]:
     """Climb from the best places of a scan, apart from each other, the best end first.
 
-    Parameters
-    ----------
-    score : points, (place, input), and whether slopes are wanted -> values and gradients.
-    points : of the scan.
-    campaign : which inputs are integers.
-    starts : ascents.
-
     Yields
     ------
     score and place; then, without ascent, the rest of the scan by its score.
     """
-    height, _ = score(points, False)
-    order = np.argsort(-height, kind="stable")
-    begun: list[np.ndarray] = []
-    for k in order:
-        if len(begun) == starts or not np.isfinite(height[k]):
-            break
-        if all(np.max(np.abs(points[k] - other)) > CLOSE for other in begun) or not begun:
-            begun.append(points[k])
-    ends = [_climbed(score, start, campaign) for start in begun]
-    yield from sorted(ends, key=lambda end: -end[0])
-    for k in order:
+    height, _ = score(points, None, False)
+    begun = apart(points, height, starts)
+    if len(begun):
+        values, ends = climbed(score, points[begun], campaign)
+        for k in np.argsort(-values):
+            yield float(values[k]), ends[k]
+    for k in np.argsort(-height, kind="stable"):
         yield float(height[k]), points[k]
 
 
-def _climbed(score, start, campaign):
-    """Climb from one place: score and place of the end."""
-    whole = campaign.integer
-    free = ~whole
-    point = start.copy()
-    value = float(score(point[None], False)[0][0])
-    for _ in range(ROUNDS):
-        if free.any():
-            value, point = _ascent(score, point, value, free)
-        if not whole.any():
-            break
-        around = _neighbours(point, campaign)
-        heights, _ = score(around, False)
-        if heights.max() <= value:
-            break
-        value, point = float(heights.max()), around[np.argmax(heights)]
-    return value, point
-
-
-def _ascent(score, point, value, free):
-    """Climb along the inputs that are free, within the cube."""
-    from scipy.optimize import minimize
-
-    def downhill(x):
-        at = point.copy()
-        at[free] = x
-        height, slope = score(at[None], True)
-        if not np.isfinite(height[0]):
-            return 1e10, np.zeros(len(x))
-        return -float(height[0]), -slope[0][free]
-
-    end = minimize(
-        downhill,
-        point[free],
-        jac=True,
-        method="L-BFGS-B",
-        bounds=[(0.0, 1.0)] * int(free.sum()),
-        options={"maxfun": EVALUATIONS, "ftol": 1e-10, "gtol": 1e-8},
-    )
-    if -end.fun <= value:
-        return value, point
-    found = point.copy()
-    found[free] = np.clip(end.x, 0.0, 1.0)
-    return -float(end.fun), found
-
-
-def _neighbours(point, campaign):
-    """Places one step of an integer away, each."""
-    x = campaign.from_unit(point[None])[0]
-    found = []
-    for k, one in enumerate(campaign.inputs):
-        for step in (-1, 1):
-            if one.integer and one.low <= x[k] + step <= one.high:
-                at = point.copy()
-                at[k] = one.to_unit(x[k] + step)
-                found.append(at)
-    return np.array(found)
+def _neighbours(points, numbers, campaign):
+    """Places one step of an integer away, (place, input), and the number of where from."""
+    x, found, of = campaign.from_unit(points), [], []
+    for number, point, values in zip(numbers, points, x, strict=True):
+        for k, one in enumerate(campaign.inputs):
+            for step in (-1, 1):
+                if one.integer and one.low <= values[k] + step <= one.high:
+                    at = point.copy()
+                    at[k] = one.to_unit(values[k] + step)
+                    found.append(at)
+                    of.append(number)
+    return np.array(found), np.array(of)

@@ -17,16 +17,17 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import log_ndtr, logsumexp
 
-from bayesinf.models.gp.acquisition import RULES, log_improvement
+from bayesinf.models.gp.acquisition import RULES
 from bayesinf.optimisation.feasibility import Classes, log_feasible
 from bayesinf.optimisation.surrogate import Nodes, Surrogate
 
 __all__ = ["RULES", "Bound", "Curve", "Improvement", "Score", "incumbents"]
 
 LEAST = 1e-20  # variance, of which the root is a number to divide by
-Score = Callable[[np.ndarray, bool], tuple[np.ndarray, np.ndarray]]
+# Points, (place, input), which ascent each is of, and whether gradients are wanted -> values,
+# (place,), and gradients, (place, input), zero where not asked.
+Score = Callable[[np.ndarray, np.ndarray | None, bool], tuple[np.ndarray, np.ndarray]]
 
 
 @dataclass(frozen=True)
@@ -44,23 +45,13 @@ class Improvement:
     incumbent: np.ndarray
     parts: Sequence[Surrogate | Classes] = ()
 
-    def __call__(self, points: np.ndarray, slopes: bool = False) -> tuple[np.ndarray, np.ndarray]:
+    def __call__(self, points, rows=None, slopes=False):
         """Values at points, (place,), and gradients, (place, input), zero where not asked."""
-        mean, variance, of_mean, of_variance = self.nodes.moments(points, slopes)
-        sd = np.sqrt(np.maximum(variance, LEAST))
-        z = (self.incumbent[:, None] - mean) / sd
-        log_h = log_improvement(z)
-        each = np.log(sd) + log_h
-        total = logsumexp(each, axis=0)
-        value, gradient = log_feasible(self.parts, points, slopes)
-        if slopes:
-            # ∂(σ h) = −Φ ∂μ + φ ∂σ², each over σ h and averaged by share.
-            share = np.exp(each - total) / sd
-            below = share * np.exp(log_ndtr(z) - log_h)
-            at = share * np.exp(-0.5 * z**2 - 0.5 * np.log(2 * np.pi) - log_h) / (2 * sd)
-            gradient -= np.einsum("sc,scd->cd", below, of_mean)
-            gradient += np.einsum("sc,scd->cd", at, of_variance)
-        return value + total - np.log(len(mean)), gradient
+        value, gradient = self.nodes.improvement(points, self.incumbent, slopes)
+        if self.parts:
+            more, steep = log_feasible(self.parts, points, slopes)
+            value, gradient = value + more, gradient + steep
+        return value, gradient
 
 
 @dataclass(frozen=True)
@@ -72,7 +63,7 @@ class Bound:
     above: float
     parts: Sequence[Surrogate | Classes] = ()
 
-    def __call__(self, points: np.ndarray, slopes: bool = False) -> tuple[np.ndarray, np.ndarray]:
+    def __call__(self, points, rows=None, slopes=False):
         """Values at points, (place,), and gradients, (place, input), zero where not asked."""
         mean, variance, of_mean, of_variance = self.nodes.moments(points, slopes)
         sd = np.sqrt(np.maximum(variance, LEAST))
@@ -87,13 +78,13 @@ class Bound:
 class Curve:
     """Log of how far a drawn curve is below ``above``, times the probability of feasibility."""
 
-    path: Callable
+    paths: Callable
     above: float
     parts: Sequence[Surrogate | Classes] = ()
 
-    def __call__(self, points: np.ndarray, slopes: bool = False) -> tuple[np.ndarray, np.ndarray]:
+    def __call__(self, points, rows=None, slopes=False):
         """Values at points, (place,), and gradients, (place, input), zero where not asked."""
-        value, steep = self.path(points, slopes)
+        value, steep = self.paths(points, np.zeros(len(points), dtype=int), slopes)
         return _below(value, steep, self.above, self.parts, points, slopes)
 
 
@@ -103,7 +94,7 @@ class Feasible:
 
     parts: Sequence[Surrogate | Classes]
 
-    def __call__(self, points: np.ndarray, slopes: bool = False) -> tuple[np.ndarray, np.ndarray]:
+    def __call__(self, points, rows=None, slopes=False):
         """Values at points, (place,), and gradients, (place, input), zero where not asked."""
         return log_feasible(self.parts, points, slopes)
 

@@ -22,7 +22,8 @@ from scipy.special import logsumexp
 
 from bayesinf.errors import FitError
 from bayesinf.inference import population
-from bayesinf.models.gp.routes import curvature, descend
+from bayesinf.inference.ascents import climb
+from bayesinf.models.gp.routes import curvature
 from bayesinf.priors import LogNormal, Normal
 
 __all__ = ["KERNELS", "LEVEL", "NODES", "Density", "Nodes", "Surrogate", "priors", "surrogate"]
@@ -30,7 +31,8 @@ __all__ = ["KERNELS", "LEVEL", "NODES", "Density", "Nodes", "Surrogate", "priors
 KERNELS = ("squared_exponential", "matern52")  # in the order of ``kernel.SMOOTH``, ``kernel.ROUGH``
 NODES = 24  # draws of the hyperparameters behind an acquisition
 SCANNED, STARTS = 64, 3  # prior draws that are looked at, and descents from the best of those
-WEIGHTED, ROUNDS = 200, 2  # points of each round of importance sampling
+WEIGHTED, ROUNDS = 24, 2  # points for each parameter, and rounds, of importance sampling
+CLOSE = 1e-5  # gain of a step at which a descent is close enough to be a centre
 SAME = 1.0  # squared posterior sds within which two optima are one
 LEVEL = 1.0  # variance of the constant, in units of that of y
 
@@ -96,6 +98,12 @@ class Density:
         gradient = np.empty(len(u))
         return kernel.log_density(u, *self.stated, gradient), gradient
 
+    def _slopes(self, u, rows):
+        """Log densities and gradients at many points; they are one function for all rows."""
+        from bayesinf.optimisation import kernel
+
+        return kernel.gradients(u, *self.stated)
+
     def weighted(self, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
         """Draw points of the posterior with the logarithms of their weights.
 
@@ -108,9 +116,9 @@ class Density:
         scanned = rng.standard_normal((SCANNED, size))
         height = self.log_density(scanned)
         begin = scanned[np.argsort(-height)[:STARTS]]
-        ends = sorted((descend(self, one) for one in begin), key=lambda end: -end[0])
+        ends, places = climb(self._slopes, begin, tolerance=CLOSE)
         centres, covariances = [], []
-        for _, point in ends:
+        for point in places[np.argsort(-ends)]:
             far = [
                 (point - other) @ np.linalg.solve(spread, point - other) > SAME
                 for other, spread in zip(centres, covariances, strict=True)
@@ -120,14 +128,14 @@ class Density:
                 covariances.append(curvature(self, point))
         mixture = population.initial_mixture(centres, covariances)
         for turn in range(ROUNDS):
-            points = mixture.sample(rng, WEIGHTED)
+            points = mixture.sample(rng, WEIGHTED * size)
             log_weight = self.log_density(points) - mixture.log_density(points)
             if not np.isfinite(log_weight.max()):
                 raise FitError("no hyperparameters give the evaluations a density")
             if turn < ROUNDS - 1:
                 weight = np.exp(log_weight - logsumexp(log_weight))
                 mixture = population.em_step(mixture, points, weight)
-        return points, log_weight - np.log(WEIGHTED)
+        return points, log_weight - np.log(len(points))
 
 
 @dataclass(frozen=True)
@@ -173,6 +181,18 @@ class Nodes:
 
         kernels = self.kinds, self.scales, self.squares, self.level
         return kernel.moments(points, self.X, *kernels, *self.solved, slopes)
+
+    def improvement(
+        self, points: np.ndarray, incumbents: np.ndarray, slopes: bool = False
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Log of the expected improvement on the incumbent of each node, averaged, (place,).
+
+        Its gradient, (place, input), comes beside it, zero where not asked.
+        """
+        from bayesinf.optimisation import kernel
+
+        kernels = self.kinds, self.scales, self.squares, self.level
+        return kernel.improvement(points, self.X, *kernels, *self.solved, incumbents, slopes)
 
     def imagined(self, points: np.ndarray, rng: np.random.Generator, noise: np.ndarray) -> Nodes:
         """Take measurements at places as if done: at each node a draw of what they would give.

@@ -17,7 +17,6 @@ from bayesinf.systems.bayesian_optimisation.model import classical, fit, plan
 from bayesinf.systems.bayesian_optimisation.objectives import OBJECTIVES, Objective, objective
 from bayesinf.systems.bayesian_optimisation.story import story
 
-
 __all__ = [
     "OBJECTIVES",
     "Objective",

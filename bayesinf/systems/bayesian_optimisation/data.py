@@ -1,4 +1,4 @@
-"""Evaluations of a function: made by a campaign on a known one, or read from a file of the user's."""
+"""Evaluations of a function: made by a campaign on a known one, or read from a user's file."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ LIKELY = ("y", "value", "objective", "loss", "cost", "yield", "f", "result")  # 
 
 
 def data_of(campaign: optimisation.Campaign) -> xr.Dataset:
-    """Return a campaign as data: ``optimisation.minimum.evaluations``, its terms as an attribute."""
+    """Return a campaign as data: ``minimum.evaluations``, with its terms as an attribute."""
     bare = replace(campaign, evaluations=(), pending=())
     return minimum.evaluations(campaign).assign_attrs(campaign=store.dumps(bare))
 

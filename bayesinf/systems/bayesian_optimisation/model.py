@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -141,17 +142,11 @@ def _steps(campaign: Campaign, settings: Settings):
     """How the curve became known: what was known of it before each of the last evaluations."""
     (one,) = campaign.inputs
     grid = one.from_unit(np.linspace(0.0, 1.0, GRID))
-    known = [k for k, e in enumerate(campaign.evaluations, 1) if not e.failed]
-    counts = [k for k in range(1, len(campaign.evaluations) + 1) if k >= (known + [1, 1, 1])[1]]
-    counts = [k for k in counts if k >= campaign.starts][-PANELS:]
+    known = np.cumsum([not one.failed for one in campaign.evaluations])
+    counts = [k for k, n in enumerate(known, 1) if n > 1 and k >= campaign.starts][-PANELS:]
     arrays = {name: [] for name in ("mean", "sd", "improvement")}
     for count in counts:
-        part = Campaign(
-            **{
-                **{name: getattr(campaign, name) for name in campaign.__dataclass_fields__},
-                "evaluations": campaign.evaluations[:count],
-            }
-        )
+        part = replace(campaign, evaluations=campaign.evaluations[:count])
         knowledge = asking.known(part, settings.generator("steps", count))
         of, points = knowledge.values, one.to_unit(grid)[:, None]
         mean, variance, *_ = of.nodes.moments(points)
@@ -160,7 +155,7 @@ def _steps(campaign: Campaign, settings: Settings):
         improvement = np.zeros(len(grid))
         if knowledge.allowed.any():
             level = rules.incumbents(of.nodes, campaign.noise != 0, knowledge.allowed)
-            score = rules.Improvement(of.nodes, level, knowledge.parts)(points, False)[0]
+            score = rules.Improvement(of.nodes, level, knowledge.parts)(points)[0]
             improvement = of.spread * np.exp(score)
         arrays["improvement"].append(improvement)
     arrays = {name: np.array(value) for name, value in arrays.items()}
