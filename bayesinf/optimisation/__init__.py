@@ -18,8 +18,8 @@ A campaign is told what was measured and asked where to go on:
     store.py        the campaign in one file, which no kill can harm
 """
 
-from bayesinf.optimisation.asking import ask
+from bayesinf.optimisation.asking import ask, recommended
 from bayesinf.optimisation.campaign import Campaign, Evaluation, Input, campaign
 from bayesinf.optimisation.rules import RULES
 
-__all__ = ["RULES", "Campaign", "Evaluation", "Input", "ask", "campaign"]
+__all__ = ["RULES", "Campaign", "Evaluation", "Input", "ask", "campaign", "recommended"]

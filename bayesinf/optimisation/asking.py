@@ -30,12 +30,11 @@ from bayesinf.settings import Settings
 if TYPE_CHECKING:
     import xarray as xr
 
-__all__ = ["Knowledge", "ask", "known"]
+__all__ = ["BEST", "Knowledge", "ask", "known", "recommended"]
 
 WIDTH = 2.0  # sds of the lower confidence bound
 STARTS = 5  # ascents of a score
 BEST = 5  # evaluations around which a scan looks closer
-LIKELY = 0.5  # probability of feasibility from which a place counts as allowed
 APART = 1e-7  # of the cube's side, within which two places are one
 # Below these shares an expected improvement is not worth a measurement: of the range of the values
 # where they are exact; of the sd of the noise otherwise, since to see a tenth of it would take a
@@ -63,7 +62,7 @@ class Knowledge:
         """Take measurements at places as if done; arguments as for ``Nodes.imagined``."""
         if self.values is None or not len(points):
             return self
-        likely = log_feasible(self.parts, points)[0] >= np.log(LIKELY)
+        likely = log_feasible(self.parts, points)[0] >= np.log(rules.LIKELY)
         parts = (p.imagined(points, rng) if isinstance(p, Surrogate) else p for p in self.parts)
         allowed = np.append(self.allowed, likely)
         return Knowledge(self.values.imagined(points, rng), tuple(parts), allowed)
@@ -126,6 +125,39 @@ def ask(
     done, waiting = len(campaign.evaluations), len(campaign.pending)
     rng = Settings(seed=campaign.seed).generator("ask", done, waiting)
     return _asked(campaign, int(count), rule, width, rng)
+
+
+def recommended(campaign: Campaign, knowledge: Knowledge | None = None) -> tuple[float, ...]:
+    """Return the place to use, as things stand.
+
+    Of exact values that is where the best was measured; under noise where the mean of the curve is
+    best, over all hyperparameters, among places that are possible and allowed with a probability of
+    at least a half.
+
+    Parameters
+    ----------
+    campaign : with its evaluations.
+    knowledge : what they tell, where that is known already.
+
+    Raises
+    ------
+    DataError : nothing was measured.
+    """
+    if campaign.noise == 0 and campaign.best is not None:
+        return campaign.best.x
+    rng = Settings(seed=campaign.seed).generator("recommended", len(campaign.evaluations))
+    knowledge = known(campaign, rng) if knowledge is None else knowledge
+    if knowledge.values is None:
+        raise DataError("nothing was measured", expected="a value", found="none")
+    nodes = knowledge.values.nodes
+
+    def mean(points, rows, slopes):
+        value, _, steep, _ = nodes.moments(points, slopes)
+        return value.mean(axis=0), steep.mean(axis=0) if slopes else np.zeros(points.shape)
+
+    score, scan = rules.Lowest(mean, knowledge.parts), _scan(campaign, knowledge, rng)
+    _, point = next(places.ascents(score, scan, campaign, STARTS))
+    return tuple(map(float, campaign.from_unit(point[None])[0]))
 
 
 def _asked(campaign, count, rule, width, rng):

@@ -9,7 +9,7 @@ be lower where nobody measured, and that the lowest of noisy values is low by lu
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -19,7 +19,7 @@ from bayesinf import kept, parallel
 from bayesinf.errors import DataError
 from bayesinf.models import gp
 from bayesinf.models import problem as driver
-from bayesinf.optimisation import asking, paths, places
+from bayesinf.optimisation import asking, paths, places, rules
 from bayesinf.optimisation.campaign import Campaign
 from bayesinf.optimisation.feasibility import log_feasible
 from bayesinf.optimisation.surrogate import KERNELS, Nodes, priors
@@ -36,8 +36,7 @@ LEAST = 3  # values without which there is nothing to fit
 POOL, SCAN = 1024, 96  # places all over, and those of them where the function may be lowest
 DEEP = 3.0  # sds below the mean by which that is judged
 STARTS = 3  # places from which each curve is followed
-STEEP = 100.0  # how fast a curve climbs where measuring is hardly possible, against log probability
-MEANS = 200  # draws over which the mean curve is taken
+MEANS = 100  # draws of the hyperparameters over which the mean curve is taken
 LOG = "log_"  # what stands before the name of an input of which ratios matter
 
 
@@ -150,7 +149,7 @@ def posterior(
     """
     problem(campaign, given=given)  # refuses what cannot be fitted
     rng = settings.generator("minimum")
-    knowledge = asking.known(campaign, rng)
+    knowledge = asking.known(campaign, rng, size=MEANS)
     odds = dict(zip(KERNELS, knowledge.values.odds, strict=True))
     kernel = max(odds, key=odds.get) if kernel is None else kernel
     stated = problem(campaign, kernel, given, settings.workers)
@@ -235,46 +234,19 @@ class _Lowest:
         pool = places.candidates(campaign, known.X[order], rng, POOL)
         mean, variance, *_ = known.moments(pool[:POOL])
         bound = np.mean(mean - DEEP * np.sqrt(variance), axis=0)
-        bound -= STEEP * np.minimum(log_feasible(knowledge.parts, pool[:POOL])[0], 0.0)
+        bound -= rules.STEEP * np.minimum(log_feasible(knowledge.parts, pool[:POOL])[0], 0.0)
         scan = np.vstack([pool[np.argsort(bound)[:SCAN]], pool[POOL:]])
         return cls(campaign, knowledge, nodes, units, paths.drawn(nodes, rng), scan)
-
-    def _score(self, curves):
-        """Minus curves, and minus a penalty where measuring is hardly possible or allowed."""
-
-        def score(points, rows, slopes):
-            value, gradient = curves(points, rows, slopes)
-            if not self.knowledge.parts:
-                return -value, -gradient
-            log, steep = log_feasible(self.knowledge.parts, points, slopes)
-            short = np.minimum(log - np.log(asking.LIKELY), 0.0)
-            return STEEP * short - value, STEEP * steep * (short < 0)[:, None] - gradient
-
-        return score
 
     @cached_property
     def best(self) -> np.ndarray:
         """The place to recommend, in the unit cube."""
-        best = self.campaign.best
-        if self.campaign.noise == 0 and best is not None:
-            return self.campaign.to_unit([best.x])[0]
-        step = -(-len(self.nodes.y) // MEANS)
-        names = ("y", "noises", "kinds", "scales", "squares")
-        few = replace(self.nodes, **{n: getattr(self.nodes, n)[::step] for n in names})
-        level = self.campaign.sign * self.units[0][::step] / self.units[1]
-
-        def mean(points, rows, slopes):
-            value, _, steep, _ = few.moments(points, slopes)
-            steep = steep.mean(axis=0) if slopes else np.zeros(points.shape)
-            return (value + level[:, None]).mean(axis=0), steep
-
-        _, place = next(places.ascents(self._score(mean), self.scan, self.campaign, asking.STARTS))
-        return place
+        return self.campaign.to_unit([asking.recommended(self.campaign, self.knowledge)])[0]
 
     def found(self) -> np.ndarray:
         """Depth, shortfall of the recommended place, and place, (curve, 2 + input)."""
         level, spread = self.units
-        score, rows, starts = self._score(self.curves), [], []
+        score, rows, starts = rules.Lowest(self.curves, self.knowledge.parts), [], []
         for s in range(len(self.curves)):
             height, _ = score(self.scan, np.full(len(self.scan), s), False)
             begun = places.apart(self.scan, height, STARTS)

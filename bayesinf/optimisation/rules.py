@@ -22,9 +22,21 @@ from bayesinf.models.gp.acquisition import RULES
 from bayesinf.optimisation.feasibility import Classes, log_feasible
 from bayesinf.optimisation.surrogate import Nodes, Surrogate
 
-__all__ = ["RULES", "Bound", "Curve", "Improvement", "Score", "incumbents"]
+__all__ = [
+    "LIKELY",
+    "RULES",
+    "Bound",
+    "Curve",
+    "Feasible",
+    "Improvement",
+    "Lowest",
+    "Score",
+    "incumbents",
+]
 
 LEAST = 1e-20  # variance, of which the root is a number to divide by
+LIKELY = 0.5  # probability of feasibility from which a place counts as allowed
+STEEP = 100.0  # how fast a function climbs where that is smaller, against its logarithm
 # Points, (place, input), which ascent each is of, and whether gradients are wanted -> values,
 # (place,), and gradients, (place, input), zero where not asked.
 Score = Callable[[np.ndarray, np.ndarray | None, bool], tuple[np.ndarray, np.ndarray]]
@@ -97,6 +109,29 @@ class Feasible:
     def __call__(self, points, rows=None, slopes=False):
         """Values at points, (place,), and gradients, (place, input), zero where not asked."""
         return log_feasible(self.parts, points, slopes)
+
+
+@dataclass(frozen=True)
+class Lowest:
+    """Minus a function, among places that are possible and allowed with a fair probability.
+
+    Parameters
+    ----------
+    function : as a ``Score``.
+    parts : of feasibility.
+    """
+
+    function: Score
+    parts: Sequence[Surrogate | Classes] = ()
+
+    def __call__(self, points, rows=None, slopes=False):
+        """Values at points, (place,), and gradients, (place, input), zero where not asked."""
+        value, gradient = self.function(points, rows, slopes)
+        if not self.parts:
+            return -value, -gradient
+        log, steep = log_feasible(self.parts, points, slopes)
+        short = np.minimum(log - np.log(LIKELY), 0.0)
+        return STEEP * short - value, STEEP * steep * (short < 0)[:, None] - gradient
 
 
 def _below(value, steep, above, parts, points, slopes):
