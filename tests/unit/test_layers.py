@@ -38,11 +38,12 @@ ALLOWED = {
     "forecasts": "errors settings posterior",
     "figures": "errors settings posterior inference.kinds diagnostics foreign",
     "report": "errors publication posterior inference.kinds foreign checks figures",
+    "optimisation": "errors settings parallel posterior priors inference models checks",
     "calibration": "errors settings parallel posterior models.problem diagnostics checks figures "
     "report",
     "trials": "errors parallel checks",
     "systems": "errors settings parallel data posterior priors inference models diagnostics checks "
-    "forecasts figures report calibration",
+    "forecasts optimisation figures report calibration",
     "scripts": "",
     # The frame finds the system that a script is named after, by that name.
     "workflow": "errors settings parallel progress publication kept sealed posterior "

@@ -1,0 +1,53 @@
+"""Evaluations with a fault which a fit should not pass unseen, one each.
+
+Each is fitted as somebody would who does not know of the fault.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from bayesinf import optimisation
+from bayesinf.optimisation import minimum
+from bayesinf.settings import Settings
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+__all__ = ["faults"]
+
+SETTINGS = Settings(draws=250, chains=4, prior_draws=20, workers=1)
+POINTS, SCALE, NOISE = 24, 0.15, 0.1
+
+
+def faults() -> dict[str, Callable[[np.random.Generator], xr.DataTree]]:
+    """Return each fault as a function from a generator to a fit of data that have it.
+
+    ``none`` is the right model of its own data: a draw of the process.
+    """
+    return {
+        "none": _fitted,
+        "none, noisy values": partial(_fitted, noise=NOISE),
+        "noise where values are said to be exact": partial(_fitted, noise=NOISE, stated=0.0),
+        "noise three times what is stated": partial(_fitted, noise=3 * NOISE, stated=NOISE),
+        "an outlier": partial(_fitted, noise=NOISE, outlier=12 * NOISE),
+    }
+
+
+def _fitted(rng, noise=0.0, *, stated=None, outlier=0.0):
+    """The fit of a drawn curve of size 1, by a campaign that believes what is stated."""
+    x = np.sort(rng.random(POINTS))
+    covariance = np.exp(-0.5 * ((x[:, None] - x) / SCALE) ** 2) + 1e-10 * np.eye(POINTS)
+    y = np.linalg.cholesky(covariance) @ rng.standard_normal(POINTS)
+    y = y + noise * rng.standard_normal(POINTS)
+    y[rng.integers(POINTS)] += outlier
+    known = 0.0 if noise == 0 else stated
+    campaign = optimisation.campaign({"x": (0.0, 1.0)}, noise=known)
+    for place, value in zip(x, y, strict=True):
+        campaign = campaign.told(place, float(value))
+    settings = SETTINGS.replace(seed=int(rng.integers(2**31)))
+    return minimum.posterior(campaign, settings=settings, system="bayesian_optimisation")

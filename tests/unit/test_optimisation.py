@@ -1,0 +1,570 @@
+"""Bayesian optimisation: its densities, rules and places against closed forms and brute force."""
+
+import json
+import multiprocessing
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import integrate, stats
+
+from bayesinf import optimisation
+from bayesinf.errors import BayesinfError, DataError, FitError
+from bayesinf.inference.ascents import climb
+from bayesinf.models.gp.acquisition import log_improvement
+from bayesinf.optimisation import asking, feasibility, kernel, minimum, paths, places, rules, store
+from bayesinf.optimisation.surrogate import LEVEL, Density, Nodes, surrogate
+from bayesinf.settings import Settings
+
+SHORT = Settings(draws=100, chains=2, prior_draws=20)
+
+
+def rng(*key):
+    return np.random.default_rng(key)
+
+
+def bowl(x):
+    return (x - 0.3) ** 2
+
+
+def forrester(x):
+    return (6 * x - 2) ** 2 * np.sin(12 * x - 4)
+
+
+def run(campaign, function, count, **options):
+    """A campaign after so many evaluations of a function of its inputs."""
+    for _ in range(count):
+        asked = optimisation.ask(campaign, **options)
+        x = [float(asked[one.name][0]) for one in campaign.inputs]
+        campaign = campaign.told(x, float(function(*x)))
+    return campaign
+
+
+# --- ascents --------------------------------------------------------------------------------------
+
+
+def test_ascents_end_at_the_top_within_the_box():
+    centre = np.array([0.4, 1.7, -0.6])
+    curve = np.array([[3.0, 1.0, 0.2], [1.0, 2.0, 0.1], [0.2, 0.1, 40.0]])
+
+    def hill(x, rows):
+        off = x - centre
+        return -0.5 * np.einsum("ni,ij,nj->n", off, curve, off), -off @ curve
+
+    value, point = climb(hill, rng(1).uniform(0, 1, (6, 3)))
+    np.testing.assert_allclose(point, np.tile(centre, (6, 1)), atol=1e-4)
+    # In the box two inputs are at their bounds, and the third is what these leave.
+    _, point = climb(hill, rng(2).uniform(0, 1, (6, 3)), 0.0, 1.0)
+    first = 0.4 - (1.0 * (1.0 - 1.7) + 0.2 * 0.6) / 3.0
+    np.testing.assert_allclose(point, np.tile([first, 1.0, 0.0], (6, 1)), atol=1e-4)
+    held, start = np.array([True, False, False]), np.full((1, 3), 0.5)
+    assert climb(hill, start, 0.0, 1.0, held=held)[1][0, 0] == 0.5
+
+
+# --- what is known of a function ------------------------------------------------------------------
+
+
+def few(count=6, size=2, seed=3):
+    draw = rng(seed)
+    X = draw.random((count, size))
+    y = np.sin(3 * X[:, 0]) + X.sum(axis=1) ** 2
+    return X, (y - y.mean()) / y.std()
+
+
+@pytest.mark.parametrize("kind", [kernel.SMOOTH, kernel.ROUGH])
+def test_the_density_is_that_of_the_gp_family(kind):
+    """The constant is integrated out here, and a parameter there: its posterior is normal."""
+    campaign = optimisation.campaign({"a": (0, 1), "b": (0, 1)}, noise=None)
+    X, y = few()
+    for x, value in zip(X, y, strict=True):
+        campaign = campaign.told(x, value)
+    stated = minimum.problem(campaign, ("squared_exponential", "matern52")[kind])
+    density = Density(kind, X, y, np.zeros(len(y)), True)
+    u = rng(5).standard_normal((4, 4))
+    ours = density.log_density(u)
+    grid = np.linspace(-9, 9, 3001)
+    for k, point in enumerate(u):
+        theirs = np.array([[*point[:3], point[3], c] for c in grid])
+        order = [stated.names.index(n) for n in _names(stated)]
+        rows = np.empty_like(theirs)
+        rows[:, order] = theirs
+        total = np.log(integrate.trapezoid(np.exp(stated.log_density(rows)), grid))
+        np.testing.assert_allclose(ours[k], total, atol=1e-6)
+
+
+def _names(stated):
+    return ["length_scale[a]", "length_scale[b]", "amplitude", "noise", "constant"]
+
+
+@pytest.mark.parametrize("kind", [kernel.SMOOTH, kernel.ROUGH])
+def test_gradients_are_differences(kind):
+    X, y = few()
+    density = Density(kind, X, y, np.full(len(y), 0.01), True)
+    u, step = rng(6).standard_normal((3, 4)), 1e-6
+    _, found = kernel.gradients(u, *density.stated)
+    for k in range(4):
+        e = step * np.eye(4)[k]
+        change = (density.log_density(u + e) - density.log_density(u - e)) / (2 * step)
+        np.testing.assert_allclose(found[:, k], change, rtol=1e-5, atol=1e-6)
+
+
+def nodes(kinds=(0, 1, 0)):
+    X, y = few()
+    scales = np.array([[0.4, 0.7], [0.5, 0.3], [0.9, 0.8]])[: len(kinds)]
+    squares, noises = np.array([1.3, 0.8, 2.0])[: len(kinds)], np.full((len(kinds), len(y)), 0.01)
+    return Nodes(X, np.tile(y, (len(kinds), 1)), noises, np.array(kinds), scales, squares)
+
+
+def test_moments_are_those_of_a_normal_conditioned_on_data():
+    found = nodes()
+    points = rng(7).random((5, 2))
+    mean, variance, *_ = found.moments(points)
+    both = np.vstack([found.X, points])
+    for s, kind in enumerate(found.kinds):
+        square = np.sum(((both[:, None] - both) / found.scales[s]) ** 2, axis=-1)
+        K = found.squares[s] * kernel.correlations(kind, square) + LEVEL
+        K[: len(found.X), : len(found.X)] += np.diag(found.noises[s])
+        A, B, C = K[:6, :6], K[6:, :6], K[6:, 6:]
+        np.testing.assert_allclose(mean[s], B @ np.linalg.solve(A, found.y[s]), atol=1e-8)
+        left = np.diag(C - B @ np.linalg.solve(A, B.T))
+        np.testing.assert_allclose(variance[s], left, atol=1e-8)
+
+
+def test_the_expected_improvement_is_its_integral():
+    """Averaged over nodes, each by quadrature of the improvement of a normal number."""
+    found, points = nodes(), rng(8).random((4, 2))
+    incumbents = np.array([-0.8, -1.0, 0.3])
+    mean, variance, *_ = found.moments(points)
+    value, _ = found.improvement(points, incumbents)
+    for c in range(len(points)):
+        each = []
+        for s in range(3):
+            sd = np.sqrt(variance[s, c])
+            density = stats.norm(mean[s, c], sd).pdf
+            low = mean[s, c] - 12 * sd
+            gain = lambda f, s=s, p=density: (incumbents[s] - f) * p(f)
+            top = incumbents[s]
+            each.append(integrate.quad(gain, min(low, top), top, epsabs=1e-14, limit=200)[0])
+        np.testing.assert_allclose(np.exp(value[c]), np.mean(each), rtol=1e-6, atol=1e-13)
+
+
+@given(st.floats(-1e5, 30.0))
+def test_the_compiled_logarithm_of_an_improvement_is_the_familys(z):
+    found = kernel._log_improvement(z)[0]
+    np.testing.assert_allclose(found, log_improvement(z), rtol=1e-9, atol=1e-12)
+
+
+def test_improvements_too_small_for_a_number_still_order_places():
+    found = nodes((0,))
+    points = np.linspace(0.0, 1.0, 7)[:, None] * np.ones(2)
+    value, _ = found.improvement(points, np.array([-1e4]))
+    assert np.all(np.exp(value) == 0) and np.isfinite(value).all() and np.ptp(value) > 1
+
+
+def test_gradients_of_every_rule_are_differences():
+    found, (X, y) = nodes(), few()
+    parts = (
+        feasibility.classes(X, y < 1.0),
+        surrogate(X, y - 0.5, None, rng(9)),
+    )
+    curve = paths.drawn(nodes((1,)), rng(10))
+    scores = [
+        rules.Improvement(found, np.array([-0.8, -1.0, 0.3]), parts),
+        rules.Bound(found, 2.0, 5.0, parts),
+        rules.Curve(curve, 9.0, parts),
+        rules.Lowest(rules.Bound(found, 1.0, 5.0), parts),
+    ]
+    points, step = rng(11).random((5, 2)), 1e-6
+    for score in scores:
+        _, slopes = score(points, None, True)
+        for k in range(2):
+            e = step * np.eye(2)[k]
+            change = (score(points + e)[0] - score(points - e)[0]) / (2 * step)
+            np.testing.assert_allclose(slopes[:, k], change, rtol=1e-4, atol=1e-4)
+
+
+def test_weighted_nodes_are_the_posterior_on_a_grid():
+    X = np.array([[0.05], [0.3], [0.55], [0.7], [0.95]])
+    y = np.array([0.9, -0.3, -1.4, 0.1, 0.7])
+    density = Density(0, X, y, np.zeros(5), False)
+    axis = np.linspace(-5, 5, 161)
+    u = np.stack([a.ravel() for a in np.meshgrid(axis, axis, indexing="ij")], axis=1)
+    height = density.log_density(u)
+    weight = np.exp(height - height.max())
+    exact = (weight[:, None] * u).sum(axis=0) / weight.sum()
+    evidence = np.log(weight.sum() * (axis[1] - axis[0]) ** 2) + height.max()
+    sums = []
+    for seed in range(30):
+        points, log_weight = density.weighted(rng(12, seed))
+        share = np.exp(log_weight - np.logaddexp.reduce(log_weight))
+        sums.append([*(share @ points), np.logaddexp.reduce(log_weight)])
+    found, error = np.mean(sums, axis=0), np.std(sums, axis=0) / np.sqrt(30)
+    np.testing.assert_allclose(found, [*exact, evidence], atol=4 * error.max() + 0.01)
+
+
+def test_drawn_curves_go_through_the_data_and_have_the_moments():
+    found = nodes((0,))
+    exact = replace(found, noises=np.zeros_like(found.noises))
+    many = Nodes(
+        exact.X,
+        np.tile(exact.y, (1500, 1)),
+        np.zeros((1500, 6)),
+        np.zeros(1500, dtype=int),
+        np.tile(exact.scales, (1500, 1)),
+        np.tile(exact.squares, 1500),
+    )
+    curves = paths.drawn(many, rng(13))
+    for k, point in enumerate(exact.X):
+        values, _ = curves(np.tile(point, (1500, 1)), np.arange(1500))
+        np.testing.assert_allclose(values, exact.y[0, k], atol=1e-4)
+    at = np.array([[0.5, 0.1], [0.9, 0.9]])
+    mean, variance, *_ = exact.moments(at)
+    for k, point in enumerate(at):
+        values, _ = curves(np.tile(point, (1500, 1)), np.arange(1500))
+        sd = np.sqrt(variance[0, k])
+        assert abs(values.mean() - mean[0, k]) < 4 * sd / np.sqrt(1500)
+        assert abs(values.std() / sd - 1) < 0.1
+
+
+# --- asking ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("rule", optimisation.RULES)
+def test_the_best_place_is_that_of_brute_force(rule):
+    campaign = run(optimisation.campaign({"x": (-2.0, 2.0)}, noise=0.0), np.cos, 4)
+    knowledge = asking.known(campaign, rng(14))
+    score = asking._score(knowledge, campaign, rule, 2.0, np.empty((0, 1)), rng(15))
+    scan = asking._scan(campaign, knowledge, rng(16))
+    height, place = next(places.ascents(score, scan, campaign, asking.STARTS))
+    grid = np.linspace(0, 1, 20_001)[:, None]
+    values, _ = score(grid, None, False)
+    assert height >= values.max() - 1e-9
+    assert abs(place[0] - grid[np.argmax(values), 0]) < 1e-3
+
+
+def test_forresters_minimum_is_found_to_a_thousandth_in_few_steps():
+    short = [
+        run(optimisation.campaign({"x": (0, 1)}, noise=0.0, seed=seed), forrester, 13).best.y
+        for seed in (1, 2, 3)
+    ]
+    assert np.max(np.array(short) + 6.020740055767083) < 1e-3
+
+
+def test_a_campaign_gives_the_same_places_again_and_a_batch_has_them_apart():
+    campaign = run(optimisation.campaign({"x": (0, 1)}, noise=0.0), bowl, 4)
+    one, two = (optimisation.ask(campaign, 3) for _ in range(2))
+    assert one.identical(two)
+    x = np.sort(one["x"].values)
+    assert np.min(np.diff(x)) > 1e-3
+    waiting = campaign.expecting([(float(x[0]),)])
+    assert abs(float(optimisation.ask(waiting)["x"][0]) - x[0]) > 1e-3
+
+
+def test_what_is_pending_counts_as_drawn_and_not_as_guessed():
+    found = nodes()
+    some = found.imagined(np.array([[0.2, 0.2]]), rng(17), np.zeros(3))
+    assert some.y.shape == (3, 7) and np.ptp(some.y[:, -1]) > 0
+    assert np.all(some.moments(np.array([[0.2, 0.2]]))[1] < 1e-5)
+
+
+def test_integers_stay_whole_and_are_never_asked_twice():
+    bounds = {"n": (1, 6), "m": (0, 1)}
+    campaign = optimisation.campaign(bounds, integers=["n", "m"], noise=0.0)
+    campaign = run(campaign, lambda n, m: (n - 4) ** 2 + m, 12)
+    told = [one.x for one in campaign.evaluations]
+    assert len(set(told)) == 12 and np.all(np.array(told) % 1 == 0)
+    assert campaign.best.x == (4.0, 0.0)
+    with pytest.raises(FitError, match="all 12 places"):
+        optimisation.ask(campaign)
+
+
+def test_mixed_inputs_find_the_best_of_both_and_keep_to_their_bounds():
+    bounds = {"n": (1, 9), "x": (1e-3, 10.0)}
+    campaign = optimisation.campaign(bounds, integers=["n"], logs=["x"], noise=0.0)
+    campaign = run(campaign, lambda n, x: (n - 7) ** 2 + (np.log10(x) + 1) ** 2, 18)
+    n, x = campaign.best.x
+    assert n == 7 and abs(np.log10(x) + 1) < 0.05
+    assert all(1e-3 <= one.x[1] <= 10 for one in campaign.evaluations)
+
+
+def test_failures_are_learnt_and_kept_away_from():
+    campaign = optimisation.campaign({"x": (0.0, 1.0)}, noise=0.0, starts=5)
+    for _ in range(14):
+        x = float(optimisation.ask(campaign)["x"][0])
+        campaign = campaign.failed([x]) if x < 0.4 else campaign.told([x], bowl(x))
+    late = [one.failed for one in campaign.evaluations[7:]]
+    assert sum(late) <= 3 and campaign.best.x[0] < 0.46
+    parts = asking.known(campaign, rng(18)).parts
+    chance = np.exp(feasibility.log_feasible(parts, np.array([[0.1], [0.9]]))[0])
+    assert chance[0] < 0.3 and chance[1] > 0.8
+
+
+def test_while_all_fails_another_place_is_tried_each_time():
+    campaign = optimisation.campaign({"x": (0.0, 1.0)}, noise=0.0)
+    for _ in range(5):
+        campaign = campaign.failed([float(optimisation.ask(campaign)["x"][0])])
+    x = np.sort([one.x[0] for one in campaign.evaluations])
+    assert np.min(np.diff(x)) > 0.05
+
+
+def test_classes_are_those_of_quadrature():
+    """One datum: f ~ N(0, v), and Laplace's method is close to the integral over f."""
+    X = np.array([[0.5]])
+    found = feasibility.classes(X, np.array([True]))
+    chance = np.exp(feasibility.log_feasible([found], X)[0][0])
+    exact, total = 0.0, 0.0
+    for square, weight in zip(found.nodes.squares, found.weight, strict=True):
+        sd = np.sqrt(square * (1 + 1e-9) + LEVEL)
+        prior = lambda f, sd=sd: stats.norm.pdf(f, 0, sd) * stats.norm.cdf(f)
+        once = integrate.quad(prior, -12 * sd, 12 * sd)[0]
+        again = lambda f, p=prior: p(f) * stats.norm.cdf(f)
+        exact += weight * integrate.quad(again, -12 * sd, 12 * sd)[0] / once
+        total += weight
+    assert abs(total - 1) < 1e-12 and abs(chance - exact) < 0.06
+
+
+def test_a_constraint_is_met_and_the_minimum_beyond_it_is_not_taken():
+    options = {"noise": 0.0, "constraints": ["c"], "starts": 4}
+    campaign = optimisation.campaign({"x": (0.0, 1.0)}, **options)
+    for _ in range(12):
+        x = float(optimisation.ask(campaign)["x"][0])
+        campaign = campaign.told([x], bowl(x), [0.45 - x])  # allowed from 0.45 on
+    assert 0.45 <= campaign.best.x[0] < 0.46
+    found = minimum.posterior(campaign, settings=SHORT)
+    place = found["posterior"]["x_at_minimum"].values
+    assert np.quantile(place, 0.05) > 0.44 and np.quantile(place, 0.95) < 0.47
+
+
+def test_under_noise_the_lowest_value_is_not_the_incumbent():
+    x = np.linspace(0, 1, 25)
+    y = bowl(x) + 0.02 * rng(19).standard_normal(25)
+    y[22] -= 1.0  # low by chance, where the function is high
+    campaign = optimisation.campaign({"x": (0.0, 1.0)}, noise=None)
+    for place, value in zip(x, y, strict=True):
+        campaign = campaign.told([place], float(value))
+    assert campaign.best.x[0] == x[22]
+    knowledge = asking.known(campaign, rng(20))
+    level = rules.incumbents(knowledge.values.nodes, True, knowledge.allowed)
+    nodes = knowledge.values.nodes
+    np.testing.assert_allclose(level, nodes.moments(nodes.X)[0].min(axis=1))
+    assert np.all(level > nodes.y.min())
+
+
+def test_under_noise_the_place_to_use_is_that_of_the_mean():
+    draw, campaign = rng(21), optimisation.campaign({"x": (0.0, 1.0)}, noise=None)
+    for place in np.linspace(0, 1, 30):
+        campaign = campaign.told([place], bowl(place) + 0.05 * draw.standard_normal())
+    place = optimisation.recommended(campaign)[0]
+    assert abs(place - 0.3) < 0.1 and place not in [one.x[0] for one in campaign.evaluations]
+
+
+def test_the_word_is_to_stop_when_nothing_is_left_to_gain():
+    campaign = optimisation.campaign({"x": (0, 1)}, noise=0.0)
+    early = optimisation.ask(run(campaign, forrester, 5))
+    late = optimisation.ask(run(campaign, bowl, 9))
+    assert early.attrs["stop"] == 0 and early.attrs["word"].startswith("go on")
+    assert late.attrs["stop"] == 1 and late.attrs["word"].startswith("stop: one more")
+    share = late.attrs["expected_improvement"] / late.attrs["scale"]
+    assert share < asking.EXACT < early.attrs["expected_improvement"] / early.attrs["scale"]
+
+
+def test_a_maximum_is_the_minimum_of_the_negative():
+    one = optimisation.campaign({"x": (0, 1)}, noise=0.0)
+    other = replace(one, goal="maximise")
+    one, other = run(one, bowl, 7), run(other, lambda x: -bowl(x), 7)
+    assert [e.x for e in one.evaluations] == [e.x for e in other.evaluations]
+    found = minimum.posterior(other, settings=SHORT)["posterior"]
+    assert abs(float(found["maximum"].median())) < 1e-3
+    assert abs(float(found["x_at_maximum"].median()) - 0.3) < 0.02
+
+
+# --- the answer -----------------------------------------------------------------------------------
+
+
+def test_the_minimum_is_that_of_curves_drawn_on_a_grid():
+    """Place and depth, against curves drawn jointly by the family at the same hyperparameters."""
+    from bayesinf.models import gp
+
+    campaign = optimisation.campaign({"x": (0.0, 1.0)}, noise=0.0)
+    for x in (0.02, 0.3, 0.45, 0.6, 0.97):
+        campaign = campaign.told([x], np.sin(7 * x))
+    settings = Settings(draws=500, chains=2, prior_draws=20)
+    found = minimum.posterior(campaign, "squared_exponential", settings=settings)
+    grid = np.linspace(0, 1, 201)
+    drawn = gp.predict(found, grid, most=1000)["curve"].values.reshape(-1, 201)
+    ours = found["posterior"]["minimum"].values.ravel()
+    theirs = drawn.min(axis=1)
+    assert stats.ks_2samp(ours, theirs).pvalue > 1e-3
+    place = found["posterior"]["x_at_minimum"].values.ravel()
+    assert stats.ks_2samp(place, grid[np.argmin(drawn, axis=1)]).pvalue > 1e-4
+    assert found["sample_stats"]["shortfall"].min() >= 0
+    assert np.all(ours <= campaign.best.y + 1e-6)
+
+
+# --- the file -------------------------------------------------------------------------------------
+
+
+def plain(**options):
+    return optimisation.campaign({"x": (0.0, 1.0), "n": (1, 4)}, integers=["n"], **options)
+
+
+def test_a_campaign_comes_back_from_its_file_as_it_was(tmp_path):
+    path = tmp_path / "c.json"
+    store.create(path, plain(constraints=["c"], noise=0.1, goal="maximise", name="gain"))
+    store.ask(path, 2)
+    store.tell(path, {"x": 0.1234567890123456, "n": 2}, 1 / 3, [-0.5])
+    store.fail(path, [0.7, 1])
+    found = store.load(path)
+    assert found.evaluations[0].x == (0.1234567890123456, 2.0)
+    assert found.evaluations[0].y == 1 / 3 and found.evaluations[1].failed
+    assert len(found.pending) == 2 and found.goal == "maximise"
+    assert store.loads(store.dumps(found)) == found
+    assert json.loads(path.read_text())["evaluations"][0] == {
+        "x": 0.1234567890123456,
+        "n": 2.0,
+        "gain": 1 / 3,
+        "c": -0.5,
+    }
+    store.withdraw(path, found.pending[0])
+    assert len(store.load(path).pending) == 1
+
+
+def _tell_some(path, start, count):
+    for k in range(start, start + count):
+        store.tell(path, [k / 1000, 1], float(k))
+
+
+def test_two_that_tell_at_once_lose_nothing(tmp_path):
+    path = tmp_path / "c.json"
+    store.create(path, plain(noise=0.1))
+    context = multiprocessing.get_context("fork")
+    both = [context.Process(target=_tell_some, args=(path, k, 20)) for k in (0, 500)]
+    for one in both:
+        one.start()
+    for one in both:
+        one.join()
+        assert one.exitcode == 0
+    told = sorted(one.y for one in store.load(path).evaluations)
+    assert told == [*range(20), *range(500, 520)]
+
+
+TELLER = """
+import sys
+from bayesinf.optimisation import store
+for k in range(10_000):
+    store.tell(sys.argv[1], [k / 10_000, 1], float(k))
+    print(k, flush=True)
+"""
+
+
+def test_a_kill_at_any_time_leaves_the_file_whole(tmp_path):
+    """Each value that was acknowledged is there, and at most one more."""
+    path = tmp_path / "c.json"
+    store.create(path, plain(noise=0.1))
+    for delay in (0.0, 0.003, 0.011):
+        before = len(store.load(path).evaluations)
+        teller = subprocess.Popen(
+            [sys.executable, "-c", TELLER, str(path)], stdout=subprocess.PIPE, text=True
+        )
+        for _ in range(3):
+            teller.stdout.readline()
+        time.sleep(delay)
+        os.kill(teller.pid, signal.SIGKILL)
+        said = 3 + len(teller.stdout.read().split())
+        teller.stdout.close()
+        teller.wait()
+        kept = len(store.load(path).evaluations) - before
+        assert said <= kept <= said + 1
+    assert store.tell(path, [0.5, 2], 1.0).evaluations[-1].y == 1.0
+
+
+def test_a_kill_between_writing_and_renaming_leaves_the_state_before(tmp_path, monkeypatch):
+    path = tmp_path / "c.json"
+    store.create(path, plain(noise=0.1))
+    before = path.read_bytes()
+
+    def killed(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(store.os, "replace", killed)
+        with pytest.raises(KeyboardInterrupt):
+            store.tell(path, [0.5, 2], 1.0)
+    assert path.read_bytes() == before and not store.load(path).evaluations
+    assert len(store.tell(path, [0.5, 2], 1.0).evaluations) == 1
+
+
+def test_words_of_a_command_line(tmp_path):
+    path = str(tmp_path / "c.json")
+    said = store.main(
+        "ask", [path, "x=0:1", "rate=1e-6:1:log", "n=1:4:integer"], batch=2, noise=0.0
+    )
+    *rows, word = said.splitlines()
+    assert len(rows) == 2 and all(len(row.split()) == 3 for row in rows)
+    assert word.startswith("# go on: 4 of 4 starts")
+    assert store.main("tell", [path, *rows[0].split(), "2.5"]).startswith("1 evaluation; 1 pending")
+    assert "2 evaluations" in store.main("tell", [path, *rows[1].split(), "failed"])
+    assert store.load(path).inputs[1].log
+    store.main("ask", [path], rule="lcb")
+
+
+# --- what is refused ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("call", "said"),
+    [
+        (lambda c, p: optimisation.campaign({"x": (1, 0)}), "low < high"),
+        (lambda c, p: optimisation.campaign({"x": (0, np.inf)}), "low < high"),
+        (lambda c, p: optimisation.campaign({"x": (0.5, 2)}, integers=["x"]), "whole numbers"),
+        (lambda c, p: optimisation.campaign({"x": (0, 2)}, logs=["x"]), "above zero"),
+        (lambda c, p: optimisation.campaign({"a b": (0, 2)}), "letters, digits"),
+        (lambda c, p: optimisation.campaign({"x": (0, 2)}, goal="up"), "minimise or maximise"),
+        (lambda c, p: optimisation.campaign({"x": (0, 2)}, noise=-1.0), "an sd from 0"),
+        (lambda c, p: optimisation.campaign({"x": (0, 2)}, integers=["z"]), "no input z"),
+        (lambda c, p: c.told([0.5, 2], np.nan), "no finite number"),
+        (lambda c, p: c.told([0.5], 1.0), "wrong number of inputs"),
+        (lambda c, p: c.told([1.5, 2], 1.0), "outside the bounds"),
+        (lambda c, p: c.told([0.5, 2.5], 1.0), "a whole number"),
+        (lambda c, p: c.told([np.nan, 2], 1.0), "no number"),
+        (lambda c, p: c.told([0.5, 2], 1.0, [3.0]), "wrong number of constraints"),
+        (lambda c, p: c.told([0.1, 2], 1.0).told([0.1, 2], 2.0), "two values at one place"),
+        (lambda c, p: c.withdrawn([0.5, 2]), "nobody waits"),
+        (lambda c, p: optimisation.ask(c, 0), "an integer from 1"),
+        (lambda c, p: optimisation.ask(c, rule="best"), "unknown rule"),
+        (lambda c, p: minimum.posterior(c), "too few values"),
+        (lambda c, p: store.load(p / "none.json"), "no such file"),
+        (lambda c, p: store.load(_file(p, "{")), "no JSON"),
+        (lambda c, p: store.load(_file(p, "[1]")), "no campaign"),
+        (lambda c, p: store.load(_file(p, '{"form": "x"}')), "another form"),
+        (
+            lambda c, p: store.load(_file(p, store.dumps(c).replace('"low": 0.0', '"low": 7.0'))),
+            "low <",
+        ),
+        (lambda c, p: store.create(_file(p, "{}"), c), "there already"),
+        (lambda c, p: store.main("ask", [str(p / "c"), "x"]), "NAME=LOW:HIGH"),
+        (lambda c, p: store.main("ask", [str(p / "c"), "x=a:1"]), "a number, found a"),
+        (lambda c, p: store.main("tell", [str(_file(p, store.dumps(c))), "1"]), "found 1"),
+        (
+            lambda c, p: store.main("tell", [str(_file(p, store.dumps(c))), "0", "1", "z"]),
+            "found z",
+        ),
+    ],
+)
+def test_what_will_not_do_is_refused_in_one_line(call, said, tmp_path):
+    with pytest.raises(BayesinfError) as caught:
+        call(plain(noise=0.0), tmp_path)
+    assert said in str(caught.value) and "\n" not in str(caught.value)
+
+
+def _file(folder, text):
+    path = folder / "f.json"
+    path.write_text(text)
+    return path
