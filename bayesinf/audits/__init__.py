@@ -34,14 +34,27 @@ import numpy as np
 from bayesinf.audits import files, judging
 from bayesinf.audits.claims import Claim
 from bayesinf.checks import Verdict, check
+from bayesinf.checks.optima import BEYOND
 from bayesinf.errors import DataError, FitError
 from bayesinf.foreign import adopted
+from bayesinf.inference import kinds
 from bayesinf.models import problem as driver
 from bayesinf.posterior import annotated, load, noted
 from bayesinf.settings import DEFAULT, Settings
 
 if TYPE_CHECKING:
     import xarray as xr
+
+OTHER_OPTIMA = kinds.Question(
+    "other optima",
+    "rivals_missed",
+    "max",
+    0,
+    "≤",
+    True,
+    "optima that are nearly as good and hold no draw: {value:.0f}",
+    "state priors or bounds that tell them apart, or quote each",
+)
 
 __all__ = ["audit", "audited", "instead", "verdict"]
 
@@ -96,7 +109,8 @@ def audit(
     if isinstance(what, str | os.PathLike):
         what = load(what)
     if hasattr(what, "children") or callable(getattr(what, "groups", None)):
-        return _annotated(adopted(what), files.measured(adopted(what)))
+        fit = _without(adopted(what))
+        return _annotated(fit, files.measured(fit))
     return audited(
         _claim(
             what,
@@ -130,7 +144,8 @@ def audited(
     fit = _drawn(claim, settings, system, notes, attrs)
     draws = {name: each.values for name, each in fit["posterior"].data_vars.items()}
     draws = claim.theta(draws).reshape(-1, len(claim.names))
-    return _annotated(fit, findings.measured(claim, draws, settings))
+    found = findings.measured(claim, draws, settings, _open(fit))
+    return _annotated(kinds.asked(fit, OTHER_OPTIMA, float(found["rivals_missed"])), found)
 
 
 def verdict(fit: xr.DataTree) -> Verdict:
@@ -161,6 +176,16 @@ def _note(fit):
     if found is None:
         raise DataError("nothing was audited", expected="what bayesinf.audit returned")
     return found
+
+
+def _without(fit):
+    """The fit without an audit that it bears: its draws are asked about, and no claim of old."""
+    import xarray as xr
+
+    fit, known = fit.copy(), fit["constant_data"].to_dataset()
+    old = [name for name in known.variables if str(name).startswith("audit.")]
+    fit["constant_data"] = xr.DataTree(known.drop_vars(old))
+    return fit
 
 
 def _annotated(fit, found):
@@ -212,16 +237,25 @@ def _drawn(claim, settings, system, notes, attrs):
         except FitError as error:
             said = error
             continue
-        if _draws_alone(check(fit)):
+        if _well_drawn(fit):
             break
     if fit is None:
         raise said
     return fit
 
 
+def _open(fit):
+    """By how much what lies beyond the draws, or a box that nobody stated, moves each mean."""
+    evidence = fit["sample_stats"]
+    found = [evidence[n].values for n in ("beyond", "box_shift") if n in evidence]
+    return np.max(np.minimum(found, 1e9), axis=0) if found else None
+
+
 DRAWING = {"Pareto k̂", "moments", "edges", "R-hat", "ESS", "gradient", "Hessian", "length"}
 
 
-def _draws_alone(verdict):
-    """Whether what failed is the data's fault, and no other method would draw better."""
-    return not any(c.required and not c.passed and c.name in DRAWING for c in verdict.checks)
+def _well_drawn(fit):
+    """Whether no other method would draw better: what fails besides is the data's fault."""
+    failed = {one.name for one in check(fit).checks if one.required and not one.passed}
+    beyond = fit["sample_stats"].get("beyond")
+    return not failed & DRAWING and (beyond is None or float(beyond.max()) <= BEYOND)

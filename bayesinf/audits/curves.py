@@ -14,14 +14,27 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 from scipy import linalg
 
-from bayesinf.audits.claims import Claim, matrix, point_of
+from bayesinf.audits.claims import Claim, climbed, matrix, point_of
 from bayesinf.data import curve_from_arrays
 from bayesinf.errors import DataError
+from bayesinf.inference import population as monte_carlo
 from bayesinf.inference.scoring import descend
 from bayesinf.models import curve
+from bayesinf.models.curve.edges import beyond, box_shift
+from bayesinf.models.curve.maximum import walked
+from bayesinf.models.problem import Route, Sample
+from bayesinf.posterior import dataset
+from bayesinf.settings import Settings
 
 __all__ = ["of_curve_fit", "of_lmfit", "parameter_names"]
 
+MOVES = (3.0, 10.0, 30.0, 100.0, 300.0, 1000.0)  # sd, by which starts are moved
+FACTORS = (0.1, 0.3, 3.0, 10.0)  # likewise
+PLACES = 9  # along x, likewise
+NODES = (3.0, 6.0, 12.0, 25.0, 50.0, 90.0)  # sd from the mode, where valleys are looked at
+FAR = -12.0  # log density below the top's, where nobody goes farther
+WIDER = 3.0  # than the curvature says: the component of a proposal that stays
+ON_A_BOUND = 1e-6  # sd from a bound, within which a point lies on it
 ALIKE = 0.01  # noise, by which two curves may differ that say the same
 
 
@@ -68,9 +81,11 @@ def of_curve_fit(
     own = isinstance(given, np.ndarray) and given.shape == y.shape and given.dtype.kind in "iuf"
     own = own and whiten is None and np.all(np.diff(given) >= 0) and np.ptp(given) > 0
 
+    many = _many(f, given, point, len(y))
+
     def model(x, **values):
-        found = f(given if not own else x, *(values[name] for name in names))
-        return found if whiten is None else whiten(np.asarray(found, dtype=float))
+        found = many(*(values[name] for name in names))
+        return found if whiten is None else whiten(found)
 
     model.argnames, model.kwargs = ["x", *names], []  # as lmfit asks of a function without arguments
     bare = lmfit.Model(model, independent_vars=["x"], param_names=names)
@@ -78,12 +93,40 @@ def of_curve_fit(
     params = lmfit.Parameters()
     low, high = (np.broadcast_to(np.asarray(each, dtype=float), point.shape) for each in bounds)
     _refuse_bounds(names, point, low, high)
+    point = _snapped(point, covariance, low, high)
     for name, value, least, most in zip(names, point, low, high, strict=True):
         params.add(name, value=value, min=least, max=most)
     y = y if whiten is None else whiten(y)
     places = given.astype(float) if own else np.arange(len(y), dtype=float)
     data = curve_from_arrays(places, y, error)
     return _claimed(bare, params, data, point, covariance, units)
+
+
+def _many(f, x, point, size):
+    """The curve at many points in one call: (..., 1) of each parameter -> (..., datum).
+
+    By the user's function itself where it gives the same on arrays as on numbers.
+    """
+
+    def one_by_one(*columns):
+        columns = np.broadcast_arrays(*columns)
+        lead = columns[0].shape[:-1] if columns[0].ndim else ()
+        rows = np.stack([np.ravel(each) for each in columns], axis=-1)
+        found = [np.broadcast_to(np.asarray(f(x, *row), dtype=float), (size,)) for row in rows]
+        return np.reshape(found, (*lead, size))
+
+    def at_once(*columns):
+        return np.asarray(f(x, *columns), dtype=float)
+
+    probes = (point * (1 + 0.01 * np.array([[0.0], [1.0], [-0.7]])))[..., None]
+    columns = [probes[:, k] for k in range(len(point))]
+    try:
+        with np.errstate(all="ignore"):
+            fast, slow = at_once(*columns), one_by_one(*columns)
+        same = np.allclose(np.broadcast_to(fast, slow.shape), slow, 1e-10, 0, equal_nan=True)
+    except Exception:  # whatever a function does that was never meant for arrays
+        same = False
+    return at_once if same else one_by_one
 
 
 def parameter_names(f: Callable, count: int) -> list[str]:
@@ -166,6 +209,14 @@ def _refuse_bounds(names, point, low, high):
             )
 
 
+def _snapped(point, covariance, low, high):
+    """The point, on a bound where it is as good as on it: SciPy stops just inside."""
+    with np.errstate(invalid="ignore"):
+        near = ON_A_BOUND * np.sqrt(np.abs(np.diag(covariance)))
+    near = np.where(np.isfinite(near), near, 0.0)
+    return np.where(point - low <= near, low, np.where(high - point <= near, high, point))
+
+
 # --- lmfit ----------------------------------------------------------------------------------------
 
 
@@ -241,7 +292,7 @@ def _by_params(function, params):
 
     def f(_, *values):
         for name, value in zip(names, values, strict=True):
-            params[name].value = float(np.squeeze(value))
+            params[name].value = float(value)
         return function(params)
 
     return f, names
@@ -280,7 +331,10 @@ def _covariance(result, names):
 
 
 def _claimed(model, params, data, point, covariance, units):
-    problem = curve.problem(model, params, data, units=units)
+    names = curve.evaluation.free(params)
+    places = data[data.attrs["x"]].values
+    starts = [{}, *_elsewhere(names, point, covariance, places)]
+    problem = curve.problem(model, params, data, units=units, starts=starts)
     best = problem.optimum
     size = len(best.theta)
     low, high = (
@@ -309,7 +363,7 @@ def _claimed(model, params, data, point, covariance, units):
         lower=low,
         upper=high,
         problem=problem,
-        routes=("laplace", "emcee"),
+        routes=("laplace", Route(population, "mle+mcmc"), "emcee"),
         theta=lambda draws: problem.theta(draws)[..., :size],
         mode=best.theta,
         spread=best.covariance * best.scale**2,
@@ -321,3 +375,88 @@ def _claimed(model, params, data, point, covariance, units):
         inferred=inferred,
         units=[(units or {}).get(name, "1") for name in problem.free],
     )
+
+
+def _elsewhere(names, point, covariance, x):
+    """Starts far from the point, one parameter moved at a time: for an optimum that nobody saw.
+
+    By up to a thousand of its sds, by factors, and to places along x, where a peak may stand.
+    """
+    with np.errstate(invalid="ignore"):
+        sd = np.sqrt(np.abs(np.diag(covariance)))
+    sd = np.where(np.isfinite(sd) & (sd > 0), sd, np.maximum(np.abs(point), 1.0))
+    for name, value, width in zip(names, point, sd, strict=True):
+        moved = [value + side * step * width for step in MOVES for side in (-1.0, 1.0)]
+        moved += [value * factor for factor in FACTORS]
+        moved += list(np.linspace(x.min(), x.max(), PLACES))
+        yield from ({name: float(each)} for each in moved)
+
+
+def population(problem: curve.NonlinearRegression, settings: Settings) -> Sample:
+    """Run independence Metropolis chains with a proposal fitted to the density.
+
+    In standard deviations around the optimum, where a valley is bent the quickest of the ways.
+    """
+    theta, log_density = walked(problem)
+    best = problem.optimum
+    centre, root = best.theta, np.linalg.cholesky(best.covariance) * best.scale
+    if problem.inferred:
+        centre = np.append(centre, np.log(best.scale))
+        root = linalg.block_diag(root, 1 / np.sqrt(2 * best.dof))
+    size = len(centre)
+
+    def standardised(z):
+        return log_density(centre + z @ root.T)
+
+    found = monte_carlo.sample(
+        standardised,
+        *_along_valleys(standardised, size),
+        [settings.generator("proposal"), *_chains(settings)],
+        settings.draws,
+        base=(np.zeros(size), WIDER**2 * np.eye(size)),
+    )
+    draws = theta(centre + found.draws @ root.T)
+    flat = draws.reshape(-1, size)
+    evidence = dataset(
+        {
+            "acceptance_rate": found.acceptance_rate,
+            "efficiency": found.efficiency,
+            "beyond": beyond(problem, flat),
+            "box_shift": box_shift(problem, flat),
+            "stated_shift": box_shift(problem, flat, stated=True),
+        },
+        {"acceptance_rate": ("chain",)}
+        | dict.fromkeys(("beyond", "box_shift", "stated_shift"), ("fitted",)),
+        {"chain": np.arange(settings.chains), "fitted": problem.free},
+        sampled=False,
+    )
+    return Sample(problem.draws(draws), evidence)
+
+
+def _along_valleys(log_density, size):
+    """Centres and covariances of a first proposal: the top, and the floors of valleys around it.
+
+    Along each axis, where all other coordinates follow, as far as there is density.
+    """
+    centres, covariances = [np.zeros(size)], [np.eye(size)]
+    top = float(log_density(centres[0][None])[0])
+    for i in range(size):
+        for side in (-1.0, 1.0):
+            at = np.zeros(size)
+            for node in NODES:
+                start = at.copy()
+                start[i] = side * node
+                if not np.isfinite(log_density(start[None])[0]):
+                    break
+                end, height = climbed(log_density, start, np.eye(size), held=i)
+                if not height > top + FAR:
+                    break
+                half = (end - at) / 2
+                centres.append(end)
+                covariances.append(np.eye(size) + np.outer(half, half))
+                at = end
+    return centres, covariances
+
+
+def _chains(settings):
+    return [settings.generator("chain", chain) for chain in range(settings.chains)]

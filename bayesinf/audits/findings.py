@@ -31,10 +31,14 @@ REACH = np.array([0.5, 1.0, 1.5, 2.0, 2.5, 3.0, 4.0, 6.0])  # of a profile, in s
 PROFILED = 12  # parameters at most whose profile is found
 BELOW = -8.0  # log density at which a profile has gone far enough
 WEIGHED = 4000  # draws of the normal
+AT_A_BOUND = 0.1  # sd from a bound, within which a parameter is at it
+REACHED = 3.0  # sd, likewise, within which draws are of a place
 SAME_PLACE = 1.0  # sd, within which two ends are one place
 
 
-def measured(claim: Claim, draws: np.ndarray, settings: Settings) -> xr.Dataset:
+def measured(
+    claim: Claim, draws: np.ndarray, settings: Settings, beyond: np.ndarray | None = None
+) -> xr.Dataset:
     """Measure all that the verdict rests on.
 
     Parameters
@@ -42,6 +46,7 @@ def measured(claim: Claim, draws: np.ndarray, settings: Settings) -> xr.Dataset:
     claim : what is audited.
     draws : of the density by a better method, (draw, parameter).
     settings : seed.
+    beyond : by how much what lies beyond the draws moves each mean, in sd, where that is known.
 
     Returns
     -------
@@ -69,7 +74,7 @@ def measured(claim: Claim, draws: np.ndarray, settings: Settings) -> xr.Dataset:
     }
     arrays |= _local(claim, root)
     arrays |= _weights(claim, root, rng)
-    arrays |= _optima(claim)
+    arrays |= _optima(claim, draws)
     profile, found = _profiles(claim)
     arrays |= profile
     arrays |= of_draws(draws)
@@ -82,6 +87,8 @@ def measured(claim: Claim, draws: np.ndarray, settings: Settings) -> xr.Dataset:
         "profile_log_density": ("parameter", "node"),
     }
     arrays |= found
+    if beyond is not None:
+        arrays["open"] = beyond
     dims = {
         name: dims.get(name, ("parameter",) if np.ndim(each) == 1 else ())
         for name, each in arrays.items()
@@ -134,26 +141,35 @@ def _p_value(claim):
 
 
 def _local(claim, root):
-    """Slope and curvature at the point, in units of the claim's own normal."""
+    """Slope and curvature at the point, in units of the claim's own normal.
+
+    What is at a bound has no curvature, and the others are looked at with it held: their normal is
+    then the claim's given the bound.
+    """
     size = len(claim.point)
-    with np.errstate(all="ignore"):
-        gradient, hessian = derivatives(
-            lambda z: claim.log_density(claim.point + z @ root.T), size
-        )
-    # Beside a bound there is a difference to one side alone, and no curvature.
-    free = np.isfinite(gradient) & np.isfinite(np.diag(hessian))
-    hessian = hessian[np.ix_(free, free)] / claim.curvature
-    gradient = gradient[free] / claim.curvature
-    usable = bool(free.any() and np.isfinite(hessian).all())
-    values, axes = np.linalg.eigh(-hessian) if usable else (np.full(size, np.nan), None)
-    found = np.full(size, np.nan)
-    found[: len(values)] = values
-    # Newton decrement: the step to the optimum of the quadratic, in its own standard deviations.
-    decrement = np.nan
-    if usable:
-        along = axes.T @ gradient
-        decrement = float(np.sqrt(np.sum(along**2 / np.maximum(np.abs(values), 1e-12))))
-    return {"hessian_eigenvalue": found, "slope": decrement, "at_edge": ~free}
+    sd = np.sqrt(np.sum(root**2, axis=1))
+    room = np.minimum(claim.point - claim.lower, claim.upper - claim.point)
+    free = np.flatnonzero(room > AT_A_BOUND * sd)
+    found, decrement = np.full(size, np.nan), np.nan
+    if len(free):
+        precision = linalg.cho_solve((root, True), np.eye(size))[np.ix_(free, free)]
+        part = np.zeros((size, len(free)))
+        # L⁻ᵀ of the precision's root is a root of its inverse.
+        part[free] = linalg.inv(linalg.cholesky(precision, lower=True)).T
+        with np.errstate(all="ignore"):
+            gradient, hessian = derivatives(
+                lambda z: claim.log_density(claim.point + z @ part.T), len(free)
+            )
+        gradient, hessian = gradient / claim.curvature, hessian / claim.curvature
+        if np.isfinite(gradient).all() and np.isfinite(hessian).all():
+            values, axes = np.linalg.eigh(-hessian)
+            found[: len(values)] = values
+            # Newton decrement: the step to the quadratic's optimum, in its own sds.
+            along = (axes.T @ gradient) ** 2 / np.maximum(np.abs(values), 1e-12)
+            decrement = float(np.sqrt(along.sum()))
+    held = np.ones(size, dtype=bool)
+    held[free] = False
+    return {"hessian_eigenvalue": found, "slope": decrement, "at_edge": held}
 
 
 def _weights(claim, root, rng):
@@ -181,7 +197,7 @@ def _weights(claim, root, rng):
     }
 
 
-def _optima(claim):
+def _optima(claim, draws):
     """How much higher the best optimum is than that of the point, and who else is nearly so high.
 
     Places that say the same of the data, as two peaks that have changed names, are one.
@@ -216,7 +232,14 @@ def _optima(claim):
         "rival": other,
         "rival_below": min(heights, default=np.inf),
         "own_end": own,
+        "rivals_missed": np.int64(sum(not _reached(draws, each, root) for each in rivals)),
     }
+
+
+def _reached(draws, place, root):
+    """Whether a share of the draws is at a place that could be its own."""
+    off = np.linalg.norm(linalg.solve_triangular(root, (draws - place).T, lower=True), axis=0)
+    return np.sum(off < REACHED * np.sqrt(len(place))) > 1e-3 * len(draws)
 
 
 def _profiles(claim):

@@ -8,6 +8,7 @@ import numpy as np
 
 from bayesinf.audits.findings import NORMAL_END
 from bayesinf.checks import Check, Verdict
+from bayesinf.checks.optima import BEYOND
 from bayesinf.checks.weights import AGREEING, SAME, pareto_limit
 from bayesinf.report import short
 from bayesinf.report.numbers import summarised
@@ -40,7 +41,8 @@ def judged(found: xr.Dataset) -> Verdict:
     -------
     a ``Verdict`` on the normal, which is believed where its covariance may be used.
     """
-    asked = (_matrix, _slope, _hessian, _scale, _edges, _optima, _weights, _profile, _draws, _noise)
+    asked = (_matrix, _slope, _hessian, _optima, _range, _edges, _scale, _weights)
+    asked += (_profile, _draws, _noise)
     checks = [check for question in asked for check in question(found)]
     return Verdict("normal", tuple(checks))
 
@@ -92,7 +94,7 @@ def _hessian(found):
     good = "the density falls off in every direction"
     bad = f"the density rises along some direction (eigenvalue {short(least, 2)}): a saddle, no top"
     if edge:
-        bad = f"{', '.join(edge)} is at a bound, where there is no curvature to approximate by"
+        bad = f"{' and '.join(edge)} {'are' if edge[1:] else 'is'} at a bound, where there is no curvature to approximate by"
     remedy = "start elsewhere" if not edge else "quote a limit, or draws within the bound"
     passed = least > 0 and not edge
     yield _check("Hessian", least, "> 0", passed, good, bad, remedy)
@@ -102,7 +104,8 @@ def _scale(found):
     if "hessian_eigenvalue" not in found:
         return
     values = found["hessian_eigenvalue"].values
-    if not (np.isfinite(values) & (values > 0)).all():
+    values = values[np.isfinite(values)]
+    if not len(values) or not (values > 0).all():
         return
     ratios = np.sqrt(values)  # sd of the claim over that of the curvature
     worst = ratios[np.argmax(np.abs(np.log(ratios)))]
@@ -137,15 +140,19 @@ def _edges(found):
         bad = f"{most:.0%} of the normal lies beyond the bounds of {name}"
     passed = max(share, most) <= OUTSIDE
     yield _check("edges", max(share, most), f"≤ {OUTSIDE:.0%}", passed, good, bad, SAMPLE)
-    if "open" in found:
-        name, far = _worst(found, found["open"])
-        good = "the density falls to zero on all sides"
-        bad = (
-            f"the likelihood does not fall to zero along {name}: what lies beyond the draws moves "
-            f"its mean by {short(far, 2)} sd, and no mean nor sd of it is the data's"
-        )
-        remedy = f"state a prior of {name}, or quote a limit"
-        yield _check("range", far, f"≤ {SAME * 2:g} sd", far <= SAME * 2, good, bad, remedy)
+
+
+def _range(found):
+    if "open" not in found:
+        return
+    name, far = _worst(found, found["open"])
+    good = "the density falls to zero on all sides"
+    bad = (
+        f"the likelihood does not fall to zero along {name}: what lies beyond, or the box, moves "
+        f"its mean by {short(far, 2)} sd"
+    )
+    remedy = f"state a prior of {name}, or quote a limit"
+    yield _check("range", far, f"≤ {BEYOND:g} sd", far <= BEYOND, good, bad, remedy)
 
 
 def _optima(found):
@@ -182,8 +189,8 @@ def _weights(found):
     shape, limit = float(found["pareto_k"]), pareto_limit(WEIGHED)
     name, worst, shift, ratio = _moved(found, "weighted", "weighted_mean", "weighted_sd")
     same = shape < 1 and worst <= SAME
-    good = f"its draws cover the density (Pareto k̂ {shape:.2f})"
-    bad = f"its draws miss the density (Pareto k̂ {shape:.2f})"
+    good = f"its draws cover the density (Pareto k̂ {signed(shape)})"
+    bad = f"its draws miss the density (Pareto k̂ {signed(shape)})"
     passed = shape <= limit or same
     yield _check("Pareto k̂", shape, f"≤ {limit:.2f}", passed, good, bad, SAMPLE)
     said = f"weights move {name} by {shift:.2f} sd, its sd by a factor of {1 / ratio:.2f}"
@@ -204,7 +211,7 @@ def _profile(found):
     off = np.where(open_, np.inf, off / found["mode_sd"].values)
     name, worst = _worst(found, np.where(found["profiled"].values, off, 0.0))
     good = f"profile likelihoods have its 95 % intervals (ends within {short(worst, 1)} sd)"
-    bad = f"the profile likelihood of {name} has another 95 % interval (an end {worst:.2g} sd off)"
+    bad = f"the profile likelihood of {name} has another 95 % interval (an end {short(worst, 2)} sd off)"
     if open_.any():
         bad = f"the profile likelihood of {name} has no 95 % interval, for it levels off"
     limit, passed = f"≤ {2 * AGREEING} sd", worst <= 2 * AGREEING
@@ -276,6 +283,11 @@ def instead(found: xr.Dataset) -> dict[str, str]:
     return {name: _drawn(found, name) for name in names}
 
 
+def signed(value):
+    """A number of two decimals with a minus sign."""
+    return f"{value:.2f}".replace("-", "−")
+
+
 MOST_NAMED = 8  # parameters in the sentence
 
 
@@ -289,7 +301,21 @@ def sentence(found: xr.Dataset) -> str:
         return f"The covariance may be used: {told}."
     failed = [check for check in verdict.checks if check.required and not check.passed]
     said = "; ".join(check.message for check in failed[:2])
-    return f"The covariance may not be used: {said}. Use {told}{_coordinates(found)}."
+    if any(check.name == "range" for check in failed):
+        return (
+            f"The covariance may not be used: {said}. State a prior: until then no number is the "
+            f"data's alone, and within the box, flat, draws say {told}."
+        )
+    return f"The covariance may not be used: {said}. Use {told}{_coordinates(found)}{_others(found)}."
+
+
+def _others(found):
+    """Where another optimum is that the draws leave out."""
+    if "rivals_missed" not in found or not found["rivals_missed"]:
+        return ""
+    at = zip(found["parameter"].values, found["rival"].values, strict=True)
+    told = ", ".join(f"{name} = {short(value, 3)}" for name, value in list(at)[:MOST_NAMED])
+    return f", or the optimum that is as good at {told}: draws are of one alone"
 
 
 def _coordinates(found):
@@ -304,7 +330,7 @@ def _coordinates(found):
     told = [
         f"{word} = {summarised_number(found, k)}" for k, word in enumerate(words) if word
     ]
-    holds = f" (Pareto k̂ {shape:.2f})" if np.isfinite(shape) else ""
+    holds = f" (Pareto k̂ {signed(shape)})" if np.isfinite(shape) else ""
     return f"; or the normal in {', '.join(told)}, where it holds{holds}"
 
 

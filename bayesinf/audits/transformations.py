@@ -138,8 +138,12 @@ def _chosen(draws, low, high):
     for each in _allowed(draws, low, high):
         with np.errstate(all="ignore"):
             found = FORMS[each[0]][0](draws, *each[1:])
-        if np.isfinite(found).all() and departure(found) < min(best, BETTER * plain):
-            best, form = departure(found), each
+        if not np.isfinite(found).all():
+            continue
+        left = departure(found)
+        # The logarithm comes first and is what people use: what is good enough is taken.
+        if left < min(best, BETTER * plain) and best > NORMAL:
+            best, form = left, each
     return form
 
 
