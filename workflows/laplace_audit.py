@@ -2,8 +2,8 @@
 
 A peak is fitted, the inverse Hessian where the optimiser stopped is claimed for a covariance, and
 the claim is audited. Without --data: the textbook's gradient descent, stopped too early, beside
-Levenberg and Marquardt's method, a map of which start ends where, and claims that go wrong in other
-ways. Any other fit: bayesinf.audit, in Python, takes a curve_fit, lmfit, PyMC or a posterior's file.
+Levenberg and Marquardt's method, a map of which start ends where, and other claims that go wrong.
+Of any other fit bayesinf.audit, in Python, asks the same: curve_fit, lmfit, PyMC, a posterior.
 """
 
 from typing import Annotated

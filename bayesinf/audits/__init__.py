@@ -14,6 +14,7 @@ and ``verdict`` judges it.
 
     claims.py           a point, a covariance, a density: what is asked about
     curves.py           claims of curve_fit and lmfit; densities.py of a PyMC model or log density
+    valleys.py          draws of a curve where its valley is bent
     files.py            a posterior's own mean and covariance
     findings.py         what is measured; transformations.py coordinates in which a normal holds
     judging.py          limits, verdict, the sentence
@@ -204,7 +205,9 @@ def _claim(what, positional, options, own, settings):
     if callable(what) and not hasattr(what, "free_RVs"):
         from bayesinf.audits.curves import of_curve_fit
 
-        missing = [n for n, v in zip(("x", "y", "popt", "pcov"), positional, strict=False) if v is None]
+        missing = [
+            n for n, v in zip(("x", "y", "popt", "pcov"), positional, strict=False) if v is None
+        ]
         if missing:
             raise DataError(
                 "a curve alone cannot be audited",

@@ -60,9 +60,9 @@ def measured(fit: xr.DataTree) -> xr.Dataset:
         **of_draws(draws),
         **transformed(names, draws, lower, upper),
     }
-    dims = {
-        name: ("parameter",) if np.ndim(each) == 1 else () for name, each in arrays.items()
-    } | {"claimed_covariance": ("parameter", "other")}
+    dims = {name: ("parameter",) if np.ndim(each) == 1 else () for name, each in arrays.items()} | {
+        "claimed_covariance": ("parameter", "other")
+    }
     coords = {"parameter": names, "other": names, "unit": ("parameter", units)}
     return dataset(arrays, dims, coords, dict.fromkeys(arrays, "1"), sampled=False)
 

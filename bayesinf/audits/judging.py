@@ -94,7 +94,8 @@ def _hessian(found):
     good = "the density falls off in every direction"
     bad = f"the density rises along some direction (eigenvalue {short(least, 2)}): a saddle, no top"
     if edge:
-        bad = f"{' and '.join(edge)} {'are' if edge[1:] else 'is'} at a bound, where there is no curvature to approximate by"
+        bad = f"{' and '.join(edge)} {'are' if edge[1:] else 'is'} at a bound, "
+        bad += "where there is no curvature to approximate by"
     remedy = "start elsewhere" if not edge else "quote a limit, or draws within the bound"
     passed = least > 0 and not edge
     yield _check("Hessian", least, "> 0", passed, good, bad, remedy)
@@ -211,7 +212,8 @@ def _profile(found):
     off = np.where(open_, np.inf, off / found["mode_sd"].values)
     name, worst = _worst(found, np.where(found["profiled"].values, off, 0.0))
     good = f"profile likelihoods have its 95 % intervals (ends within {short(worst, 1)} sd)"
-    bad = f"the profile likelihood of {name} has another 95 % interval (an end {short(worst, 2)} sd off)"
+    off = short(worst, 2)
+    bad = f"the profile likelihood of {name} has another 95 % interval (an end {off} sd off)"
     if open_.any():
         bad = f"the profile likelihood of {name} has no 95 % interval, for it levels off"
     limit, passed = f"≤ {2 * AGREEING} sd", worst <= 2 * AGREEING
@@ -221,9 +223,7 @@ def _profile(found):
 def _draws(found):
     name, worst, shift, ratio = _moved(found, "drawn", "drawn_mean", "drawn_sd")
     good = f"draws agree with it (means to {shift:.2g} sd, sds to {abs(1 - ratio):.0%})"
-    bad = (
-        f"draws say {name} = {_drawn(found, name)} in place of {_claimed(found, name)}"
-    )
+    bad = f"draws say {name} = {_drawn(found, name)} in place of {_claimed(found, name)}"
     limit, passed = f"≤ {AGREEING} sd and {AGREEING:.0%}", worst <= AGREEING
     yield _check("draws", worst, limit, passed, good, bad, SAMPLE)
     name, far = _worst(found, found["departure"])
@@ -306,7 +306,9 @@ def sentence(found: xr.Dataset) -> str:
             f"The covariance may not be used: {said}. State a prior: until then no number is the "
             f"data's alone, and within the box, flat, draws say {told}."
         )
-    return f"The covariance may not be used: {said}. Use {told}{_coordinates(found)}{_others(found)}."
+    return (
+        f"The covariance may not be used: {said}. Use {told}{_coordinates(found)}{_others(found)}."
+    )
 
 
 def _others(found):
@@ -327,9 +329,7 @@ def _coordinates(found):
     better = float(found["transformed_departure"].max())
     if not (better <= 0.35 and not shape > 0.7):
         return ""
-    told = [
-        f"{word} = {summarised_number(found, k)}" for k, word in enumerate(words) if word
-    ]
+    told = [f"{word} = {summarised_number(found, k)}" for k, word in enumerate(words) if word]
     holds = f" (Pareto k̂ {signed(shape)})" if np.isfinite(shape) else ""
     return f"; or the normal in {', '.join(told)}, where it holds{holds}"
 

@@ -81,7 +81,9 @@ def transformed(
     chosen = _all_chosen(draws, lower, upper)
     moved = _moved(draws, chosen)
     return {
-        "transformation": np.array([_said(n, *each) for n, each in zip(names, chosen, strict=True)]),
+        "transformation": np.array(
+            [_said(n, *each) for n, each in zip(names, chosen, strict=True)]
+        ),
         "transformed_mean": moved.mean(axis=0),
         "transformed_sd": moved.std(axis=0),
         "departure": np.array([departure(each) for each in draws.T]),
@@ -180,4 +182,3 @@ def _said(name, form, low, high):
             return f"logit({less}{over})" if low == 0 else f"logit(({less}){over})"
         case _:
             return f"1/{name}"
-

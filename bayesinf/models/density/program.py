@@ -207,7 +207,7 @@ class Program(Density):
             for name, values in zip(self.variables, found, strict=True)
         }
 
-    # --- the parameters themselves -----------------------------------------------------------------
+    # --- the parameters themselves ----------------------------------------------------------------
 
     def require_own_coordinates(self):
         """Refuse parameters that are fewer numbers than elements, such as a simplex.

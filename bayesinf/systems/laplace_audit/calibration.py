@@ -60,4 +60,4 @@ def _fit(method, data, settings):
 
 def _log_likelihood(truth, data):
     off = (data["y"].values - peak(X, *(truth[name] for name in NAMES))) / NOISE
-    return float(-0.5 * np.sum(off**2))
+    return float(np.sum(-0.5 * off**2 - np.log(NOISE * np.sqrt(2 * np.pi))))

@@ -19,7 +19,7 @@ __all__ = ["NAMES", "peak", "read", "simulate"]
 NAMES = ("A", "mu", "sigma", "B")
 
 
-def peak(x, A, mu, sigma, B):  # noqa: N803 (the amplitude's own name)
+def peak(x, A, mu, sigma, B):
     """Return A exp(−(x − μ)² / 2σ²) + B."""
     return A * np.exp(-0.5 * ((x - mu) / sigma) ** 2) + B
 

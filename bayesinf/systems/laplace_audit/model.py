@@ -24,7 +24,7 @@ from bayesinf.systems.laplace_audit.optimisers import (
 if TYPE_CHECKING:
     import xarray as xr
 
-__all__ = ["OPTIMISERS", "RATE", "START", "STEPS", "classical", "claim", "fit"]
+__all__ = ["OPTIMISERS", "RATE", "START", "STEPS", "claim", "classical", "fit"]
 
 OPTIMISERS = ("levenberg-marquardt", "newton", "gradient-descent")
 START = {"A": 0.8, "mu": 0.3, "sigma": 0.8, "B": 0.2}  # of the textbook's descent

@@ -32,7 +32,9 @@ def story(fits: Mapping[str, xr.DataTree]) -> Story:
     (name, fit), *others = fits.items()
     how = OPTIMISER.get(str(fit.attrs.get("optimiser")), "the optimiser")
     judged = audits.verdict(fit)
+    on_draws = "The verdict below is on the draws that take the normal's place."
     answer = (str(fit.attrs["answer"]), *_stopped(fit), *_beside(others))
+    answer += () if judged.believed else (on_draws,)
     return Story(
         title="May the covariance be used?",
         question=f"A peak was fitted by {how}: may the inverse Hessian where that stopped be used "
@@ -94,22 +96,22 @@ def _lower(text):
 
 def _table(fit):
     found = noted(fit, "audit")
-    truth, rows = noted(fit, "truth"), {}
+    rows = {}
     for name in found["parameter"].values:
         one = found.sel(parameter=name)
-        get = {each: float(one[each]) for each in found.data_vars if one[each].dtype.kind == "f"
-               and not one[each].dims}
+        get = {
+            each: float(one[each])
+            for each in found.data_vars
+            if one[each].dtype.kind == "f" and not one[each].dims
+        }
         within = [get[f"drawn_{end}"] for end in ("central_low", "median", "central_high")]
         rows[str(name)] = {
             "claimed": number(get["point"], get["sd"]),
             "use": summarised(get["drawn_mean"], get["drawn_sd"], *within),
             "from the mode": f"{short(get['from_mode'], 2)} sd",
-            "claimed, 95 %": _ends(get["point"] - 1.96 * get["sd"], get["point"] + 1.96 * get["sd"],
-                                   get["sd"]),
             "draws, 95 %": _ends(get["drawn_low"], get["drawn_high"], get["drawn_sd"]),
             "profile, 95 %": _ends(get["profile_low"], get["profile_high"], get["mode_sd"]),
-            "better as": str(one["transformation"].values) or "it is",
-            "truth": short(float(truth[name]), 3) if truth is not None and name in truth else "",
+            "normal as": str(one["transformation"].values),
         }
     return Table.of(
         rows,
