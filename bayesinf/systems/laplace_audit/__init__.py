@@ -11,8 +11,8 @@ Press, Teukolsky, Vetterling & Flannery, Numerical Recipes, 3rd ed., ch. 15 (200
 """
 
 from bayesinf.systems.laplace_audit.calibration import calibration_problem
-from bayesinf.systems.laplace_audit.cases import CASES, cases
 from bayesinf.systems.laplace_audit.data import peak, read, simulate
+from bayesinf.systems.laplace_audit.known import CASES, cases
 from bayesinf.systems.laplace_audit.model import OPTIMISERS, START, claim, classical, fit
 from bayesinf.systems.laplace_audit.optimisers import basins
 from bayesinf.systems.laplace_audit.story import story
