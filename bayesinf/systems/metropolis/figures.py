@@ -119,7 +119,7 @@ def trials(found: xr.Dataset) -> Figure:
 def _window(target, shown):
     """Ends of both axes: the target's own, which draws may leave."""
     if target.name == "banana":
-        return (-3.6, 3.6), (-6, 32)
+        return (-3.6, 3.6), (-5, 26)
     if target.name == "funnel":
         return (-9, 9), (-25, 25)
     return (-6, 6), (-6, 6)

@@ -186,7 +186,7 @@ def _trial(fit):
     yield Section(
         "Four samplers on targets of known moments",
         (
-            "Each target is hard in its own way. " + "; ".join(traps) + ".",
+            "Each target but the first is hard in its own way. Normal" + "; ".join(traps)[6:] + ".",
             "Draws are called right where no mean is off by more than 0.2 sd and no sd by more "
             "than a fifth; of the funnel only v is judged, for the others have tails too long for "
             "moments. A verdict that refuses draws whose moments happen to be right is no "

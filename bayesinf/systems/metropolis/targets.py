@@ -77,7 +77,7 @@ def normal(mean: np.ndarray, covariance: np.ndarray, names: Sequence[str]) -> Ta
         sd,
         spread=3 * float(sd.max()),
         begin=(0.0,),
-        trap="none: a correlated normal",
+        trap="correlated, and easy",
     )
 
 
