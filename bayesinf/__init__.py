@@ -8,6 +8,7 @@
     diagnostics.py R-hat, effective sample sizes and tails of weights, for thousands at once
     foreign.py     posteriors of other libraries, dressed as ours
     checks/        may this posterior be believed?
+    audits/        may the normal around an optimum stand for it? a curve_fit of yours as well
     calibration.py does the whole machine give honest intervals?
     forecasts/     each draw on its way into the future, and how good that was
     figures/       InferenceData in, matplotlib Figure out
@@ -34,6 +35,7 @@ _HOMES = {
     "load": "posterior",
     "save": "posterior",
     "check": "checks",
+    "audit": "audits",
     "Verdict": "checks",
     "calibrate": "calibration",
     "retell": "workflow",

@@ -42,6 +42,7 @@ QUESTIONS = {
     "energy": chains.energy,
     "length": ensembles.length,
     "acceptance": ensembles.acceptance,
+    "agreement": ensembles.agreement,
     "gradient": optima.gradient,
     "hessian": optima.hessian,
     "starts": optima.starts,

@@ -68,7 +68,7 @@ KINDS = {
     "ensemble": Kind(
         words="Ensemble of {chains} walkers, {draws} draws kept of each.",
         evidence=("autocorrelation_time", "steps", "acceptance_rate"),
-        questions=("length", "acceptance"),
+        questions=("length", "acceptance", "agreement"),
         drawn="walkers",
         caption="Walkers of the ensemble ({name}). The band holds 90 % of them and should run "
         "level; the densities of the first and of the second half of the run should coincide.",

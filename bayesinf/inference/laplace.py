@@ -15,7 +15,7 @@ import numpy as np
 
 from bayesinf.errors import FitError
 
-__all__ = ["Approximation", "Quadratic", "sample"]
+__all__ = ["Approximation", "Quadratic", "derivatives", "sample"]
 
 SAME_POINT = 1e-3  # sd, by which a point brought back may be off
 
@@ -146,15 +146,24 @@ def sample(
         return log_density(np.column_stack([theta, np.tile(last, (len(z), 1))]))
 
     size = len(approximation.optimum)
-    gradient, hessian = _derivatives(around, size)
+    gradient, hessian = derivatives(around, size)
     finite = np.isfinite(hessian).all()
     eigenvalue = np.linalg.eigvalsh(-hessian) if finite else np.full(size, np.nan)
     draws, log_weight = draws.reshape(*shape, -1), log_weight.reshape(shape)
     return Approximation(draws, log_weight, gradient, eigenvalue)
 
 
-def _derivatives(log_density, size: int, step: float = 0.02):
-    """Gradient and Hessian at zero by central differences, all points in one call."""
+def derivatives(
+    log_density: Callable[[np.ndarray], np.ndarray], size: int, step: float = 0.02
+) -> tuple[np.ndarray, np.ndarray]:
+    """Take gradient and Hessian at zero by central differences, all points in one call.
+
+    Parameters
+    ----------
+    log_density : (point, parameter) -> (point,).
+    size : number of parameters, in whose units one is about a standard deviation.
+    step : of the differences.
+    """
     unit = step * np.eye(size)
     rows, columns = np.triu_indices(size, 1)
     plus, minus = unit[rows] + unit[columns], unit[rows] - unit[columns]

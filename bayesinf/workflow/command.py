@@ -5,6 +5,8 @@
     bayesinf check FILE.nc ...                 the verdict of a file, of whatever library
     bayesinf report FILE.nc ... | FOLDER       its page, or that of a run once more
     bayesinf gallery FOLDER                    the page that shows all reports of a folder
+    bayesinf audit FILE.nc                     may mean and covariance stand for its draws?
+    bayesinf ask FILE, bayesinf tell FILE ...  a campaign of measurements, in one file
 
 A script is imported when it is asked for, so that what it brings is the same as under ``python
 workflows/<name>.py``: one set of options, one way to end.
@@ -125,6 +127,78 @@ def report(
         fits = _opened(sources)
         page = write_report(fits, output or REPORTS / next(iter(fits)))
     print(f"Report: {page}")
+
+
+@app.command()
+def audit(
+    file: Annotated[Path, typer.Argument(metavar="FILE.nc", help="Of a posterior.")],
+    output: Annotated[
+        Path | None, typer.Option(metavar="FILE.nc", help="Keep the audit in a file.")
+    ] = None,
+):
+    """May mean and covariance stand for a posterior's draws? Exit status 3 where they may not."""
+    from bayesinf import audits
+    from bayesinf.foreign import load
+    from bayesinf.posterior import save
+
+    found = audits.audit(load(file))
+    judged = audits.verdict(found)
+    print(found.attrs["answer"], judged.words, sep="\n")
+    if output is not None:
+        print(f"File: {save(found, output)}")
+    raise typer.Exit(0 if judged.believed else 3)
+
+
+# A value may be negative, which is no option.
+NUMBERS = {"ignore_unknown_options": True}
+
+
+@app.command(context_settings=NUMBERS)
+def ask(
+    file: Annotated[Path, typer.Argument(help="Of a campaign, JSON.")],
+    inputs: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[NAME=LOW:HIGH...]", help="Begins one: bounds, then :integer or :log."
+        ),
+    ] = None,
+    batch: Annotated[int | None, typer.Option(min=1, help="How many places; default 1.")] = None,
+    rule: Annotated[str | None, typer.Option(help="ei (default), lcb or thompson.")] = None,
+    name: Annotated[str | None, typer.Option(help="Of the value; default y.")] = None,
+    maximise: Annotated[bool, typer.Option("--maximise", help="Seek the largest.")] = False,
+    noise: Annotated[
+        float | None, typer.Option(help="Sd of the noise, 0 for exact values; else inferred.")
+    ] = None,
+    constraint: Annotated[
+        list[str] | None, typer.Option(help="Name of what must be ≤ 0; repeat for others.")
+    ] = None,
+    seed: Annotated[int | None, typer.Option(min=0, help="Of all randomness.")] = None,
+):
+    """Ask where to measure next."""
+    from bayesinf.optimisation import store
+
+    begun = {
+        "name": name,
+        "goal": "maximise" if maximise else None,
+        "noise": noise,
+        "constraints": tuple(constraint) if constraint else None,
+        "seed": seed,
+    }
+    print(store.main("ask", [str(file), *(inputs or ())], batch=batch, rule=rule, **begun))
+
+
+@app.command(context_settings=NUMBERS)
+def tell(
+    file: Annotated[Path, typer.Argument(help="Of a campaign.")],
+    words: Annotated[
+        list[str],
+        typer.Argument(metavar="X... Y", help="Place and value; or 'failed', or 'withdrawn'."),
+    ],
+):
+    """Tell what was measured, and where."""
+    from bayesinf.optimisation import store
+
+    print(store.main("tell", [str(file), *words]))
 
 
 @app.command()

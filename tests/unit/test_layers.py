@@ -42,13 +42,15 @@ ALLOWED = {
     "calibration": "errors settings parallel posterior models.problem diagnostics checks figures "
     "report",
     "trials": "errors parallel checks",
+    # Judges any fit, and so knows every kind of it; what it says is worded as a report words it.
+    "audits": "errors settings posterior data inference models diagnostics foreign checks report",
     "systems": "errors settings parallel data posterior priors inference models diagnostics checks "
-    "forecasts optimisation figures report calibration",
+    "forecasts optimisation figures report calibration audits",
     "scripts": "",
     # The frame finds the system that a script is named after, by that name.
     "workflow": "errors settings parallel progress publication kept sealed posterior "
     "priors inference.kinds diagnostics foreign checks figures report calibration trials "
-    "systems.names systems.system scripts",
+    "systems.names systems.system scripts optimisation audits",
     "__main__": "workflow",
 }
 # In these folders each entry stands for itself; what the others may lean on is named.

@@ -181,21 +181,10 @@ class Program(Density):
 
     def starts(self, rng: np.random.Generator, count: int) -> np.ndarray:
         """The model's initial point, and draws from the prior."""
-        import pymc as pm
-
-        free, transforms = self.definition.free_RVs, self.definition.rvs_to_transforms
-        forward = pm.compile(
-            free,
-            [
-                rv if transforms[rv] is None else transforms[rv].forward(rv, *rv.owner.inputs)
-                for rv in free
-            ],
-            on_unused_input="ignore",
-        )
         draws = self.sample_prior(rng, count - 1)
         points = [np.concatenate([np.ravel(value) for value in self._point.values()])]
         for k in range(count - 1):
-            values = forward(*(draws[name][k] for name in self.parameter_names))
+            values = self._forward(*(draws[name][k] for name in self.parameter_names))
             points.append(np.concatenate([np.ravel(value) for value in values]))
         return np.stack(points).astype(float)
 
@@ -217,6 +206,56 @@ class Program(Density):
             name: values.reshape(*lead, *values.shape[1:])
             for name, values in zip(self.variables, found, strict=True)
         }
+
+    # --- the parameters themselves ----------------------------------------------------------------
+
+    def require_own_coordinates(self):
+        """Refuse parameters that are fewer numbers than elements, such as a simplex.
+
+        Raises
+        ------
+        FitError : there is such a parameter, which has no density of its own elements.
+        """
+        for rv, value in zip(self.definition.free_RVs, self.definition.value_vars, strict=True):
+            if self._point[value.name].shape != tuple(self.definition.eval_rv_shapes()[rv.name]):
+                raise FitError(f"the elements of {rv.name} are tied to each other: no covariance")
+
+    def log_density_at(self, points: np.ndarray) -> np.ndarray:
+        """Log density of the parameters themselves, (point, element) -> (point,)."""
+        forward, density = self._own
+        shapes = [self._point[v.name].shape for v in self.definition.value_vars]
+        cuts = np.cumsum([int(np.prod(shape)) for shape in shapes])[:-1]
+        found = np.full(len(points), -np.inf)
+        for k, point in enumerate(points):
+            parts = [p.reshape(s) for p, s in zip(np.split(point, cuts), shapes, strict=True)]
+            with np.errstate(all="ignore"):
+                real = np.concatenate([np.ravel(each) for each in forward(*parts)])
+                if np.isfinite(real).all():
+                    found[k] = density(real)
+        return np.where(np.isnan(found), -np.inf, found)
+
+    @cached_property
+    def _own(self):
+        """Parameters to coordinates, and coordinates to the density without the Jacobian."""
+        import pymc as pm
+
+        (density,), point = self._joined([self.definition.logp(jacobian=False)])
+        return self._forward, pm.compile([point], density)
+
+    @cached_property
+    def _forward(self):
+        """Parameters to coordinates, in the order of the model."""
+        import pymc as pm
+
+        free, transforms = self.definition.free_RVs, self.definition.rvs_to_transforms
+        return pm.compile(
+            free,
+            [
+                rv if transforms[rv] is None else transforms[rv].forward(rv, *rv.owner.inputs)
+                for rv in free
+            ],
+            on_unused_input="ignore",
+        )
 
     @cached_property
     def _point(self):
