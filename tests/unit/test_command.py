@@ -82,6 +82,23 @@ def test_pages_are_written_and_told_again(line, tmp_path, monkeypatch):
     assert "line/index.html" in (tmp_path / "reports" / "index.html").read_text("utf-8")
 
 
+def test_a_campaign_is_asked_and_told(tmp_path):
+    file = tmp_path / "campaign.json"
+    first = run("ask", file, "x=-5:5", "--noise", "0").output.splitlines()
+    assert -5 <= float(first[0]) <= 5 and first[-1].startswith("# go on")
+    assert "1 evaluation" in run("tell", file, "-1.5", "-2").output
+    assert isinstance(run("tell", file, "-7", "1").exception, DataError)
+    assert "2 evaluations" in run("tell", file, "2", "failed").output
+
+
+def test_a_file_is_audited(line, tmp_path):
+    done = run("audit", line, "--output", tmp_path / "audit.nc")
+    assert done.exit_code in (0, 3)
+    assert done.output.startswith("The covariance may ")
+    assert (done.exit_code == 0) == ("may be used" in done.output)
+    assert "audit.slope" not in load(line)["constant_data"] and load(tmp_path / "audit.nc")
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [

@@ -1,9 +1,9 @@
 """Every script in workflows/, run as a user runs it: what it leaves, and what it refuses.
 
-Each runs with ``--quick``; ``make test-reports`` runs each as its report is shipped, and that report
-must be believed. Nothing here names a script but ``OPTIONS``, and the contract of file and variable
-names at the end, so a new one is tested by being there. Those that are asked for start together,
-two at a time, and each test waits for its own: ``pytest -k NAME`` starts NAME alone.
+Each runs with ``--quick``; ``make test-reports`` runs each as its report is shipped, and that
+report must be believed. Nothing here names a script but ``OPTIONS``, and the contract of file and
+variable names at the end, so a new one is tested by being there. Those that are asked for start
+together, two at a time, and each test waits for its own: ``pytest -k NAME`` starts NAME alone.
 """
 
 import inspect
