@@ -99,9 +99,10 @@ def side_results(data, name, kernel, run):
     from bayesinf.systems import lennard_jones as system
 
     short = run.settings.replace(draws=min(run.settings.draws, 500))
+    one = name or run.quick  # kernel, of the page's second potential and of a look
     options = {"settings": short, "scheduler": run.scheduler}
     forms = [form for form in system.FORMS if (name, form) != ("argon", "zero")]
-    others = () if name else [one for one in system.KERNELS if one != kernel]
+    others = () if one else [each for each in system.KERNELS if each != kernel]
     compared = system.compare(training(data), forms=forms, kernels=(kernel, *others), **options)
     results = {"comparison": compared}
     with suppress(DataError):  # the data do not reach inside the wall
@@ -115,7 +116,7 @@ def learning_curve(data, count, run):
     from bayesinf.errors import FitError
     from bayesinf.systems import lennard_jones as system
 
-    inferred = min(count, 20 if run.quick else 100)
+    count, inferred = (min(count, 100), 20) if run.quick else (count, min(count, 100))
     try:
         scores = system.learning_curves(
             data, count=count, inferred=inferred, settings=run.settings, scheduler=run.scheduler
