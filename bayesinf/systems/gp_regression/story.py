@@ -246,16 +246,20 @@ def _classical(fit):
             "The true curve is cos(20 x) e^(−2x), which is no draw of the prior: a band owes it "
             "95 % only as far as the prior suits it."
         )
-        pictures.append(
-            Picture(
-                "designs",
-                figures.designs(fit),
-                "Left: share of the true curve inside each 95 % band, one count a design; lines: "
-                "the means; dashed: 95 %. Right: half the width of both bands, design by design.",
-                "Histograms of coverage and a scatter of widths of both bands.",
-            )
-        )
+        pictures += _designs("", fit)
     return Section("Maximum likelihood, and what it leaves out", tuple(words), tuple(pictures))
+
+
+def _designs(stem, fit):
+    if noted(fit, "designs") is None:
+        return
+    yield Picture(
+        f"{stem}designs",
+        figures.designs(fit),
+        "Left: share of the true curve inside each 95 % band, one count a design; lines: the "
+        "means; dashed: 95 %. Right: half the width of both bands, design by design.",
+        "Histograms of coverage and a scatter of widths of both bands.",
+    )
 
 
 def _prior_curves(fit):
@@ -379,6 +383,7 @@ def _comparison(fit):
 def _other(name, fit):
     """A further fit: its answer, its curve, its numbers."""
     title = TITLES.get(name, name.replace("_", " "))
-    yield Section(title, tuple(_answer(fit)), (_drawn(f"{name}_", fit),), (_table(fit),))
+    pictures = (_drawn(f"{name}_", fit), *_designs(f"{name}_", fit))
+    yield Section(title, tuple(_answer(fit)), pictures, (_table(fit),))
     yield from _forecast(f"{name}_", fit)
     yield from _parts(f"{name}_", fit)
