@@ -47,6 +47,7 @@ def test_noise_that_grows_with_the_signal_is_found_and_kept_in_the_file():
     found = system.fit(curve_from_arrays(x, y), noise="signal", settings=SHORT)
     power = found["posterior"]["noise_power"]
     assert abs(float(power.mean()) - 1) < 3 * float(power.std()) < 0.6
+    assert "with the signal" in system.story({"posterior": found}).answer.paragraphs[1]
     again, stored = gp.rebuild(found), found["constant_data"]["noise_signal"]
     np.testing.assert_array_equal(again.growth.size, stored)
     np.testing.assert_allclose(np.exp(np.mean(np.log(stored))), 1)
