@@ -125,9 +125,10 @@ def _answer(fit):
     if "noise_power" in fit["posterior"]:
         size, power = (quantity(fit["posterior"][name]) for name in ("noise", "noise_power"))
         yield (
-            f"The noise grows with the signal: its sd is {size} where the curve has its typical size "
-            f"s, and elsewhere times (|μ̂| / s)^p, p = {power}; μ̂ is the curve as first estimated, s "
-            "the geometric mean of its size over the data, which counts for no less than the noise."
+            f"The noise grows with the signal: its sd is {size} where the curve has its typical "
+            f"size s, and elsewhere times (|μ̂| / s)^p, p = {power}; μ̂ is the curve as first "
+            "estimated, s the geometric mean of its size over the data, which counts for no less "
+            "than the noise."
         )
     if told := _preferred(fit):
         yield told
