@@ -202,6 +202,9 @@ def _drawn(stem, fit):
     known, also = "truth" in found, ""
     if "likelihood" in found:
         also = ", and the ends of that of maximum likelihood"
+    x, seen = figures.along(found), fit["observed_data"][figures.along(found).name]
+    if float(x.min()) > float(seen.min()):
+        also += "; a stretch in the middle, since all would have more turns than a picture shows"
     return Picture(
         f"{stem}curve",
         figures.bands(fit),
