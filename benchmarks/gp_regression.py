@@ -90,7 +90,7 @@ def growth(sizes=SIZES, dense=DENSE, turns=3, memory=True):
                 row["grows as n^"] = np.log(seconds / quicker) / np.log(size / less)
             table.row(row)
             before[name] = size, seconds
-            kept[f"{size} {name}"] = [seconds, value, row.get("MiB")]
+            kept[f"{size} {name}"] = [seconds, value] + ([row["MiB"]] if memory else [])
     return kept
 
 

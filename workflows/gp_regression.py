@@ -98,8 +98,10 @@ def main(
     if run.data is None:
         with run.step("designs"):
             count = 40 if run.quick else 200
-            note = system.designs(count, settings=run.settings)
-            fits["posterior"] = annotated(fits["posterior"], designs=note)
+            over = {"posterior": (8, 0.0), "noisy": (20, 0.1)}
+            for name, (points, spread) in over.items():
+                note = system.designs(count, points, spread, settings=run.settings)
+                fits[name] = annotated(fits[name], designs=note)
     return fits
 
 

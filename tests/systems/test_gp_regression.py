@@ -47,6 +47,7 @@ def test_noise_that_grows_with_the_signal_is_found_and_kept_in_the_file():
     found = system.fit(curve_from_arrays(x, y), noise="signal", settings=SHORT)
     power = found["posterior"]["noise_power"]
     assert abs(float(power.mean()) - 1) < 3 * float(power.std()) < 0.6
+    assert "with the signal" in system.story({"posterior": found}).answer.paragraphs[1]
     again, stored = gp.rebuild(found), found["constant_data"]["noise_signal"]
     np.testing.assert_array_equal(again.growth.size, stored)
     np.testing.assert_allclose(np.exp(np.mean(np.log(stored))), 1)
@@ -291,3 +292,18 @@ def test_noise_that_nobody_stated_is_not_believed():
     found = system.fit(points(60, 0.15), noise=0.0, settings=SHORT)
     assert float(found["sample_stats"]["noise_evidence"]) > np.log(50)
     assert not check(found).believed
+
+
+def test_of_a_curve_with_very_many_turns_a_stretch_is_drawn(monkeypatch):
+    from bayesinf.posterior import noted
+    from bayesinf.systems.gp_regression import results
+
+    monkeypatch.setattr(results, "STRETCH", 100)
+    x = np.arange(450) / 3
+    y = np.sin(2 * x) + 0.2 * np.random.default_rng(1).standard_normal(450)
+    found = system.fit(curve_from_arrays(x, y), "matern32", settings=SHORT)
+    drawn = noted(found, "curve")["x"].values
+    np.testing.assert_allclose(drawn[[0, -1]], x[[175, 274]])
+    assert (
+        "a stretch in the middle" in system.story({"posterior": found}).answer.pictures[0].caption
+    )

@@ -177,10 +177,13 @@ class Shape:
     ----------
     name : of the parameter.
     word : by which such noise is asked for.
+    said, square : with what it grows, in words, and g² in LaTeX.
     """
 
     name: ClassVar[str]
     word: ClassVar[str]
+    said: ClassVar[str]
+    square: ClassVar[str]
 
     @abstractmethod
     def along(self, x: np.ndarray) -> np.ndarray:
@@ -210,6 +213,8 @@ class Growth(Shape):
     width: float
     name: ClassVar[str] = "noise_growth"
     word: ClassVar[str] = GROWS
+    said: ClassVar[str] = "along x"
+    square: ClassVar[str] = r"e^{2 \gamma (x_i - x_0) / w}"
 
     @classmethod
     def of(cls, x: np.ndarray) -> Growth:

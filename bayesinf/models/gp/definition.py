@@ -90,10 +90,6 @@ class Process(Marginal):
 
     family = "gp"
     power = 3  # with which the cost of one likelihood grows with the number of data
-    equation = (
-        r"y_i = m(x_i) + f(x_i) + \varepsilon_i,\quad f \sim \mathrm{GP}(0, k),\quad "
-        r"\varepsilon_i \sim N(0, e_i^2 + \sigma^2)"
-    )
 
     @property
     def order(self) -> Neighbours | None:
@@ -117,11 +113,21 @@ class Process(Marginal):
         return [NOISE]
 
     @property
+    def equation(self) -> str:
+        """The model, in LaTeX."""
+        noise = r"\sigma^2" if self.growth is None else rf"\sigma^2 {self.growth.square}"
+        return (
+            r"y_i = m(x_i) + f(x_i) + \varepsilon_i,\quad f \sim \mathrm{GP}(0, k),\quad "
+            rf"\varepsilon_i \sim N(0, e_i^2 + {noise})"
+        )
+
+    @property
     def model(self) -> str:
-        """The prior mean, and where the curve is stationary."""
+        """The prior mean, where the curve is stationary, and what its noise grows with."""
         said = f"{self.mean.name} mean"
         said += "" if self.coordinate.name == "x" else f", coordinate {self.coordinate.name}"
-        return said + ("" if self.envelope is None else ", size a power of x")
+        said += "" if self.envelope is None else ", size a power of x"
+        return said + ("" if self.growth is None else f", noise that grows {self.growth.said}")
 
     def memory(self, settings: Settings) -> float:
         """Beside what draws take, the covariance with its factor and its slopes."""

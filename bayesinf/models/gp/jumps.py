@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
 __all__ = ["log_evidence_for", "possible"]
 
+# Of 80 points with a step of twice the curve's size it saw 50 of 50 under a squared exponential and
+# 45 of 50 under Matérn 3/2; of 400 right fits it refused none (``workflows/trials.py``).
 LEAST = 5  # points from which a jump is looked for
 FEW = 200  # points up to which θ is found again; beyond, they are as many in a stretch
 FROM_PRIOR = 32  # draws of the prior a parameter, the best of which a descent begins at

@@ -64,6 +64,8 @@ class Signal(Shape):
     size: np.ndarray
     name: ClassVar[str] = "noise_power"
     word: ClassVar[str] = SIGNAL
+    said: ClassVar[str] = "with the signal"
+    square: ClassVar[str] = r"(|\hat\mu(x_i)| / s)^{2p}"
 
     def along(self, x):
         """log g, (n,)."""

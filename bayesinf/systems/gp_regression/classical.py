@@ -28,6 +28,7 @@ FROM_PRIOR, STARTS = 64, 4  # draws of the prior a parameter, and the best of th
 REACH = np.linspace(-2.5, 2.5, 31)  # of a profile, in standard deviations of the prior
 PLACES = 60  # at which bands are held against the true curve
 GRID = np.linspace(-4, 4, 33)  # of each hyperparameter, in standard deviations of its prior
+COARSE = GRID[::2]  # of three of them
 NEGLIGIBLE = 1e-5  # weight, relative to the largest, below which a point of the grid is left out
 
 
@@ -139,7 +140,7 @@ def designs(
     noise: float = 0.0,
     kernel: str = "se",
     *,
-    grid: np.ndarray = GRID,
+    grid: np.ndarray | None = None,
     settings: Settings = DEFAULT,
 ) -> xr.Dataset:
     """Hold both bands against cos(20 x) e^(−2x), over many random designs.
@@ -151,7 +152,7 @@ def designs(
     ----------
     count, points, noise : designs, points of each, and their noise, as of ``simulate``.
     kernel : as for ``fit``.
-    grid : standardised values of each hyperparameter.
+    grid : standardised values of each hyperparameter; by default 33, of three of them 17.
     settings : seed, and workers.
 
     Returns
@@ -159,6 +160,7 @@ def designs(
     Dataset over ``design``: ``posterior`` and ``likelihood``, the share of the true curve that each
     95 % band covers, and ``posterior_width`` and ``likelihood_width``, half its mean width.
     """
+    grid = (COARSE if noise else GRID) if grid is None else grid
     rngs = [settings.generator("design", k) for k in range(count)]
     jobs = [(rng, points, noise, kernel, grid) for rng in rngs]
     with parallel.one_blas_thread():

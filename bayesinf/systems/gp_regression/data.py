@@ -41,6 +41,8 @@ def wave(x: np.ndarray) -> np.ndarray:
 
 # Carbon dioxide at Mauna Loa: a trend, a season of one year, and a rest with memory; every fifth
 # month before 1982 teaches, so that all months of the year come, and what came after is forecast.
+# All 281 months are believed too, but 1000 draws took 82 s of a processor, and with this kernel,
+# whose one Matérn then follows the months, the 95 % interval held 37 % of what came.
 CO2_KERNEL, CO2_TREND, CO2_AFTER, CO2_EVERY = (
     "periodic(1.0) + matern52",
     "time + (time - 1970)**2",

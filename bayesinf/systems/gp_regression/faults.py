@@ -35,23 +35,30 @@ def faults() -> dict[str, Callable[[np.random.Generator], xr.DataTree]]:
         "none, matern32": partial(_fitted, kernel="matern32"),
         "none, known error bars": partial(_fitted, error=1.0),
         "none, values without noise": partial(_fitted, noise=_none, stated=0.0, every=6),
+        "none, noise with the signal": partial(_fitted, share=0.1, stated="signal"),
         "an outlier": partial(_fitted, noise=_outlier),
         "heavy tails": partial(_fitted, noise=_heavy),
         "lopsided noise": partial(_fitted, noise=_lopsided),
         "error bars too small by a third": partial(_fitted, error=1 / 1.5),
         "noise where none is stated": partial(_fitted, stated=0.0),
+        "noise with the signal": partial(_fitted, share=0.1),
         "a step": partial(_fitted, step=2.0),
         "a step, matern32": partial(_fitted, step=2.0, kernel="matern32"),
     }
 
 
-def _fitted(rng, noise=None, *, kernel="se", error=None, stated=None, step=0.0, every=1):
-    """The fit of a curve drawn from the kernel, of length scale 0.15 and size 1."""
+def _fitted(rng, noise=None, *, kernel="se", error=None, stated=None, step=0.0, every=1, share=0.0):
+    """The fit of a curve drawn from the kernel, of length scale 0.15 and size 1; or of e^curve,
+    whose noise is a share of itself.
+    """
     x = np.sort(rng.random(POINTS))
     covariance = gp.parse(kernel).value(x[:, None] - x, {"length_scale": 0.15, "amplitude": 1.0})
     covariance = covariance + 1e-10 * np.eye(POINTS)
     y = np.linalg.cholesky(covariance) @ rng.standard_normal(POINTS) + step * (x > 0.5)
-    y = y + (_even if noise is None else noise)(rng)
+    if share:
+        y = np.exp(y) * (1 + share * rng.standard_normal(POINTS))
+    else:
+        y = y + (_even if noise is None else noise)(rng)
     bars = None if error is None else np.full(POINTS, error * NOISE)
     x, y = x[::every], y[::every]
     settings = SETTINGS.replace(seed=int(rng.integers(2**31)))

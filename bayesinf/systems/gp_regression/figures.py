@@ -26,6 +26,7 @@ __all__ = [
 ]
 
 TRUE_LINE = {"color": COLORS["truth"], "lw": 1.2, "ls": (0, (4, 2)), "zorder": 3}
+CROWD = 500  # points that are drawn behind the curve and not before it
 EDGE = 1.96  # sds from the mean to the end of a normal's 95 % band
 
 
@@ -48,7 +49,12 @@ def _points(axis, fit, **style):
     bars = fit["constant_data"].get("error")
     size = 3.2 if y.size < 60 else 1.6
     style = {"fmt": "o", "ms": size, "lw": 0.7, "color": COLORS["data"], "zorder": 4} | style
-    axis.errorbar(data[along(noted(fit, "curve")).name], y, bars, **style)
+    x, drawn = data[along(noted(fit, "curve")).name].values, along(noted(fit, "curve"))
+    shown = (x >= float(drawn.min())) & (x <= float(drawn.max()))
+    bars = None if bars is None else bars.values[shown]
+    if shown.sum() > CROWD:  # they would hide the curve
+        style |= {"zorder": 1, "alpha": 0.3}
+    axis.errorbar(x[shown], y.values[shown], bars, **style)
 
 
 @styled

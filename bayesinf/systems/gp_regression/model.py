@@ -42,7 +42,9 @@ __all__ = [
 ]
 
 KERNEL = "se"
-MOST = 4_000_000  # numbers that are known of each datum at each draw of a chain
+# Data times draws of a chain, and the draws that are taken of however many data: with 100 a fit of
+# 100 000 points had too few effective ones to be believed.
+MOST, LEAST = 4_000_000, 400
 FEW = 500  # points up to which it is asked whether noise that is stated is too small
 RIVALS = ("se", "matern52", "matern32")  # compared where nobody asks for a kernel
 
@@ -133,8 +135,8 @@ def predict(found: xr.DataTree, new: xr.Dataset) -> xr.DataTree:
 def plan(
     data: xr.Dataset, method: str | None = None, settings: Settings = DEFAULT
 ) -> tuple[str | None, Settings]:
-    """Return method and settings whose draws of data of this size can be kept: fewer of many."""
-    draws = min(settings.draws, max(100, MOST // data.sizes["point"]))
+    """Return method and settings whose draws of such data can be afforded: fewer of many."""
+    draws = min(settings.draws, max(LEAST, MOST // data.sizes["point"]))
     return method, settings.replace(draws=draws)
 
 

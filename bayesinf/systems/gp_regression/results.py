@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 __all__ = ["beside", "predicted"]
 
 GRID, FINE = 200, 600  # places at which curves are drawn, and those of a sum of kernels
+STRETCH, RESOLVED = 1000, 5  # points of a stretch that is drawn, places a length scale
 FOLLOWED = 400  # draws of the posterior behind a band, and behind parts a quarter of them
 STEPWISE = 30  # most points that are shown as they come in
 TOGETHER = 500  # places of a new file that are drawn jointly
@@ -53,9 +54,10 @@ def beside(
     else:
         parts = isinstance(problem.kernel, gp.kernels.Sum) or "trend" in problem.mean.name
         ends = [problem.coordinates] + ([] if held_out is None else [axes(held_out)[0].values])
-        grid = np.linspace(
-            np.min(np.concatenate(ends)), np.max(np.concatenate(ends)), FINE if parts else GRID
-        )
+        low, high = np.min(np.concatenate(ends)), np.max(np.concatenate(ends))
+        if held_out is None and not parts:
+            low, high = _shown(found, problem, low, high)
+        grid = np.linspace(low, high, FINE if parts else GRID)
         notes["curve"] = _curve(found, problem, grid, best)
         if parts and len(problem.y) <= MATRICES:
             notes["parts"] = _parts(found, problem, grid)
@@ -72,6 +74,20 @@ def beside(
     for question, value in questions.of_known_curve(drawn, true(at)).items():
         found = kinds.asked(found, question, value)
     return found
+
+
+def _shown(found, problem, low, high):
+    """Ends of what is drawn: of a curve with more turns than the grid shows, a stretch in the
+    middle.
+    """
+    draws, count = found["posterior"].dataset, len(problem.y)
+    measured = problem.kernel.measured().items()
+    scales = [draws[name].median() for name, kind in measured if kind == "x" and name in draws]
+    turns = (high - low) / float(np.min(scales)) if scales else 0.0
+    if problem.coordinate.name != "x" or count <= STRETCH or turns < GRID / RESOLVED:
+        return low, high
+    first = (count - STRETCH) // 2
+    return problem.x[first], problem.x[first + STRETCH - 1]
 
 
 def predicted(found: xr.DataTree, new: xr.Dataset) -> xr.DataTree:

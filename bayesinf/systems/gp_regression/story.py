@@ -122,6 +122,14 @@ def _answer(fit):
         f"{said}; over the data it is known to ± {width}, half of what its 95 % band is wide on "
         f"average (kernel {written})."
     )
+    if "noise_power" in fit["posterior"]:
+        size, power = (quantity(fit["posterior"][name]) for name in ("noise", "noise_power"))
+        yield (
+            f"The noise grows with the signal: its sd is {size} where the curve has its typical "
+            f"size s, and elsewhere times (|μ̂| / s)^p, p = {power}; μ̂ is the curve as first "
+            "estimated, s the geometric mean of its size over the data, which counts for no less "
+            "than the noise."
+        )
     if told := _preferred(fit):
         yield told
     if (scores := noted(fit, "scores")) is not None:
@@ -194,6 +202,9 @@ def _drawn(stem, fit):
     known, also = "truth" in found, ""
     if "likelihood" in found:
         also = ", and the ends of that of maximum likelihood"
+    x, seen = figures.along(found), fit["observed_data"][figures.along(found).name]
+    if float(x.min()) > float(seen.min()):
+        also += "; a stretch in the middle, since all would have more turns than a picture shows"
     return Picture(
         f"{stem}curve",
         figures.bands(fit),
@@ -246,16 +257,20 @@ def _classical(fit):
             "The true curve is cos(20 x) e^(−2x), which is no draw of the prior: a band owes it "
             "95 % only as far as the prior suits it."
         )
-        pictures.append(
-            Picture(
-                "designs",
-                figures.designs(fit),
-                "Left: share of the true curve inside each 95 % band, one count a design; lines: "
-                "the means; dashed: 95 %. Right: half the width of both bands, design by design.",
-                "Histograms of coverage and a scatter of widths of both bands.",
-            )
-        )
+        pictures += _designs("", fit)
     return Section("Maximum likelihood, and what it leaves out", tuple(words), tuple(pictures))
+
+
+def _designs(stem, fit):
+    if noted(fit, "designs") is None:
+        return
+    yield Picture(
+        f"{stem}designs",
+        figures.designs(fit),
+        "Left: share of the true curve inside each 95 % band, one count a design; lines: the "
+        "means; dashed: 95 %. Right: half the width of both bands, design by design.",
+        "Histograms of coverage and a scatter of widths of both bands.",
+    )
 
 
 def _prior_curves(fit):
@@ -379,6 +394,7 @@ def _comparison(fit):
 def _other(name, fit):
     """A further fit: its answer, its curve, its numbers."""
     title = TITLES.get(name, name.replace("_", " "))
-    yield Section(title, tuple(_answer(fit)), (_drawn(f"{name}_", fit),), (_table(fit),))
+    pictures = (_drawn(f"{name}_", fit), *_designs(f"{name}_", fit))
+    yield Section(title, tuple(_answer(fit)), pictures, (_table(fit),))
     yield from _forecast(f"{name}_", fit)
     yield from _parts(f"{name}_", fit)
