@@ -234,7 +234,7 @@ class _Lowest:
         pool = places.candidates(campaign, known.X[order], rng, POOL)
         mean, variance, *_ = known.moments(pool[:POOL])
         bound = np.mean(mean - DEEP * np.sqrt(variance), axis=0)
-        bound -= rules.STEEP * np.minimum(log_feasible(knowledge.parts, pool[:POOL])[0], 0.0)
+        bound -= rules.shortage(knowledge.parts, pool[:POOL])[0]
         scan = np.vstack([pool[np.argsort(bound)[:SCAN]], pool[POOL:]])
         return cls(campaign, knowledge, nodes, units, paths.drawn(nodes, rng), scan)
 
@@ -246,10 +246,11 @@ class _Lowest:
     def found(self) -> np.ndarray:
         """Depth, shortfall of the recommended place, and place, (curve, 2 + input)."""
         level, spread = self.units
+        penalty, _ = rules.shortage(self.knowledge.parts, self.scan)
         score, rows, starts = rules.Lowest(self.curves, self.knowledge.parts), [], []
         for s in range(len(self.curves)):
-            height, _ = score(self.scan, np.full(len(self.scan), s), False)
-            begun = places.apart(self.scan, height, STARTS)
+            values, _ = self.curves(self.scan, np.full(len(self.scan), s))
+            begun = places.apart(self.scan, penalty - values, STARTS)
             rows.append(np.full(len(begun), s))
             starts.append(self.scan[begun])
         rows, starts = np.concatenate(rows), np.concatenate(starts)

@@ -27,11 +27,13 @@ __all__ = [
     "RULES",
     "Bound",
     "Curve",
+    "Doubt",
     "Feasible",
     "Improvement",
     "Lowest",
     "Score",
     "incumbents",
+    "shortage",
 ]
 
 LEAST = 1e-20  # variance, of which the root is a number to divide by
@@ -101,6 +103,28 @@ class Curve:
 
 
 @dataclass(frozen=True)
+class Doubt:
+    """Log variance of the curve over all nodes, times the probability of feasibility.
+
+    log (1/S) Σ_s σ_s² + (μ_s − μ̄)²
+    """
+
+    nodes: Nodes
+    parts: Sequence[Surrogate | Classes] = ()
+
+    def __call__(self, points, rows=None, slopes=False):
+        """Values at points, (place,), and gradients, (place, input), zero where not asked."""
+        mean, variance, of_mean, of_variance = self.nodes.moments(points, slopes)
+        off = mean - mean.mean(axis=0)
+        total = np.maximum(np.mean(variance + off**2, axis=0), LEAST)
+        value, gradient = log_feasible(self.parts, points, slopes)
+        if slopes:
+            steep = np.mean(of_variance + 2 * off[..., None] * of_mean, axis=0)
+            gradient = gradient + steep / total[:, None]
+        return value + np.log(total), gradient
+
+
+@dataclass(frozen=True)
 class Feasible:
     """Log probability of feasibility alone: what is sought while nothing feasible is known."""
 
@@ -129,9 +153,17 @@ class Lowest:
         value, gradient = self.function(points, rows, slopes)
         if not self.parts:
             return -value, -gradient
-        log, steep = log_feasible(self.parts, points, slopes)
-        short = np.minimum(log - np.log(LIKELY), 0.0)
-        return STEEP * short - value, STEEP * steep * (short < 0)[:, None] - gradient
+        height, steep = shortage(self.parts, points, slopes)
+        return height - value, steep - gradient
+
+
+def shortage(
+    parts: Sequence[Surrogate | Classes], points: np.ndarray, slopes: bool = False
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return a penalty, 0 or less, where places are hardly possible, and its gradient, if asked."""
+    log, steep = log_feasible(parts, points, slopes)
+    short = np.minimum(log - np.log(LIKELY), 0.0)
+    return STEEP * short, STEEP * steep * (short < 0)[:, None]
 
 
 def _below(value, steep, above, parts, points, slopes):
