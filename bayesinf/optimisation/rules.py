@@ -27,7 +27,6 @@ __all__ = [
     "RULES",
     "Bound",
     "Curve",
-    "Doubt",
     "Feasible",
     "Improvement",
     "Lowest",
@@ -100,28 +99,6 @@ class Curve:
         """Values at points, (place,), and gradients, (place, input), zero where not asked."""
         value, steep = self.paths(points, np.zeros(len(points), dtype=int), slopes)
         return _below(value, steep, self.above, self.parts, points, slopes)
-
-
-@dataclass(frozen=True)
-class Doubt:
-    """Log variance of the curve over all nodes, times the probability of feasibility.
-
-    log (1/S) Σ_s σ_s² + (μ_s − μ̄)²
-    """
-
-    nodes: Nodes
-    parts: Sequence[Surrogate | Classes] = ()
-
-    def __call__(self, points, rows=None, slopes=False):
-        """Values at points, (place,), and gradients, (place, input), zero where not asked."""
-        mean, variance, of_mean, of_variance = self.nodes.moments(points, slopes)
-        off = mean - mean.mean(axis=0)
-        total = np.maximum(np.mean(variance + off**2, axis=0), LEAST)
-        value, gradient = log_feasible(self.parts, points, slopes)
-        if slopes:
-            steep = np.mean(of_variance + 2 * off[..., None] * of_mean, axis=0)
-            gradient = gradient + steep / total[:, None]
-        return value + np.log(total), gradient
 
 
 @dataclass(frozen=True)

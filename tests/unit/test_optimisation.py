@@ -508,7 +508,7 @@ def test_words_of_a_command_line(tmp_path):
     )
     *rows, word = said.splitlines()
     assert len(rows) == 2 and all(len(row.split()) == 3 for row in rows)
-    assert word.startswith("# go on: 4 of 4 starts")
+    assert word.startswith("# go on: 6 of 6 starts")
     assert store.main("tell", [path, *rows[0].split(), "2.5"]).startswith("1 evaluation; 1 pending")
     assert "2 evaluations" in store.main("tell", [path, *rows[1].split(), "failed"])
     assert store.load(path).inputs[1].log
