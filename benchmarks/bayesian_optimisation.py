@@ -184,8 +184,10 @@ def run(objective, method, seed, steps, noise):
     stream = np.random.SeedSequence(entropy=seed, spawn_key=(list(STEPS).index(objective.name),))
     of_start, of_method, of_noise = map(np.random.default_rng, stream.spawn(3))
     bounds = list(objective.bounds.values())
-    first = optimisation.campaign(objective.bounds, seed=int(of_start.integers(2**31)))
-    start = optimisation.ask(first, first.starts)
+    count = max(3, len(bounds) + 1)  # few, so that it is the models that choose
+    seed_of_start = int(of_start.integers(2**31))
+    first = optimisation.campaign(objective.bounds, seed=seed_of_start, starts=count)
+    start = optimisation.ask(first, count)
     start = np.stack([start[name].values for name in objective.bounds], axis=1)
     side, regret, seconds, best = METHODS[method](bounds, noise, of_method), [], [], np.inf
     for k in range(steps):

@@ -75,7 +75,7 @@ def known(campaign: Campaign, rng: np.random.Generator, **options) -> Knowledge:
     ----------
     campaign : with its evaluations.
     rng : generator.
-    **options : ``size`` and ``kernels`` of ``surrogate``.
+    **options : ``size`` and ``kernels`` of the surrogate of the values.
     """
     measured, noise = campaign.measured, campaign.noise
     parts = []
@@ -89,7 +89,7 @@ def known(campaign: Campaign, rng: np.random.Generator, **options) -> Knowledge:
     values = surrogate(X, y, noise, rng, **options)
     for k in range(len(campaign.constraints)):
         told = np.array([one.constraints[k] for one in measured])
-        parts.append(surrogate(X, told, 0.0 if noise == 0 else None, rng, **options))
+        parts.append(surrogate(X, told, 0.0 if noise == 0 else None, rng))
     return Knowledge(values, tuple(parts), np.array([one.feasible for one in measured]))
 
 

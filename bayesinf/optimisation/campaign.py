@@ -365,7 +365,7 @@ def campaign(
     ----------
     bounds : input to (low, high), or to an ``Input``.
     integers, logs : names of inputs that take whole numbers, or of which ratios matter.
-    starts : evaluations before any model is asked; by default one more than inputs, three at least.
+    starts : evaluations before any model is asked; by default two for each input, three at least.
     **options : further fields of ``Campaign``.
 
     Raises
@@ -381,6 +381,6 @@ def campaign(
         else Input(name, *map(float, ends), integer=name in integers, log=name in logs)
         for name, ends in bounds.items()
     )
-    starts = max(3, len(inputs) + 1) if starts is None else starts
+    starts = max(3, 2 * len(inputs)) if starts is None else starts
     options["constraints"] = tuple(options.get("constraints", ()))
     return Campaign(inputs, starts=starts, **options)

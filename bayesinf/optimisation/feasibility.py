@@ -2,11 +2,11 @@
 
 A constraint that is told as a number has a surrogate of its own, and is met with the probability
 Φ(−μ/σ) that the number is ≤ 0. Failures are classes, a value or none, with Φ(f(x)) the probability
-of a value and f a Gaussian process: given the kernel f is normal by Laplace's method, and kernels
-are averaged over a grid by their evidence. All of these are taken as independent.
+of a value and f a Gaussian process: given the kernel f is normal by expectation propagation, and
+kernels are averaged over a grid by their evidence. All of these are taken as independent.
 
 Gardner et al., Bayesian optimization with inequality constraints, ICML 937 (2014); Rasmussen &
-Williams, Gaussian Processes for Machine Learning, MIT Press (2006), chapter 3.
+Williams, Gaussian Processes for Machine Learning, MIT Press (2006), section 3.6.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ from bayesinf.optimisation.surrogate import LEVEL, Nodes, Surrogate
 __all__ = ["Classes", "classes", "log_feasible"]
 
 TINY = 1e-12  # variance, below which a constraint counts as known
-STEPS, ENOUGH = 60, 1e-9  # Newton steps to the mode, and a step that is none
+SWEEPS, DAMPING, ENOUGH = 100, 0.7, 1e-6  # of expectation propagation: most, share, and end
 GRID = np.linspace(-1.5, 1.5, 5)  # of the kernel's logarithms, in sds of their priors
-SIZE, SPREAD = 2.0, 0.7  # prior median of the amplitude of f, and the sd of its logarithm
+SIZE, SPREAD = 5.0, 0.7  # prior median of the amplitude of f, and the sd of its logarithm
 
 
 @dataclass(frozen=True)
@@ -35,26 +35,24 @@ class Classes:
     Parameters
     ----------
     nodes : the latent process at several kernels; its ``y`` are classes, ±1.
-    modes : the most probable f at the data, (node, point).
+    precision, shift : of the normal numbers that stand for the classes, (node, point).
     weight : of each node, (node,); they add up to 1.
     """
 
     nodes: Nodes
-    modes: np.ndarray
+    precision: np.ndarray
+    shift: np.ndarray
     weight: np.ndarray
 
     @cached_property
     def solved(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Roots √W, factors of 1 + √W K √W, and ∇ log p(y|f), as ``kernel.moments`` takes them."""
-        gradient, curve = _likelihood(self.nodes.y, self.modes)
-        root = np.sqrt(curve)
-        lower = np.stack(
-            [
-                np.linalg.cholesky(np.eye(len(r)) + r[:, None] * K * r)
-                for r, K in zip(root, _covariances(self.nodes), strict=True)
-            ]
-        )
-        return root, lower, gradient
+        """Roots √τ, factors of 1 + √τ K √τ, and (K + τ⁻¹)⁻¹ ν/τ, as ``kernel.moments`` has it."""
+        K, root = _covariances(self.nodes), np.sqrt(self.precision)
+        lower = _factors(K, root)
+        inner = root * np.einsum("nij,nj->ni", K, self.shift)
+        half = np.linalg.solve(lower, inner[..., None])
+        back = np.linalg.solve(lower.swapaxes(1, 2), half)[..., 0]
+        return root, lower, self.shift - root * back
 
     def moments(self, points: np.ndarray, slopes: bool = False) -> tuple[np.ndarray, ...]:
         """Mean and variance of f, (node, place), and their gradients where asked."""
@@ -82,44 +80,61 @@ def classes(X: np.ndarray, done: np.ndarray) -> Classes:
     kinds = np.ones(count, dtype=int)  # rough: a border may be sharp
     scales = np.tile(scales[:, None], (1, size))
     nodes = Nodes(X, y, np.zeros_like(y), kinds, scales, squares, LEVEL)
-    modes, evidence = zip(*map(_mode, y, _covariances(nodes)), strict=True)
-    log_weight = np.array(evidence) - 0.5 * (scale**2 + amplitude**2)
-    return Classes(nodes, np.array(modes), np.exp(log_weight - logsumexp(log_weight)))
+    precision, shift, evidence = _propagated(y, _covariances(nodes))
+    log_weight = evidence - 0.5 * (scale**2 + amplitude**2)
+    return Classes(nodes, precision, shift, np.exp(log_weight - logsumexp(log_weight)))
 
 
 def _covariances(nodes):
     """Covariance of f at the data, one for each node, with a trace on the diagonal."""
     from bayesinf.optimisation import kernel
 
+    found = []
     for kind, scale, square in zip(nodes.kinds, nodes.scales, nodes.squares, strict=True):
         step = (nodes.X[:, None] - nodes.X) / scale
         rho = kernel.correlations(kind, np.sum(step**2, axis=-1))
-        yield square * (rho + 1e-9 * np.eye(len(rho))) + nodes.level
+        found.append(square * (rho + 1e-9 * np.eye(len(rho))) + nodes.level)
+    return np.array(found)
 
 
-def _likelihood(y, f):
-    """Gradient of log Φ(y f) in f, and minus its second derivative."""
-    ratio = np.exp(-0.5 * f**2 - 0.5 * np.log(2 * np.pi) - log_ndtr(y * f))
-    return y * ratio, ratio**2 + y * f * ratio
+def _factors(K, root):
+    """Cholesky factors of 1 + √τ K √τ."""
+    return np.linalg.cholesky(np.eye(K.shape[-1]) + root[:, :, None] * K * root[:, None, :])
 
 
-def _mode(y, K):
-    """The most probable f and the log evidence; Rasmussen & Williams, algorithm 3.1."""
-    from scipy.linalg import cho_solve
+def _propagated(y, K):
+    """Normal numbers in place of classes, τ and ν, (node, point), and log evidence, (node,).
 
-    f = np.zeros(len(y))
-    for _ in range(STEPS):
-        gradient, curve = _likelihood(y, f)
-        root = np.sqrt(curve)
-        lower = np.linalg.cholesky(np.eye(len(y)) + root[:, None] * K * root)
-        b = curve * f + gradient
-        a = b - root * cho_solve((lower, True), root * (K @ b))
-        step = K @ a - f
-        f = f + step
-        if np.max(np.abs(step)) < ENOUGH:
+    Each stands for its class given all the others (Rasmussen & Williams, equations 3.53 to 3.59 and
+    3.65), all at once and damped.
+    """
+    precision, shift = np.zeros_like(y), np.zeros_like(y)
+    for _ in range(SWEEPS):
+        root = np.sqrt(precision)
+        lower = _factors(K, root)
+        inner = np.linalg.solve(lower, root[:, :, None] * K)
+        spread = K - np.einsum("nki,nkj->nij", inner, inner)
+        variance = np.einsum("nii->ni", spread)
+        centre = np.einsum("nij,nj->ni", spread, shift)
+        others = 1 / variance - precision
+        mean = (centre / variance - shift) / others
+        width = 1 + 1 / others
+        z = y * mean / np.sqrt(width)
+        ratio = np.exp(-0.5 * z**2 - 0.5 * np.log(2 * np.pi) - log_ndtr(z))
+        tilted = mean + y * ratio / (others * np.sqrt(width))
+        narrow = 1 / others - ratio * (z + ratio) / (others**2 * width)
+        new = np.maximum(1 / narrow - others, 1e-12)
+        change = new - precision, tilted / narrow - others * mean - shift
+        precision, shift = precision + DAMPING * change[0], shift + DAMPING * change[1]
+        if max(np.max(np.abs(part)) for part in change) < ENOUGH:
             break
-    evidence = -0.5 * a @ f + np.sum(log_ndtr(y * f)) - np.sum(np.log(np.diag(lower)))
-    return f, evidence
+    both = precision + others
+    evidence = np.sum(log_ndtr(z) + 0.5 * np.log1p(precision / others), axis=1)
+    evidence -= np.sum(np.log(np.einsum("nii->ni", lower)), axis=1)
+    evidence += 0.5 * np.einsum("ni,nij,nj->n", shift, spread, shift)
+    evidence -= 0.5 * np.sum(shift**2 / both, axis=1)
+    evidence += 0.5 * np.sum(mean * others / both * (precision * mean - 2 * shift), axis=1)
+    return precision, shift, evidence
 
 
 def log_feasible(

@@ -280,7 +280,7 @@ def moments(points, X, kinds, scales, squares, level, roots, L, alpha, slopes):
     points : (place, input).
     X : places of the data, (point, input).
     kinds, scales, squares, level : as for ``factorised``.
-    roots : (node, point), one each for data that are normal; of classes √W of Laplace's method.
+    roots : (node, point), one each for data that are normal; of classes √τ.
     L, alpha : as of ``factorised``.
     slopes : whether gradients are wanted.
 

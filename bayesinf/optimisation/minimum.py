@@ -9,7 +9,7 @@ be lower where nobody measured, and that the lowest of noisy values is low by lu
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -17,6 +17,7 @@ import numpy as np
 
 from bayesinf import kept, parallel
 from bayesinf.errors import DataError
+from bayesinf.inference import kinds
 from bayesinf.models import gp
 from bayesinf.models import problem as driver
 from bayesinf.optimisation import asking, paths, places, rules
@@ -37,6 +38,16 @@ POOL, SCAN = 1024, 96  # places all over, and those of them where the function m
 DEEP = 3.0  # sds below the mean by which that is judged
 STARTS = 3  # places from which each curve is followed
 MEANS = 100  # draws of the hyperparameters over which the mean curve is taken
+NOISE = kinds.Question(
+    "noise beyond what is stated",
+    "noise_evidence",
+    "max",
+    float(np.log(50.0)),
+    "≤",
+    True,
+    "that the values scatter more than is stated has a log Bayes factor of {value:.2g}",
+    "let the noise be inferred: state none",
+)
 LOG = "log_"  # what stands before the name of an input of which ratios matter
 
 
@@ -141,7 +152,7 @@ def posterior(
     ``evaluations``, all of them in their order, and ``recommended``: under noise the place where
     the mean of all curves is lowest, else the best that was measured. Where there are failures or
     constraints, minima are those among places that are possible and allowed with a probability of
-    at least a half.
+    at least a half. Where the noise is stated, the checks ask whether the evidence is for more.
 
     Raises
     ------
@@ -174,7 +185,15 @@ def posterior(
     )
     beside = dataset({"shortfall": drawn[:, 1].reshape(shape)}, units={"shortfall": campaign.units})
     result["sample_stats"] = xr.DataTree(found["sample_stats"].to_dataset().merge(beside))
+    if campaign.noise is not None:
+        result = kinds.asked(result, NOISE, _beyond(campaign, knowledge, rng))
     return annotated(result, evaluations=evaluations(campaign), recommended=lowest.told())
+
+
+def _beyond(campaign, knowledge, rng):
+    """Log Bayes factor of noise that is inferred over that which is stated."""
+    free = asking.known(replace(campaign, noise=None), rng).values
+    return free.log_evidence - knowledge.values.log_evidence
 
 
 def _nodes(campaign, found):
@@ -234,7 +253,7 @@ class _Lowest:
         pool = places.candidates(campaign, known.X[order], rng, POOL)
         mean, variance, *_ = known.moments(pool[:POOL])
         bound = np.mean(mean - DEEP * np.sqrt(variance), axis=0)
-        bound -= rules.STEEP * np.minimum(log_feasible(knowledge.parts, pool[:POOL])[0], 0.0)
+        bound -= rules.shortage(knowledge.parts, pool[:POOL])[0]
         scan = np.vstack([pool[np.argsort(bound)[:SCAN]], pool[POOL:]])
         return cls(campaign, knowledge, nodes, units, paths.drawn(nodes, rng), scan)
 
@@ -246,10 +265,11 @@ class _Lowest:
     def found(self) -> np.ndarray:
         """Depth, shortfall of the recommended place, and place, (curve, 2 + input)."""
         level, spread = self.units
+        penalty, _ = rules.shortage(self.knowledge.parts, self.scan)
         score, rows, starts = rules.Lowest(self.curves, self.knowledge.parts), [], []
         for s in range(len(self.curves)):
-            height, _ = score(self.scan, np.full(len(self.scan), s), False)
-            begun = places.apart(self.scan, height, STARTS)
+            values, _ = self.curves(self.scan, np.full(len(self.scan), s))
+            begun = places.apart(self.scan, penalty - values, STARTS)
             rows.append(np.full(len(begun), s))
             starts.append(self.scan[begun])
         rows, starts = np.concatenate(rows), np.concatenate(starts)

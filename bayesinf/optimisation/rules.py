@@ -32,6 +32,7 @@ __all__ = [
     "Lowest",
     "Score",
     "incumbents",
+    "shortage",
 ]
 
 LEAST = 1e-20  # variance, of which the root is a number to divide by
@@ -129,9 +130,17 @@ class Lowest:
         value, gradient = self.function(points, rows, slopes)
         if not self.parts:
             return -value, -gradient
-        log, steep = log_feasible(self.parts, points, slopes)
-        short = np.minimum(log - np.log(LIKELY), 0.0)
-        return STEEP * short - value, STEEP * steep * (short < 0)[:, None] - gradient
+        height, steep = shortage(self.parts, points, slopes)
+        return height - value, steep - gradient
+
+
+def shortage(
+    parts: Sequence[Surrogate | Classes], points: np.ndarray, slopes: bool = False
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return a penalty, 0 or less, where places are hardly possible, and its gradient, if asked."""
+    log, steep = log_feasible(parts, points, slopes)
+    short = np.minimum(log - np.log(LIKELY), 0.0)
+    return STEEP * short, STEEP * steep * (short < 0)[:, None]
 
 
 def _below(value, steep, above, parts, points, slopes):

@@ -14,7 +14,7 @@ out as well.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, partial
 
 import numpy as np
@@ -225,6 +225,7 @@ class Surrogate:
     centre, spread : what y was standardised by.
     noise : variance of the noise of one more measurement, (node,), standardised.
     odds : probability of each of ``KERNELS``.
+    log_evidence : of the standardised values, averaged over the kernels that are possible.
     """
 
     nodes: Nodes
@@ -232,11 +233,12 @@ class Surrogate:
     spread: float
     noise: np.ndarray
     odds: np.ndarray
+    log_evidence: float
 
     def imagined(self, points: np.ndarray, rng: np.random.Generator) -> Surrogate:
         """Take measurements at places as if done; arguments as for ``Nodes.imagined``."""
         nodes = self.nodes.imagined(points, rng, self.noise)
-        return Surrogate(nodes, self.centre, self.spread, self.noise, self.odds)
+        return replace(self, nodes=nodes)
 
 
 def surrogate(
@@ -289,4 +291,5 @@ def surrogate(
         values[:, :d].copy(),
         values[:, d] ** 2,
     )
-    return Surrogate(nodes, centre, spread, extra + (known[0] if len(known) else 0.0), odds)
+    evidence = float(logsumexp(log_weight) - np.log(len(densities)))
+    return Surrogate(nodes, centre, spread, extra + known[0], odds, evidence)

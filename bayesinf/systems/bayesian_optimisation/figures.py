@@ -67,14 +67,14 @@ def _mark(axis, fit, x, rows=slice(None)):
 
 @styled
 def minimum(fit: xr.DataTree) -> Figure:
-    """Draw the curve over its one input, and the densities of place and depth beside it."""
+    """Draw the curve over its one input, and below the densities of place and depth."""
     found, kind = noted(fit, "curve"), least(fit)
     (name,) = inputs(fit)
     x = found[name]
-    ratios = {"width_ratios": [4, 1], "height_ratios": [3, 1]}
-    fig, axes = canvas(2, 2, height=4.4, sharex="col", sharey="row", **ratios)
-    curve, depth, place = axes[0, 0], axes[0, 1], axes[1, 0]
-    axes[1, 1].set_visible(False)
+    fig, axes = canvas(2, 2, height=5.0, height_ratios=[2.2, 1])
+    for axis in axes[0]:
+        axis.remove()
+    curve = fig.add_subplot(axes[0, 0].get_gridspec()[0, :])
     color = {"color": COLORS["posterior"]}
     curve.fill_between(x, found["low"], found["high"], alpha=0.3, lw=0, **color)
     curve.plot(x, found["mean"], lw=1.3, **color)
@@ -83,40 +83,37 @@ def minimum(fit: xr.DataTree) -> Figure:
         curve.plot(x, found["truth"], **TRUE_LINE)
         words["truth"] = "truth"
     _mark(curve, fit, noted(fit, "evaluations")[name].values)
-    draws = fit["posterior"]
-    places, depths = draws[f"{name}_at_{kind}"].values.ravel(), draws[kind].values.ravel()
-    place.hist(places, np.linspace(float(x[0]), float(x[-1]), BINS + 1), alpha=0.6, **color)
-    low, high = np.quantile(depths, [0.005, 0.995])
-    room = 0.05 * (high - low) or 1e-9
-    bins = np.linspace(low - room, high + room, BINS // 2)
-    depth.hist(
-        np.clip(depths, bins[0], bins[-1]), bins, orientation="horizontal", alpha=0.6, **color
-    )
-    true = (_truth(fit, f"{name}_at_{kind}"), _truth(fit, kind))
-    for value, line in zip(true, (place.axvline, depth.axhline), strict=True):
-        if value is not None:
-            line(value, **TRUE_LINE)
-    span = np.concatenate([found["low"], found["high"], bins[[0, -1]]])
-    curve.set_ylim(*_padded(span))
+    curve.set_ylim(*_padded(np.concatenate([found["low"], found["high"]])))
     asked = noted(fit, "next")[name].values
-    curve.plot(
-        asked,
-        np.full(len(asked), 0.97),
-        "v",
-        transform=curve.get_xaxis_transform(),
-        color=COLORS["second"],
-        ms=6,
-        zorder=6,
-    )
+    high = np.full(len(asked), 0.97)
+    style = {"color": COLORS["second"], "ms": 6, "zorder": 6}
+    curve.plot(asked, high, "v", transform=curve.get_xaxis_transform(), **style)
     words["measure next"] = "second"
+    curve.set_xlabel(_label(fit, name))
     curve.set_ylabel(_value(fit))
-    depth.set_xlabel(f"depth of the {kind}")
-    depth.set_xticks([])
-    place.set_yticks([])
-    place.set_ylabel(f"place of\nthe {kind}")
-    place.set_xlabel(_label(fit, name))
+    place, depth = axes[1]
+    _histogram(place, fit, f"{name}_at_{kind}")
+    place.set_xlabel(f"place of the {kind}, {_label(fit, name)}")
+    _histogram(depth, fit, kind)
+    depth.set_xlabel(f"depth of the {kind}, {_value(fit)}")
     key(curve, words, "above")
     return fig
+
+
+def _histogram(axis, fit, name, ends=None):
+    """Draw the draws of a variable between ends, by default those of 99 % of them."""
+    draws = fit["posterior"][name].values.ravel()
+    low, high = np.quantile(draws, [0.005, 0.995]) if ends is None else ends
+    room = 0.1 * (high - low) or 1e-9 if ends is None else 0.0
+    bins = np.linspace(low - room, high + room, BINS + 1)
+    axis.hist(draws, bins, color=COLORS["posterior"], alpha=0.6)
+    if (true := _truth(fit, name)) is not None:
+        axis.axvline(true, **TRUE_LINE)
+    best = noted(fit, "classical")[name]
+    if np.isfinite(best) and bins[0] <= best <= bins[-1]:
+        axis.axvline(float(best), color=COLORS["classical"], lw=1.2)
+    axis.set_xlim(bins[0], bins[-1])
+    axis.set_yticks([])
 
 
 def _padded(values):
@@ -138,7 +135,6 @@ def steps(fit: xr.DataTree) -> Figure:
     )
     ends = [found["mean"] + side * EDGE * found["sd"] for side in (-1, 1)]
     span = _padded(np.concatenate([np.ravel(end) for end in ends]))
-    top = float(found["improvement"].max()) or 1.0
     for k in range(down * across):
         curve, promise = (
             axes[2 * (k // across), k % across],
@@ -158,12 +154,13 @@ def steps(fit: xr.DataTree) -> Figure:
         _mark(curve, fit, told[name].values, slice(0, count))
         asked = told[name].values[count] if count < told.sizes["evaluation"] else None
         asked = noted(fit, "next")[name].values[0] if asked is None else asked
+        top = float(one["improvement"].max()) or 1.0
         promise.fill_between(x, one["improvement"] / top, color=COLORS["second"], alpha=0.5, lw=0)
         for axis in (curve, promise):
             axis.axvline(asked, color=COLORS["second"], lw=1.0)
         curve.set_ylim(*span)
         promise.set_ylim(0, 1.05)
-        curve.set_title(f"after {count}", loc="left")
+        curve.set_title(f"after {count}: EI up to {top:.2g}", loc="left")
         promise.set_yticks([])
         if k % across:
             curve.set_yticklabels([])
@@ -210,22 +207,12 @@ def places(fit: xr.DataTree) -> Figure:
     panels = np.ravel(axes)
     for axis in panels[len(names) + 1 :]:
         axis.set_visible(False)
-    best = noted(fit, "classical")
     for axis, name in zip(panels, [*names, None], strict=False):
-        variable = kind if name is None else f"{name}_at_{kind}"
-        draws = fit["posterior"][variable].values.ravel()
-        low, high = np.quantile(draws, [0.005, 0.995])
-        if name is not None:
+        if name is None:
+            _histogram(axis, fit, kind)
+        else:
             one = next(one for one in terms(fit)["inputs"] if one["name"] == name)
-            low, high = one["low"], one["high"]
-        room = 0.0 if name is not None else 0.15 * (high - low) or 1e-9
-        grid = np.linspace(low - room, high + room, BINS + 1)
-        axis.hist(np.clip(draws, grid[0], grid[-1]), grid, color=COLORS["posterior"], alpha=0.6)
-        if np.isfinite(best[variable]):
-            axis.axvline(float(best[variable]), color=COLORS["classical"], lw=1.2)
-        if (true := _truth(fit, variable)) is not None:
-            axis.axvline(true, **TRUE_LINE)
-        axis.set_yticks([])
+            _histogram(axis, fit, f"{name}_at_{kind}", (one["low"], one["high"]))
         axis.set_xlabel(f"depth, {_value(fit)}" if name is None else _label(fit, name))
     words = {"posterior": "posterior", "best measured": "classical"}
     words |= {"truth": "truth"} if noted(fit, "truth") is not None else {}

@@ -122,8 +122,8 @@ def _answer(fit):
         yield f"The {kind} of {_called(fit)} is {depth}, at {_place(fit)}."
     best, short_of = noted(fit, "recommended"), fit["sample_stats"]["shortfall"]
     at = ", ".join(f"{name} = {short(float(best[name]), 4)}" for name in names)
-    value = value_with_unit(float(best["mean"]), float(best["sd"]) or None, unit)
     exact = figures.terms(fit)["noise"] == 0
+    value = value_with_unit(float(best["mean"]), None if exact else float(best["sd"]), unit)
     what = "the best that was measured" if exact else "where the mean of all curves is best"
     yield (
         f"To be used now: {at}, {what}, with {figures.terms(fit)['name']} = {value} there; "
@@ -135,7 +135,12 @@ def _answer(fit):
         ", ".join(f"{n} = {short(float(asked[n][k]), 5)}" for n in names)
         for k in range(asked.sizes["candidate"])
     )
-    yield f"Next: {places}. Whether to go on: {fit.attrs['word']}."
+    yield f"Next: {places}. {_word(fit)}."
+
+
+def _word(fit):
+    """Whether to go on, as a sentence."""
+    return f"{fit.attrs['word'][0].upper()}{fit.attrs['word'][1:]}"
 
 
 def _pictures(stem, fit):
@@ -144,8 +149,9 @@ def _pictures(stem, fit):
         yield Picture(
             f"{stem}minimum",
             figures.minimum(fit),
-            f"Where is the {kind}, and how deep? The curve with its 95 % band; right, how deep its "
-            f"{kind} is, and below, where: one count for each drawn curve.",
+            f"Where is the {kind}, and how deep? The curve with its 95 % band; below, where its "
+            f"{kind} is and how deep, one count for each drawn curve; vermilion: the best that was "
+            "measured.",
             f"A curve with its band, and histograms of the place and the depth of its {kind}.",
         )
         return
@@ -217,8 +223,8 @@ def _steps(stem, fit):
                 f"{stem}steps",
                 figures.steps(fit),
                 "What was known after so many evaluations: curve with its 95 % band, averaged over "
-                "hyperparameters and kernels; below, the expected improvement (EI), on one scale "
-                "for all; the line is where was measured next.",
+                "hyperparameters and kernels; below, the expected improvement (EI), as far as the "
+                "title says; the line is where was measured next.",
                 "Panels of curves with bands, each with its expected improvement.",
             ),
         ),
@@ -258,8 +264,8 @@ def _next(fit):
     return Section(
         "What to measure next",
         (
-            f"{fit.attrs['word'][0].upper()}{fit.attrs['word'][1:]}. Of several places each is "
-            "chosen as if those before it had been measured, averaged over what they may bring.",
+            f"{_word(fit)}. Of several places each is chosen as if those before it had been "
+            "measured, averaged over what they may bring.",
         ),
         (),
         (Table.of(rows, "place", "Places to measure, in this order or side by side."),),
