@@ -14,7 +14,7 @@ and ``verdict`` judges it.
 
     claims.py           a point, a covariance, a density: what is asked about
     curves.py           claims of curve_fit and lmfit; densities.py of a PyMC model or log density
-    valleys.py          draws of a curve where its valley is bent
+    sampling.py         the better draws; valleys.py those of a curve where its valley is bent
     files.py            a posterior's own mean and covariance
     findings.py         what is measured; transformations.py coordinates in which a normal holds
     judging.py          limits, verdict, the sentence
@@ -28,18 +28,17 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bayesinf.audits import files, judging
+from bayesinf.audits import files, judging, sampling
 from bayesinf.audits.claims import Claim
-from bayesinf.checks import Verdict, check
-from bayesinf.checks.optima import BEYOND
-from bayesinf.errors import DataError, FitError
+from bayesinf.checks import Verdict
+from bayesinf.errors import DataError
 from bayesinf.foreign import adopted
 from bayesinf.inference import kinds
-from bayesinf.models import problem as driver
 from bayesinf.posterior import annotated, load, noted
 from bayesinf.settings import DEFAULT, Settings
 
@@ -75,6 +74,7 @@ def audit(
     function: Callable | None = None,
     args: Sequence = (),
     kws: Mapping | None = None,
+    method: str | None = None,
     settings: Settings = DEFAULT,
 ) -> xr.DataTree:
     """Ask whether a fit's covariance may be used.
@@ -94,6 +94,8 @@ def audit(
     names : of a curve's parameters; by default the arguments of f.
     units : parameter to unit.
     function, args, kws : of a MinimizerResult, which does not keep them.
+    method : of the draws: of a curve "laplace" or "emcee", of a model one of its own, such as
+        "nuts"; None for the quickest that is believed.
     settings : length and seed of the draws.
 
     Returns
@@ -112,16 +114,14 @@ def audit(
     if hasattr(what, "children") or callable(getattr(what, "groups", None)):
         fit = _without(adopted(what))
         return _annotated(fit, files.measured(fit))
-    return audited(
-        _claim(
-            what,
-            (x, y, popt, pcov, sigma),
-            {"absolute_sigma": absolute_sigma, "bounds": bounds, "names": names, "units": units},
-            {"function": function, "args": args, "kws": kws},
-            settings,
-        ),
+    claim = _claim(
+        what,
+        (x, y, popt, pcov, sigma),
+        {"absolute_sigma": absolute_sigma, "bounds": bounds, "names": names, "units": units},
+        {"function": function, "args": args, "kws": kws},
         settings,
     )
+    return audited(claim if method is None else replace(claim, routes=(method,)), settings)
 
 
 def audited(
@@ -142,10 +142,11 @@ def audited(
     """
     from bayesinf.audits import findings
 
-    fit = _drawn(claim, settings, system, notes, attrs)
+    fit = sampling.drawn(claim, settings, system, notes, attrs)
     draws = {name: each.values for name, each in fit["posterior"].data_vars.items()}
     draws = claim.theta(draws).reshape(-1, len(claim.names))
-    found = findings.measured(claim, draws, settings, _open(fit))
+    found = findings.measured(claim, draws, settings, sampling.open_ends(fit))
+    found = found.assign(sampling.of_checks(fit))
     return _annotated(kinds.asked(fit, OTHER_OPTIMA, float(found["rivals_missed"])), found)
 
 
@@ -227,38 +228,3 @@ def _claim(what, positional, options, own, settings):
     from bayesinf.audits.densities import of_density
 
     return of_density(what, popt, pcov, units=options["units"], settings=settings)
-
-
-def _drawn(claim, settings, system, notes, attrs):
-    """Draws by the first of the claim's routes that is believed, else by the last."""
-    said, fit = None, None
-    for route in claim.routes:
-        try:
-            fit = driver.fit(
-                claim.problem, route, settings, system=system, notes=notes, attrs=attrs
-            )
-        except FitError as error:
-            said = error
-            continue
-        if _well_drawn(fit):
-            break
-    if fit is None:
-        raise said
-    return fit
-
-
-def _open(fit):
-    """By how much what lies beyond the draws, or a box that nobody stated, moves each mean."""
-    evidence = fit["sample_stats"]
-    found = [evidence[n].values for n in ("beyond", "box_shift") if n in evidence]
-    return np.max(np.minimum(found, 1e9), axis=0) if found else None
-
-
-DRAWING = {"Pareto k̂", "moments", "edges", "R-hat", "ESS", "gradient", "Hessian", "length"}
-
-
-def _well_drawn(fit):
-    """Whether no other method would draw better: what fails besides is the data's fault."""
-    failed = {one.name for one in check(fit).checks if one.required and not one.passed}
-    beyond = fit["sample_stats"].get("beyond")
-    return not failed & DRAWING and (beyond is None or float(beyond.max()) <= BEYOND)

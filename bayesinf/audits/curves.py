@@ -359,7 +359,7 @@ def _claimed(model, params, data, point, covariance, units):
         lower=low,
         upper=high,
         problem=problem,
-        routes=("laplace", Route(population, "mle+mcmc"), "emcee"),
+        routes=("laplace", Route(population, "mle+mcmc")),
         theta=lambda draws: problem.theta(draws)[..., :size],
         mode=best.theta,
         spread=best.covariance * best.scale**2,

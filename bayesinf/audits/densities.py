@@ -76,7 +76,7 @@ def of_density(
         lower=low,
         upper=high,
         problem=stated,
-        routes=([chains] if few else []) + others,
+        routes=[chains] if few else others[:1],
         theta=theta,
         mode=mode,
         spread=spread,

@@ -13,8 +13,9 @@ import numpy as np
 from scipy import special
 
 from bayesinf.audits.findings import of_draws
+from bayesinf.audits.sampling import of_checks
 from bayesinf.audits.transformations import transformed
-from bayesinf.checks import check, elements
+from bayesinf.checks import elements
 from bayesinf.errors import DataError
 from bayesinf.posterior import dataset, element_names, reported
 
@@ -56,7 +57,6 @@ def measured(fit: xr.DataTree) -> xr.Dataset:
         "claimed_covariance": np.atleast_2d(np.cov(draws.T)),
         "beyond_bounds": beyond,
         "outside": float(beyond.max()),
-        "draws_believed": np.bool_(check(fit).believed),
         **of_draws(draws),
         **transformed(names, draws, lower, upper),
     }
@@ -64,7 +64,8 @@ def measured(fit: xr.DataTree) -> xr.Dataset:
         "claimed_covariance": ("parameter", "other")
     }
     coords = {"parameter": names, "other": names, "unit": ("parameter", units)}
-    return dataset(arrays, dims, coords, dict.fromkeys(arrays, "1"), sampled=False)
+    found = dataset(arrays, dims, coords, dict.fromkeys(arrays, "1"), sampled=False)
+    return found.assign(of_checks(fit))
 
 
 def _columns(fit):

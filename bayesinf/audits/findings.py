@@ -71,6 +71,7 @@ def measured(
         "lower": claim.lower,
         "upper": claim.upper,
         "claimed_covariance": claimed,
+        "ratio": _ratio(claimed, claim.spread),
     }
     arrays |= _local(claim, root)
     arrays |= _weights(claim, root, rng)
@@ -82,6 +83,7 @@ def measured(
     arrays["transformed_k"] = tested(claim, draws, rng)
     dims = {
         "hessian_eigenvalue": ("direction",),
+        "ratio": ("direction",),
         "claimed_covariance": ("parameter", "other"),
         "profile_value": ("parameter", "node"),
         "profile_log_density": ("parameter", "node"),
@@ -138,6 +140,11 @@ def _p_value(claim):
     total = claim.chi_square * claim.dof
     upper, lower = special.chdtrc(claim.dof, total), special.chdtr(claim.dof, total)
     return 2 * min(upper, lower, 0.5)
+
+
+def _ratio(claimed, spread):
+    """Sds of the claim over those that least squares, or the curvature, give at the mode."""
+    return np.sqrt(linalg.eigh(claimed, spread, eigvals_only=True))
 
 
 def _local(claim, root):

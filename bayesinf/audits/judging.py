@@ -23,7 +23,7 @@ CURVATURE = 0.1  # by which an sd of the claim may differ from that of the curva
 SCALE = 0.03  # likewise among all directions, for one factor to be common to them
 OUTSIDE = 0.01  # share of the normal that may lie where the density is zero
 SHAPE = 0.3  # sd, by which quantiles of a marginal may differ from a normal's
-KURTOSIS = 1.5  # of all parameters together, over that of a normal
+KURTOSIS = 2.0  # of all together, over a normal's: that of Student's t of six degrees of freedom
 RIVAL = 3.0  # log density below the best at which another optimum still counts
 CHI_SQUARE = 1e-3  # chance of such a χ², below which the error bars are doubted
 WEIGHED = 4000  # draws of the normal behind the weights
@@ -113,9 +113,10 @@ def _scale(found):
     good = f"its sds are those of the curvature (to {short(abs(worst - 1), 1)})"
     bad = f"its sds differ from those of the curvature, by a factor of {short(worst, 3)} at most"
     remedy = "take the covariance of the curvature at the mode"
-    common = float(np.exp(np.mean(np.log(ratios))))
-    if np.ptp(np.log(ratios)) < SCALE:
-        bad = f"all its sds are {short(common, 3)} times those of the curvature"
+    factors = np.log(found["ratio"].values)
+    common = float(np.exp(factors.mean()))
+    if np.ptp(factors) < SCALE and abs(np.log(common)) > SCALE:
+        bad = f"all its sds are {short(common, 3)} times what they should be"
         chi = float(found["chi_square"])
         if not found["inferred_noise"] and abs(common / np.sqrt(chi) - 1) < SCALE:
             bad += (
@@ -235,13 +236,17 @@ def _draws(found):
         bad = f"together they are no normal (kurtosis {spread:.2g} times that of one)"
         passed = spread <= KURTOSIS
         yield _check("joint shape", spread, f"≤ {KURTOSIS}", passed, good, bad, SAMPLE)
-    if "draws_believed" in found:
-        good, bad = "the draws pass their own checks", "the draws fail checks of their own"
-        passed = bool(found["draws_believed"])
-        yield _check("posterior", float(passed), "believed", passed, good, bad, "see the verdict")
+    said = str(found["draws_failed"].values)
+    good, bad = "the draws pass their own checks", f"the draws fail checks of their own: {said}"
+    remedy = "draw longer, or by another method"
+    yield _check("posterior", float(not said), "believed", not said, good, bad, remedy)
 
 
 def _noise(found):
+    said = str(found["data_failed"].values)
+    good, bad = "the data look like their replicas", f"{said}, so that no covariance counts"
+    remedy = "look at the residuals, and state how the data scatter"
+    yield _check("data", float(not said), "as replicas", not said, good, bad, remedy)
     chance = float(found["chi_square_p"]) if "chi_square_p" in found else np.nan
     if not np.isfinite(chance):
         return
@@ -301,6 +306,16 @@ def sentence(found: xr.Dataset) -> str:
         return f"The covariance may be used: {told}."
     failed = [check for check in verdict.checks if check.required and not check.passed]
     said = "; ".join(check.message for check in failed[:2])
+    if str(found["data_failed"].values) and failed[0].name == "data":
+        return (
+            f"The covariance may not be used: {said}. Under this model, wrong as it is, draws say "
+            f"{told}."
+        )
+    if str(found["draws_failed"].values) and not any(one.name == "range" for one in failed):
+        return (
+            f"The covariance may not be used: {said}. Nor may the draws yet, by which it would be "
+            f"replaced: {found['draws_failed'].values}; they say {told}."
+        )
     if any(check.name == "range" for check in failed):
         return (
             f"The covariance may not be used: {said}. State a prior: until then no number is the "

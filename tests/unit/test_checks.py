@@ -352,7 +352,7 @@ def test_divergences_and_energy():
     assert "1 transition diverged" in verdict.words
 
 
-def ensemble(tau=(40.0, 20.0), steps=4000, acceptance=0.4):
+def ensemble(tau=(40.0, 20.0), steps=4000, acceptance=0.4, draws=None):
     evidence = {
         "autocorrelation_time": np.array(tau),
         "steps": steps,
@@ -360,6 +360,7 @@ def ensemble(tau=(40.0, 20.0), steps=4000, acceptance=0.4):
     }
     posterior = fit(
         "ensemble",
+        draws=draws,
         evidence=evidence,
         coords={"parameter": ["mu", "sigma"]},
         evidence_dims={"autocorrelation_time": ("parameter",), "acceptance_rate": ("chain",)},
@@ -378,6 +379,19 @@ def test_ensembles():
     assert failed(check(ensemble(tau=(np.nan, 20.0)))) == {"length / τ"}
     assert failed(check(ensemble(acceptance=0.03))) == {"acceptance"}
     assert failed(check(ensemble(acceptance=0.95))) == {"acceptance"}
+
+
+def test_walkers_that_stay_apart_are_seen():
+    """Each about its own mean: an autocorrelation time, which is about that mean, says nothing."""
+    values = rng(3).standard_normal((4, 500))
+    assert named(check(ensemble(draws={"mu": values})))["walkers"].passed
+    apart = values + np.array([[3.0], [3.0], [-3.0], [-3.0]])
+    verdict = check(ensemble(draws={"mu": apart}))
+    assert failed(verdict) == {"walkers"} and "walkers stay apart along mu" in verdict.words
+    # Of a run that is too short by itself it would say the same again.
+    assert failed(check(ensemble(tau=(20.0, 100.0), draws={"mu": apart}))) == {"length / τ"}
+    constant = check(ensemble(draws={"mu": values, "c": np.ones((4, 500))}))
+    assert named(constant)["walkers"].passed
 
 
 def laplace(gradient=1e-5, eigenvalue=0.3, excess=(0.0, 1e-6, 40.0), log_weight=None):
