@@ -50,8 +50,8 @@ class Energy:
 
     Parameters
     ----------
-    factors : of q and of p, each a function from values (...) to values, first and second
-        derivatives (..., factor).
+    factors : of q and of p, each a function from values (...) and an order to values and derivatives
+        up to it, (..., factor) each.
     pairs : (term, 2), which factor of q and which of p a term multiplies.
     fixed_sd : (term,), prior sd of terms with a width of their own; NaN of the others.
     frequencies : (term, 2) of the others, in the inverse unit of q and p; 0 where constant.
@@ -69,6 +69,8 @@ class Energy:
     priors: Mapping[str, Prior] = field(default_factory=dict)
     known: tuple[float, float] = (0.0, 0.0)
     words: str = ""
+
+    linear = True  # in its weights
 
     @property
     def size(self) -> int:
@@ -103,33 +105,38 @@ class Energy:
         found[..., self.pairs[:, 0], self.pairs[:, 1]] = weight
         return found
 
-    def _factors(self, x):
+    def _factors(self, x, order):
         sizes = [max(k) + 1 for k in self.pairs.T]
         pair = zip(self.factors, np.moveaxis(np.asarray(x, dtype=float), -1, 0), sizes, strict=True)
-        return [[part[..., :size] for part in factor(values)] for factor, values, size in pair]
+        return [
+            [part[..., :size] for part in factor(values, order)] for factor, values, size in pair
+        ]
 
     def value(self, x: np.ndarray, weight: np.ndarray) -> np.ndarray:
         """Energy at states (..., point, 2) for weights (..., term): (..., point)."""
-        (a, *_), (b, *_) = self._factors(x)
-        found = np.sum((a @ self._matrix(weight)) * b, axis=-1)
-        return found + np.asarray(x) ** 2 @ np.array(self.known)
+        (a,), (b,) = self._factors(x, 0)
+        known = np.asarray(x) ** 2 @ np.array(self.known)
+        if np.ndim(x) == 2:  # states that all weights share
+            i, j = self.pairs.T
+            return weight @ (a[:, i] * b[:, j]).T + known
+        return np.sum((a @ self._matrix(weight)) * b, axis=-1) + known
 
     def gradient(self, x: np.ndarray, weight: np.ndarray) -> np.ndarray:
         """∂H/∂(q, p) at states (..., point, 2) for weights (..., term): (..., point, 2)."""
-        (a, a1, _), (b, b1, _) = self._factors(x)
+        (a, a1), (b, b1) = self._factors(x, 1)
         matrix = self._matrix(weight)
         along = [np.sum((a1 @ matrix) * b, axis=-1), np.sum((a @ matrix) * b1, axis=-1)]
         return np.stack(along, axis=-1) + 2 * np.asarray(x) * self.known
 
     def slopes(self, x: np.ndarray, weight: np.ndarray | None = None) -> np.ndarray:
         """Derivative of the gradient by the weights, (point, 2, term); none depends on them."""
-        (a, a1, _), (b, b1, _) = self._factors(x)
+        (a, a1), (b, b1) = self._factors(x, 1)
         i, j = self.pairs.T
         return np.stack([a1[:, i] * b[:, j], a[:, i] * b1[:, j]], axis=1)
 
     def hessian(self, x: np.ndarray, weight: np.ndarray) -> np.ndarray:
         """Second derivatives by the state, (point, 2, 2)."""
-        (a, a1, a2), (b, b1, b2) = self._factors(x)
+        (a, a1, a2), (b, b1, b2) = self._factors(x, 2)
         m = self._matrix(weight)
         qq, qp, pp = (np.sum((u @ m) * v, axis=-1) for u, v in ((a2, b), (a1, b1), (a, b2)))
         qq, pp = qq + 2 * self.known[0], pp + 2 * self.known[1]
@@ -143,18 +150,29 @@ class _Waves:
         self.centre, self.half, self.reach = centre, half, reach
         self.orders = np.arange(1, count + 1)
 
-    def __call__(self, x):
-        z = ((x - self.centre) / self.half)[..., None]
-        omega = np.pi * self.orders / (2 * self.reach)
-        norm = np.sqrt(self.reach * self.half)
-        sine, cosine = (f(omega * (z + self.reach)) / norm for f in (np.sin, np.cos))
-        one, zero = np.ones_like(z), np.zeros_like(z)
-        each = (
-            (one, z, z**2, sine),
-            (zero, one, 2 * z, omega * cosine),
-            (zero, zero, 2 * one, -(omega**2) * sine),
-        )
-        return [np.concatenate(p, -1) / self.half**order for order, p in enumerate(each)]
+    def __call__(self, x, order):
+        z = (x - self.centre) / self.half
+        found = [np.zeros((*z.shape, 3 + len(self.orders))) for _ in range(order + 1)]
+        found[0][..., 0] = 1.0
+        for power, part in zip((z, np.ones_like(z), np.zeros_like(z)), found, strict=False):
+            part[..., 1] = power
+        for square, part in zip((z**2, 2 * z, np.full_like(z, 2.0)), found, strict=False):
+            part[..., 2] = square
+        # sin (j + 1) φ = 2 cos φ sin j φ − sin (j − 1) φ, and so for the cosines.
+        omega = np.pi / (2 * self.reach)
+        angle, norm = omega * (z + self.reach), 1 / np.sqrt(self.reach * self.half)
+        sine, cosine = norm * np.sin(angle), norm * np.cos(angle)
+        twice, before = 2 * np.cos(angle), (np.zeros_like(z), np.full_like(z, norm))
+        for j in self.orders:
+            for part, wave in zip(found, (sine, omega * j * cosine), strict=False):
+                part[..., 2 + j] = wave
+            if order > 1:
+                found[2][..., 2 + j] = -((omega * j) ** 2) * sine
+            before, (sine, cosine) = (
+                (sine, cosine),
+                (twice * sine - before[0], twice * cosine - before[1]),
+            )
+        return [part / self.half**k for k, part in enumerate(found)]
 
 
 def smooth(
@@ -231,12 +249,13 @@ def pendulum(frame: Frame) -> Energy:
     )
 
 
-def _swing(q):
+def _swing(q, order):
     zero = np.zeros_like(q)
     parts = (np.ones_like(q), 1 - np.cos(q)), (zero, np.sin(q)), (zero, np.cos(q))
-    return [np.stack(part, axis=-1) for part in parts]
+    return [np.stack(part, axis=-1) for part in parts[: order + 1]]
 
 
-def _square(p):
+def _square(p, order):
     zero, one = np.zeros_like(p), np.ones_like(p)
-    return [np.stack(part, axis=-1) for part in ((one, p**2), (zero, 2 * p), (zero, 2 * one))]
+    parts = (one, p**2), (zero, 2 * p), (zero, 2 * one)
+    return [np.stack(part, axis=-1) for part in parts[: order + 1]]

@@ -28,7 +28,9 @@ def faults() -> dict[str, Callable[[np.random.Generator], xr.DataTree]]:
         "none, a damped motion and a damping": partial(_fitted, damping=0.2, damped=True),
         "damping that is left out": partial(_fitted, damping=0.2),
         "an angular velocity taken for the momentum": partial(_fitted, change=_halved, kinetic=1.0),
-        "noise in the states that is ignored": partial(_fitted, treated=False, told=True),
+        "noise in the states that is ignored": partial(
+            _fitted, treated=False, told=True, rate_noise=0.1, trials=20
+        ),
         "a spring taken for a pendulum": partial(_fitted, system="spring", form="pendulum"),
         "a state that is off": partial(_fitted, change=_outlier),
         "rates that lag behind": partial(_fitted, change=_lagging, rate_noise=0.1),
@@ -36,15 +38,22 @@ def faults() -> dict[str, Callable[[np.random.Generator], xr.DataTree]]:
 
 
 def _fitted(
-    rng, change=None, system="pendulum", damping=0.0, rate_noise=None, told=False, **options
+    rng,
+    change=None,
+    system="pendulum",
+    trials=TRIALS,
+    damping=0.0,
+    rate_noise=None,
+    told=False,
+    **options,
 ):
     """A fit of motions as ``change`` leaves them, as a rule without what is known of them."""
-    motions = simulate(system, TRIALS, damping=damping, rate_noise=rate_noise, rng=rng)
+    motions = simulate(system, trials, damping=damping, rate_noise=rate_noise, rng=rng)
     if system == "spring":
         motions = motions.assign(q=2.3 * motions["q"], p=2.3 * motions["p"])
     bare = motions.drop_vars([v for v in motions.variables if str(v).startswith("truth.")])
     bare.attrs.pop("system")
-    half = TRIALS // 2
+    half = trials // 2
     part = bare.isel(repeat=slice(0, half)) if told else bare
     held_out = bare.isel(repeat=slice(half, None)) if told else None
     part = part if change is None else change(part)

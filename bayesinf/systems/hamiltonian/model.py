@@ -3,8 +3,8 @@
     x_j(0) unknown,  ẋ = J ∇H_w(x) − (0, γ p),   y_ij = x_j(t_i) + ε_ij,   r_ij = ẋ(x_j(t_i)) + η_ij
 
 The states are followed from initial states that are inferred (``treated``); or they are taken as
-they were measured, and only the rates scatter, which are then linear in w. That is the usual shortcut,
-and it is biased: noise in the states is noise in the input. In either case the data are, around an
+they were measured, and only the rates scatter, which are then linear in w. That is the usual
+shortcut, and it is biased: noise in the states is noise in the input. In either case the data are, around an
 optimum, linear in weights, damping and initial states, which are normal given the hyperparameters:
 ``linearised`` has that posterior in closed form.
 """
@@ -26,6 +26,7 @@ from bayesinf.priors import LogNormal, Normal, Prior
 from bayesinf.settings import Settings
 from bayesinf.systems.hamiltonian.data import RATES, STATES, Record
 from bayesinf.systems.hamiltonian.energies import INPUTS, Energy, Frame
+from bayesinf.systems.hamiltonian.network import Network
 from bayesinf.systems.hamiltonian.paths import Flow, integrated, steps_of
 from bayesinf.systems.hamiltonian.routes import CLOSED, FOLLOWED
 from bayesinf.systems.hamiltonian.statistics import statistics
@@ -54,7 +55,7 @@ class Motion(Problem):
     """
 
     record: Record
-    energy: Energy
+    energy: Energy | Network
     frame: Frame
     treated: bool = True
     damped: bool = False
@@ -78,7 +79,7 @@ class Motion(Problem):
     @property
     def routes(self):
         """Ways to draws."""
-        return FOLLOWED if self.treated else CLOSED
+        return CLOSED if self.linear else FOLLOWED
 
     @property
     def model(self):
@@ -140,6 +141,16 @@ class Motion(Problem):
             sd = float(np.std(self.rows[name]))
             found[f"noise[{name}]"] = LogNormal(TYPICAL_NOISE * sd, 1.5)
         return {name: self.given.get(name, prior) for name, prior in found.items()}
+
+    @property
+    def scalars(self) -> tuple[str, ...]:
+        """Hyperparameters of the energy that are one number."""
+        return tuple(name for name in self.energy.priors if "[" not in name)
+
+    @property
+    def linear(self) -> bool:
+        """Whether the data are linear in all but the hyperparameters."""
+        return self.energy.linear and not self.treated
 
     @cached_property
     def gamma(self) -> Normal:
@@ -227,8 +238,8 @@ class Motion(Problem):
         flow, start = self.unpacked(theta)
         weight, gamma = self.flow.split(flow)
         found = {"noise": np.stack([hyper[f"noise[{n}]"] for n in self.measured], axis=-1)}
-        if self.energy.priors:
-            found["amplitude"] = hyper["amplitude"]
+        found |= {name: hyper[name] for name in self.scalars}
+        if self.energy.length_inputs:
             scales = [hyper[f"length_scale[{name}]"] for name in self.energy.length_inputs]
             found["length_scale"] = np.stack(scales, axis=-1)
         found |= {"gamma": gamma} if self.damped else {}
@@ -238,10 +249,9 @@ class Motion(Problem):
     def packed(self, draws: Draws) -> tuple[dict[str, np.ndarray], np.ndarray]:
         """Hyperparameters by name, and what is linear (..., parameter), of draws."""
         hyper = {f"noise[{n}]": draws["noise"][..., k] for k, n in enumerate(self.measured)}
-        if self.energy.priors:
-            hyper["amplitude"] = draws["amplitude"]
-            for k, name in enumerate(self.energy.length_inputs):
-                hyper[f"length_scale[{name}]"] = draws["length_scale"][..., k]
+        hyper |= {name: draws[name] for name in self.scalars}
+        for k, name in enumerate(self.energy.length_inputs):
+            hyper[f"length_scale[{name}]"] = draws["length_scale"][..., k]
         parts = [draws["weight"]]
         parts += [draws["gamma"][..., None]] if self.damped else []
         if self.treated:
@@ -258,8 +268,7 @@ class Motion(Problem):
 
     def energy_at_sites(self, weight: np.ndarray) -> np.ndarray:
         """Energy at the sites less its mean over the ring, (..., site): a constant is not known."""
-        x = np.broadcast_to(self.sites, (*weight.shape[:-1], *self.sites.shape))
-        found = self.energy.value(x, weight)
+        found = self.energy.value(self.sites, weight)
         return found - found[..., :-1].mean(axis=-1, keepdims=True)
 
     @cached_property
@@ -329,7 +338,11 @@ class Motion(Problem):
             found["start"] = "Normal about the middle of the data, sd half their range"
         return found
 
-    hyperparameters = ("amplitude", "length_scale", "noise")
+    @property
+    def hyperparameters(self):
+        """Factors of the prior that prior sensitivity scales."""
+        scales = ("length_scale",) if self.energy.length_inputs else ()
+        return ("noise", *self.scalars, *scales)
 
     def sample_prior(self, rng, size):
         """Draw from the prior."""
@@ -342,7 +355,8 @@ class Motion(Problem):
         hyper, theta = self.packed(draws)
         sd = self.prior_sd(hyper)
         each = -0.5 * ((theta - self.prior_mean) / sd) ** 2 - np.log(sd) - 0.5 * np.log(2 * np.pi)
-        names = {"noise": "noise[", "amplitude": "amplitude", "length_scale": "length_scale["}
+        names = {"noise": "noise[", "length_scale": "length_scale["}
+        names |= {name: name for name in self.scalars}
         found = {}
         for name, begin in names.items():
             parts = [p.log_density(hyper[n]) for n, p in self.hyper.items() if n.startswith(begin)]

@@ -25,9 +25,9 @@ DRAWS = 200  # of the posterior that are followed,
 FEWER = 4  # and every so many-th of them from the true initial states
 HORIZONS = (1 / 6, 1 / 3, 2 / 3, 1.0)  # of the motions' duration: 0.5, 1, 2 and 3 of 3
 STEP = 0.1  # of the midpoint rule, in typical times of the motion
-STEPS = (0.8, 0.4, 0.2, 0.1, 0.05)  # whose energy errors are compared, likewise
-LONG = 20.0  # typical times of that comparison
-GRID = 41
+STEPS = (0.8, 0.4, 0.2, 0.1)  # whose energy errors are compared, likewise
+LONG = 12.0  # typical times of that comparison
+GRID = 35
 LEVELS = (0.5, 0.95)
 
 
@@ -177,14 +177,8 @@ def mapped(problem: Motion, fit: xr.DataTree, motions: xr.Dataset) -> xr.DataTre
     grid = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, 2)
     ring = problem.sites[:-1]
 
-    def level(value, weight):
-        wide = (*weight.shape[:-1], 1, 1)
-        here, there = (
-            value(np.broadcast_to(x, (*wide[:-2], *x.shape)), weight) for x in (grid, ring)
-        )
-        return here - there.mean(axis=-1, keepdims=True)
-
-    energy = level(problem.energy.value, weight)
+    energy = problem.energy.value(grid, weight)
+    energy -= problem.energy.value(ring, weight).mean(axis=-1, keepdims=True)
     square = (GRID, GRID)
     note = {"mean": energy.mean(axis=0).reshape(square), "sd": energy.std(axis=0).reshape(square)}
     dims = dict.fromkeys(("mean", "sd", "truth"), ("q", "p"))

@@ -123,17 +123,17 @@ def optimum(problem: Motion) -> Optimum:
 
     theta, u = beginning(problem)
     linear, moved = problem.linearised(theta), np.inf
-    for _ in range(ROUNDS if problem.treated else 1):
+    for _ in range(1 if problem.linear else ROUNDS):
         best = minimize(
             _downhill, u, (linear,), jac=True, method="L-BFGS-B", bounds=[(-6, 6)] * len(u)
         )
         shift, u = np.max(np.abs(best.x - u)), best.x
-        if not problem.treated:
+        if problem.linear:
             break
         linear, moved = _climbed(problem, linear, u)
         if moved < FLAT and shift < 0.05:
             break
-    moved = moved if problem.treated else 0.0
+    moved = 0.0 if problem.linear else moved
     return Optimum(linear, u, _curvature(linear, u), float(moved))
 
 
@@ -150,10 +150,12 @@ def beginning(problem: Motion) -> tuple[np.ndarray, np.ndarray]:
     """Where the search begins: states as measured, and the weights that their rates ask for."""
     theta, u = np.zeros(problem.size), np.zeros(len(problem.hyper))
     if not problem.treated:
+        if not problem.linear:
+            theta[: problem.energy.size] = problem.energy.begun(np.random.default_rng(0))
         return theta, u
     plain = problem.ignoring()
     first = optimum(plain)
-    weights = first.linear.optimum(first.u)
+    weights = first.linear.optimum(first.u) if plain.linear else first.linear.theta
     states = np.stack([problem.record.values[name][:, 0] for name in ("q", "p")], axis=-1)
     names, before = list(problem.hyper), dict(zip(plain.hyper, first.u, strict=True))
     u = np.array([before.get(name, 0.0) if "noise" not in name else 1.0 for name in names])

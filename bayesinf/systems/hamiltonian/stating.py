@@ -27,6 +27,7 @@ __all__ = ["FORMS", "fit", "plan", "problem"]
 
 FORMS = ("smooth", "pendulum")
 DRAWS = 250  # of each chain, unless more are asked for
+CLEAR = 3.0  # sds of replicas by which a statistic names the cause
 LIMIT = 0.01  # predictive p-value, times the number of statistics, from which a cause is named
 
 
@@ -173,4 +174,6 @@ def _explained(fit):
     mean, sd = gap.mean(("chain", "draw")).values, gap.std(("chain", "draw")).values
     score = {n: abs(m) / s for n, m, s in zip(names, mean, sd, strict=True) if n in CAUSES}
     worst = max(score, key=score.get)
-    return fit.assign_attrs(cause=CAUSES[worst]) if score[worst] > 3 else fit
+    if score[worst] > CLEAR:
+        fit.attrs["cause"] = CAUSES[worst]
+    return fit
