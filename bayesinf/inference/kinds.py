@@ -99,6 +99,15 @@ KINDS = {
         caption="Draws of the Laplace approximation, resampled by their importance weights "
         "({name}): each is a draw of the posterior, and few stand for many others.",
     ),
+    "linearised": Kind(
+        words="Closed form of the problem linear around its optimum, {total} draws resampled by "
+        "their importance weights.",
+        evidence=("pareto_k", "effective_draws", "weight_shift", "weight_log_ratio"),
+        questions=("resampling",),
+        drawn="independent draws",
+        caption="Draws of the problem that is linear around the optimum, resampled by their "
+        "importance weights ({name}): each is a draw of the posterior, and few stand for many.",
+    ),
     "exact": Kind(
         words="Closed form, {total} independent draws.",
         evidence=("condition_number",),

@@ -1,0 +1,261 @@
+"""Energies with unknown coefficients: sums of products of a function of q and one of p.
+
+    H(q, p) = H₀ + Σ_k w_k a_k(q) b_k(p),   w_k ~ N(0, s_k²)
+
+A smooth energy of any shape is a quadratic form and, beyond that, a Gaussian process in a finite
+basis: products of sines on a box wider than the data, whose weights have the spectral density of a
+squared-exponential kernel for variances (Solin & Särkkä, Stat. Comput. 30, 419 (2020),
+doi:10.1007/s11222-019-09886-w). The functions do not depend on the hyperparameters, so that a fit
+forms its normal equations once. A constant is left out: no motion shows it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+
+import numpy as np
+
+from bayesinf.priors import LogNormal, Prior
+
+__all__ = ["INPUTS", "Energy", "Frame", "known_kinetic", "pendulum", "smooth"]
+
+INPUTS = ("q", "p")
+WAVES = 8  # sines along each coordinate
+REACH = 1.8  # half-width of the box over that of the data
+WIDE = 3.0  # sd of what has a width of its own, in energies of the data
+
+
+@dataclass(frozen=True)
+class Frame:
+    """Where the data are, and how large energies and times are there.
+
+    Parameters
+    ----------
+    centre, half : of the states, (2,): middle of the range and half its width.
+    energy : typical energy, in units of q p / t.
+    time : typical time of the motion.
+    """
+
+    centre: np.ndarray
+    half: np.ndarray
+    energy: float
+    time: float
+
+
+@dataclass(frozen=True)
+class Energy:
+    """A sum of products, and the prior of its weights.
+
+    Parameters
+    ----------
+    factors : of q and of p, each a function from values (...) and an order to values and derivatives
+        up to it, (..., factor) each.
+    pairs : (term, 2), which factor of q and which of p a term multiplies.
+    fixed_sd : (term,), prior sd of terms with a width of their own; NaN of the others.
+    frequencies : (term, 2) of the others, in the inverse unit of q and p; 0 where constant.
+    labels : of the terms.
+    priors : of the hyperparameters: ``amplitude``, and ``length_scale`` by input.
+    known : (κ_q, κ_p) of a part H₀ = κ_q q² + κ_p p² that is known, such as a kinetic energy.
+    words : the energy as an equation, in LaTeX.
+    """
+
+    factors: tuple[Callable, Callable]
+    pairs: np.ndarray
+    fixed_sd: np.ndarray
+    frequencies: np.ndarray
+    labels: tuple[str, ...]
+    priors: Mapping[str, Prior] = field(default_factory=dict)
+    known: tuple[float, float] = (0.0, 0.0)
+    words: str = ""
+
+    linear = True  # in its weights
+
+    @property
+    def size(self) -> int:
+        """Number of weights."""
+        return len(self.pairs)
+
+    @cached_property
+    def length_inputs(self) -> tuple[str, ...]:
+        """Inputs that have a length scale."""
+        return tuple(name for name in INPUTS if f"length_scale[{name}]" in self.priors)
+
+    def prior_sd(self, hyper: Mapping[str, np.ndarray]) -> np.ndarray:
+        """Prior sd of each weight at hyperparameters (...): (..., term).
+
+        s_k² = a² Π_i √(2π) ℓ_i exp(−ω_ki² ℓ_i² / 2)
+        """
+        free = np.isnan(self.fixed_sd)
+        if not free.any():
+            return self.fixed_sd
+        log_sd = np.log(np.asarray(hyper["amplitude"], dtype=float))[..., None]
+        for name in self.length_inputs:
+            scale = np.asarray(hyper[f"length_scale[{name}]"], dtype=float)[..., None]
+            omega = self.frequencies[:, INPUTS.index(name)]
+            log_sd = log_sd + 0.5 * (0.5 * np.log(2 * np.pi) + np.log(scale))
+            log_sd = log_sd - 0.25 * (omega * scale) ** 2
+        # Weights beyond any use keep a width, so that precisions stay finite.
+        return np.where(free, np.exp(np.maximum(log_sd, -40.0)), self.fixed_sd)
+
+    def _matrix(self, weight):
+        shape = [max(k) + 1 for k in self.pairs.T]
+        found = np.zeros((*np.shape(weight)[:-1], *shape))
+        found[..., self.pairs[:, 0], self.pairs[:, 1]] = weight
+        return found
+
+    def _factors(self, x, order):
+        sizes = [max(k) + 1 for k in self.pairs.T]
+        pair = zip(self.factors, np.moveaxis(np.asarray(x, dtype=float), -1, 0), sizes, strict=True)
+        return [
+            [part[..., :size] for part in factor(values, order)] for factor, values, size in pair
+        ]
+
+    def value(self, x: np.ndarray, weight: np.ndarray) -> np.ndarray:
+        """Energy at states (..., point, 2) for weights (..., term): (..., point)."""
+        (a,), (b,) = self._factors(x, 0)
+        known = np.asarray(x) ** 2 @ np.array(self.known)
+        if np.ndim(x) == 2:  # states that all weights share
+            i, j = self.pairs.T
+            return weight @ (a[:, i] * b[:, j]).T + known
+        return np.sum((a @ self._matrix(weight)) * b, axis=-1) + known
+
+    def gradient(self, x: np.ndarray, weight: np.ndarray) -> np.ndarray:
+        """∂H/∂(q, p) at states (..., point, 2) for weights (..., term): (..., point, 2)."""
+        (a, a1), (b, b1) = self._factors(x, 1)
+        matrix = self._matrix(weight)
+        along = [np.sum((a1 @ matrix) * b, axis=-1), np.sum((a @ matrix) * b1, axis=-1)]
+        return np.stack(along, axis=-1) + 2 * np.asarray(x) * self.known
+
+    def slopes(self, x: np.ndarray, weight: np.ndarray | None = None) -> np.ndarray:
+        """Derivative of the gradient by the weights, (point, 2, term); none depends on them."""
+        (a, a1), (b, b1) = self._factors(x, 1)
+        i, j = self.pairs.T
+        return np.stack([a1[:, i] * b[:, j], a[:, i] * b1[:, j]], axis=1)
+
+    def hessian(self, x: np.ndarray, weight: np.ndarray) -> np.ndarray:
+        """Second derivatives by the state, (point, 2, 2)."""
+        (a, a1, a2), (b, b1, b2) = self._factors(x, 2)
+        m = self._matrix(weight)
+        qq, qp, pp = (np.sum((u @ m) * v, axis=-1) for u, v in ((a2, b), (a1, b1), (a, b2)))
+        qq, pp = qq + 2 * self.known[0], pp + 2 * self.known[1]
+        return np.stack([qq, qp, qp, pp], axis=-1).reshape(-1, 2, 2)
+
+
+class _Waves:
+    """1, z, z² and sines of norm one on |z| ≤ reach, z = (x − centre) / half; two derivatives."""
+
+    def __init__(self, centre, half, reach, count):
+        self.centre, self.half, self.reach = centre, half, reach
+        self.orders = np.arange(1, count + 1)
+
+    def __call__(self, x, order):
+        z = (x - self.centre) / self.half
+        found = [np.zeros((*z.shape, 3 + len(self.orders))) for _ in range(order + 1)]
+        found[0][..., 0] = 1.0
+        for power, part in zip((z, np.ones_like(z), np.zeros_like(z)), found, strict=False):
+            part[..., 1] = power
+        for square, part in zip((z**2, 2 * z, np.full_like(z, 2.0)), found, strict=False):
+            part[..., 2] = square
+        # sin (j + 1) φ = 2 cos φ sin j φ − sin (j − 1) φ, and so for the cosines.
+        omega = np.pi / (2 * self.reach)
+        angle, norm = omega * (z + self.reach), 1 / np.sqrt(self.reach * self.half)
+        sine, cosine = norm * np.sin(angle), norm * np.cos(angle)
+        twice, before = 2 * np.cos(angle), (np.zeros_like(z), np.full_like(z, norm))
+        for j in self.orders:
+            for part, wave in zip(found, (sine, omega * j * cosine), strict=False):
+                part[..., 2 + j] = wave
+            if order > 1:
+                found[2][..., 2 + j] = -((omega * j) ** 2) * sine
+            before, (sine, cosine) = (
+                (sine, cosine),
+                (twice * sine - before[0], twice * cosine - before[1]),
+            )
+        return [part / self.half**k for k, part in enumerate(found)]
+
+
+def smooth(
+    frame: Frame, waves: int = WAVES, reach: float = REACH, *, quadratic: bool = True, priors=None
+) -> Energy:
+    """Any smooth energy: a quadratic form and a Gaussian process beyond it.
+
+    Parameters
+    ----------
+    frame : of the data.
+    waves, reach : sines along each coordinate, and half-width of their box over that of the data.
+    quadratic : whether the quadratic form has a wide prior of its own.
+    priors : hyperparameter to prior in place of the default: amplitudes around the energy of the
+        data, length scales around half their range.
+    """
+    quads = [(1, 0), (0, 1), (2, 0), (1, 1), (0, 2)] if quadratic else []
+    orders = [
+        (j, k)
+        for j in range(1, waves + 1)
+        for k in range(1, waves + 1)
+        if j**2 + k**2 <= (waves + 1) ** 2
+    ]
+    names = {(1, 0): "q", (0, 1): "p", (2, 0): "q²", (1, 1): "q p", (0, 2): "p²"}
+    labels = [names[pair] for pair in quads] + [f"wave {j}, {k}" for j, k in orders]
+    return _spectral(frame, quads, orders, labels, waves, reach, INPUTS, None, priors)
+
+
+def about_spring(frame: Frame, waves: int) -> Energy:
+    """Build a smooth energy about a spring, ½ (q² + p²), whose quadratic form varies little."""
+    found = smooth(frame, waves)
+    sd = np.where(np.isnan(found.fixed_sd), np.nan, 0.1 * frame.energy)
+    return replace(found, fixed_sd=sd, known=(0.5, 0.5))
+
+
+def known_kinetic(frame: Frame, kinetic: float, *, priors=None) -> Energy:
+    """Build H = κ p² + V(q) of a kinetic energy that is known, V any smooth function.
+
+    So stated q̇ = 2 κ p: momenta have a scale, which other data may contradict.
+    """
+    orders = [(j, 0) for j in range(1, WAVES + 1)]
+    labels = ["q", "q²", *(f"wave {j}" for j, _ in orders)]
+    quads = [(1, 0), (2, 0)]
+    return _spectral(frame, quads, orders, labels, WAVES, REACH, ("q",), kinetic, priors)
+
+
+def _spectral(frame, quads, orders, labels, waves, reach, inputs, kinetic, given):
+    pairs = [*quads, *((j + 2, k + 2 if k else 0) for j, k in orders)]
+    omega = np.pi * np.array(orders) / (2 * reach * frame.half)
+    priors = {"amplitude": LogNormal(frame.energy, 1.0)}
+    widths = dict(zip(INPUTS, frame.half, strict=True))
+    priors |= {f"length_scale[{name}]": LogNormal(float(widths[name]), 0.5) for name in inputs}
+    said = "" if kinetic is None else rf"{kinetic:g}\, p^2 + "
+    return Energy(
+        tuple(_Waves(c, h, reach, waves) for c, h in zip(frame.centre, frame.half, strict=True)),
+        np.array(pairs),
+        np.array([WIDE * frame.energy] * len(quads) + [np.nan] * len(orders)),
+        np.vstack([np.zeros((len(quads), 2)), omega]),
+        tuple(labels),
+        priors | dict(given or {}),
+        (0.0, kinetic or 0.0),
+        rf"H = {said}\text{{quadratic}} + f, \quad f \sim \mathrm{{GP}}(0, a^2 e^{{-r^2/2}})",
+    )
+
+
+def pendulum(frame: Frame) -> Energy:
+    """Build H = c (1 − cos q) + k p², both coefficients unknown, q in radians."""
+    return Energy(
+        (_swing, _square),
+        np.array([(1, 0), (0, 1)]),
+        np.full(2, 10 * WIDE * frame.energy) / [1.0, frame.half[1] ** 2],
+        np.zeros((2, 2)),
+        ("1 − cos q", "p²"),
+        words=r"H = c\,(1 - \cos q) + k\, p^2",
+    )
+
+
+def _swing(q, order):
+    zero = np.zeros_like(q)
+    parts = (np.ones_like(q), 1 - np.cos(q)), (zero, np.sin(q)), (zero, np.cos(q))
+    return [np.stack(part, axis=-1) for part in parts[: order + 1]]
+
+
+def _square(p, order):
+    zero, one = np.zeros_like(p), np.ones_like(p)
+    parts = (one, p**2), (zero, 2 * p), (zero, 2 * one)
+    return [np.stack(part, axis=-1) for part in parts[: order + 1]]

@@ -1,0 +1,78 @@
+"""Faults that the checks of a fit should see: pendulums, and what is wrong with them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from bayesinf.settings import Settings
+from bayesinf.systems.hamiltonian.data import simulate
+from bayesinf.systems.hamiltonian.stating import fit
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+__all__ = ["faults"]
+
+TRIALS = 10
+SETTINGS = Settings(draws=250, chains=4, prior_draws=10, workers=1)
+
+
+def faults() -> dict[str, Callable[[np.random.Generator], xr.DataTree]]:
+    """Fault to a function from a generator to a fit of data that have it; ``none`` has none."""
+    return {
+        "none": _fitted,
+        "none, a damped motion and a damping": partial(_fitted, damping=0.2, damped=True),
+        "damping that is left out": partial(_fitted, damping=0.2),
+        "an angular velocity taken for the momentum": partial(_fitted, change=_halved, kinetic=1.0),
+        "noise in the states that is ignored": partial(
+            _fitted, treated=False, told=True, rate_noise=0.1, trials=20
+        ),
+        "a spring taken for a pendulum": partial(_fitted, system="spring", form="pendulum"),
+        "a state that is off": partial(_fitted, change=_outlier),
+        "rates that lag behind": partial(_fitted, change=_lagging, rate_noise=0.1),
+    }
+
+
+def _fitted(
+    rng,
+    change=None,
+    system="pendulum",
+    trials=TRIALS,
+    damping=0.0,
+    rate_noise=None,
+    told=False,
+    **options,
+):
+    """A fit of motions as ``change`` leaves them, as a rule without what is known of them."""
+    motions = simulate(system, trials, damping=damping, rate_noise=rate_noise, rng=rng)
+    if system == "spring":
+        motions = motions.assign(q=2.3 * motions["q"], p=2.3 * motions["p"])
+    bare = motions.drop_vars([v for v in motions.variables if str(v).startswith("truth.")])
+    bare.attrs.pop("system")
+    half = trials // 2
+    part = bare.isel(repeat=slice(0, half)) if told else bare
+    held_out = bare.isel(repeat=slice(half, None)) if told else None
+    part = part if change is None else change(part)
+    settings = SETTINGS.replace(seed=int(rng.integers(2**31)))
+    return fit(part, held_out=held_out, settings=settings, **options)
+
+
+def _halved(motions):
+    """Here q̇ = 2 p: what is called p becomes twice as large, and q̇ = p."""
+    return motions.assign(p=2 * motions["p"])
+
+
+def _outlier(motions):
+    q = motions["q"].copy()
+    q[0, 20] += 1.0
+    return motions.assign(q=q)
+
+
+def _lagging(motions):
+    """Rates of the instant before, as of a filter."""
+    rates = {n: motions[n].shift(step=1).fillna(motions[n]) for n in ("dq_dt", "dp_dt")}
+    return motions.assign(**rates)

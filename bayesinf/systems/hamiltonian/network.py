@@ -1,0 +1,133 @@
+"""An energy as a network of two layers of tanh, with every derivative in closed form.
+
+    z = (x − centre) / half,   h₁ = tanh(W₁ z + b₁),   h₂ = tanh(W₂ h₁ + b₂),   H = E w₃ · h₂
+
+Rates are the symplectic gradient of H; the fit needs their derivatives by weights and states, which
+are written out here, nothing is differenced. It is fitted as the Gaussian process is, by
+Gauss-Newton steps to an optimum, around which the rates are linear in the weights: the Laplace
+approximation with the Gauss-Newton curvature. Weights permute and change signs together, so only
+what they make, rates and energies, is looked at (MacKay, Neural Comput. 4, 448 (1992),
+doi:10.1162/neco.1992.4.3.448).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from bayesinf.priors import LogNormal, Prior
+from bayesinf.systems.hamiltonian.energies import Frame
+
+__all__ = ["Network"]
+
+WIDTH = 8  # units of each layer
+
+
+@dataclass(frozen=True)
+class Network:
+    """The network as an energy with unknown weights; what ``energies.Energy`` has, it has.
+
+    Parameters
+    ----------
+    frame : of the data, which scales input and output.
+    width : units of each layer.
+    """
+
+    frame: Frame
+    width: int = WIDTH
+
+    linear = False
+    length_inputs = ()
+    words = r"H = w_3 \cdot \tanh(W_2 \tanh(W_1 z + b_1) + b_2)"
+
+    @cached_property
+    def shapes(self) -> tuple[tuple[int, ...], ...]:
+        """Shapes of W₁, b₁, W₂, b₂ and w₃."""
+        h = self.width
+        return (h, 2), (h,), (h, h), (h,), (h,)
+
+    @cached_property
+    def size(self) -> int:
+        """Number of weights."""
+        return sum(int(np.prod(shape)) for shape in self.shapes)
+
+    @cached_property
+    def labels(self) -> tuple[str, ...]:
+        """Names of the weights, layer by layer."""
+        names = zip(("W1", "b1", "W2", "b2", "w3"), self.shapes, strict=True)
+        return tuple(f"{n} {k}" for n, shape in names for k in range(int(np.prod(shape))))
+
+    @cached_property
+    def priors(self) -> Mapping[str, Prior]:
+        """Prior of the width that the weights of all layers share, in units of 1 / √fan-in."""
+        return {"weight_width": LogNormal(1.0, 0.5)}
+
+    @cached_property
+    def _unit_sd(self):
+        """1 / √fan-in of matrices, 1 of biases."""
+        fan = (2, 1, self.width, 1, self.width)
+        pair = zip(self.shapes, fan, strict=True)
+        return np.concatenate([np.full(int(np.prod(s)), f**-0.5) for s, f in pair])
+
+    def prior_sd(self, hyper: Mapping[str, np.ndarray]) -> np.ndarray:
+        """Prior sd of each weight at hyperparameters (...): (..., weight)."""
+        return np.asarray(hyper["weight_width"])[..., None] * self._unit_sd
+
+    def begun(self, rng: np.random.Generator) -> np.ndarray:
+        """Weights to begin with, drawn from the prior at a width of one."""
+        return self._unit_sd * rng.standard_normal(self.size)
+
+    def _layers(self, weight):
+        ends = np.cumsum([int(np.prod(shape)) for shape in self.shapes])[:-1]
+        parts = np.split(np.asarray(weight, dtype=float), ends, axis=-1)
+        return [p.reshape(*p.shape[:-1], *s) for p, s in zip(parts, self.shapes, strict=True)]
+
+    def _forward(self, x, weight):
+        """Layers' weights, z, and both layers' outputs."""
+        W1, b1, W2, b2, w3 = self._layers(weight)
+        z = (np.asarray(x, dtype=float) - self.frame.centre) / self.frame.half
+        h1 = np.tanh(z @ np.swapaxes(W1, -1, -2) + b1[..., None, :])
+        h2 = np.tanh(h1 @ np.swapaxes(W2, -1, -2) + b2[..., None, :])
+        return (W1, W2, w3), z, h1, h2
+
+    def value(self, x: np.ndarray, weight: np.ndarray) -> np.ndarray:
+        """Energy at states (..., point, 2): (..., point)."""
+        (*_, w3), _, _, h2 = self._forward(x, weight)
+        return self.frame.energy * np.sum(h2 * w3[..., None, :], axis=-1)
+
+    def gradient(self, x: np.ndarray, weight: np.ndarray) -> np.ndarray:
+        """∂H/∂(q, p) at states (..., point, 2): (..., point, 2)."""
+        (W1, W2, w3), _, h1, h2 = self._forward(x, weight)
+        back = ((1 - h2**2) * w3[..., None, :]) @ W2
+        return self.frame.energy / self.frame.half * (((1 - h1**2) * back) @ W1)
+
+    def slopes(self, x: np.ndarray, weight: np.ndarray) -> np.ndarray:
+        """Derivative of the gradient by the weights, (point, 2, weight)."""
+        (W1, W2, w3), z, h1, h2 = self._forward(x, weight)
+        s1, s2 = 1 - h1**2, 1 - h2**2
+        g2 = s2 * w3
+        back = g2 @ W2
+        # ∂a₂/∂z, (point, unit, 2), and what the gradient feels of a₂ and of a₁.
+        B = np.einsum("ji,ni,ik->njk", W2, s1, W1)
+        C = (-2 * h2 * s2 * w3)[..., None] * B
+        D = (-2 * h1 * s1 * back)[..., None] * W1 + s1[..., None] * np.einsum("ji,njk->nik", W2, C)
+        by_W1 = np.einsum("nik,nl->nkil", D, z)
+        by_W1 += np.einsum("kl,ni->nkil", np.eye(2), s1 * back)
+        by_W2 = np.einsum("nj,ni,ik->nkji", g2, s1, W1) + np.einsum("njk,ni->nkji", C, h1)
+        parts = (by_W1, np.swapaxes(D, 1, 2), by_W2, np.swapaxes(C, 1, 2))
+        parts += (np.swapaxes(s2[..., None] * B, 1, 2),)
+        found = np.concatenate([part.reshape(len(z), 2, -1) for part in parts], axis=-1)
+        return found * (self.frame.energy / self.frame.half)[:, None]
+
+    def hessian(self, x: np.ndarray, weight: np.ndarray) -> np.ndarray:
+        """Second derivatives by the state, (point, 2, 2)."""
+        (W1, W2, w3), _, h1, h2 = self._forward(x, weight)
+        s1, s2 = 1 - h1**2, 1 - h2**2
+        back = (s2 * w3) @ W2
+        B = np.einsum("ji,ni,ik->njk", W2, s1, W1)
+        found = np.einsum("nj,njk,njl->nkl", -2 * h2 * s2 * w3, B, B)
+        found += np.einsum("ni,ik,il->nkl", -2 * h1 * s1 * back, W1, W1)
+        return self.frame.energy * found / np.outer(self.frame.half, self.frame.half)

@@ -1,0 +1,211 @@
+"""From motions to draws: the linear problem in closed form, and weights that correct it.
+
+Given the hyperparameters, data that are linear in the rest have a closed form, so population Monte
+Carlo draws the few hyperparameters and the rest follows exactly. Where states are followed along
+their paths, the data are linear around the optimum only: draws of the linear problem are resampled
+by the ratio of the true likelihood to the linear one. The posterior is that of the model itself;
+what the linear form costs is effective draws, and the tail of the weights says whether it will do.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from bayesinf.errors import FitError
+from bayesinf.inference import population
+from bayesinf.inference.importance import resampled
+from bayesinf.models.problem import Route, Sample
+from bayesinf.posterior import dataset
+
+if TYPE_CHECKING:
+    from bayesinf.settings import Settings
+    from bayesinf.systems.hamiltonian.model import Linear, Motion
+
+__all__ = ["CLOSED", "FOLLOWED", "Optimum", "chains", "linearised", "optimum"]
+
+ROUNDS = 6  # of finding hyperparameters and, at them, the optimum
+NEWTON = 40  # Gauss-Newton steps in each of them
+FLAT = 1e-3  # posterior sds that a step moves, below which the optimum is found
+OFFERED = 2  # draws of the linear problem for each that is kept
+SLOPE = 1e-3  # step of the differences that lead to the best hyperparameters
+STEP = 1e-2  # of the differences for the curvature in the hyperparameters
+PART = 250  # proposals that are followed at once
+
+
+@dataclass(frozen=True)
+class Optimum:
+    """Where the joint density is highest, at the most probable hyperparameters.
+
+    Parameters
+    ----------
+    linear : the problem linearised there.
+    u : standardised hyperparameters.
+    covariance : of those, (hyper, hyper).
+    moved : posterior sds by which the last Gauss-Newton step moved.
+    """
+
+    linear: Linear
+    u: np.ndarray
+    covariance: np.ndarray
+    moved: float
+
+
+def chains(problem: Motion, settings: Settings) -> Sample:
+    """Draw hyperparameters by population Monte Carlo, and what is linear in closed form."""
+    found = optimum(problem)
+    hyper, evidence = _hyper(found, settings, settings.draws)
+    flat = hyper.reshape(-1, hyper.shape[-1])
+    theta = found.linear.draw(flat, settings.generator("weights"))
+    return Sample(problem.posterior(hyper, theta.reshape(*hyper.shape[:-1], -1)), evidence)
+
+
+def linearised(problem: Motion, settings: Settings) -> Sample:
+    """Draw from the problem that is linear around its optimum, and resample by the true one."""
+    found = optimum(problem)
+    hyper, evidence = _hyper(found, settings, OFFERED * settings.draws)
+    rng = settings.generator("weights")
+    u = hyper.reshape(-1, hyper.shape[-1])
+    theta = found.linear.draw(u, rng)
+    log_ratio = log_likelihood(problem, u, theta) - found.linear.log_likelihood(u, theta)
+    if not np.isfinite(log_ratio).any():
+        raise FitError("no motion near the optimum follows the data: state other priors")
+    lowest = np.min(log_ratio[np.isfinite(log_ratio)])
+    energy = problem.energy_at_sites(theta[:, : problem.energy.size])
+    kept = resampled(np.hstack([u, theta, energy]), np.maximum(log_ratio, lowest - 700.0), rng)
+    shape = settings.chains, settings.draws, -1
+    u, theta, _ = np.split(kept.draws[::OFFERED], np.cumsum([u.shape[1], theta.shape[1]]), axis=1)
+    draws = problem.posterior(u.reshape(shape), theta.reshape(shape))
+    names = [*problem.hyper, *problem.labels]
+    names += [f"energy[{site}]" for site in problem.parameters.coords["site"]]
+    # Single weights are no answer: what they make is the energy.
+    judged = [k for k, name in enumerate(names) if not name.startswith("weight[")]
+    names = [names[k] for k in judged]
+    weights = {"pareto_k": kept.pareto_k, "effective_draws": kept.effective}
+    weights |= {"weight_shift": kept.shift[judged], "weight_log_ratio": kept.log_ratio[judged]}
+    dims = dict.fromkeys(("weight_shift", "weight_log_ratio"), ("parameter",))
+    weights = dataset(weights, dims, {"parameter": names}, sampled=False)
+    return Sample(draws, evidence.merge(weights))
+
+
+def _hyper(found, settings, count):
+    """Draws of the hyperparameters of the linear problem, (chain, draw, hyper), and evidence."""
+    rngs = [settings.generator("proposal")]
+    rngs += [settings.generator("chain", chain) for chain in range(settings.chains)]
+    drawn = population.sample(found.linear.log_density, [found.u], [found.covariance], rngs, count)
+    evidence = {"acceptance_rate": drawn.acceptance_rate, "efficiency": drawn.efficiency}
+    evidence |= {"last_step": found.moved}
+    labels = {"chain": np.arange(settings.chains)}
+    return drawn.draws, dataset(evidence, {"acceptance_rate": ("chain",)}, labels, sampled=False)
+
+
+def log_likelihood(problem: Motion, u: np.ndarray, theta: np.ndarray) -> np.ndarray:
+    """Total log likelihood at standardised hyperparameters and parameters, (point,)."""
+    found = np.zeros(len(u))
+    hyper = problem.values(u)
+    with np.errstate(all="ignore"):  # far out a motion may run away, which has no likelihood
+        for first in range(0, len(u), PART):
+            part = slice(first, first + PART)
+            means = problem.predicted(theta[part])
+            for name, values in problem.rows.items():
+                sigma = hyper[f"noise[{name}]"][part]
+                square = np.sum((values - means[name]) ** 2, axis=-1)
+                found[part] -= 0.5 * square / sigma**2
+                found[part] -= len(values) * (np.log(sigma) + 0.5 * np.log(2 * np.pi))
+    return np.where(np.isfinite(found), found, -np.inf)
+
+
+def optimum(problem: Motion) -> Optimum:
+    """Find hyperparameters and parameters in turn, and the curvature in the hyperparameters."""
+    from scipy.optimize import minimize
+
+    theta, u = beginning(problem)
+    linear, moved = problem.linearised(theta), np.inf
+    for _ in range(1 if problem.linear else ROUNDS):
+        best = minimize(
+            _downhill, u, (linear,), jac=True, method="L-BFGS-B", bounds=[(-6, 6)] * len(u)
+        )
+        shift, u = np.max(np.abs(best.x - u)), best.x
+        if problem.linear:
+            break
+        linear, moved = _climbed(problem, linear, u)
+        if moved < FLAT and shift < 0.05:
+            break
+    moved = 0.0 if problem.linear else moved
+    return Optimum(linear, u, _curvature(linear, u), float(moved))
+
+
+def _downhill(u, linear):
+    """Minus the log density of the hyperparameters, and its slope by differences."""
+    unit = np.eye(len(u))
+    shifts = SLOPE * np.vstack([np.zeros((1, len(u))), unit, -unit])
+    here, *beside = -np.nan_to_num(linear.log_density(u + shifts), neginf=-1e100)
+    up, down = np.split(np.array(beside), 2)
+    return here, (up - down) / (2 * SLOPE)
+
+
+def beginning(problem: Motion) -> tuple[np.ndarray, np.ndarray]:
+    """Where the search begins: states as measured, and the weights that their rates ask for."""
+    theta, u = np.zeros(problem.size), np.zeros(len(problem.hyper))
+    if not problem.treated:
+        if not problem.linear:
+            theta[: problem.energy.size] = problem.energy.begun(np.random.default_rng(0))
+        return theta, u
+    plain = problem.ignoring()
+    first = optimum(plain)
+    weights = first.linear.optimum(first.u) if plain.linear else first.linear.theta
+    states = np.stack([problem.record.values[name][:, 0] for name in ("q", "p")], axis=-1)
+    names, before = list(problem.hyper), dict(zip(plain.hyper, first.u, strict=True))
+    u = np.array([before.get(name, 0.0) if "noise" not in name else 1.0 for name in names])
+    return np.concatenate([weights, states.ravel()]), u
+
+
+def _climbed(problem, linear, u):
+    """Gauss-Newton steps to the most probable parameters at fixed hyperparameters."""
+    hyper = problem.values(u)
+    mean, sd = problem.prior_mean, problem.prior_sd(hyper)
+    noise = {name: hyper[f"noise[{name}]"] for name in problem.measured}
+
+    def cost(theta):
+        with np.errstate(all="ignore"):
+            found = problem.predicted(theta)
+            square = sum(
+                np.sum(((problem.rows[name] - found[name]) / noise[name]) ** 2) for name in noise
+            )
+            square = square + np.sum(((theta - mean) / sd) ** 2)
+        return square if np.isfinite(square) else np.inf
+
+    here = cost(linear.theta)
+    for _ in range(NEWTON):
+        step = linear.optimum(u) - linear.theta
+        moved = float(np.max(np.abs(step) / linear.sd(u)))
+        share, there = 1.0, cost(linear.theta + step)
+        while there > here + 1e-9 * abs(here) and share > 1e-6:
+            share /= 2
+            there = cost(linear.theta + share * step)
+        if there > here + 1e-9 * abs(here):
+            break
+        linear, here = problem.linearised(linear.theta + share * step), there
+        if moved < FLAT:
+            break
+    return linear, moved
+
+
+def _curvature(linear, u):
+    """Invert minus the Hessian of the log density, with no eigenvalue below the prior's."""
+    size, unit = len(u), STEP * np.eye(len(u))
+    rows, columns = np.triu_indices(size)
+    shifts = [a * unit[rows] + b * unit[columns] for a in (1, -1) for b in (1, -1)]
+    values = linear.log_density(u + np.concatenate(shifts)).reshape(4, -1)
+    hessian = np.zeros((size, size))
+    hessian[rows, columns] = hessian[columns, rows] = (
+        values[0] - values[1] - values[2] + values[3]
+    ) / (4 * STEP**2)
+    values, vectors = np.linalg.eigh(-hessian)
+    return (vectors / np.clip(np.abs(values), 1.0, 1 / STEP**2)) @ vectors.T
+
+
+CLOSED = {"population": Route(chains, "mcmc")}
+FOLLOWED = {"linearised": Route(linearised, "linearised")}

@@ -1,0 +1,179 @@
+"""Motions to a posterior: which problem is stated, and what stands beside its fit."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from bayesinf.errors import FitError
+from bayesinf.models import problem as driver
+from bayesinf.posterior import dataset, noted
+from bayesinf.priors import Prior
+from bayesinf.settings import DEFAULT, Settings
+from bayesinf.systems.hamiltonian import energies
+from bayesinf.systems.hamiltonian.data import Record, true_energy
+from bayesinf.systems.hamiltonian.energies import Frame
+from bayesinf.systems.hamiltonian.model import Motion
+from bayesinf.systems.hamiltonian.results import foretold, mapped
+from bayesinf.systems.hamiltonian.statistics import CAUSES
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+__all__ = ["FORMS", "fit", "plan", "problem"]
+
+FORMS = ("smooth", "pendulum")
+DRAWS = 250  # of each chain, unless more are asked for
+CLEAR = 3.0  # sds of replicas by which a statistic names the cause
+LIMIT = 0.01  # predictive p-value, times the number of statistics, from which a cause is named
+
+
+def problem(
+    motions: xr.Dataset,
+    form: str = "smooth",
+    *,
+    treated: bool = True,
+    damped: bool = False,
+    kinetic: float | None = None,
+    frame: Frame | None = None,
+    priors: Mapping[str, Prior] | None = None,
+) -> Motion:
+    """State the problem, every prior included; arguments as of ``fit``.
+
+    ``frame`` and ``priors`` replace what is taken from the extent of the data.
+    """
+    record = Record.of(motions)
+    frame = record.frame if frame is None else frame
+    if form not in FORMS:
+        raise FitError(f"unknown form of the energy {form!r}: use one of {', '.join(FORMS)}")
+    if form == "pendulum":
+        if kinetic is not None:
+            raise FitError("a pendulum's energy has a kinetic part that is inferred: leave it out")
+        energy = energies.pendulum(frame)
+    elif kinetic is None:
+        energy = energies.smooth(frame)
+    else:
+        energy = energies.known_kinetic(frame, kinetic)
+    when = motions.attrs["time"]
+    units = {n: motions[n].attrs.get("units", "1") for n in (*record.values, when)}
+    return Motion(
+        record, energy, frame, treated, damped, dict(priors or {}), units | {"t": units[when]}
+    )
+
+
+def plan(method: str | None = None, settings: Settings = DEFAULT) -> tuple[str | None, Settings]:
+    """Method and length that motions can afford: draws are nearly independent, so few will do."""
+    return method, settings.replace(draws=min(settings.draws, DRAWS))
+
+
+def fit(
+    motions: xr.Dataset,
+    form: str = "smooth",
+    *,
+    treated: bool = True,
+    damped: bool = False,
+    kinetic: float | None = None,
+    held_out: xr.Dataset | None = None,
+    method: str | None = None,
+    settings: Settings = DEFAULT,
+) -> xr.DataTree:
+    """Infer the energy H(q, p) of motions from their states, and rates where they were measured.
+
+        q̇ = ∂H/∂p,   ṗ = −∂H/∂q − γ p
+
+    Parameters
+    ----------
+    motions : Dataset of motions, as of ``simulate`` or ``read``.
+    form : ``smooth``, any function of q and p, or ``pendulum``, c (1 − cos q) + k p².
+    treated : whether noise in the states is treated, by following them from initial states that are
+        inferred; else they are taken as they were measured, and rates are regressed on them, those
+        that were not measured as differences of neighbouring states.
+    damped : whether a damping γ is inferred.
+    kinetic : κ of a kinetic energy κ p² that is known; None where it is not.
+    held_out : further motions, which are forecast.
+    method : None, the one way of each (``routes``).
+    settings : length and seed.
+
+    Returns
+    -------
+    InferenceData with ``energy`` (site), ``noise`` (measured), ``amplitude`` and ``length_scale``
+    of the Gaussian process, ``gamma``, the ``weight`` of each term and the states at the ``start``
+    of each path. H has no constant: energies are less their mean over a ring of sites.
+
+    Raises
+    ------
+    DataError : motions without q or p.
+    FitError : no motion near the optimum follows the data; an unknown form.
+    """
+    stated = problem(motions, form, treated=treated, damped=damped, kinetic=kinetic)
+    names = [name for name in stated.parameters.dims if name != "weight"]
+    known = {*names, "gamma", "amplitude"} & _variables(stated)
+    trials, rows = motions.sizes["repeat"], len(stated.record.states)
+    found = driver.fit(
+        stated,
+        method,
+        settings,
+        system="hamiltonian",
+        notes={"truth": _truth(stated, motions)},
+        attrs={
+            "data_used": f"The fit is to {rows} instants of {trials} motions.",
+            "quantities": json.dumps(sorted(known)),
+            "form": form,
+            "treated": int(treated),
+            "damped": int(damped),
+        },
+    )
+    found = mapped(stated, found, motions)
+    if held_out is not None:
+        found = foretold(stated, found, held_out, settings)
+    return _explained(found)
+
+
+def _variables(stated):
+    found = {"energy", "noise"}
+    found |= {"amplitude", "length_scale"} if stated.energy.priors else set()
+    return (
+        found | ({"gamma"} if stated.damped else set()) | ({"start"} if stated.treated else set())
+    )
+
+
+def _truth(stated, motions):
+    """What is known of simulated motions, under the names of the posterior."""
+    truth, known = noted(motions, "truth"), {}
+    if truth is None:
+        return None
+    labels = stated.parameters
+    if "path" not in truth:  # drawn from the prior, under the names of the posterior
+        known = {name: truth[name].values for name in truth if name in _variables(stated)}
+        return dataset(known, labels.dims, labels.coords, labels.units, sampled=False)
+    if stated.treated:
+        held = dict(zip(truth["measured"].values, truth["noise"].values, strict=True))
+        known["noise"] = np.array([held[name] for name in stated.measured])
+    if stated.damped:
+        known["gamma"] = truth["gamma"].values
+    energy = true_energy(motions)
+    if energy is not None:
+        value = energy.value(stated.sites)
+        known["energy"] = value - value[:-1].mean()
+    if stated.treated and stated.paths == motions.sizes["repeat"]:
+        known["start"] = truth["path"].values[:, 0]
+    return dataset(known, labels.dims, labels.coords, labels.units, sampled=False)
+
+
+def _explained(fit):
+    """Name, where replicas are not like the data, what the model is most likely to leave out."""
+    statistics = fit["sample_stats"]
+    names = [str(name) for name in statistics["statistic"].values]
+    gap = statistics["discrepancy"] - statistics["discrepancy_observed"]
+    above = (gap > 0).mean(("chain", "draw")).values
+    if 2 * np.min(np.minimum(above, 1 - above)) >= LIMIT / len(names):
+        return fit
+    mean, sd = gap.mean(("chain", "draw")).values, gap.std(("chain", "draw")).values
+    score = {n: abs(m) / s for n, m, s in zip(names, mean, sd, strict=True) if n in CAUSES}
+    worst = max(score, key=score.get)
+    if score[worst] > CLEAR:
+        fit.attrs["cause"] = CAUSES[worst]
+    return fit
