@@ -49,9 +49,9 @@ def main(
         }
     with run.step("basins"):
         found = noted(fits["converged"], "audit")
-        size = 15 if run.quick else 41
+        size = {"size": 15} if run.quick else {}
         at = found["mode"].values, found["mode_sd"].values
-        basins = system.basins(data, *at, rate=1e-5, size=size).assign(mode=found["mode"])
+        basins = system.basins(data, *at, rate=1e-5, **size).assign(mode=found["mode"])
     with run.step("cases"):
         cases = system.cases(settings)
     fits["stopped"] = annotated(fits["stopped"], basins=basins, cases=cases)

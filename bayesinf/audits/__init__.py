@@ -56,7 +56,7 @@ OTHER_OPTIMA = kinds.Question(
     "state priors or bounds that tell them apart, or quote each",
 )
 
-__all__ = ["audit", "audited", "instead", "verdict"]
+__all__ = ["audit", "audited", "instead", "told", "verdict"]
 
 
 def audit(
@@ -171,6 +171,18 @@ def verdict(fit: xr.DataTree) -> Verdict:
 def instead(fit: xr.DataTree) -> dict[str, str]:
     """Return the numbers to use in place of the claim's, parameter to value with uncertainty."""
     return judging.instead(_note(fit))
+
+
+def told(fit: xr.DataTree) -> str:
+    """Tell an audit in lines of text: the answer, and what each question found."""
+    judged = verdict(fit)
+    marks = {
+        one.name: "passed" if one.passed else "FAILED" if one.required else "look"
+        for one in judged.checks
+    }
+    wide = max(map(len, marks))
+    lines = [f"  {marks[one.name]:6}  {one.name:{wide}}  {one.message}" for one in judged.checks]
+    return "\n".join([str(fit.attrs["answer"]), "", *lines])
 
 
 def _note(fit):

@@ -80,7 +80,7 @@ def measured(
     arrays |= profile
     arrays |= of_draws(draws)
     arrays |= transformed(claim.names, draws, claim.lower, claim.upper)
-    arrays["transformed_k"] = tested(claim, draws, rng)
+    arrays |= tested(claim, draws, rng)
     dims = {
         "hessian_eigenvalue": ("direction",),
         "ratio": ("direction",),

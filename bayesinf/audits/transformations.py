@@ -91,23 +91,28 @@ def transformed(
     }
 
 
-def tested(claim: Claim, draws: np.ndarray, rng: np.random.Generator) -> float:
-    """Pareto k̂ of the normal in the coordinates chosen; NaN where all stay as they are.
+def tested(claim: Claim, draws: np.ndarray, rng: np.random.Generator) -> dict[str, float]:
+    """Weigh draws of the normal in the coordinates chosen.
 
     Parameters
     ----------
     claim : what is audited.
     draws : of its density, (draw, parameter), whose moments in these coordinates the normal has.
     rng : of its draws.
+
+    Returns
+    -------
+    ``transformed_k``, Pareto k̂ of the weights, and ``transformed_effective``, the share of the
+    draws that these are worth; NaN where all parameters stay as they are.
     """
     chosen = _all_chosen(draws, claim.lower, claim.upper)
     if not any(form for form, _, _ in chosen):
-        return np.nan
+        return _test(np.nan, np.nan)
     moved = _moved(draws, chosen)
     try:
         root = linalg.cholesky(np.atleast_2d(np.cov(moved.T)), lower=True)
     except linalg.LinAlgError:
-        return np.nan
+        return _test(np.nan, np.nan)
     z = rng.standard_normal((WEIGHED, len(chosen)))
     u = moved.mean(axis=0) + z @ root.T
     points, slope = np.empty_like(u), np.zeros(len(u))
@@ -118,8 +123,13 @@ def tested(claim: Claim, draws: np.ndarray, rng: np.random.Generator) -> float:
         log_weight = claim.log_density(points) + slope + 0.5 * np.sum(z**2, axis=1)
     inside = np.isfinite(log_weight)
     if inside.sum() < WEIGHED // 2:
-        return np.inf
-    return float(smoothed_weights(log_weight[inside] - log_weight[inside].max())[1])
+        return _test(np.inf, 0.0)
+    smooth, shape = smoothed_weights(log_weight[inside] - log_weight[inside].max())
+    return _test(shape, 1 / np.sum(np.exp(2 * smooth)) / WEIGHED)
+
+
+def _test(shape, effective):
+    return {"transformed_k": float(shape), "transformed_effective": float(effective)}
 
 
 def _all_chosen(draws, lower, upper):

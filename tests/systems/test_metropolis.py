@@ -35,6 +35,18 @@ def test_each_sampler_draws_the_closed_form(data, method):
     np.testing.assert_allclose(np.cov(draws), system.SCATTER / 20, atol=0.2 * sd[0] ** 2)
 
 
+def test_units_make_no_difference(data):
+    """A place far from zero, in other units for each coordinate."""
+    from bayesinf.data import curve_from_arrays
+
+    x, y = 1e3 * data["x"].values + 5e5, 1e-4 * data["y"].values
+    fit = system.fit(curve_from_arrays(x, y, sort=False), settings=SHORT.replace(draws=1000))
+    assert check(fit).believed, check(fit).words
+    for name, values in (("mu_x", x), ("mu_y", y)):
+        off = (fit["posterior"][name].values.mean() - values.mean()) / values.std()
+        assert abs(off) < 0.1
+
+
 def test_the_likelihood_is_that_of_the_joint_normal(data):
     from scipy.stats import multivariate_normal
 

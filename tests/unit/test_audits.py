@@ -11,8 +11,8 @@ from scipy.optimize import curve_fit
 
 import bayesinf
 from bayesinf import audit
-from bayesinf.audits import instead, verdict
-from bayesinf.audits.transformations import departure, transformed
+from bayesinf.audits import instead, told, verdict
+from bayesinf.audits.transformations import FORMS, departure, transformed
 from bayesinf.errors import DataError
 from bayesinf.models.density import LogDensity
 from bayesinf.posterior import noted
@@ -63,11 +63,14 @@ def test_a_straight_line_is_its_normal(measured):
     np.testing.assert_allclose(note["hessian_eigenvalue"], 1, rtol=1e-5)
     assert float(note["slope"]) < 1e-5 and float(note["pareto_k"]) < 0.1
     np.testing.assert_allclose((note["weighted_mean"] - popt) / sd, 0, atol=0.1)
+    assert float(note["effective_draws"]) == pytest.approx(4000, rel=1e-6)  # all weigh the same
     np.testing.assert_allclose((note["profile_low"] - popt) / sd, -1.95996, atol=0.01)
     np.testing.assert_allclose((note["profile_high"] - popt) / sd, 1.95996, atol=0.01)
     residual = (y - line(X, *popt)) / NOISE
     assert float(note["chi_square"]) == pytest.approx(residual @ residual / 28)
     assert instead(fit)["b"].startswith(f"{popt[1]:.3f}")
+    lines = told(fit).splitlines()
+    assert lines[0] == fit.attrs["answer"] and all("  passed  " in line for line in lines[2:])
 
 
 @given(
@@ -149,6 +152,7 @@ def test_a_logarithm_is_named_where_it_makes_a_normal():
     assert float(note["transformed_mean"][0]) == pytest.approx(mean, abs=0.03)
     assert float(note["transformed_sd"][0]) == pytest.approx(variance**0.5, rel=0.05)
     assert float(note["transformed_k"]) < 0.5
+    assert float(note["transformed_effective"]) > 0.97  # without the slope of the logarithm 0.92
     assert not verdict(fit).believed and "in log(s) = " in fit.attrs["answer"]
 
 
@@ -165,6 +169,16 @@ def test_a_normal_density_is_fine_and_a_shifted_point_is_not():
     assert float(noted(fit, "audit")["sd"][0]) == pytest.approx(sd, rel=1e-3)
     fit = audit(model, popt={"m": 7 * sd**2 + 2 * sd}, pcov=[[sd**2]], settings=SHORT)
     assert float(noted(fit, "audit")["slope"]) == pytest.approx(2, rel=1e-3)
+
+
+@pytest.mark.parametrize("form", list(FORMS))
+def test_each_form_leads_back_and_knows_its_slope(form):
+    forward, backward, slope = FORMS[form]
+    u = np.linspace(-1.5, 1.5, 7) + 2.0 * (form == "reciprocal")
+    ends = (0.5, 2.5)
+    np.testing.assert_allclose(forward(backward(u, *ends), *ends), u, rtol=1e-12)
+    rise = (backward(u + 1e-6, *ends) - backward(u - 1e-6, *ends)) / 2e-6
+    np.testing.assert_allclose(slope(u, *ends), np.log(np.abs(rise)), atol=1e-7)
 
 
 def test_each_transformation_is_told_from_its_draws():

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 __all__ = ["ENDS", "Loss", "basins", "gradient_descent", "levenberg_marquardt", "newton"]
 
 ENDS = ("the mode", "its mirror image, σ < 0", "a saddle, or another top", "not there yet", "lost")
-GRID = 41  # starts a side
-DESCENT = 1500  # steps of gradient descent from each
+GRID = 31  # starts a side
+DESCENT = 1000  # steps of gradient descent from each
 THERE = 0.5  # sd from the mode, within which a start has come there
 FLAT = 0.01  # Newton decrement in sd, below which a place is stationary
 FAR = 20.0  # beyond which, in μ or σ, a start is lost

@@ -32,7 +32,7 @@ def story(fits: Mapping[str, xr.DataTree]) -> Story:
     (name, fit), *others = fits.items()
     how = OPTIMISER.get(str(fit.attrs.get("optimiser")), "the optimiser")
     judged = audits.verdict(fit)
-    on_draws = "The verdict below is on the draws that take the normal's place."
+    on_draws = "The verdict of this page is on the draws that take the normal's place."
     answer = (str(fit.attrs["answer"]), *_stopped(fit), *_beside(others))
     answer += () if judged.believed else (on_draws,)
     return Story(

@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 
 __all__ = ["WIDE", "classical", "closed_form", "fit", "problem"]
 
-WIDE = 100.0  # sd of the prior of each coordinate
+WIDE = 100.0  # sd of the prior of each coordinate, in sds of one measurement
+FAR = 3.0  # such sds from zero, beyond which the prior grows with the distance
 
 
 def fit(
@@ -106,7 +107,7 @@ def problem(data: xr.Dataset, scatter: np.ndarray) -> density.Density:
         return {x.name: first, y.name: mean + sds[1] * rng.standard_normal(shape)}
 
     stated = density.LogDensity(
-        dict.fromkeys(NAMES, Normal(0.0, WIDE)),
+        {n: Normal(0.0, float(w)) for n, w in zip(NAMES, _wide(data, scatter), strict=True)},
         pointwise=pointwise,
         replicate=replicate,
         observed=_rows(x, y, measured),
@@ -127,8 +128,14 @@ def closed_form(data: xr.Dataset, scatter: np.ndarray) -> Target:
     """Return the posterior N(x̄, S/n), with the wide prior in it, as a target."""
     measured = points(data)
     precision = len(measured) * np.linalg.inv(scatter)
-    covariance = np.linalg.inv(precision + np.eye(2) / WIDE**2)
+    covariance = np.linalg.inv(precision + np.diag(_wide(data, scatter) ** -2.0))
     return normal(covariance @ (precision @ measured.mean(axis=0)), covariance, NAMES)
+
+
+def _wide(data, scatter):
+    """Sds of the priors about zero, so wide that they say nothing, whatever the unit."""
+    far = np.abs(points(data).mean(axis=0)) / FAR
+    return np.maximum(WIDE * np.sqrt(np.diag(scatter)), far)
 
 
 def classical(data: xr.Dataset, scatter: np.ndarray | None = None) -> xr.Dataset:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = ["EACH", "PROPOSAL", "SAMPLERS", "chain_of", "route"]
 
-PROPOSAL = 0.0025  # variance of the proposal in each coordinate
+PROPOSAL = 0.0025  # variance of the proposal in each coordinate, unless a target has its own
 EACH = 50  # steps for a draw that is kept
 ADAPTING = 10_000  # steps over which the proposal is adapted, before any draw is kept
 ROUNDS = 20  # of adapting
@@ -54,7 +54,7 @@ def chain_of(target: Target, start: np.ndarray, root: np.ndarray, steps: int, rn
 
 def metropolis(target: Target, settings: Settings) -> Run:
     """Random-walk Metropolis with a proposal of fixed width; what it begins with is thrown away."""
-    root = np.sqrt(PROPOSAL) * np.eye(target.size)
+    root = np.diag(np.sqrt(np.broadcast_to(target.proposal or PROPOSAL, target.size)))
     return _chains(target, settings, lambda start, rng: (start, root))
 
 
@@ -63,13 +63,14 @@ def adaptive(target: Target, settings: Settings) -> Run:
 
     def adapted(start, rng):
         scale = OPTIMAL / np.sqrt(target.size)
-        root, seen = 0.1 * np.eye(target.size), []
+        first = np.sqrt(np.broadcast_to(target.proposal or PROPOSAL, target.size))
+        root, seen = np.diag(first), []
         for _ in range(ROUNDS):
             chain, _ = chain_of(target, start, root, ADAPTING // ROUNDS, rng)
             start = chain[-1]
             seen.append(chain)
             recent = np.concatenate(seen[len(seen) // 2 :])
-            covariance = np.cov(recent.T) + 1e-9 * np.eye(target.size)
+            covariance = np.cov(recent.T) + 1e-6 * np.diag(first**2)
             root = scale * np.linalg.cholesky(covariance)
         return start, root
 

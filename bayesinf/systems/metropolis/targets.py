@@ -11,6 +11,7 @@ from bayesinf.systems.metropolis import kernel
 
 __all__ = ["TARGETS", "Target", "normal"]
 
+SHORT = 0.05  # of a normal's variances, that Metropolis' proposal has
 BEND, WIDTH = 3.0, 0.1  # of the banana
 NECK = 3.0  # sd of the funnel's first coordinate
 APART, NARROW, SHARE = 4.0, 0.5, 0.7  # place of the modes, their width, the share of one
@@ -26,8 +27,9 @@ class Target:
     kind, known : as the kernel has it.
     names : of the coordinates.
     mean, sd : of those coordinates that are judged, (coordinate,); NaN for one that is not.
-    spread : sd of the chains' starts.
+    spread : sd of the chains' starts; of a normal in its own sds, around its mean.
     begin : where they start around: one place, or two that chains share in turn.
+    proposal : variances of Metropolis' proposal; () for the samplers' own.
     trap : what is hard about it, in a sentence.
     box : of the flat prior that makes it a posterior.
     """
@@ -41,6 +43,7 @@ class Target:
     spread: float = 1.0
     begin: tuple[float, ...] = (0.0,)
     trap: str = ""
+    proposal: tuple[float, ...] = ()
     box: float = 1e4
 
     @property
@@ -58,6 +61,9 @@ class Target:
 
     def starts(self, rng: np.random.Generator, count: int) -> np.ndarray:
         """Where chains begin, (chain, coordinate)."""
+        if self.kind == kernel.NORMAL:  # known without a search, and left by some sds
+            middle, spread = self.mean, self.spread * self.sd
+            return middle + spread * rng.standard_normal((count, self.size))
         middle = np.resize(self.begin, count)[:, None]
         return middle + self.spread * rng.standard_normal((count, self.size))
 
@@ -75,8 +81,8 @@ def normal(mean: np.ndarray, covariance: np.ndarray, names: Sequence[str]) -> Ta
         tuple(names),
         mean,
         sd,
-        spread=3 * float(sd.max()),
-        begin=(0.0,),
+        spread=3.0,
+        proposal=tuple(SHORT * sd**2),
         trap="correlated, and easy",
     )
 
