@@ -29,6 +29,9 @@ def main(
     every: Annotated[
         bool, typer.Option("--every", help="Fit every motion; hold none out to forecast.")
     ] = False,
+    networks: Annotated[
+        bool, typer.Option("--networks", help="Also fit a network by paths (minutes).")
+    ] = False,
     q: Annotated[str | None, typer.Option(help="Column of q: name, or position.")] = None,
     p: Annotated[str | None, typer.Option(help="Column of p: name, or position.")] = None,
     rates: Annotated[
@@ -49,6 +52,7 @@ def main(
     damping: Annotated[float, typer.Option(help="Damping of what is simulated.")] = 0.0,
 ):
     """Infer the energy of motions, and forecast some that are held out."""
+    from bayesinf.posterior import annotated
     from bayesinf.systems import hamiltonian
 
     with run.step("read"):
@@ -83,7 +87,9 @@ def main(
             fits[name] = hamiltonian.fit(
                 part, str(form), treated=treated, **options, settings=settings
             )
-    return fits
+    with run.step("networks"):
+        told = hamiltonian.classical(part, held_out, followed=networks)
+        return {name: annotated(fit, classical=told) for name, fit in fits.items()}
 
 
 if __name__ == "__main__":

@@ -517,6 +517,14 @@ class Linear:
         inverse = cho_solve((root, True), np.eye(len(root)), check_finite=False)
         return sd * np.sqrt(np.diag(inverse))
 
+    def sd_along(self, u: np.ndarray, rows: np.ndarray) -> np.ndarray:
+        """Posterior sd of sums of the first parameters, rows (sum, parameter), at one point."""
+        root, _, sd, *_ = self._solved(u)
+        wide = np.zeros((len(rows), len(sd)))
+        wide[:, : rows.shape[1]] = rows * sd[: rows.shape[1]]
+        half = solve_triangular(root, wide.T, lower=True, check_finite=False)
+        return np.sqrt(np.sum(half**2, axis=0))
+
     def draw(self, points: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         """Draw parameters at standardised points, (point, hyper) -> (point, parameter)."""
         z = rng.standard_normal((len(points), len(self.theta)))

@@ -131,3 +131,47 @@ class Network:
         found = np.einsum("nj,njk,njl->nkl", -2 * h2 * s2 * w3, B, B)
         found += np.einsum("ni,ik,il->nkl", -2 * h1 * s1 * back, W1, W1)
         return self.frame.energy * found / np.outer(self.frame.half, self.frame.half)
+
+
+@dataclass(frozen=True)
+class Plain(Network):
+    """The same network with two outputs, the rates themselves, and no energy behind them.
+
+    It stands where an energy does: its "gradient" is (−ṗ, q̇), any two functions.
+    """
+
+    @cached_property
+    def shapes(self) -> tuple[tuple[int, ...], ...]:
+        """Shapes of W₁, b₁, W₂, b₂ and W₃."""
+        h = self.width
+        return (h, 2), (h,), (h, h), (h,), (2, h)
+
+    @property
+    def _scale(self):
+        return self.frame.energy / self.frame.half
+
+    def value(self, x, weight):
+        """Refuse: there is no energy."""
+        raise NotImplementedError("a plain network has no energy")
+
+    def gradient(self, x, weight):
+        """(−ṗ, q̇) at states (..., point, 2): (..., point, 2)."""
+        (*_, W3), _, _, h2 = self._forward(x, weight)
+        return self._scale * (h2 @ np.swapaxes(W3, -1, -2))
+
+    def slopes(self, x, weight):
+        """Derivative of that by the weights, (point, 2, weight)."""
+        (_, W2, W3), z, h1, h2 = self._forward(x, weight)
+        C = (1 - h2**2)[:, None, :] * W3
+        D = (C @ W2) * (1 - h1**2)[:, None, :]
+        parts = (np.einsum("nki,nl->nkil", D, z), D, np.einsum("nkj,ni->nkji", C, h1), C)
+        parts += (np.einsum("kl,nj->nklj", np.eye(2), h2),)
+        found = np.concatenate([part.reshape(len(z), 2, -1) for part in parts], axis=-1)
+        return found * self._scale[:, None]
+
+    def hessian(self, x, weight):
+        """Derivative of that by the state, (point, 2, 2)."""
+        (W1, W2, W3), _, h1, h2 = self._forward(x, weight)
+        C = (1 - h2**2)[:, None, :] * W3
+        D = (C @ W2) * (1 - h1**2)[:, None, :]
+        return (D @ W1) * self._scale[:, None] / self.frame.half

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from bayesinf.settings import Settings
     from bayesinf.systems.hamiltonian.model import Motion
 
-__all__ = ["HORIZONS", "foretold", "mapped"]
+__all__ = ["HORIZONS", "errors", "foretold", "mapped"]
 
 DRAWS = 200  # of the posterior that are followed,
 FEWER = 4  # and every so many-th of them from the true initial states
@@ -121,9 +121,9 @@ def foretold(
     note_dims |= dict.fromkeys(("low", "middle", "high", "seen"), of_paths)
     note_labels = labels | {"level": list(LEVELS)}
     notes = {"forecast": dataset(note, note_dims, note_labels, sampled=False)}
-    truth, path = true_energy(held_out), held_out.get("truth.path")
-    if truth is not None and path is not None:
-        notes["error"] = _errors(problem, theta, path.values, record, truth, steps)
+    found = _errors(problem, theta, held_out)
+    if found is not None:
+        notes["error"] = found
     return annotated(answered, **notes)
 
 
@@ -132,32 +132,53 @@ def midpoints(times: np.ndarray, typical: float) -> int:
     return max(1, int(np.ceil(float(np.nanmax(np.diff(times, axis=-1))) / (STEP * typical))))
 
 
-def _errors(problem, theta, path, record, truth, steps):
-    """Errors of energy and rates, in the mean of the posterior and draw by draw."""
-    start = path[:, 0]
-    mean = theta.mean(axis=0)
-    followed = forecast(problem.flow, record.times, start, theta[::FEWER], steps)
-    middle = forecast(problem.flow, record.times, start, mean, steps)
-    # Of damped motions the energy is that of the true path.
+def errors(
+    flow: Flow, theta: np.ndarray, held_out: xr.Dataset, typical: float
+) -> dict[str, np.ndarray] | None:
+    """Errors of forecasts from the true initial states of simulated motions; None of others.
+
+    Returns
+    -------
+    ``energy``, mean of (H(x̂(t)) − H(x(t)))² with the true H, its standard error over the motions,
+    ``energy_error``, ``states``, mean squared error of q and p, ``rates``, that of the rates at the
+    true states, and of three motions the energies ``kept_energy`` along the forecast and
+    ``true_energy``, (shown, instant), at times ``since``.
+    """
+    truth, path = true_energy(held_out), held_out.get("truth.path")
+    if truth is None or path is None:
+        return None
+    record, path = Record.of(held_out), path.values
+    steps = midpoints(record.times, typical)
+    middle = forecast(flow, record.times, path[:, 0], theta, steps)
     target = truth.value(path)
-    each = np.mean((truth.value(followed) - target) ** 2, axis=(1, 2))
     by_motion = np.mean((truth.value(middle) - target) ** 2, axis=1)
     flat = path.reshape(-1, 2)
-    true_rates = truth.rates(flat, 0.0)
-    rates = problem.flow.rates(flat, mean) - true_rates
-    note = {
+    weight, _ = flow.split(theta)
+    rates = Flow(flow.energy).rates(flat, weight) - truth.rates(flat, 0.0)
+    return {
         "energy": np.float64(by_motion.mean()),
         "energy_error": np.float64(by_motion.std() / np.sqrt(len(by_motion))),
-        "energy_draws": each,
-        "rates": np.float64(np.mean(rates**2)),
         "states": np.float64(np.mean((middle - path) ** 2)),
+        "rates": np.float64(np.mean(rates**2)),
         "true_energy": target[:3],
         "kept_energy": truth.value(middle[:3]),
         "since": record.times[:3],
     }
+
+
+def _errors(problem, theta, held_out):
+    """Errors in the mean of the posterior, and of the energy draw by draw."""
+    found = errors(problem.flow, theta.mean(axis=0), held_out, problem.frame.time)
+    if found is None:
+        return None
+    record, path = Record.of(held_out), held_out["truth.path"].values
+    truth, steps = true_energy(held_out), midpoints(record.times, problem.frame.time)
+    followed = forecast(problem.flow, record.times, path[:, 0], theta[::FEWER], steps)
+    off = truth.value(followed) - truth.value(path)
+    found["energy_draws"] = np.mean(off**2, axis=(1, 2))
     dims = {"energy_draws": ("followed",)}
     dims |= dict.fromkeys(("true_energy", "kept_energy", "since"), ("shown", "instant"))
-    return dataset(note, dims, sampled=False)
+    return dataset(found, dims, sampled=False)
 
 
 def mapped(problem: Motion, fit: xr.DataTree, motions: xr.Dataset) -> xr.DataTree:

@@ -124,6 +124,7 @@ def fit(
             "form": form,
             "treated": int(treated),
             "damped": int(damped),
+            "simulated": str(motions.attrs.get("system", "")),
         },
     )
     found = mapped(stated, found, motions)
