@@ -144,7 +144,6 @@ def asked(
     order: Neighbours | None = None,
     *,
     known: bool = False,
-    fitted: bool = True,
     further: Mapping[str, Discrepancy] | None = None,
 ) -> dict[str, Discrepancy]:
     """Return all discrepancies that a fit with normal noise is asked, the caller's among them.
@@ -154,15 +153,13 @@ def asked(
     order : neighbours among the observations where these have an order, as of ``neighbours_of``;
         then the memory of the residuals is asked.
     known : whether the noise is known; then χ² judges its size.
-    fitted : whether the statistics are given fitted values; of residuals alone, as those of
-        leave-one-out are, it cannot be asked whether they spread with the signal.
     further : the caller's own, T(y, mean, noise) by name; they join the family's.
 
     Raises
     ------
     DataError : one of them bears a name of the family's, which it would replace.
     """
-    own = {name: t for name, t in RESIDUALS.items() if fitted or t is not residual_spread}
+    own = dict(RESIDUALS)
     own |= {} if order is None else {MEMORY: ResidualMemory(order)}
     own |= {"chi-square": chi_square} if known else {}
     taken = own.keys() & (further or {}).keys()

@@ -98,12 +98,12 @@ class Process(Marginal):
 
     @property
     def discrepancies(self) -> dict[str, measurement.Discrepancy]:
-        """Statistics of the leave-one-out residuals, which are standardised.
+        """Statistics of the leave-one-out residuals, standardised, and of what the others say.
 
         Where all of the noise is stated, how large they are is asked as well.
         """
         known = all(name in self.fixed for name in self.noises)
-        return measurement.asked(self.order, known=known, fitted=False)
+        return measurement.asked(self.order, known=known)
 
     # What things are called
 

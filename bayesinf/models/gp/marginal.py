@@ -39,6 +39,7 @@ class LeftOut:
     Parameters
     ----------
     residual, replica : standardised leave-one-out residuals of y, and of replicas of it.
+    expected, replica_expected : what the others say of each, of y and of the replicas.
     log_density : log p(y_i | y_{−i}, θ).
     log_conditional : log p(y_i | y_1, ..., y_{i−1}, θ), whose sum is the marginal likelihood.
     mean, sd : of a new observation at x_i, given all of the data.
@@ -47,6 +48,8 @@ class LeftOut:
 
     residual: np.ndarray
     replica: np.ndarray
+    expected: np.ndarray
+    replica_expected: np.ndarray
     log_density: np.ndarray
     log_conditional: np.ndarray
     mean: np.ndarray
@@ -280,24 +283,29 @@ class Marginal(Problem):
             for factor, row, replica in zip(lower, z, part["replica"], strict=True):
                 inverse, _ = dtrtri(factor, lower=1)
                 q = np.sum(inverse**2, axis=0)
-                rows.append(np.stack([row @ inverse, replica @ inverse, q]))
+                drawn = np.tril(factor) @ replica
+                rows.append(np.stack([row @ inverse, replica @ inverse, drawn, q]))
             conditional = log_conditional(lower, z)
             edge = np.zeros_like(conditional)
             edge[:, 0] = jitter
             return np.concatenate([rows, conditional[:, None], edge[:, None]], axis=1)
 
         parts = self.in_chunks(solve, dict(theta) | {"replica": noise}, count)
-        alpha, replica, q, conditional, edge = np.moveaxis(parts, 1, 0)
-        return self.judged(theta, alpha, replica, q, conditional, edge[:, 0])
+        *found, edge = np.moveaxis(parts, 1, 0)
+        return self.judged(theta, *found, edge[:, 0])
 
-    def judged(self, theta: Theta, alpha, replica, q, conditional, jitter) -> LeftOut:
-        """Leave-one-out from α = K⁻¹(y − m), that of a replica, and q = diag K⁻¹, (draw, point)."""
+    def judged(self, theta: Theta, alpha, replica, drawn, q, conditional, jitter) -> LeftOut:
+        """Leave-one-out from α = K⁻¹(y − m), that of a replica, which has ``drawn`` about m, and q =
+        diag K⁻¹, (draw, point).
+        """
         variance = self.noise_variance(theta)
         # The mean and the variance of f_i + a new ε_i, given all of the data.
         smooth = np.maximum(variance - variance**2 * q, 0)
         return LeftOut(
             residual=alpha / np.sqrt(q),
             replica=replica / np.sqrt(q),
+            expected=self.y - alpha / q,
+            replica_expected=self.expected(theta) + drawn - replica / q,
             log_density=-0.5 * alpha**2 / q + 0.5 * np.log(q) - 0.5 * np.log(2 * np.pi),
             log_conditional=conditional,
             mean=self.y - variance * alpha,

@@ -157,22 +157,23 @@ class Series(Process):
         def solve(part):
             rows = []
             for one in self._each(part):
-                order, off, total, share, (*world, _) = self._filtered(one)
+                order, off, total, share, (*world, last) = self._filtered(one)
                 replica = np.sqrt(total) * one["replica"][order]
-                row = np.empty((4, len(order)))
+                row = np.empty((5, len(order)))
                 for place, residuals in ((0, off), (1, replica)):
                     row[place, order], q, *_ = compiled.backward(
                         self._gaps, residuals, total, share, *world
                     )
-                row[2, order] = q
-                row[3, order] = -0.5 * (off**2 / total + np.log(2 * np.pi * total))
+                z = one["replica"][order]
+                row[2, order] = compiled.innovations(self._gaps, z, *world, last)
+                row[3, order] = q
+                row[4, order] = -0.5 * (off**2 / total + np.log(2 * np.pi * total))
                 rows.append(row)
             return np.array(rows)
 
         noise = rng.standard_normal((count, size))
         found = self.in_chunks(solve, dict(theta) | {"replica": noise}, count)
-        alpha, replica, q, conditional = np.moveaxis(found, 1, 0)
-        return self.judged(theta, alpha, replica, q, conditional, np.zeros(count))
+        return self.judged(theta, *np.moveaxis(found, 1, 0), np.zeros(count))
 
     def _smoothed(self, theta, x, y):
         """Mean and variance of a curve of zero mean at x given data y, for one θ."""

@@ -48,17 +48,20 @@ def look(process: Process, draws: Draws, settings: Settings) -> Outlook:
     for start in range(0, total, batch):
         some = {name: value[start : start + batch] for name, value in theta.items()}
         left_out = process.left_out(some, rngs[0])
-        z = rngs[1].standard_normal(left_out.mean.shape)
-        at = np.arange(start, start + len(z)) % shape[1]
-        shown = slice(None) if kept is None else np.isin(at, kept)
+        new = rngs[1].standard_normal(left_out.mean.shape)
+        of = np.arange(start, start + len(new)) % shape[1]
+        shown = slice(None) if kept is None else np.isin(of, kept)
         density = left_out.log_conditional, left_out.log_density
         if blocks is not None:
             density = [noise.summed(one, blocks) for one in density]
         judged = (
-            np.stack([t(of, 0.0, 1.0) for t in process.discrepancies.values()], axis=-1)
-            for of in (left_out.replica, left_out.residual)
+            np.stack([t(at + z, at, 1.0) for t in process.discrepancies.values()], axis=-1)
+            for z, at in (
+                (left_out.replica, _scaled(left_out.replica_expected)),
+                (left_out.residual, _scaled(left_out.expected)),
+            )
         )
-        replicas = (left_out.mean + left_out.sd * z)[shown]
+        replicas = (left_out.mean + left_out.sd * new)[shown]
         parts.append((replicas, *density, *judged, left_out.jitter))
     found = [np.concatenate(one) for one in zip(*parts, strict=True)]
     replicas, pointwise, alone, of_replicas, of_data, jitter = (
@@ -73,3 +76,10 @@ def look(process: Process, draws: Draws, settings: Settings) -> Outlook:
         {"jitter": jitter},
         kept,
     )
+
+
+def _scaled(expected):
+    """Fitted values in the size of standardised residuals, so that their sum loses neither."""
+    about = expected - expected.mean(axis=-1, keepdims=True)
+    spread = about.std(axis=-1, keepdims=True)
+    return about / np.where(spread > 0, spread, 1.0)
