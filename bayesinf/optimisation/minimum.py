@@ -34,7 +34,8 @@ if TYPE_CHECKING:
 __all__ = ["evaluations", "least", "place_name", "posterior", "problem"]
 
 LEAST = 3  # values without which there is nothing to fit
-POOL, SCAN = 1024, 96  # places all over, and those of them where the function may be lowest
+POOL, SCAN = 1024, 64  # places all over, and those of them where the function may be lowest
+AROUND = 4  # places at each distance from the best known
 DEEP = 3.0  # sds below the mean by which that is judged
 STARTS = 3  # places from which each curve is followed
 MEANS = 100  # draws of the hyperparameters over which the mean curve is taken
@@ -250,7 +251,7 @@ class _Lowest:
         known = knowledge.values.nodes
         mean = known.moments(known.X)[0].mean(axis=0)
         order = np.argsort(np.where(knowledge.allowed, mean, np.inf))[: asking.BEST]
-        pool = places.candidates(campaign, known.X[order], rng, POOL)
+        pool = places.candidates(campaign, known.X[order], rng, POOL, AROUND)
         mean, variance, *_ = known.moments(pool[:POOL])
         bound = np.mean(mean - DEEP * np.sqrt(variance), axis=0)
         bound -= rules.shortage(knowledge.parts, pool[:POOL])[0]

@@ -24,7 +24,7 @@ from bayesinf.optimisation.surrogate import Nodes
 
 __all__ = ["Paths", "drawn"]
 
-WAVES = 256  # cosines, and as many sines
+WAVES = 512  # cosines, and as many sines: sds between data to 3 % or so
 MATERN = 5.0  # twice the order of the rougher kernel: degrees of freedom of its frequencies
 
 

@@ -33,7 +33,11 @@ def spread(campaign: Campaign, count: int, rng: np.random.Generator) -> np.ndarr
 
 
 def candidates(
-    campaign: Campaign, best: np.ndarray, rng: np.random.Generator, count: int | None = None
+    campaign: Campaign,
+    best: np.ndarray,
+    rng: np.random.Generator,
+    count: int | None = None,
+    around: int = AROUND,
 ) -> np.ndarray:
     """Return places for a scan, (place, input): all over the cube, and around the best known.
 
@@ -43,12 +47,13 @@ def candidates(
     best : in the unit cube, (place, input).
     rng : generator.
     count : how many all over the cube.
+    around : how many at each distance from each of the best.
     """
     size = len(campaign.inputs)
     count = min(SCAN + MORE * size, MOST) if count is None else count
     found = [spread(campaign, count, rng), best]
     for scale in SCALES:
-        step = scale * rng.standard_normal((len(best), AROUND, size))
+        step = scale * rng.standard_normal((len(best), around, size))
         found.append((best[:, None] + step).reshape(-1, size))
     return campaign.snapped(np.vstack(found))
 

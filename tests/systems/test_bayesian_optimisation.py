@@ -59,9 +59,10 @@ def test_a_known_minimum_lies_in_the_posterior_and_comes_back_from_the_file(tmp_
     assert told.sizes["evaluation"] == 9 and float(told["best"][-1]) == float(told["y"].min())
     first, other = (system.story({"posterior": one}) for one in (fit, again))
     assert first.answer.paragraphs == other.answer.paragraphs
-    assert first.answer.paragraphs[0].startswith("The minimum of Forrester's function is −6")
+    assert first.answer.paragraphs[0].startswith("The minimum of Forrester’s function is −6")
 
 
+@pytest.mark.slow
 def test_the_lowest_noisy_value_is_too_deep_and_the_posterior_is_not():
     """Over campaigns: the depth that a posterior states, less the truth, in units of its sd."""
     one, low, far = system.objective("forrester"), [], []

@@ -38,7 +38,7 @@ ALLOWED = {
     "forecasts": "errors settings posterior",
     "figures": "errors settings posterior inference.kinds diagnostics foreign",
     "report": "errors publication posterior inference.kinds foreign checks figures",
-    "optimisation": "errors settings parallel posterior priors inference models checks",
+    "optimisation": "errors settings kept parallel posterior priors inference models",
     "calibration": "errors settings parallel posterior models.problem diagnostics checks figures "
     "report",
     "trials": "errors parallel checks",

@@ -11,8 +11,6 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from scipy import integrate, stats
 
 from bayesinf import optimisation
@@ -155,10 +153,15 @@ def test_the_expected_improvement_is_its_integral():
         np.testing.assert_allclose(np.exp(value[c]), np.mean(each), rtol=1e-6, atol=1e-13)
 
 
-@given(st.floats(-1e5, 30.0))
-def test_the_compiled_logarithm_of_an_improvement_is_the_familys(z):
-    found = kernel._log_improvement(z)[0]
-    np.testing.assert_allclose(found, log_improvement(z), rtol=1e-9, atol=1e-12)
+def test_the_compiled_logarithm_of_an_improvement_is_the_familys():
+    for z in [*np.linspace(-40, 20, 1201), *-np.logspace(0, 5, 200)]:
+        value, below, at = kernel._log_improvement(z)
+        np.testing.assert_allclose(value, log_improvement(z), rtol=1e-10, atol=1e-10)
+        # Φ/h is the slope of log h, and φ/h follows from h = φ + z Φ.
+        step = 1e-4 * max(1.0, abs(z))
+        ends = log_improvement(np.array([z - step, z + step]))
+        np.testing.assert_allclose(below, (ends[1] - ends[0]) / (2 * step), rtol=1e-3, atol=1e-9)
+        np.testing.assert_allclose(at + z * below, 1.0, atol=1e-6 * z**2 + 1e-9)
 
 
 def test_improvements_too_small_for_a_number_still_order_places():
@@ -209,14 +212,15 @@ def test_weighted_nodes_are_the_posterior_on_a_grid():
     np.testing.assert_allclose(found, [*exact, evidence], atol=4 * error.max() + 0.01)
 
 
-def test_drawn_curves_go_through_the_data_and_have_the_moments():
-    found = nodes((0,))
+@pytest.mark.parametrize("kind", [kernel.SMOOTH, kernel.ROUGH])
+def test_drawn_curves_go_through_the_data_and_have_the_moments(kind):
+    found = nodes((kind,))
     exact = replace(found, noises=np.zeros_like(found.noises))
     many = Nodes(
         exact.X,
         np.tile(exact.y, (1500, 1)),
         np.zeros((1500, 6)),
-        np.zeros(1500, dtype=int),
+        np.full(1500, kind),
         np.tile(exact.scales, (1500, 1)),
         np.tile(exact.squares, 1500),
     )
@@ -234,6 +238,17 @@ def test_drawn_curves_go_through_the_data_and_have_the_moments():
 
 
 # --- asking ---------------------------------------------------------------------------------------
+
+
+def test_the_waves_of_both_kernels_have_their_correlation():
+    """Over all frequencies the mean of cos ω·d is ρ(d)."""
+    for kind in (kernel.SMOOTH, kernel.ROUGH):
+        curves = paths.drawn(nodes((kind,)), rng(23))
+        gaps = np.array([[0.1, 0.0], [0.3, 0.2], [0.0, 0.6]])
+        found = np.cos(gaps @ curves.frequencies[0].T).mean(axis=1)
+        square = np.sum((gaps / curves.scales[0]) ** 2, axis=1)
+        exact = kernel.correlations(kind, square[None])[0]
+        np.testing.assert_allclose(found, exact, atol=0.02)
 
 
 @pytest.mark.parametrize("rule", optimisation.RULES)
@@ -283,6 +298,18 @@ def test_integers_stay_whole_and_are_never_asked_twice():
     assert campaign.best.x == (4.0, 0.0)
     with pytest.raises(FitError, match="all 12 places"):
         optimisation.ask(campaign)
+
+
+def test_an_ascent_moves_integers_by_whole_steps_alone():
+    campaign = optimisation.campaign({"n": (0, 10), "x": (0.0, 1.0)}, integers=["n"])
+    top = np.array([0.734, 0.21])
+
+    def hill(points, rows, slopes):
+        return -np.sum((points - top) ** 2, axis=1), -2 * (points - top)
+
+    start = campaign.snapped(rng(24).random((4, 2)))
+    _, ends = places.climbed(hill, start, campaign)
+    np.testing.assert_allclose(ends, np.tile([0.7, 0.21], (4, 1)), atol=1e-6)
 
 
 def test_mixed_inputs_find_the_best_of_both_and_keep_to_their_bounds():

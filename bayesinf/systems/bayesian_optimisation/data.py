@@ -179,7 +179,8 @@ def read(
             raise DataError(str(error), source=path, where=f"row {k + 1}") from None
     words = f"the inputs are {', '.join(stated)}, and {campaign.name} is the value"
     bound = f"bounds taken from the data: {'; '.join(missing)}" if missing else ""
-    failed = f"{len(campaign.failures)} evaluations failed" if campaign.failures else ""
+    failed = len(campaign.failures)
+    failed = f"{failed} evaluation{'' if failed == 1 else 's'} failed" if failed else ""
     told = said(table, words, bound, failed)
     return data_of(campaign).assign_attrs(told, source=str(path))
 

@@ -83,7 +83,8 @@ def minimum(fit: xr.DataTree) -> Figure:
         curve.plot(x, found["truth"], **TRUE_LINE)
         words["truth"] = "truth"
     _mark(curve, fit, noted(fit, "evaluations")[name].values)
-    curve.set_ylim(*_padded(np.concatenate([found["low"], found["high"]])))
+    told = noted(fit, "evaluations")[terms(fit)["name"]].values
+    curve.set_ylim(*_padded(np.concatenate([found["low"], found["high"], told])))
     asked = noted(fit, "next")[name].values
     high = np.full(len(asked), 0.97)
     style = {"color": COLORS["second"], "ms": 6, "zorder": 6}
@@ -117,7 +118,7 @@ def _histogram(axis, fit, name, ends=None):
 
 
 def _padded(values):
-    low, high = np.min(values), np.max(values)
+    low, high = np.nanmin(values), np.nanmax(values)
     return low - 0.04 * (high - low), high + 0.08 * (high - low)
 
 

@@ -58,6 +58,7 @@ def fit(
     DataError : fewer than three values, or values that are all alike.
     """
     campaign = campaign_of(data)
+    asked = optimisation.ask(campaign, batch, rule)  # which also refuses what cannot be asked
     attrs = {name: data.attrs[name] for name in ("objective", "campaign") if name in data.attrs}
     notes = {"truth": noted(data, "truth"), "classical": classical(data)}
     found = minimum.posterior(
@@ -69,7 +70,6 @@ def fit(
         notes=notes,
         attrs=attrs,
     )
-    asked = optimisation.ask(campaign, batch, rule)
     found.attrs["word"] = asked.attrs["word"]
     whole = {name: np.float64(asked.attrs[name]) for name in ("expected_improvement", "scale")}
     whole = {"improvement": whole["expected_improvement"], "scale": whole["scale"]}

@@ -100,11 +100,11 @@ def _minima(one):
 
 OBJECTIVES = {
     "forrester": Objective(
-        "forrester", "Forrester's function", forrester, {"x": (0.0, 1.0)}, ((0.757,),), 9
+        "forrester", "Forrester’s function", forrester, {"x": (0.0, 1.0)}, ((0.757,),), 9
     ),
     "branin": Objective(
         "branin",
-        "Branin's function",
+        "Branin’s function",
         branin,
         {"a": (-5.0, 10.0), "b": (0.0, 15.0)},
         ((-np.pi, 12.275), (np.pi, 2.275), (3 * np.pi, 2.475)),
@@ -112,7 +112,7 @@ OBJECTIVES = {
     ),
     "hartmann": Objective(
         "hartmann",
-        "Hartmann's function of six inputs",
+        "Hartmann’s function of six inputs",
         hartmann,
         {f"x{k}": (0.0, 1.0) for k in range(1, 7)},
         ((0.20169, 0.150011, 0.476874, 0.275332, 0.311652, 0.6573),),
