@@ -55,7 +55,7 @@ def measured(
     rng = settings.generator("audit")
     root = covariance_root(claim.covariance)
     sound = root is not None
-    root = np.linalg.cholesky(claim.spread) if root is None else root
+    root = linalg.cholesky(claim.spread, lower=True) if root is None else root
     claimed = root @ root.T
     arrays = {
         "point": claim.point,
@@ -160,7 +160,7 @@ def _local(claim, root):
     found, decrement = np.full(size, np.nan), np.nan
     if len(free):
         # Steps are those of the density's own width, whatever width is claimed for it.
-        own = _conditional(np.linalg.cholesky(claim.spread), free)
+        own = _conditional(linalg.cholesky(claim.spread, lower=True), free)
         steps = np.zeros((size, len(free)))
         steps[free] = own
         with np.errstate(all="ignore"):
@@ -217,7 +217,7 @@ def _optima(claim, draws):
 
     Places that say the same of the data, as two peaks that have changed names, are one.
     """
-    root = np.linalg.cholesky(claim.spread)
+    root = linalg.cholesky(claim.spread, lower=True)
     points = np.vstack([claim.mode, claim.ends])
     with np.errstate(all="ignore"):
         heights = claim.log_density(points)
@@ -263,7 +263,7 @@ def _reached(draws, place, root):
 
 def _profiles(claim):
     """Profile log density of each parameter around the mode, and where it has fallen by 1.92."""
-    root, sd = np.linalg.cholesky(claim.spread), claim.sd
+    root, sd = linalg.cholesky(claim.spread, lower=True), claim.sd
     size = len(sd)
     nodes = np.concatenate([-REACH[::-1], [0.0], REACH])
     value = claim.mode[:, None] + sd[:, None] * nodes
