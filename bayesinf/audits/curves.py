@@ -17,9 +17,10 @@ from scipy import linalg
 from bayesinf.audits.claims import Claim, matrix, point_of
 from bayesinf.audits.valleys import population
 from bayesinf.data import curve_from_arrays
-from bayesinf.errors import DataError
+from bayesinf.errors import DataError, FitError
 from bayesinf.inference.scoring import descend
 from bayesinf.models import curve
+from bayesinf.models.curve import NOISE
 from bayesinf.models.problem import Route
 
 __all__ = ["of_curve_fit", "of_lmfit", "parameter_names"]
@@ -28,6 +29,7 @@ MOVES = (3.0, 10.0, 30.0, 100.0, 300.0, 1000.0)  # sd, by which starts are moved
 FACTORS = (0.1, 0.3, 3.0, 10.0)  # likewise
 PLACES = 9  # along x, likewise
 ON_A_BOUND = 1e-6  # sd from a bound, within which a point lies on it
+NO_NOISE = 1e-14  # share of the data, below which residuals are rounding
 ALIKE = 0.01  # noise, by which two curves may differ that say the same
 
 
@@ -63,6 +65,7 @@ def of_curve_fit(
 
     point = point_of(popt)
     names = parameter_names(f, point.size) if names is None else list(names)
+    names = [f"{name}_" if name == NOISE else name for name in names]  # ours is that of the data
     point, covariance = point_of(point, names), matrix(pcov, point.size)
     y = np.asarray(y, dtype=float).ravel()
     absolute = sigma is not None if absolute_sigma is None else absolute_sigma
@@ -108,11 +111,22 @@ def _many(f, x, point, size):
         columns = np.broadcast_arrays(*columns)
         lead = columns[0].shape[:-1] if columns[0].ndim else ()
         rows = np.stack([np.ravel(each) for each in columns], axis=-1)
-        found = [np.broadcast_to(np.asarray(f(x, *row), dtype=float), (size,)) for row in rows]
-        return np.reshape(found, (*lead, size))
+        return np.reshape([one(row) for row in rows], (*lead, size))
+
+    def one(row):
+        try:
+            return np.broadcast_to(np.asarray(f(x, *row), dtype=float), (size,))
+        except (ValueError, ArithmeticError):  # a search looks where a curve has no value
+            return np.full(size, np.nan)
 
     def at_once(*columns):
         return np.asarray(f(x, *columns), dtype=float)
+
+    def either(*columns):
+        try:
+            return at_once(*columns)
+        except (ValueError, ArithmeticError):
+            return one_by_one(*columns)
 
     probes = (point * (1 + 0.01 * np.array([[0.0], [1.0], [-0.7]])))[..., None]
     columns = [probes[:, k] for k in range(len(point))]
@@ -122,7 +136,7 @@ def _many(f, x, point, size):
         same = np.allclose(np.broadcast_to(fast, slow.shape), slow, 1e-10, 0, equal_nan=True)
     except Exception:  # whatever a function does that was never meant for arrays
         same = False
-    return at_once if same else one_by_one
+    return either if same else one_by_one
 
 
 def parameter_names(f: Callable, count: int) -> list[str]:
@@ -342,6 +356,11 @@ def _claimed(model, params, data, point, covariance, units):
         inside = np.all((theta >= low) & (theta <= high), axis=-1)
         return np.where(inside, -problem.log_ratio(deviance, best.rss), -np.inf)
 
+    if best.scale <= NO_NOISE * np.max(np.abs(problem.y)):
+        raise FitError(
+            "the curve goes through the data to rounding: there is no noise, and no covariance",
+            residual_sd=best.scale,
+        )
     noise = best.scale * (1.0 if problem.error is None else np.asarray(problem.error))
 
     def alike(a, b):

@@ -55,7 +55,7 @@ def measured(
     rng = settings.generator("audit")
     root = covariance_root(claim.covariance)
     sound = root is not None
-    root = np.linalg.cholesky(claim.spread) if root is None else root
+    root = linalg.cholesky(claim.spread, lower=True) if root is None else root
     claimed = root @ root.T
     arrays = {
         "point": claim.point,
@@ -159,24 +159,32 @@ def _local(claim, root):
     free = np.flatnonzero(room > AT_A_BOUND * sd)
     found, decrement = np.full(size, np.nan), np.nan
     if len(free):
-        precision = linalg.cho_solve((root, True), np.eye(size))[np.ix_(free, free)]
-        part = np.zeros((size, len(free)))
-        # L⁻ᵀ of the precision's root is a root of its inverse.
-        part[free] = linalg.inv(linalg.cholesky(precision, lower=True)).T
+        # Steps are those of the density's own width, whatever width is claimed for it.
+        own = _conditional(linalg.cholesky(claim.spread, lower=True), free)
+        steps = np.zeros((size, len(free)))
+        steps[free] = own
         with np.errstate(all="ignore"):
             gradient, hessian = derivatives(
-                lambda z: claim.log_density(claim.point + z @ part.T), len(free)
+                lambda z: claim.log_density(claim.point + z @ steps.T), len(free)
             )
-        gradient, hessian = gradient / claim.curvature, hessian / claim.curvature
+        units = linalg.solve(own, _conditional(root, free)) / np.sqrt(claim.curvature)
+        gradient, hessian = units.T @ gradient, units.T @ hessian @ units
         if np.isfinite(gradient).all() and np.isfinite(hessian).all():
             values, axes = np.linalg.eigh(-hessian)
             found[: len(values)] = values
             # Newton decrement: the step to the quadratic's optimum, in its own sds.
-            along = (axes.T @ gradient) ** 2 / np.maximum(np.abs(values), 1e-12)
+            along = (axes.T @ gradient) ** 2 / np.maximum(np.abs(values), 1e-300)
             decrement = float(np.sqrt(along.sum()))
     held = np.ones(size, dtype=bool)
     held[free] = False
     return {"hessian_eigenvalue": found, "slope": decrement, "at_edge": held}
+
+
+def _conditional(root, free):
+    """A root of the covariance of some parameters, given all others."""
+    precision = linalg.cho_solve((root, True), np.eye(len(root)))[np.ix_(free, free)]
+    # L⁻ᵀ of the precision's root is a root of its inverse.
+    return linalg.inv(linalg.cholesky(precision, lower=True)).T
 
 
 def _weights(claim, root, rng):
@@ -209,7 +217,7 @@ def _optima(claim, draws):
 
     Places that say the same of the data, as two peaks that have changed names, are one.
     """
-    root = np.linalg.cholesky(claim.spread)
+    root = linalg.cholesky(claim.spread, lower=True)
     points = np.vstack([claim.mode, claim.ends])
     with np.errstate(all="ignore"):
         heights = claim.log_density(points)
@@ -222,12 +230,16 @@ def _optima(claim, draws):
 
     own, height = points[1], float(below[1])
     elsewhere = apart(own, points[0])
-    rivals, heights = [], []
+    rivals, heights, summit = [], [], float(heights[0])
     for point, lower in sorted(zip(points[2:], below[2:], strict=True), key=lambda each: each[1]):
         known = [points[0], *rivals] + ([own] if elsewhere else [])
-        if lower < 3.0 and all(apart(point, each) for each in known):
-            rivals.append(point)
-            heights.append(float(lower))
+        if not lower < 3.0 or not all(apart(point, each) for each in known):
+            continue
+        # A search may have stopped on its way to a place that is known.
+        top, found = climbed(claim.log_density, point, root)
+        if all(apart(top, each) for each in known):
+            rivals.append(top)
+            heights.append(summit - found)
     if elsewhere and height < 3.0:
         rivals.append(own)
         heights.append(height)
@@ -251,7 +263,7 @@ def _reached(draws, place, root):
 
 def _profiles(claim):
     """Profile log density of each parameter around the mode, and where it has fallen by 1.92."""
-    root, sd = np.linalg.cholesky(claim.spread), claim.sd
+    root, sd = linalg.cholesky(claim.spread, lower=True), claim.sd
     size = len(sd)
     nodes = np.concatenate([-REACH[::-1], [0.0], REACH])
     value = claim.mode[:, None] + sd[:, None] * nodes

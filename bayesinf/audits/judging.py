@@ -93,6 +93,8 @@ def _hessian(found):
     least = known.min() if known.size else np.nan
     good = "the density falls off in every direction"
     bad = f"the density rises along some direction (eigenvalue {short(least, 2)}): a saddle, no top"
+    if not np.isfinite(least):
+        bad = "the density has no curvature at the point"
     if edge:
         bad = f"{' and '.join(edge)} {'are' if edge[1:] else 'is'} at a bound, "
         bad += "where there is no curvature to approximate by"

@@ -20,7 +20,19 @@ if TYPE_CHECKING:
 
 __all__ = ["drawn", "of_checks", "open_ends"]
 
-DRAWING = {"Pareto k̂", "moments", "edges", "R-hat", "bulk ESS", "tail ESS", "length / τ", "walkers"}
+# Checks that fail where draws are not the density's, whatever the data are.
+DRAWING = {
+    "gradient",
+    "Hessian",
+    "Pareto k̂",
+    "moments",
+    "edges",
+    "R-hat",
+    "bulk ESS",
+    "tail ESS",
+    "length / τ",
+    "walkers",
+}
 
 
 def drawn(

@@ -28,7 +28,7 @@ def population(problem: curve.NonlinearRegression, settings: Settings) -> Sample
     """
     theta, log_density = walked(problem)
     best = problem.optimum
-    centre, root = best.theta, np.linalg.cholesky(best.covariance) * best.scale
+    centre, root = best.theta, linalg.cholesky(best.covariance, lower=True) * best.scale
     if problem.inferred:
         centre = np.append(centre, np.log(best.scale))
         root = linalg.block_diag(root, 1 / np.sqrt(2 * best.dof))

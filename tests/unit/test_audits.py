@@ -13,7 +13,7 @@ import bayesinf
 from bayesinf import audit
 from bayesinf.audits import instead, told, verdict
 from bayesinf.audits.transformations import FORMS, departure, transformed
-from bayesinf.errors import DataError
+from bayesinf.errors import DataError, FitError
 from bayesinf.models.density import LogDensity
 from bayesinf.posterior import noted
 from bayesinf.priors import LogNormal, Normal
@@ -305,6 +305,43 @@ def test_any_call_of_curve_fit_will_do():
     popt, pcov = curve_fit(scalar, inputs[0], y, [1, 1])
     fit = audit(scalar, inputs[0], y, popt, pcov, settings=SHORT)
     np.testing.assert_allclose(noted(fit, "audit")["mode"], popt, rtol=1e-5)
+
+
+def decay(x, noise, rate):
+    if np.any(np.asarray(rate) < 0.1):
+        raise ValueError("no such rate")
+    return noise * np.exp(-rate * x)
+
+
+def test_units_names_and_errors_of_a_curve_make_no_difference():
+    """A curve that raises where it has no value, a parameter called noise, numbers of 10¹²."""
+    rng = np.random.default_rng(0)
+    x = np.linspace(0, 5, 30)
+    y = decay(x, 3, 0.7) + 0.1 * rng.standard_normal(30)
+    popt, pcov = curve_fit(decay, x, y, [3, 0.7])
+    fit = audit(decay, x, y, popt, pcov, settings=SHORT)
+    assert verdict(fit).believed and set(instead(fit)) == {"noise_", "rate"}
+
+    def other(x, size, rate):
+        return 1e12 * size * np.exp(-1e-9 * rate * x)
+
+    popt, pcov = curve_fit(other, 1e9 * x, 1e12 * y, [3, 0.7])
+    again = audit(other, 1e9 * x, 1e12 * y, popt, pcov, settings=SHORT)
+    assert verdict(again).believed, again.attrs["answer"]
+    # Nor is a claim of no size, or of any, taken for a saddle.
+    for share in (1e-20, 1e20):
+        fit = audit(other, 1e9 * x, 1e12 * y, popt, share * pcov, settings=SHORT)
+        assert "Hessian" not in failed(fit)
+        ratio = noted(fit, "audit")["hessian_eigenvalue"] / share
+        np.testing.assert_allclose(ratio, 1, rtol=0.1)
+
+
+def test_a_curve_through_the_data_has_no_noise():
+    with pytest.raises(FitError, match="through the data to rounding"):
+        audit(line, X, line(X, 1, 2), [1, 2], np.eye(2))
+    with pytest.raises(FitError, match="do not tell a from b"):
+        noise = np.random.default_rng(1).standard_normal(30)
+        audit(lambda x, a, b: (a + b) * x, X, X + noise, [0.5, 0.5], np.eye(2))
 
 
 def test_an_audit_travels_in_its_file(measured, tmp_path):
