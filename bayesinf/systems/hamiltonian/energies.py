@@ -50,8 +50,8 @@ class Energy:
 
     Parameters
     ----------
-    factors : of q and of p, each a function from values (...) and an order to values and derivatives
-        up to it, (..., factor) each.
+    factors : of q and of p, each a function from values (...) and an order to values and
+        derivatives up to it, (..., factor) each.
     pairs : (term, 2), which factor of q and which of p a term multiplies.
     fixed_sd : (term,), prior sd of terms with a width of their own; NaN of the others.
     frequencies : (term, 2) of the others, in the inverse unit of q and p; 0 where constant.

@@ -4,9 +4,9 @@
 
 The states are followed from initial states that are inferred (``treated``); or they are taken as
 they were measured, and only the rates scatter, which are then linear in w. That is the usual
-shortcut, and it is biased: noise in the states is noise in the input. In either case the data are, around an
-optimum, linear in weights, damping and initial states, which are normal given the hyperparameters:
-``linearised`` has that posterior in closed form.
+shortcut, and it is biased: noise in the states is noise in the input. In either case the data are,
+around an optimum, linear in weights, damping and initial states, which are normal given the
+hyperparameters: ``linearised`` has that posterior in closed form.
 """
 
 from __future__ import annotations
