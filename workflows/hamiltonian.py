@@ -12,7 +12,7 @@ import typer
 
 from bayesinf import workflow
 
-Form = StrEnum("Form", ["smooth", "pendulum"])
+Form = StrEnum("Form", ["smooth", "spring", "pendulum"])
 System = StrEnum("System", ["spring", "pendulum"])
 
 
@@ -20,7 +20,7 @@ System = StrEnum("System", ["spring", "pendulum"])
 def main(
     run: workflow.Run,
     form: Annotated[
-        Form, typer.Option(help="Any smooth H, or c (1 − cos q) + k p².")
+        Form, typer.Option(help="Any smooth H, c q² + k p², or c (1 − cos q) + k p².")
     ] = Form.smooth,
     damped: Annotated[bool, typer.Option("--damped", help="Infer a damping, ṗ = … − γ p.")] = False,
     kinetic: Annotated[

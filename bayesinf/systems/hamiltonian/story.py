@@ -41,7 +41,7 @@ def story(fits: Mapping[str, xr.DataTree]) -> Story:
 def _derived(fit):
     """Draws of the coefficients of a stated form, and of the damping."""
     found = {}
-    if fit.attrs.get("form") == "pendulum":
+    if fit.attrs.get("form", "smooth") != "smooth":
         weight = fit["posterior"]["weight"]
         c, k = (weight.isel(term=i, drop=True) for i in (0, 1))
         found = {"c": c, "k": k, "ratio c/k": c / k}
