@@ -355,13 +355,13 @@ def test_a_first_attempt_does_not_learn_derivatives():
 def test_faults_are_seen_and_their_cause_is_named():
     found = hamiltonian.faults()
     rng = np.random.default_rng
-    assert check(found["none"](rng(1))).passed
+    assert check(found["none"](rng(1))).believed
     for name, cause in (
         ("damping that is left out", "infer a damping"),
         ("an angular velocity taken for the momentum", "q̇ is not what the energy says of p"),
     ):
         fit = found[name](rng(1))
-        assert not check(fit).passed and cause in fit.attrs["cause"]
+        assert not check(fit).believed and cause in fit.attrs["cause"]
 
 
 @pytest.mark.slow
@@ -372,4 +372,4 @@ def test_networks_learn_the_field_and_their_bands_hold_it():
     found = hamiltonian.classical(part, held_out)
     assert (found["rates"] < 0.02).all() and (found["covered"] > 0.7).all()
     fit = hamiltonian.fit(part, held_out=held_out, settings=SHORT)
-    assert float(noted(fit, "error")["energy"]) < 0.01 and check(fit).passed
+    assert float(noted(fit, "error")["energy"]) < 0.01 and check(fit).believed

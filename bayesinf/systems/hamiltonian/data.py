@@ -219,12 +219,33 @@ def _true(sds, gamma, path, found):
 
 
 def split(motions: xr.Dataset) -> tuple[xr.Dataset, xr.Dataset | None]:
-    """Hold the second half of the trials out; of one trial nothing is held out (None)."""
-    count = motions.sizes["repeat"]
-    if count < 2:
+    """Hold the second half of the trials out; of one trial its last fifth, where it is long.
+
+    A trial shorter than two windows is not cut, and nothing is held out (None).
+    """
+    count, steps = motions.sizes["repeat"], motions.sizes["step"]
+    if count < 2 and steps < 2 * WINDOW:
         return motions, None
+    if count < 2:
+        end = steps - steps // 5
+        return tuple(_between(motions, part) for part in (slice(0, end), slice(end, None)))
     half = (count + 1) // 2
     return some(motions, slice(0, half)), some(motions, slice(half, None))
+
+
+def _between(motions, steps):
+    """Some of the instants of one trial."""
+    when = motions.attrs["time"]
+    columns = {
+        name: motions[name].isel(step=steps) for name in (*STATES, *RATES) if name in motions
+    }
+    units = {name: motions[name].attrs.get("units", "1") for name in (*columns, when)}
+    values = {name: column.values for name, column in columns.items()}
+    found = series_from_arrays(times(motions).isel(step=steps).values, values)
+    found = found.rename(time=when).assign_attrs(motions.attrs)
+    for name, unit in units.items():
+        found[name].attrs["units"] = unit
+    return found
 
 
 def some(motions: xr.Dataset, trials: slice) -> xr.Dataset:
