@@ -149,7 +149,7 @@ def _truth(stated, motions):
     if truth is None:
         return None
     labels = stated.parameters
-    if "path" not in truth:  # drawn from the prior, under the names of the posterior
+    if "path" not in truth.data_vars:  # drawn from the prior, under the names of the posterior
         known = {name: truth[name].values for name in truth if name in _variables(stated)}
         return dataset(known, labels.dims, labels.coords, labels.units, sampled=False)
     if stated.treated:
