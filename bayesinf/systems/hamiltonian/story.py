@@ -119,7 +119,10 @@ def _ignored(fits):
     forecast = noted(fits["ignored"], "forecast")
     if forecast is not None:
         share = float(forecast["covered"].values[1].mean())
-        yield f"Its forecasts cover {100 * share:.0f} % of the held-out states where 95 % are due."
+        yield (
+            f"Forecasts of that fit cover {100 * share:.0f} % of the held-out states where 95 % "
+            "are due, since it takes their first state as exact."
+        )
 
 
 def _classical(fits):
@@ -194,9 +197,9 @@ def _attempted(slopes):
         "A first attempt in plain NumPy, with ReLU and finite differences, ends at a derivative "
         f"where 1.0 is true of {' and '.join(said)}, the median of {slopes.shape[1]} starts. It "
         "propagates the error of the derivative back as if it were the error of H, so that what "
-        "descends is not the loss that it reports; the right slope would need the second "
-        "derivative of ReLU, which is zero; and data that are normalised symmetrically ask of an "
-        "even H an odd shape."
+        "descends is not the loss that it reports, whose slope would need the second derivative of "
+        "ReLU, which is zero. Normalised symmetrically, an even H is so asked for an odd shape, "
+        "which such a descent cannot reach."
     )
 
 
