@@ -2,7 +2,7 @@
 
 Reads motions (times, q and p of several trials, with their rates where they were measured), infers
 the energy with noise in the states treated and ignored, side by side, forecasts motions that are
-held out, and compares with networks. Without --data it simulates a pendulum.
+held out, and compares with networks. Without --data it reads a simulated pendulum.
 """
 
 from enum import StrEnum
@@ -12,7 +12,7 @@ import typer
 
 from bayesinf import workflow
 
-Form = StrEnum("Form", ["smooth", "pendulum"])
+Form = StrEnum("Form", ["smooth", "spring", "pendulum"])
 System = StrEnum("System", ["spring", "pendulum"])
 
 
@@ -20,7 +20,7 @@ System = StrEnum("System", ["spring", "pendulum"])
 def main(
     run: workflow.Run,
     form: Annotated[
-        Form, typer.Option(help="Any smooth H, or c (1 − cos q) + k p².")
+        Form, typer.Option(help="Any smooth H, c q² + k p², or c (1 − cos q) + k p².")
     ] = Form.smooth,
     damped: Annotated[bool, typer.Option("--damped", help="Infer a damping, ṗ = … − γ p.")] = False,
     kinetic: Annotated[
@@ -44,9 +44,9 @@ def main(
     decimal: Annotated[
         str | None, typer.Option(help="Decimal mark, '.' or ',', where the file leaves it open.")
     ] = None,
-    system: Annotated[System, typer.Option(help="What is simulated without --data.")] = (
-        System.pendulum
-    ),
+    system: Annotated[
+        System | None, typer.Option(help="Simulate this instead; --seed says which motions.")
+    ] = None,
     trials: Annotated[int, typer.Option(min=4, help="Simulated motions; half are held out.")] = 50,
     noise: Annotated[float, typer.Option(min=0.0, help="Sd of simulated noise.")] = 0.1,
     damping: Annotated[float, typer.Option(help="Damping of what is simulated.")] = 0.0,
@@ -69,12 +69,14 @@ def main(
                     decimal=decimal,
                 )
             )
-        else:
+        elif system is not None:
             rng = run.settings.generator("simulate")
-            count = min(trials, 12) if run.quick else trials
             motions = hamiltonian.simulate(
-                str(system), count, noise=noise, rate_noise=noise, damping=damping, rng=rng
+                str(system), trials, noise=noise, rate_noise=noise, damping=damping, rng=rng
             )
+        else:
+            motions = hamiltonian.read(run.shipped("pendulum.nc"))
+            motions = hamiltonian.some(motions, slice(0, 8)) if run.quick else motions
         part, held_out = (motions, None) if every else hamiltonian.split(motions)
         options = {"damped": damped, "kinetic": kinetic, "held_out": held_out}
         hamiltonian.problem(part, str(form), damped=damped, kinetic=kinetic)

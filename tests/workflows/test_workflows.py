@@ -363,6 +363,10 @@ CONTRACT = {
     "spectral_analysis": {
         "period": {"frequency": (), "jitter": (), "amplitude": ("component",), "level": ()},
     },
+    "hamiltonian": {
+        "paths": {"energy": ("site",), "noise": ("measured",), "start": ("path", "coordinate")},
+        "ignored": {"energy": ("site",), "weight": ("term",), "length_scale": ("input",)},
+    },
     "kuramoto": {
         "normal": {"K": ("pair",), "alpha": (), "scale": ()}
         | dict.fromkeys(("omega", "sigma"), ("oscillator",)),

@@ -16,7 +16,7 @@ Chaos 31, 053121 (2021), doi:10.1063/5.0048129, by symplectic Gaussian-process r
 
 from bayesinf.systems.hamiltonian.calibration import calibration_problem
 from bayesinf.systems.hamiltonian.classical import classical
-from bayesinf.systems.hamiltonian.data import read, simulate, split
+from bayesinf.systems.hamiltonian.data import read, simulate, some, split
 from bayesinf.systems.hamiltonian.faults import faults
 from bayesinf.systems.hamiltonian.stating import FORMS, fit, plan, problem
 from bayesinf.systems.hamiltonian.story import story
@@ -31,6 +31,7 @@ __all__ = [
     "problem",
     "read",
     "simulate",
+    "some",
     "split",
     "story",
 ]

@@ -25,7 +25,17 @@ from bayesinf.systems.hamiltonian.energies import Frame
 if TYPE_CHECKING:
     import xarray as xr
 
-__all__ = ["RATES", "STATES", "SYSTEMS", "Record", "read", "simulate", "split", "true_energy"]
+__all__ = [
+    "RATES",
+    "STATES",
+    "SYSTEMS",
+    "Record",
+    "read",
+    "simulate",
+    "some",
+    "split",
+    "true_energy",
+]
 
 STATES, RATES = ("q", "p"), ("dq_dt", "dp_dt")
 WINDOW = 60  # instants of a path; longer ones are cut, each part with an initial state of its own
@@ -128,13 +138,7 @@ def simulate(
     found = found.assign_attrs(time="t", system=system)
     for name in found.variables:
         found[name].attrs.setdefault("units", "1")
-    truth = dataset(
-        {"noise": np.array(list(sds.values())), "gamma": np.float64(damping), "path": path},
-        {"noise": ("measured",), "path": ("repeat", "step", "coordinate")},
-        {"measured": list(sds), "coordinate": list(STATES), "repeat": found["repeat"].values},
-        sampled=False,
-    )
-    return annotated(found, truth=truth)
+    return annotated(found, truth=_true(sds, damping, path, found))
 
 
 def true_energy(motions: xr.Dataset) -> System | None:
@@ -166,6 +170,8 @@ def read(
     DataError : what cannot be read; no column for q or p; fewer than five instants of a motion.
     """
     held = reading.read(path, decimal=decimal)
+    if "truth.path" in held:
+        return _stored(held)
     columns = {name: held[name] for name in held.variables if held[name].ndim == 1}
     wanted: dict[str, str | int] = {}
     for name, given in (("q", q), ("p", p)):
@@ -185,19 +191,69 @@ def read(
     return reading.series(path, time=time, repeat=trial, variables=wanted, decimal=decimal, least=5)
 
 
+def _stored(held):
+    """Motions of a file that ``simulate`` made, with what is true of them."""
+    names = [name for name in (*STATES, *RATES) if name in held]
+    columns = {name: held[name].values.astype(float) for name in names}
+    found = series_from_arrays(held["t"].values, columns).rename(time="t")
+    found = found.assign_attrs(time="t", system=held.attrs["system"])
+    for name in found.variables:
+        found[name].attrs.setdefault("units", "1")
+    truth = {n.removeprefix("truth."): held[n] for n in map(str, held.variables) if "truth." in n}
+    sds = dict(zip(map(str, truth["measured"].values), truth["noise"].values, strict=True))
+    return annotated(found, truth=_true(sds, truth["gamma"].values, truth["path"].values, found))
+
+
+def _true(sds, gamma, path, found):
+    """What is known of simulated motions."""
+    return dataset(
+        {
+            "noise": np.array(list(sds.values()), dtype=float),
+            "gamma": np.float64(gamma),
+            "path": np.asarray(path, dtype=float),
+        },
+        {"noise": ("measured",), "path": ("repeat", "step", "coordinate")},
+        {"measured": list(sds), "coordinate": list(STATES), "repeat": found["repeat"].values},
+        sampled=False,
+    )
+
+
 def split(motions: xr.Dataset) -> tuple[xr.Dataset, xr.Dataset | None]:
-    """Hold the second half of the trials out; of one trial nothing is held out (None)."""
-    count = motions.sizes["repeat"]
-    if count < 2:
+    """Hold the second half of the trials out; of one trial its last fifth, where it is long.
+
+    A trial shorter than two windows is not cut, and nothing is held out (None).
+    """
+    count, steps = motions.sizes["repeat"], motions.sizes["step"]
+    if count < 2 and steps < 2 * WINDOW:
         return motions, None
+    if count < 2:
+        end = steps - steps // 5
+        return tuple(_between(motions, part) for part in (slice(0, end), slice(end, None)))
+    half = (count + 1) // 2
+    return some(motions, slice(0, half)), some(motions, slice(half, None))
+
+
+def _between(motions, steps):
+    """Some of the instants of one trial."""
+    when = motions.attrs["time"]
+    columns = {
+        name: motions[name].isel(step=steps) for name in (*STATES, *RATES) if name in motions
+    }
+    units = {name: motions[name].attrs.get("units", "1") for name in (*columns, when)}
+    values = {name: column.values for name, column in columns.items()}
+    found = series_from_arrays(times(motions).isel(step=steps).values, values)
+    found = found.rename(time=when).assign_attrs(motions.attrs)
+    for name, unit in units.items():
+        found[name].attrs["units"] = unit
+    return found
+
+
+def some(motions: xr.Dataset, trials: slice) -> xr.Dataset:
+    """Take some of the trials, with what is true of them."""
     truth = noted(motions, "truth")
     bare = motions.drop_vars([v for v in motions.variables if str(v).startswith("truth.")])
-    parts = []
-    for part in (slice(0, (count + 1) // 2), slice((count + 1) // 2, None)):
-        chosen = bare.isel(repeat=part)
-        beside = {} if truth is None else {"truth": truth.isel(repeat=part)}
-        parts.append(annotated(chosen, **beside))
-    return parts[0], parts[1]
+    beside = {} if truth is None else {"truth": truth.isel(repeat=trials, missing_dims="ignore")}
+    return annotated(bare.isel(repeat=trials), **beside)
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ import numpy as np
 
 from bayesinf.priors import LogNormal, Prior
 
-__all__ = ["INPUTS", "Energy", "Frame", "known_kinetic", "pendulum", "smooth"]
+__all__ = ["INPUTS", "Energy", "Frame", "known_kinetic", "pendulum", "smooth", "spring"]
 
 INPUTS = ("q", "p")
 WAVES = 8  # sines along each coordinate
@@ -50,8 +50,8 @@ class Energy:
 
     Parameters
     ----------
-    factors : of q and of p, each a function from values (...) and an order to values and derivatives
-        up to it, (..., factor) each.
+    factors : of q and of p, each a function from values (...) and an order to values and
+        derivatives up to it, (..., factor) each.
     pairs : (term, 2), which factor of q and which of p a term multiplies.
     fixed_sd : (term,), prior sd of terms with a width of their own; NaN of the others.
     frequencies : (term, 2) of the others, in the inverse unit of q and p; 0 where constant.
@@ -237,15 +237,24 @@ def _spectral(frame, quads, orders, labels, waves, reach, inputs, kinetic, given
     )
 
 
+def spring(frame: Frame) -> Energy:
+    """Build H = c q² + k p², both coefficients unknown."""
+    return _two_terms(frame, _square, "q²", r"c\, q^2", frame.half[0] ** 2)
+
+
 def pendulum(frame: Frame) -> Energy:
     """Build H = c (1 − cos q) + k p², both coefficients unknown, q in radians."""
+    return _two_terms(frame, _swing, "1 − cos q", r"c\,(1 - \cos q)", 1.0)
+
+
+def _two_terms(frame, potential, label, words, size):
     return Energy(
-        (_swing, _square),
+        (potential, _square),
         np.array([(1, 0), (0, 1)]),
-        np.full(2, 10 * WIDE * frame.energy) / [1.0, frame.half[1] ** 2],
+        10 * WIDE * frame.energy / np.array([size, frame.half[1] ** 2]),
         np.zeros((2, 2)),
-        ("1 − cos q", "p²"),
-        words=r"H = c\,(1 - \cos q) + k\, p^2",
+        (label, "p²"),
+        words=rf"H = {words} + k\, p^2",
     )
 
 

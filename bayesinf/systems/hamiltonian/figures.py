@@ -50,9 +50,17 @@ def portrait(fits: Mapping[str, xr.DataTree]) -> Figure:
         if "truth" in found:
             levels = np.linspace(*np.quantile(found["truth"], [0.02, 0.95]), LINES)
             axis.contour(
-                q, p, found["truth"].values.T, levels, colors=COLORS["truth"], linewidths=2.2
+                q,
+                p,
+                found["truth"].values.T,
+                levels,
+                colors=COLORS["truth"],
+                linewidths=2.2,
+                linestyles="solid",
             )
-        axis.contour(q, p, found["mean"].values.T, levels, colors=shade, linewidths=0.9)
+        axis.contour(
+            q, p, found["mean"].values.T, levels, colors=shade, linewidths=0.9, linestyles="solid"
+        )
         words = [("data", "data"), ("posterior mean", SHADES.get(name, "posterior"))]
         key(axis, words + ([("truth", "truth")] if "truth" in found else []), "above")
         axis.set_title(CALLED.get(name, name), pad=20)

@@ -4,9 +4,9 @@
 
 The states are followed from initial states that are inferred (``treated``); or they are taken as
 they were measured, and only the rates scatter, which are then linear in w. That is the usual
-shortcut, and it is biased: noise in the states is noise in the input. In either case the data are, around an
-optimum, linear in weights, damping and initial states, which are normal given the hyperparameters:
-``linearised`` has that posterior in closed form.
+shortcut, and it is biased: noise in the states is noise in the input. In either case the data are,
+around an optimum, linear in weights, damping and initial states, which are normal given the
+hyperparameters: ``linearised`` has that posterior in closed form.
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
-from scipy.linalg import cho_solve, cholesky, qr, solve_triangular
+from scipy.linalg import cho_solve, qr, solve_triangular
+from scipy.linalg.lapack import dpotrf, dtrtrs
 
 from bayesinf.errors import FitError
 from bayesinf.inference.kinds import Question
@@ -474,52 +475,59 @@ class Linear:
             np.array([_least_squares(x, r) for x, r in zip(X, z, strict=True)]),
         )
 
-    def _solved(self, u):
-        """Root of A, its solution for b, and what the density needs, at one point."""
-        hyper = self.problem.values(u)
-        sd = self.problem.prior_sd(hyper)
-        precision = 1 / np.array([hyper[f"noise[{n}]"] for n in self.problem.measured]) ** 2
-        # In units of the prior's sd: A has ones on its diagonal at least.
-        A = np.tensordot(precision, self.gram, 1) * np.outer(sd, sd)
-        A[np.diag_indices_from(A)] += 1.0
-        b = sd * (precision @ self.cross)
-        root = cholesky(A, lower=True, check_finite=False)
-        half = solve_triangular(root, b, lower=True, check_finite=False)
-        square = precision @ self.square - half @ half
+    def _solved(self, points):
+        """Root of A, its solution for b, prior sds and −2 log likelihood, point by point.
+
+        In units of the prior's sd A has ones on its diagonal at least. A root that is not there,
+        where nothing is that far out, is None.
+        """
+        hyper = self.problem.values(points)
+        sds = self.problem.prior_sd(hyper)
+        noise = np.stack([hyper[f"noise[{n}]"] for n in self.problem.measured], axis=-1)
+        precisions = noise**-2.0
+        crosses, squares = precisions @ self.cross, precisions @ self.square
         # Noise far below any residual leaves differences of large numbers, which are bounded here.
-        square = max(square, precision @ self.least)
-        volume = 2 * np.sum(np.log(np.diag(root)))
-        return root, half, sd, square, volume, precision
+        bounds = precisions @ self.least
+        constants = (2 * np.log(noise) + np.log(2 * np.pi)) @ self.count
+        size, grams = len(self.theta), self.gram.reshape(len(self.gram), -1)
+        for k, sd in enumerate(sds):
+            A = (precisions[k] @ grams).reshape(size, size)
+            A *= sd
+            A *= sd[:, np.newaxis]
+            A.flat[:: size + 1] += 1.0
+            if not np.isfinite(A[0, 0]):
+                yield None, None, sd, np.inf
+                continue
+            root, fault = dpotrf(A.T, lower=1, overwrite_a=1)
+            if fault:
+                yield None, None, sd, np.inf
+                continue
+            half, _ = dtrtrs(root, sd * crosses[k], lower=1)
+            square = max(squares[k] - half @ half, bounds[k])
+            yield root, half, sd, square + 2 * np.sum(np.log(np.diag(root))) + constants[k]
 
     def log_density(self, points: np.ndarray) -> np.ndarray:
         """Log of marginal likelihood times prior at standardised points, (point, hyper)."""
-        found = np.empty(len(points))
-        for k, u in enumerate(points):
-            try:
-                _, _, _, square, volume, precision = self._solved(u)
-            except np.linalg.LinAlgError:  # nothing is that far out
-                found[k] = -np.inf
-                continue
-            constant = self.count @ (np.log(precision) - np.log(2 * np.pi))
-            found[k] = 0.5 * (constant - square - volume)
+        with np.errstate(all="ignore"):
+            found = -0.5 * np.array([deviance for *_, deviance in self._solved(points)])
         prior = -0.5 * np.sum(points**2, axis=1) - 0.5 * points.shape[1] * np.log(2 * np.pi)
         return np.where(np.isfinite(found), found + prior, -np.inf)
 
     def optimum(self, u: np.ndarray) -> np.ndarray:
         """Most probable parameters at one standardised point, (parameter,)."""
-        root, half, sd, *_ = self._solved(u)
+        root, half, sd, _ = next(self._solved(u[np.newaxis]))
         delta = solve_triangular(root, half, lower=True, trans="T", check_finite=False)
         return self.problem.prior_mean + sd * delta
 
     def sd(self, u: np.ndarray) -> np.ndarray:
         """Posterior sd of each parameter at one standardised point."""
-        root, _, sd, *_ = self._solved(u)
+        root, _, sd, _ = next(self._solved(u[np.newaxis]))
         inverse = cho_solve((root, True), np.eye(len(root)), check_finite=False)
         return sd * np.sqrt(np.diag(inverse))
 
     def sd_along(self, u: np.ndarray, rows: np.ndarray) -> np.ndarray:
         """Posterior sd of sums of the first parameters, rows (sum, parameter), at one point."""
-        root, _, sd, *_ = self._solved(u)
+        root, _, sd, _ = next(self._solved(u[np.newaxis]))
         wide = np.zeros((len(rows), len(sd)))
         wide[:, : rows.shape[1]] = rows * sd[: rows.shape[1]]
         half = solve_triangular(root, wide.T, lower=True, check_finite=False)
@@ -529,8 +537,7 @@ class Linear:
         """Draw parameters at standardised points, (point, hyper) -> (point, parameter)."""
         z = rng.standard_normal((len(points), len(self.theta)))
         found = np.empty_like(z)
-        for k, u in enumerate(points):
-            root, half, sd, *_ = self._solved(u)
+        for k, (root, half, sd, _) in enumerate(self._solved(points)):
             turned = solve_triangular(root, half + z[k], lower=True, trans="T", check_finite=False)
             found[k] = self.problem.prior_mean + sd * turned
         return found

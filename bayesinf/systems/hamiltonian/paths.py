@@ -5,8 +5,8 @@
 ``integrated`` is the classical Runge-Kutta scheme of fourth order, with the derivatives of the
 scheme itself by initial state and parameters, for the short paths that data are compared with.
 ``forecast`` is the implicit midpoint rule, which is symplectic for any H, separable or not, so that
-its energy does not drift; with damping half a step of decay before and after it gives the scheme the
-right contraction of areas (McLachlan & Perlmutter, J. Geom. Phys. 39, 276 (2001),
+its energy does not drift; with damping half a step of decay before and after it gives the scheme
+the right contraction of areas (McLachlan & Perlmutter, J. Geom. Phys. 39, 276 (2001),
 doi:10.1016/S0393-0440(01)00020-1). Hairer, Lubich & Wanner, Geometric Numerical Integration,
 Springer 2006, doi:10.1007/3-540-30666-8.
 """

@@ -186,7 +186,8 @@ def mapped(problem: Motion, fit: xr.DataTree, motions: xr.Dataset) -> xr.DataTre
 
     ``map``: mean and sd of the energy on a grid over the data, less its mean over the ring of
     sites, and the truth where it is known. ``drift``: energy per time that the measured states gain
-    beyond their replicas, which is zero where the model is right. ``scheme``: largest energy error of the midpoint rule by its step.
+    beyond their replicas, which is zero where the model is right. ``scheme``: largest energy error
+    of the midpoint rule by its step.
     """
     theta, _ = parameters(problem, fit)
     weight, _ = problem.flow.split(theta)

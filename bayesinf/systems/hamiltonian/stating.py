@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 
 __all__ = ["FORMS", "fit", "plan", "problem"]
 
-FORMS = ("smooth", "pendulum")
+STATED = {"spring": energies.spring, "pendulum": energies.pendulum}
+FORMS = ("smooth", *STATED)
 DRAWS = 250  # of each chain, unless more are asked for
 CLEAR = 3.0  # sds of replicas by which a statistic names the cause
 LIMIT = 0.01  # predictive p-value, times the number of statistics, from which a cause is named
@@ -49,10 +50,10 @@ def problem(
     frame = record.frame if frame is None else frame
     if form not in FORMS:
         raise FitError(f"unknown form of the energy {form!r}: use one of {', '.join(FORMS)}")
-    if form == "pendulum":
+    if form in STATED:
         if kinetic is not None:
-            raise FitError("a pendulum's energy has a kinetic part that is inferred: leave it out")
-        energy = energies.pendulum(frame)
+            raise FitError(f"the form {form} has a kinetic part that is inferred: leave it out")
+        energy = STATED[form](frame)
     elif kinetic is None:
         energy = energies.smooth(frame)
     else:
@@ -87,7 +88,8 @@ def fit(
     Parameters
     ----------
     motions : Dataset of motions, as of ``simulate`` or ``read``.
-    form : ``smooth``, any function of q and p, or ``pendulum``, c (1 − cos q) + k p².
+    form : ``smooth``, any function of q and p, ``spring``, c q² + k p², or ``pendulum``,
+        c (1 − cos q) + k p².
     treated : whether noise in the states is treated, by following them from initial states that are
         inferred; else they are taken as they were measured, and rates are regressed on them, those
         that were not measured as differences of neighbouring states.
@@ -147,7 +149,7 @@ def _truth(stated, motions):
     if truth is None:
         return None
     labels = stated.parameters
-    if "path" not in truth:  # drawn from the prior, under the names of the posterior
+    if "path" not in truth.data_vars:  # drawn from the prior, under the names of the posterior
         known = {name: truth[name].values for name in truth if name in _variables(stated)}
         return dataset(known, labels.dims, labels.coords, labels.units, sampled=False)
     if stated.treated:
