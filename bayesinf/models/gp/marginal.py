@@ -295,7 +295,7 @@ class Marginal(Problem):
         return self.judged(theta, *found, edge[:, 0])
 
     def judged(self, theta: Theta, alpha, replica, drawn, q, conditional, jitter) -> LeftOut:
-        """Leave-one-out from α = K⁻¹(y − m), that of a replica, which has ``drawn`` about m, and q =
+        """Leave-one-out from α = K⁻¹(y − m), that of a replica, itself ``drawn`` about m, and q =
         diag K⁻¹, (draw, point).
         """
         variance = self.noise_variance(theta)
