@@ -3,6 +3,7 @@
 import json
 import math
 import warnings
+from dataclasses import replace
 
 import density
 import numpy as np
@@ -644,6 +645,19 @@ def test_each_point_against_the_others_is_what_deleting_it_says(one_fit):
     elpd = loo(one_fit)["pointwise"]
     plain = special.logsumexp(-one_fit["log_likelihood"]["y_marginal"].values, axis=(0, 1))
     np.testing.assert_allclose(elpd, np.log(400) - plain, atol=0.1)
+
+
+def test_a_replica_is_expected_from_its_own_others():
+    """What is said of a replica's point is what would be said of it, were the replica the data."""
+    x, y, error = points()
+    problem = process(x, y, "matern52", "repulsive", error)
+    theta = problem.theta(rng(51).normal(size=(1, len(problem.names))))
+    found = problem.left_out(theta, rng(52))
+    sd = np.sqrt(1 / np.diag(np.linalg.inv(problem.covariance(theta)[0])))
+    replica = found.replica_expected[0] + sd * found.replica[0]
+    again = replace(problem, y=replica).left_out(theta, rng(53))
+    np.testing.assert_allclose(again.residual[0], found.replica[0], rtol=1e-6, atol=1e-8)
+    np.testing.assert_allclose(again.expected[0], found.replica_expected[0], rtol=1e-6, atol=1e-8)
 
 
 def test_new_data_at_x_are_the_curve_there_and_new_noise(one_fit):

@@ -44,10 +44,13 @@ def test_it_is_the_dense_form_to_rounding(form):
         series.gradient(u[0])[1], dense.gradient(u[0])[1], rtol=1e-5, atol=1e-3
     )
     one, other = (p.left_out(theta, np.random.default_rng(3)) for p in (series, dense))
-    for name in ("residual", "log_density", "mean", "sd"):
+    for name in ("residual", "expected", "log_density", "mean", "sd"):
         np.testing.assert_allclose(getattr(one, name), getattr(other, name), rtol=1e-6, atol=1e-7)
     if form != "inverse":  # whose data come in the other order
-        np.testing.assert_allclose(one.replica, other.replica, rtol=1e-5, atol=1e-6)
+        for name in ("replica", "replica_expected"):
+            np.testing.assert_allclose(
+                getattr(one, name), getattr(other, name), rtol=1e-5, atol=1e-6
+            )
         np.testing.assert_allclose(one.log_conditional, other.log_conditional, atol=1e-7)
         draws = {n: theta[n] for n in dense.inferred}
         made = [p.replicate(draws, np.random.default_rng(2))["y"] for p in (series, dense)]
