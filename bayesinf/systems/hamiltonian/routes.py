@@ -22,7 +22,8 @@ from bayesinf.posterior import dataset
 
 if TYPE_CHECKING:
     from bayesinf.settings import Settings
-    from bayesinf.systems.hamiltonian.model import Linear, Motion
+    from bayesinf.systems.hamiltonian.linear import Linear
+    from bayesinf.systems.hamiltonian.model import Motion
 
 __all__ = ["CLOSED", "FOLLOWED", "Optimum", "chains", "linearised", "optimum"]
 
