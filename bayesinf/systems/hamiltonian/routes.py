@@ -22,7 +22,8 @@ from bayesinf.posterior import dataset
 
 if TYPE_CHECKING:
     from bayesinf.settings import Settings
-    from bayesinf.systems.hamiltonian.model import Linear, Motion
+    from bayesinf.systems.hamiltonian.linear import Linear
+    from bayesinf.systems.hamiltonian.model import Motion
 
 __all__ = ["CLOSED", "FOLLOWED", "Optimum", "chains", "linearised", "optimum"]
 
@@ -30,6 +31,8 @@ ROUNDS = 6  # of finding hyperparameters and, at them, the optimum
 NEWTON = 40  # Gauss-Newton steps in each of them
 FLAT = 1e-3  # posterior sds that a step moves, below which the optimum is found
 OFFERED = 2  # draws of the linear problem for each that is kept
+TURNS = 3  # of linearising anew where draws of the linear problem
+ENOUGH = 0.25  # are worth less than this share of their number
 SLOPE = 1e-3  # step of the differences that lead to the best hyperparameters
 STEP = 1e-2  # of the differences for the curvature in the hyperparameters
 PART = 250  # proposals that are followed at once
@@ -65,16 +68,22 @@ def chains(problem: Motion, settings: Settings) -> Sample:
 def linearised(problem: Motion, settings: Settings) -> Sample:
     """Draw from the problem that is linear around its optimum, and resample by the true one."""
     found = optimum(problem)
-    hyper, evidence = _hyper(found, settings, OFFERED * settings.draws)
-    rng = settings.generator("weights")
-    u = hyper.reshape(-1, hyper.shape[-1])
-    theta = found.linear.draw(u, rng)
-    log_ratio = log_likelihood(problem, u, theta) - found.linear.log_likelihood(u, theta)
-    if not np.isfinite(log_ratio).any():
-        raise FitError("no motion near the optimum follows the data: state other priors")
-    lowest = np.min(log_ratio[np.isfinite(log_ratio)])
-    energy = problem.energy_at_sites(theta[:, : problem.energy.size])
-    kept = resampled(np.hstack([u, theta, energy]), np.maximum(log_ratio, lowest - 700.0), rng)
+    for turn in range(TURNS):
+        hyper, evidence = _hyper(found, settings, OFFERED * settings.draws)
+        rng = settings.generator("weights")
+        u = hyper.reshape(-1, hyper.shape[-1])
+        theta = found.linear.draw(u, rng)
+        log_ratio = log_likelihood(problem, u, theta) - found.linear.log_likelihood(u, theta)
+        if not np.isfinite(log_ratio).any():
+            raise FitError("no motion near the optimum follows the data: state other priors")
+        lowest = np.min(log_ratio[np.isfinite(log_ratio)])
+        energy = problem.energy_at_sites(theta[:, : problem.energy.size])
+        kept = resampled(np.hstack([u, theta, energy]), np.maximum(log_ratio, lowest - 700.0), rng)
+        if kept.effective > ENOUGH * len(u) or turn == TURNS - 1:
+            break
+        # The hyperparameters have gone elsewhere, to where the data are linear around another
+        # optimum: begin again from there.
+        found = _settled(problem, found.linear, np.median(u, axis=0))
     shape = settings.chains, settings.draws, -1
     u, theta, _ = np.split(kept.draws[::OFFERED], np.cumsum([u.shape[1], theta.shape[1]]), axis=1)
     draws = problem.posterior(u.reshape(shape), theta.reshape(shape))
@@ -119,10 +128,15 @@ def log_likelihood(problem: Motion, u: np.ndarray, theta: np.ndarray) -> np.ndar
 
 def optimum(problem: Motion) -> Optimum:
     """Find hyperparameters and parameters in turn, and the curvature in the hyperparameters."""
+    theta, u = beginning(problem)
+    return _settled(problem, problem.linearised(theta), u)
+
+
+def _settled(problem, linear, u):
+    """The optimum in hyperparameters and in what is linear given them, from a beginning."""
     from scipy.optimize import minimize
 
-    theta, u = beginning(problem)
-    linear, moved = problem.linearised(theta), np.inf
+    moved = np.inf
     for _ in range(1 if problem.linear else ROUNDS):
         best = minimize(
             _downhill, u, (linear,), jac=True, method="L-BFGS-B", bounds=[(-6, 6)] * len(u)

@@ -18,7 +18,7 @@ from bayesinf.systems.hamiltonian.data import Record, true_energy
 from bayesinf.systems.hamiltonian.energies import Frame
 from bayesinf.systems.hamiltonian.model import Motion
 from bayesinf.systems.hamiltonian.results import foretold, mapped
-from bayesinf.systems.hamiltonian.statistics import CAUSES
+from bayesinf.systems.hamiltonian.statistics import CAUSES, FORCE, SPEED
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -132,7 +132,7 @@ def fit(
     found = mapped(stated, found, motions)
     if held_out is not None:
         found = foretold(stated, found, held_out, settings)
-    return _explained(found)
+    return _explained(found, kinetic is not None)
 
 
 def _variables(stated):
@@ -166,7 +166,7 @@ def _truth(stated, motions):
     return dataset(known, labels.dims, labels.coords, labels.units, sampled=False)
 
 
-def _explained(fit):
+def _explained(fit, stated_kinetic):
     """Name, where replicas are not like the data, what the model is most likely to leave out."""
     statistics = fit["sample_stats"]
     names = [str(name) for name in statistics["statistic"].values]
@@ -178,5 +178,7 @@ def _explained(fit):
     score = {n: abs(m) / s for n, m, s in zip(names, mean, sd, strict=True) if n in CAUSES}
     worst = max(score, key=score.get)
     if score[worst] > CLEAR:
-        fit.attrs["cause"] = CAUSES[worst]
+        # Of a kinetic energy that is wrong the force may tell as well as the speed.
+        named = SPEED if stated_kinetic and worst == FORCE else worst
+        fit.attrs["cause"] = CAUSES[named]
     return fit

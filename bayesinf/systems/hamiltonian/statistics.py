@@ -15,7 +15,7 @@ import numpy as np
 if TYPE_CHECKING:
     from bayesinf.systems.hamiltonian.model import Motion
 
-__all__ = ["CAUSES", "statistics"]
+__all__ = ["CAUSES", "FORCE", "SPEED", "statistics"]
 
 GAIN = "gain of energy along the motion"
 SPEED = "speed at a given momentum"

@@ -39,20 +39,13 @@ def story(fits: Mapping[str, xr.DataTree]) -> Story:
 
 
 def _derived(fit):
-    """Draws of the coefficients of a stated form, and of the damping."""
+    """Draws of the coefficients of a stated form."""
     found = {}
     if fit.attrs.get("form", "smooth") != "smooth":
         weight = fit["posterior"]["weight"]
         c, k = (weight.isel(term=i, drop=True) for i in (0, 1))
         found = {"c": c, "k": k, "ratio c/k": c / k}
-    if "gamma" in fit["posterior"]:
-        found["damping γ"] = fit["posterior"]["gamma"]
-    unit = (
-        {"damping γ": fit["posterior"]["gamma"].attrs["units"]}
-        if "gamma" in fit["posterior"]
-        else {}
-    )
-    return {name: draws.assign_attrs(units=unit.get(name, "1")) for name, draws in found.items()}
+    return {name: draws.assign_attrs(units="1") for name, draws in found.items()}
 
 
 def _said(draws):
@@ -65,6 +58,8 @@ def _answer(fit, fits):
     sd = float(np.sqrt((energy.isel(site=slice(0, 8)).std(("chain", "draw")) ** 2).mean()))
     rise = float(energy.mean(("chain", "draw"))[:8].mean() - energy.mean(("chain", "draw"))[8])
     derived = _derived(fit)
+    if "gamma" in fit["posterior"]:
+        derived["damping γ"] = fit["posterior"]["gamma"]
     form = "; ".join(f"{name} = {_said(draws)}" for name, draws in derived.items())
     form = f" ({form})" if form else ""
     said = [
