@@ -34,7 +34,7 @@ __all__ = ["Motion"]
 
 TYPICAL_NOISE = 0.05  # median of the prior of a noise, over the sd of what is measured
 PART = 200  # draws that are followed at once
-MOST_KEPT = 250  # replicas that are kept of each chain
+MOST_KEPT = 100  # replicas that are kept of each chain
 RING = 0.7  # half-widths of the data at which the energy is reported
 
 

@@ -29,6 +29,7 @@ STATED = {"spring": energies.spring, "pendulum": energies.pendulum}
 FORMS = ("smooth", *STATED)
 DRAWS = 250  # of each chain, unless more are asked for
 CLEAR = 3.0  # sds of replicas by which a statistic names the cause
+PRIOR_DRAWS = 100  # whose replicas make up a large part of a file
 LIMIT = 0.01  # predictive p-value, times the number of statistics, from which a cause is named
 
 
@@ -67,7 +68,8 @@ def problem(
 
 def plan(method: str | None = None, settings: Settings = DEFAULT) -> tuple[str | None, Settings]:
     """Method and length that motions can afford: draws are nearly independent, so few will do."""
-    return method, settings.replace(draws=min(settings.draws, DRAWS))
+    prior = min(settings.prior_draws, PRIOR_DRAWS)
+    return method, settings.replace(draws=min(settings.draws, DRAWS), prior_draws=prior)
 
 
 def fit(
