@@ -67,7 +67,7 @@ def of_curve_fit(
     names = parameter_names(f, point.size) if names is None else list(names)
     names = [f"{name}_" if name == NOISE else name for name in names]  # ours is that of the data
     point, covariance = point_of(point, names), matrix(pcov, point.size)
-    y = np.asarray(y, dtype=float).ravel()
+    y = _numbers(y, "y").ravel()
     absolute = sigma is not None if absolute_sigma is None else absolute_sigma
     if absolute and sigma is None:
         raise DataError("no error bars", where="sigma", expected="sigma with absolute_sigma=True")
@@ -160,11 +160,22 @@ def parameter_names(f: Callable, count: int) -> list[str]:
     )
 
 
+def _numbers(given, where):
+    """The argument as an array of at least one number, or say that it is none."""
+    try:
+        found = np.asarray(given, dtype=float)
+    except (TypeError, ValueError) as error:
+        raise DataError("not all are numbers", where=where, found=error) from None
+    if not found.size:
+        raise DataError("no data", where=where, expected="numbers", found="none")
+    return found
+
+
 def _weights(sigma, count, absolute):
     """What makes the noise equal where sigma does not go into error bars, and the error bars."""
     if sigma is None:
         return None, None
-    sigma = np.asarray(sigma, dtype=float)
+    sigma = _numbers(sigma, "sigma")
     if sigma.ndim == 0:
         sigma = np.full(count, float(sigma))
     if sigma.shape not in ((count,), (count, count)):

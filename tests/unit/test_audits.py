@@ -398,6 +398,9 @@ BAD = {
     "other data": (lambda y: audit(line, X, y[:5], [1, 2], np.eye(2)), "does not go with y"),
     "no error": (lambda y: audit(line, X, y, [1, 2], np.eye(2), -1.0), "above zero"),
     "sigma of others": (lambda y: audit(line, X, y, [1, 2], np.eye(2), np.ones(3)), "sigma"),
+    "words": (lambda y: audit(line, X, ["a"] * len(y), [1, 2], np.eye(2)), "not all are numbers"),
+    "words for sigma": (lambda y: audit(line, X, y, [1, 2], np.eye(2), ["a"]), "sigma: not all"),
+    "nothing": (lambda y: audit(line, [], [], [1, 2], np.eye(2)), "y: no data"),
     "bounds": (
         lambda y: audit(line, X, y, [1, 2], np.eye(2), bounds=([0, 3], [9, 9])),
         "not within its bounds",
