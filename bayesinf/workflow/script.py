@@ -135,7 +135,9 @@ def ended(app: typer.Typer, name: str) -> None:
         if status == 128 + SIGINT:  # as typer calls an interrupt
             ending.failed("stopped by SIGINT")
     except (BayesinfError, TyperException) as error:
-        ending.failed(error.format_message() if hasattr(error, "format_message") else str(error))
+        said = error.format_message() if hasattr(error, "format_message") else str(error)
+        if said:  # without arguments the help has been printed, and is all there is to say
+            ending.failed(said)
         status = 1 if isinstance(error, MachineError) else 2
     except (ending.Stopped, KeyboardInterrupt) as signal:
         ending.failed(f"stopped by {signal.args[0] if signal.args else 'SIGINT'}")
