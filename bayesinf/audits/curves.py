@@ -28,6 +28,7 @@ __all__ = ["of_curve_fit", "of_lmfit", "parameter_names"]
 MOVES = (3.0, 10.0, 30.0, 100.0, 300.0, 1000.0)  # sd, by which starts are moved
 FACTORS = (0.1, 0.3, 3.0, 10.0)  # likewise
 PLACES = 9  # along x, likewise
+SMALLEST_PLACE = 1e-6  # of the range of x
 ON_A_BOUND = 1e-6  # sd from a bound, within which a point lies on it
 NO_NOISE = 1e-14  # share of the data, below which residuals are rounding
 ALIKE = 0.01  # noise, by which two curves may differ that say the same
@@ -406,7 +407,8 @@ def _claimed(model, params, data, point, covariance, units):
 def _elsewhere(names, point, covariance, x):
     """Starts far from the point, one parameter moved at a time: for an optimum that nobody saw.
 
-    By up to a thousand of its sds, by factors, and to places along x, where a peak may stand.
+    By up to a thousand of its sds, by factors, and to places along x, where a peak may stand: not
+    what is smaller than any place, as an amplitude of 1e-20 is, whose descent would not come back.
     """
     with np.errstate(invalid="ignore"):
         sd = np.sqrt(np.abs(np.diag(covariance)))
@@ -414,5 +416,6 @@ def _elsewhere(names, point, covariance, x):
     for name, value, width in zip(names, point, sd, strict=True):
         moved = [value + side * step * width for step in MOVES for side in (-1.0, 1.0)]
         moved += [value * factor for factor in FACTORS]
-        moved += list(np.linspace(x.min(), x.max(), PLACES))
+        if max(abs(value), width) > SMALLEST_PLACE * np.ptp(x):
+            moved += list(np.linspace(x.min(), x.max(), PLACES))
         yield from ({name: float(each)} for each in moved)

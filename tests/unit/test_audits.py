@@ -439,3 +439,19 @@ def test_a_fit_that_is_no_audit_has_no_verdict(measured):
     )
     with pytest.raises(DataError, match="nothing was audited"):
         verdict(fit)
+
+
+@pytest.mark.parametrize("scale", [1.0, 1e-10, 1e-20])
+def test_the_unit_of_y_changes_no_answer(scale):
+    t = np.linspace(0, 5, 30)
+    y = scale * (10 * np.exp(-t) + 0.2 * np.random.default_rng(7).standard_normal(30))
+
+    def decay(t, A, k):
+        return A * np.exp(-k * t)
+
+    sigma = np.full(30, 0.2 * scale)
+    fitted = curve_fit(decay, t, y, (8 * scale, 0.8), sigma, absolute_sigma=True)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        found = audit(decay, t, y, *fitted, sigma)
+    assert verdict(found).believed and instead(found)["k"] == "1.028 ± 0.023"
