@@ -409,7 +409,7 @@ def test_systems_are_found_by_their_files():
     names = systems.names()
     assert "gaussian_peaks" in names and names == sorted(names)
     assert systems.system("gaussian_peaks").__name__ == "bayesinf.systems.gaussian_peaks"
-    with pytest.raises(DataError, match="no such system; expected one of boltzmann"):
+    with pytest.raises(DataError, match="no such system; expected one of bayesian"):
         systems.system("atlantis")
 
 

@@ -17,7 +17,9 @@ from functools import cached_property
 
 import numpy as np
 
+from bayesinf.diagnostics import Neighbours
 from bayesinf.inference.kinds import Question
+from bayesinf.models import noise
 from bayesinf.models.problem import Draws, Labels, Outlook, Problem
 from bayesinf.posterior import dataset
 from bayesinf.priors import LogNormal, Normal, Prior
@@ -404,7 +406,9 @@ class Motion(Problem):
     @cached_property
     def discrepancies(self):
         """Statistic to a function of standardised residuals and of the motion."""
-        return statistics(self)
+        path = np.nonzero(self.record.seen)[0]
+        times = self.record.times[self.record.seen]
+        return statistics(self, noise.asked(Neighbours.along(times, path)))
 
     def outlook(self, draws, settings: Settings) -> Outlook:
         """Look at the data from draws; replicas are thinned, the statistics are not."""

@@ -28,12 +28,14 @@ CAUSES = {
     FORCE: "ṗ is not what the energy says at q: let H have another form, or check the coordinates",
     LATE: "the motion is faster or slower than the energy says: let H have another form",
 }
-MEMORY = "residual memory of {}"
-SIZE = "largest residual of {}"
+# What each variable is told by the model: a state, or a rate.
+TOLD = {"q": (0, 0), "p": (0, 1), "dq_dt": (1, 0), "dp_dt": (1, 1)}
 
 
-def statistics(problem: Motion) -> Mapping[str, Callable]:
-    """Statistic to its function, for the variables that a problem measures."""
+def statistics(problem: Motion, always: Mapping[str, Callable]) -> Mapping[str, Callable]:
+    """Statistic to its function, for the variables that a problem measures; ``always`` are those
+    that every family asks, here of each variable.
+    """
     path = np.nonzero(problem.record.seen)[0]
     when = problem.record.times[problem.record.seen]
     same = path[1:] == path[:-1]
@@ -51,8 +53,7 @@ def statistics(problem: Motion) -> Mapping[str, Callable]:
         found[SPEED] = partial(_rates, 0, centre)
         found[FORCE] = partial(_rates, 1, centre)
     for name in problem.measured:
-        found[MEMORY.format(name)] = partial(_memory, same, name)
-        found[SIZE.format(name)] = partial(_largest, name)
+        found |= {f"{said} of {name}": partial(_asked, one, name) for said, one in always.items()}
     return found
 
 
@@ -83,10 +84,8 @@ def _rates(k, centre, residual, x, rates):
     return np.sum((x[..., 1 - k] - centre[1 - k]) * residual[("dq_dt", "dp_dt")[k]], axis=-1)
 
 
-def _memory(same, name, residual, x, rates):
-    z = residual[name]
-    return np.sum(same * z[..., 1:] * z[..., :-1], axis=-1)
-
-
-def _largest(name, residual, x, rates):
-    return np.max(np.abs(residual[name]), axis=-1)
+def _asked(statistic, name, residual, x, rates):
+    """A family's statistic of one variable, against what the model tells of it."""
+    which, k = TOLD[name]
+    told = (x, rates)[which][..., k]
+    return statistic(told + residual[name], told, 1.0)
