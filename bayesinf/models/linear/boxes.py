@@ -41,6 +41,7 @@ class Boxes:
     bend : its curvature times the squared width, as the neighbours show it, (box, axis).
     error : what each box adds to the variance of the log weights, (box,).
     pairs : boxes that touch, at corners as well, each pair once, (2, pair).
+    axis : along which each is to be cut, (box,).
     """
 
     centre: np.ndarray
@@ -50,6 +51,7 @@ class Boxes:
     bend: np.ndarray
     error: np.ndarray
     pairs: np.ndarray
+    axis: np.ndarray
 
     @cached_property
     def log_mass(self) -> np.ndarray:
@@ -146,9 +148,8 @@ def refined(log_density: LogDensity, boxes: Boxes, error: float = ERROR, most: i
 
 
 def _cut(boxes, chosen, log_density):
-    """Cut the chosen boxes in three along the axis that bends most, and describe all anew."""
-    axis = np.abs(boxes.bend[chosen]).argmax(axis=1)
-    rows = np.arange(len(chosen))
+    """Cut the chosen boxes in three, and describe all anew."""
+    rows, axis = np.arange(len(chosen)), boxes.axis[chosen]
     width = boxes.width.copy()
     width[chosen, axis] /= 3
     thirds, shift = width[chosen], np.zeros_like(width[chosen])
@@ -207,9 +208,12 @@ def _described(centre, width, value, pairs):
     missed = (rise - np.sum(fall[one] * delta, axis=1)) / np.max(np.abs(delta), axis=1) ** 2
     known = np.bincount(one, minlength=count)
     lack = np.bincount(one, missed**2, count) / np.maximum(known, 1)
+    bending = np.abs(bend)
     for k in range(axes):  # neighbours on one side alone say nothing of a curvature
         sides = [np.bincount(one, side * delta[:, k] > 0.4, count) for side in (-1, 1)]
-        lack += np.where(np.minimum(*sides) > 0, 0.0, (0.5 * fall[:, k]) ** 2)
+        unseen = np.where(np.minimum(*sides) > 0, 0.0, np.abs(fall[:, k]))
+        lack += (0.5 * unseen) ** 2
+        bending[:, k] = np.maximum(bending[:, k], unseen)
     lack = np.where(known > 0, np.minimum(SHARE * lack, 1.0), 1.0)
     # A box may hold more than its centre says: the top that its own parabola has inside it, and as
     # much as a neighbour.
@@ -217,6 +221,6 @@ def _described(centre, width, value, pairs):
     top = np.where(bend < 0, fall**2 / steepest, 0.0)
     high = value + np.sum(top, axis=1)
     np.maximum.at(high, one, value[other])
-    plain = Boxes(centre, width, value, fall / width, bend, lack, pairs)
+    plain = Boxes(centre, width, value, fall / width, bend, lack, pairs, bending.argmax(axis=1))
     held = np.exp(np.minimum(high + np.sum(np.log(width), axis=1) - plain.log_total, 0.0))
     return replace(plain, error=held * lack)
