@@ -24,7 +24,7 @@ from bayesinf.models.linear.basis import Basis, covariance, differences, precisi
 from bayesinf.models.linear.definition import Regression
 from bayesinf.models.linear.design import Rest, compressed
 from bayesinf.models.linear.evidence import evidences
-from bayesinf.models.linear.generalised import RESPONSES, Generalised, generalised
+from bayesinf.models.linear.generalised import LINKS, RESPONSES, Generalised, generalised
 from bayesinf.models.linear.splines import Smooth, smooth
 from bayesinf.models.linear.stating import PRIORS, regression
 from bayesinf.models.linear.truncated import Nonnegative, nonnegative
@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     import xarray as xr
 
 __all__ = [
+    "LINKS",
     "PRIORS",
     "RESPONSES",
     "Basis",
