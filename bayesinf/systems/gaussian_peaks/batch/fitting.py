@@ -8,25 +8,26 @@ residuals are not what the model leaves, the spectrum is doubted, with a reason.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from bayesinf.batches.verdict import BELIEVED, DOUBTED, FAILED
 from bayesinf.checks.weights import AGREEING, PARETO_K
 from bayesinf.data.spectra import Spectrum
 from bayesinf.settings import DEFAULT, Settings
 from bayesinf.systems.gaussian_peaks.batch.statement import Model
 
-__all__ = ["BELIEVED", "DOUBTED", "FAILED", "PORTION", "STATISTICS", "fit_portion"]
+__all__ = ["KEPT", "PORTION", "STATISTICS", "fit_portion", "optima", "portion"]
 
 PORTION = 256  # spectra fitted together; the draws of a spectrum depend on it
 DRAWS = 128  # weighed for each spectrum
-KEPT = 32  # drawn from those by their weights, and kept
+KEPT = 16  # drawn from those by their weights, and kept
 ROUGH = 1e-9  # share of χ² that a step must promise, in the search for the best end
 SCATTERED = 8  # starts in the box, at most, that join where guesses disagree
 THOROUGH = 24  # likewise where residuals say that the best end may not be the best
-BELIEVED, DOUBTED, FAILED = 0, 1, 2
 
 STATISTICS = (
     "residual memory",
@@ -77,7 +78,7 @@ def fit_portion(
     ``noise``, ``mean`` and ``sd`` of the posterior, ``draws`` with ``draws_noise`` and
     ``log_likelihood``, ``pareto_k``, ``effective``, ``moved``, ``p_value`` (statistic), ``z``,
     ``condition``, ``step``, ``agreeing``, ``rivals``, ``rss``, ``points``, ``code`` (``BELIEVED``,
-    ``DOUBTED`` or ``FAILED``) and ``reason``; NaN where there is none.
+    ``DOUBTED`` or ``FAILED``) and ``reason``; NaN where there is none. Besides ``sha256`` of all.
     """
     rows = _empty(len(spectra), len(model.free))
     usable = []
@@ -87,9 +88,19 @@ def fit_portion(
         rows["code"][row], rows["reason"][row] = (FAILED, reason) if reason else (BELIEVED, "")
         if not reason:
             usable.append(row)
+    rows["sha256"] = _digest(spectra)
     if usable:
         _fill(rows, np.array(usable), [spectra[row] for row in usable], model, settings, number)
     return rows
+
+
+def _digest(spectra):
+    """SHA-256 of the numbers of a portion, (32,)."""
+    digest = hashlib.sha256()
+    for one in spectra:
+        for array in (one.x, one.y, one.error):
+            digest.update(b"-" if array is None else np.ascontiguousarray(array, float).tobytes())
+    return np.frombuffer(digest.digest(), dtype=np.uint8)
 
 
 def _empty(count, size):
@@ -165,7 +176,13 @@ def _curve(model, flat):
 
     exponential = model.background == "exponential"
     return (
-        flat.data, flat.at, flat.design, exponential, flat.origin, SHAPES[model.shape], model.slots
+        flat.data,
+        flat.at,
+        flat.design,
+        exponential,
+        flat.origin,
+        SHAPES[model.shape],
+        model.slots,
     )
 
 
@@ -196,8 +213,18 @@ def optima(
     centers = np.array(sorted(model.centers), dtype=float)
     found = theta, covariance, rss, step, agreeing, rivals, exists, steps
     kernel.fit(
-        *_curve(model, flat), flat.lower, flat.upper, sign, centers, given, more, thorough,
-        model.ascending, inferred, ROUGH, found
+        *_curve(model, flat),
+        flat.lower,
+        flat.upper,
+        sign,
+        centers,
+        given,
+        more,
+        thorough,
+        model.ascending,
+        inferred,
+        ROUGH,
+        found,
     )
     names = "theta", "covariance", "rss", "step", "agreeing", "rivals", "exists", "steps"
     return dict(zip(names, found, strict=True))
@@ -278,8 +305,20 @@ def _weighed(flat, model, inferred, best, scale, dof, rng):
     log_weight, shift, shape = np.empty((count, DRAWS)), np.empty((count, size)), np.empty(count)
     covariance = np.where(best["exists"][:, None, None], best["covariance"], np.nan)
     kernel.weigh(
-        *_curve(model, flat), flat.lower, flat.upper, best["theta"], covariance, best["rss"],
-        model.ascending, scale, normals, noise, points, squared, log_weight, shift
+        *_curve(model, flat),
+        flat.lower,
+        flat.upper,
+        best["theta"],
+        covariance,
+        best["rss"],
+        model.ascending,
+        scale,
+        normals,
+        noise,
+        points,
+        squared,
+        log_weight,
+        shift,
     )
     with np.errstate(all="ignore"):
         log_weight = log_weight + model.log_prior(points, noise)
@@ -370,9 +409,7 @@ def _reasons(flat, model, inferred, exists, rows):
         k, worth, moved = rows["pareto_k"][s], rows["effective"][s], rows["moved"][s]
         heavy = k > PARETO_K and not (k < 1 and worth >= EVEN * DRAWS)
         if heavy or not (worth >= EFFECTIVE * DRAWS and moved <= AGREEING):
-            said.append(
-                f"the normal misses the posterior (k̂ {k:.2f}, weights move {moved:.2f} sd)"
-            )
+            said.append(f"the normal misses the posterior (k̂ {k:.2f}, weights move {moved:.2f} sd)")
         found.append((DOUBTED, "; ".join(said)) if said else (BELIEVED, ""))
     return found
 
@@ -394,8 +431,3 @@ def _misplaced(model, one, theta, low, called, names):
 def portion(spectra: Sequence[Spectrum], model: Model) -> _Fitted:
     """Return spectra as ``optima`` takes them."""
     return _flat(spectra, model)
-
-
-def values(rows: Mapping[str, np.ndarray], model: Model) -> np.ndarray:
-    """Return the optimum of each parameter by its name in the posterior."""
-    return model.stated.draws(rows["theta"])

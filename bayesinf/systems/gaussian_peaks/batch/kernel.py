@@ -9,7 +9,7 @@ Descents are those of ``inference.scoring``: damped steps (Nielsen 1999), scaled
 of the slopes (Moré 1978), that end on a bound and leave it where the slope points inwards.
 """
 
-from math import atan, exp, inf, log, pi, sqrt
+from math import exp, inf, log, pi, sqrt
 
 import numba
 import numpy as np
@@ -69,10 +69,10 @@ def curve(x, design, exponential, origin, shape, slots, theta, mean, slopes, wei
                 line = 1.0 / (1.0 + z * z)
                 bend, mixed = 2.0 * line * line, 0.0
             else:
-                g, l = exp(-log(2) * z * z), 1.0 / (1.0 + z * z)
-                line = ((1 - share) * G0 * g + share * L0 * l) / whole
-                bend = (2 * log(2) * (1 - share) * G0 * g + 2 * share * L0 * l * l) / whole
-                mixed = h * G0 * L0 * (l - g) / (whole * whole)
+                bell, hill = exp(-log(2) * z * z), 1.0 / (1.0 + z * z)
+                line = ((1 - share) * G0 * bell + share * L0 * hill) / whole
+                bend = 2 * (log(2) * (1 - share) * G0 * bell + share * L0 * hill * hill) / whole
+                mixed = h * G0 * L0 * (hill - bell) / (whole * whole)
             mean[i] += h * line
             if sloped:
                 w = weight[i]
@@ -169,7 +169,9 @@ def stepped(normal, slope, scale, damping, stuck, damped, root, step):
 
 
 @numba.njit(**OPTIONS)
-def descend(x, y, weight, design, exponential, origin, shape, slots, lower, upper, theta, tolerance):
+def descend(
+    x, y, weight, design, exponential, origin, shape, slots, lower, upper, theta, tolerance
+):
     """Descend from θ, which is changed in place; return the sum of squares and the steps taken."""
     n, count = len(x), len(theta)
     mean, residual, slopes = np.empty(n), np.empty(n), np.empty((count, n))
@@ -228,7 +230,7 @@ def polish(x, y, weight, design, exponential, origin, shape, slots, lower, upper
     damped, root, step = np.empty((count, count)), np.empty((count, count)), np.empty(count)
     scale, stuck, column = np.empty(count), np.zeros(count, dtype=np.bool_), np.empty(count)
     before, value = inf, inf
-    for turn in range(POLISHING):
+    for _ in range(POLISHING):
         curve(x, design, exponential, origin, shape, slots, theta, mean, slopes, weight, True)
         value = squares(y, weight, mean, residual)
         products(slopes, residual, normal, slope)
@@ -526,8 +528,24 @@ def below(value, best, size, inferred):
 
 @numba.njit(**OPTIONS)
 def fit(
-    data, at, design, exponential, origin, shape, slots, lower, upper, sign, centers, given, scattered,
-    thorough, kept_ascending, inferred, rough, found
+    data,
+    at,
+    design,
+    exponential,
+    origin,
+    shape,
+    slots,
+    lower,
+    upper,
+    sign,
+    centers,
+    given,
+    scattered,
+    thorough,
+    kept_ascending,
+    inferred,
+    rough,
+    found,
 ):
     """Fit each spectrum: the best end of several descents, polished, and its covariance.
 
@@ -565,12 +583,33 @@ def fit(
                 break
             if tried >= begun:
                 scatter(
-                    x, y, weight, base, exponential, origin[s], shape, slots, lower[s], upper[s],
-                    scattered[tried - begun], starts[best], starts[tried]
+                    x,
+                    y,
+                    weight,
+                    base,
+                    exponential,
+                    origin[s],
+                    shape,
+                    slots,
+                    lower[s],
+                    upper[s],
+                    scattered[tried - begun],
+                    starts[best],
+                    starts[tried],
                 )
             ends[tried], taken = descend(
-                x, y, weight, base, exponential, origin[s], shape, slots, lower[s], upper[s],
-                starts[tried], rough
+                x,
+                y,
+                weight,
+                base,
+                exponential,
+                origin[s],
+                shape,
+                slots,
+                lower[s],
+                upper[s],
+                starts[tried],
+                rough,
             )
             steps[s] += taken
             tried += 1
@@ -592,8 +631,18 @@ def fit(
         if kept_ascending:
             order(slots, theta[s])
         rss[s], length[s] = polish(
-            x, y, weight, base, exponential, origin[s], shape, slots, lower[s], upper[s], theta[s],
-            max(size - count, 1)
+            x,
+            y,
+            weight,
+            base,
+            exponential,
+            origin[s],
+            shape,
+            slots,
+            lower[s],
+            upper[s],
+            theta[s],
+            max(size - count, 1),
         )
         slopes = np.empty((count, size))
         exists[s] = covariance(
@@ -740,8 +789,26 @@ def bends(x, weight, design, exponential, origin, shape, slots, theta, root, noi
 
 @numba.njit(**OPTIONS)
 def weigh(
-    data, at, design, exponential, origin, shape, slots, lower, upper, theta, cov, rss,
-    kept_ascending, typical, normals, scales, points, squared, log_weight, shift
+    data,
+    at,
+    design,
+    exponential,
+    origin,
+    shape,
+    slots,
+    lower,
+    upper,
+    theta,
+    cov,
+    rss,
+    kept_ascending,
+    typical,
+    normals,
+    scales,
+    points,
+    squared,
+    log_weight,
+    shift,
 ):
     """Draw around each optimum, and weigh the draws by the likelihood.
 
@@ -810,7 +877,17 @@ def weigh(
                 squared[s, d], log_weight[s, d] = inf, -inf
                 continue
             curve(
-                x, base, exponential, origin[s], shape, slots, points[s, d], mean, none, weight, False
+                x,
+                base,
+                exponential,
+                origin[s],
+                shape,
+                slots,
+                points[s, d],
+                mean,
+                none,
+                weight,
+                False,
             )
             squared[s, d] = squares(y, weight, mean, residual)
             log_weight[s, d] = (

@@ -91,9 +91,7 @@ class Model:
             for name in ("peaks", "background", "shape", "tied", "knots", "negative")
         }
         start = {"height": 1.0, "center": np.linspace(0.2, 0.8, self.peaks)}
-        return problem(
-            curve_from_arrays(x, y), starts=[start], priors=dict(self.priors), **options
-        )
+        return problem(curve_from_arrays(x, y), starts=[start], priors=dict(self.priors), **options)
 
     @cached_property
     def stated(self) -> NonlinearRegression:
