@@ -86,6 +86,9 @@ def _maps(quantities, code, axes):
             axis.set_title(f"{word}{each.name}")
             bar = fig.colorbar(image, ax=axis, label=each.units if each.units != "1" else "")
             bar.outline.set_visible(False)
+            bar.formatter.set_powerlimits((-5, 6))
+            bar.formatter.set_useOffset(False)
+            bar.update_ticks()
     _label(rows, axes)
     return fig
 

@@ -68,26 +68,29 @@ class Store:
     def __exit__(self, *failed):
         self._file.close()
 
-    def _dims(self, held):
-        return tuple(d for dim in held.dims for d in (self.each if dim == EACH else (dim,)))
+    def _dims(self, name, held):
+        """Dimensions as the file has them; those of a note bear its name, as ``annotated`` has."""
+        found = [d for dim in held.dims for d in (self.each if dim == EACH else (dim,))]
+        note, dot, _ = name.rpartition(".")
+        return tuple(f"{note}{dot}{dim}" for dim in found)
 
     def _group(self, name, variables):
         import h5py
 
         group, sizes = self._file.create_group(name), {**self.sizes, **self.each}
-        used = {dim: None for held in variables.values() for dim in self._dims(held)}
-        for dim in used:
-            group.dimensions[dim] = sizes[dim]
-        for dim in used:
-            values, units = self.coords.get(dim, (np.arange(sizes[dim]), "1"))
+        of_each = {each: self._dims(each, held) for each, held in variables.items()}
+        for dim in dict.fromkeys(dim for dims in of_each.values() for dim in dims):
+            plain = dim.rpartition(".")[2]
+            group.dimensions[dim] = sizes[plain]
+            values, units = self.coords.get(plain, (np.arange(sizes[plain]), "1"))
             values = np.asarray(values)
             text = values.dtype.kind in "UO"
             made = group.create_variable(dim, (dim,), h5py.string_dtype() if text else values.dtype)
             made[...] = values.astype(object) if text else values
             made.attrs["units"] = units
         for each, held in variables.items():
-            dims = self._dims(held)
-            shape = [sizes[dim] for dim in dims]
+            dims = of_each[each]
+            shape = [group.dimensions[dim].size for dim in dims]
             options = {}
             if held.kind != "str" and np.prod(shape) > 1:
                 options = {"compression": "gzip", "compression_opts": 1, "shuffle": True}
@@ -101,7 +104,7 @@ class Store:
         """Shape of what is compressed together: whole rows of few spectra, one draw at a time."""
         found = [1 if dim in ("chain", "draw") else n for dim, n in zip(dims, shape, strict=True)]
         for k, dim in enumerate(dims):
-            if dim in self.each:
+            if dim.rpartition(".")[2] in self.each:
                 others = np.prod(found) / found[k]
                 found[k] = int(max(1, min(found[k], CHUNK // max(others, 1))))
         return tuple(found)

@@ -44,7 +44,7 @@ def layout(path: Path, place: str = "") -> dict[str, Held]:
                 continue
             short = variable.ndim == 1 and variable.size <= LONGEST
             found[str(name)] = Held(
-                tuple(map(str, variable.dims)),
+                tuple(map(_named, variable.dims)),
                 variable.shape,
                 _text(variable.attrs.get("units")) or "1",
                 _text(variable.attrs.get("long_name")) or str(name),
@@ -64,7 +64,7 @@ def part(path: Path, place: str) -> np.ndarray:
     """
     group, name, last, first, end = json.loads(place)
     with _opened(path, group) as opened:
-        array = opened[name]
+        array = opened[name].rename({dim: _named(dim) for dim in opened[name].dims})
         lead = [dim for dim in array.dims if dim != last]
         if lead:
             array = array.isel({lead[0]: slice(first, end)})
@@ -80,6 +80,11 @@ def _opened(path, group):
         # Names for axes that have none: HDF5 need not name them.
         options |= {"engine": "h5netcdf", "phony_dims": "access"}
     return xr.open_dataset(path, **options)
+
+
+def _named(dim):
+    """An axis by its name; one without is called by its place among those of the file."""
+    return str(dim).replace("phony_dim_", "axis_")
 
 
 def _text(value):

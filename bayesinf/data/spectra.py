@@ -155,8 +155,8 @@ class _Paths:
         try:
             found = curve(path, **self.options)
         except DataError as error:
-            said = str(error).removeprefix(f"{error.source}").lstrip(",: ")
-            return Spectrum(name, reason=one_line(said))
+            where = f" ({error.where})" if error.where else ""
+            return Spectrum(name, reason=one_line(f"{error.problem}{where}"))
         except Exception as error:  # whatever one file of thousands may do, the others go on
             return Spectrum(name, reason=f"cannot be read ({type(error).__name__})")
         x, y, error = axes(found)

@@ -91,13 +91,13 @@ def layout(model: Model, noisy: bool) -> dict[str, dict[str, Held]]:
     free = [name for name in model.lines.fitted]
     known |= {f"moments.{name}": own(name) for name in free}
     known |= {f"moments.{name}_sd": own(name) for name in free}
+    known["reason"] = Held(kind="str")
     known["classical.covariance"] = Held((EACH, "fitted", "fitted_other"))
     known["classical.residual_sum_of_squares"] = Held()
     statistics = {name: Held(kind="i4" if name in WHOLE else "f8") for name in EVIDENCE}
     statistics |= {
         "p_value": Held((EACH, "statistic")),
         "code": Held(kind="i4"),
-        "reason": Held(kind="str"),
     }
     return {
         "posterior": draws,
@@ -131,8 +131,9 @@ def arrays(rows: Mapping[str, np.ndarray], model: Model, noisy: bool) -> dict:
     found["constant_data", "classical.residual_sum_of_squares"] = rows["rss"]
     for name, row in EVIDENCE.items():
         found["sample_stats", name] = rows[row]
-    for name in ("p_value", "code", "reason"):
+    for name in ("p_value", "code"):
         found["sample_stats", name] = rows[name]
+    found["constant_data", "reason"] = rows["reason"]
     return found
 
 
