@@ -203,7 +203,7 @@ def optima(
     from bayesinf.systems.gaussian_peaks.batch import kernel
 
     count, size = flat.lower.shape
-    theta, covariance = np.empty((count, size)), np.empty((count, size, size))
+    theta, covariance = np.empty((count, size)), np.full((count, size, size), np.nan)
     rss, step, exists = np.empty(count), np.empty(count), np.zeros(count, dtype=bool)
     agreeing, rivals, steps = (np.zeros(count, dtype=np.int64) for _ in range(3))
     given = np.empty((0, size)) if starts is None else np.asarray(starts, dtype=float)
@@ -301,8 +301,9 @@ def _weighed(flat, model, inferred, best, scale, dof, rng):
     noise = np.ones((count, DRAWS))
     if inferred:
         noise = np.sqrt(best["rss"][:, None] / rng.chisquare(dof[:, None], (count, DRAWS)))
-    points, squared = np.empty((count, DRAWS, size)), np.empty((count, DRAWS))
-    log_weight, shift, shape = np.empty((count, DRAWS)), np.empty((count, size)), np.empty(count)
+    points, squared = (np.full((count, DRAWS, *more), np.nan) for more in ((size,), ()))
+    log_weight, shift = np.full((count, DRAWS), np.nan), np.full((count, size), np.nan)
+    shape = np.empty(count)
     covariance = np.where(best["exists"][:, None, None], best["covariance"], np.nan)
     kernel.weigh(
         *_curve(model, flat),

@@ -35,7 +35,9 @@ def curve(x, design, exponential, origin, shape, slots, theta, mean, slopes, wei
     """Fill in the mean (point,) and, where ``sloped``, weight · ∂mean/∂θ, (parameter, point)."""
     n, background = len(x), design.shape[0]
     if sloped:
-        slopes[:] = 0.0
+        for a in range(slopes.shape[0]):
+            for i in range(n):
+                slopes[a, i] = 0.0
     if exponential:
         level, decay = theta[0], theta[1]
         for i in range(n):
@@ -46,7 +48,8 @@ def curve(x, design, exponential, origin, shape, slots, theta, mean, slopes, wei
                 slopes[0, i] = weight[i] * e
                 slopes[1, i] = weight[i] * level * e * shift / (decay * decay)
     else:
-        mean[:] = 0.0
+        for i in range(n):
+            mean[i] = 0.0
         for b in range(background):
             for i in range(n):
                 mean[i] += theta[b] * design[b, i]
@@ -203,7 +206,7 @@ def descend(
         ratio = (value - found) / promise if found < inf and promise > 0 else -1.0
         ended = 0 <= promise <= tolerance * value
         if ratio > LEAST_RATIO:
-            theta[:] = there
+            copied(there, theta)
             value = found
             curve(x, design, exponential, origin, shape, slots, theta, mean, slopes, weight, True)
             products(slopes, residual, normal, slope)
@@ -244,8 +247,8 @@ def polish(x, y, weight, design, exponential, origin, shape, slots, lower, upper
         length = 0.0
         for a in range(count):
             if not stuck[a]:
-                column[:] = 0.0
-                column[a] = 1.0
+                for b in range(count):
+                    column[b] = 1.0 if a == b else 0.0
                 solve(root, column)
                 error = sqrt(column[a] * max(value / dof, 1e-300)) / scale[a]
                 length = max(length, abs(step[a]) / error)
@@ -292,11 +295,10 @@ def covariance(x, y, weight, design, exponential, origin, shape, slots, theta, f
         for b in range(count):
             normal[a, b] /= scale[a] * scale[b]
     if not factor(normal, root):
-        found[:] = np.nan
         return False
     for a in range(count):
-        column[:] = 0.0
-        column[a] = 1.0
+        for b in range(count):
+            column[b] = 1.0 if a == b else 0.0
         solve(root, column)
         for b in range(count):
             found[b, a] = column[b] / (scale[a] * scale[b])
@@ -307,13 +309,44 @@ def covariance(x, y, weight, design, exponential, origin, shape, slots, theta, f
 
 
 @numba.njit(**OPTIONS)
-def quantile(values, share):
-    """Return a quantile, linear between order statistics."""
-    ordered = np.sort(values)
-    place = share * (len(ordered) - 1)
+def quantile(values, count, share):
+    """Return a quantile of the first few values, linear between order statistics; sorts them."""
+    for k in range(1, count):
+        value, m = values[k], k
+        while m > 0 and values[m - 1] > value:
+            values[m] = values[m - 1]
+            m -= 1
+        values[m] = value
+    place = share * (count - 1)
     low = int(place)
-    high = min(low + 1, len(ordered) - 1)
-    return ordered[low] + (place - low) * (ordered[high] - ordered[low])
+    high = min(low + 1, count - 1)
+    return values[low] + (place - low) * (values[high] - values[low])
+
+
+@numba.njit(**OPTIONS)
+def top_of(y):
+    """Return the place of the highest value."""
+    best = 0
+    for i in range(len(y)):
+        if y[i] > y[best]:
+            best = i
+    return best
+
+
+@numba.njit(**OPTIONS)
+def span_of(y):
+    """Return the range of values."""
+    low = high = y[0]
+    for i in range(len(y)):
+        low, high = min(low, y[i]), max(high, y[i])
+    return high - low
+
+
+@numba.njit(**OPTIONS)
+def copied(source, target):
+    """Copy a vector; slices would take seconds to compile."""
+    for i in range(len(source)):
+        target[i] = source[i]
 
 
 @numba.njit(**OPTIONS)
@@ -331,86 +364,103 @@ def smoothed(y, window, sign):
 
 
 @numba.njit(**OPTIONS)
-def linear(design, value, low):
-    """Least squares through some points, (parameter,)."""
+def linear(design, value, low, points):
+    """Least squares through the first of some points, (parameter,)."""
     count = design.shape[0]
     normal, found, root = np.zeros((count, count)), np.zeros(count), np.empty((count, count))
-    for a in range(count):
-        for i in low:
-            found[a] += design[a, i] * value[i]
-        for b in range(count):
-            for i in low:
-                normal[a, b] += design[a, i] * design[b, i]
     scale = np.empty(count)
     for a in range(count):
-        scale[a] = max(sqrt(normal[a, a]), 1e-300)
-        found[a] /= scale[a]
+        for k in range(points):
+            found[a] += design[a, low[k]] * value[low[k]]
+        for b in range(count):
+            for k in range(points):
+                normal[a, b] += design[a, low[k]] * design[b, low[k]]
     for a in range(count):
+        scale[a] = max(sqrt(normal[a, a]), 1e-300)
+    for a in range(count):
+        found[a] /= scale[a]
         for b in range(count):
             normal[a, b] /= scale[a] * scale[b]
         normal[a, a] += 1e-10
-    if not factor(normal, root):
-        found[:] = 0.0
-        return found
-    solve(root, found)
-    return found / scale
+    fine = factor(normal, root)
+    if fine:
+        solve(root, found)
+    for a in range(count):
+        found[a] = found[a] / scale[a] if fine else 0.0
+    return found
 
 
 @numba.njit(**OPTIONS)
-def floor(x, smooth, design, exponential, origin, sign, theta):
+def floor(x, smooth, design, exponential, origin, sign, theta, line):
     """Lay a background under smoothed data that point upwards, and note it in θ."""
     n, count = len(x), 2 if exponential else design.shape[0]
+    for i in range(n):
+        line[i] = 0.0
     if count == 0:
-        return np.zeros(n)
-    blocks = min(max(12, 2 * count), n)
-    low = np.empty(blocks, dtype=np.int64)
+        return
+    points = min(max(12, 2 * count), n)
+    low, above = np.empty(points, dtype=np.int64), np.empty(points)
     begin = 0
-    for k in range(blocks):
-        end = begin + n // blocks + (1 if k < n % blocks else 0)
-        low[k] = begin + np.argmin(smooth[begin:end])
+    for k in range(points):
+        end = begin + n // points + (1 if k < n % points else 0)
+        low[k] = begin
+        for i in range(begin, end):
+            if smooth[i] < smooth[low[k]]:
+                low[k] = i
+        above[k] = smooth[low[k]]
         begin = end
     if count == 1:
-        level = quantile(smooth[low], 0.25)
+        level = quantile(above, points, 0.25)
         theta[0] = sign * level
-        return np.full(n, level)
-    value, columns = smooth.copy(), np.empty((count, n))
-    if exponential:
-        least = 1e-3 * (smooth.max() - smooth.min())
         for i in range(n):
-            value[i] = log(max(smooth[i], max(least, 1e-300)))
-            columns[0, i], columns[1, i] = 1.0, x[i] - origin
-    else:
-        columns[:] = design
-    found = np.zeros(count)
-    for _ in range(4):
-        found = linear(columns, value, low)
-        if len(low) <= count + 2:
+            line[i] = level
+        return
+    value, columns = np.empty(n), np.empty((count, n))
+    least = max(1e-3 * span_of(smooth), 1e-300)
+    for i in range(n):
+        value[i] = log(max(smooth[i], least)) if exponential else smooth[i]
+        for a in range(count):
+            if exponential:
+                columns[a, i] = 1.0 if a == 0 else x[i] - origin
+            else:
+                columns[a, i] = design[a, i]
+    found = linear(columns, value, low, points)
+    for _ in range(3):
+        if points <= count + 2:
             break
-        above = np.empty(len(low))
-        for k in range(len(low)):
-            above[k] = value[low[k]]
+        # Drop again and again those that stand above.
+        over = np.empty(points)
+        for k in range(points):
+            over[k] = value[low[k]]
             for a in range(count):
-                above[k] -= columns[a, low[k]] * found[a]
-        limit = quantile(above, 0.8)
-        low = low[above < limit] if np.sum(above < limit) > 0 else low
-    line = np.zeros(n)
-    for a in range(count):
-        for i in range(n):
+                over[k] -= columns[a, low[k]] * found[a]
+            above[k] = over[k]
+        limit, kept = quantile(above, points, 0.8), 0
+        for k in range(points):
+            if over[k] < limit:
+                low[kept] = low[k]
+                kept += 1
+        if kept == 0:
+            break
+        points = kept
+        found = linear(columns, value, low, points)
+    for i in range(n):
+        for a in range(count):
             line[i] += columns[a, i] * found[a]
-    if exponential:
-        width = x[-1] - x[0]
-        theta[0] = sign * exp(found[0])
-        theta[1] = min(max(-1.0 / min(found[1], -1e-300), width / n), 3 * width)
-        return np.exp(line)
+        if exponential:
+            line[i] = exp(line[i])
     for a in range(count):
         theta[a] = sign * found[a]
-    return line
+    if exponential:
+        width = x[n - 1] - x[0]
+        theta[0] = sign * exp(found[0])
+        theta[1] = min(max(-1.0 / min(found[1], -1e-300), width / n), 3 * width)
 
 
 @numba.njit(**OPTIONS)
 def peak(x, y, top, span):
     """Height, centre and sigma of a peak at a position, as wide as its steeper side."""
-    n, width = len(x), x[-1] - x[0]
+    n, width = len(x), x[len(x) - 1] - x[0]
     height = max(y[top], 1e-3 * span, 1e-300)
     half = inf
     for i in range(top - 1, -1, -1):
@@ -431,50 +481,70 @@ def peel(x, y, count, found):
     """Take the highest peaks off one by one, as Gaussians; (peak, 3) is filled in."""
     rest = y.copy()
     for k in range(count):
-        found[k] = peak(x, rest, np.argmax(rest), rest.max() - rest.min())
+        found[k, 0], found[k, 1], found[k, 2] = peak(x, rest, top_of(rest), span_of(rest))
         for i in range(len(x)):
             z = (x[i] - found[k, 1]) / found[k, 2]
             rest[i] -= found[k, 0] * exp(-0.5 * z * z)
 
 
 @numba.njit(**OPTIONS)
+def known(x, y, centers, found):
+    """Read peaks off at known places, no wider than half the way to the next."""
+    for k in range(len(centers)):
+        at = 0
+        for i in range(len(x)):
+            if abs(x[i] - centers[k]) < abs(x[at] - centers[k]):
+                at = i
+        height, _, sigma = peak(x, y, at, span_of(y))
+        for m in range(len(centers)):
+            if centers[m] != centers[k]:
+                sigma = min(sigma, abs(centers[m] - centers[k]) / 2)
+        found[k, 0], found[k, 1], found[k, 2] = height, centers[k], sigma
+
+
+@numba.njit(**OPTIONS)
+def split(found, peaks):
+    """Split the broadest of all peaks but the last into two, of which one takes its place."""
+    broadest = 0
+    for k in range(peaks - 1):
+        if found[k, 2] > found[broadest, 2]:
+            broadest = k
+    height, center, sigma = found[broadest, 0], found[broadest, 1], found[broadest, 2]
+    for place, side in ((broadest, -1.0), (peaks - 1, 1.0)):
+        found[place, 0], found[place, 2] = 0.7 * height, 0.7 * sigma
+        found[place, 1] = center + side * 0.7 * sigma
+
+
+@numba.njit(**OPTIONS)
 def guess(x, y, design, exponential, origin, slots, sign, centers, starts):
     """Fill in starts, (way, parameter), as ``guesses.guesses`` finds them; return how many."""
     n, peaks, way = len(x), slots.shape[0], 0
-    found, height = np.empty((peaks, 3)), 0.0
+    found, line = np.empty((peaks, 3)), np.empty(n)
+    tied = peaks > 1 and slots[0, 2] == slots[peaks - 1, 2]
     for share in (1 / 80, 1 / 25):
         smooth = smoothed(y, max(1, int(share * n)), sign)
-        split = 2 if peaks > 1 and len(centers) == 0 else 1
-        base = starts[way].copy()
-        above = smooth - floor(x, smooth, design, exponential, origin, sign, base)
-        for kind in range(split):
+        for kind in range(2 if peaks > 1 and len(centers) == 0 else 1):
+            floor(x, smooth, design, exponential, origin, sign, starts[way], line)
+            for i in range(n):
+                line[i] = smooth[i] - line[i]
             if len(centers):
-                span = above.max() - above.min()
-                for k in range(peaks):
-                    at = np.argmin(np.abs(x - centers[k]))
-                    height, _, sigma = peak(x, above, at, span)
-                    for m in range(peaks):
-                        if centers[m] != centers[k]:
-                            sigma = min(sigma, abs(centers[m] - centers[k]) / 2)
-                    found[k] = height, centers[k], sigma
+                known(x, line, centers, found)
             else:
-                peel(x, above, peaks - kind, found)
+                peel(x, line, peaks - kind, found)
             if kind == 1:
-                broadest = np.argmax(found[: peaks - 1, 2])
-                height, center, sigma = found[broadest]
-                found[broadest] = 0.7 * height, center - 0.7 * sigma, 0.7 * sigma
-                found[peaks - 1] = 0.7 * height, center + 0.7 * sigma, 0.7 * sigma
-            ascending = np.argsort(found[:, 1])
-            starts[way] = base
-            shared = found[:, 2].mean()
+                split(found, peaks)
+            shared = 0.0
             for k in range(peaks):
-                height, center, sigma = found[ascending[k]]
-                starts[way, slots[k, 0]] = sign * height
-                starts[way, slots[k, 1]] = center
-                tied = peaks > 1 and slots[0, 2] == slots[peaks - 1, 2]
-                starts[way, slots[k, 2]] = shared if tied else sigma
-                if slots[k, 3] >= 0:
-                    starts[way, slots[k, 3]] = 0.5
+                shared += found[k, 2] / peaks
+            for k in range(peaks):
+                place = 0  # among the peaks by their centres
+                for m in range(peaks):
+                    place += found[m, 1] < found[k, 1] or (found[m, 1] == found[k, 1] and m < k)
+                starts[way, slots[place, 0]] = sign * found[k, 0]
+                starts[way, slots[place, 1]] = found[k, 1]
+                starts[way, slots[place, 2]] = shared if tied else found[k, 2]
+                if slots[place, 3] >= 0:
+                    starts[way, slots[place, 3]] = 0.5
             way += 1
     return way
 
@@ -494,23 +564,31 @@ def scatter(
         bounded = upper[a] - lower[a] < inf
         start[a] = lower[a] + share[a] * (upper[a] - lower[a]) if bounded else best[a]
     straight = np.zeros(count, dtype=np.bool_)
-    straight[: 1 if exponential else background] = True
+    for a in range(1 if exponential else background):
+        straight[a] = True
     for k in range(slots.shape[0]):
         straight[slots[k, 0]] = True
         a = slots[k, 2]
         if lower[a] > 0 and upper[a] < inf:
             start[a] = lower[a] * (upper[a] / lower[a]) ** share[a]
     if exponential:
-        start[1] = (x[-1] - x[0]) * 10 ** (2 * share[1] - 1)
+        start[1] = (x[n - 1] - x[0]) * 10 ** (2 * share[1] - 1)
     for a in range(count):
         if straight[a]:
             start[a] = 1.0
     curve(x, design, exponential, origin, shape, slots, start, mean, slopes, weight, True)
-    places = np.flatnonzero(straight)
-    columns, value = np.empty((len(places), n)), y * weight
-    for k in range(len(places)):
-        columns[k] = slopes[places[k]]
-    start[places] = linear(columns, value, np.arange(n))
+    columns, value, points, held = np.empty((count, n)), np.empty(n), np.empty(n, dtype=np.int64), 0
+    for a in range(count):
+        if straight[a]:
+            copied(slopes[a], columns[held])
+            held += 1
+    for i in range(n):
+        value[i], points[i] = y[i] * weight[i], i
+    found, held = linear(columns[:held], value, points, n), 0
+    for a in range(count):
+        if straight[a]:
+            start[a] = found[held]
+            held += 1
 
 
 # --- all spectra ----------------------------------------------------------------------------------
@@ -570,9 +648,10 @@ def fit(
         part = slice(at[s], at[s + 1])
         x, y, weight, base = data[0, part], data[1, part], data[2, part], design[:, part]
         size = len(x)
-        starts[:] = 0.0
+        for k in range(ways):
+            for a in range(count):
+                starts[k, a] = given[k, a] if k < len(given) else 0.0
         if len(given):
-            starts[: len(given)] = given
             begun = len(given)
         else:
             begun = guess(x, y, base, exponential, origin[s], slots, sign, centers, starts)
@@ -613,12 +692,14 @@ def fit(
             )
             steps[s] += taken
             tried += 1
-            best = np.argmin(ends[:tried])
-            total = 0
+            best, total = 0, 0
+            for k in range(tried):
+                if ends[k] < ends[best]:
+                    best = k
             for k in range(tried):
                 if below(ends[k], ends[best], size, inferred) <= 0.01:
                     total += 1
-        theta[s] = starts[best]
+        copied(starts[best], theta[s])
         rss[s] = ends[best]
         agreeing[s], rivals[s] = total, 0
         for k in range(tried):
@@ -626,7 +707,6 @@ def fit(
                 rivals[s] += 1
         if not rss[s] < inf:
             length[s], exists[s] = inf, False
-            cov[s] = np.nan
             continue
         if kept_ascending:
             order(slots, theta[s])
@@ -673,12 +753,17 @@ def residuals(data, at, design, exponential, origin, shape, slots, theta, inferr
         curve(x, base, exponential, origin[s], shape, slots, theta[s], mean, slopes, weight, True)
         rss = squares(y, weight, mean, residual)
         for a in range(count):
-            length = max(sqrt(np.sum(slopes[a] ** 2)), 1e-300)
-            slopes[a] /= length
+            length = 0.0
+            for i in range(n):
+                length += slopes[a, i] ** 2
+            length = max(sqrt(length), 1e-300)
+            for i in range(n):
+                slopes[a, i] /= length
         products(slopes, residual, normal, slope)
         found[s, 4] = inf
         if not factor(normal, root):
-            found[s, :4] = np.nan
+            for k in range(4):
+                found[s, k] = np.nan
             continue
         values = np.linalg.eigvalsh(normal)
         found[s, 4] = sqrt(values[-1] / max(values[0], 1e-300))
@@ -697,7 +782,9 @@ def residuals(data, at, design, exponential, origin, shape, slots, theta, inferr
                 expected -= slopes[a, i] * slopes[a, i + 1]
         found[s, 0] = (memory / (noise * noise) - expected) / sqrt(n - 1.0)
         second, third, largest = 0.0, 0.0, 0.0
-        along, sizes = mean.mean(), 0.0
+        along, sizes = 0.0, 0.0
+        for i in range(n):
+            along += mean[i] / n
         for i in range(n):
             leverage = 0.0
             for a in range(count):
@@ -756,7 +843,8 @@ def bends(x, weight, design, exponential, origin, shape, slots, theta, root, noi
     plane, change = np.empty((count, n)), np.empty((count, count))
     curve(x, design, exponential, origin, shape, slots, theta, mean, at, weight, True)
     for a in range(count):
-        plane[a] = 0.0
+        for i in range(n):
+            plane[a, i] = 0.0
         for b in range(a, count):  # the factor is lower triangular
             for i in range(n):
                 plane[a, i] += root[b, a] * at[b, i]
@@ -835,10 +923,8 @@ def weigh(
         x, y, weight, base = data[0, part], data[1, part], data[2, part], design[:, part]
         n = len(x)
         mean, residual, none = np.empty(n), np.empty(n), np.empty((0, 0))
+        # Where there is no covariance, what is to be filled in stays as it is.
         if not scaled_factor(cov[s], root):
-            log_weight[s] = squared[s] = np.nan
-            points[s] = np.nan
-            shift[s] = np.nan
             continue
         bends(
             x, weight, base, exponential, origin[s], shape, slots, theta[s], root, typical[s], bend
@@ -927,7 +1013,9 @@ def tails(log_weight, found):
         top = log_weight[s].max()
         if not -inf < top < inf:
             continue
-        ordered = np.sort(log_weight[s]) - top
+        ordered = np.sort(log_weight[s])
+        for k in range(draws):
+            ordered[k] -= top
         cut = ordered[draws - tail - 1]
         if -cut <= 1e-6:
             found[s] = 0.0
