@@ -147,9 +147,10 @@ class Run:
         ------
         DataError : numbers so large or small that squares of them are infinite or zero.
         """
-        if self.data is not None:
+        if self.data is not None and hasattr(data, "data_vars"):
             _refuse_extreme(data, self.data)
-        if self.data is not None and (said := data.attrs.get("read_as")):
+        said = data.attrs.get("read_as") if hasattr(data, "attrs") else data.said
+        if self.data is not None and said:
             self.read_as = said
             print(f"Read {self.data}: {said}.")
         return data
