@@ -31,6 +31,30 @@ if TYPE_CHECKING:
 
     from bayesinf.settings import Settings
 
+__all__ = [
+    "GROUPS",
+    "LIBRARIES",
+    "PROVENANCE",
+    "REQUIRED_GROUPS",
+    "SAMPLE_DIMS",
+    "annotated",
+    "assemble",
+    "data_sha256",
+    "dataset",
+    "element_names",
+    "library_version",
+    "load",
+    "noted",
+    "observation_names",
+    "opened",
+    "ours",
+    "prior_words",
+    "read",
+    "reported",
+    "save",
+    "true_values",
+]
+
 SAMPLE_DIMS = ("chain", "draw")
 
 # Every fit has these; predictions join them where points were held out. sample_stats holds what is

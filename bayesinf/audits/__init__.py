@@ -44,6 +44,7 @@ from bayesinf.settings import DEFAULT, Settings
 
 if TYPE_CHECKING:
     import xarray as xr
+    from numpy.typing import ArrayLike
 
 OTHER_OPTIMA = kinds.Question(
     "other optima",
@@ -60,15 +61,15 @@ __all__ = ["audit", "audited", "instead", "told", "verdict"]
 
 
 def audit(
-    what,
-    x=None,
-    y=None,
-    popt=None,
-    pcov=None,
-    sigma=None,
+    what: object,
+    x: ArrayLike | None = None,
+    y: ArrayLike | None = None,
+    popt: ArrayLike | None = None,
+    pcov: ArrayLike | None = None,
+    sigma: ArrayLike | None = None,
     *,
     absolute_sigma: bool | None = None,
-    bounds=None,
+    bounds: object = None,
     names: Sequence[str] | None = None,
     units: Mapping[str, str] | None = None,
     function: Callable | None = None,

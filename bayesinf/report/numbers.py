@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 __all__ = [
     "CENTRAL",
     "ESTIMATED",
+    "aligned",
     "brief",
     "described",
     "estimate",
@@ -209,6 +210,18 @@ def brief(fit: xr.DataTree, derived: Mapping[str, xr.DataArray] | None = None) -
         table = pd.concat([table, pd.DataFrame("", [rest], table.columns)])
     table = table.rename_axis("quantity" if head else "parameter")
     return table if any(table["unit"]) else table.drop(columns="unit")
+
+
+def aligned(table: pd.DataFrame) -> str:
+    """Set a table of text as lines of a terminal, the first column its index."""
+    rows = [[str(table.index.name or ""), *map(str, table.columns)]]
+    rows += [[str(name), *map(str, cells)] for name, *cells in table.itertuples()]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return "\n".join(
+        "  "
+        + "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in rows
+    )
 
 
 def _along_a_curve(fit, label):

@@ -13,7 +13,7 @@ its model in PyMC; ``evaluation`` lets lmfit's functions take arrays; ``starts``
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -49,7 +49,7 @@ def fit(
     *,
     method: str | None = None,
     settings: Settings = DEFAULT,
-    **options,
+    **options: Any,
 ) -> xr.DataTree:
     """Infer the free parameters of a curve, and those tied to them.
 

@@ -14,7 +14,7 @@ whose evidence ``weighed`` estimates. ``splines`` lays the columns of a smooth c
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -87,7 +87,7 @@ def fit(
     *,
     method: str | None = None,
     settings: Settings = DEFAULT,
-    **options,
+    **options: Any,
 ) -> xr.DataTree:
     """Fit a linear model; the answer is its posterior.
 

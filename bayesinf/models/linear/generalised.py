@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from scipy import special
@@ -203,7 +203,7 @@ def generalised(
     scales: np.ndarray | None = None,
     intercept: bool | Normal = True,
     unshrunk: Mapping[str, np.ndarray | tuple[np.ndarray, Normal | None]] | None = None,
-    **options,
+    **options: Any,
 ) -> Generalised:
     """Check the data and state every prior, as ``regression`` does, for another response.
 

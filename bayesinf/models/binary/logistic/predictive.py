@@ -20,6 +20,8 @@ from bayesinf.models.binary import ENCODINGS, pairs
 from bayesinf.models.binary.logistic.likelihood import Logistic
 from bayesinf.models.binary.logistic.transitions import log_odds_density, logit_slope
 
+__all__ = ["MOMENTS", "STATISTICS", "Predictive", "Seen", "statistics"]
+
 STATISTICS = (
     "largest mean residual",
     "largest delayed residual",

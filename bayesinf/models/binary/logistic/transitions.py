@@ -14,6 +14,16 @@ from bayesinf.models.binary.logistic.design import softplus
 if TYPE_CHECKING:
     import xarray as xr
 
+__all__ = [
+    "Transitions",
+    "chances",
+    "log_likelihood",
+    "log_odds_density",
+    "logit_slope",
+    "same_time",
+    "transitions",
+]
+
 # Transitions whose log likelihood is computed at once.
 CHUNK = 2**12
 
