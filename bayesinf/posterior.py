@@ -42,6 +42,7 @@ __all__ = [
     "data_sha256",
     "dataset",
     "element_names",
+    "evenly",
     "library_version",
     "load",
     "noted",
@@ -245,6 +246,13 @@ def reported(posterior: xr.DataTree) -> list[str]:
     """
     names = json.loads(posterior.attrs.get("quantities", "null"))
     return list(posterior["posterior"].data_vars) if names is None else names
+
+
+def evenly(draws: xr.Dataset, most: int) -> xr.Dataset:
+    """Take at most so many draws, evenly, as many of each chain, and one of each at least."""
+    step = -(-draws.sizes["chain"] * draws.sizes["draw"] // most)
+    step = min(step, draws.sizes["draw"])
+    return draws.isel(draw=slice(step - 1, None, step))
 
 
 def true_values(posterior: xr.DataTree) -> dict[str, float]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from html import escape
 
@@ -127,5 +127,5 @@ class Verdict:
         return self
 
 
-def _listed(checks) -> str:
+def _listed(checks: Iterable[Check]) -> str:
     return ", ".join(check.message for check in checks)

@@ -18,14 +18,12 @@ from scipy import special
 
 from bayesinf.errors import DataError
 
-if TYPE_CHECKING:
-    from numpy.typing import ArrayLike
-
 __all__ = [
     "Beta",
     "Interval",
     "LogUniform",
     "Normal",
+    "Number",
     "Prior",
     "Size",
     "StudentT",
@@ -33,6 +31,7 @@ __all__ = [
     "doubles",
 ]
 
+Number = float | np.ndarray  # or an array of them
 Size = int | tuple[int, ...] | None  # of draws, as NumPy takes it
 
 
@@ -72,15 +71,15 @@ class Prior:
         """Ends of where the density is not zero."""
         return -np.inf, np.inf
 
-    def sample(self, rng: np.random.Generator, size: Size = None) -> np.ndarray:
+    def sample(self, rng: np.random.Generator, size: Size = None) -> Number:
         """Draw from the prior."""
         return self.from_normal(rng.standard_normal(size))
 
-    def log_density(self, x: ArrayLike) -> np.ndarray:
+    def log_density(self, x: Number) -> Number:
         """Normalised log density at x; -inf outside the support."""
         raise NotImplementedError
 
-    def from_normal(self, u: ArrayLike) -> np.ndarray:
+    def from_normal(self, u: Number) -> Number:
         """Return the value that stands in this prior where u stands in N(0, 1)."""
         raise NotImplementedError
 
@@ -92,6 +91,10 @@ class Prior:
 @dataclass(frozen=True)
 class Interval(Prior):
     """A prior between two bounds, ``lower`` and ``upper``."""
+
+    if TYPE_CHECKING:  # a subclass says where among its numbers they stand
+        lower: float
+        upper: float
 
     def checked(self) -> Self:
         """Return the prior itself, or raise DataError."""
@@ -118,15 +121,15 @@ class Normal(Prior):
     sd: float = 1.0
     positive = ("sd",)
 
-    def sample(self, rng: np.random.Generator, size: Size = None) -> np.ndarray:
+    def sample(self, rng: np.random.Generator, size: Size = None) -> Number:
         """Draw from the prior."""
         return rng.normal(self.mean, self.sd, size)
 
-    def log_density(self, x: ArrayLike) -> np.ndarray:
+    def log_density(self, x: Number) -> Number:
         """Normalised log density at x."""
         return -0.5 * ((x - self.mean) / self.sd) ** 2 - np.log(self.sd) - 0.5 * np.log(2 * np.pi)
 
-    def from_normal(self, u: ArrayLike) -> np.ndarray:
+    def from_normal(self, u: Number) -> Number:
         """Return the value that stands in this prior where u stands in N(0, 1)."""
         return self.mean + self.sd * np.asarray(u)
 
@@ -149,14 +152,14 @@ class StudentT(Prior):
     scale: float = 1.0
     positive = ("dof", "scale")
 
-    def log_density(self, x: ArrayLike) -> np.ndarray:
+    def log_density(self, x: Number) -> Number:
         """Normalised log density at x."""
         z, half = (x - self.location) / self.scale, self.dof / 2
         constant = special.gammaln(half + 0.5) - special.gammaln(half)
         constant -= 0.5 * np.log(self.dof * np.pi) + np.log(self.scale)
         return constant - (half + 0.5) * np.log1p(z**2 / self.dof)
 
-    def from_normal(self, u: ArrayLike) -> np.ndarray:
+    def from_normal(self, u: Number) -> Number:
         """Return the value that stands in this prior where u stands in N(0, 1)."""
         u = np.asarray(u, dtype=float)
         # From the lower tail, where a share has its digits.
@@ -181,16 +184,16 @@ class Uniform(Interval):
     lower: float = 0.0
     upper: float = 1.0
 
-    def sample(self, rng: np.random.Generator, size: Size = None) -> np.ndarray:
+    def sample(self, rng: np.random.Generator, size: Size = None) -> Number:
         """Draw from the prior."""
         return rng.uniform(self.lower, self.upper, size)
 
-    def log_density(self, x: ArrayLike) -> np.ndarray:
+    def log_density(self, x: Number) -> Number:
         """Normalised log density at x; -inf outside the bounds."""
         inside = (x >= self.lower) & (x <= self.upper)
         return np.where(inside, -np.log(self.upper - self.lower), -np.inf)
 
-    def from_normal(self, u: ArrayLike) -> np.ndarray:
+    def from_normal(self, u: Number) -> Number:
         """Return the value that stands in this prior where u stands in N(0, 1)."""
         return self.lower + (self.upper - self.lower) * special.ndtr(u)
 
@@ -212,18 +215,18 @@ class LogUniform(Interval):
     upper: float
     positive = ("lower", "upper")
 
-    def sample(self, rng: np.random.Generator, size: Size = None) -> np.ndarray:
+    def sample(self, rng: np.random.Generator, size: Size = None) -> Number:
         """Draw from the prior."""
         return np.exp(rng.uniform(np.log(self.lower), np.log(self.upper), size))
 
-    def log_density(self, x: ArrayLike) -> np.ndarray:
+    def log_density(self, x: Number) -> Number:
         """Normalised log density at x; -inf outside the bounds."""
         x = np.asarray(x, dtype=float)
         inside = (x >= self.lower) & (x <= self.upper)
         log_x = np.log(np.where(inside, x, 1.0))
         return np.where(inside, -log_x - np.log(np.log(self.upper / self.lower)), -np.inf)
 
-    def from_normal(self, u: ArrayLike) -> np.ndarray:
+    def from_normal(self, u: Number) -> Number:
         """Return the value that stands in this prior where u stands in N(0, 1)."""
         return self.lower * (self.upper / self.lower) ** special.ndtr(u)
 
@@ -251,11 +254,11 @@ class Beta(Prior):
     b: float = 1.0
     positive = ("a", "b")
 
-    def sample(self, rng: np.random.Generator, size: Size = None) -> np.ndarray:
+    def sample(self, rng: np.random.Generator, size: Size = None) -> Number:
         """Draw from the prior."""
         return rng.beta(self.a, self.b, size)
 
-    def log_density(self, x: ArrayLike) -> np.ndarray:
+    def log_density(self, x: Number) -> Number:
         """Normalised log density at x; -inf outside [0, 1]."""
         x = np.asarray(x, dtype=float)
         found = (
@@ -265,7 +268,7 @@ class Beta(Prior):
         )
         return np.where((x >= 0) & (x <= 1), found, -np.inf)
 
-    def from_normal(self, u: ArrayLike) -> np.ndarray:
+    def from_normal(self, u: Number) -> Number:
         """Return the value that stands in this prior where u stands in N(0, 1)."""
         return special.betaincinv(self.a, self.b, special.ndtr(u))
 

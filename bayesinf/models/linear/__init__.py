@@ -18,13 +18,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bayesinf.errors import DataError
+from bayesinf.errors import DataError, FitError
 from bayesinf.models import problem as driver
 from bayesinf.models.linear.basis import Basis, covariance, differences, precision
 from bayesinf.models.linear.definition import Regression
 from bayesinf.models.linear.design import Rest, compressed
 from bayesinf.models.linear.evidence import evidences
-from bayesinf.models.linear.generalised import RESPONSES, Generalised, generalised
+from bayesinf.models.linear.generalised import LINKS, RESPONSES, Generalised, generalised
 from bayesinf.models.linear.splines import Smooth, smooth
 from bayesinf.models.linear.stating import PRIORS, regression
 from bayesinf.models.linear.truncated import Nonnegative, nonnegative
@@ -140,7 +140,8 @@ def predict(
 
     Returns
     -------
-    Dataset with draws of the noise-free ``mean`` and of the data, under their name in the fit,
+    Dataset with draws of the noise-free ``mean`` (of a rate or a chance, where the response is
+    counts or yes and no) and of the data, under their name in the fit,
     (chain, draw, held_out).
 
     Raises
@@ -150,6 +151,11 @@ def predict(
     draws, known = posterior["posterior"], posterior["constant_data"]
     columns = {k: np.asarray(v, dtype=float) for k, v in (unshrunk or {}).items()}
     asked = {k.removesuffix("_column") for k in known.data_vars if k.endswith("_column")}
+    if name not in draws or draws[name].ndim < 3:
+        raise FitError(
+            f"the posterior has no coefficients {name!r} along features: it is of another model, "
+            "or they have another name, which is said by name="
+        )
     if set(columns) != asked:
         raise DataError(
             "the columns are not those of the fit",
@@ -165,11 +171,16 @@ def predict(
     columns |= {"intercept": np.ones(len(X))} if "intercept" in draws else {}
     for each, column in columns.items():
         mean = mean + of_rows(draws[each].values) * column
-    sigma = draws["sigma"].values if "sigma" in draws else None
-    fixed = np.broadcast_to(known["sigma"].values, mean.shape) if sigma is None else None
-    noise = (fixed if sigma is None else of_rows(sigma)) * error
-    new = mean + noise * settings.generator("predictions").standard_normal(mean.shape)
+    law = RESPONSES[posterior.attrs.get("likelihood", "normal")]
+    link = LINKS.get(law.name)
+    mean = mean if link is None else link.inverse(mean)
+    scatter = {n: draws[n].values[..., np.newaxis] for n in ("noise_dof",) if n in draws}
+    if law.noisy:
+        sigma = of_rows(draws["sigma"].values) if "sigma" in draws else known["sigma"].values
+        scatter["noise"] = sigma * error
     observed = next(iter(posterior["observed_data"].data_vars.values()))
+    kind = law.of(np.arange(observed.size), observed.values)
+    new = kind.draw(mean, scatter, settings.generator("predictions"))
     arrays = {"mean": mean, observed.name: new}
     return dataset(
         arrays,

@@ -104,6 +104,11 @@ class Generalised(Regression):
         return LINKS.get(self.likelihood.name)
 
     @property
+    def attrs(self) -> dict[str, object]:
+        """The response, without which a file could not be predicted from."""
+        return {**super().attrs, "likelihood": self.likelihood.name}
+
+    @property
     def model(self) -> str:
         """Names of response and prior."""
         prior = "several terms" if isinstance(self.prior, Terms) else super().model
