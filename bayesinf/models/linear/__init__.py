@@ -8,7 +8,8 @@ PyMC, ``basis`` the structure that a prior may give to f (differences, kernels, 
 prior. Where groups share the prior's scale, ``shared`` stands in for ``exact`` and ``blocks`` for
 ``gibbs``; ``common`` adds one angle that all of them have in common. ``generalised`` has other
 responses (Student, counts, outcomes); they, and priors of several terms, are sampled by ``joint``,
-whose evidence ``weighed`` estimates. ``splines`` lays the columns of a smooth curve.
+whose evidence ``weighed`` estimates. ``splines`` lays the columns of a smooth curve, ``updating``
+adds data to a fit and combines fits.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from bayesinf.models.linear.generalised import LINKS, RESPONSES, Generalised, ge
 from bayesinf.models.linear.splines import Smooth, smooth
 from bayesinf.models.linear.stating import PRIORS, regression
 from bayesinf.models.linear.truncated import Nonnegative, nonnegative
+from bayesinf.models.linear.updating import combine, update
 from bayesinf.models.linear.varying import Varying, varying
 from bayesinf.models.linear.weighed import log_evidence
 from bayesinf.posterior import dataset
@@ -64,6 +66,7 @@ __all__ = [
     "Terms",
     "Varying",
     "WeightPrior",
+    "combine",
     "compressed",
     "covariance",
     "differences",
@@ -76,6 +79,7 @@ __all__ = [
     "predict",
     "regression",
     "smooth",
+    "update",
     "varying",
 ]
 
