@@ -487,7 +487,7 @@ def _tests(u) -> dict[str, float]:
 
 def _finding(u) -> str:
     found = _tests(u)
-    worst = min(("shift", "spread"), key=found.get)
+    worst = min(("shift", "spread"), key=found.__getitem__)
     if found[worst] > ALPHA:
         return "not uniform in rank"
     if worst == "shift":

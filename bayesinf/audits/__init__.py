@@ -144,8 +144,8 @@ def audited(
     from bayesinf.audits import findings
 
     fit = sampling.drawn(claim, settings, system, notes, attrs)
-    draws = {name: each.values for name, each in fit["posterior"].data_vars.items()}
-    draws = claim.theta(draws).reshape(-1, len(claim.names))
+    named = {str(name): each.values for name, each in fit["posterior"].data_vars.items()}
+    draws = claim.theta(named).reshape(-1, len(claim.names))
     found = findings.measured(claim, draws, settings, sampling.open_ends(fit))
     found = found.assign(sampling.of_checks(fit))
     return _annotated(kinds.asked(fit, OTHER_OPTIMA, float(found["rivals_missed"])), found)

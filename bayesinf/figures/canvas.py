@@ -193,7 +193,8 @@ def key(
     """
     words = list(words.items() if isinstance(words, Mapping) else words)
     if corner == "above":
-        place, at, shift = (0, 1), "axes fraction", (0, 6)
+        at: Any = "axes fraction"
+        place, shift = (0, 1), (0, 6)
         for word, color in words:
             at = axis.annotate(
                 word,
@@ -262,9 +263,9 @@ def elements(
     ------
     DataError : the group has no variable or element of that name.
     """
-    content = adopted(fit)[group]
-    found = {}
-    for name in content.data_vars if var_names is None else var_names:
+    content = adopted(fit)[group].to_dataset()
+    found: dict[str, xr.DataArray] = {}
+    for name in map(str, content.data_vars) if var_names is None else var_names:
         stem = name.split("[")[0]
         if stem not in content.data_vars:
             raise DataError(

@@ -98,19 +98,16 @@ def fit(
     """
     text = model if isinstance(model, str) else expression
     if model is not None and expression is not None:
-        raise FitError(
-            "the curve is given twice over, as a model and as an expression: leave one out"
-        )
-    if text is None and model is None:
-        raise FitError("no curve to fit: give an lmfit model, or expression='a*exp(-t/tau) + c'")
-    known = formula.names(text) if text is not None else []
+        raise FitError("the curve is given twice over, as a model and as an expression")
+    known = [] if text is None else formula.names(text)
     points, x_name, others = columns.points(x, y, error, data, known)
     if text is not None:
         priors = options.pop("priors", None)
-        model, params, priors = formula.stated(text, x_name, params, priors, independent, others)
-        said = {"expression": text.strip(), "independent": model.independent_vars[0]}
+        curve, start, priors = formula.stated(text, x_name, params, priors, independent, others)
+        said = {"expression": text.strip(), "independent": curve.independent_vars[0]}
         options |= {"priors": priors, "attrs": said | dict(options.get("attrs") or {})}
-    elif params is None:
-        params = model.make_params()
-    stated = problem(model, params, points, **options)
-    return driver.fit(stated, method, settings)
+    elif isinstance(model, str) or model is None:
+        raise FitError("no curve to fit: give an lmfit model, or expression='a*exp(-t/tau) + c'")
+    else:
+        curve, start = model, model.make_params() if params is None else params
+    return driver.fit(problem(curve, start, points, **options), method, settings)

@@ -234,7 +234,7 @@ def _model(text, x, free):
 
     numbers = _Numbers()
     tree = numbers.visit(_tree(text))
-    scope: dict[str, Any] = FUNCTIONS | CONSTANTS | numbers.found | {"__builtins__": {}}
+    scope = FUNCTIONS | CONSTANTS | numbers.found | {"__builtins__": {}}
     code = f"def curve({', '.join([x, *free])}):\n    return {ast.unparse(tree)}\n"
     exec(compile(code, "<expression>", "exec"), scope)  # of names and functions that were checked
     return lmfit.Model(scope["curve"], independent_vars=[x], name=text.strip())

@@ -55,16 +55,16 @@ def predict(
     ------
     DataError : x or error are no finite numbers. FitError : the model is missing, or another one.
     """
-    x = _numbers(x, "x")
+    at = _numbers(x, "x")
     observed = next(iter(posterior["observed_data"].data_vars.values()))
     draws, loose = _draws(posterior, most)
-    curve = _curve(posterior, model, loose, x)
+    curve = _curve(posterior, model, loose, at)
     shape = draws.sizes["chain"], draws.sizes["draw"]
     columns = [np.broadcast_to(loose[name], shape) for name in curve.free]
     mean = curve(np.stack(columns, axis=-1))
     arrays = {"mean": mean}
-    along = np.argsort(x, kind="stable")  # noise may have a memory along x
-    law = _law(posterior, x[along], observed.values)
+    along = np.argsort(at, kind="stable")  # noise may have a memory along x
+    law = _law(posterior, at[along], observed.values)
     scatter = _scatter(law, loose, error, along)
     if scatter is not None:
         seed = posterior.attrs["seed"] if settings is None else settings.seed
@@ -73,7 +73,7 @@ def predict(
         new[..., along] = law.draw(mean[..., along], scatter, rng)
         arrays[str(observed.name)] = new
     called = str(next(iter(observed.coords)))
-    coords = {dim: draws[dim] for dim in ("chain", "draw")} | {called: ("new", x)}
+    coords = {dim: draws[dim] for dim in ("chain", "draw")} | {called: ("new", at)}
     units = dict.fromkeys(arrays, observed.attrs["units"])
     return dataset(arrays, dict.fromkeys(arrays, ("new",)), coords, units)
 

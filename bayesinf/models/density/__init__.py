@@ -49,7 +49,7 @@ def problem(
     """
     model, name = _built(model, name)
     if isinstance(model, LogDensity):
-        stated = Target(model, name, units or {})
+        stated: Density = Target(model, name, units or {})
     elif hasattr(model, "free_RVs"):
         stated = Program(model, name, units or {})
     else:

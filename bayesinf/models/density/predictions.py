@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from bayesinf.errors import DataError, FitError
 from bayesinf.models.density import symbols
@@ -69,7 +69,7 @@ def of_data(
     return _with_units(tree["predictions"].to_dataset())
 
 
-def of_rows(model: object, draws: xr.Dataset, rows: object, rng: np.random.Generator) -> xr.Dataset:
+def of_rows(model: Any, draws: xr.Dataset, rows: object, rng: np.random.Generator) -> xr.Dataset:
     """Draw new data of a bambi model at new rows of its table."""
     import xarray as xr
 

@@ -112,7 +112,7 @@ def data(
     if isinstance(x, Mapping):
         (x,) = places.columns(x).values()
     if error is not None and np.ndim(error) == 0:
-        error = np.full(np.shape(y), float(error))
+        error = np.full(np.shape(y), error, dtype=float)
     return curve_from_arrays(x, vector(y, name, None), error)
 
 
@@ -210,7 +210,7 @@ def log_marginal_likelihood(
     """
     problem = process(data(x, y, error, slopes=slopes, name=name), kernel, mean)
     silent = {one: 0.0 for one in problem.noises if one not in problem.fixed}
-    given = silent | problem.fixed | hyperparameters
+    given = {**silent, **problem.fixed, **hyperparameters}
     needed = {*problem.inferred, *problem.fixed}
     if set(given) != needed:
         raise FitError(

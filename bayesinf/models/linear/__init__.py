@@ -152,9 +152,11 @@ def predict(
     ------
     DataError : a column is missing, or a group that the fit does not know.
     """
-    draws, known = posterior["posterior"], posterior["constant_data"]
+    draws = posterior["posterior"].to_dataset()
+    known = posterior["constant_data"].to_dataset()
     columns = {k: np.asarray(v, dtype=float) for k, v in (unshrunk or {}).items()}
-    asked = {k.removesuffix("_column") for k in known.data_vars if k.endswith("_column")}
+    held = map(str, known.data_vars)
+    asked = {k.removesuffix("_column") for k in held if k.endswith("_column")}
     if name not in draws or draws[name].ndim < 3:
         raise FitError(
             f"the posterior has no coefficients {name!r} along features: it is of another model, "
@@ -185,7 +187,7 @@ def predict(
     observed = next(iter(posterior["observed_data"].data_vars.values()))
     kind = law.of(np.arange(observed.size), observed.values)
     new = kind.draw(mean, scatter, settings.generator("predictions"))
-    arrays = {"mean": mean, observed.name: new}
+    arrays = {"mean": mean, str(observed.name): new}
     return dataset(
         arrays,
         dict.fromkeys(arrays, ("held_out",)),

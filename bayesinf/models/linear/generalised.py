@@ -79,7 +79,7 @@ LOGIT = Link(
     lambda mean: float(special.logit(np.clip(mean, 1e-3, 1 - 1e-3))),
 )
 LINKS = {"poisson": LOG, "bernoulli": LOGIT}
-RESPONSES = {
+RESPONSES: dict[str, type[Likelihood]] = {
     "normal": likelihoods.Normal,
     "student": likelihoods.Student,
     "poisson": likelihoods.Poisson,

@@ -148,7 +148,7 @@ class KineticIsing(Problem):
 
     # Draws and densities
 
-    def draws(self, theta: np.ndarray, scale: np.ndarray) -> Draws:
+    def draws(self, theta: np.ndarray, scale: np.ndarray | None) -> Draws:
         """Draws under the posterior's names, from parameters (..., block, dim) and widths."""
         named = {"h": self.logistic.split(theta)[0], "J": self.logistic.matrix(theta)}
         return named | ({"scale": scale} if self.prior.inferred else {})
