@@ -449,7 +449,7 @@ def _table(frame):
     }
 
 
-def render(template: str, **content) -> str:
+def render(template: str, **content: object) -> str:
     """Fill a template of this folder with what it asks for."""
     import jinja2
 

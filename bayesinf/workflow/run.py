@@ -22,7 +22,7 @@ from bayesinf.publication import MANIFEST, new_run, refuse_clash, staged
 from bayesinf.settings import Settings
 from bayesinf.workflow.ending import failed
 from bayesinf.workflow.retelling import of_run, tell
-from bayesinf.workflow.tables import aligned, summary
+from bayesinf.workflow.tables import summary
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -254,6 +254,8 @@ class Run:
         goodness : how well the answer meets the data's error bars.
         beside : how other fits did.
         """
+        from bayesinf.report.numbers import aligned
+
         total = sum(self.seconds.values())
         parts = ", ".join(f"{label} {seconds:.1f}" for label, seconds in self.seconds.items())
         told = [

@@ -22,6 +22,7 @@ from bayesinf.models import noise as measurement
 from bayesinf.models.linear import routes
 from bayesinf.models.linear.basis import Basis
 from bayesinf.models.linear.design import Design, Rest
+from bayesinf.models.linear.statement import statement
 from bayesinf.models.noise import Discrepancy, Measured
 from bayesinf.models.problem import Draws, Labels, Route
 from bayesinf.priors import Normal, Prior
@@ -100,6 +101,7 @@ class Regression(Measured):
         None for nothing.
     rests : of each group, data beyond its rows that no feature reaches, as ``design.compressed``
         leaves them; none for none.
+    first : how many of the rows the defaults of its priors looked at; None for all.
     """
 
     X: np.ndarray
@@ -118,6 +120,7 @@ class Regression(Measured):
     further: Mapping[str, Discrepancy] = field(default_factory=dict)
     offset: np.ndarray | None = None
     rests: tuple[Rest, ...] = ()
+    first: int | None = None
 
     family = "linear"
 
@@ -336,10 +339,13 @@ class Regression(Measured):
         return inferred + list(self.free)
 
     @property
-    def attrs(self) -> dict[str, int]:
-        """Whether the scale of a Laplace prior is in units of the noise."""
+    def attrs(self) -> dict[str, object]:
+        """The priors to the last digit, where data can be added; whether the scale of a Laplace
+        prior is in units of the noise.
+        """
         relative = getattr(self.prior, "relative", None)
-        return {} if relative is None else {"relative": int(relative)}
+        said = statement(self) if type(self) is Regression else {}
+        return said | ({} if relative is None else {"relative": int(relative)})
 
     @property
     def discrepancies(self) -> dict[str, Discrepancy]:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from scipy import special
@@ -83,7 +83,7 @@ LOGIT = Link(
     lambda offset: float(np.mean(offset)),  # to first order
 )
 LINKS = {"poisson": LOG, "bernoulli": LOGIT}
-RESPONSES = {
+RESPONSES: dict[str, type[Likelihood]] = {
     "normal": likelihoods.Normal,
     "student": likelihoods.Student,
     "poisson": likelihoods.Poisson,
@@ -106,6 +106,11 @@ class Generalised(Regression):
     def link(self) -> Link | None:
         """The link of the likelihood; None for the identity."""
         return LINKS.get(self.likelihood.name)
+
+    @property
+    def attrs(self) -> dict[str, object]:
+        """The response, without which a file could not be predicted from."""
+        return {**super().attrs, "likelihood": self.likelihood.name}
 
     @property
     def model(self) -> str:
@@ -209,7 +214,7 @@ def generalised(
     intercept: bool | Normal = True,
     unshrunk: Mapping[str, np.ndarray | tuple[np.ndarray, Normal | None]] | None = None,
     offset: np.ndarray | None = None,
-    **options,
+    **options: Any,
 ) -> Generalised:
     """Check the data and state every prior, as ``regression`` does, for another response.
 
