@@ -35,6 +35,7 @@ nb_execution_timeout = 600
 nb_execution_raise_on_error = True
 nb_execution_in_temp = True
 nb_merge_streams = True
+nb_output_stderr = "remove"
 nb_number_source_lines = False
 # Without this MyST-NB links to a server of scripts, which no page here needs.
 nb_ipywidgets_js = {}
