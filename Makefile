@@ -6,6 +6,8 @@
 # make test-bench     every benchmark at toy size
 # make test-browser   the pages of reports/ in Chromium, where it is installed
 # make test-wheel     the wheel, installed in a fresh environment and used from another folder
+# make docs     the documentation as pages, site/index.html, without the network
+# make test-docs      its notebooks, code blocks, links and pages
 # make torture  kills, crashes, hostile files and large matrices, under 20 minutes
 # make lint    the formatter, the rules and the types (make types: these alone)
 # make calibrate | trials | bench | clean
@@ -38,7 +40,7 @@ define run
 	done; $(2) printf "$$times"; exit $$status
 endef
 
-.PHONY: help env report test test-slow test-reports test-bench test-browser test-wheel torture calibrate trials bench lint types dev clean
+.PHONY: help env report test test-slow test-reports test-bench test-browser test-wheel docs test-docs torture calibrate trials bench lint types dev clean
 
 help:
 	@sed -n 's/^# \{0,1\}//p; /^$$/q' Makefile
@@ -83,6 +85,15 @@ test-browser: $(COMPLETE)
 test-wheel: $(COMPLETE)
 	@$(PYTHON) -m pytest tests/wheel.py $(OPTIONS)
 
+docs: $(COMPLETE)
+	@$(PYTHON) -c "import furo, myst_nb" 2>/dev/null || $(INSTALL) --editable ".[docs]"
+	@$(PYTHON) -m sphinx --quiet --fail-on-warning --keep-going -d site/.doctrees docs site $(OPTIONS)
+	@echo "Documentation: site/index.html"
+
+test-docs: $(COMPLETE)
+	@$(PYTHON) -c "import furo, myst_nb" 2>/dev/null || $(INSTALL) --editable ".[docs]"
+	@$(PYTHON) -m pytest tests/docs.py $(OPTIONS)
+
 calibrate: $(COMPLETE)
 	$(call run,workflows/calibrate.py)
 
@@ -104,6 +115,6 @@ dev: $(COMPLETE)
 
 # Everything that is generated, the environment and the reports included.
 clean:
-	@rm -rf $(VENV) build *.egg-info .pytest_cache .hypothesis .ruff_cache
+	@rm -rf $(VENV) site build *.egg-info .pytest_cache .hypothesis .ruff_cache
 	@find reports -mindepth 1 -maxdepth 1 ! -name README.md ! -name pictures -exec rm -rf {} +
 	@find bayesinf benchmarks tests workflows -name __pycache__ -prune -exec rm -rf {} + 2>/dev/null || true

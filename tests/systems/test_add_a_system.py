@@ -2,7 +2,6 @@
 
 import json
 import os
-import re
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from blocks import python_blocks
 
 import bayesinf
 from bayesinf.posterior import noted, true_values
@@ -22,7 +22,7 @@ PAGE = ROOT / "docs" / "add-a-system.md"
 def home(tmp_path_factory):
     """A folder with the system and the script of the page."""
     folder = tmp_path_factory.mktemp("mine")
-    system, script = re.findall(r"```python\n(.*?)```", PAGE.read_text(), re.DOTALL)
+    system, script = python_blocks(PAGE)
     (folder / "systems").mkdir()
     (folder / "systems" / "decay.py").write_text(system)
     (folder / "decay.py").write_text(script)

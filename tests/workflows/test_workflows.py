@@ -9,7 +9,6 @@ together, two at a time, and each test waits for its own: ``pytest -k NAME`` sta
 import inspect
 import json
 import os
-import re
 import runpy
 import shutil
 import subprocess
@@ -22,6 +21,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import xarray as xr
+from blocks import python_blocks
 from matplotlib.image import imread
 
 import bayesinf
@@ -277,9 +277,9 @@ def test_the_readme_tells_the_truth(runs, monkeypatch):
     """Its lines of Python run as they stand, on the files that its commands make."""
     (folder,) = runs("ising_couplings")[1]
     monkeypatch.chdir(folder.parents[1])
-    blocks = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
-    assert len(blocks) >= 3
-    for block in blocks:
+    found = python_blocks(ROOT / "README.md")
+    assert len(found) >= 3
+    for block in found:
         exec(block, {})
 
 

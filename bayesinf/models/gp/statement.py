@@ -46,6 +46,9 @@ def process(
 ) -> Process:
     """State a Gaussian process on validated data, and every prior.
 
+    Of some hundred points and more, one input and a kernel that is a Matérn of order 1/2, 3/2 or
+    5/2, or a sum of those, the problem is a ``markov.Series``, whose cost grows with their number.
+
     Parameters
     ----------
     data : as of ``bayesinf.data.curve`` or ``curve_from_arrays``: x, y and, where they are known,
@@ -71,9 +74,6 @@ def process(
     units : of parameters of the mean, where that is a function; of y, where slopes alone do not
         say it.
     workers : threads for large matrices.
-
-    Of some hundred points and more, one input and a kernel that is a Matérn of order 1/2, 3/2 or
-    5/2, or a sum of those, the problem is a ``markov.Series``, whose cost grows with their number.
 
     Raises
     ------

@@ -1,0 +1,7 @@
+"""The directive ``{calibration}``."""
+
+__all__ = ["setup"]
+
+
+def setup(app):
+    """Add the directive."""
