@@ -108,6 +108,15 @@ KINDS = {
         caption="Draws of the problem that is linear around the optimum, resampled by their "
         "importance weights ({name}): each is a draw of the posterior, and few stand for many.",
     ),
+    "importance": Kind(
+        words="Importance sampling, {total} draws of a mixture that was fitted to the posterior, "
+        "resampled by their weights.",
+        evidence=("pareto_k", "effective_draws", "weight_shift", "weight_log_ratio"),
+        questions=("resampling",),
+        drawn="independent draws",
+        caption="Draws of a mixture that was fitted to the posterior, resampled by their "
+        "importance weights ({name}): each is a draw of the posterior, and few stand for many.",
+    ),
     "exact": Kind(
         words="Closed form, {total} independent draws.",
         evidence=("condition_number",),
