@@ -47,9 +47,12 @@ def test_a_formula_is_taken_apart():
 
 @pytest.mark.parametrize(
     "text",
-    ["y", "y ~", "y ~ a ~ b", "exp(y) ~ a", "y ~ a*s(b)", "y ~ (a*b|g)", "y ~ foo(", "y ~ y + a"]
-    + ["y ~ (C(a)|g)", "y ~ (a||g)", "y ~ (1|g) + (a|g)", "y ~ a + (0|g)", "y ~ (1|g/h)"]
-    + ["y ~ offset(a) + offset(b)", "y ~ a - offset(b)", "y ~ offset(a*b)", "y ~ offset(exp(a))"],
+    [
+        *("y", "y ~", "y ~ a ~ b", "exp(y) ~ a", "y ~ a*s(b)", "y ~ foo(", "y ~ y + a"),
+        *("y ~ (a*b|g)", "y ~ (C(a)|g)", "y ~ (a||g)", "y ~ (1|g) + (a|g)", "y ~ a + (0|g)"),
+        *("y ~ (1|g/h)", "y ~ offset(a) + offset(b)", "y ~ a - offset(b)", "y ~ offset(a*b)"),
+        "y ~ offset(exp(a))",
+    ],
 )
 def test_what_is_no_formula_is_one_line(text):
     with pytest.raises(DataError, match="formula") as caught:

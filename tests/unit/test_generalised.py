@@ -83,7 +83,7 @@ def test_terms_are_the_single_prior_where_there_is_one(response):
         np.testing.assert_allclose(found.mean(axis=0), mean, atol=4.5 * sd.max() / np.sqrt(400))
         np.testing.assert_allclose(found.std(axis=0), sd, rtol=0.15)
         return
-    # One coefficient of fixed width, an offset and no intercept: quadrature knows its posterior and evidence.
+    # One coefficient of fixed width, an offset, no intercept: quadrature knows all of it.
     x, y = X[:, :1], DATA["poisson"]
     problem = linear.generalised(
         x, y, "poisson", linear.Gaussian(0.7), scales=np.ones(1), intercept=False, offset=OFFSET
