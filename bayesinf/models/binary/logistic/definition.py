@@ -40,7 +40,7 @@ __all__ = ["KineticIsing", "problem"]
 # Draws × transitions × sites that are replicated: seconds on two cores.
 REPLICATED = 4e8
 # Draws × transitions whose log likelihood is stored,
-POINTWISE = 3e6
+POINTWISE = 1e7
 # but of no fewer transitions than these, whatever the draws.
 ALWAYS = 1000
 # Numbers of one predictive statistic that are stored.
@@ -138,6 +138,9 @@ class KineticIsing(Problem):
     def attrs(self) -> dict[str, object]:
         """Encoding and form of the model."""
         form = {name: int(getattr(self.logistic, name)) for name in ("symmetric", "self_coupling")}
+        if self.scored is not None and self.scored < len(self.transitions):
+            chosen = f"{self.scored} of {len(self.transitions)} transitions, drawn at random"
+            form["log_likelihood_of"] = chosen
         return {"encoding": self.transitions.encoding} | form
 
     @property
