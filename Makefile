@@ -6,6 +6,7 @@
 # make test-bench     every benchmark at toy size
 # make test-browser   the pages of reports/ in Chromium, where it is installed
 # make test-wheel     the wheel, installed in a fresh environment and used from another folder
+# make test-arviz     every call of ArviZ that the design names, on all files of reports/
 # make torture  kills, crashes, hostile files and large matrices, under 20 minutes
 # make lint    the formatter, the rules and the types (make types: these alone)
 # make calibrate | trials | bench | clean
@@ -38,7 +39,7 @@ define run
 	done; $(2) printf "$$times"; exit $$status
 endef
 
-.PHONY: help env report test test-slow test-reports test-bench test-browser test-wheel torture calibrate trials bench lint types dev clean
+.PHONY: help env report test test-slow test-reports test-bench test-browser test-wheel test-arviz torture calibrate trials bench lint types dev clean
 
 help:
 	@sed -n 's/^# \{0,1\}//p; /^$$/q' Makefile
@@ -82,6 +83,9 @@ test-browser: $(COMPLETE)
 
 test-wheel: $(COMPLETE)
 	@$(PYTHON) -m pytest tests/wheel.py $(OPTIONS)
+
+test-arviz: $(COMPLETE)
+	@$(PYTHON) tests/arviz_calls.py $(wildcard reports/*/*.nc)
 
 calibrate: $(COMPLETE)
 	$(call run,workflows/calibrate.py)

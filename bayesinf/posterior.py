@@ -375,8 +375,8 @@ def compact(posterior: xr.DataTree) -> xr.DataTree:
     Draws are rounded to a thousandth of their standard deviation, replicas, predictions and
     pointwise log densities to a sixty-fourth, all to powers of two, so that what is off is far
     below what another seed would change; positive ones keep their relative size as well. Of
-    replicas and predictions as many draws are kept as ``THINNED`` says. What the checks ask for, ``sample_stats`` and
-    ``log_prior``, stays as it is.
+    replicas and predictions as many draws are kept as ``THINNED`` says. What the checks ask for,
+    ``sample_stats`` and ``log_prior``, stays as it is.
     """
     import xarray as xr
 

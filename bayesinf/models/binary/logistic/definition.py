@@ -17,7 +17,7 @@ import numpy as np
 
 from bayesinf.errors import DataError, FitError
 from bayesinf.models import problem as driver
-from bayesinf.models.binary import ENCODINGS, chances, known, pairs
+from bayesinf.models.binary import ENCODINGS, chances, known, pair_coords
 from bayesinf.models.binary.batches import by_draw
 from bayesinf.models.binary.couplings import CouplingPrior, stated
 from bayesinf.models.binary.logistic.likelihood import Logistic
@@ -98,9 +98,9 @@ class KineticIsing(Problem):
     @property
     def data(self) -> Labels:
         """Labels of states and of what they are summarised by."""
-        steps, (i, j) = self.transitions, pairs(self.logistic.sites)
+        steps = self.transitions
         states = {name: ("transition", "site") for name in ("now", "next")}
-        coords = {"i": ("pair", steps.labels[i]), "j": ("pair", steps.labels[j])}
+        coords = pair_coords(steps.labels)
         coords |= {"active": np.arange(steps.sites + 1), "transition": np.arange(len(steps))}
         dims = MOMENTS | states | {"repeat": ("transition",)}
         return Labels(dims, {**self.parameters.coords, **coords})
