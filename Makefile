@@ -8,6 +8,7 @@
 # make test-wheel     the wheel, installed in a fresh environment and used from another folder
 # make docs     the documentation as pages, site/index.html, without the network
 # make test-docs      its notebooks, code blocks, links and pages
+# make test-arviz     every call of ArviZ that the design names, on all files of reports/
 # make torture  kills, crashes, hostile files and large matrices, under 20 minutes
 # make lint    the formatter, the rules and the types (make types: these alone)
 # make calibrate | trials | bench | clean
@@ -40,7 +41,7 @@ define run
 	done; $(2) printf "$$times"; exit $$status
 endef
 
-.PHONY: help env report test test-slow test-reports test-bench test-browser test-wheel docs test-docs torture calibrate trials bench lint types dev clean
+.PHONY: help env report test test-slow test-reports test-bench test-browser test-wheel docs test-docs test-arviz torture calibrate trials bench lint types dev clean
 
 help:
 	@sed -n 's/^# \{0,1\}//p; /^$$/q' Makefile
@@ -93,6 +94,9 @@ docs: $(COMPLETE)
 test-docs: $(COMPLETE)
 	@$(PYTHON) -c "import furo, myst_nb" 2>/dev/null || $(INSTALL) --editable ".[docs]"
 	@$(PYTHON) -m pytest tests/docs.py $(OPTIONS)
+
+test-arviz: $(COMPLETE)
+	@$(PYTHON) tests/arviz_calls.py $(wildcard reports/*/*.nc)
 
 calibrate: $(COMPLETE)
 	$(call run,workflows/calibrate.py)
