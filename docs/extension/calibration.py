@@ -38,7 +38,7 @@ class Calibration(SphinxDirective):
         rows = [f"| {head} |", "|---" * 9 + "|"]
         for _, run in table.groupby("command", sort=False):
             weight = run["elements"] / run["elements"].sum()
-            held = [f"{100 * (weight * run[f'coverage_{level}']).sum():.1f} %" for level in LEVELS]
+            held = [f"{100 * (weight * run[f'coverage_{level}']).sum():.1f}" for level in LEVELS]
             first = run.iloc[0]
             said = "calibrated" if first["calibrated"] else "**not calibrated**"
             cells = [first["run"], first["replications"], len(run), *held]
@@ -48,7 +48,7 @@ class Calibration(SphinxDirective):
 
 
 def _drawn(table):
-    """The 95 % coverage of every quantity beside the band of a calibrated one, as a data address."""
+    """The 95 % coverage of every quantity, and the band of a calibrated one, as a data address."""
     import matplotlib as mpl
 
     mpl.use("Agg")
