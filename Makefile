@@ -9,7 +9,8 @@
 # make docs     the documentation as pages, site/index.html, without the network
 # make test-docs      its notebooks, code blocks, links and pages
 # make torture  kills, crashes, hostile files and large matrices, under 20 minutes
-# make calibrate | trials | bench | lint | clean
+# make lint    the formatter, the rules and the types (make types: these alone)
+# make calibrate | trials | bench | clean
 #
 # OPTIONS goes to the scripts or to pytest, as in `make report OPTIONS=--quick`.
 
@@ -39,7 +40,7 @@ define run
 	done; $(2) printf "$$times"; exit $$status
 endef
 
-.PHONY: help env report test test-slow test-reports test-bench test-browser test-wheel docs test-docs torture calibrate trials bench lint clean
+.PHONY: help env report test test-slow test-reports test-bench test-browser test-wheel docs test-docs torture calibrate trials bench lint types dev clean
 
 help:
 	@sed -n 's/^# \{0,1\}//p; /^$$/q' Makefile
@@ -102,9 +103,15 @@ trials: $(COMPLETE)
 bench: $(COMPLETE)
 	$(call run,$(filter-out benchmarks/common.py,$(sort $(wildcard benchmarks/[a-z]*.py))))
 
-lint: $(COMPLETE)
-	@$(PYTHON) -m ruff --version >/dev/null 2>&1 || $(INSTALL) --editable ".[dev]"
+lint: types
 	@$(PYTHON) -m ruff check . && $(PYTHON) -m ruff format --check .
+
+types: dev
+	@$(PYTHON) -m mypy
+
+# The tools that look at the code; nothing that the tests need.
+dev: $(COMPLETE)
+	@$(PYTHON) -c "import importlib.metadata as m; m.version('ruff'), m.version('mypy')" 2>/dev/null || $(INSTALL) --editable ".[dev]"
 
 # Everything that is generated, the environment and the reports included.
 clean:

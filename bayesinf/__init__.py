@@ -29,8 +29,12 @@ Data flow down this list and never up. What passes is xarray.
 
 from importlib import import_module
 
-_HOMES = {
+# What anybody begins with, to the module that holds it. ``__init__.pyi`` says the same to editors
+# and type checkers.
+_NAMES = {
     "fit": "models.density",
+    "summary": "report",
+    "Summary": "report",
     "write_report": "workflow",
     "load": "posterior",
     "save": "posterior",
@@ -48,16 +52,37 @@ _HOMES = {
     "MachineError": "errors",
     "CheckFailed": "errors",
 }
+# The families of models, and the rooms that are used by themselves.
+_ROOMS = {
+    "linear": "models.linear",
+    "curve": "models.curve",
+    "gp": "models.gp",
+    "binary": "models.binary",
+    "pairwise": "models.binary.pairwise",
+    "logistic": "models.binary.logistic",
+    "density": "models.density",
+    "data": "data",
+    "priors": "priors",
+    "systems": "systems",
+    "forecasts": "forecasts",
+    "figures": "figures",
+    "report": "report",
+    "calibration": "calibration",
+}
 
-__all__ = sorted(_HOMES)
+__all__ = sorted([*_NAMES, *_ROOMS, "__version__"])
 
 
-def __getattr__(name):
+def __getattr__(name: str):
     # Names are looked up when they are used, so that importing bayesinf costs nothing.
-    if name in _HOMES:
-        return getattr(import_module(f"bayesinf.{_HOMES[name]}"), name)
+    if name in _NAMES:
+        return getattr(import_module(f"bayesinf.{_NAMES[name]}"), name)
+    if name in _ROOMS:
+        return import_module(f"bayesinf.{_ROOMS[name]}")
+    if name == "__version__":
+        return import_module("bayesinf.posterior").library_version("bayesinf")
     raise AttributeError(f"module 'bayesinf' has no attribute {name!r}")
 
 
-def __dir__():
+def __dir__() -> list[str]:
     return __all__

@@ -37,6 +37,20 @@ if TYPE_CHECKING:
 
     from bayesinf.models.problem import Problem, Route
 
+__all__ = [
+    "LEAST",
+    "SHORT",
+    "Machine",
+    "calibrate",
+    "figure",
+    "of",
+    "readable",
+    "summary",
+    "variant_of",
+    "verdict",
+    "write",
+]
+
 LEVELS = (0.5, 0.8, 0.95)  # central intervals whose coverage is counted
 ALPHA = 0.01  # chance that a calibrated machine is called uncalibrated, all quantities together
 FAILED = 0.01  # share of fits that may fail
@@ -473,7 +487,7 @@ def _tests(u) -> dict[str, float]:
 
 def _finding(u) -> str:
     found = _tests(u)
-    worst = min(("shift", "spread"), key=found.get)
+    worst = min(("shift", "spread"), key=found.__getitem__)
     if found[worst] > ALPHA:
         return "not uniform in rank"
     if worst == "shift":

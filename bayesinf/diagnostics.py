@@ -22,6 +22,19 @@ if TYPE_CHECKING:
     import xarray as xr
     from numpy.typing import ArrayLike
 
+__all__ = [
+    "TIMES",
+    "Coverage",
+    "Neighbours",
+    "comparisons",
+    "coverage",
+    "largest_covered",
+    "mixing",
+    "neighbours",
+    "smoothed_weights",
+    "tie_weighted_mixing",
+]
+
 
 def mixing(draws: np.ndarray, workers: int | None = None) -> np.ndarray:
     """Return R-hat, bulk ESS and tail ESS of many quantities at once, as ArviZ defines them.

@@ -10,6 +10,17 @@ from __future__ import annotations
 
 from typing import Any
 
+__all__ = [
+    "MOST",
+    "BayesinfError",
+    "CheckFailed",
+    "DataError",
+    "FitError",
+    "MachineError",
+    "one_line",
+    "printable",
+]
+
 MOST = 400  # characters of a message
 
 

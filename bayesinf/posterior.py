@@ -31,6 +31,31 @@ if TYPE_CHECKING:
 
     from bayesinf.settings import Settings
 
+__all__ = [
+    "GROUPS",
+    "LIBRARIES",
+    "PROVENANCE",
+    "REQUIRED_GROUPS",
+    "SAMPLE_DIMS",
+    "annotated",
+    "assemble",
+    "data_sha256",
+    "dataset",
+    "element_names",
+    "evenly",
+    "library_version",
+    "load",
+    "noted",
+    "observation_names",
+    "opened",
+    "ours",
+    "prior_words",
+    "read",
+    "reported",
+    "save",
+    "true_values",
+]
+
 SAMPLE_DIMS = ("chain", "draw")
 
 # Every fit has these; predictions join them where points were held out. sample_stats holds what is
@@ -96,10 +121,8 @@ def dataset(
         for name, array in arrays.items()
     }
     result = xr.Dataset(variables)
-    labels = {dim: np.arange(result.sizes[dim]) for dim in lead if dim in result.sizes} | dict(
-        coords or {}
-    )
-    labels = xr.Dataset(coords=labels).coords
+    numbered = {dim: np.arange(result.sizes[dim]) for dim in lead if dim in result.sizes}
+    labels = xr.Dataset(coords={**numbered, **(coords or {})}).coords
     used = [name for name, label in labels.items() if set(label.dims) <= set(result.dims)]
     return result.assign_coords({name: labels[name] for name in used})
 
@@ -184,16 +207,25 @@ def annotated[Result: (xr.DataTree, xr.Dataset)](result: Result, **notes: xr.Dat
     """
     import xarray as xr
 
-    tree = hasattr(result, "children")
-    content = result["constant_data"].to_dataset() if tree else result
-    for name, found in notes.items():
-        lead = {each: f"{name}.{each}" for each in {*found.variables, *found.dims}}
-        content = content.merge(found.rename(lead))
-    if not tree:
+    content = _beside(result)
+    for name, note in notes.items():
+        content = content.merge(_renamed(note, name))
+    if not isinstance(result, xr.DataTree):
         return content
     copy = result.copy()
     copy["constant_data"] = xr.DataTree(content)
     return copy
+
+
+def _renamed(note: xr.Dataset, name: str) -> xr.Dataset:
+    return note.rename({each: f"{name}.{each}" for each in {*note.variables, *note.dims}})
+
+
+def _beside(result: xr.DataTree | xr.Dataset) -> xr.Dataset:
+    """What is known beside the draws of a fit, or the data themselves."""
+    import xarray as xr
+
+    return result["constant_data"].to_dataset() if isinstance(result, xr.DataTree) else result
 
 
 def noted(result: xr.DataTree | xr.Dataset, name: str) -> xr.Dataset | None:
@@ -201,11 +233,10 @@ def noted(result: xr.DataTree | xr.Dataset, name: str) -> xr.Dataset | None:
 
     Their dimensions and coordinates are as they were, from a file as well.
     """
-    tree, lead = hasattr(result, "children"), f"{name}."
-    content = result["constant_data"].to_dataset() if tree else result
+    content, lead = _beside(result), f"{name}."
     kept = content[[v for v in content.variables if str(v).startswith(lead)]]
     kept = kept.drop_vars([v for v in kept.variables if not str(v).startswith(lead)])
-    names = {each: each.removeprefix(lead) for each in {*kept.variables, *kept.dims}}
+    names = {each: str(each).removeprefix(lead) for each in {*kept.variables, *kept.dims}}
     return kept.rename(names).drop_attrs(deep=False) if names else None
 
 
@@ -220,7 +251,14 @@ def reported(posterior: xr.DataTree) -> list[str]:
     A fit without it reports all of its posterior's variables.
     """
     names = json.loads(posterior.attrs.get("quantities", "null"))
-    return list(posterior["posterior"].data_vars) if names is None else names
+    return list(map(str, posterior["posterior"].data_vars)) if names is None else names
+
+
+def evenly(draws: xr.Dataset, most: int) -> xr.Dataset:
+    """Take at most so many draws, evenly, as many of each chain, and one of each at least."""
+    step = -(-draws.sizes["chain"] * draws.sizes["draw"] // most)
+    step = min(step, draws.sizes["draw"])
+    return draws.isel(draw=slice(step - 1, None, step))
 
 
 def true_values(posterior: xr.DataTree) -> dict[str, float]:
@@ -234,11 +272,14 @@ def true_values(posterior: xr.DataTree) -> dict[str, float]:
     -------
     label of an element, as ``element_names`` spells it, to its true value.
     """
-    truth, values = noted(posterior, "truth"), {}
-    for name in [] if truth is None else truth.data_vars:
-        if name not in posterior["posterior"]:
+    truth, draws = noted(posterior, "truth"), posterior["posterior"].to_dataset()
+    values: dict[str, float] = {}
+    if truth is None:
+        return values
+    for name in truth.data_vars:
+        if name not in draws:
             continue
-        variable = posterior["posterior"][name]
+        variable = draws[name]
         dims = [dim for dim in variable.dims if dim not in SAMPLE_DIMS]
         if set(dims) == set(truth[name].dims):
             flat = truth[name].transpose(*dims).values.ravel()
@@ -432,10 +473,10 @@ def element_names(variable: xr.DataArray) -> dict[str, dict[str, int]]:
         words.append(word if len(set(word)) == len(word) else list(map(str, variable[dim].values)))
     if not dims:
         return {str(variable.name): {}}
-    names = {}
+    names: dict[str, dict[str, int]] = {}
     for place in np.ndindex(*(variable.sizes[dim] for dim in dims)):
         label = ", ".join(word[k] for word, k in zip(words, place, strict=True))
-        names[f"{variable.name}[{label}]"] = dict(zip(dims, place, strict=True))
+        names[f"{variable.name}[{label}]"] = dict(zip(map(str, dims), place, strict=True))
     return names
 
 

@@ -74,17 +74,17 @@ def refuse_strange(tree: xr.DataTree, path: str | os.PathLike) -> None:
         if name == "settings" and not isinstance(value.get("draws"), int):
             raise strange(name, "the settings of a fit", text)
     for group in tree.children.values():
-        for name, variable in group.dataset.variables.items():
+        for held, variable in group.dataset.variables.items():
             unit = variable.attrs.get("units", "")
             if not isinstance(unit, str) or len(unit) > LONGEST:
-                raise strange(f"units of {name}", f"text, at most {LONGEST} letters", unit)
+                raise strange(f"units of {held}", f"text, at most {LONGEST} letters", unit)
     for name in NUMBERS:
-        for label, variable in tree[name].data_vars.items():
-            if variable.dtype.kind not in "biuf":
-                raise strange(f"{name}, {label}", "real numbers", variable.dtype, "the array is")
-    for label, variable in tree["constant_data"].data_vars.items():
-        if str(label).startswith("truth.") and variable.dtype.kind not in "biuf":
-            raise strange(f"constant_data, {label}", "numbers", variable.dtype, "the array is")
+        for label, array in tree[name].data_vars.items():
+            if array.dtype.kind not in "biuf":
+                raise strange(f"{name}, {label}", "real numbers", array.dtype, "the array is")
+    for label, array in tree["constant_data"].data_vars.items():
+        if str(label).startswith("truth.") and array.dtype.kind not in "biuf":
+            raise strange(f"constant_data, {label}", "numbers", array.dtype, "the array is")
     _refuse_sizes(tree, strange)
 
 

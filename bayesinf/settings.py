@@ -9,13 +9,15 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from zlib import crc32
 
 from bayesinf.errors import DataError
 
 if TYPE_CHECKING:
     import numpy as np
+
+__all__ = ["DEFAULT", "QUICK", "Settings"]
 
 
 @dataclass(frozen=True)
@@ -65,7 +67,7 @@ class Settings:
             np.random.PCG64(np.random.SeedSequence(self.seed, spawn_key=key))
         )
 
-    def replace(self, **changes) -> Settings:
+    def replace(self, **changes: Any) -> Settings:
         """Return a copy with some fields changed."""
         return replace(self, **changes)
 

@@ -1,17 +1,21 @@
-"""Period search against astropy's LombScargle(nterms=3), on one grid of trial frequencies.
+"""Period search against astropy's LombScargle(nterms=3), on one grid of trial frequencies; growth.
 
     search    a million frequencies, 280 uneven points, three harmonics, the mean floating: our
               compiled sweep, and astropy's "chi2" (the same sums, solved one by one) and
               "fastchi2" (sums by Fourier transform, with its interpolation error).
+    growth    random walks, whose power piles up at the lowest frequency: the posterior of one to
+              three harmonics on boxes, against the number of points.
 
 All run in one process, by turns, so that what else the machine does hits all alike. The largest
 difference of the powers stands beside the times.
 """
 
+import time
+
 import numpy as np
 from common import Table, by_turns, main
 
-TOY = {"search": {"count": 2000, "turns": 1}}
+TOY = {"search": {"count": 2000, "turns": 1}, "growth": {"sizes": (20,)}}
 
 
 def search(count=1_000_000, points=280, harmonics=3, turns=2):
@@ -45,5 +49,26 @@ def search(count=1_000_000, points=280, harmonics=3, turns=2):
     return {"turns": rows, "median": middle, "count": count, "points": points}
 
 
+def growth(sizes=(40, 80, 160, 320)):
+    from bayesinf import data
+    from bayesinf.systems.spectral_analysis.model import Curve, periodic
+
+    print("random walks: boxes and seconds of processor time")
+    table = Table({"points": "6", "harmonics": "9", "boxes": "7", "seconds": "8.2f"})
+    rows = []
+    for points in sizes:
+        rng = np.random.default_rng(points)
+        t = np.sort(rng.uniform(0, points, points))
+        walk = 0.1 * np.cumsum(rng.standard_normal(points))
+        curve = Curve(data.curve_from_arrays(t, walk, np.full(points, 0.1)))
+        for harmonics in (1, 2, 3):
+            started = time.process_time()
+            boxes = periodic(curve, harmonics).survey.boxes
+            row = {"points": points, "harmonics": harmonics, "boxes": len(boxes.value)}
+            rows.append(row | {"seconds": time.process_time() - started})
+            table.row(rows[-1])
+    return {"rows": rows}
+
+
 if __name__ == "__main__":
-    main(__doc__, [search], TOY)
+    main(__doc__, [search, growth], TOY)

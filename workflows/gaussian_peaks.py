@@ -1,7 +1,8 @@
 """Which peaks does a spectrum hold, and may their errors be read from the curvature at the optimum?
 
 Without --data: the certified sets Gauss1, Gauss2 and Eckerle4 of NIST, and a simulated pair of
-peaks so close that the quadratic approximation fails.
+peaks so close that the quadratic approximation fails. With --data a folder, a pattern such as
+'scans/*.csv', a table with --spectrum, or a cube: all spectra at once, on one page.
 """
 
 from dataclasses import dataclass
@@ -94,6 +95,13 @@ def main(
     decimal: Annotated[
         str | None, typer.Option(help="Decimal mark, '.' or ',', where the file leaves it open.")
     ] = None,
+    spectrum: Annotated[
+        str | None,
+        typer.Option(metavar="COLUMN", help="Of a table of many spectra: what names each."),
+    ] = None,
+    only: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Of many spectra: this one by itself.")
+    ] = None,
     case: Annotated[
         str, typer.Option(help=f"Without --data: all, or one of {', '.join(CASES)}.")
     ] = "all",
@@ -103,13 +111,23 @@ def main(
 
     with run.step("load"):
         methods, numbers, options = model.methods(), model.numbers(), model.options()
+        many, own = None, None
         if run.data is not None:
-            columns = map(workflow.column, (x, y, error))
+            columns = list(map(workflow.column, (x, y, error)))
             chosen = {"decimal": decimal, "windows": workflow.windows(model.window)}
-            own = run.report_reading(system.read(run.data, *columns, **chosen))
+            many = system.several(run.data, *columns, spectrum=spectrum, **chosen)
+            if only is not None and many is None:
+                raise workflow.misread("only", "many spectra in --data", only)
+            if only is not None:
+                own, many = many.single(only), None
+            elif many is None:
+                own = system.read(run.data, *columns, **chosen)
+            run.report_reading(own if many is None else many)
             spectra = {"": (own, options | {"peaks": numbers[0]})}
         else:
             spectra = shipped(run, case)
+    if many is not None:
+        return batch(run, many, numbers, options)
     counted = {}
     if run.data is not None and len(numbers) > 1:
         with run.step("count"):
@@ -140,6 +158,23 @@ def main(
             if not any(other.startswith(why) for other in said - {why}):
                 print(f"Noticed: {why}")
     return fits
+
+
+def batch(run, many, numbers, options):
+    """Fit many spectra at once, and tell them on one page."""
+    from bayesinf.systems import gaussian_peaks as system
+
+    if len(numbers) > 1:
+        found = f"{numbers[0]}-{numbers[-1]}"
+        raise workflow.misread("peaks", "one number, for many spectra at once", found)
+    stated = system.batch.stated(many, options | {"peaks": numbers[0]})
+    with workflow.staged(run.output, run=run.id) as folder:
+        with run.step("fit"):
+            here = run.scheduler is not None
+            system.batch.write(many, stated, run.settings, folder, run.map, here=here)
+        with run.step("report"):
+            said, verdict = system.batch.tell(folder, many, run.command, run.id)
+    run.say(verdict.words, verdict.believed, answer=said)
 
 
 BEST = "emcee"

@@ -25,6 +25,7 @@ def main(
     and fitted: right fits may be refused in one data set of fifty.
     """
     from bayesinf import trials
+    from bayesinf.report import aligned
 
     repeats = repeats or (QUICK_REPEATS if run.quick else REPEATS)
     tables, held = {}, True
@@ -33,7 +34,7 @@ def main(
             found = trials.tried(faults, repeats, run.settings.seed, scheduler=run.scheduler)
         tables[system] = trials.readable(found)
         held &= all(one.held for one in found)
-        print(f"{system}\n{workflow.aligned(tables[system])}\n")
+        print(f"{system}\n{aligned(tables[system])}\n")
     write(run, tables)
     said = "no more often than" if held else "MORE often than"
     if run.taken_up:

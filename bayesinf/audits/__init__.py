@@ -44,6 +44,7 @@ from bayesinf.settings import DEFAULT, Settings
 
 if TYPE_CHECKING:
     import xarray as xr
+    from numpy.typing import ArrayLike
 
 OTHER_OPTIMA = kinds.Question(
     "other optima",
@@ -60,15 +61,15 @@ __all__ = ["audit", "audited", "instead", "told", "verdict"]
 
 
 def audit(
-    what,
-    x=None,
-    y=None,
-    popt=None,
-    pcov=None,
-    sigma=None,
+    what: object,
+    x: ArrayLike | None = None,
+    y: ArrayLike | None = None,
+    popt: ArrayLike | None = None,
+    pcov: ArrayLike | None = None,
+    sigma: ArrayLike | None = None,
     *,
     absolute_sigma: bool | None = None,
-    bounds=None,
+    bounds: object = None,
     names: Sequence[str] | None = None,
     units: Mapping[str, str] | None = None,
     function: Callable | None = None,
@@ -143,8 +144,8 @@ def audited(
     from bayesinf.audits import findings
 
     fit = sampling.drawn(claim, settings, system, notes, attrs)
-    draws = {name: each.values for name, each in fit["posterior"].data_vars.items()}
-    draws = claim.theta(draws).reshape(-1, len(claim.names))
+    named = {str(name): each.values for name, each in fit["posterior"].data_vars.items()}
+    draws = claim.theta(named).reshape(-1, len(claim.names))
     found = findings.measured(claim, draws, settings, sampling.open_ends(fit))
     found = found.assign(sampling.of_checks(fit))
     return _annotated(kinds.asked(fit, OTHER_OPTIMA, float(found["rivals_missed"])), found)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
+from html import escape
 
 from bayesinf.errors import CheckFailed
 
@@ -35,7 +36,7 @@ class Check:
     remedy: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Verdict:
     """All checks of one posterior.
 
@@ -83,7 +84,25 @@ class Verdict:
         remedies = dict.fromkeys(check.remedy for check in failed)
         return f"{opening}{_listed(failed)}; {'; '.join(remedies)}."
 
-    def to_dict(self) -> dict:
+    def __repr__(self) -> str:
+        return self.words
+
+    def _repr_html_(self) -> str:
+        """The words, and a row a check, for a notebook."""
+        colour = "#00875F" if self.believed else "#D55E00"
+        rows = "".join(
+            f"<tr><td>{'✓' if check.passed else '✗'}</td><td>{escape(check.name)}</td>"
+            f"<td>{escape(check.message)}</td><td>{escape(check.threshold)}</td></tr>"
+            for check in self.checks
+        )
+        head = "<tr><th></th><th>check</th><th>found</th><th>should be</th></tr>"
+        return (
+            f'<p style="border-left: 4px solid {colour}; padding-left: 0.6em">'
+            f"{escape(self.words)}</p><details><summary>{len(self.checks)} checks</summary>"
+            f"<table>{head}{rows}</table></details>"
+        )
+
+    def to_dict(self) -> dict[str, object]:
         """Return the verdict as plain values that JSON can hold."""
         checks = [asdict(check) for check in self.checks]
         for check in checks:  # JSON has no infinity
@@ -108,5 +127,5 @@ class Verdict:
         return self
 
 
-def _listed(checks) -> str:
+def _listed(checks: Iterable[Check]) -> str:
     return ", ".join(check.message for check in checks)

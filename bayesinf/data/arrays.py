@@ -17,6 +17,20 @@ if TYPE_CHECKING:
     import xarray as xr
     from numpy.typing import ArrayLike
 
+__all__ = [
+    "enough",
+    "finite",
+    "heading",
+    "labelled",
+    "labels",
+    "listing",
+    "number",
+    "place",
+    "shown",
+    "to_numbers",
+    "vector",
+]
+
 
 def number(cell: str) -> float | None:
     """Return the number that a cell of text holds, NaN for NA, None where it is none."""

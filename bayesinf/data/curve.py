@@ -36,6 +36,8 @@ if TYPE_CHECKING:
     import xarray as xr
     from numpy.typing import ArrayLike
 
+__all__ = ["RESERVED", "axes", "curve", "curve_from_arrays", "variable_name", "within"]
+
 # Names that mean something else in a fit: its dimensions, and the error bars.
 RESERVED = ("point", "chain", "draw", "error")
 ROLES = ("x", "y", "error")

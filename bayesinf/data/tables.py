@@ -19,7 +19,7 @@ from bayesinf.sealed import refuse_large
 if TYPE_CHECKING:
     import xarray as xr
 
-__all__ = ["read"]
+__all__ = ["SUFFIXES", "place_in", "read"]
 
 
 def read(path: str | os.PathLike, *, decimal: str | None = None) -> xr.Dataset:
@@ -46,7 +46,7 @@ def read(path: str | os.PathLike, *, decimal: str | None = None) -> xr.Dataset:
     ------
     DataError : the file is missing, empty, truncated, ragged or of an unknown kind.
     """
-    path, place = _place_in(Path(path))
+    path, place = place_in(Path(path))
     if not path.is_file():
         raise DataError("no such file", source=path, remedy="check the name and the folder")
     if path.suffix.lower() not in _LOADERS:
@@ -92,7 +92,7 @@ def read(path: str | os.PathLike, *, decimal: str | None = None) -> xr.Dataset:
     return data.assign_attrs(source=f"{path.name}:{place}" if place else path.name)
 
 
-def _place_in(path):
+def place_in(path: Path) -> tuple[Path, str]:
     """Split a path from the place in the file that may follow a colon."""
     whole = str(path)
     for suffix in (suffix for suffix, (kind, _) in _LOADERS.items() if kind in _PLACED):
@@ -149,3 +149,4 @@ _LOADERS = {
     **dict.fromkeys((".h5", ".hdf5", ".hdf", ".nxs"), ("HDF5", containers.hdf5)),
     **dict.fromkeys((".nc", ".nc4", ".cdf"), ("netCDF", containers.netcdf)),
 }
+SUFFIXES = tuple(_LOADERS)  # of the files that are read

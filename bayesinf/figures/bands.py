@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -29,7 +29,7 @@ def band(
     level: float = 0.95,
     alpha: float = 0.22,
     line: bool = True,
-    **options,
+    **options: Any,
 ) -> None:
     """Draw the interval that holds a share of the draws at each point, and their mean.
 

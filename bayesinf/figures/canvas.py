@@ -12,7 +12,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from decimal import Decimal
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -134,7 +134,9 @@ def _adopted(given):
     return given
 
 
-def canvas(rows: int = 1, columns: int = 1, height: float = 3.2, width: float = 7.2, **kwargs):
+def canvas(
+    rows: int = 1, columns: int = 1, height: float = 3.2, width: float = 7.2, **kwargs: Any
+) -> tuple[Figure, Any]:
     """Open a Figure as wide as the report's page.
 
     Parameters
@@ -147,9 +149,9 @@ def canvas(rows: int = 1, columns: int = 1, height: float = 3.2, width: float = 
     -------
     the Figure and its axes, as ``Figure.subplots`` gives them.
     """
-    from matplotlib.figure import Figure
+    from bayesinf.figures.picture import Picture
 
-    fig = Figure(figsize=(width, height), layout="constrained")
+    fig = Picture(figsize=(width, height), layout="constrained")
     return fig, fig.subplots(rows, columns, **kwargs)
 
 
@@ -191,7 +193,8 @@ def key(
     """
     words = list(words.items() if isinstance(words, Mapping) else words)
     if corner == "above":
-        place, at, shift = (0, 1), "axes fraction", (0, 6)
+        at: Any = "axes fraction"
+        place, shift = (0, 1), (0, 6)
         for word, color in words:
             at = axis.annotate(
                 word,
@@ -260,9 +263,9 @@ def elements(
     ------
     DataError : the group has no variable or element of that name.
     """
-    content = adopted(fit)[group]
-    found = {}
-    for name in content.data_vars if var_names is None else var_names:
+    content = adopted(fit)[group].to_dataset()
+    found: dict[str, xr.DataArray] = {}
+    for name in map(str, content.data_vars) if var_names is None else var_names:
         stem = name.split("[")[0]
         if stem not in content.data_vars:
             raise DataError(

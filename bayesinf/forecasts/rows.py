@@ -62,7 +62,8 @@ def predictions(found: xr.DataTree) -> pd.DataFrame:
     """Tabulate the predictions of a fit: a row of the new file each, mean and both 95 % bands."""
     import pandas as pd
 
-    group, known = found["predictions"], found["predictions_constant_data"]
+    group = found["predictions"].to_dataset()
+    known = found["predictions_constant_data"].to_dataset()
     target = target_of(group)
     columns = {str(n): known[n].values for n in known.data_vars if n not in ("row", target)}
     for name, label in ((MEAN, "mean"), (target, "new")):

@@ -186,7 +186,7 @@ def scores(
         {"log_score_by": by, "block": block},
     )
     for name in result.data_vars:
-        result[name].attrs["units"] = draws.attrs.get("units", "1") if "crps" in name else "1"
+        result[name].attrs["units"] = draws.attrs.get("units", "1") if "crps" in str(name) else "1"
     return result.assign_coords(horizon=draws["horizon"]) if "horizon" in draws.coords else result
 
 

@@ -18,6 +18,8 @@ import numpy as np
 
 from bayesinf import kept, progress
 
+__all__ = ["Ensemble", "sample"]
+
 LENGTH = 50  # of the run after burn-in, in autocorrelation times
 BURN_IN = 5  # likewise
 MAXIMUM = 50_000  # steps, burn-in included

@@ -108,6 +108,23 @@ KINDS = {
         caption="Draws of the problem that is linear around the optimum, resampled by their "
         "importance weights ({name}): each is a draw of the posterior, and few stand for many.",
     ),
+    "batch": Kind(
+        words="Laplace approximations of a batch, {total} draws of each, taken by their weights.",
+        evidence=("pareto_k",),
+        questions=(),
+        drawn="independent draws",
+        caption="Draws of the Laplace approximations of a batch, taken by their importance weights "
+        "({name}).",
+    ),
+    "importance": Kind(
+        words="Importance sampling, {total} draws of a mixture that was fitted to the posterior, "
+        "resampled by their weights.",
+        evidence=("pareto_k", "effective_draws", "weight_shift", "weight_log_ratio"),
+        questions=("resampling",),
+        drawn="independent draws",
+        caption="Draws of a mixture that was fitted to the posterior, resampled by their "
+        "importance weights ({name}): each is a draw of the posterior, and few stand for many.",
+    ),
     "exact": Kind(
         words="Closed form, {total} independent draws.",
         evidence=("condition_number",),

@@ -15,6 +15,8 @@ import numpy as np
 from bayesinf import kept, parallel
 from bayesinf.settings import Settings
 
+__all__ = ["sample"]
+
 # What InferenceData calls the statistics that the checks read.
 STATISTICS = {
     "diverging": "diverging",

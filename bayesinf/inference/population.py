@@ -25,6 +25,16 @@ from scipy.special import gammaln
 from bayesinf import kept
 from bayesinf.errors import FitError
 
+__all__ = [
+    "LEAST_ROUNDS",
+    "POINTS",
+    "Mixture",
+    "Population",
+    "em_step",
+    "initial_mixture",
+    "sample",
+]
+
 LEAST_ROUNDS, ROUNDS = 4, 12  # of fitting the proposal
 POINTS = 300  # a round, for each parameter
 TRIES = 4  # of the chains, should they come upon what the proposal misses

@@ -10,6 +10,8 @@ from collections.abc import Callable
 
 import numpy as np
 
+__all__ = ["slice_sample"]
+
 
 def slice_sample(
     rng: np.random.Generator, log_density: Callable, x: np.ndarray, width: float

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any, Self
 
 import numpy as np
 from scipy import special
 
 from bayesinf.errors import DataError
-from bayesinf.priors.scalar import Prior, doubles
+from bayesinf.priors.scalar import Number, Prior, Size, doubles
 
 __all__ = [
     "Exponential",
@@ -23,7 +24,7 @@ __all__ = [
 ]
 
 
-def _inside(x):
+def _inside(x: Number) -> tuple[np.ndarray, np.ndarray]:
     """Return where x is positive, and x with one in place of what is not: it has a logarithm."""
     x = np.asarray(x, dtype=float)
     return x > 0, np.where(x > 0, x, 1.0)
@@ -34,7 +35,7 @@ class Positive(Prior):
     """A prior of a number above zero, without an end."""
 
     @property
-    def support(self):
+    def support(self) -> tuple[float, float]:
         """Ends of where the density is not zero."""
         return 0.0, np.inf
 
@@ -47,22 +48,22 @@ class LogNormal(Positive):
     spread: float = 1.0
     positive = ("median", "spread")
 
-    def sample(self, rng, size=None):
+    def sample(self, rng: np.random.Generator, size: Size = None) -> Number:
         """Draw from the prior."""
         return self.median * np.exp(self.spread * rng.standard_normal(size))
 
-    def log_density(self, x):
+    def log_density(self, x: Number) -> Number:
         """Normalised log density at x; -inf where x is not positive."""
         inside, x = _inside(x)
         z = np.log(x / self.median) / self.spread
         found = -0.5 * z**2 - np.log(x) - np.log(self.spread) - 0.5 * np.log(2 * np.pi)
         return np.where(inside, found, -np.inf)
 
-    def from_normal(self, u):
+    def from_normal(self, u: Number) -> Number:
         """Return the value that stands in this prior where u stands in N(0, 1)."""
         return self.median * np.exp(self.spread * np.asarray(u))
 
-    def pymc(self, name, **kwargs):
+    def pymc(self, name: str, **kwargs: Any) -> Any:
         """Add the variable ``name`` to the open PyMC model."""
         import pymc as pm
 
@@ -79,17 +80,17 @@ class HalfNormal(Positive):
     sd: float = 1.0
     positive = ("sd",)
 
-    def log_density(self, x):
+    def log_density(self, x: Number) -> Number:
         """Normalised log density at x; -inf where x is negative."""
         x = np.asarray(x, dtype=float)
         found = -0.5 * (x / self.sd) ** 2 - np.log(self.sd) + 0.5 * np.log(2 / np.pi)
         return np.where(x >= 0, found, -np.inf)
 
-    def from_normal(self, u):
+    def from_normal(self, u: Number) -> Number:
         """Return the value that stands in this prior where u stands in N(0, 1)."""
         return -self.sd * special.ndtri(special.ndtr(-np.asarray(u)) / 2)
 
-    def pymc(self, name, **kwargs):
+    def pymc(self, name: str, **kwargs: Any) -> Any:
         """Add the variable ``name`` to the open PyMC model."""
         import pymc as pm
 
@@ -110,21 +111,21 @@ class HalfCauchy(Positive):
     scale: float = 1.0
     positive = ("scale",)
 
-    def sample(self, rng, size=None):
+    def sample(self, rng: np.random.Generator, size: Size = None) -> Number:
         """Draw from the prior."""
         return self.scale * np.abs(rng.standard_cauchy(size))
 
-    def log_density(self, x):
+    def log_density(self, x: Number) -> Number:
         """Normalised log density at x; -inf where x is negative."""
         x = np.asarray(x, dtype=float)
         found = np.log(2 / (np.pi * self.scale)) - np.log1p((x / self.scale) ** 2)
         return np.where(x >= 0, found, -np.inf)
 
-    def from_normal(self, u):
+    def from_normal(self, u: Number) -> Number:
         """Return the value that stands in this prior where u stands in N(0, 1)."""
         return self.scale * np.tan(0.5 * np.pi * special.ndtr(u))
 
-    def pymc(self, name, **kwargs):
+    def pymc(self, name: str, **kwargs: Any) -> Any:
         """Add the variable ``name`` to the open PyMC model."""
         import pymc as pm
 
@@ -141,16 +142,16 @@ class Exponential(Positive):
     rate: float = 1.0
     positive = ("rate",)
 
-    def log_density(self, x):
+    def log_density(self, x: Number) -> Number:
         """Normalised log density at x; -inf where x is negative."""
         x = np.asarray(x, dtype=float)
         return np.where(x >= 0, np.log(self.rate) - self.rate * x, -np.inf)
 
-    def from_normal(self, u):
+    def from_normal(self, u: Number) -> Number:
         """Return the value that stands in this prior where u stands in N(0, 1)."""
         return -special.log_ndtr(-np.asarray(u)) / self.rate
 
-    def pymc(self, name, **kwargs):
+    def pymc(self, name: str, **kwargs: Any) -> Any:
         """Add the variable ``name`` to the open PyMC model."""
         import pymc as pm
 
@@ -168,17 +169,17 @@ class Gamma(Positive):
     rate: float = 1.0
     positive = ("shape", "rate")
 
-    def log_density(self, x):
+    def log_density(self, x: Number) -> Number:
         """Normalised log density at x; -inf where x is not positive."""
         inside, x = _inside(x)
         constant = self.shape * np.log(self.rate) - special.gammaln(self.shape)
         return np.where(inside, constant + (self.shape - 1) * np.log(x) - self.rate * x, -np.inf)
 
-    def from_normal(self, u):
+    def from_normal(self, u: Number) -> Number:
         """Return the value that stands in this prior where u stands in N(0, 1)."""
         return _unit_gamma(self.shape, u) / self.rate
 
-    def pymc(self, name, **kwargs):
+    def pymc(self, name: str, **kwargs: Any) -> Any:
         """Add the variable ``name`` to the open PyMC model."""
         import pymc as pm
 
@@ -196,17 +197,17 @@ class InverseGamma(Positive):
     scale: float = 1.0
     positive = ("shape", "scale")
 
-    def log_density(self, x):
+    def log_density(self, x: Number) -> Number:
         """Normalised log density at x; -inf where x is not positive."""
         inside, x = _inside(x)
         constant = self.shape * np.log(self.scale) - special.gammaln(self.shape)
         return np.where(inside, constant - (self.shape + 1) * np.log(x) - self.scale / x, -np.inf)
 
-    def from_normal(self, u):
+    def from_normal(self, u: Number) -> Number:
         """Return the value that stands in this prior where u stands in N(0, 1)."""
         return self.scale / _unit_gamma(self.shape, -np.asarray(u))
 
-    def pymc(self, name, **kwargs):
+    def pymc(self, name: str, **kwargs: Any) -> Any:
         """Add the variable ``name`` to the open PyMC model."""
         import pymc as pm
 
@@ -230,11 +231,11 @@ class InverseChi(Positive):
     scale: float = 1.0
     positive = ("dof", "scale")
 
-    def sample(self, rng, size=None):
+    def sample(self, rng: np.random.Generator, size: Size = None) -> Number:
         """Draw from the prior."""
         return self.scale * np.sqrt(self.dof / rng.chisquare(self.dof, size))
 
-    def log_density(self, x):
+    def log_density(self, x: Number) -> Number:
         """Normalised log density at x; -inf where x is not positive."""
         inside, x = _inside(x)
         half, rate = self.dof / 2, self.dof * self.scale**2 / 2
@@ -247,11 +248,11 @@ class InverseChi(Positive):
         )
         return np.where(inside, found, -np.inf)
 
-    def from_normal(self, u):
+    def from_normal(self, u: Number) -> Number:
         """Return the value that stands in this prior where u stands in N(0, 1)."""
         return self.scale * np.sqrt(self.dof / special.chdtri(self.dof, special.ndtr(u)))
 
-    def pymc(self, name, **kwargs):
+    def pymc(self, name: str, **kwargs: Any) -> Any:
         """Add the variable ``name`` to the open PyMC model."""
         import pymc as pm
 
@@ -276,7 +277,7 @@ class OnVariance(Positive):
 
     variance: Prior
 
-    def checked(self):
+    def checked(self) -> Self:
         """Return the prior itself, or raise DataError."""
         if self.variance.support[0] < 0:
             raise DataError(
@@ -288,21 +289,21 @@ class OnVariance(Positive):
         return self
 
     @property
-    def support(self):
+    def support(self) -> tuple[float, float]:
         """Ends of where the density is not zero."""
         low, high = self.variance.support
         return low**0.5, high**0.5
 
-    def log_density(self, x):
+    def log_density(self, x: Number) -> Number:
         """Normalised log density at x; -inf where x is not positive."""
         inside, x = _inside(x)
         return np.where(inside, self.variance.log_density(x**2) + np.log(2 * x), -np.inf)
 
-    def from_normal(self, u):
+    def from_normal(self, u: Number) -> Number:
         """Return the value that stands in this prior where u stands in N(0, 1)."""
         return np.sqrt(self.variance.from_normal(u))
 
-    def pymc(self, name, **kwargs):
+    def pymc(self, name: str, **kwargs: Any) -> Any:
         """Add the variable ``name`` to the open PyMC model."""
         import pymc as pm
 

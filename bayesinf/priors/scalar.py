@@ -11,14 +11,28 @@ numbers stand in ``positive``.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 from scipy import special
 
 from bayesinf.errors import DataError
 
-__all__ = ["Beta", "Interval", "LogUniform", "Normal", "Prior", "StudentT", "Uniform", "doubles"]
+__all__ = [
+    "Beta",
+    "Interval",
+    "LogUniform",
+    "Normal",
+    "Number",
+    "Prior",
+    "Size",
+    "StudentT",
+    "Uniform",
+    "doubles",
+]
+
+Number = float | np.ndarray  # or an array of them
+Size = int | tuple[int, ...] | None  # of draws, as NumPy takes it
 
 
 def doubles(*numbers):
@@ -35,7 +49,7 @@ class Prior:
 
     positive: ClassVar[tuple[str, ...]] = ()  # those of its numbers that are above zero
 
-    def checked(self) -> Prior:
+    def checked(self) -> Self:
         """Return the prior itself.
 
         Raises
@@ -57,19 +71,19 @@ class Prior:
         """Ends of where the density is not zero."""
         return -np.inf, np.inf
 
-    def sample(self, rng, size=None):
+    def sample(self, rng: np.random.Generator, size: Size = None) -> Number:
         """Draw from the prior."""
         return self.from_normal(rng.standard_normal(size))
 
-    def log_density(self, x):
+    def log_density(self, x: Number) -> Number:
         """Normalised log density at x; -inf outside the support."""
         raise NotImplementedError
 
-    def from_normal(self, u):
+    def from_normal(self, u: Number) -> Number:
         """Return the value that stands in this prior where u stands in N(0, 1)."""
         raise NotImplementedError
 
-    def pymc(self, name, **kwargs):
+    def pymc(self, name: str, **kwargs: Any) -> Any:
         """Add the variable ``name`` to the open PyMC model."""
         raise NotImplementedError
 
@@ -78,7 +92,11 @@ class Prior:
 class Interval(Prior):
     """A prior between two bounds, ``lower`` and ``upper``."""
 
-    def checked(self):
+    if TYPE_CHECKING:  # a subclass says where among its numbers they stand
+        lower: float
+        upper: float
+
+    def checked(self) -> Self:
         """Return the prior itself, or raise DataError."""
         if not self.lower < self.upper:
             raise DataError(
@@ -90,7 +108,7 @@ class Interval(Prior):
         return super().checked()
 
     @property
-    def support(self):
+    def support(self) -> tuple[float, float]:
         """Ends of where the density is not zero."""
         return self.lower, self.upper
 
@@ -103,19 +121,19 @@ class Normal(Prior):
     sd: float = 1.0
     positive = ("sd",)
 
-    def sample(self, rng, size=None):
+    def sample(self, rng: np.random.Generator, size: Size = None) -> Number:
         """Draw from the prior."""
         return rng.normal(self.mean, self.sd, size)
 
-    def log_density(self, x):
+    def log_density(self, x: Number) -> Number:
         """Normalised log density at x."""
         return -0.5 * ((x - self.mean) / self.sd) ** 2 - np.log(self.sd) - 0.5 * np.log(2 * np.pi)
 
-    def from_normal(self, u):
+    def from_normal(self, u: Number) -> Number:
         """Return the value that stands in this prior where u stands in N(0, 1)."""
         return self.mean + self.sd * np.asarray(u)
 
-    def pymc(self, name, **kwargs):
+    def pymc(self, name: str, **kwargs: Any) -> Any:
         """Add the variable ``name`` to the open PyMC model."""
         import pymc as pm
 
@@ -134,21 +152,21 @@ class StudentT(Prior):
     scale: float = 1.0
     positive = ("dof", "scale")
 
-    def log_density(self, x):
+    def log_density(self, x: Number) -> Number:
         """Normalised log density at x."""
         z, half = (x - self.location) / self.scale, self.dof / 2
         constant = special.gammaln(half + 0.5) - special.gammaln(half)
         constant -= 0.5 * np.log(self.dof * np.pi) + np.log(self.scale)
         return constant - (half + 0.5) * np.log1p(z**2 / self.dof)
 
-    def from_normal(self, u):
+    def from_normal(self, u: Number) -> Number:
         """Return the value that stands in this prior where u stands in N(0, 1)."""
         u = np.asarray(u, dtype=float)
         # From the lower tail, where a share has its digits.
         size = -special.stdtrit(self.dof, special.ndtr(-np.abs(u)))
         return self.location + self.scale * np.sign(u) * size
 
-    def pymc(self, name, **kwargs):
+    def pymc(self, name: str, **kwargs: Any) -> Any:
         """Add the variable ``name`` to the open PyMC model."""
         import pymc as pm
 
@@ -166,20 +184,20 @@ class Uniform(Interval):
     lower: float = 0.0
     upper: float = 1.0
 
-    def sample(self, rng, size=None):
+    def sample(self, rng: np.random.Generator, size: Size = None) -> Number:
         """Draw from the prior."""
         return rng.uniform(self.lower, self.upper, size)
 
-    def log_density(self, x):
+    def log_density(self, x: Number) -> Number:
         """Normalised log density at x; -inf outside the bounds."""
         inside = (x >= self.lower) & (x <= self.upper)
         return np.where(inside, -np.log(self.upper - self.lower), -np.inf)
 
-    def from_normal(self, u):
+    def from_normal(self, u: Number) -> Number:
         """Return the value that stands in this prior where u stands in N(0, 1)."""
         return self.lower + (self.upper - self.lower) * special.ndtr(u)
 
-    def pymc(self, name, **kwargs):
+    def pymc(self, name: str, **kwargs: Any) -> Any:
         """Add the variable ``name`` to the open PyMC model."""
         import pymc as pm
 
@@ -197,22 +215,22 @@ class LogUniform(Interval):
     upper: float
     positive = ("lower", "upper")
 
-    def sample(self, rng, size=None):
+    def sample(self, rng: np.random.Generator, size: Size = None) -> Number:
         """Draw from the prior."""
         return np.exp(rng.uniform(np.log(self.lower), np.log(self.upper), size))
 
-    def log_density(self, x):
+    def log_density(self, x: Number) -> Number:
         """Normalised log density at x; -inf outside the bounds."""
         x = np.asarray(x, dtype=float)
         inside = (x >= self.lower) & (x <= self.upper)
         log_x = np.log(np.where(inside, x, 1.0))
         return np.where(inside, -log_x - np.log(np.log(self.upper / self.lower)), -np.inf)
 
-    def from_normal(self, u):
+    def from_normal(self, u: Number) -> Number:
         """Return the value that stands in this prior where u stands in N(0, 1)."""
         return self.lower * (self.upper / self.lower) ** special.ndtr(u)
 
-    def pymc(self, name, **kwargs):
+    def pymc(self, name: str, **kwargs: Any) -> Any:
         """Add the variable ``name`` to the open PyMC model."""
         import pymc as pm
 
@@ -236,11 +254,11 @@ class Beta(Prior):
     b: float = 1.0
     positive = ("a", "b")
 
-    def sample(self, rng, size=None):
+    def sample(self, rng: np.random.Generator, size: Size = None) -> Number:
         """Draw from the prior."""
         return rng.beta(self.a, self.b, size)
 
-    def log_density(self, x):
+    def log_density(self, x: Number) -> Number:
         """Normalised log density at x; -inf outside [0, 1]."""
         x = np.asarray(x, dtype=float)
         found = (
@@ -250,11 +268,11 @@ class Beta(Prior):
         )
         return np.where((x >= 0) & (x <= 1), found, -np.inf)
 
-    def from_normal(self, u):
+    def from_normal(self, u: Number) -> Number:
         """Return the value that stands in this prior where u stands in N(0, 1)."""
         return special.betaincinv(self.a, self.b, special.ndtr(u))
 
-    def pymc(self, name, **kwargs):
+    def pymc(self, name: str, **kwargs: Any) -> Any:
         """Add the variable ``name`` to the open PyMC model."""
         import pymc as pm
 
@@ -264,6 +282,6 @@ class Beta(Prior):
         return f"Beta({self.a:.4g}, {self.b:.4g})"
 
     @property
-    def support(self):
+    def support(self) -> tuple[float, float]:
         """Ends of where the density is not zero."""
         return 0.0, 1.0

@@ -3,6 +3,7 @@
     story.py     what a system says: Picture, Table, Section, Story
     numbers.py   numbers with the digits that their uncertainty leaves
     sections.py  what any fit can be told by, and the story of a system that has none
+    answer.py    a fit in a terminal or a notebook, its answer first
     page.py      verdict, story, diagnostics, how to reload, provenance; the gallery
 
 A system tells its ``Story``: question and answer at least. Whatever it leaves out is told in the
@@ -10,8 +11,10 @@ same words for all, and the page is one self-contained HTML file, read from the 
 neither script nor network.
 """
 
+from bayesinf.report.answer import Summary, summary
 from bayesinf.report.numbers import (
     ESTIMATED,
+    aligned,
     brief,
     described,
     estimates,
@@ -46,7 +49,9 @@ __all__ = [
     "Picture",
     "Section",
     "Story",
+    "Summary",
     "Table",
+    "aligned",
     "answering",
     "beside",
     "brief",
@@ -65,6 +70,7 @@ __all__ = [
     "render",
     "short",
     "signed",
+    "summary",
     "value_with_unit",
     "write",
     "write_text",

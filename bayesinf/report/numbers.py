@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 __all__ = [
     "CENTRAL",
     "ESTIMATED",
+    "aligned",
     "brief",
     "described",
     "estimate",
@@ -73,7 +74,9 @@ def described(draws: np.ndarray) -> str:
     draws : of a number, any shape.
     """
     draws = np.ravel(draws)
-    return summarised(float(draws.mean()), float(draws.std()), *figures.interval(draws, CENTRAL))
+    return summarised(
+        float(draws.mean()), float(draws.std()), *map(float, figures.interval(draws, CENTRAL))
+    )
 
 
 def summarised(mean: float, sd: float, low: float, middle: float, high: float) -> str:
@@ -211,6 +214,18 @@ def brief(fit: xr.DataTree, derived: Mapping[str, xr.DataArray] | None = None) -
     return table if any(table["unit"]) else table.drop(columns="unit")
 
 
+def aligned(table: pd.DataFrame) -> str:
+    """Set a table of text as lines of a terminal, the first column its index."""
+    rows = [[str(table.index.name or ""), *map(str, table.columns)]]
+    rows += [[str(name), *map(str, cells)] for name, *cells in table.itertuples()]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return "\n".join(
+        "  "
+        + "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in rows
+    )
+
+
 def _along_a_curve(fit, label):
     """Whether an element is one place of many along an axis of numbers that are no counts."""
     variable = fit["posterior"][label.split("[")[0]]
@@ -236,8 +251,8 @@ def goodness(fit: xr.DataTree) -> str:
     if "chi_square" in stats:
         square = float(stats["chi_square"])
         ratio = square / dof
-        ratio = f"{ratio:#.3g}" if 0.1 <= ratio < 100 else short(ratio, 3)
-        return f"χ²_red = χ²/ν = {ratio} (χ² = {short(square)}, {counted})."
+        said = f"{ratio:#.3g}" if 0.1 <= ratio < 100 else short(ratio, 3)
+        return f"χ²_red = χ²/ν = {said} (χ² = {short(square)}, {counted})."
     size = short(math.sqrt(float(stats["residual_sum_of_squares"]) / dof), 3)
     (unit, *_) = {v.attrs.get("units", "1") for v in fit["observed_data"].data_vars.values()}
     unit = "" if unit == "1" else f" {unit}"
@@ -262,7 +277,7 @@ def exact(value: float, sd: float) -> str:
 _SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
-def short(value: object, digits: int = 4) -> str:
+def short(value: Any, digits: int = 4) -> str:
     """Write a cell: numbers with so many digits and a real minus sign, the rest as it stands."""
     if value is None:
         return "–"

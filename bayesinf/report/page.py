@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
+import numpy as np
+
 from bayesinf.figures import representative, trace_rank
 from bayesinf.inference import kinds
 from bayesinf.posterior import reported
@@ -370,9 +372,20 @@ def _prose(text):
 
 
 def png(figure: Figure, dpi: float = DPI) -> bytes:
-    """Return a figure as the bytes of a PNG, without a word of what wrote it."""
+    """Return a figure as the bytes of a PNG of 256 colours, without a word of what wrote it.
+
+    Lines and areas of a dozen colours and their soft edges look the same in so many, at a third of
+    the bytes. The figure is laid out and drawn once, where ``Figure.savefig`` does both twice.
+    """
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from PIL import Image
+
+    figure.set_dpi(dpi)
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    picture = Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")
     buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=dpi, metadata={"Software": None})
+    picture.quantize(256, dither=Image.Dither.NONE).save(buffer, format="png")
     return buffer.getvalue()
 
 
@@ -436,7 +449,7 @@ def _table(frame):
     }
 
 
-def render(template: str, **content) -> str:
+def render(template: str, **content: object) -> str:
     """Fill a template of this folder with what it asks for."""
     import jinja2
 

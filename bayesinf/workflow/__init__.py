@@ -5,7 +5,7 @@
     ending.py      how a script ends when it does not end well
     run.py         one run: its data, settings and clock, and how it ends
     retelling.py   a page from the fits of a run, or from any InferenceData
-    tables.py      numbers for summary.csv and the terminal
+    tables.py      numbers for summary.csv
 
 A script is a function that reads, fits, and returns its fits by name; ``script`` gives it the
 options that all have in common, and a ``Run`` as its first argument. Then every fit is checked and
@@ -35,7 +35,7 @@ from bayesinf.workflow.options import (
 from bayesinf.workflow.retelling import retell, write_report
 from bayesinf.workflow.run import Run
 from bayesinf.workflow.script import cli, script
-from bayesinf.workflow.tables import aligned, summary
+from bayesinf.workflow.tables import summary
 
 __all__ = [
     "REPORTS",
@@ -43,7 +43,6 @@ __all__ = [
     "Recording",
     "Run",
     "Windows",
-    "aligned",
     "cli",
     "column",
     "misread",

@@ -22,7 +22,7 @@ from bayesinf.publication import MANIFEST, new_run, refuse_clash, staged
 from bayesinf.settings import Settings
 from bayesinf.workflow.ending import failed
 from bayesinf.workflow.retelling import of_run, tell
-from bayesinf.workflow.tables import aligned, summary
+from bayesinf.workflow.tables import summary
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -147,9 +147,10 @@ class Run:
         ------
         DataError : numbers so large or small that squares of them are infinite or zero.
         """
-        if self.data is not None:
+        if self.data is not None and hasattr(data, "data_vars"):
             _refuse_extreme(data, self.data)
-        if self.data is not None and (said := data.attrs.get("read_as")):
+        said = data.attrs.get("read_as") if hasattr(data, "attrs") else data.said
+        if self.data is not None and said:
             self.read_as = said
             print(f"Read {self.data}: {said}.")
         return data
@@ -253,6 +254,8 @@ class Run:
         goodness : how well the answer meets the data's error bars.
         beside : how other fits did.
         """
+        from bayesinf.report.numbers import aligned
+
         total = sum(self.seconds.values())
         parts = ", ".join(f"{label} {seconds:.1f}" for label, seconds in self.seconds.items())
         told = [

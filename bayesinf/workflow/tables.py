@@ -1,4 +1,4 @@
-"""Numbers of a run: for ``summary.csv``, and for the terminal."""
+"""Numbers of a run, for ``summary.csv``."""
 
 from __future__ import annotations
 
@@ -9,19 +9,7 @@ if TYPE_CHECKING:
     import pandas as pd
     import xarray as xr
 
-__all__ = ["aligned", "summary"]
-
-
-def aligned(table: pd.DataFrame) -> str:
-    """Set a table of text as lines of a terminal, the first column its index."""
-    rows = [[str(table.index.name or ""), *map(str, table.columns)]]
-    rows += [[str(name), *map(str, cells)] for name, *cells in table.itertuples()]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return "\n".join(
-        "  "
-        + "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-        for row in rows
-    )
+__all__ = ["summary"]
 
 
 def summary(fits: Mapping[str, xr.DataTree]) -> pd.DataFrame:

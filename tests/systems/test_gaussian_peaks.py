@@ -421,7 +421,11 @@ def test_a_feature_that_points_down_is_named(shape, level):
     ("data", "options", "words"),
     [
         (lambda: peaks.simulate(noise=0.3), {"peaks": 2}, "hold one peak, and 2 were asked for"),
-        (lambda: peaks.simulate(noise=0.3), {"peaks": 3}, "hold one peak, and 3 were asked for"),
+        pytest.param(
+            *(lambda: peaks.simulate(noise=0.3), {"peaks": 3}),
+            "hold one peak, and 3 were asked for",
+            marks=pytest.mark.slow,
+        ),
         (lambda: peaks.overlap(), {"peaks": 3}, "hold 2 peaks, and 3 were asked for"),
         (lambda: peaks.simulate(height=(0.0,), noise=0.3), {}, "hold no peak, and 1 was asked for"),
     ],

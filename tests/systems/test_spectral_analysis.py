@@ -12,6 +12,7 @@ from scipy.special import logsumexp
 import bayesinf
 from bayesinf.data import curve_from_arrays
 from bayesinf.errors import DataError, FitError
+from bayesinf.models.linear import survey
 from bayesinf.posterior import noted
 from bayesinf.priors import Normal, Uniform
 from bayesinf.settings import Settings
@@ -19,6 +20,7 @@ from bayesinf.systems import spectral_analysis as spectral
 from bayesinf.systems.spectral_analysis import search
 from bayesinf.systems.spectral_analysis.data import light_curve
 from bayesinf.systems.spectral_analysis.model import Curve
+from bayesinf.systems.spectral_analysis.results import advised
 
 ROOT = Path(__file__).parents[2]
 SHIPPED = ROOT / "data" / "spectral_analysis" / "star.nc"
@@ -134,6 +136,29 @@ def test_noise_has_no_period():
     told = spectral.story({"period": fit})
     assert told.answer.title == "No period stands out"
     assert "A period is not shown" in told.answer.paragraphs[0]
+
+
+def test_a_screen_that_fails_on_noise_blames_no_steps(monkeypatch):
+    """Where nothing stands out the posterior is everywhere: more steps are no remedy."""
+    monkeypatch.setattr(survey, "MOST_FIRST", 400)
+    rng = np.random.default_rng(100)
+    t, error = np.sort(rng.uniform(0, 100, 50)), np.full(50, 0.1)
+    noise = light_curve(t, 5 + error * rng.standard_normal(50), error)
+    fit = spectral.fit(noise, 1, settings=SHORT.replace(draws=30))
+    skipped = float(fit["sample_stats"]["skipped_mass"])
+    factor = float(noted(fit, "models")["log_bayes_factor"].max())
+    assert skipped > 0.1
+    said = bayesinf.check(fit).words
+    assert "give the screen more steps" not in said
+    assert f"a log Bayes factor of {factor - np.log1p(-skipped):.1f} at most" in said
+    # A period that stands out, or might in what was left out, keeps the remedy as it was.
+    for change in ({"log_bayes_factor": 9.0}, {"skipped_mass": 1.0}):
+        other = fit.copy(deep=True)
+        for group in ("sample_stats", "constant_data"):
+            for name, variable in other[group].data_vars.items():
+                if name.split(".")[-1] in change:
+                    variable.values[...] = change[name.split(".")[-1]]
+        assert advised(other).attrs["questions"] == other.attrs["questions"]
 
 
 def test_an_alias_that_nothing_tells_apart_has_half_of_the_posterior():

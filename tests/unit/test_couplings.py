@@ -314,7 +314,10 @@ def draws_of(problem, route=routes.mcmc, **settings):
     return theta, scale, stats_
 
 
-@pytest.fixture(scope="module", params=["laplace", "horseshoe", "fixed"])
+@pytest.fixture(
+    scope="module",
+    params=["laplace", pytest.param("horseshoe", marks=pytest.mark.slow), "fixed"],
+)
 def two_sites(request):
     """A posterior of three parameters, and its mean and sd by quadrature."""
     prior = {
@@ -393,9 +396,10 @@ def test_a_sparse_truth_is_found_sparse():
 
 @pytest.mark.parametrize(
     "kind",
-    [Laplace, pytest.param(lambda scale: Horseshoe(scale, 1.0), marks=pytest.mark.slow)],
+    [Laplace, lambda scale: Horseshoe(scale, 1.0)],
     ids=["laplace", "horseshoe"],
 )
+@pytest.mark.slow  # the contract asks the same of a system whose couplings are drawn so
 def test_ranks_of_the_truth_are_uniform(kind):
     prior, ranks = CouplingPrior(Normal(0, 0.7), kind(HalfCauchy(0.3))), []
     for seed in range(40):

@@ -206,7 +206,7 @@ draws = given(
     lags=st.integers(1, 3),
     ahead=st.integers(1, 2),
 )
-often = settings(max_examples=150, deadline=None, derandomize=True, phases=[Phase.generate])
+often = settings(max_examples=60, deadline=None, derandomize=True, phases=[Phase.generate])
 
 
 def check_splits(series, horizon, least, step, gap, lags, ahead):

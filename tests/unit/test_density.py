@@ -329,11 +329,17 @@ def wrongly(data):
     return dataclasses.replace(right, pointwise=narrow, observing=wrongly)
 
 
-@pytest.mark.parametrize(("stated", "count", "good"), [(restated, 100, True), (wrongly, 30, False)])
-def test_a_log_density_of_ones_own_is_calibrated(stated, count, good):
+@pytest.mark.parametrize(
+    ("stated", "count", "words"),
+    [
+        (restated, 40, "Too few to tell: 40 simulated data sets show no fault"),
+        (wrongly, 30, "Not calibrated: "),
+    ],
+)
+def test_a_log_density_of_ones_own_is_calibrated(stated, count, words):
     machine = calibration.of(problem(stated({"y": Y})), name="own")
-    words = calibration.verdict(calibration.calibrate(machine, count, workers=1))["words"]
-    assert words.startswith("Calibrated: " if good else "Not calibrated: "), words
+    verdict = calibration.verdict(calibration.calibrate(machine, count, workers=1))
+    assert verdict["words"].startswith(words), verdict["words"]
     with pytest.raises(FitError, match="cannot be stated of other data: give its LogDensity"):
         problem(normal_line()).observing({"y": Y})
 

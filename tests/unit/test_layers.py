@@ -38,6 +38,7 @@ ALLOWED = {
     "forecasts": "errors settings posterior",
     "figures": "errors settings posterior inference.kinds diagnostics foreign",
     "report": "errors publication posterior inference.kinds foreign checks figures",
+    "batches": "errors posterior data inference.kinds checks figures report",
     "optimisation": "errors settings kept parallel posterior priors inference models",
     "calibration": "errors settings parallel posterior models.problem diagnostics checks figures "
     "report",
@@ -45,7 +46,7 @@ ALLOWED = {
     # Judges any fit, and so knows every kind of it; what it says is worded as a report words it.
     "audits": "errors settings posterior data inference models diagnostics foreign checks report",
     "systems": "errors settings parallel data posterior priors inference models diagnostics checks "
-    "forecasts optimisation figures report calibration audits",
+    "forecasts optimisation figures report calibration audits batches",
     "scripts": "",
     # The frame finds the system that a script is named after, by that name.
     "workflow": "errors settings parallel progress publication kept sealed posterior "

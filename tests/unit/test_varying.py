@@ -77,6 +77,31 @@ def test_modes_compete_however_narrow():
     assert boxes.log_total == pytest.approx(0.0, abs=3e-3)
 
 
+def leaning(x):
+    """A density that is steepest at an end of its first axis, and broad along the second."""
+    return -x[:, 0] / 1e-3 + stats.norm(0.45, 0.2).logpdf(x[:, 1])
+
+
+def test_pairs_of_boxes_are_all_that_touch():
+    """However unlike their widths: the pairs follow the cuts, brute force looks at all."""
+    narrow = stats.multivariate_normal([0.31, 0.62], np.diag([3e-4, 0.02]) ** 2).logpdf
+    boxes = boxed(narrow, [0.0, 0.0], [1.0, 1.0], [20, 10])
+    assert np.all(boxes.width.max(axis=0) > [100 * boxes.width[:, 0].min(), 2 * 0.03])
+    reach = 0.5 * (boxes.width[:, np.newaxis] + boxes.width) * (1 + 1e-6)
+    touch = np.all(np.abs(boxes.centre[:, np.newaxis] - boxes.centre) <= reach, axis=-1)
+    expected = {tuple(pair) for pair in np.argwhere(np.triu(touch, 1))}
+    found = [tuple(sorted(pair)) for pair in boxes.pairs.T]
+    assert len(found) == len(expected) and set(found) == expected
+
+
+def test_a_steep_end_is_cut_along_its_slope():
+    """Neighbours on one side show no curvature: the other axis would be cut for ever."""
+    boxes = boxed(leaning, [0.0, 0.0], [1.0, 1.0], [40, 8])
+    assert len(boxes.value) < 600
+    exact = np.log(1e-3) + np.log(np.diff(stats.norm(0.45, 0.2).cdf([0, 1]))[0])
+    assert boxes.log_total == pytest.approx(exact, abs=0.02)
+
+
 # ── A wave of unknown frequency, against brute force ─────────────────────────────────────────────
 
 

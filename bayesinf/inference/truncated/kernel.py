@@ -4,6 +4,8 @@ from math import acos, atan2, cos, hypot, inf, pi, sin
 
 import numba
 
+__all__ = ["fly"]
+
 
 @numba.njit(nogil=True, cache=True)
 def fly(z, v, B, b, products, known, time, most):

@@ -3,10 +3,11 @@
 ``states`` says what binary data are in either encoding, ``statistics`` what summarises them; both
 are offered here, under this package's name. Both families share ``couplings``, the prior of fields
 and couplings, ``widths``, approximations of the posterior at several widths of these, ``chains``,
-which sample it, and ``batches`` of draws. ``pairwise`` is the law of independent states,
-``logistic`` that of each state given the one before it.
+which sample it, ``batches`` of draws, and ``predictions`` of single sites. ``pairwise`` is the law
+of independent states, ``logistic`` that of each state given the one before it.
 """
 
+from bayesinf.models.binary.predictions import chances
 from bayesinf.models.binary.states import (
     ENCODINGS,
     codes,
@@ -15,6 +16,7 @@ from bayesinf.models.binary.states import (
     decoded,
     distinct,
     known,
+    logit_slope,
     matrix,
     pairs,
     sites_of,
@@ -38,6 +40,7 @@ __all__ = [
     "ENCODINGS",
     "NEVER",
     "Moments",
+    "chances",
     "codes",
     "constant_sites",
     "convert",
@@ -47,6 +50,7 @@ __all__ = [
     "identical_pairs",
     "known",
     "listed",
+    "logit_slope",
     "matrix",
     "moments",
     "nulls",

@@ -27,6 +27,7 @@ __all__ = [
     "decoded",
     "distinct",
     "known",
+    "logit_slope",
     "matrix",
     "pairs",
     "sites_of",
@@ -44,6 +45,11 @@ def known(encoding: str) -> str:
             "unknown encoding", expected=" or ".join(map(repr, ENCODINGS)), found=repr(encoding)
         )
     return encoding
+
+
+def logit_slope(encoding: str) -> float:
+    """Return what θ is multiplied by to be the log odds of a site: 2 for ±1, 1 for 0/1."""
+    return 1.0 - ENCODINGS[known(encoding)]
 
 
 def pairs(sites: int) -> tuple[np.ndarray, np.ndarray]:

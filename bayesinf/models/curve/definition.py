@@ -9,6 +9,7 @@ parameters are stacked along a dimension and tied ones follow.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -509,12 +510,20 @@ def problem(
         tuple(ordered),
         parts,
         dict(units or {}),
-        {"likelihood": str(chosen), **(attrs or {})},
+        {"likelihood": str(chosen), **_kept(parts, chosen), **(attrs or {})},
         chosen,
         dict(unstated or {}),
     )
     _refuse(stated)
     return stated
+
+
+def _kept(stacked, likelihood):
+    """Root attributes without which a file could not be predicted from."""
+    unit = getattr(likelihood, "unit", 1.0)
+    names = {name: (dim, list(held.values())) for name, (dim, held) in stacked.items()}
+    said = {"stacked": json.dumps(names)} if names else {}
+    return said if unit == 1.0 else said | {"unit": float(unit)}
 
 
 def _refuse(stated):

@@ -21,6 +21,8 @@ import numpy as np
 if TYPE_CHECKING:
     import lmfit
 
+__all__ = ["Curve", "evaluate", "free"]
+
 
 def free(params: lmfit.Parameters) -> list[str]:
     """Name the free parameters."""

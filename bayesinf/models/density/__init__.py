@@ -12,18 +12,21 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from bayesinf.errors import DataError
+from bayesinf.errors import DataError, FitError
 from bayesinf.models import problem as driver
+from bayesinf.models.density import predictions
 from bayesinf.models.density.definition import Density
 from bayesinf.models.density.log_density import LogDensity, Target
 from bayesinf.models.density.program import Program
+from bayesinf.posterior import evenly
 from bayesinf.settings import DEFAULT, Settings
 
 if TYPE_CHECKING:
+    import pandas as pd
     import pymc as pm
     import xarray as xr
 
-__all__ = ["Density", "LogDensity", "Program", "Target", "fit", "problem"]
+__all__ = ["Density", "LogDensity", "Program", "Target", "fit", "predict", "problem"]
 
 
 def problem(
@@ -46,7 +49,7 @@ def problem(
     """
     model, name = _built(model, name)
     if isinstance(model, LogDensity):
-        stated = Target(model, name, units or {})
+        stated: Density = Target(model, name, units or {})
     elif hasattr(model, "free_RVs"):
         stated = Program(model, name, units or {})
     else:
@@ -107,6 +110,50 @@ def fit(
         _known(quantities, stated.variables, "quantities")
         attrs["quantities"] = json.dumps(list(quantities))
     return driver.fit(stated, method, settings, attrs=attrs)
+
+
+def predict(
+    posterior: xr.DataTree,
+    model: pm.Model,
+    data: Mapping[str, object] | pd.DataFrame,
+    *,
+    coords: Mapping[str, Sequence] | None = None,
+    most: int = 400,
+    settings: Settings | None = None,
+) -> xr.Dataset:
+    """Draw new data of a model of the user's own, at other values of its ``pm.Data``.
+
+    Parameters
+    ----------
+    posterior : what ``fit`` returned, or its file reloaded.
+    model : the ``pymc.Model`` that was fitted, which stays as it is; its observed variables need
+        the ``shape`` or ``dims`` of its data. Or the ``bambi.Model``.
+    data : name of a ``pm.Data`` to its new value; of a bambi model, a table of new rows.
+    coords : dimension to its new coordinate, of those whose length changes.
+    most : draws of the posterior, taken evenly, that are followed.
+    settings : its seed; by default that of the fit.
+
+    Returns
+    -------
+    a Dataset over chain and draw: new data under the names of those observed, and the
+    deterministic variables that follow from the data.
+
+    Raises
+    ------
+    FitError : a log density, which says nothing of new data; no such ``pm.Data``; shapes that do
+        not go together.
+    """
+    seed = posterior.attrs["seed"] if settings is None else settings.seed
+    rng = Settings(seed=int(seed)).generator("predictions")
+    if isinstance(model, LogDensity):
+        raise FitError(
+            "a log density says nothing of new data: state the model in PyMC, or compute what "
+            "follows from fit.posterior"
+        )
+    draws = evenly(posterior["posterior"].to_dataset(), most)
+    if _is_bambi(model):
+        return predictions.of_rows(model, draws, data, rng)
+    return predictions.of_data(model, draws, dict(data), dict(coords or {}), rng)
 
 
 BAMBI_ROWS = "__obs__"  # bambi's name for the dimension of observations

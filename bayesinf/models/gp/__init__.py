@@ -15,7 +15,7 @@ asked besides.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -47,6 +47,7 @@ from bayesinf.settings import DEFAULT, Settings
 
 if TYPE_CHECKING:
     import xarray as xr
+    from numpy.typing import ArrayLike
 
 __all__ = [
     "COORDINATES",
@@ -84,7 +85,12 @@ __all__ = [
 
 
 def data(
-    x=None, y=None, error=None, *, slopes: Mapping[str, tuple] | None = None, name: str = "y"
+    x: ArrayLike | Mapping[str, np.ndarray] | None = None,
+    y: ArrayLike | None = None,
+    error: ArrayLike | None = None,
+    *,
+    slopes: Mapping[str, tuple] | None = None,
+    name: str = "y",
 ) -> xr.Dataset:
     """Validate and label what ``process`` takes, held in memory.
 
@@ -106,7 +112,7 @@ def data(
     if isinstance(x, Mapping):
         (x,) = places.columns(x).values()
     if error is not None and np.ndim(error) == 0:
-        error = np.full(np.shape(y), float(error))
+        error = np.full(np.shape(y), error, dtype=float)
     return curve_from_arrays(x, vector(y, name, None), error)
 
 
@@ -121,7 +127,7 @@ def fit(
     mean: str | Callable | Mean = "zero",
     method: str | None = None,
     settings: Settings = DEFAULT,
-    **options,
+    **options: Any,
 ) -> xr.DataTree:
     """Infer the hyperparameters of a Gaussian process from values, slopes, or both.
 
@@ -182,7 +188,7 @@ def log_marginal_likelihood(
     name: str = "y",
     kernel: str | Kernel = "squared_exponential",
     mean: str | Callable | Mean = "zero",
-    **hyperparameters,
+    **hyperparameters: Any,
 ) -> np.ndarray:
     """Return log N(y; m, K) at stated hyperparameters.
 
@@ -204,7 +210,7 @@ def log_marginal_likelihood(
     """
     problem = process(data(x, y, error, slopes=slopes, name=name), kernel, mean)
     silent = {one: 0.0 for one in problem.noises if one not in problem.fixed}
-    given = silent | problem.fixed | hyperparameters
+    given = {**silent, **problem.fixed, **hyperparameters}
     needed = {*problem.inferred, *problem.fixed}
     if set(given) != needed:
         raise FitError(

@@ -17,7 +17,7 @@ plug-in of Picheny, Wagner & Ginsbourger, Structural and Multidisciplinary Optim
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -32,6 +32,7 @@ from bayesinf.settings import Settings
 
 if TYPE_CHECKING:
     import xarray as xr
+    from numpy.typing import ArrayLike
 
 __all__ = ["RULES", "acquire", "log_improvement"]
 
@@ -42,7 +43,7 @@ FAR = 100.0  # |z| from which a series is closer than a difference of numbers ne
 
 def acquire(
     posterior: xr.DataTree,
-    candidates,
+    candidates: ArrayLike | Mapping[str, np.ndarray],
     rule: str = "expected improvement",
     *,
     maximise: bool = False,

@@ -30,6 +30,27 @@ import numpy as np
 from bayesinf.errors import FitError
 from bayesinf.priors import Prior
 
+__all__ = [
+    "KERNELS",
+    "Combined",
+    "Exponential",
+    "Kernel",
+    "Leaf",
+    "Matern32",
+    "Matern52",
+    "Operators",
+    "Parameter",
+    "Periodic",
+    "Product",
+    "RationalQuadratic",
+    "SquaredExponential",
+    "Sum",
+    "Theta",
+    "from_dict",
+    "kernel",
+    "to_dict",
+]
+
 Parameter = Prior | float | None
 Theta = Mapping[str, np.ndarray]
 

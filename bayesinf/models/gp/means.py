@@ -22,6 +22,21 @@ from bayesinf.models.gp import expressions
 from bayesinf.models.gp.kernels import Parameter, Theta
 from bayesinf.priors import Prior
 
+__all__ = [
+    "CONSTANT",
+    "MEANS",
+    "Function",
+    "Lifted",
+    "Mean",
+    "Repulsive",
+    "Trend",
+    "Zero",
+    "mean",
+    "seen",
+    "slope_slopes",
+    "steps",
+]
+
 STEP = 1e-5  # of central differences, relative: errors of both kinds are near 1e-10
 CONSTANT = "constant"
 

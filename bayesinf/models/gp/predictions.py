@@ -16,7 +16,7 @@ from bayesinf.models.gp.definition import NOISE, Process
 from bayesinf.models.gp.means import CONSTANT, MEANS, Lifted, Mean
 from bayesinf.models.gp.means import mean as named_mean
 from bayesinf.models.gp.statement import process
-from bayesinf.posterior import dataset
+from bayesinf.posterior import dataset, evenly
 from bayesinf.settings import Settings
 
 if TYPE_CHECKING:
@@ -170,9 +170,7 @@ def rebuild(
 
 def thinned(posterior: xr.DataTree, most: int) -> xr.Dataset:
     """Take draws of all parameters evenly, at most so many; fixed ones join them."""
-    draws = posterior["posterior"].dataset
-    step = -(-draws.sizes["chain"] * draws.sizes["draw"] // most)
-    step = min(step, draws.sizes["draw"])
+    draws = evenly(posterior["posterior"].dataset, most)
     constants = posterior["constant_data"].dataset
     fixed = {name: constants[name] for name in json.loads(posterior.attrs["fixed"])}
-    return draws.isel(draw=slice(step - 1, None, step)).assign(fixed)
+    return draws.assign(fixed)

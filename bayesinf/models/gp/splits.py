@@ -21,6 +21,19 @@ from bayesinf.models.gp.cholesky import BORDER, cholesky
 from bayesinf.models.gp.definition import Process
 from bayesinf.models.gp.routes import FROM_PRIOR, RIVAL, curvature, descend, optima
 
+__all__ = [
+    "CHUNK",
+    "LEVELS",
+    "OWN",
+    "SCORES",
+    "SHARED",
+    "fixed",
+    "integrated",
+    "mixture_scores",
+    "normal_scores",
+    "orders",
+]
+
 LEVELS = (0.5, 0.8, 0.95)
 SCORES = ("error", "z2", "crps", "log_density", *(f"coverage_{100 * p:.0f}" for p in LEVELS))
 CHUNK = 2**20  # numbers in the matrices that are factorised together

@@ -8,26 +8,28 @@ PyMC, ``basis`` the structure that a prior may give to f (differences, kernels, 
 prior. Where groups share the prior's scale, ``shared`` stands in for ``exact`` and ``blocks`` for
 ``gibbs``; ``common`` adds one angle that all of them have in common. ``generalised`` has other
 responses (Student, counts, outcomes); they, and priors of several terms, are sampled by ``joint``,
-whose evidence ``weighed`` estimates. ``splines`` lays the columns of a smooth curve.
+whose evidence ``weighed`` estimates. ``splines`` lays the columns of a smooth curve, ``updating``
+adds data to a fit and combines fits.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bayesinf.errors import DataError
+from bayesinf.errors import DataError, FitError
 from bayesinf.models import problem as driver
 from bayesinf.models.linear.basis import Basis, covariance, differences, precision
 from bayesinf.models.linear.definition import Regression
 from bayesinf.models.linear.design import Rest, compressed
 from bayesinf.models.linear.evidence import evidences
-from bayesinf.models.linear.generalised import RESPONSES, Generalised, generalised
+from bayesinf.models.linear.generalised import LINKS, RESPONSES, Generalised, generalised
 from bayesinf.models.linear.splines import Smooth, smooth
 from bayesinf.models.linear.stating import PRIORS, regression
 from bayesinf.models.linear.truncated import Nonnegative, nonnegative
+from bayesinf.models.linear.updating import combine, update
 from bayesinf.models.linear.varying import Varying, varying
 from bayesinf.models.linear.weighed import log_evidence
 from bayesinf.posterior import dataset
@@ -47,6 +49,7 @@ if TYPE_CHECKING:
     import xarray as xr
 
 __all__ = [
+    "LINKS",
     "PRIORS",
     "RESPONSES",
     "Basis",
@@ -64,6 +67,7 @@ __all__ = [
     "Terms",
     "Varying",
     "WeightPrior",
+    "combine",
     "compressed",
     "covariance",
     "differences",
@@ -76,6 +80,7 @@ __all__ = [
     "predict",
     "regression",
     "smooth",
+    "update",
     "varying",
 ]
 
@@ -87,7 +92,7 @@ def fit(
     *,
     method: str | None = None,
     settings: Settings = DEFAULT,
-    **options,
+    **options: Any,
 ) -> xr.DataTree:
     """Fit a linear model; the answer is its posterior.
 
@@ -140,16 +145,24 @@ def predict(
 
     Returns
     -------
-    Dataset with draws of the noise-free ``mean`` and of the data, under their name in the fit,
+    Dataset with draws of the noise-free ``mean`` (of a rate or a chance, where the response is
+    counts or yes and no) and of the data, under their name in the fit,
     (chain, draw, held_out).
 
     Raises
     ------
     DataError : a column is missing, or a group that the fit does not know.
     """
-    draws, known = posterior["posterior"], posterior["constant_data"]
+    draws = posterior["posterior"].to_dataset()
+    known = posterior["constant_data"].to_dataset()
     columns = {k: np.asarray(v, dtype=float) for k, v in (unshrunk or {}).items()}
-    asked = {k.removesuffix("_column") for k in known.data_vars if k.endswith("_column")}
+    held = map(str, known.data_vars)
+    asked = {k.removesuffix("_column") for k in held if k.endswith("_column")}
+    if name not in draws or draws[name].ndim < 3:
+        raise FitError(
+            f"the posterior has no coefficients {name!r} along features: it is of another model, "
+            "or they have another name, which is said by name="
+        )
     if set(columns) != asked:
         raise DataError(
             "the columns are not those of the fit",
@@ -165,12 +178,17 @@ def predict(
     columns |= {"intercept": np.ones(len(X))} if "intercept" in draws else {}
     for each, column in columns.items():
         mean = mean + of_rows(draws[each].values) * column
-    sigma = draws["sigma"].values if "sigma" in draws else None
-    fixed = np.broadcast_to(known["sigma"].values, mean.shape) if sigma is None else None
-    noise = (fixed if sigma is None else of_rows(sigma)) * error
-    new = mean + noise * settings.generator("predictions").standard_normal(mean.shape)
+    law = RESPONSES[posterior.attrs.get("likelihood", "normal")]
+    link = LINKS.get(law.name)
+    mean = mean if link is None else link.inverse(mean)
+    scatter = {n: draws[n].values[..., np.newaxis] for n in ("noise_dof",) if n in draws}
+    if law.noisy:
+        sigma = of_rows(draws["sigma"].values) if "sigma" in draws else known["sigma"].values
+        scatter["noise"] = sigma * error
     observed = next(iter(posterior["observed_data"].data_vars.values()))
-    arrays = {"mean": mean, observed.name: new}
+    kind = law.of(np.arange(observed.size), observed.values)
+    new = kind.draw(mean, scatter, settings.generator("predictions"))
+    arrays = {"mean": mean, str(observed.name): new}
     return dataset(
         arrays,
         dict.fromkeys(arrays, ("held_out",)),

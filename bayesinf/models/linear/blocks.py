@@ -29,6 +29,8 @@ from bayesinf.priors.weights import Laplace
 if TYPE_CHECKING:
     from bayesinf.models.linear.definition import Regression
 
+__all__ = ["Chain", "Given", "Laplaces", "Products", "Shared", "chain"]
+
 BLOCK = 10  # coefficients drawn at a time: fewer cost less, more depend less on each other
 APART = 0.02  # least eigenvalue of the columns' cosines at which single moves still get around
 CANCELS = 1e-6  # squared residuals this small beside the data's are summed up anew

@@ -7,6 +7,8 @@ import numpy as np
 
 from bayesinf.models.linear.scales_kernel import inverse_gaussian
 
+__all__ = ["LEAST", "mixing_variances", "sweep"]
+
 LEAST = 1e-200  # the smallest variance whose inverse is taken
 
 

@@ -12,7 +12,7 @@ at a draw over that which it was drawn from is a weight that says how well the b
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -40,6 +40,8 @@ class Boxes:
     slope : of the log density, (box, axis).
     bend : its curvature times the squared width, as the neighbours show it, (box, axis).
     error : what each box adds to the variance of the log weights, (box,).
+    pairs : boxes that touch, at corners as well, each pair once, (2, pair).
+    axis : along which each is to be cut, (box,).
     """
 
     centre: np.ndarray
@@ -48,6 +50,8 @@ class Boxes:
     slope: np.ndarray
     bend: np.ndarray
     error: np.ndarray
+    pairs: np.ndarray
+    axis: np.ndarray
 
     @cached_property
     def log_mass(self) -> np.ndarray:
@@ -112,7 +116,11 @@ class Boxes:
 
 def laid(log_density: LogDensity, centre: np.ndarray, width: np.ndarray) -> Boxes:
     """Boxes of given centres and widths, (box, axis) each, as a first grid lays them."""
-    return _described(centre, width, log_density(centre))
+    from scipy.spatial import cKDTree
+
+    near = cKDTree(centre / width.max(axis=0))
+    pairs = near.query_pairs(1 + NEAR, p=np.inf, output_type="ndarray").T
+    return _described(centre, width, log_density(centre), _touching(centre, width, pairs))
 
 
 def refined(log_density: LogDensity, boxes: Boxes, error: float = ERROR, most: int = MOST) -> Boxes:
@@ -140,29 +148,51 @@ def refined(log_density: LogDensity, boxes: Boxes, error: float = ERROR, most: i
 
 
 def _cut(boxes, chosen, log_density):
-    """Cut the chosen boxes in three along the axis that bends most, and describe all anew."""
-    axis = np.abs(boxes.bend[chosen]).argmax(axis=1)
-    rows = np.arange(len(chosen))
+    """Cut the chosen boxes in three, and describe all anew."""
+    rows, axis = np.arange(len(chosen)), boxes.axis[chosen]
     width = boxes.width.copy()
     width[chosen, axis] /= 3
     thirds, shift = width[chosen], np.zeros_like(width[chosen])
     shift[rows, axis] = thirds[rows, axis]
     new = np.concatenate([boxes.centre[chosen] - shift, boxes.centre[chosen] + shift])
-    return _described(
-        np.concatenate([boxes.centre, new]),
-        np.concatenate([width, thirds, thirds]),
-        np.concatenate([boxes.value, log_density(new)]),
-    )
+    centre, width = np.concatenate([boxes.centre, new]), np.concatenate([width, thirds, thirds])
+    pairs = _touching(centre, width, _candidates(boxes, chosen))
+    return _described(centre, width, np.concatenate([boxes.value, log_density(new)]), pairs)
 
 
-def _described(centre, width, value):
+def _candidates(boxes, chosen):
+    """Pairs that may touch once the chosen boxes are cut, (2, pair).
+
+    Two boxes that touch are of one box that was, or of two that touched: so no pair is searched
+    for, and the work grows with the boxes, however fine some are beside others.
+    """
+    count, cut = len(boxes.value), len(chosen)
+    thirds = np.full((count, 3), -1)  # an uncut box has its own place alone
+    thirds[:, 0] = np.arange(count)
+    thirds[chosen, 1:] = count + np.arange(2 * cut).reshape(2, cut).T
+    one, other = (thirds[side] for side in boxes.pairs)
+    across = np.broadcast_arrays(one[:, :, np.newaxis], other[:, np.newaxis, :])
+    across = np.stack([side.ravel() for side in across])
+    outer = thirds[chosen, 1:].T
+    within = np.stack([np.tile(chosen, 2), outer.ravel()])
+    return np.concatenate([across[:, np.all(across >= 0, axis=0)], within], axis=1)
+
+
+def _touching(centre, width, pairs):
+    """Those of the pairs, (2, pair), that touch."""
+    one, other = pairs
+    apart = np.abs(centre[one] - centre[other]) / (0.5 * (width[one] + width[other]))
+    return pairs[:, np.all(apart <= 1 + NEAR, axis=1)]
+
+
+def _described(centre, width, value, pairs):
     """Boxes with the slopes, curvatures and errors that their neighbours show.
 
     Each box fits v_j - v_i = Σ_a s_a δ_a + ½ b_a δ_a² to its neighbours j by least squares, δ their
     distance in its own widths and the weight of each 1 / |δ|².
     """
     count, axes = centre.shape
-    one, other = _neighbours(centre, width)
+    one, other = np.concatenate([pairs, pairs[::-1]], axis=1)
     delta, rise = (centre[other] - centre[one]) / width[one], value[other] - value[one]
     terms = np.concatenate([delta, 0.5 * delta**2], axis=1)
     weight = 1 / np.sum(delta**2, axis=1)
@@ -178,9 +208,12 @@ def _described(centre, width, value):
     missed = (rise - np.sum(fall[one] * delta, axis=1)) / np.max(np.abs(delta), axis=1) ** 2
     known = np.bincount(one, minlength=count)
     lack = np.bincount(one, missed**2, count) / np.maximum(known, 1)
+    bending = np.abs(bend)
     for k in range(axes):  # neighbours on one side alone say nothing of a curvature
         sides = [np.bincount(one, side * delta[:, k] > 0.4, count) for side in (-1, 1)]
-        lack += np.where(np.minimum(*sides) > 0, 0.0, (0.5 * fall[:, k]) ** 2)
+        unseen = np.where(np.minimum(*sides) > 0, 0.0, np.abs(fall[:, k]))
+        lack += (0.5 * unseen) ** 2
+        bending[:, k] = np.maximum(bending[:, k], unseen)
     lack = np.where(known > 0, np.minimum(SHARE * lack, 1.0), 1.0)
     # A box may hold more than its centre says: the top that its own parabola has inside it, and as
     # much as a neighbour.
@@ -188,19 +221,6 @@ def _described(centre, width, value):
     top = np.where(bend < 0, fall**2 / steepest, 0.0)
     high = value + np.sum(top, axis=1)
     np.maximum.at(high, one, value[other])
-    plain = Boxes(centre, width, value, fall / width, bend, lack)
+    plain = Boxes(centre, width, value, fall / width, bend, lack, pairs, bending.argmax(axis=1))
     held = np.exp(np.minimum(high + np.sum(np.log(width), axis=1) - plain.log_total, 0.0))
-    return Boxes(centre, width, value, fall / width, bend, held * lack)
-
-
-def _neighbours(centre, width):
-    """Ordered pairs of boxes that touch, at corners as well: two arrays of indices."""
-    from scipy.spatial import cKDTree
-
-    unit = width.max(axis=0)
-    pairs = cKDTree(centre / unit).query_pairs(1 + NEAR, p=np.inf, output_type="ndarray")
-    one, other = pairs.T
-    apart = np.abs(centre[one] - centre[other]) / (0.5 * (width[one] + width[other]))
-    touch = np.all(apart <= 1 + NEAR, axis=1)
-    one, other = one[touch], other[touch]
-    return np.concatenate([one, other]), np.concatenate([other, one])
+    return replace(plain, error=held * lack)

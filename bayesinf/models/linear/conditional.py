@@ -21,6 +21,8 @@ from scipy.linalg import lapack, solve_triangular
 from bayesinf.errors import FitError
 from bayesinf.inference import factors
 
+__all__ = ["LEAST", "Conditional", "Factors", "indefinite"]
+
 LEAST = 1e-32  # rounding of the data, squared
 
 

@@ -1,4 +1,6 @@
-"""The linear family, defined: y = Xf + Σ_k z_k α_k + ε, f = m + C(wβ) + Nγ, ε_i ~ N(0, (σ e_i)²).
+"""The linear family, defined.
+
+    y = Xf + Σ_k z_k α_k + o + ε,   f = m + C(wβ) + Nγ,   ε_i ~ N(0, (σ e_i)²)
 
 A ``Regression`` holds what is fitted with every prior stated, and answers all that a ``Problem`` is
 asked. Its ``pymc`` is the model; everything else in this package is a faster way to the same
@@ -20,6 +22,7 @@ from bayesinf.models import noise as measurement
 from bayesinf.models.linear import routes
 from bayesinf.models.linear.basis import Basis
 from bayesinf.models.linear.design import Design, Rest
+from bayesinf.models.linear.statement import statement
 from bayesinf.models.noise import Discrepancy, Measured
 from bayesinf.models.problem import Draws, Labels, Route
 from bayesinf.priors import Normal, Prior
@@ -94,8 +97,11 @@ class Regression(Measured):
     names : what all this is called in the result.
     known : what goes into ``constant_data`` in place of the features.
     further : discrepancies besides those of every linear fit.
+    offset : o, the known part of the mean, or of what a link makes the mean of, (observation,);
+        None for nothing.
     rests : of each group, data beyond its rows that no feature reaches, as ``design.compressed``
         leaves them; none for none.
+    first : how many of the rows the defaults of its priors looked at; None for all.
     """
 
     X: np.ndarray
@@ -112,7 +118,9 @@ class Regression(Measured):
     names: Names = Names()
     known: xr.Dataset | None = None
     further: Mapping[str, Discrepancy] = field(default_factory=dict)
+    offset: np.ndarray | None = None
     rests: tuple[Rest, ...] = ()
+    first: int | None = None
 
     family = "linear"
 
@@ -158,7 +166,8 @@ class Regression(Measured):
         """The regression as its routes see it, one design for each group."""
         X = self.X if self.centre is None else self.X - self.centre
         columns = [column for column, _ in self.unshrunk.values()]
-        features, offset = X, np.zeros(len(X))
+        features = X
+        offset = np.zeros(len(X)) if self.offset is None else self.offset
         if self.means is not None:
             offset = offset + X @ self.means
         if self.basis is not None:
@@ -292,6 +301,7 @@ class Regression(Measured):
             if name != "intercept"
         }
         arrays |= {} if self.error is None else {"error": self.error}
+        arrays |= {} if self.offset is None else {"offset": self.offset}
         arrays |= {} if self.groups is None else {"group_of_row": self.groups.codes}
         dims = {name: (row,) for name in arrays} | {"X": self.names.dims}
         found = Labels(dims, self.names.coords, {"error": of_y}).group(arrays, sampled=False)
@@ -329,10 +339,13 @@ class Regression(Measured):
         return inferred + list(self.free)
 
     @property
-    def attrs(self) -> dict[str, int]:
-        """Whether the scale of a Laplace prior is in units of the noise."""
+    def attrs(self) -> dict[str, object]:
+        """The priors to the last digit, where data can be added; whether the scale of a Laplace
+        prior is in units of the noise.
+        """
         relative = getattr(self.prior, "relative", None)
-        return {} if relative is None else {"relative": int(relative)}
+        said = statement(self) if type(self) is Regression else {}
+        return said | ({} if relative is None else {"relative": int(relative)})
 
     @property
     def discrepancies(self) -> dict[str, Discrepancy]:
@@ -420,6 +433,7 @@ class Regression(Measured):
             mean = pm.math.sum(f[self.groups.codes] * self.X, axis=1) if own else self.X @ f
             for each, (column, _) in self.unshrunk.items():
                 mean = mean + (free[each][self.groups.codes] if own else free[each]) * column
+            mean = mean if self.offset is None else mean + self.offset
             self._observe(mean, per_row if self.error is None else per_row * self.error)
         return model
 
@@ -466,7 +480,7 @@ class Regression(Measured):
                 mean[..., rows] = f[..., g, :] @ self.X[rows].T
         for name, (column, _) in self.unshrunk.items():
             mean = mean + self._of_rows(draws[name]) * column
-        return mean
+        return mean if self.offset is None else mean + self.offset
 
     def _fitted(self, f, included, X):
         if included is not None and not self._is_mapped:  # most columns are in no draw at all

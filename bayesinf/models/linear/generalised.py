@@ -1,6 +1,6 @@
 """Responses other than normal: heavy tails, counts, outcomes; their mean is a function of Xf.
 
-    y_i ~ p(y | mean_i),   mean = g⁻¹(η),   η = Xf + Σ_k z_k α_k
+    y_i ~ p(y | mean_i),   mean = g⁻¹(η),   η = Xf + Σ_k z_k α_k + o
 
 with g the identity (Student), the logarithm (Poisson) or the log odds (Bernoulli). All else is a
 ``Regression``: coefficients, priors, terms, names. Nelder & Wedderburn, J. R. Stat. Soc. A 135, 370
@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from scipy import special
@@ -30,7 +30,7 @@ from bayesinf.priors.weights import WeightPrior
 if TYPE_CHECKING:
     import xarray as xr
 
-__all__ = ["RESPONSES", "Generalised", "Link", "generalised"]
+__all__ = ["LINKS", "RESPONSES", "Generalised", "Link", "generalised"]
 
 LARGEST = 40.0  # of a logarithm of a rate, whose draws are finite numbers then
 WIDE = 2.0  # prior sd of what is not shrunk, in the reach of its link
@@ -48,6 +48,7 @@ class Link:
     curvature : η to −d² log p / dη², for each; its gradient is y less the mean.
     reach : how far η spreads in data of any interest.
     start : mean of the data to the η of a model without features.
+    alike : offsets, (observation,), to the one that makes the same mean of the data in all rows.
     """
 
     latex: str
@@ -56,6 +57,7 @@ class Link:
     curvature: Callable
     reach: float
     start: Callable
+    alike: Callable
 
 
 def _rate(eta):
@@ -69,6 +71,7 @@ LOG = Link(
     lambda eta: np.exp(np.minimum(eta, 500.0)),
     1.0,
     lambda mean: float(np.log(max(mean, 1e-3))),
+    lambda offset: float(special.logsumexp(offset) - np.log(len(offset))),
 )
 LOGIT = Link(
     r"1 / (1 + e^{{-{}}})",
@@ -77,9 +80,10 @@ LOGIT = Link(
     lambda eta: special.expit(eta) * special.expit(-eta),
     2.5,
     lambda mean: float(special.logit(np.clip(mean, 1e-3, 1 - 1e-3))),
+    lambda offset: float(np.mean(offset)),  # to first order
 )
 LINKS = {"poisson": LOG, "bernoulli": LOGIT}
-RESPONSES = {
+RESPONSES: dict[str, type[Likelihood]] = {
     "normal": likelihoods.Normal,
     "student": likelihoods.Student,
     "poisson": likelihoods.Poisson,
@@ -104,6 +108,11 @@ class Generalised(Regression):
         return LINKS.get(self.likelihood.name)
 
     @property
+    def attrs(self) -> dict[str, object]:
+        """The response, without which a file could not be predicted from."""
+        return {**super().attrs, "likelihood": self.likelihood.name}
+
+    @property
     def model(self) -> str:
         """Names of response and prior."""
         prior = "several terms" if isinstance(self.prior, Terms) else super().model
@@ -117,6 +126,7 @@ class Generalised(Regression):
         said = self.likelihood.equation.replace(r"f(x_i)", "f_i").split(r",\ f")[0]
         bars = said if self.error is None else said.replace(r"\sigma_i^2", r"\sigma^2 e_i^2")
         bars = bars.replace(r"\sigma_i^2", r"\sigma^2")
+        eta += "" if self.offset is None else " + o"
         rest = "" if self.link is None else rf",\quad \eta = {eta}"
         return (
             rf"{bars},\quad f = {mean}{rest}"
@@ -203,7 +213,8 @@ def generalised(
     scales: np.ndarray | None = None,
     intercept: bool | Normal = True,
     unshrunk: Mapping[str, np.ndarray | tuple[np.ndarray, Normal | None]] | None = None,
-    **options,
+    offset: np.ndarray | None = None,
+    **options: Any,
 ) -> Generalised:
     """Check the data and state every prior, as ``regression`` does, for another response.
 
@@ -216,6 +227,8 @@ def generalised(
     scales : widths of the weights relative to each other; by default 1 / sd(column).
     intercept, unshrunk : as for ``regression``; with a link, priors that are left open are normal,
         about the log of the mean and about zero, twice as wide as that spread.
+    offset : o, what is known of η, (observation,), as the log of an exposure; for a response with a
+        link.
     **options : as for ``regression``.
 
     Raises
@@ -230,6 +243,8 @@ def generalised(
             )
         likelihood = _of(likelihood, values)
     link = LINKS.get(likelihood.name)
+    if offset is not None:
+        offset = _known(offset, values, likelihood.name)
     if link is not None:
         if options.get("error") is not None:
             raise DataError(
@@ -249,10 +264,32 @@ def generalised(
     )
     if link is not None and intercept is True:
         column, _ = stated.unshrunk["intercept"]
-        own = Normal(link.start(float(values.mean())), wide)
+        start = link.start(float(values.mean())) - (0.0 if offset is None else link.alike(offset))
+        own = Normal(start, wide)
         stated = replace(stated, unshrunk={**stated.unshrunk, "intercept": (column, own)})
     parts = {field.name: getattr(stated, field.name) for field in fields(Regression)}
+    parts["offset"] = offset
     return Generalised(**parts, likelihood=likelihood)
+
+
+def _known(offset, y, response):
+    """An offset that is one number for each observation, of a response that takes one."""
+    offset = np.asarray(offset, dtype=float)
+    if response not in LINKS:
+        raise DataError(
+            f"a {response} response has no offset",
+            expected=f"a response with a link: {', '.join(LINKS)}",
+            remedy="take what is known off the data",
+        )
+    if offset.shape != y.shape or not np.all(np.isfinite(offset)):
+        raise DataError(
+            "the offset does not fit the data",
+            expected=f"{len(y)} finite numbers",
+            found=f"shape {offset.shape}"
+            if offset.shape != y.shape
+            else f"{offset[~np.isfinite(offset)][0]} at row {np.argmin(np.isfinite(offset))}",
+        )
+    return offset
 
 
 def _of(name, y):

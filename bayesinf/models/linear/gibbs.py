@@ -28,6 +28,8 @@ from bayesinf.priors.weights import Scaled
 if TYPE_CHECKING:
     from bayesinf.models.linear.definition import Regression
 
+__all__ = ["TARGET_ACCEPTANCE", "Block", "Scales", "chain", "noise_given"]
+
 SLICES = 2  # slice steps on width and slab a sweep, which cost next to nothing
 SMALL = 100  # least side of X up to which one more factor a sweep costs next to nothing
 NOISE_STEPS = 1  # Metropolis steps on σ a sweep; it then mixes about half as fast as the scale

@@ -21,6 +21,8 @@ from bayesinf.models.linear.scales_kernel import (
     scale2,
 )
 
+__all__ = ["SLICES", "TARGET_ACCEPTANCE", "run"]
+
 TARGET_ACCEPTANCE = 0.4  # about the best for a random walk in one dimension
 SLICES = 2  # slice steps on width and slab a sweep
 NOISE, WIDTH, SLAB = range(3)  # what ``walk`` holds the logarithms of; their steps stand behind

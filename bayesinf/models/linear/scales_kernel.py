@@ -23,6 +23,19 @@ from bayesinf.models.linear.scale_priors import (
     UNIFORM,
 )
 
+__all__ = [
+    "inverse_gaussian",
+    "locals_given",
+    "log_e1",
+    "log_local",
+    "log_prior",
+    "log_scales",
+    "log_weights",
+    "log_z",
+    "move",
+    "scale2",
+]
+
 STEP = 2.0  # by which a slice of the logarithm of a scale is stepped out
 WIDE = 8.0  # first interval of a slice along the logarithm of a width, about as wide as its prior
 EULER = 0.5772156649015329

@@ -33,6 +33,8 @@ from bayesinf.priors import Beta
 if TYPE_CHECKING:
     from bayesinf.models.linear.definition import Regression
 
+__all__ = ["Gram", "alike", "chain", "gram"]
+
 ALIKE = 0.7  # columns whose cosine exceeds this are drawn in pairs too
 PARTNERS = 8  # pairs a column at the most
 PART = 100  # draws between two times that a chain may be kept

@@ -7,6 +7,8 @@ import numpy as np
 
 from bayesinf.models.linear.scales_kernel import scale2
 
+__all__ = ["run"]
+
 CANCELS = 1e-6  # squared residuals this small beside the data's are summed up anew
 LEAST = 1e-32  # rounding of the data, squared
 

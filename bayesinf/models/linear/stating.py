@@ -11,6 +11,7 @@ import numpy as np
 from bayesinf.errors import DataError
 from bayesinf.models.linear.basis import Basis
 from bayesinf.models.linear.definition import Groups, Names, Regression
+from bayesinf.models.linear.statement import default_widths
 from bayesinf.priors import LogNormal, Normal, Prior
 from bayesinf.priors.weights import (
     Flat,
@@ -123,7 +124,7 @@ def regression(
             expected="data and features that vary",
             found="y all equal" if spread == 0.0 else "X all zero",
         )
-    scales = _scales(scales, features, size, by_default and basis is None)
+    scales = _scales(scales, features, by_default and basis is None)
     if scales is not None:
         size = float(np.sqrt(np.mean((features * scales) ** 2)))
     noise = _noise(noise, error, X, y, spread)
@@ -198,11 +199,10 @@ def _noise(noise, error, X, y, spread):
     return LogNormal(NOISE_FRACTION * spread, NOISE_DECADES * np.log(10.0))
 
 
-def _scales(scales, features, size, by_default):
+def _scales(scales, features, by_default):
     """Widths of the weights; None for ones."""
     if scales is None and by_default:
-        rms = np.sqrt(np.mean(features**2, axis=0))
-        scales = np.where(rms > 0, size / np.where(rms > 0, rms, 1.0), 1.0)
+        scales = default_widths(features)
     scales = _vector(scales, features.shape[1], "scales", "weight")
     if scales is None or np.all(np.abs(scales - 1) < 1e-12):
         return None

@@ -21,6 +21,8 @@ from bayesinf.systems.boltzmann_equilibrium.data import draw_states
 if TYPE_CHECKING:
     import xarray as xr
 
+__all__ = ["calibration_problem", "fitted", "log_likelihood", "simulated"]
+
 ENCODING, SITES, SAMPLES = "±1", 5, (200, 2000)
 PRIOR = CouplingPrior(Normal(0.0, 0.5), LogNormal(0.4, 0.5))
 VARIANTS = {"exact": "mcmc", "laplace": "laplace", "pseudo": "pseudo"}

@@ -25,6 +25,19 @@ from bayesinf.systems.boltzmann_equilibrium.model import fitted
 if TYPE_CHECKING:
     import xarray as xr
 
+__all__ = [
+    "Estimate",
+    "approximations",
+    "classical",
+    "coverage",
+    "information",
+    "maximum_likelihood_fit",
+    "mean_field",
+    "optimum",
+    "standard_errors",
+    "why_unbounded",
+]
+
 FLAT = 1000.0  # sd of the prior under which an optimum is the one of the likelihood
 MOST_LOOKED_AT = 3000  # parameters up to which directions that the data leave open are looked for
 MOST_NAMED = 5  # sites and pairs, where there is no maximum

@@ -18,6 +18,8 @@ from bayesinf.settings import DEFAULT
 if TYPE_CHECKING:
     import xarray as xr
 
+__all__ = ["draw_states", "parameters", "read", "simulate"]
+
 TRUTH = ("h", "J")
 
 

@@ -16,6 +16,16 @@ if TYPE_CHECKING:
     import xarray as xr
     from matplotlib.figure import Figure
 
+__all__ = [
+    "agreement",
+    "approximate",
+    "distributions",
+    "flat",
+    "learning",
+    "matrices",
+    "parameters",
+]
+
 NULLS = {"halves": COLORS["prior"], "even/odd": COLORS["second"]}
 BY_RATE = ("#E69F00", "#CC79A7", COLORS["classical"])
 MANY = 150  # points from which bars are drawn thinner

@@ -22,6 +22,8 @@ from bayesinf.settings import DEFAULT, Settings
 if TYPE_CHECKING:
     import xarray as xr
 
+__all__ = ["ITERATIONS", "RATES", "SITES", "gradient_ascent", "learning_study", "newton_ascent"]
+
 SITES = 5
 RATES = (0.01, 0.05, 0.1)
 SIZES = (50_000, 100_000, 200_000, 500_000, 1_000_000)

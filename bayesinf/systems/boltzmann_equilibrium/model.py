@@ -27,6 +27,8 @@ from bayesinf.systems.boltzmann_equilibrium import pseudo, statistics
 if TYPE_CHECKING:
     import xarray as xr
 
+__all__ = ["MOST_BYTES", "draw_reweighting_sample", "fit", "fitted", "plan", "silent_and_identical"]
+
 METHODS = ("mcmc", "laplace", "pseudo")
 LARGEST_SAMPLED = 40  # sites above which the default is the Laplace approximation
 MIXED = 400  # draws of a chain below which R-hats of so many parameters are noise

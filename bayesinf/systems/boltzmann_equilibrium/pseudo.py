@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from bayesinf.models.binary.logistic.likelihood import Logistic
     from bayesinf.models.problem import Route
 
+__all__ = ["ATTRS", "conditional", "optimum", "route"]
+
 ATTRS = {"model": "pairwise by pseudo-likelihood", "method": "pseudo-likelihood"}
 
 

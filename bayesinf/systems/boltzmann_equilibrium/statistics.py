@@ -20,6 +20,18 @@ from bayesinf.settings import Settings
 if TYPE_CHECKING:
     import xarray as xr
 
+__all__ = [
+    "CHUNK",
+    "CONNECTED",
+    "connected",
+    "differences",
+    "energies",
+    "energy",
+    "nulls",
+    "parts",
+    "triple_positions",
+]
+
 MOMENTS = ("mean", "pair_mean", "triple_mean", "population")
 CONNECTED = {"mean": "mean", "covariance": "pair correlation", "cumulant": "triplet"}
 PARTS = (("first half", "second half"), ("even", "odd"))  # what is compared to what

@@ -14,6 +14,8 @@ from bayesinf.settings import Settings
 from bayesinf.systems.boltzmann_kinetic.data import evolve
 from bayesinf.systems.boltzmann_kinetic.model import fit, transitions
 
+__all__ = ["VARIANTS", "calibration_problem"]
+
 SITES, FEWEST, MOST = 5, 200, 2000
 # The prior of the couplings is that of their width.
 PRIOR = CouplingPrior(h=Normal(0.0, 0.5), J=LogNormal(0.4, 0.5))

@@ -19,8 +19,8 @@ import numpy as np
 from bayesinf import parallel, posterior
 from bayesinf.inference import kinds
 from bayesinf.inference.kinds import Question
-from bayesinf.models.binary import logistic, nulls
-from bayesinf.models.binary.logistic.transitions import chances, log_odds_density, logit_slope
+from bayesinf.models.binary import chances, logistic, logit_slope, nulls
+from bayesinf.models.binary.logistic.transitions import log_odds_density
 from bayesinf.posterior import annotated, noted
 from bayesinf.settings import DEFAULT, Settings
 from bayesinf.systems.boltzmann_kinetic.data import evolve
@@ -131,7 +131,7 @@ def foretold(
 
     drawn = []
     for k in range(len(h)):
-        chance = chances(rest, h[k], J[k])
+        chance = chances(rest.now, h[k], J[k], rest.encoding)
         drawn.append(score(rng.random(chance.shape) < chance))
     z = (score(rest.next == 1) - np.mean(drawn)) / max(np.std(drawn, ddof=1), 1e-12)
     said = (

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     import xarray as xr
     from matplotlib.figure import Figure
 
+__all__ = ["classical", "couplings", "delayed", "statistics"]
+
 LINES = {"symmetric": COLORS["second"], "asymmetric": COLORS["posterior"]}
 NULL = COLORS["prior"]
 MOST_POINTS = 4000  # of a scatter plot, beyond which it only grows heavier

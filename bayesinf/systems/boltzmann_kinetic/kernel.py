@@ -9,6 +9,8 @@ from __future__ import annotations
 import numba
 import numpy as np
 
+__all__ = ["advance"]
+
 
 @numba.njit(nogil=True, cache=True)
 def advance(bias, weight, state, uniform, states):

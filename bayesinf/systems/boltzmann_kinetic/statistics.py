@@ -14,6 +14,8 @@ import numpy as np
 from bayesinf.errors import DataError
 from bayesinf.models.binary import ENCODINGS, convert_directed, known
 
+__all__ = ["CHUNK", "Statistics", "Sums", "blocks", "held_out"]
+
 LEAST_BLOCKS = 20  # repeats are cut into pieces where they are fewer
 CHUNK = 2**13  # transitions that are multiplied at once
 

@@ -12,6 +12,8 @@ from bayesinf.settings import Settings
 from bayesinf.systems.deconvolution.data import simulate
 from bayesinf.systems.deconvolution.model import fit, problem
 
+__all__ = ["calibration_problem"]
+
 POINTS, RESPONSE = 24, "gaussian:0.5"
 STATED = {"noise": InverseChi(6.0, 0.1), "level": Normal(0.0, 1.0)}
 VARIANTS = {

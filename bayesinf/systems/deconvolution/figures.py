@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     import xarray as xr
     from matplotlib.figure import Figure
 
+__all__ = ["directions", "penalties", "side_by_side", "signal", "true_signal"]
+
 TRUE_LINE = {"color": COLORS["truth"], "lw": 1.2, "ls": (0, (4, 2)), "zorder": 3}
 RULE_STYLES = {"cross-validation": "-", "L-curve": (0, (4, 2)), "discrepancy": (0, (1, 1.5))}
 

@@ -23,8 +23,11 @@ fitting program does, or does the posterior have another shape? ``story`` lays b
     story.py        the report
     calibration.py  a spectrum drawn from the prior
     faults.py       spectra with a fault that a verdict should see
+    batch/          many spectra at once
 """
 
+from bayesinf.data.spectra import spectra as several
+from bayesinf.systems.gaussian_peaks import batch
 from bayesinf.systems.gaussian_peaks.calibration import calibration_problem
 from bayesinf.systems.gaussian_peaks.choice import chosen
 from bayesinf.systems.gaussian_peaks.classical import (
@@ -54,6 +57,7 @@ __all__ = [
     "BACKGROUNDS",
     "SHAPES",
     "Lines",
+    "batch",
     "best_count",
     "calibration_problem",
     "certified_table",
@@ -74,6 +78,7 @@ __all__ = [
     "problem",
     "quadratic_verdict",
     "read",
+    "several",
     "simulate",
     "story",
     "within",

@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from bayesinf.data import axes, curve_from_arrays
 from bayesinf.errors import DataError, FitError
 from bayesinf.models import curve
@@ -18,7 +20,7 @@ from bayesinf.systems.gaussian_peaks.lines import Lines
 if TYPE_CHECKING:
     import xarray as xr
 
-__all__ = ["default_priors", "problem", "units_of"]
+__all__ = ["default_boxes", "default_priors", "problem", "units_of"]
 
 MOST_KNOTS = 60  # of a spline
 ELEMENT = re.compile(r"(\w+)\[(\d+)\]")
@@ -161,23 +163,48 @@ def default_priors(
     ``noisy``, not below zero; other coefficients such that they alone could span the data four
     times. The noise's is log-uniform over seven decades.
     """
-    low, high, left, right = float(y.min()), float(y.max()), float(x.min()), float(x.max())
+    ends = [float(end) for end in (y.min(), y.max(), x.min(), x.max())]
+    return {
+        name: Uniform(*map(float, box))
+        for name, box in default_boxes(*ends, x.size, lines, negative, noisy).items()
+    }
+
+
+def default_boxes(
+    low: np.ndarray,
+    high: np.ndarray,
+    left: np.ndarray,
+    right: np.ndarray,
+    size: np.ndarray,
+    lines: Lines,
+    negative: bool = False,
+    noisy: bool = True,
+) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """Return the edges of the default priors, of one spectrum or of many.
+
+    Parameters
+    ----------
+    low, high, left, right, size : smallest and largest y and x, and the number of points, numbers
+        or (spectrum,).
+    lines, negative, noisy : as for ``default_priors``.
+    """
     extent, width = high - low, right - left
-    level = Uniform(low - extent if noisy else max(low - extent, 0.0), high + extent)
-    priors = {
-        "height": Uniform(-2 * extent, 0.0) if negative else Uniform(0.0, 2 * extent),
-        "center": Uniform(left, right),
-        "sigma": Uniform(0.5 * width / (x.size - 1), width / 2),
-        "gamma": Uniform(0.0, width / 2),
-        "fraction": Uniform(0.0, 1.0),
+    floor = low - extent
+    level = floor if noisy else np.maximum(floor, 0.0), high + extent
+    boxes = {
+        "height": (-2 * extent, 0.0 * extent) if negative else (0.0 * extent, 2 * extent),
+        "center": (left, right),
+        "sigma": (0.5 * width / (size - 1), width / 2),
+        "gamma": (0.0 * width, width / 2),
+        "fraction": (0.0 * width, 1.0 + 0.0 * width),
         "background_level": level,
-        "background_decay": Uniform(0.0, 10 * width),
+        "background_decay": (0.0 * width, 10 * width),
     }
     for power, name in ((1, "slope"), (2, "curvature"), (3, "cubic")):
         reach = 4 ** (power if power > 1 else 1) * extent / width**power
-        priors[f"background_{name}"] = Uniform(-reach, reach)
-    priors |= dict.fromkeys((f"background_knot{k}" for k in range(1, lines.knots + 1)), level)
-    return {name: priors[name] for name in lines.fitted}
+        boxes[f"background_{name}"] = -reach, reach
+    boxes |= dict.fromkeys((f"background_knot{k}" for k in range(1, lines.knots + 1)), level)
+    return {name: boxes[name] for name in lines.fitted}
 
 
 def units_of(of_x: str, of_y: str) -> dict[str, str]:

@@ -13,6 +13,8 @@ from bayesinf.priors import Beta, HalfCauchy, InverseChi
 from bayesinf.settings import Settings
 from bayesinf.systems.ising_couplings.model import features, fit
 
+__all__ = ["calibration_problem"]
+
 SITES, SAMPLES, NOISE = 5, 24, InverseChi(4.0, 0.5)
 VARIANTS = {
     "spike_and_slab": linear.SpikeAndSlab(Beta(2.0, 2.0), InverseChi(6.0, 1.0)),

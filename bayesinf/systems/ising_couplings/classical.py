@@ -14,6 +14,8 @@ from bayesinf.systems.ising_couplings.model import best, features, r_squared
 if TYPE_CHECKING:
     import xarray as xr
 
+__all__ = ["classical", "coefficients", "modes", "with_classical"]
+
 # The textbook's grids: R² against λ, and λ chosen by 5-fold cross-validation.
 PATH = np.logspace(-4, 5, 10)
 FOLDS, FOLD_PATH = 5, np.logspace(-6, 4, 9)

@@ -15,6 +15,8 @@ from bayesinf.settings import DEFAULT
 if TYPE_CHECKING:
     import xarray as xr
 
+__all__ = ["read", "simulate", "split", "with_truth"]
+
 
 def simulate(
     sites: int = 40,

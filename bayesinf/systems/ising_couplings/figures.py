@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     import xarray as xr
     from matplotlib.figure import Figure
 
+__all__ = ["called", "couplings", "gauge", "held_out", "intervals", "penalties", "prior_energies"]
+
 
 def couplings(fits: Mapping[str, xr.DataTree], textbook: xr.Dataset) -> Figure:
     """Draw coupling matrices as heat maps: truth, each posterior mean, each classical fit."""

@@ -21,6 +21,27 @@ if TYPE_CHECKING:
 
     from bayesinf.priors import Prior
 
+__all__ = [
+    "PRIORS",
+    "OddProducts",
+    "best",
+    "energy_spread",
+    "equivalent_penalty",
+    "features",
+    "fit",
+    "halves",
+    "known",
+    "lowest_energy",
+    "matrix",
+    "mean_score",
+    "prior_of",
+    "r_squared",
+    "scored_on_held_out",
+    "spread_with_size",
+    "test_half",
+    "true_score",
+]
+
 GAUGES = ("pairs", "full")
 TRIPLES = 200  # products of three spins that residuals are held against
 PRIORS = ("laplace", "spike_and_slab", "normal")  # those that a workflow fits by default

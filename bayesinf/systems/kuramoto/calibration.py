@@ -14,6 +14,8 @@ from bayesinf.systems.kuramoto.data import from_arrays
 from bayesinf.systems.kuramoto.drift import Drift
 from bayesinf.systems.kuramoto.stating import network
 
+__all__ = ["PRIORS", "calibration_problem"]
+
 OSCILLATORS, SAMPLES, STEP, FINER = 4, 80, 0.5, 20
 PRIORS = {
     "omega": Normal(1.0, 0.5),

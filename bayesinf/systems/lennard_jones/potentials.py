@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
+__all__ = ["DISTANCE_UNITS", "ENERGY_UNITS", "POTENTIALS", "aziz", "lennard_jones", "second_virial"]
+
 # Units that may stand in a file, and what they are in Å and in K; reduced units have no such size.
 DISTANCE_UNITS = {
     "Å": 1.0,

@@ -17,6 +17,8 @@ from bayesinf.systems.mackey_glass.features import Lags
 from bayesinf.systems.mackey_glass.mechanism import KNOTS, METHOD, PARAMETERS, stated
 from bayesinf.systems.mackey_glass.model import Readout
 
+__all__ = ["calibration_problem"]
+
 LAGS, SAMPLES = 5, 150
 WIDTH, NOISE = LogNormal(0.15, 0.3), LogNormal(1.0, 0.3)
 # Of the equation: instants, how many of them are observed, time between them, and its priors.

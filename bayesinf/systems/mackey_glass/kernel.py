@@ -11,6 +11,8 @@ Importing this module imports numba.
 import numba
 import numpy as np
 
+__all__ = ["OPTIONS", "at", "growth", "solve", "tangents"]
+
 OPTIONS = {"nogil": True, "cache": True}
 
 

@@ -12,6 +12,18 @@ import numpy as np
 
 from bayesinf.systems.mackey_glass.kernel import OPTIONS, solve, tangents
 
+__all__ = [
+    "cubic",
+    "curvature",
+    "first_guess",
+    "followed",
+    "in_turn",
+    "optimum",
+    "pointwise",
+    "replicas",
+    "total",
+]
+
 MOST = 25  # steps to the optimum
 SMALL = 1e-7  # gain in log density that another step promises, at which they end
 STIFF = 1e14  # curvature beside that of the prior, beyond which no solution is left in doubles

@@ -9,6 +9,8 @@ from __future__ import annotations
 import numba
 import numpy as np
 
+__all__ = ["BANANA", "FUNNEL", "MODES", "NORMAL", "log_densities", "look", "variances", "walk"]
+
 NORMAL, BANANA, FUNNEL, MODES = 0, 1, 2, 3
 
 

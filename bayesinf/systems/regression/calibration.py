@@ -16,6 +16,8 @@ from bayesinf.settings import Settings
 from bayesinf.systems.regression.data import simulate
 from bayesinf.systems.regression.model import problem
 
+__all__ = ["calibration_problem"]
+
 ROWS = 60
 VARIANTS = {
     "plain": ("normal", linear.Gaussian(HalfNormal(1.0)), "y ~ a*b + x"),

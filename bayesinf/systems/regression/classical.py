@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from bayesinf.models import linear
 from bayesinf.posterior import dataset
 from bayesinf.systems.regression.design import Design
 
@@ -32,7 +33,8 @@ def classical(
     -------
     Dataset over ``feature``: ``ols``, ``ridge`` and ``lasso`` of standardised columns, their
     penalties by leaving out one row, and a fifth of the rows; for counts and outcomes ``ml``,
-    maximum likelihood. Curves enter as straight lines, groups as categories.
+    maximum likelihood, none of outcomes with an offset. Curves enter as straight lines, groups as
+    categories, and slopes by group not at all.
     """
     return of_design(table, Design(table, formula or table.attrs["formula"]), response)
 
@@ -54,7 +56,7 @@ def of_design(table: xr.Dataset, design: Design, response: str) -> xr.Dataset:
         warnings.simplefilter("ignore")
         fits = (
             _linked(Z, y, response, design)
-            if response in ("poisson", "bernoulli")
+            if response in linear.LINKS
             else (_linear(Z, y, weight, design))
         )
     names = [*design.plain, *lines]
@@ -83,8 +85,14 @@ def _linear(Z, y, weight, design):
 def _linked(Z, y, response, design):
     from sklearn.linear_model import LogisticRegression, PoissonRegressor
 
+    offset, weight = design.offset(), None
     if response == "poisson":
         model = PoissonRegressor(alpha=0.0, fit_intercept=design.intercept, max_iter=1000)
+        if offset is not None:  # counts by exposure are rates with the exposure as their weight
+            weight = np.exp(offset - np.max(offset))
+            y = y / weight
+    elif offset is not None:
+        return {}
     else:
         model = LogisticRegression(C=np.inf, fit_intercept=design.intercept, max_iter=1000)
-    return {"ml": np.ravel(model.fit(Z, y).coef_)}
+    return {"ml": np.ravel(model.fit(Z, y, sample_weight=weight).coef_)}

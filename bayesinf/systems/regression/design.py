@@ -70,21 +70,14 @@ class Design:
         formula, column = self.formula, self.table[self.formula.source]
         if not formula.function:
             return column
-        least = column.values.min()
-        if least < 0 or (least == 0 and formula.function != "sqrt"):
-            raise DataError(
-                f"there is no {formula.target}",
-                where=f"row {self.table['row'].values[int(np.argmin(column.values))]}",
-                expected="numbers above zero",
-                found=f"{least:.6g}",
-            )
+        values = _taken(formula.function, column, formula.target)
         if self.table.attrs.get("error"):
             raise DataError(
                 "error bars are those of the column itself",
                 expected=f"{formula.source} as the target, or no --error",
                 found=formula.target,
             )
-        changed = column.copy(data=getattr(np, formula.function)(column.values))
+        changed = column.copy(data=values)
         return changed.rename(formula.target).assign_attrs(units="1")
 
     @property
@@ -102,15 +95,24 @@ class Design:
         """Column to its smooth curve."""
         found = {}
         for name, knots in self.formula.smooth.items():
-            values = self.table[name].values
-            if values.dtype.kind == "U":
-                raise DataError(
-                    "a curve is smooth along numbers",
-                    where=f"s({name})",
-                    expected="a column of numbers",
-                    found=f"words such as {values[0]}",
-                )
+            values = _numbers(self.table[name], "a curve is smooth along numbers", f"s({name})")
             found[name] = linear.smooth(values, knots)
+        return found
+
+    @property
+    def effects(self) -> dict[str, tuple[str, str | None]]:
+        """Term to the column of its groups, and that of their slopes; None for intercepts."""
+        return self.formula.effects
+
+    @cached_property
+    def spread(self) -> dict[str, tuple[float, float]]:
+        """Mean and standard deviation of each column along which groups have slopes."""
+        found = {}
+        for term, (_, column) in self.effects.items():
+            if column is not None:
+                said = "slopes by group are along numbers"
+                values = _numbers(self.table[column], said, f"({term})")
+                found[column] = float(values.mean()), float(values.std()) or 1.0
         return found
 
     @cached_property
@@ -125,8 +127,8 @@ class Design:
         for name, curve in self.smooth.items():
             count = len(curve.knots) - 2
             found[f"s({name})"] = [f"s({name}) {k + 1}" for k in range(count)]
-        for name, levels in self.levels.items():
-            found[name] = [f"{name} {_said(level)}" for level in levels]
+        for term, (group, _) in self.effects.items():
+            found[term] = [f"{term} {_said(level)}" for level in self.levels[group]]
         if not found:
             raise DataError(
                 "the formula has no features", expected="one at least", found=repr(self.text)
@@ -145,9 +147,44 @@ class Design:
         table = self.table if table is None else table
         parts = [self._plain_columns(table)]
         parts += [curve.columns(table[name].values) for name, curve in self.smooth.items()]
-        for name, levels in self.levels.items():
-            parts.append((table[name].values[:, np.newaxis] == levels).astype(float))
+        for term, (group, _) in self.effects.items():
+            own = table[group].values[:, np.newaxis] == self.levels[group]
+            parts.append(own * self.lever(term, table)[:, np.newaxis])
         return np.hstack(parts)
+
+    def lever(self, term: str, table: xr.Dataset) -> np.ndarray:
+        """What an effect of groups is multiplied by, (row,): one, or the column less its mean.
+
+        So intercepts are those at the mean, and no origin of a column changes a prior.
+        """
+        column = self.effects[term][1]
+        if column is None:
+            return np.ones(table.sizes["row"])
+        return table[column].values - self.spread[column][0]
+
+    @cached_property
+    def scales(self) -> np.ndarray:
+        """Widths of the columns' priors relative to each other, (column,): one over the spread of
+        plain columns and of those that have slopes by group, ones elsewhere.
+        """
+        plain = self.columns()[:, : len(self.plain)].std(axis=0)
+        parts = [1 / np.where(plain > 0, plain, 1.0)] if self.plain else []
+        for term, names in self.terms.items():
+            if term:
+                column = self.effects.get(term, (None, None))[1]
+                sd = 1.0 if column is None else self.spread[column][1]
+                parts.append(np.full(len(names), 1 / sd))
+        return np.concatenate(parts)
+
+    def offset(self, table: xr.Dataset | None = None) -> np.ndarray | None:
+        """What is known of the linear predictor, (row,); None for nothing."""
+        if self.formula.offset is None:
+            return None
+        function, name = self.formula.offset
+        said = f"{function}({name})" if function else name
+        column = (self.table if table is None else table)[name]
+        _numbers(column, "an offset is a number", f"offset({said})")
+        return _taken(function, column, said)
 
     def lines(self, table: xr.Dataset | None = None) -> dict[str, np.ndarray]:
         """Name to the column of the straight part of each smooth curve."""
@@ -188,6 +225,35 @@ class Design:
                     expected=f"one of {', '.join(np.unique(known)[:8])}",
                     found=str(strange[0]),
                 )
+
+
+def _numbers(column, what, where):
+    """Values of a column of numbers; words are refused."""
+    values = column.values
+    if values.dtype.kind == "U":
+        raise DataError(
+            what,
+            where=where,
+            expected="a column of numbers",
+            found=f"words such as {values[0]}",
+        )
+    return values
+
+
+def _taken(function, column, said):
+    """A function of a column, (row,), where it is one."""
+    values = column.values
+    if not function:
+        return values
+    least = values.min()
+    if least < 0 or (least == 0 and function != "sqrt"):
+        raise DataError(
+            f"there is no {said}",
+            where=f"row {column['row'].values[int(np.argmin(values))]}",
+            expected="numbers above zero",
+            found=f"{least:.6g}",
+        )
+    return getattr(np, function)(values)
 
 
 def frame(table: xr.Dataset) -> pd.DataFrame:

@@ -120,19 +120,30 @@ def curves(fit: xr.DataTree) -> Figure:
 def groups(fit: xr.DataTree) -> Figure:
     """Draw the effects of the groups with their intervals."""
     found = noted(fit, "groups")
-    count = min(found.sizes["effect"], 2 * SHOWN)
-    order = np.argsort(found["mean"].values, kind="stable")
-    order = order[np.unique(np.linspace(0, len(order) - 1, count).astype(int))]
-    fig, axis = canvas(1, 1, height=max(2.0, 0.8 + 0.2 * count))
-    place = np.arange(count)
-    low, mean, high = (found[name].values[order] for name in ("low", "mean", "high"))
-    axis.axvline(0, color=COLORS["prior"], lw=0.8)
-    axis.hlines(place, low, high, color=COLORS["posterior"], lw=2)
-    axis.plot(mean, place, "o", color=COLORS["posterior"], ms=3.5)
-    axis.set_yticks(place, [short(str(name)) for name in found["effect"].values[order]])
-    axis.set_xlabel(f"shift of {scale_label(fit)}")
-    axis.plot([], [], color=COLORS["posterior"], lw=2, label="posterior, 95 %")
-    axis.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), frameon=False)
+    along = found["along"].values
+    panels = [found.isel(effect=along == column) for column in dict.fromkeys(along.tolist())]
+    counts = [min(one.sizes["effect"], 2 * SHOWN) for one in panels]
+    fig, axes = canvas(
+        len(panels),
+        1,
+        height=max(2.0, 0.8 * len(panels) + 0.2 * sum(counts)),
+        squeeze=False,
+        height_ratios=counts,
+    )
+    for axis, one, count in zip(axes[:, 0], panels, counts, strict=True):
+        order = np.argsort(one["mean"].values, kind="stable")
+        order = order[np.unique(np.linspace(0, len(order) - 1, count).astype(int))]
+        place = np.arange(count)
+        low, mean, high = (one[name].values[order] for name in ("low", "mean", "high"))
+        axis.axvline(0, color=COLORS["prior"], lw=0.8)
+        axis.hlines(place, low, high, color=COLORS["posterior"], lw=2)
+        axis.plot(mean, place, "o", color=COLORS["posterior"], ms=3.5)
+        axis.set_yticks(place, [short(str(name)) for name in one["effect"].values[order]])
+        column = str(one["along"].values[0])
+        what = f"shift of {scale_label(fit)}"
+        axis.set_xlabel(f"{what} per unit of {short(column)}" if column else what)
+    axes[0, 0].plot([], [], color=COLORS["posterior"], lw=2, label="posterior, 95 %")
+    axes[0, 0].legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), frameon=False)
     return fig
 
 

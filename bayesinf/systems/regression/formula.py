@@ -1,9 +1,11 @@
-"""Formulas: what formulaic reads, with smooth curves ``s(x)`` and group intercepts ``(1|g)``.
+"""Formulas: what formulaic reads, with curves ``s(x)``, effects of groups, and an offset.
 
-    y ~ a*b + C(site) + poly(x, 3) + s(x) + (1|group),   or sqrt(y) ~ ..., log(y) ~ ...
+    y ~ a*b + C(site) + poly(x, 3) + s(x) + (1|group) + (x|group) + offset(log(exposure))
 
-The plain part is formulaic's (its grammar is Wilkinson's); curves and groups are taken out before
-it is read, and become columns with a prior of their own.
+or sqrt(y) ~ ..., log(y) ~ ... The plain part is formulaic's (its grammar is Wilkinson's); curves
+and groups are taken out before it is read, and become columns with a prior of their own. ``(1|g)``
+gives each group an intercept, ``(x|g)`` an intercept and a slope, ``(0 + x|g)`` a slope alone, as
+in bambi. An offset is a part of the linear predictor that is known.
 """
 
 from __future__ import annotations
@@ -19,7 +21,8 @@ __all__ = ["Formula", "quoted"]
 _NAME = r"(?:`([^`]+)`|([A-Za-z_][\w.]*))"
 _TARGET = re.compile(rf"\s*(?:(sqrt|log10|log)\(\s*{_NAME}\s*\)|{_NAME})\s*")
 _SMOOTH = re.compile(rf"s\(\s*{_NAME}\s*(?:,\s*(?:k\s*=\s*)?(\d+)\s*)?\)")
-_GROUP = re.compile(rf"\(\s*1\s*\|\s*{_NAME}\s*\)")
+_GROUP = re.compile(rf"\(([^|()]+)\|\s*{_NAME}\s*\)")
+_OFFSET = re.compile(rf"offset\(\s*(?:(?:np\.)?(sqrt|log10|log)\(\s*{_NAME}\s*\)|{_NAME})\s*\)")
 
 
 @dataclass(frozen=True)
@@ -34,7 +37,9 @@ class Formula:
     function : what is taken of the column, a name of NumPy's; "" for the column itself.
     plain : the part that formulaic reads.
     smooth : column to the number of knots, None for the usual one.
-    groups : columns whose values have intercepts of their own.
+    effects : term to the column of its groups, and the one along which each has a slope of its own;
+        None for an intercept.
+    offset : function, "" for none, and column of what is known of the linear predictor.
     """
 
     text: str
@@ -43,7 +48,8 @@ class Formula:
     function: str
     plain: str
     smooth: dict[str, int | None]
-    groups: tuple[str, ...]
+    effects: dict[str, tuple[str, str | None]]
+    offset: tuple[str, str] | None
 
     @classmethod
     def parse(cls, text: str) -> Formula:
@@ -63,17 +69,21 @@ class Formula:
                 remedy="put a name with spaces between backticks; a target may be sqrt, log or "
                 "log10 of a column",
             )
-        smooth, groups, plain = {}, [], []
+        smooth, effects, plain, offset = {}, {}, [], None
         for sign, part in _parts(right):
             if sign == "+" and (found := _SMOOTH.fullmatch(part)):
                 smooth[found[1] or found[2]] = int(found[3]) if found[3] else None
-            elif sign == "+" and (found := _GROUP.fullmatch(part)):
-                groups.append(found[1] or found[2])
-            elif "|" in part or re.search(r"(?<![\w.])s\(", part):
+            elif sign == "+" and (found := _OFFSET.fullmatch(part)) and offset is None:
+                offset = found[1] or "", next(filter(None, found.groups()[1:]))
+            elif sign == "+" and (own := _of_groups(part)) and not own.keys() & effects:
+                effects |= own
+            elif "|" in part or re.search(r"(?<![\w.])(s|offset)\(", part):
                 raise DataError(
                     f"the part {part} of the formula cannot be read",
-                    expected="s(x), s(x, 20) or (1|group), each added by itself",
-                    remedy="slopes by group and smooth interactions are not offered",
+                    expected="s(x), s(x, 20), (1|group), (x|group), (0 + x|group) or one "
+                    "offset(log(x)), each added by itself, x a column, and no effect stated twice",
+                    remedy="smooth interactions, and products or categories that differ by group, "
+                    "are not offered",
                 )
             else:
                 plain.append(f"{sign} {part}")
@@ -86,7 +96,8 @@ class Formula:
             function or "",
             " ".join(plain).removeprefix("+").strip() or "1",
             smooth,
-            tuple(groups),
+            effects,
+            offset,
         )
         formula._read()
         return formula
@@ -95,7 +106,15 @@ class Formula:
     def variables(self) -> list[str]:
         """Columns that it uses, that of the target first."""
         named = _named(self.plain, self._read())
-        return list(dict.fromkeys([self.source, *named, *self.smooth, *self.groups]))
+        slopes = [column for _, column in self.effects.values() if column is not None]
+        known = [self.offset[1]] if self.offset else []
+        columns = [self.source, *named, *self.smooth, *slopes, *self.groups, *known]
+        return list(dict.fromkeys(columns))
+
+    @property
+    def groups(self) -> tuple[str, ...]:
+        """Columns whose values are groups."""
+        return tuple(dict.fromkeys(group for group, _ in self.effects.values()))
 
     @property
     def features(self) -> list[str]:
@@ -122,6 +141,23 @@ class Formula:
                 found=repr(self.text),
             )
         return read
+
+
+def _of_groups(part):
+    """Effects that a part such as (x|group) states; none where it is no such part."""
+    found = _GROUP.fullmatch(part)
+    if not found:
+        return {}
+    group, intercept, slopes = found[2] or found[3], True, []
+    for sign, term in _parts(found[1]):
+        if term in ("0", "1"):
+            intercept = (sign, term) in (("+", "1"), ("-", "0"))
+        elif sign == "+" and (name := re.fullmatch(_NAME, term)):
+            slopes.append(name[1] or name[2])
+        else:
+            return {}
+    own = {group: (group, None)} if intercept else {}
+    return own | {f"{column}|{group}": (group, column) for column in slopes}
 
 
 def _named(plain, read):

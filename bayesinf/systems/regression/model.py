@@ -1,12 +1,12 @@
 """What a target has to do with the columns of a table.
 
-    y_i ~ p(y | mean_i),   g(mean) = intercept + Σ_j x_j β_j + Σ s(x) + Σ effect of a group
+    y_i ~ p(y | mean_i),   g(mean) = offset + intercept + Σ_j x_j β_j + Σ s(x) + Σ effect of a group
 
 Plain columns share a prior that shrinks in units of their own spread: by default β_j · sd(x_j) ~
 N(0, scale²), scale ~ half-Cauchy(sd(y) / √p). Each curve s(x) has a width of its own, and so have
-the effects of each grouping; the intercept and the straight part of a curve are not shrunk. With
-plain columns alone and normal noise the posterior is ``linear.regression``'s; all else is
-``linear.generalised``'s.
+the intercepts of each grouping and its slopes along a column, per standard deviation of it; the
+intercept and the straight part of a curve are not shrunk. With plain columns alone and normal noise
+the posterior is ``linear.regression``'s; all else is ``linear.generalised``'s.
 """
 
 from __future__ import annotations
@@ -136,10 +136,17 @@ def problem(
             f"a {response} response has no error bars",
             remedy="leave --error out, or take --response normal or student",
         )
+    offset = design.offset()
+    if offset is not None and response not in linear.LINKS:
+        raise DataError(
+            f"a {response} response has no offset",
+            expected=f"--response {' or '.join(linear.LINKS)}",
+            found=formula,
+            remedy="take what is known off the target's column",
+        )
     few = LeftOver.of(table, design)
     asked = {"memory along the rows": residual_memory}
     asked |= {} if few is None else {"curvature or interaction": few}
-    count = {"": len(design.plain)}
     plain = list(design.terms) == [""]
     options = {
         "error": table[error].values if error else None,
@@ -152,7 +159,7 @@ def problem(
     if len(X) <= len(design.smooth) + 1:
         raise DataError("too few rows", expected="more than the formula frees", found=len(X))
     if plain and response == "normal":
-        stated = linear.regression(X, y, own, scales=_scales(X, count), **options)
+        stated = linear.regression(X, y, own, scales=design.scales, **options)
         return stated, design
     if isinstance(own, linear.SpikeAndSlab):
         raise DataError(
@@ -166,7 +173,7 @@ def problem(
         for name, names in design.terms.items()
     }
     stated = linear.generalised(
-        X, y, response, linear.Terms(terms), scales=_scales(X, count), **options
+        X, y, response, linear.Terms(terms), scales=design.scales, offset=offset, **options
     )
     return stated, design
 
@@ -175,14 +182,6 @@ def _all(table):
     """The last column by all others, where nobody says more."""
     *features, target = (quoted(str(name)) for name in table.data_vars if "." not in str(name))
     return f"{target} ~ {' + '.join(features)}"
-
-
-def _scales(X, count):
-    """Widths: one over the spread of plain columns, ones elsewhere."""
-    spread = X.values[:, : count[""]].std(axis=0)
-    scales = np.ones(X.shape[1])
-    scales[: count[""]] = 1 / np.where(spread > 0, spread, 1.0)
-    return scales
 
 
 def _kept(table, design):

@@ -34,7 +34,7 @@ def beside(found: xr.DataTree, problem: linear.Regression, design: Design) -> di
     if effects is not None:
         notes["effects"] = effects
     notes["curves"] = _curves(_thinned(found, DRAWN), problem, design)
-    if design.levels:
+    if design.effects:
         notes["groups"] = _groups(found, design)
     return notes
 
@@ -53,12 +53,13 @@ def predicted(
     }
     there = at(problem, design, new)
     eta = linear.Regression.mean(there, draws)
-    for name, levels in design.levels.items():
-        asked, code = np.unique(new[name].values, return_inverse=True)
-        unknown = ~np.isin(asked, levels)
-        width = draws[f"scale_{name}"][..., np.newaxis]
+    for term, (group, column) in design.effects.items():
+        asked, code = np.unique(new[group].values, return_inverse=True)
+        unknown = ~np.isin(asked, design.levels[group])
+        width = draws[f"scale_{term}"][..., np.newaxis]
+        width = width if column is None else width / design.spread[column][1]
         effect = width * rng.standard_normal((*eta.shape[:2], len(asked))) * unknown
-        eta = eta + effect[..., code]
+        eta = eta + effect[..., code] * design.lever(term, new)
     link = getattr(problem, "link", None)
     mean = eta if link is None else link.inverse(eta)
     target = design.formula.target
@@ -83,7 +84,8 @@ def at(problem: linear.Regression, design: Design, table: xr.Dataset) -> linear.
     bars = table[error].values if error and error in table else None
     bars = np.ones(rows) if bars is None and problem.error is not None else bars
     changes = {"X": design.columns(table), "y": np.zeros(rows), "unshrunk": columns}
-    return replace(problem, **changes, error=bars)
+    known = {} if problem.offset is None else {"offset": design.offset(table)}
+    return replace(problem, **changes, **known, error=bars)
 
 
 def _thinned(found, most):
@@ -138,17 +140,18 @@ def _effects(found, problem, design):
 
 
 def _groups(found, design):
-    """Effects of the groups."""
+    """Effects of the groups, intercepts and slopes ``along`` a column."""
     beta, rows = found["posterior"]["beta"], []
-    for name in design.levels:
-        for label in design.terms[name]:
+    for term, (_, column) in design.effects.items():
+        for label in design.terms[term]:
             draws = beta.sel(feature=label).values
             low, high = np.quantile(draws, [0.025, 0.975])
-            rows.append((name, label, draws.mean(), draws.std(), low, high))
-    grouping, labels, *values = zip(*rows, strict=True)
+            rows.append((term, column or "", label, draws.mean(), draws.std(), low, high))
+    grouping, column, labels, *values = zip(*rows, strict=True)
     names = ("mean", "sd", "low", "high")
     arrays = {name: np.array(one) for name, one in zip(names, values, strict=True)}
     coords = {"effect": list(labels), "grouping": ("effect", list(grouping))}
+    coords["along"] = ("effect", list(column))
     return dataset(arrays, dict.fromkeys(arrays, ("effect",)), coords, sampled=False)
 
 

@@ -165,6 +165,8 @@ def _classical(fit):
     if found is None:
         return None
     names = [name for name in ("ols", "ridge", "lasso", "ml") if name in found]
+    if not names:
+        return None
     called = {"ols": "least squares", "ridge": "ridge", "lasso": "lasso"}
     called["ml"] = "maximum likelihood"
     apart = {n: np.abs(found[n] - found["mean"]).values / found["sd"].values for n in names}
@@ -244,21 +246,29 @@ def _groups(fit):
     found = noted(fit, "groups")
     if found is None:
         return
-    widths = [
-        f"{name} {described(fit['posterior'][f'scale_{name}'].values)}"
-        for name in dict.fromkeys(found["grouping"].values.tolist())
-    ]
+    widths, slopes = [], False
+    for term, along in dict(
+        zip(found["grouping"].values, found["along"].values, strict=True)
+    ).items():
+        group = str(term).removeprefix(f"{along}|")
+        said = f"slopes of {along} by {group}" if along else group
+        widths.append(f"{said} {described(fit['posterior'][f'scale_{term}'].values)}")
+        slopes |= bool(along)
+    more = " Slopes are told per standard deviation of their column, and shifts at its mean."
     yield Section(
         "Groups",
         (
             f"How much groups differ, as a standard deviation: {'; '.join(widths)}. Groups with "
-            "few rows are drawn towards the others.",
+            "few rows are drawn towards the others." + more * slopes,
         ),
         (
             Picture(
                 "groups",
                 figures.groups(fit),
-                "Shift of each group, with its 95 % interval.",
+                "Shift of each group, and what its slope has beyond the common one, with 95 % "
+                "intervals."
+                if slopes
+                else "Shift of each group, with its 95 % interval.",
                 "Intervals of the effects of groups.",
             ),
         ),

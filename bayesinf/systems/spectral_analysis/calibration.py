@@ -13,6 +13,8 @@ from bayesinf.systems.spectral_analysis.data import light_curve
 from bayesinf.systems.spectral_analysis.model import Curve, periodic
 from bayesinf.systems.spectral_analysis.modes import modes_problem
 
+__all__ = ["calibration_problem"]
+
 VARIANTS = ("period", "modes")
 HARMONICS, SHORTEST, LONGEST = 2, 0.4, 2.0
 PRIORS = {

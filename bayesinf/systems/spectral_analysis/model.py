@@ -330,7 +330,7 @@ def fit(
     DataError : too few or too short data, a range without periods, a unit that is not known.
     FitError : a prior of no parameter.
     """
-    from bayesinf.systems.spectral_analysis.results import beside
+    from bayesinf.systems.spectral_analysis.results import advised, beside
 
     curve = Curve(dataset, shortest, longest, priors)
     factor = curve.converted(period_unit)
@@ -354,7 +354,7 @@ def fit(
     for question, value in leftover(curve, best, found["posterior"]).items():
         found = kinds.asked(found, question, value)
     unit = period_unit or curve.time.attrs["units"]
-    return beside(found, curve, tried, quiet(curve), factor, unit)
+    return advised(beside(found, curve, tried, quiet(curve), factor, unit))
 
 
 def _tried(curve, counts):

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from bayesinf.inference import kinds
 from bayesinf.models import linear
 from bayesinf.posterior import annotated, dataset, noted
 from bayesinf.systems.spectral_analysis import search
@@ -16,7 +18,7 @@ from bayesinf.systems.spectral_analysis.model import WIDTHS, Curve
 if TYPE_CHECKING:
     import xarray as xr
 
-__all__ = ["STRONG", "beside", "folded", "source", "stands_out"]
+__all__ = ["STRONG", "advised", "beside", "folded", "source", "stands_out"]
 
 PHASES = np.linspace(0.0, 1.0, 101)
 FOLDED = 200  # draws whose curve is kept
@@ -24,6 +26,7 @@ REACH = 1.5  # cycles over the record around a candidate that count as it
 PER_WIDTH = 2.0  # steps to the standard deviation of the frequency there
 NODES = 24  # of a quadrature over scale, and over jitter
 STRONG = 5.0  # log Bayes factor from which a period is said to be there
+OF_THE_SURVEY = ("screen", "grid", "modes")  # questions that ask whether a peak was resolved
 NEAR = 7.0  # log evidence below the best at which a number of harmonics is left out
 
 
@@ -59,6 +62,31 @@ def beside(
 def stands_out(fit: xr.DataTree) -> bool:
     """Whether a period is there, whatever the width of the level's prior."""
     return bool(noted(fit, "models")["log_bayes_factor"].min() >= STRONG)
+
+
+def advised(fit: xr.DataTree) -> xr.DataTree:
+    """Say what to do about a survey that failed, where the data show no period.
+
+    Without one the posterior is spread over all frequencies, and no number of steps resolves it.
+    What the screen has left out counts for the period.
+    """
+    factor = float(noted(fit, "models")["log_bayes_factor"].max())
+    seen = 1 - float(fit["sample_stats"]["skipped_mass"])
+    most = factor - float(np.log(seen)) if seen > 0 else np.inf
+    if not most < STRONG:
+        return fit
+    advice = (
+        f"there may be no period: over noise alone it has a log Bayes factor of {most:.1f} at "
+        f"most, and {STRONG:g} would show one; where one is known of, narrow the range to it "
+        "(--shortest, --longest)"
+    )
+    questions = [
+        replace(question, remedy=advice) if question.name in OF_THE_SURVEY else question
+        for question in kinds.declared(fit.attrs)
+    ]
+    told = fit.copy()
+    told.attrs |= kinds.declare(*questions)
+    return told
 
 
 def _components(phase, harmonics):

@@ -11,6 +11,8 @@ frequencies of a block, which is what a vector unit wants. Importing this module
 import numba
 import numpy as np
 
+__all__ = ["sweep"]
+
 BLOCK = 64  # frequencies whose sums stand in the nearest cache together
 LOST = 1e-13  # share of its diagonal below which a pivot is rounding: the column repeats others
 

@@ -7,20 +7,21 @@ where s runs over −1, 1 or over 0, 1. ``problem`` states the model and ``fit``
 problem and its model in PyMC. Inside, parameters stand in blocks: ``likelihood`` has their density
 and slopes, ``optimum`` climbs to its top, ``widths`` are the normals around there, ``joint`` is the
 precision of symmetric couplings, ``routes`` draw from the posterior, and ``predictive`` says what
-data the model expects. ``near`` draws from Laplace's approximation where the optimum is known
-roughly.
+data the model expects. ``predict`` follows a posterior to new states, ``near`` draws from Laplace's
+approximation where the optimum is known roughly.
 
 Roudi & Hertz, Phys. Rev. Lett. 106, 048702 (2011), doi:10.1103/PhysRevLett.106.048702.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from bayesinf import parallel
 from bayesinf.models import problem as driver
+from bayesinf.models.binary import ENCODINGS
 from bayesinf.models.binary.couplings import CouplingPrior
 from bayesinf.models.binary.logistic.definition import KineticIsing, problem
 from bayesinf.models.binary.logistic.likelihood import Logistic
@@ -38,6 +39,7 @@ from bayesinf.models.binary.logistic.transitions import (
     transitions,
 )
 from bayesinf.models.binary.logistic.widths import at_mean, at_width
+from bayesinf.models.binary.predictions import predicted
 from bayesinf.models.binary.widths import LOOSE
 from bayesinf.settings import DEFAULT, Settings
 
@@ -55,6 +57,7 @@ __all__ = [
     "log_likelihood",
     "maximum_likelihood",
     "near",
+    "predict",
     "problem",
     "same_time",
     "statistics",
@@ -68,7 +71,7 @@ def fit(
     encoding: str,
     method: str | None = None,
     settings: Settings = DEFAULT,
-    **options,
+    **options: Any,
 ) -> xr.DataTree:
     """Infer fields and couplings from transitions.
 
@@ -107,6 +110,42 @@ def fit(
     """
     stated = problem(states, encoding=encoding, workers=settings.workers, **options)
     return driver.fit(stated, method, settings)
+
+
+def predict(
+    posterior: xr.DataTree,
+    states: np.ndarray | xr.DataArray,
+    *,
+    most: int = 400,
+    settings: Settings | None = None,
+) -> xr.Dataset:
+    """Predict the next state after each of some present ones.
+
+        P(s_i(t+1) = on | s(t)) = σ(k (h_i + Σ_j J_ij s_j(t))),   k = 2 for ±1, 1 for 0/1
+
+    Parameters
+    ----------
+    posterior : what ``fit`` returned, or its file reloaded.
+    states : present states, (new, site), in the encoding of the fit.
+    most : draws of the posterior, taken evenly, that are followed.
+    settings : its seed; by default that of the fit.
+
+    Returns
+    -------
+    a Dataset over chain, draw, ``new`` and ``site``: the ``probability`` that the site is on next,
+    and ``next``, a state drawn from it.
+
+    Raises
+    ------
+    DataError : states of another encoding, or of other sites.
+    """
+    found = predicted(posterior, states, most, np.asarray)
+    seed = posterior.attrs["seed"] if settings is None else settings.seed
+    rng = Settings(seed=int(seed)).generator("predictions")
+    on = found["probability"] > rng.random(found["probability"].shape)
+    low = ENCODINGS[posterior.attrs["encoding"]]
+    drawn = np.where(on.values, 1, low).astype(np.int8)
+    return found.assign(next=on.copy(data=drawn).assign_attrs(units="1"))
 
 
 def near(

@@ -17,7 +17,7 @@ import numpy as np
 
 from bayesinf.errors import DataError, FitError
 from bayesinf.models import problem as driver
-from bayesinf.models.binary import ENCODINGS, known, pairs
+from bayesinf.models.binary import ENCODINGS, chances, known, pairs
 from bayesinf.models.binary.batches import by_draw
 from bayesinf.models.binary.couplings import CouplingPrior, stated
 from bayesinf.models.binary.logistic.likelihood import Logistic
@@ -25,7 +25,6 @@ from bayesinf.models.binary.logistic.predictive import MOMENTS, STATISTICS, Pred
 from bayesinf.models.binary.logistic.routes import SAMPLERS
 from bayesinf.models.binary.logistic.transitions import (
     Transitions,
-    chances,
     log_likelihood,
     transitions,
 )
@@ -149,7 +148,7 @@ class KineticIsing(Problem):
 
     # Draws and densities
 
-    def draws(self, theta: np.ndarray, scale: np.ndarray) -> Draws:
+    def draws(self, theta: np.ndarray, scale: np.ndarray | None) -> Draws:
         """Draws under the posterior's names, from parameters (..., block, dim) and widths."""
         named = {"h": self.logistic.split(theta)[0], "J": self.logistic.matrix(theta)}
         return named | ({"scale": scale} if self.prior.inferred else {})
@@ -206,7 +205,7 @@ class KineticIsing(Problem):
 
     def replicate(self, draws: Draws, rng: np.random.Generator) -> Draws:
         """Draw the ``next`` state after each present one, (..., transition, site)."""
-        p = chances(self.transitions, draws["h"], draws["J"])
+        p = chances(self.transitions.now, draws["h"], draws["J"], self.transitions.encoding)
         low = ENCODINGS[self.transitions.encoding]
         return {"next": np.where(rng.random(p.shape) < p, 1, low).astype(np.int8)}
 

@@ -15,6 +15,8 @@ import numpy as np
 
 from bayesinf.models.binary import ENCODINGS, distinct
 
+__all__ = ["HEAVY", "Dense", "Design", "Sparse", "design", "softplus"]
+
 # States that are summed over together: what they need stays in the cache.
 PART = 2**9
 # Rows whose log likelihood is summed at once.

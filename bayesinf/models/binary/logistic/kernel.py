@@ -7,6 +7,8 @@ from math import erfc, exp, pi, sqrt
 
 import numba
 
+__all__ = ["TRUNCATION", "collect", "fields", "polya_gamma", "polya_gammas", "scatter"]
+
 
 @numba.njit(nogil=True, cache=True)
 def fields(first, sites, start, rows, eta):

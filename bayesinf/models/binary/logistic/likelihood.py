@@ -17,6 +17,8 @@ from bayesinf.models.binary.couplings import CouplingPrior
 from bayesinf.models.binary.logistic.design import design
 from bayesinf.models.binary.logistic.transitions import Transitions
 
+__all__ = ["Logistic"]
+
 
 class Logistic:
     """Transitions seen through their sums, and a prior.

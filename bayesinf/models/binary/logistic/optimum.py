@@ -26,6 +26,19 @@ from bayesinf.models.binary.logistic.joint import Joint
 from bayesinf.models.binary.logistic.likelihood import Logistic
 from bayesinf.models.binary.logistic.transitions import Transitions
 
+__all__ = [
+    "TOGETHER",
+    "LogisticOptimum",
+    "Path",
+    "decided",
+    "gradient_descent",
+    "independent",
+    "maximum",
+    "maximum_likelihood",
+    "refuse_edges",
+    "written",
+]
+
 # Largest slope at the optimum, for each transition.
 TOLERANCE = 1e-9
 # Largest Newton step there; along a ray to infinity it stays about one.

@@ -16,9 +16,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bayesinf.models.binary import ENCODINGS, pairs
+from bayesinf.models.binary import ENCODINGS, logit_slope, pairs
 from bayesinf.models.binary.logistic.likelihood import Logistic
-from bayesinf.models.binary.logistic.transitions import log_odds_density, logit_slope
+from bayesinf.models.binary.logistic.transitions import log_odds_density
+
+__all__ = ["MOMENTS", "STATISTICS", "Predictive", "Seen", "statistics"]
 
 STATISTICS = (
     "largest mean residual",

@@ -8,11 +8,19 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bayesinf.errors import DataError
-from bayesinf.models.binary import ENCODINGS, known, validated
+from bayesinf.models.binary import known, logit_slope, validated
 from bayesinf.models.binary.logistic.design import softplus
 
 if TYPE_CHECKING:
     import xarray as xr
+
+__all__ = [
+    "Transitions",
+    "log_likelihood",
+    "log_odds_density",
+    "same_time",
+    "transitions",
+]
 
 # Transitions whose log likelihood is computed at once.
 CHUNK = 2**12
@@ -190,18 +198,7 @@ def log_likelihood(
     return result
 
 
-def chances(transitions: Transitions, h: np.ndarray, J: np.ndarray) -> np.ndarray:
-    """Probability that a site is on next, (..., transition, site); h and J as above."""
-    theta = h[..., np.newaxis, :] + transitions.now.astype(float) @ np.swapaxes(J, -1, -2)
-    return 0.5 + 0.5 * np.tanh(0.5 * logit_slope(transitions.encoding) * theta)
-
-
 def log_odds_density(eta: np.ndarray, on: np.ndarray) -> np.ndarray:
     """Log probability of states (transition, site) of log odds η, (transition,)."""
     # −log(1 + e^x) of the log odds x against what was seen.
     return -softplus(np.where(on, -eta, eta)).sum(axis=1)
-
-
-def logit_slope(encoding: str) -> float:
-    """Return what θ is multiplied by to be the log odds of a site: 2 for ±1, 1 for 0/1."""
-    return 1.0 - ENCODINGS[known(encoding)]

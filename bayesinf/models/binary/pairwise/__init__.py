@@ -22,7 +22,7 @@ import numpy as np
 from bayesinf import kept, parallel
 from bayesinf.errors import FitError
 from bayesinf.models import problem as driver
-from bayesinf.models.binary import ENCODINGS, Moments, convert, moments
+from bayesinf.models.binary import ENCODINGS, Moments, convert, matrix, moments
 from bayesinf.models.binary.couplings import CouplingPrior, default, named, stated
 from bayesinf.models.binary.pairwise import enumeration, large
 from bayesinf.models.binary.pairwise.definition import (
@@ -36,6 +36,7 @@ from bayesinf.models.binary.pairwise.large import ReweightingSample
 from bayesinf.models.binary.pairwise.likelihood import Pairwise
 from bayesinf.models.binary.pairwise.optimum import MaximumLikelihood, maximum, with_residuals
 from bayesinf.models.binary.pairwise.routes import route
+from bayesinf.models.binary.predictions import predicted
 from bayesinf.models.problem import Route
 from bayesinf.settings import DEFAULT, Settings
 
@@ -59,6 +60,7 @@ __all__ = [
     "maximum_likelihood",
     "moments",
     "named",
+    "predict",
     "probabilities",
     "problem",
     "route",
@@ -109,6 +111,34 @@ def fit(
         states, encoding=encoding, prior=prior, reweighting=reweighting, effective=effective
     )
     return driver.fit(model, method, settings)
+
+
+def predict(
+    posterior: xr.DataTree, states: np.ndarray | xr.DataArray, *, most: int = 400
+) -> xr.Dataset:
+    """Predict each site from all others.
+
+        P(s_i = on | the others) = σ(k (h_i + Σ_j J_ij s_j)),   k = 2 for ±1, 1 for 0/1
+
+    No sum over states is needed, so any number of sites will do.
+
+    Parameters
+    ----------
+    posterior : what ``fit`` returned, or its file reloaded.
+    states : (new, site), in the encoding of the fit.
+    most : draws of the posterior, taken evenly, that are followed.
+
+    Returns
+    -------
+    a Dataset over chain, draw, ``new`` and ``site``: the ``probability`` that the site is on.
+
+    Raises
+    ------
+    DataError : states of another encoding, or of other sites.
+    """
+    return predicted(
+        posterior, states, most, partial(matrix, sites=posterior["posterior"].sizes["site"])
+    )
 
 
 def maximum_likelihood(

@@ -20,6 +20,24 @@ import numpy as np
 from bayesinf.errors import DataError
 from bayesinf.models.binary import ENCODINGS, known, pairs, sites_of
 
+__all__ = [
+    "LARGEST",
+    "covariance",
+    "curvature",
+    "entropy",
+    "expectations",
+    "fisher",
+    "log_partition",
+    "names",
+    "pack",
+    "population",
+    "probabilities",
+    "products",
+    "sample",
+    "statistics",
+    "unpack",
+]
+
 LARGEST = 20  # sites whose states can be enumerated
 SPLIT = 2**17  # states times points from which a batch is spread over the cores
 

@@ -9,6 +9,8 @@ from math import exp
 import numba
 import numpy as np
 
+__all__ = ["expectations", "exponents", "fold", "partitions", "transform", "weights"]
+
 
 @numba.njit(nogil=True, cache=True)
 def exponents(theta, sites, down, energy, field):

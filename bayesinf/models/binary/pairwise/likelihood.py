@@ -17,6 +17,8 @@ from bayesinf.models.binary import Moments, matrix
 from bayesinf.models.binary.couplings import CouplingPrior
 from bayesinf.models.binary.pairwise import enumeration
 
+__all__ = ["Pairwise"]
+
 
 class Pairwise:
     """P(s) = exp(Σ h_i s_i + Σ_{i<j} J_ij s_i s_j) / Z, seen through the moments of data.

@@ -22,6 +22,19 @@ from bayesinf.models.binary import NEVER, Moments, listed, pairs
 from bayesinf.models.binary.pairwise import enumeration
 from bayesinf.models.binary.pairwise.likelihood import Pairwise
 
+__all__ = [
+    "FLAT",
+    "MaximumLikelihood",
+    "at_supremum",
+    "edges",
+    "independent",
+    "maximum",
+    "refuse_edges",
+    "refused",
+    "undetermined",
+    "with_residuals",
+]
+
 # Largest slope at the optimum, for each sample.
 TOLERANCE = 1e-10
 # Largest Newton step there; along a ray to infinity it stays about one.

@@ -26,6 +26,26 @@ from bayesinf.models.binary.pairwise import enumeration
 from bayesinf.models.binary.pairwise.likelihood import Pairwise
 from bayesinf.settings import Settings
 
+__all__ = [
+    "OF_MOMENTS",
+    "OF_STATES",
+    "OF_TRIPLES",
+    "Discrepancy",
+    "Summary",
+    "all_sites_off",
+    "beyond_pairs",
+    "followed",
+    "largest_mean_residual",
+    "largest_pair_residual",
+    "replicas",
+    "short_replicas",
+    "spread",
+    "statistics",
+    "third_moment_of_number_on",
+    "triple_residual",
+    "variance_of_number_on",
+]
+
 # Triples that are followed where there are too many sites to follow all.
 TRIPLES = 500
 # Chains at draws from the prior, of many sites.

@@ -15,6 +15,8 @@ from math import exp
 import numba
 import numpy as np
 
+__all__ = ["accepts", "anneal", "run", "sweep", "uniform", "word", "words"]
+
 _BYTE = np.arange(257) / 256
 with np.errstate(divide="ignore"):
     # The least gain at which a flip is accepted, for u = 0, 1/256, ..., 1.

@@ -7,6 +7,8 @@ on together, however many sites there are. Importing this module imports numba.
 import numba
 import numpy as np
 
+__all__ = ["complete", "exponents", "moments", "products"]
+
 
 @numba.njit(nogil=True, cache=True)
 def exponents(h, J, starts, active, first, last, result):

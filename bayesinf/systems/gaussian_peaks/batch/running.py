@@ -1,0 +1,236 @@
+"""The way through a source of spectra: one file and one table, written as the fits come."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import json
+import time
+from collections.abc import Callable, Mapping
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from bayesinf.batches import FAILED, Store, Tally, evidence, figures, page, stream
+from bayesinf.checks import check
+from bayesinf.data.spectra import Source
+from bayesinf.errors import DataError
+from bayesinf.posterior import noted
+from bayesinf.settings import Settings
+from bayesinf.systems.gaussian_peaks.batch import results
+from bayesinf.systems.gaussian_peaks.batch.fitting import PORTION, STATISTICS, fit_portion
+from bayesinf.systems.gaussian_peaks.batch.statement import Model
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+__all__ = ["opened", "stated", "tell", "told", "write"]
+
+TITLE = "Peaks of many spectra"
+QUESTION = "Where are the peaks of each spectrum, how high and how wide, and whose fit may be used?"
+RESERVED = ("chain", "draw", "peak", "statistic", "fitted", "fitted_other")
+
+
+def write(
+    source: Source,
+    model: Model,
+    settings: Settings,
+    folder: Path,
+    mapped: Callable[..., list],
+    *,
+    here: bool = False,
+    stem: str = "batch",
+) -> Path:
+    """Fit all spectra of a source; write ``batch.nc`` and ``spectra.csv``.
+
+    Parameters
+    ----------
+    source : of the spectra.
+    model : of each.
+    settings : its seed decides the draws.
+    folder : where to.
+    mapped : as ``Run.map``.
+    here : whether to read the spectra here, where workers do not see the files.
+    stem : of the file.
+    """
+    started, tally = time.perf_counter(), Tally(STATISTICS)
+    noisy = _noisy(source)
+    each = {f"{dim}_" if dim in RESERVED else dim: size for dim, size in source.dims.items()}
+    file, digest = folder / f"{stem}.nc", hashlib.sha256()
+    fit = partial(fit_portion, model=model, settings=settings)
+    kept = Store(
+        file,
+        each,
+        results.layout(model, noisy),
+        results.sizes(model),
+        results.coords(model, source),
+    )
+    with kept as store, (folder / "spectra.csv").open("w", newline="", encoding="utf-8") as opened:
+        table = csv.writer(opened)
+        table.writerow(_heading(model, noisy))
+        for first, names, rows in stream(source, fit, PORTION, mapped, here=here):
+            arrays = results.arrays(rows, model, noisy)
+            store.put(first, arrays)
+            tally.add(rows["code"], rows["p_value"])
+            digest.update(rows["sha256"].tobytes())
+            table.writerows(_lines(names, rows, arrays, model, noisy))
+        store.whole("sample_stats", evidence(tally))
+        elapsed = time.perf_counter() - started
+        store.attrs(results.attributes(model, source, settings, digest.hexdigest(), elapsed))
+    return file
+
+
+def _noisy(source):
+    """Whether the noise is inferred, of the first spectra that can be read."""
+    some = source.part(0, min(len(source), 20)).read()
+    return any(one.error is None for one in some if not one.reason) or not any(
+        not one.reason for one in some
+    )
+
+
+def _columns(model, noisy):
+    """Elements of the parameters, (variable, place or None)."""
+    found = []
+    for name, per_peak in results.variables(model, noisy).items():
+        found += [(name, k) for k in range(model.peaks)] if per_peak else [(name, None)]
+    return found
+
+
+def _called(name, k):
+    return name if k is None else f"{name}[{k + 1}]"
+
+
+def _heading(model, noisy):
+    names = [_called(*each) for each in _columns(model, noisy)]
+    pairs = [word for name in names for word in (name, f"{name} error")]
+    return ["spectrum", "verdict", "reason", *pairs, "k_hat", "p_least"]
+
+
+def _lines(names, rows, arrays, model, noisy):
+    columns = []
+    for name, k in _columns(model, noisy):
+        for ending in ("", "_error"):
+            values = arrays["constant_data", f"classical.{name}{ending}"]
+            columns.append(values if k is None else values[:, k])
+    least = np.nanmin(rows["p_value"], axis=1, initial=1.0)
+    for s, name in enumerate(names):
+        said = figures.VERDICTS[int(rows["code"][s])], rows["reason"][s]
+        numbers = [*(column[s] for column in columns), rows["pareto_k"][s], least[s]]
+        cells = ["" if not np.isfinite(number) else f"{number:.10g}" for number in numbers]
+        yield [name, *said, *cells]
+
+
+def stated(source: Source, options: Mapping[str, object]) -> Model:
+    """Return the model of a batch under the options of a single fit.
+
+    Parameters
+    ----------
+    source : of the spectra, for the names and units of x and y.
+    options : as for ``gaussian_peaks.problem``, with ``likelihood`` and ``search``.
+
+    Raises
+    ------
+    DataError : an option that no batch knows.
+    """
+    given = dict(options)
+    likelihood, search = given.pop("likelihood", None), given.pop("search", "starts")
+    if likelihood not in (None, "normal"):
+        raise DataError(
+            f"a batch has no {likelihood} likelihood",
+            where="option 'likelihood'",
+            expected="normal, or none",
+            found=likelihood,
+            remedy="fit the spectra one by one, by --only NAME",
+        )
+    if search != "starts":
+        raise DataError(
+            "a batch has no global search",
+            where="option 'search'",
+            expected="starts",
+            found=search,
+        )
+    (x_name, x_unit), (y_name, y_unit) = source.labels["x"], source.labels["y"]
+    labels = {"x_name": x_name, "y_name": y_name, "x_unit": x_unit, "y_unit": y_unit}
+    model = Model(**given, **labels)
+    model.stated  # noqa: B018  # what cannot be stated is refused before anything is read
+    return model
+
+
+# --- the page -------------------------------------------------------------------------------------
+
+
+def tell(folder: Path, source: Source, command: str, run: str, stem: str = "batch"):
+    """Write the page of a batch; return the answer in a sentence, and the verdict."""
+    fit = opened(folder / f"{stem}.nc")
+    verdict = check(fit)
+    said = page.write(folder, told(fit, source, command, stem), verdict, run=run)
+    return said, verdict
+
+
+def opened(path: Path) -> xr.DataTree:
+    """Open the file of a batch; its draws and covariances stay on the disk until asked for."""
+    import xarray as xr
+
+    return xr.open_datatree(path, engine="h5netcdf")
+
+
+def told(fit: xr.DataTree, source: Source, command: str, stem: str = "batch") -> page.Told:
+    """Return what the page shows of a batch.
+
+    Parameters
+    ----------
+    fit : the batch, opened from its file.
+    source : of the spectra.
+    command : what makes the page again.
+    stem : of the file.
+    """
+    statistics, known = fit["sample_stats"], noted(fit, "classical")
+    code = statistics["code"].values
+    p = statistics["p_value"].values
+    least = np.nanmin(p, axis=-1, initial=1.0)
+    with np.errstate(divide="ignore"):
+        badness = -np.log10(np.maximum(least, 1e-300)) + statistics["pareto_k"].fillna(0).values
+    badness = np.where(code == FAILED, -1.0, badness)
+    moments, quantities = noted(fit, "moments"), []
+    free = [name for name in moments.data_vars if not name.endswith("_sd")]
+    for name in [*free, "noise"]:
+        if name not in moments and name not in known:
+            continue
+        value = moments[name] if name in moments else known[name]
+        sd = moments[f"{name}_sd"] if name in moments else known[f"{name}_error"]
+        units = fit["posterior"][name].attrs.get("units", "1")
+        if "peak" in value.dims:
+            quantities += [
+                figures.Quantity(
+                    f"{name}[{k}]", units, value.sel(peak=k).values, sd.sel(peak=k).values
+                )
+                for k in value["peak"].values.tolist()
+            ]
+        else:
+            quantities.append(figures.Quantity(name, units, value.values, sd.values))
+    dims = [dim for dim in statistics["code"].dims]
+    axes = {}
+    for dim, size in zip(dims, code.shape, strict=True):
+        values, unit = source.coords.get(dim, (np.arange(size), "1"))
+        axes[dim] = figures.Axis(np.asarray(values, dtype=float), unit)
+    return page.Told(
+        title=TITLE,
+        question=QUESTION,
+        equation=fit.attrs["equation"],
+        priors=json.loads(fit.attrs["priors"]),
+        read_as=source.said,
+        quantities=quantities,
+        code=code,
+        reason=fit["constant_data"]["reason"].values,
+        badness=badness,
+        p_value={
+            str(name): statistics["p_value"].sel(statistic=name).values.ravel()
+            for name in statistics["statistic"].values
+        },
+        axes=axes,
+        name=source.names,
+        file=stem,
+        command=command,
+    )

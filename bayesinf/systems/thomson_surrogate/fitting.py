@@ -1,0 +1,87 @@
+"""From a spectrum to a posterior of the plasma: by every channel, or by three features."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from bayesinf.inference.kinds import Question, asked
+from bayesinf.models import problem as driver
+from bayesinf.posterior import noted
+from bayesinf.priors import Prior
+from bayesinf.settings import DEFAULT, Settings
+from bayesinf.systems.thomson_surrogate.model import Spectrum
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+__all__ = ["fit", "plan", "problem"]
+
+DRAWS = 500  # of each chain, unless more are asked for
+PRIOR_DRAWS = 200
+LOOKED_AT = 100  # draws whose spectra are computed on a finer grid
+RESOLVED = Question(
+    "inner grid",
+    "grid_error",
+    "max",
+    0.3,
+    "≤",
+    True,
+    "on a grid twice as fine a channel moves by {value:.1g} of its photons' noise",
+    "the peaks are too narrow to be computed so: state priors of a plasma whose waves are damped",
+)
+
+
+def problem(data: xr.Dataset, *, priors: Mapping[str, Prior] | None = None) -> Spectrum:
+    """State the problem of a spectrum, every prior included; arguments as of ``fit``."""
+    return Spectrum.of(data, priors)
+
+
+def plan(method: str | None = None, settings: Settings = DEFAULT) -> tuple[str | None, Settings]:
+    """Method and length that a spectrum can afford: the draws are hardly correlated."""
+    prior = min(settings.prior_draws, PRIOR_DRAWS)
+    return method, settings.replace(draws=min(settings.draws, DRAWS), prior_draws=prior)
+
+
+def fit(
+    data: xr.Dataset,
+    *,
+    priors: Mapping[str, Prior] | None = None,
+    method: str | None = None,
+    settings: Settings = DEFAULT,
+) -> xr.DataTree:
+    """Infer a plasma from the light that it scatters.
+
+    Parameters
+    ----------
+    data : spectrum, as of ``simulate`` or ``read``.
+    priors : parameter to its prior in place of the default.
+    method : ``importance`` (the default), ``population`` or ``ensemble``.
+    settings : length and seed.
+
+    Returns
+    -------
+    InferenceData with the parameters of ``plasma.UNITS``, ``photons`` and ``background``.
+
+    Raises
+    ------
+    DataError : a prior of no parameter. FitError : an unknown method; no density anywhere.
+    """
+    stated = problem(data, priors=priors)
+    notes = {"truth": noted(data, "truth")}
+    found = driver.fit(stated, method, settings, system="thomson_surrogate", notes=notes)
+    return asked(found, RESOLVED, _grid_error(stated, found))
+
+
+def _grid_error(stated, found):
+    """By how much of its noise the counts of a channel change, on average, on a finer grid."""
+    flat = {name: values.values.ravel() for name, values in found["posterior"].data_vars.items()}
+    size = flat["photons"].size
+    some = np.unique(np.linspace(0, size - 1, min(size, LOOKED_AT)).astype(int))
+    draws = {name: values[some] for name, values in flat.items()}
+    counts = stated.mean(draws)
+    off = replace(stated.spectrometer, finer=2).counts(draws) - counts
+    return float(np.max(np.mean(np.abs(off) / np.sqrt(counts), axis=0)))
