@@ -11,13 +11,16 @@ import shutil
 import subprocess
 import sys
 from html.parser import HTMLParser
+from importlib import import_module
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+import pandas as pd
 import pytest
 from blocks import blocks
 
 from bayesinf import systems
+from bayesinf.checks import QUESTIONS
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCS = ROOT / "docs"
@@ -104,6 +107,54 @@ def test_each_workflow_has_its_page_of_one_form():
         assert re.findall(r"^## (.+)$", text, re.MULTILINE) == HEADINGS, name
         for directive in ("report", "priors", "faults", "options"):
             assert f":::{{{directive}}} {name}\n" in text
+
+
+# --- what pages take from the package, and what they say of it ----------------------------------
+
+
+@pytest.fixture(scope="session")
+def extension():
+    """The parts of ``docs/extension``."""
+    pytest.importorskip("sphinx", reason="the documentation needs its extra")
+    sys.path.insert(0, str(DOCS))
+    return lambda name: import_module(f"extension.{name}")
+
+
+def test_every_question_has_a_fit_that_passes_and_one_that_fails(extension):
+    examples = extension("examples").EXAMPLES
+    assert list(examples) == list(QUESTIONS)
+    for name, made in examples.items():
+        passing, failing = (list(QUESTIONS[name](fit)) for fit in made())
+        assert passing and all(check.passed for check in passing), name
+        assert not all(check.passed for check in failing), name
+
+
+def test_the_questions_of_families_are_found(extension):
+    found = {question.name for question in extension("verdicts").declared()}
+    assert found > {"box", "grid", "true curve", "history", "optimum", "reweighting sample"}
+
+
+def test_docstrings_become_sections(extension):
+    told = extension("docstrings").told
+    lines = ["Draw |x|.", "", "    y = a * x", "", "Parameters", "----------", "x : where, *any*."]
+    assert told(lines) == [
+        *["Draw \\|x\\|.", "", "::", "", "    y = a * x", "", "Parameters", "----------"],
+        *["x", "    Where, \\*any\\*."],
+    ]
+
+
+def test_benchmarks_that_are_told_are_there():
+    text = (DOCS / "results" / "benchmarks.md").read_text(encoding="utf-8")
+    told = re.findall(r"`python (benchmarks/\w+\.py)(?: --case (\w+))?`", text)
+    assert len(told) > 10
+    for script, case in told:
+        assert f"def {case}(" in (ROOT / script).read_text(encoding="utf-8") or not case
+
+
+def test_every_system_is_calibrated_with_data_sets_enough():
+    table = pd.read_csv(DOCS / "results" / "calibration.csv")
+    assert {command.split()[2] for command in table["command"]} >= set(systems.names())
+    assert (table["replications"] + table["failed"] >= 100).all()
 
 
 # --- the site -------------------------------------------------------------------------------------
@@ -200,14 +251,12 @@ def test_the_public_surface_is_in_the_reference(read, site):
     anchors = set().union(
         *(told.anchors for page, told in read.items() if "reference" in page.parts)
     )
-    for name in bayesinf.__all__:
-        assert f"bayesinf.{name}" in anchors or name == "Verdict", name
-    for module in ("models.curve", "models.gp", "models.linear", "checks", "priors", "posterior"):
-        for name in __import__(f"bayesinf.{module}", fromlist=["__all__"]).__all__:
-            assert any(
-                anchor and anchor.startswith("bayesinf.") and anchor.endswith(f".{name}")
-                for anchor in anchors
-            ), f"{module}.{name}"
+    ends = {anchor.rpartition(".")[2] for anchor in anchors if anchor}
+    homes = ["models.curve", "models.gp", "models.linear", "checks", "priors", "posterior"]
+    for home in [bayesinf, *(import_module(f"bayesinf.{home}") for home in homes)]:
+        for name in home.__all__:
+            if callable(getattr(home, name)):
+                assert name in ends, f"{home.__name__}.{name}"
 
 
 def test_a_browser_loads_it_without_a_network(site):

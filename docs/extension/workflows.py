@@ -1,5 +1,6 @@
 """What the page of a workflow takes from its script, its system and its report.
 
+    :::{questions}                 of all workflows, with a link to the page of each
     :::{report} gaussian_peaks     the question, and the last report, where there is one
     :::{priors} gaussian_peaks     of the fit that carries the answer, where there is a report
     :::{faults} gaussian_peaks     planted faults on which its checks are tried
@@ -32,9 +33,20 @@ COPIES = "reports"  # in the site
 
 def setup(app):
     """Add the directives, and the copies of reports when all pages are written."""
-    for directive in (Report, Priors, Faults, Options):
+    for directive in (Questions, Report, Priors, Faults, Options):
         app.add_directive(directive.__name__.lower(), directive)
     app.connect("build-finished", _copied)
+
+
+class Questions(SphinxDirective):
+    """A line a workflow: its page, and the question that its script asks."""
+
+    def run(self):
+        """Return the nodes."""
+        from bayesinf.systems import names
+
+        lines = [f"- [`{name}`]({name}.md): {_plain(_question(name))}" for name in names()]
+        return self.parse_text_to_nodes("\n".join(lines))
 
 
 class Report(SphinxDirective):
