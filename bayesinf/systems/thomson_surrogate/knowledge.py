@@ -101,8 +101,8 @@ def classical(data: xr.Dataset, priors: Mapping[str, Prior] | None = None) -> xr
     Dataset with ``electron_temperature`` and its error by the photons' noise in the separation
     alone; NaN where the formula has none.
     """
-    setup = setup_of(data)
-    spectrometer = Spectrometer(setup, shift_of(data))
+    spectrometer = spectrometer_of(data)
+    setup = spectrometer.setup
     seen = Features(spectrometer).seen(counts_of(data), DEFAULT.generator("features"))
     k = list(FEATURES).index("separation")
     medians = {name: prior.from_normal(0.0) for name, prior in priors_of(data, priors).items()}
