@@ -20,6 +20,9 @@ def main(
         float, typer.Option(help="Full width of the instrument at half maximum, nm.")
     ] = 0.06,
     gain: Annotated[float, typer.Option(help="What one photon adds to the counts.")] = 1.0,
+    surrogate: Annotated[
+        bool, typer.Option(help="Train a network on features of the peaks, and fit by it too.")
+    ] = True,
     prior: workflow.Priors = None,
     window: workflow.Windows = None,
     x: Annotated[
@@ -31,6 +34,7 @@ def main(
     ] = None,
 ):
     """Infer a plasma from the spectrum of the light that it scatters."""
+    from bayesinf.posterior import annotated
     from bayesinf.systems import thomson_surrogate as system
 
     with run.step("read"):
@@ -54,8 +58,20 @@ def main(
     settings = run.settings
     if "draws" not in run.given:
         _, settings = system.plan(settings=settings)
-    with run.step("fit"):
-        return {"spectrum": system.fit(spectrum, priors=priors, settings=settings)}
+    with run.step("fit all channels"):
+        fits = {"spectrum": system.fit(spectrum, priors=priors, settings=settings)}
+    if not surrogate:
+        return fits
+    spectrometer = system.spectrometer_of(spectrum)
+    with run.step("train a network"):
+        length = {"count": 1000, "steps": 200} if run.quick else {}
+        network = system.train(spectrometer, **length, settings=settings)
+        length = {"held_out": 300, "processes": 0} if run.quick else {}
+        judged = system.judged(spectrometer, network, **length, settings=settings)
+    with run.step("fit three features"):
+        found = system.fit_features(spectrum, network, priors=priors, settings=settings)
+        fits["features"] = annotated(found, surrogate=judged)
+    return fits | {"network": network.posterior}
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
 """Three features of a spectrum: how far its peaks are apart, how unequal, how deep the dip between.
 
-The counts, less their pedestal, are smoothed as wide as half the instrument is. Left and right of
-their middle stand the peaks, x_r, y_r and x_b, y_b at the tops of parabolas, and between them the
-lowest value, y_0:
+The counts, less their pedestal, are smoothed nearly as wide as the instrument is. Left and right of
+their middle stand the peaks, x_r, y_r and x_b, y_b at the tops of parabolas through logarithms, and
+between them the lowest value, y_0:
 
     separation = x_r − x_b,   asymmetry = (y_r − y_b) / (y_r + y_b),   dip = 1 − 2 y_0 / (y_r + y_b)
 
@@ -22,7 +22,8 @@ __all__ = ["FEATURES", "Features", "Seen"]
 FEATURES = {"separation": "nm", "asymmetry": "1", "dip": "1"}
 EDGE = 0.08  # share of the channels, at either end, that say what the pedestal is
 REPLICAS = 1000
-KERNEL = 0.5  # sd of the smoothing, in sds of the instrument
+KERNEL = 0.7  # sd of the smoothing, in sds of the instrument
+LEAST = 1e-12  # of what has a logarithm
 
 
 @dataclass(frozen=True)
@@ -59,7 +60,7 @@ class Features:
         counts = np.asarray(counts, dtype=float)
         ends = np.concatenate([counts[..., : self.edge], counts[..., -self.edge :]], axis=-1)
         y = (counts - ends.mean(axis=-1, keepdims=True)) @ self.kernel.T
-        above = np.maximum(y, 0.0)
+        above = np.sqrt(np.maximum(y, 0.0))  # the root, lest a strong peak draw the middle to it
         middle = above @ self.shift / np.maximum(above.sum(axis=-1), np.finfo(float).tiny)
         red = self.shift > middle[..., None]
         (x_b, y_b, at_b), (x_r, y_r, at_r) = (
@@ -76,6 +77,7 @@ class Features:
         at = np.clip(np.argmax(side, axis=-1), 1, len(self.shift) - 2)
         x = self.shift[at[..., None] + np.arange(-1, 2)]
         v = np.take_along_axis(y, at[..., None] + np.arange(-1, 2), axis=-1)
+        v = np.log(np.maximum(v, LEAST))  # of a Gaussian, a parabola
         first = (v[..., 1] - v[..., 0]) / (x[..., 1] - x[..., 0])
         second = (v[..., 2] - v[..., 1]) / (x[..., 2] - x[..., 1])
         bend = (second - first) / (x[..., 2] - x[..., 0])
@@ -85,7 +87,7 @@ class Features:
         vertex = np.clip(-slope / (2 * bend), x[..., 0], x[..., 2])
         vertex = np.where(curved, vertex, x[..., 1])
         height = v[..., 1] + (vertex - x[..., 1]) * (first + bend * (vertex - x[..., 0]))
-        return vertex, np.where(curved, height, v[..., 1]), at
+        return vertex, np.exp(np.where(curved, height, v[..., 1])), at
 
     def seen(self, counts: np.ndarray, rng: np.random.Generator) -> Seen:
         """Return the features of one noisy spectrum, (channel,), with their covariance."""

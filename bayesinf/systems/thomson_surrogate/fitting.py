@@ -13,6 +13,7 @@ from bayesinf.models import problem as driver
 from bayesinf.posterior import noted
 from bayesinf.priors import Prior
 from bayesinf.settings import DEFAULT, Settings
+from bayesinf.systems.thomson_surrogate.knowledge import classical, with_knowledge
 from bayesinf.systems.thomson_surrogate.model import Spectrum
 
 if TYPE_CHECKING:
@@ -71,9 +72,10 @@ def fit(
     DataError : a prior of no parameter. FitError : an unknown method; no density anywhere.
     """
     stated = problem(data, priors=priors)
-    notes = {"truth": noted(data, "truth")}
+    notes = {"truth": noted(data, "truth"), "classical": classical(data, priors)}
     found = driver.fit(stated, method, settings, system="thomson_surrogate", notes=notes)
-    return asked(found, RESOLVED, _grid_error(stated, found))
+    found = asked(found, RESOLVED, _grid_error(stated, found))
+    return with_knowledge(found, stated.spectrometer.setup)
 
 
 def _grid_error(stated, found):
