@@ -170,8 +170,8 @@ def batch(run, many, numbers, options):
     stated = system.batch.stated(many, options | {"peaks": numbers[0]})
     with workflow.staged(run.output, run=run.id) as folder:
         with run.step("fit"):
-            here = run.scheduler is not None
-            system.batch.write(many, stated, run.settings, folder, run.map, here=here)
+            how = {"here": run.scheduler is not None, "run": run.id}
+            system.batch.write(many, stated, run.settings, folder, run.map, **how)
         with run.step("report"):
             said, verdict = system.batch.tell(folder, many, run.command, run.id)
     run.say(verdict.words, verdict.believed, answer=said)

@@ -42,6 +42,7 @@ def write(
     *,
     here: bool = False,
     stem: str = "batch",
+    run: str = "",
 ) -> Path:
     """Fit all spectra of a source; write ``batch.nc`` and ``spectra.csv``.
 
@@ -54,6 +55,7 @@ def write(
     mapped : as ``Run.map``.
     here : whether to read the spectra here, where workers do not see the files.
     stem : of the file.
+    run : id of the run, which the file bears.
     """
     started, tally = time.perf_counter(), Tally(STATISTICS)
     noisy = _noisy(source)
@@ -78,7 +80,8 @@ def write(
             table.writerows(_lines(names, rows, arrays, model, noisy))
         store.whole("sample_stats", evidence(tally))
         elapsed = time.perf_counter() - started
-        store.attrs(results.attributes(model, source, settings, digest.hexdigest(), elapsed))
+        told = results.attributes(model, source, settings, digest.hexdigest(), elapsed)
+        store.attrs(told | ({"run": run} if run else {}))
     return file
 
 
