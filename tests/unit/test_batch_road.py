@@ -187,6 +187,7 @@ def test_the_script_tells_a_batch_and_one_of_it(tmp_path):
 
 
 @pytest.mark.slow  # guarded above, where a run is cut off between two rounds
+@pytest.mark.timeout(900)
 def test_a_killed_script_goes_on_where_it_stood(tmp_path):
     mapped(tmp_path / "map.nc", rows=50, columns=60, x=np.linspace(700.0, 730.0, 300))
     command = ["--data", "map.nc", "--output", "out"]
