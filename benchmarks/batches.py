@@ -141,7 +141,7 @@ def _settings():
     return DEFAULT
 
 
-def growth(sizes=(1000, 4000, 16_000)):
+def growth(sizes=(2000, 8000)):
     table = Table({"spectra": "8", "seconds": "8.1f", "memory": "8.0f", "file": "8.1f"})
     rows = []
     for spectra in sizes:
