@@ -92,9 +92,7 @@ docs: $(COMPLETE)
 	@$(PYTHON) -m sphinx --quiet --fail-on-warning --keep-going --fresh-env --write-all -d site/.doctrees docs site $(OPTIONS)
 	@echo "Documentation: site/index.html"
 
-test-# Pages read the package and the reports, of which Sphinx knows no dates: all are written anew, and
-# notebooks run where they changed.
-docs: $(COMPLETE)
+test-docs: $(COMPLETE)
 	@$(PYTHON) -c "import furo, myst_nb" 2>/dev/null || $(INSTALL) --editable ".[docs]"
 	@$(PYTHON) -m pytest tests/docs.py $(OPTIONS)
 
