@@ -87,9 +87,11 @@ test-browser: $(COMPLETE)
 test-wheel: $(COMPLETE)
 	@$(PYTHON) -m pytest tests/wheel.py $(OPTIONS)
 
+# Pages read the package and the reports, of which Sphinx knows no dates: all are written anew, and
+# notebooks run where they changed.
 docs: $(COMPLETE)
 	@$(PYTHON) -c "import furo, myst_nb" 2>/dev/null || $(INSTALL) --editable ".[docs]"
-	@$(PYTHON) -m sphinx --quiet --fail-on-warning --keep-going -d site/.doctrees docs site $(OPTIONS)
+	@$(PYTHON) -m sphinx --quiet --fail-on-warning --keep-going --fresh-env --write-all -d site/.doctrees docs site $(OPTIONS)
 	@echo "Documentation: site/index.html"
 
 test-docs: $(COMPLETE)

@@ -30,7 +30,10 @@ def gathered(folder: Path) -> pd.DataFrame:
         sys.exit(f"{folder}: {told['replications']} replications; expected {ENOUGH} or more")
     day = time.strftime("%Y-%m-%d", time.gmtime((folder / "summary.csv").stat().st_mtime))
     command = re.sub(r" --output \S+", "", told["command"])
-    run = {"run": told["title"].removeprefix("Calibration of "), "calibrated": told["believed"]}
+    title = told["title"].removeprefix("Calibration of ")
+    if "(" not in title and (variant := re.search(r"--variant (\S+)", command)):
+        title += f" ({variant[1].replace('_', ' ')})"
+    run = {"run": title, "calibrated": told["believed"]}
     return rows.assign(**run, failed=told["failed"], date=day, command=command).round(4)
 
 
