@@ -55,9 +55,7 @@ def main(
             spectrum = system.simulate(setup=setup, rng=run.settings.generator("simulate"))
         priors = workflow.priors(prior)
         system.problem(spectrum, priors=priors)
-    settings = run.settings
-    if "draws" not in run.given:
-        _, settings = system.plan(settings=settings)
+    _, settings = system.plan(settings=run.settings)
     with run.step("fit all channels"):
         fits = {"spectrum": system.fit(spectrum, priors=priors, settings=settings)}
     if not surrogate:

@@ -6,7 +6,7 @@ between them the lowest value, y_0:
 
     separation = x_r − x_b,   asymmetry = (y_r − y_b) / (y_r + y_b),   dip = 1 − 2 y_0 / (y_r + y_b)
 
-Of a noisy spectrum they scatter, and lean a little: replicas of the smoothed counts say how much.
+Of a noisy spectrum they scatter, and lean a little: replicas of the counts say how much.
 """
 
 from __future__ import annotations
@@ -91,7 +91,6 @@ class Features:
 
     def seen(self, counts: np.ndarray, rng: np.random.Generator) -> Seen:
         """Return the features of one noisy spectrum, (channel,), with their covariance."""
-        smooth = np.maximum(self.kernel @ counts, 0.0)
-        replicas = self.of(rng.poisson(smooth, (REPLICAS, len(smooth))))
-        lean = replicas.mean(axis=0) - self.of(smooth)
+        replicas = self.of(rng.poisson(counts, (REPLICAS, len(counts))))
+        lean = replicas.mean(axis=0) - self.of(counts)
         return Seen(self.of(counts) - lean, np.cov(replicas.T))

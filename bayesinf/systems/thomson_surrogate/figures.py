@@ -76,8 +76,8 @@ def plasmas(fits: Mapping[str, xr.DataTree]) -> Figure:
         if truth is not None and name in truth:
             axis.axvline(float(truth[name]), color=COLORS["truth"], lw=1.2)
         axis.set_ylim(0, 1.1 * top)
-        axis.set_yticks([])
         few_ticks(axis)
+        axis.set_yticks([])
         axis.set_xlabel(in_lines(with_units(name.replace("_", " "), unit)))
     axes[-1].axis("off")
     words = {CALLED[label]: SHADES[label] for label in fits} | {"prior": "prior"}

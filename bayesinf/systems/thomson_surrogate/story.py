@@ -167,7 +167,7 @@ def _features(shown):
         "Three features",
         (
             "Separation (nm) and asymmetry of the peaks and depth of the dip between them, as they "
-            "are measured in the smoothed spectrum. Replicas of that spectrum say how the photons' "
+            "are measured in the smoothed spectrum. Replicas of the counts say how the photons' "
             "noise scatters them together; what the network does not know is added to it.",
         ),
         (),
@@ -197,8 +197,10 @@ def _judged(shown):
             "seen: of plasmas as the prior has them, of some at the edge of the range in which "
             "they were trained, and of some beyond it. There no band may be trusted, and a "
             "posterior that reaches beyond is refused.",
-            f"A spectrum takes the forward model {short(float(slow), 2)} µs, its features take the "
-            f"network {short(float(fast), 2)} µs.",
+            "The errors have heavier tails than a normal, which the check of the network's own fit "
+            "says: its bands are judged here, by what they hold.",
+            f"A spectrum with its features takes the forward model {short(float(slow), 3)} µs, its "
+            f"features alone take the network {short(float(fast), 2)} µs.",
         ),
         (
             Picture(
