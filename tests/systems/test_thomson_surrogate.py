@@ -224,6 +224,12 @@ def test_features_of_no_plasma_are_one_line(network):
     assert "\n" not in str(caught.value)
 
 
+def test_noise_has_no_features(network):
+    flat = np.random.default_rng(0).poisson(50.0, len(CHANNELS))
+    with pytest.raises(DataError, match="does not have two peaks"):
+        system.fit_features(system.data.spectrum(CHANNELS, flat, Setup()), network, settings=SHORT)
+
+
 # --- files ----------------------------------------------------------------------------------------
 
 

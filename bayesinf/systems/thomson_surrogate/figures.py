@@ -94,7 +94,7 @@ def known(fits: Mapping[str, xr.DataTree]) -> Figure:
         ratio = (found["sd"] / found["prior_sd"]).values
         rows = np.arange(len(ratio)) + 0.18 * (2 * k - len(fits) + 1)
         axis.plot(ratio, rows, "o", ms=5, color=COLORS[SHADES[label]])
-    names = [str(n).replace("_", " ") for n in found["quantity"].values]
+    names = [str(n).replace("_", " ") if n in UNITS else str(n) for n in found["quantity"].values]
     axis.axvline(1.0, color=COLORS["prior"], lw=1)
     axis.axhline(len(UNITS) - 0.5, color=COLORS["prior"], lw=0.6)
     axis.set_yticks(np.arange(len(names)), names)

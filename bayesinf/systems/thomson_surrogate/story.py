@@ -58,6 +58,8 @@ def _answer(fit, shown):
             f"The posterior took {short(seconds[0], 2)} s by all channels and "
             f"{short(seconds[1], 2)} s by the features, once the network was trained."
         )
+    if "no_features" in fit.attrs:
+        words.append(f"Features say nothing here: {fit.attrs['no_features']}.")
     return Section(
         said,
         tuple(words),
@@ -121,8 +123,8 @@ def _unknown(shown):
             words.append(f"By {CALLED[label]} hardly to be told apart: {', '.join(pairs)}.")
     words.append(
         "The peaks stand where the acoustic speed puts them, and their widths and the dip between "
-        "them depend on Z T_e / T_i: combinations are known far better than any parameter in them. "
-        "What tells the parameters apart is the prior, most of all of density, mass and charge."
+        "them depend on Z T_e / T_i: the light knows such combinations, and what tells the "
+        "parameters in them apart is mostly the prior, above all of density, mass and charge."
     )
     return Section(
         "What the light does not determine",
@@ -144,7 +146,7 @@ def _pairs(correlation):
     names = list(UNITS)
     return [
         f"{names[i].replace('_', ' ')} and {names[j].replace('_', ' ')} "
-        f"(r = {correlation[i, j]:+.2f})".replace("-", "−")
+        f"(r\u00a0=\u00a0{correlation[i, j]:+.2f})".replace("-", "−")
         for i in range(len(names))
         for j in range(i)
         if abs(correlation[i, j]) > CLOSE
