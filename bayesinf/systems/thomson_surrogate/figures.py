@@ -76,8 +76,8 @@ def plasmas(fits: Mapping[str, xr.DataTree]) -> Figure:
         if truth is not None and name in truth:
             axis.axvline(float(truth[name]), color=COLORS["truth"], lw=1.2)
         axis.set_ylim(0, 1.1 * top)
-        axis.set_yticks([])
         few_ticks(axis)
+        axis.set_yticks([])
         axis.set_xlabel(in_lines(with_units(name.replace("_", " "), unit)))
     axes[-1].axis("off")
     words = {CALLED[label]: SHADES[label] for label in fits} | {"prior": "prior"}
@@ -94,7 +94,7 @@ def known(fits: Mapping[str, xr.DataTree]) -> Figure:
         ratio = (found["sd"] / found["prior_sd"]).values
         rows = np.arange(len(ratio)) + 0.18 * (2 * k - len(fits) + 1)
         axis.plot(ratio, rows, "o", ms=5, color=COLORS[SHADES[label]])
-    names = [str(n).replace("_", " ") for n in found["quantity"].values]
+    names = [str(n).replace("_", " ") if n in UNITS else str(n) for n in found["quantity"].values]
     axis.axvline(1.0, color=COLORS["prior"], lw=1)
     axis.axhline(len(UNITS) - 0.5, color=COLORS["prior"], lw=0.6)
     axis.set_yticks(np.arange(len(names)), names)

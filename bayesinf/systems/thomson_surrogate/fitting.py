@@ -21,8 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = ["fit", "plan", "problem"]
 
-DRAWS = 500  # of each chain, unless more are asked for
-PRIOR_DRAWS = 200
+PRIOR_DRAWS = 400  # whose spectra make up a large part of a file
 LOOKED_AT = 100  # draws whose spectra are computed on a finer grid
 RESOLVED = Question(
     "inner grid",
@@ -42,9 +41,8 @@ def problem(data: xr.Dataset, *, priors: Mapping[str, Prior] | None = None) -> S
 
 
 def plan(method: str | None = None, settings: Settings = DEFAULT) -> tuple[str | None, Settings]:
-    """Method and length that a spectrum can afford: the draws are hardly correlated."""
-    prior = min(settings.prior_draws, PRIOR_DRAWS)
-    return method, settings.replace(draws=min(settings.draws, DRAWS), prior_draws=prior)
+    """Method and length that a spectrum can afford."""
+    return method, settings.replace(prior_draws=min(settings.prior_draws, PRIOR_DRAWS))
 
 
 def fit(

@@ -43,6 +43,7 @@ WITHIN = Question(
     "{value:.0%} of the draws lie where the surrogate was not trained",
     "take the posterior by the forward model, or priors within the range of the training",
 )
+LEAST_HEIGHT = 6.0  # sds of noise, below which a bump is no peak
 FARTHEST = 4.0  # sds, at which features that no plasma of the training has are refused
 
 
@@ -71,7 +72,7 @@ def fit_features(
 
     Raises
     ------
-    DataError : a spectrum whose features no plasma has that the surrogate knows.
+    DataError : no two peaks, or features that no plasma has that the surrogate knows.
     """
     spectrometer = spectrometer_of(data)
     seen = Features(spectrometer).seen(counts_of(data), settings.generator("features"))
@@ -129,6 +130,14 @@ def fit_features(
 
 def _refuse_unknown(seen, network, priors, data, settings):
     """Refuse features that lie far from those of every plasma that the prior expects."""
+    if not seen.height >= LEAST_HEIGHT:
+        raise DataError(
+            "the spectrum does not have two peaks",
+            source=data.attrs.get("source"),
+            expected=f"two, each {LEAST_HEIGHT:g} sds of the photons' noise high",
+            found=f"one that is {seen.height:.2g} sds high",
+            remedy="count more photons, or fit all channels alone (--no-surrogate)",
+        )
     rng = settings.generator("range")
     draws = {name: prior.sample(rng, 4000) for name, prior in priors.items()}
     z = standardised(draws)
@@ -142,5 +151,5 @@ def _refuse_unknown(seen, network, priors, data, settings):
                 source=data.attrs.get("source"),
                 expected=f"{low[k]:.3g} to {high[k]:.3g}",
                 found=f"{seen.value[k]:.3g}",
-                remedy="state priors of such a plasma, and fit the spectrum by the forward model",
+                remedy="state priors of such a plasma, and fit all channels alone (--no-surrogate)",
             )

@@ -58,6 +58,8 @@ def _answer(fit, shown):
             f"The posterior took {short(seconds[0], 2)} s by all channels and "
             f"{short(seconds[1], 2)} s by the features, once the network was trained."
         )
+    if "no_features" in fit.attrs:
+        words.append(f"Features say nothing here: {fit.attrs['no_features']}.")
     return Section(
         said,
         tuple(words),
@@ -121,8 +123,8 @@ def _unknown(shown):
             words.append(f"By {CALLED[label]} hardly to be told apart: {', '.join(pairs)}.")
     words.append(
         "The peaks stand where the acoustic speed puts them, and their widths and the dip between "
-        "them depend on Z T_e / T_i: combinations are known far better than any parameter in them. "
-        "What tells the parameters apart is the prior, most of all of density, mass and charge."
+        "them depend on Z T_e / T_i: the light knows such combinations, and what tells the "
+        "parameters in them apart is mostly the prior, above all of density, mass and charge."
     )
     return Section(
         "What the light does not determine",
@@ -144,7 +146,7 @@ def _pairs(correlation):
     names = list(UNITS)
     return [
         f"{names[i].replace('_', ' ')} and {names[j].replace('_', ' ')} "
-        f"(r = {correlation[i, j]:+.2f})".replace("-", "−")
+        f"(r\u00a0=\u00a0{correlation[i, j]:+.2f})".replace("-", "−")
         for i in range(len(names))
         for j in range(i)
         if abs(correlation[i, j]) > CLOSE
@@ -167,7 +169,7 @@ def _features(shown):
         "Three features",
         (
             "Separation (nm) and asymmetry of the peaks and depth of the dip between them, as they "
-            "are measured in the smoothed spectrum. Replicas of that spectrum say how the photons' "
+            "are measured in the smoothed spectrum. Replicas of the counts say how the photons' "
             "noise scatters them together; what the network does not know is added to it.",
         ),
         (),
@@ -197,8 +199,10 @@ def _judged(shown):
             "seen: of plasmas as the prior has them, of some at the edge of the range in which "
             "they were trained, and of some beyond it. There no band may be trusted, and a "
             "posterior that reaches beyond is refused.",
-            f"A spectrum takes the forward model {short(float(slow), 2)} µs, its features take the "
-            f"network {short(float(fast), 2)} µs.",
+            "The errors have heavier tails than a normal, which the check of the network's own fit "
+            "says: its bands are judged here, by what they hold.",
+            f"A spectrum with its features takes the forward model {short(float(slow), 3)} µs, its "
+            f"features alone take the network {short(float(fast), 2)} µs.",
         ),
         (
             Picture(
