@@ -4,11 +4,13 @@ A curve of the prior is a sum of waves with normal amplitudes; what is left of t
 through them (Matheron's rule):
 
     f(x)  = f₀(x) + k(x, X) K⁻¹ (y − f₀(X) − ε)
-    f₀(x) = c + a Σ_m (g_m cos ω_m·x + h_m sin ω_m·x)/√M
+    f₀(x) = c + a Σ_m √(w_m/M) (g_m cos ω_m·x + h_m sin ω_m·x),   g, h ~ N(0, 1)
 
-with frequencies ω from the spectral density of the kernel, the same for all curves but for their
-length scales, and spread evenly by quasi-Monte Carlo; g, h ~ N(0, 1). The waves approximate the
-prior alone: through the data each curve goes exactly.
+The waves approximate the prior alone: through the data each curve goes exactly. How far curves part
+between exact values of a smooth function hangs on the fastest waves, of which the spectral density
+S of the kernel has next to none. So half of the frequencies ω are drawn from a wider density, with
+weights w = 2 S/(S + S_wide) for all; each curve has its own, spread evenly by quasi-Monte Carlo,
+so that what the waves of one curve miss is made up for by others.
 
 Wilson et al., Efficiently sampling functions from Gaussian process posteriors, ICML, 10292 (2020).
 """
@@ -22,9 +24,9 @@ from scipy.special import gammaincinv, ndtri
 
 from bayesinf.optimisation.surrogate import Nodes
 
-__all__ = ["Paths", "drawn"]
+__all__ = ["Paths", "drawn", "waves"]
 
-WAVES = 512  # cosines, and as many sines: sds between data to 3 % or so
+WAVES = 512  # cosines, and as many sines
 MATERN = 5.0  # twice the order of the rougher kernel: degrees of freedom of its frequencies
 
 
@@ -71,17 +73,13 @@ def drawn(nodes: Nodes, rng: np.random.Generator) -> Paths:
     rng : generator.
     """
     from scipy.linalg import cho_solve
-    from scipy.stats import qmc
 
     count, size = len(nodes.kinds), nodes.X.shape[1]
-    u = np.clip(qmc.Sobol(size + 1, rng=rng).random(WAVES), 1e-12, 1 - 1e-12)
-    normal = ndtri(u[:, :size])
-    # Frequencies of a Matérn kernel are Student's t: normal ones over √(χ²/ν).
-    stretch = np.sqrt(MATERN / (2 * gammaincinv(MATERN / 2, u[:, size])))
+    frequencies, weight = waves(nodes.kinds, size, rng)
+    frequencies /= nodes.scales[:, None, :]
+    share = np.sqrt(nodes.squares[:, None] * weight / WAVES)
+    even, odd = share * rng.standard_normal((2, count, WAVES))
     lower, _, nuggets = nodes.factors
-    base = np.where(nodes.kinds[:, None, None] == 0, normal, normal * stretch[:, None])
-    frequencies = base / nodes.scales[:, None, :]
-    even, odd = np.sqrt(nodes.squares / WAVES)[:, None] * rng.standard_normal((2, count, WAVES))
     level = np.sqrt(nodes.level) * rng.standard_normal(count)
     spread = np.sqrt(nodes.noises + (nuggets * nodes.squares)[:, None])
     noise = spread * rng.standard_normal(nodes.y.shape)
@@ -94,3 +92,35 @@ def drawn(nodes: Nodes, rng: np.random.Generator) -> Paths:
     level = level + nodes.level * weights.sum(axis=1)
     weights *= nodes.squares[:, None]
     return Paths(level, frequencies, even, odd, nodes.kinds, nodes.X, nodes.scales, weights)
+
+
+def waves(kinds: np.ndarray, size: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """Frequencies of the waves of each curve for a length scale of one, with their weights.
+
+        mean of w_m cos ω_m·d ≈ ρ(d)
+
+    Parameters
+    ----------
+    kinds : of the kernel of each curve, (curve,).
+    size : number of inputs.
+    rng : generator.
+
+    Returns
+    -------
+    ω, (curve, WAVES, input), and w, (curve, WAVES).
+    """
+    from scipy.stats import qmc
+
+    count = len(kinds)
+    points = qmc.Sobol(size + 1, rng=rng).random_base2((count * WAVES - 1).bit_length())
+    u = np.clip(points[: count * WAVES], 1e-12, 1 - 1e-12)
+    wide, rough = 1 + 1 / np.sqrt(size), np.repeat(kinds != 0, WAVES)
+    found = ndtri(u[:, :size])
+    found.reshape(count, WAVES, size)[:, WAVES // 2 :] *= wide
+    # Frequencies of a Matérn kernel are Student's t: normal ones over √(χ²/ν).
+    found[rough] *= np.sqrt(MATERN / (2 * gammaincinv(MATERN / 2, u[rough, size])))[:, None]
+    square = np.sum(found**2, axis=1)
+    smooth = 0.5 * square * (1 - wide**-2)
+    heavy = np.log1p(square / MATERN) - np.log1p(square / wide**2 / MATERN)
+    log_wide = np.where(rough, 0.5 * (MATERN + size) * heavy, smooth) - size * np.log(wide)
+    return found.reshape(count, WAVES, size), 2 / (1 + np.exp(log_wide)).reshape(count, WAVES)

@@ -237,18 +237,31 @@ def test_drawn_curves_go_through_the_data_and_have_the_moments(kind):
         assert abs(values.std() / sd - 1) < 0.1
 
 
+@pytest.mark.parametrize(("kind", "scale"), [(0, 0.25), (0, 0.35), (1, 0.25)])
+def test_between_exact_values_drawn_curves_part_as_far_as_they_should(kind, scale):
+    """The sd there hangs on waves of which the kernel has next to none: 0.05 % of the prior's."""
+    X, count = np.array([0.03, 0.2, 0.31, 0.5, 0.64, 0.81, 0.98])[:, None], 3000
+    of = np.tile(np.sin(6 * X[:, 0]), (count, 1)), np.zeros((count, 7)), np.full(count, kind)
+    many = Nodes(X, *of, np.full((count, 1), scale), np.ones(count))
+    curves, at = paths.drawn(many, rng(29)), np.array([[0.1], [0.25], [0.57], [0.9], [1.0]])
+    drawn = [curves(at, np.full(len(at), row))[0] for row in range(count)]
+    sd = np.sqrt(many.moments(at)[1][0])
+    # A standard error is 1.3 %; waves of the kernel's own density alone are off by half and twice.
+    np.testing.assert_allclose(np.std(drawn, axis=0) / sd, 1, atol=0.06)
+
+
 # --- asking ---------------------------------------------------------------------------------------
 
 
 def test_the_waves_of_both_kernels_have_their_correlation():
-    """Over all frequencies the mean of cos ω·d is ρ(d)."""
+    """Over all frequencies the mean of w cos ω·d is ρ(d)."""
+    gaps = np.array([[0.1, 0.0], [0.3, 0.2], [0.0, 2.0]])
     for kind in (kernel.SMOOTH, kernel.ROUGH):
-        curves = paths.drawn(nodes((kind,)), rng(23))
-        gaps = np.array([[0.1, 0.0], [0.3, 0.2], [0.0, 0.6]])
-        found = np.cos(gaps @ curves.frequencies[0].T).mean(axis=1)
-        square = np.sum((gaps / curves.scales[0]) ** 2, axis=1)
-        exact = kernel.correlations(kind, square[None])[0]
-        np.testing.assert_allclose(found, exact, atol=0.02)
+        frequencies, weight = paths.waves(np.full(8, kind), 2, rng(23))
+        found = np.mean(weight[..., None] * np.cos(frequencies @ gaps.T), axis=(0, 1))
+        exact = kernel.correlations(kind, np.sum(gaps**2, axis=1)[None])[0]
+        np.testing.assert_allclose(found, exact, atol=0.005)
+        assert weight.mean() == pytest.approx(1, abs=0.005)
 
 
 @pytest.mark.parametrize("rule", optimisation.RULES)
