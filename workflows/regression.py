@@ -1,8 +1,8 @@
 """What has a target to do with the columns of a table? Any formula, with intervals for everything.
 
-Reads a table, fits y ~ a*b + C(site) + poly(x, 3) + s(x) + (1|group) under a prior that shrinks,
-selects or smooths, compares formulas, foretells new rows, and stands beside least squares, ridge
-and lasso.
+Reads a table, fits y ~ a*b + C(site) + poly(x, 3) + s(x) + (1|group) + (x|group), of counts with
+an offset(log(exposure)), under a prior that shrinks, selects or smooths, compares formulas,
+foretells new rows, and stands beside least squares, ridge and lasso.
 """
 
 from enum import StrEnum
@@ -23,7 +23,7 @@ Response = StrEnum("Response", ["normal", "student", "poisson", "bernoulli"])
 def main(
     run: workflow.Run,
     formula: Annotated[
-        str | None, typer.Option(help="Such as 'y ~ a*b + C(site) + s(x) + (1|group)'.")
+        str | None, typer.Option(help="Such as 'y ~ a*b + C(site) + s(x) + (x|group)'.")
     ] = None,
     target: Annotated[
         str | None, typer.Option(help="Column to explain, without --formula.")

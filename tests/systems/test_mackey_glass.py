@@ -212,7 +212,7 @@ def test_a_single_lag_is_the_regression_by_hand():
         asked.append({each.name: each for each in check(one).checks}["held out"])
     assert asked[0].passed and not asked[1].passed and asked[1].required
     inside = noted(one, "ahead")["coverage"].item() * 80
-    assert asked[1].value == pytest.approx(inside) and "of 80 held-out values" in asked[1].finding
+    assert asked[1].value == pytest.approx(inside) and "of 80 held-out values" in check(one).words
 
 
 def test_ridge_stands_beside():

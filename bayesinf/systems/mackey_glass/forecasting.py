@@ -38,9 +38,8 @@ def beside(
     notes = {}
     notes["ahead"], covered = _ahead(fit, readout, settings)
     if readout.ahead == 1:  # errors of targets farther ahead overlap, and count for fewer
-        fit = kinds.asked(
-            fit, _held_out(covered.fewest, notes["ahead"].sizes["target"]), covered.covered
-        )
+        question = _held_out(covered.fewest, notes["ahead"].sizes["target"])
+        fit = kinds.asked(fit, question, covered.covered)
     room = len(readout.values) - readout.cut
     horizon = min(HORIZON, room // 2) if horizon is None else horizon
     if readout.ahead == 1 and horizon > 0:

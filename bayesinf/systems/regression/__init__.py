@@ -3,9 +3,9 @@
     g(mean of y) = intercept + Σ_j x_j β_j + Σ s(x) + Σ effect of a group
 
 Any table and a formula, as ``y ~ a*b + C(site) + poly(x, 3) + s(x) + (1|group)``: coefficients
-under priors that shrink or select, smooth curves whose smoothness is inferred, effects of groups;
-normal, Student, Poisson and Bernoulli responses. Least squares, ridge and lasso stand beside the
-posterior.
+under priors that shrink or select, smooth curves whose smoothness is inferred, effects of groups,
+intercepts ``(1|group)`` and slopes ``(x|group)``, and exposures ``offset(log(time))``; normal,
+Student, Poisson and Bernoulli responses. Least squares, ridge and lasso stand beside the posterior.
 
 Gelman, Hill & Vehtari, Regression and Other Stories, Cambridge 2020, doi:10.1017/9781139161879.
 """

@@ -138,7 +138,8 @@ def groups(fit: xr.DataTree) -> Figure:
         axis.axvline(0, color=COLORS["prior"], lw=0.8)
         axis.hlines(place, low, high, color=COLORS["posterior"], lw=2)
         axis.plot(mean, place, "o", color=COLORS["posterior"], ms=3.5)
-        axis.set_yticks(place, [short(str(name)) for name in one["effect"].values[order]])
+        named = [str(name).replace("|", " | ") for name in one["effect"].values[order]]
+        axis.set_yticks(place, [short(name) for name in named])
         column = str(one["along"].values[0])
         what = f"shift of {scale_label(fit)}"
         axis.set_xlabel(f"{what} per unit of {short(column)}" if column else what)
