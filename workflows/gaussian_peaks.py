@@ -170,6 +170,8 @@ def batch(run, many, numbers, options, refine):
     if len(numbers) > 1:
         found = f"{numbers[0]}-{numbers[-1]}"
         raise workflow.misread("peaks", "one number, for many spectra at once", found)
+    if why := system.batch.noticed(many):
+        print(f"Noticed: {why}.")
     stated = system.batch.stated(many, options | {"peaks": numbers[0]})
     with workflow.staged(run.output, run=run.id) as folder:
         with run.step("fit"):

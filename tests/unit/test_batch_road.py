@@ -109,6 +109,14 @@ def test_checks_and_arviz_take_the_file(tmp_path, short):
     assert json.loads(fit.attrs["settings"])["seed"] == 3
 
 
+def test_counts_are_noticed(tmp_path):
+    assert running.noticed(spectra(mapped(tmp_path / "map.nc")[0])) == ""
+    counts = np.random.default_rng(1).poisson(9.0, (2, 3, len(X)))
+    whole = xr.Dataset({"counts": (("y", "x", "energy"), counts)}, {"energy": X})
+    whole.to_netcdf(tmp_path / "counts.nc", engine="h5netcdf")
+    assert "as counts do" in running.noticed(spectra(tmp_path / "counts.nc"))
+
+
 def test_the_table_has_a_row_for_every_spectrum(tmp_path, short):
     fit = wrote(spectra(mapped(tmp_path / "map.nc")[0]), tmp_path / "out")
     with (tmp_path / "out" / "spectra.csv").open(encoding="utf-8") as opened:
@@ -213,7 +221,7 @@ def test_a_cluster_fits_the_same(tmp_path, short):
     source = spectra(mapped(tmp_path / "map.nc")[0])
     here = wrote(source, tmp_path / "here")
     with LocalCluster(
-        n_workers=1, threads_per_worker=1, host="127.0.0.1", dashboard_address=None, processes=False
+        n_workers=2, threads_per_worker=1, host="127.0.0.1", dashboard_address=None, silence_logs=60
     ) as cluster:
         there = partial(parallel.map, scheduler=cluster.scheduler_address)
         found = wrote(source, tmp_path / "there", there, here=True)

@@ -11,13 +11,22 @@ bounded memory; ``told`` reads off that file what the page shows.
 """
 
 from bayesinf.systems.gaussian_peaks.batch.fitting import fit_portion
-from bayesinf.systems.gaussian_peaks.batch.running import opened, refine, stated, tell, told, write
+from bayesinf.systems.gaussian_peaks.batch.running import (
+    noticed,
+    opened,
+    refine,
+    stated,
+    tell,
+    told,
+    write,
+)
 from bayesinf.systems.gaussian_peaks.batch.statement import COMPILED, Model
 
 __all__ = [
     "COMPILED",
     "Model",
     "fit_portion",
+    "noticed",
     "opened",
     "refine",
     "stated",

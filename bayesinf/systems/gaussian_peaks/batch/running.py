@@ -28,7 +28,7 @@ from bayesinf.systems.gaussian_peaks.model import fit as fit_one
 if TYPE_CHECKING:
     import xarray as xr
 
-__all__ = ["opened", "refine", "stated", "tell", "told", "write"]
+__all__ = ["noticed", "opened", "refine", "stated", "tell", "told", "write"]
 
 TITLE = "Peaks of many spectra"
 QUESTION = "Where are the peaks of each spectrum, how high and how wide, and whose fit may be used?"
@@ -87,9 +87,25 @@ def write(
     return file
 
 
+FIRST = 20  # spectra that are looked at before the others
+
+
+def noticed(source: Source) -> str:
+    """Return what the first spectra show that a batch does not follow; "" for nothing."""
+    some = [one for one in source.part(0, min(len(source), FIRST)).read() if not one.reason]
+    bare = [one.y for one in some if one.error is None]
+    whole = [y for y in bare if np.all((y >= 0) & (y == np.round(y)))]
+    if not whole or len(whole) < len(some):
+        return ""
+    return (
+        "the spectra hold whole numbers and no error bars, as counts do: a batch takes noise of "
+        "one size for each spectrum, where a single fit (--only NAME) would count"
+    )
+
+
 def _noisy(source):
     """Whether the noise is inferred, of the first spectra that can be read."""
-    some = source.part(0, min(len(source), 20)).read()
+    some = source.part(0, min(len(source), FIRST)).read()
     return any(one.error is None for one in some if not one.reason) or not any(
         not one.reason for one in some
     )
@@ -286,7 +302,7 @@ def told(fit: xr.DataTree, source: Source, command: str, stem: str = "batch") ->
         question=QUESTION,
         equation=fit.attrs["equation"],
         priors=json.loads(fit.attrs["priors"]),
-        read_as=source.said,
+        read_as="; ".join(filter(None, (source.said, noticed(source)))),
         quantities=quantities,
         code=code,
         reason=fit["constant_data"]["reason"].values,
