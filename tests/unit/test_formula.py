@@ -39,6 +39,7 @@ def test_it_is_the_curve_that_lmfit_has(written):
     assert list(written["observed_data"].data_vars) == ["counts"]
 
 
+@pytest.mark.slow  # guarded for lmfit's own models by test_curve
 def test_the_pymc_model_has_the_same_density_and_slopes():
     model, params, priors = formula.stated(
         "a*exp(-t/tau) + c*sin(pi*t)**2 + erf(t/tau)",
