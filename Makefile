@@ -8,8 +8,10 @@
 # make test-wheel     the wheel, installed in a fresh environment and used from another folder
 # make docs     the documentation as pages, site/index.html, without the network
 # make test-docs      its notebooks, code blocks, links and pages
+# make test-floor     a part of the tests with the oldest versions allowed (test-latest: the newest)
+# make test-arviz     every call of ArviZ that the design names, on all files of reports/
 # make torture  kills, crashes, hostile files and large matrices, under 20 minutes
-# make lint    the formatter, the rules and the types (make types: these alone)
+# make lint    the rules and the formatter (make style) and the types (make types)
 # make calibrate | trials | bench | clean
 #
 # OPTIONS goes to the scripts or to pytest, as in `make report OPTIONS=--quick`.
@@ -40,7 +42,7 @@ define run
 	done; $(2) printf "$$times"; exit $$status
 endef
 
-.PHONY: help env report test test-slow test-reports test-bench test-browser test-wheel docs test-docs torture calibrate trials bench lint types dev clean
+.PHONY: help env report test test-slow test-reports test-bench test-browser test-wheel docs test-docs test-arviz test-floor test-latest torture calibrate trials bench lint style types clean
 
 help:
 	@sed -n 's/^# \{0,1\}//p; /^$$/q' Makefile
@@ -96,6 +98,23 @@ test-docs: $(COMPLETE)
 	@$(PYTHON) -c "import furo, myst_nb" 2>/dev/null || $(INSTALL) --editable ".[docs]"
 	@$(PYTHON) -m pytest tests/docs.py $(OPTIONS)
 
+test-arviz: $(COMPLETE)
+	@$(PYTHON) tests/arviz_calls.py $(wildcard reports/*/*.nc)
+
+# Both in environments of their own: the oldest versions that pyproject.toml allows, and the newest.
+FEW := $(foreach name,surface formula predictions arviz posterior linear curve,tests/unit/test_$(name).py)
+define at_versions
+	@rm -rf build/$(1) && mkdir -p build && $(PYTHON) -m venv build/$(1) && $(2) && \
+	build/$(1)/bin/python -m pip install --quiet --disable-pip-version-check $(3) --editable ".[test]" && \
+	build/$(1)/bin/python -m pytest --override-ini filterwarnings=default -m "not slow" $(FEW) $(OPTIONS)
+endef
+
+test-floor: $(COMPLETE)
+	$(call at_versions,floor,$(PYTHON) tests/floor.py > build/floor.txt,--constraint build/floor.txt)
+
+test-latest: $(COMPLETE)
+	$(call at_versions,latest,true,--upgrade)
+
 calibrate: $(COMPLETE)
 	$(call run,workflows/calibrate.py)
 
@@ -105,18 +124,18 @@ trials: $(COMPLETE)
 bench: $(COMPLETE)
 	$(call run,$(filter-out benchmarks/common.py,$(sort $(wildcard benchmarks/[a-z]*.py))))
 
-lint: types
+lint: style types
+
+style: $(COMPLETE)
+	@$(PYTHON) -m ruff --version >/dev/null 2>&1 || $(INSTALL) ruff
 	@$(PYTHON) -m ruff check . && $(PYTHON) -m ruff format --check .
 
-types: dev
+types: $(COMPLETE)
+	@$(PYTHON) -m mypy --version >/dev/null 2>&1 || $(INSTALL) mypy
 	@$(PYTHON) -m mypy
-
-# The tools that look at the code; nothing that the tests need.
-dev: $(COMPLETE)
-	@$(PYTHON) -c "import importlib.metadata as m; m.version('ruff'), m.version('mypy')" 2>/dev/null || $(INSTALL) --editable ".[dev]"
 
 # Everything that is generated, the environment and the reports included.
 clean:
-	@rm -rf $(VENV) site build *.egg-info .pytest_cache .hypothesis .ruff_cache
+	@rm -rf $(VENV) site build *.egg-info .pytest_cache .hypothesis .ruff_cache .mypy_cache
 	@find reports -mindepth 1 -maxdepth 1 ! -name README.md ! -name pictures -exec rm -rf {} +
 	@find bayesinf benchmarks tests workflows -name __pycache__ -prune -exec rm -rf {} + 2>/dev/null || true

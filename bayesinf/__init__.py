@@ -63,6 +63,7 @@ _ROOMS = {
     "density": "models.density",
     "data": "data",
     "priors": "priors",
+    "checks": "checks",
     "systems": "systems",
     "forecasts": "forecasts",
     "figures": "figures",

@@ -1,6 +1,7 @@
 """What ``bayesinf`` offers, for editors and type checkers."""
 
 from bayesinf import calibration as calibration
+from bayesinf import checks as checks
 from bayesinf import data as data
 from bayesinf import figures as figures
 from bayesinf import forecasts as forecasts

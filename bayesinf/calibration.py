@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bayesinf import diagnostics, parallel
+from bayesinf import diagnostics, parallel, posterior
 from bayesinf.checks import elements
 from bayesinf.errors import DataError, FitError
 from bayesinf.figures import COLORS, canvas, styled
@@ -226,12 +226,7 @@ def _replicate(machine, child):
             found=f"no {', '.join(missing)}",
         )
     if machine.log_likelihood is not None:
-        own = [
-            v
-            for name, v in fit["log_likelihood"].data_vars.items()
-            if not name.endswith("_marginal")
-        ]
-        sampled["log_likelihood"] = sum(v.sum(set(v.dims) - {"chain", "draw"}) for v in own)
+        sampled["log_likelihood"] = posterior.log_likelihood(fit)
         truth = {**truth, "log_likelihood": machine.log_likelihood(truth, data)}
     rng = np.random.default_rng(for_ties)
     ranks = {}

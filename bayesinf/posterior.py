@@ -37,14 +37,17 @@ __all__ = [
     "PROVENANCE",
     "REQUIRED_GROUPS",
     "SAMPLE_DIMS",
+    "TOTAL",
     "annotated",
     "assemble",
+    "compact",
     "data_sha256",
     "dataset",
     "element_names",
     "evenly",
     "library_version",
     "load",
+    "log_likelihood",
     "noted",
     "observation_names",
     "opened",
@@ -57,6 +60,7 @@ __all__ = [
 ]
 
 SAMPLE_DIMS = ("chain", "draw")
+TOTAL = "log_likelihood"  # in sample_stats, where the pointwise ones do not add up to it
 
 # Every fit has these; predictions join them where points were held out. sample_stats holds what is
 # known about each draw without being a parameter (log density, divergences, discrepancies of data
@@ -261,6 +265,25 @@ def evenly(draws: xr.Dataset, most: int) -> xr.Dataset:
     return draws.isel(draw=slice(step - 1, None, step))
 
 
+def log_likelihood(posterior: xr.DataTree) -> xr.DataArray | None:
+    """Return the log likelihood of all data together, (chain, draw); None where there is none.
+
+    The group ``log_likelihood`` holds that from which leave-one-out follows, log p(y_i | θ) or,
+    where a family integrates others out, log p(y_i | the other y, θ). The latter do not add up to
+    the likelihood, which then stands in ``sample_stats``.
+    """
+    if "sample_stats" in posterior.children and TOTAL in posterior["sample_stats"]:
+        return posterior["sample_stats"].to_dataset()[TOTAL]
+    each = posterior["log_likelihood"].data_vars
+    own = [v.sum(set(v.dims) - set(SAMPLE_DIMS)) for n, v in each.items() if not _marginal(n)]
+    return sum(own[1:], start=own[0]) if own else None
+
+
+def _marginal(name):
+    """Whether a file of version 0.1 kept log p(y_i | the other y) beside log p(y_i)."""
+    return str(name).endswith("_marginal")
+
+
 def true_values(posterior: xr.DataTree) -> dict[str, float]:
     """Return what is known about the parameters beforehand, as for simulated data.
 
@@ -329,6 +352,66 @@ def save(posterior: xr.DataTree, path: str | os.PathLike) -> Path:
     finally:
         partial.unlink(missing_ok=True)
     return path
+
+
+# Draws of which replicas and predictions are kept, in all chains together.
+THINNED = {"posterior_predictive": 500, "predictions": 1000}
+# Significance of what is stored: a step is this share of the spread over the draws, or of the
+# number itself where it has a sign. The standard error of a mean of 4000 draws is 1/63 of it.
+FINE, COARSE = 2.0**-10, 2.0**-6
+SAMPLED = {
+    "posterior": FINE,
+    "prior": FINE,
+    "predictions": COARSE,
+    "posterior_predictive": COARSE,
+    "prior_predictive": COARSE,
+    "log_likelihood": COARSE,
+}
+
+
+def compact(posterior: xr.DataTree) -> xr.DataTree:
+    """Return a fit in as many digits and replicas as their use needs, a fifth of the file.
+
+    Draws are rounded to a thousandth of their standard deviation, replicas, predictions and
+    pointwise log densities to a sixty-fourth, all to powers of two, so that what is off is far
+    below what another seed would change; positive ones keep their relative size as well. Of
+    replicas and predictions as many draws are kept as ``THINNED`` says. What the checks ask for,
+    ``sample_stats`` and ``log_prior``, stays as it is.
+    """
+    import xarray as xr
+
+    thin = posterior.copy()
+    for name, share in SAMPLED.items():
+        if name not in posterior.children:
+            continue
+        group = posterior[name].to_dataset()
+        if name in THINNED and {*SAMPLE_DIMS} <= {*group.dims}:
+            group = evenly(group, THINNED[name])
+        rounded = {
+            label: variable.copy(data=_rounded(variable, share))
+            for label, variable in group.data_vars.items()
+            if variable.dtype.kind == "f" and set(SAMPLE_DIMS) <= set(variable.dims)
+        }
+        thin[name] = xr.DataTree(group.assign(rounded))
+    return thin
+
+
+def _rounded(variable: xr.DataArray, share: float) -> np.ndarray:
+    """Numbers to a power of two about that share of their spread over the draws."""
+    import numpy as np
+
+    values = variable.values
+    axes = tuple(variable.get_axis_num(SAMPLE_DIMS))
+    with np.errstate(all="ignore"):
+        step = share * np.std(values, axis=axes, keepdims=True)
+        low, high = (end(values, axis=axes, keepdims=True) for end in (np.min, np.max))
+        # A number that has a sign keeps it, and its logarithm.
+        one = (low > 0) | (high < 0)
+        step = np.where(one, np.minimum(step, share * np.abs(values)), step)
+        step = np.exp2(np.floor(np.log2(step)))
+        found = np.round(values / step) * step
+    fine = np.isfinite(found) & (step > 0) & np.isfinite(step)
+    return np.where(fine, found, values)
 
 
 def _writable(posterior):

@@ -102,6 +102,9 @@ def main(
     only: Annotated[
         str | None, typer.Option(metavar="NAME", help="Of many spectra: this one by itself.")
     ] = None,
+    refine: Annotated[
+        int, typer.Option(metavar="N", min=0, help="Of many spectra: sample the N worst doubted.")
+    ] = 0,
     case: Annotated[
         str, typer.Option(help=f"Without --data: all, or one of {', '.join(CASES)}.")
     ] = "all",
@@ -127,7 +130,7 @@ def main(
         else:
             spectra = shipped(run, case)
     if many is not None:
-        return batch(run, many, numbers, options)
+        return batch(run, many, numbers, options, refine)
     counted = {}
     if run.data is not None and len(numbers) > 1:
         with run.step("count"):
@@ -160,7 +163,7 @@ def main(
     return fits
 
 
-def batch(run, many, numbers, options):
+def batch(run, many, numbers, options, refine):
     """Fit many spectra at once, and tell them on one page."""
     from bayesinf.systems import gaussian_peaks as system
 
@@ -170,10 +173,17 @@ def batch(run, many, numbers, options):
     stated = system.batch.stated(many, options | {"peaks": numbers[0]})
     with workflow.staged(run.output, run=run.id) as folder:
         with run.step("fit"):
-            here = run.scheduler is not None
-            system.batch.write(many, stated, run.settings, folder, run.map, here=here)
+            how = {"here": run.scheduler is not None, "run": run.id}
+            system.batch.write(many, stated, run.settings, folder, run.map, **how)
+        refined = {}
+        if refine:
+            given = options | {"peaks": numbers[0]}
+            with run.step("refine"):
+                refined = system.batch.refine(
+                    folder, many, given, run.settings, run.map, refine, run=run.id
+                )
         with run.step("report"):
-            said, verdict = system.batch.tell(folder, many, run.command, run.id)
+            said, verdict = system.batch.tell(folder, many, run.command, run.id, refined)
     run.say(verdict.words, verdict.believed, answer=said)
 
 

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from bayesinf import workflow
+from bayesinf.errors import DataError
 
 
 @workflow.script
@@ -20,6 +21,9 @@ def main(
         float, typer.Option(help="Full width of the instrument at half maximum, nm.")
     ] = 0.06,
     gain: Annotated[float, typer.Option(help="What one photon adds to the counts.")] = 1.0,
+    surrogate: Annotated[
+        bool, typer.Option(help="Train a network on features of the peaks, and fit by it too.")
+    ] = True,
     prior: workflow.Priors = None,
     window: workflow.Windows = None,
     x: Annotated[
@@ -31,6 +35,7 @@ def main(
     ] = None,
 ):
     """Infer a plasma from the spectrum of the light that it scatters."""
+    from bayesinf.posterior import annotated
     from bayesinf.systems import thomson_surrogate as system
 
     with run.step("read"):
@@ -51,11 +56,25 @@ def main(
             spectrum = system.simulate(setup=setup, rng=run.settings.generator("simulate"))
         priors = workflow.priors(prior)
         system.problem(spectrum, priors=priors)
-    settings = run.settings
-    if "draws" not in run.given:
-        _, settings = system.plan(settings=settings)
-    with run.step("fit"):
-        return {"spectrum": system.fit(spectrum, priors=priors, settings=settings)}
+    _, settings = system.plan(settings=run.settings)
+    with run.step("fit all channels"):
+        fits = {"spectrum": system.fit(spectrum, priors=priors, settings=settings)}
+    if not surrogate:
+        return fits
+    spectrometer = system.spectrometer_of(spectrum)
+    with run.step("train a network"):
+        length = {"count": 800, "steps": 150} if run.quick else {}
+        network = system.train(spectrometer, **length, settings=settings)
+        length = {"held_out": 200, "processes": 0} if run.quick else {}
+        judged = system.judged(spectrometer, network, **length, settings=settings)
+    with run.step("fit three features"):
+        try:
+            found = system.fit_features(spectrum, network, priors=priors, settings=settings)
+        except DataError as error:  # all channels may know a plasma that features do not
+            fits["spectrum"].attrs["no_features"] = str(error)
+        else:
+            fits["features"] = annotated(found, surrogate=judged)
+    return fits | {"network": network.posterior}
 
 
 if __name__ == "__main__":

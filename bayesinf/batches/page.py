@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +16,7 @@ from bayesinf.checks import Verdict
 from bayesinf.report.page import png, render, write_text, write_verdict
 from bayesinf.report.story import Picture, Section, Table
 
-__all__ = ["Told", "write"]
+__all__ = ["Told", "answer", "plain", "single", "worst", "write"]
 
 WORST = 10
 REASONS = 12  # that a table holds
@@ -37,6 +37,7 @@ class Told:
     name : place among all spectra to name.
     file : stem of the file that holds the fits.
     command : what makes the page again.
+    refined : name of a spectrum that was sampled to what its own checks say, in words.
     """
 
     title: str
@@ -53,6 +54,7 @@ class Told:
     name: Sequence[str]
     file: str
     command: str
+    refined: Mapping[str, str] = field(default_factory=dict)
 
 
 def write(folder: Path, told: Told, verdict: Verdict, *, run: str) -> str:
@@ -66,7 +68,9 @@ def write(folder: Path, told: Told, verdict: Verdict, *, run: str) -> str:
     run : its id.
     """
     lead = answer(told)
-    sections = [_values(told), _verdicts(told), _residuals(told), _worst(told), _model(told)]
+    sections = [_values(told), _verdicts(told), _residuals(told), _worst(told)]
+    sections += [_refined(told)] if told.refined else []
+    sections.append(_model(told))
     pictures = [picture for section in sections for picture in section.pictures]
     images = {picture.name: png(picture.figure) for picture in pictures}
     (folder / "figures").mkdir(parents=True, exist_ok=True)
@@ -187,11 +191,16 @@ def _residuals(told):
     return Section("The residuals", (), (picture,))
 
 
+def worst(code: np.ndarray, badness: np.ndarray, count: int) -> list[int]:
+    """Return the places of so many spectra that are not believed, the worst first."""
+    order = np.argsort(-badness.ravel(), kind="stable")
+    return [int(k) for k in order if code.ravel()[k] != BELIEVED][:count]
+
+
 def _worst(told):
-    order = np.argsort(-told.badness.ravel(), kind="stable")
     code, reason = told.code.ravel(), told.reason.ravel()
-    worst = [k for k in order if code[k] != BELIEVED][:WORST]
-    if not worst:
+    found = worst(told.code, told.badness, WORST)
+    if not found:
         return Section("The worst", ("No spectrum is to be doubted.",))
     rows = {
         told.name[k]: {
@@ -199,7 +208,7 @@ def _worst(told):
             "why": str(reason[k]),
             "its own page": single(told.command, told.name[k]) if code[k] == DOUBTED else "",
         }
-        for k in worst
+        for k in found
     }
     said = (
         "The ten that are worst; the command makes the page of one, with all that a fit is asked."
@@ -214,12 +223,25 @@ def single(command: str, name: str) -> str:
     for word in words:
         if skip:
             skip = False
-        elif word == "--output":
+        elif word in ("--output", "--refine"):
             skip = True
-        elif not word.startswith("--output="):
+        elif not word.startswith(("--output=", "--refine=")):
             out.append(word)
-    place = "".join(letter if letter.isalnum() or letter in "-_." else "_" for letter in name)
-    return shlex.join([*out, "--only", name, "--output", f"reports/{place}"])
+    return shlex.join([*out, "--only", name, "--output", f"reports/{plain(name)}"])
+
+
+def plain(name: str) -> str:
+    """Return the name of a spectrum as that of a file."""
+    return "".join(letter if letter.isalnum() or letter in "-_." else "_" for letter in name)
+
+
+def _refined(told):
+    rows = {
+        name: {"file": f"spectrum_{plain(name)}.nc", "its checks": words}
+        for name, words in told.refined.items()
+    }
+    said = "The worst of those to be doubted, sampled by themselves, each with a file of its own."
+    return Section("Sampled again", (), (), (Table.of(rows, "spectrum", said),))
 
 
 def _model(told):

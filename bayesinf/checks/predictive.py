@@ -80,8 +80,8 @@ def loo(posterior: xr.DataTree) -> dict:
 
         elpd = Σ_i log p(y_i | y_{-i})
 
-    Where coefficients can be integrated out the fit stores NAME_marginal beside NAME in
-    ``log_likelihood``, and that is used: its importance ratios have far lighter tails.
+    Where coefficients can be integrated out a fit's ``log_likelihood`` is that of each observation
+    given the others, whose importance ratios have far lighter tails.
 
     Parameters
     ----------

@@ -10,7 +10,7 @@ import numpy as np
 from bayesinf import diagnostics
 from bayesinf.checks.asking import MissingEvidence, answer, element_name, elements
 from bayesinf.checks.verdict import Check
-from bayesinf.posterior import reported
+from bayesinf.posterior import log_likelihood, reported
 
 __all__ = ["PRIOR_SENSITIVITY", "SMALL", "prior_sensitivity"]
 
@@ -24,14 +24,11 @@ def prior_sensitivity(posterior) -> Iterator[Check]:
     Kallioinen, Paananen, Bürkner & Vehtari, Statistics and Computing 34, 57 (2024),
     doi:10.1007/s11222-023-10366-5.
     """
-    likelihood = posterior["log_likelihood"].data_vars
-    own = [name for name in likelihood if not name.endswith("_marginal")]
-    factors = posterior["log_prior"].data_vars
-    for name, found in (("log_likelihood", own), ("log_prior", factors)):
-        if not found:
-            raise MissingEvidence(name)
+    likelihood, factors = log_likelihood(posterior), posterior["log_prior"].data_vars
+    if likelihood is None or not factors:
+        raise MissingEvidence("log_prior" if likelihood is not None else "log_likelihood")
     top = json.loads(posterior.attrs.get("hyperparameters", "null")) or list(factors)
-    to_data = _power_scaling(sum(elements(likelihood[name]).sum(axis=0) for name in own))
+    to_data = _power_scaling(elements(likelihood)[0])
     to_prior = _power_scaling(sum(elements(factors[name]).sum(axis=0) for name in top))
     found = [
         (to_prior(draws), to_data(draws), element_name(variable, i))

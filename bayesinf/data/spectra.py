@@ -10,6 +10,7 @@ from __future__ import annotations
 import glob
 import json
 import os
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -34,7 +35,7 @@ __all__ = ["Cube", "Files", "Several", "Source", "Spectrum", "Table", "spectra"]
 _ALONG = "energy wavelength wavenumber frequency raman_shift shift channel lambda q tth theta"
 ALONG = tuple(_ALONG.split())
 CUBES = (".nc", ".nc4", ".cdf", ".h5", ".hdf5", ".hdf", ".nxs")
-TRIED = 20  # files that are tried for one that can be read
+TRIED = 20  # files that are read first, to know what most call x and y
 
 
 @dataclass(frozen=True)
@@ -203,22 +204,29 @@ def _files(path, options):
             expected="a folder of spectra, or a pattern such as 'scans/*.csv'",
             remedy="check the name, and quote the pattern so that the shell leaves it alone",
         )
-    failed = None
-    for first in found[:TRIED]:
+    tried, failed = {}, None
+    for each in found[:TRIED]:
         try:
-            read = curve(first, **options)
-            break
+            tried[each.name] = curve(each, **options)
         except DataError as error:
             failed = failed or error
-    else:
+    if not tried:
         raise failed
-    x, y, _ = axes(read)
+    # What most call it; a file in other units is told apart when it is read.
+    names = Counter(_labels(read) for read in tried.values())
+    (x, y), _ = names.most_common(1)[0]
+    first = next(name for name, read in tried.items() if _labels(read) == (x, y))
     stems = [each.stem for each in found]
     names = stems if len(set(stems)) == len(stems) else [each.name for each in found]
-    labels = {role: (str(one.name), one.units) for role, one in (("x", x), ("y", y))}
-    told = f"{len(found)} files; of {first.name}: {read.attrs.get('read_as', '')}"
+    told = f"{len(found)} files; of {first}: {tried[first].attrs.get('read_as', '')}"
     dims = {"spectrum": len(found)}
+    labels = {"x": x, "y": y}
     return Files(str(path), names, labels, told, dims, {}, [str(each) for each in found], options)
+
+
+def _labels(read):
+    """Name and unit of x and of y."""
+    return tuple((str(one.name), one.units) for one in axes(read)[:2])
 
 
 def _natural(path):

@@ -25,7 +25,7 @@ import numpy as np
 from bayesinf import capacity, kept, parallel
 from bayesinf.errors import FitError
 from bayesinf.inference import kinds
-from bayesinf.posterior import annotated, assemble, dataset
+from bayesinf.posterior import TOTAL, annotated, assemble, dataset
 from bayesinf.settings import DEFAULT, Settings
 
 if TYPE_CHECKING:
@@ -57,9 +57,8 @@ class Labels:
         return dataset(arrays, self.dims, self.coords, self.units, sampled=sampled)
 
     def log_likelihood(self, arrays: Draws) -> xr.Dataset:
-        """Label pointwise log densities; NAME_marginal stands along the dimensions of NAME."""
-        dims = {name: self.dims.get(name.removesuffix("_marginal"), ()) for name in arrays}
-        return dataset(arrays, dims, self.coords)
+        """Label pointwise log densities."""
+        return dataset(arrays, {name: self.dims.get(name, ()) for name in arrays}, self.coords)
 
 
 @dataclass(frozen=True)
@@ -304,14 +303,14 @@ def _groups(problem, sample, outlook, prior, expected):
     replicas = problem.data.group(outlook.replicas)
     if outlook.kept is not None:
         replicas = replicas.assign_coords(draw=outlook.kept)
-    pointwise = {**outlook.log_likelihood, **sample.marginal}
+    pointwise, together = _left_out({**outlook.log_likelihood, **sample.marginal})
     fixed = {name: np.float64(value) for name, value in problem.fixed.items()}
     fixed = problem.parameters.group(fixed, sampled=False)
     return {
         "posterior": problem.parameters.group(sample.draws),
-        "sample_stats": compared.merge(sample.evidence).merge(
-            dataset(outlook.whole, sampled=False)
-        ),
+        "sample_stats": compared.merge(sample.evidence)
+        .merge(dataset(outlook.whole, sampled=False))
+        .merge(dataset(together)),
         "posterior_predictive": replicas,
         "log_likelihood": problem.pointwise.log_likelihood(pointwise),
         "log_prior": dataset(problem.log_factors(sample.draws)),
@@ -320,6 +319,21 @@ def _groups(problem, sample, outlook, prior, expected):
         "observed_data": problem.observed,
         "constant_data": problem.constants.merge(fixed),
     }
+
+
+def _left_out(pointwise):
+    """One log density an observation, that from which leave-one-out follows; and where they are not
+    the factors of the likelihood, which has others integrated out, that of all data together.
+    """
+    ending = "_marginal"
+    names = [name for name in pointwise if not name.endswith(ending)]
+    chosen = {name: pointwise.get(f"{name}{ending}", pointwise[name]) for name in names}
+    if len(names) == len(pointwise):
+        return chosen, {}
+    together = sum(
+        pointwise[name].sum(axis=tuple(range(2, pointwise[name].ndim))) for name in names
+    )
+    return chosen, {TOTAL: together}
 
 
 def _said(problem):

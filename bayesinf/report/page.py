@@ -51,7 +51,7 @@ MOST_BYTES = 5_000_000
 DPI = 150
 
 # Attributes that the page tells outside its provenance.
-ELSEWHERE = ("questions", "not_asked", "equation", "data_used", "data_read_as")
+ELSEWHERE = ("questions", "not_asked", "equation", "data_used", "data_read_as", "stacked", "stated")
 
 
 def write(

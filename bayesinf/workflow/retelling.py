@@ -50,6 +50,7 @@ def retell(folder: str | os.PathLike) -> Path:
     told, stems = _read_verdict(folder)
     fits = {name: load(folder / f"{name}.nc") for name in stems}
     _refuse_mixture(folder, {name: fit.attrs.get("run") for name, fit in fits.items()}, run, told)
+    _refuse_batches(fits)
     _refuse_unfinite(fits)
     asked = str(next(iter(fits.values())).attrs["system"])
     title = told.get("title") or asked.replace("_", " ")
@@ -176,6 +177,18 @@ def tell(folder, story, fits, verdicts, command):
         told = story(fits)
         write(folder, told, fits, verdicts, command=command)
     return told
+
+
+def _refuse_batches(fits):
+    """Refuse a batch, whose page is drawn of its source by its own script."""
+    for name, fit in fits.items():
+        if fit.attrs.get("inference") == "batch":
+            raise DataError(
+                "a batch has a page of its own, which its script makes",
+                source=name,
+                expected="the fit of one data set",
+                remedy="run the script again, or --only NAME for the page of one of it",
+            )
 
 
 def _refuse_unfinite(fits):

@@ -175,12 +175,14 @@ class Run:
             be told; everything else is written all the same.
         """
         from bayesinf.checks import check
-        from bayesinf.posterior import save
+        from bayesinf.posterior import compact, save
         from bayesinf.report import write_verdict
 
         if self.read_as:
             for fit in fits.values():
                 fit.attrs["data_read_as"] = self.read_as
+        # The page, the verdict and the files are of the same numbers.
+        fits = {name: compact(fit) for name, fit in fits.items()}
         with self.step("check"):
             verdicts = {name: check(fit) for name, fit in fits.items()}
         fits = {name: of_run(fit, self.id) for name, fit in fits.items()}

@@ -29,6 +29,12 @@ from bayesinf.settings import Settings
 SETTINGS = Settings(seed=3, draws=100, tune=100, chains=2, prior_draws=20)
 NAMES = systems.names()
 
+# Ten fits of these take from 7 to 17 s; the others stand for the frame that all share.
+LONG = {
+    *("boltzmann_equilibrium", "deconvolution", "gaussian_peaks", "hamiltonian", "kuramoto"),
+    *("spectral_analysis", "thomson_surrogate"),
+}
+
 every = pytest.mark.parametrize("name", NAMES)
 
 
@@ -131,12 +137,19 @@ def test_a_simulated_truth_travels_with_the_fit(name):
 
 
 @every
-def test_its_calibration_runs_and_refuses_what_it_does_not_know(name):
+def test_its_calibration_refuses_what_it_does_not_know(name):
     system = systems.system(name)
     with pytest.raises(DataError, match=r"unknown variant; expected one of .*, found nonsense"):
         system.calibration_problem("nonsense")
     machine = system.calibration_problem()
     assert isinstance(machine, calibration.Machine) and machine.name.startswith(name)
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(n, marks=[pytest.mark.slow] * (n in LONG)) for n in NAMES]
+)
+def test_its_calibration_runs(name):
+    machine = systems.system(name).calibration_problem()
     result = calibration.calibrate(machine, calibration.LEAST, seed=2)
     assert not any(result["error"].values), result["error"].values
     # One checker for all: over some data sets true values lie where the posterior says.

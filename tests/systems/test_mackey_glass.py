@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import xarray as xr
 
 from bayesinf.checks import check
 from bayesinf.errors import DataError
@@ -200,6 +201,18 @@ def test_a_single_lag_is_the_regression_by_hand():
     mean = noted(fit, "ahead")
     by_hand = y[320:] - np.polyval(np.polyfit(past[:-1], past[1:], 1), y[319:-1])
     assert abs(float(mean["rmse"]) - np.sqrt(np.mean(by_hand**2))) < 0.01
+    # What is held out and is not as the past fails the fit, however well the past is described.
+    other = y.copy()
+    other[320:] *= 2
+    asked = []
+    for values in (y, other):
+        one = mackey_glass.fit(
+            from_values(values), "lags", lookback=1, horizon=0, settings=SETTINGS
+        )
+        asked.append({each.name: each for each in check(one).checks}["held out"])
+    assert asked[0].passed and not asked[1].passed and asked[1].required
+    inside = noted(one, "ahead")["coverage"].item() * 80
+    assert asked[1].value == pytest.approx(inside) and "of 80 held-out values" in asked[1].finding
 
 
 def test_ridge_stands_beside():
@@ -239,6 +252,29 @@ def test_a_window_of_history_alone_is_a_gaussian_process():
     by_hand = -0.5 * off @ np.linalg.solve(C, off) - 0.5 * np.linalg.slogdet(2 * np.pi * C)[1]
     found = cut.log_likelihood(**{name: np.array([v]) for name, v in point.items()})[0]
     assert abs(found - by_hand) < 0.05
+    # Residuals about the smooth curve, each over its own standard deviation there.
+    hat = B @ np.linalg.solve(B.T @ B + 0.01 * np.eye(B.shape[1]), B.T)
+    z = (off - hat @ off) / (0.1 * np.sqrt(1 - np.diag(hat)))
+    residuals = cut.residuals(**{name: np.array([v]) for name, v in point.items()})
+    np.testing.assert_allclose(residuals[0], z, atol=0.01)
+
+
+def test_a_spike_in_the_equation_stands_out(noisy):
+    """Held to the truth, or to a noise that the spikes have made larger; none is ordinary."""
+    values = noisy["x"].values.ravel()
+    spiked = noisy.copy(deep=True)
+    spiked["x"].values.ravel()[[30, 50, 70]] += 0.4
+    point = {"beta": 0.2, "gamma": 0.1, "n": 10.0, "tau": 17.0}
+
+    def chance(data, noise):
+        posterior = {**point, "noise": noise}
+        arrays = {name: (("chain", "draw"), [[value]]) for name, value in posterior.items()}
+        fit = xr.DataTree.from_dict({"posterior": xr.Dataset(arrays)})
+        return mechanism.largest_residual_p(fit, mechanism.stated(data).windows)
+
+    assert np.ptp(spiked["x"].values.ravel() - values) == pytest.approx(0.4)
+    assert chance(noisy, 0.03) > 0.05 and chance(spiked, 0.03) < 1e-9
+    assert chance(spiked, 0.065) < 1e-4
 
 
 def test_the_equation_is_found(noisy):
@@ -252,6 +288,7 @@ def test_the_equation_is_found(noisy):
     opened = noted(fit, "open")["sd"].values
     assert opened[0] > 2 * opened[-1]
     told = mackey_glass.story({"equation": fit})
+    assert float(fit["sample_stats"]["largest_residual_p"]) > 0.01
     # Seven observations in a delay see the histories; of four the intervals are too narrow.
     asked = {one.name: one for one in check(fit).checks}["history"]
     assert asked.passed and asked.value == pytest.approx(0.8 * 17 / 2, rel=0.15)

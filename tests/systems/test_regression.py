@@ -41,17 +41,43 @@ def test_a_formula_is_taken_apart():
     assert (found.target, found.source, found.function) == ("sqrt(y)", "y", "sqrt")
     assert found.smooth == {"x": 20, "z": None} and found.groups == ("group",)
     assert set(found.features) == {"a", "b c", "site", "x", "z", "group"}
+    assert found.effects == {"group": ("group", None)} and found.offset is None
     assert Formula.parse("y ~ s(x)").plain == "1" and Formula.parse("y ~ 0 + a").plain == "0 + a"
 
 
 @pytest.mark.parametrize(
     "text",
-    ["y", "y ~", "y ~ a ~ b", "exp(y) ~ a", "y ~ a*s(b)", "y ~ (a|g)", "y ~ foo(", "y ~ y + a"],
+    [
+        *("y", "y ~", "y ~ a ~ b", "exp(y) ~ a", "y ~ a*s(b)", "y ~ foo(", "y ~ y + a"),
+        *("y ~ (a*b|g)", "y ~ (C(a)|g)", "y ~ (a||g)", "y ~ (1|g) + (a|g)", "y ~ a + (0|g)"),
+        *("y ~ (1|g/h)", "y ~ offset(a) + offset(b)", "y ~ a - offset(b)", "y ~ offset(a*b)"),
+        "y ~ offset(exp(a))",
+    ],
 )
 def test_what_is_no_formula_is_one_line(text):
     with pytest.raises(DataError, match="formula") as caught:
         Formula.parse(text)
     assert "\n" not in str(caught.value) and len(str(caught.value)) < 400
+
+
+@pytest.mark.parametrize(
+    ("text", "effects"),
+    [
+        ("(x|g)", {"g": None, "x|g": "x"}),
+        ("(1 + x | g)", {"g": None, "x|g": "x"}),
+        ("(0 + x|g)", {"x|g": "x"}),
+        ("(x - 1|`g`)", {"x|g": "x"}),
+        ("(x + `b c`|g)", {"g": None, "x|g": "x", "b c|g": "b c"}),
+        ("(1|g) + (0 + x|g)", {"g": None, "x|g": "x"}),
+    ],
+)
+def test_slopes_by_group_are_read_as_bambi_reads_them(text, effects):
+    found = Formula.parse(f"y ~ a + {text} + offset(log(time))")
+    assert found.effects == {term: ("g", column) for term, column in effects.items()}
+    assert found.offset == ("log", "time") and found.groups == ("g",) and found.plain == "a"
+    assert set(found.features) == {"a", "g", "time", *(c for c in effects.values() if c)}
+    assert Formula.parse("y ~ offset(np.log(a))").offset == ("log", "a")
+    assert Formula.parse("y ~ offset(`b c`)").offset == ("", "b c")
 
 
 def test_columns_are_those_of_the_formula():
@@ -177,6 +203,122 @@ def test_a_curve_and_groups_are_found_with_their_noise():
     assert 0.15 < float(found["posterior"]["scale_site"].median()) < 1.5
     clear = noted(found, "effects").sel(feature=["a", "b"])
     assert np.all(clear["low"] * clear["high"] > 0)
+
+
+def sloped(count=90, origin=0.0, **columns):
+    """Rows whose groups have slopes of their own."""
+    rng = np.random.default_rng(12)
+    x, group = rng.standard_normal(count), np.arange(count) % 5
+    slope = np.array([-1.0, -0.5, 0.0, 0.5, 1.5])[group]
+    y = 1 + (0.5 + slope) * x + 0.3 * group + 0.4 * rng.standard_normal(count)
+    columns |= {"x": x + origin, "g": np.array([f"g{k}" for k in group]), "y": y}
+    return system.from_columns(columns, "y ~ x + (x|g)")
+
+
+def test_slopes_by_group_are_those_of_the_closed_form():
+    """With widths and noise known the posterior is normal, written here with one-hot columns."""
+    data = sloped()
+    stated, design = system.problem(data)
+    widths = {"": 2.0, "g": 0.7, "x|g": 0.9}
+    terms = {
+        name: (linear.Gaussian(widths[name]), n) for name, (_, n) in stated.prior.terms.items()
+    }
+    known = replace(stated, prior=linear.Terms(terms), noise=0.4)
+    draws = driver.fit(known, settings=SETTINGS)["posterior"]["beta"].values.reshape(-1, 11)
+    x, g = data["x"].values, data["g"].values[:, np.newaxis] == np.unique(data["g"].values)
+    columns = np.column_stack([np.ones(90), x, g, g * (x - x.mean())[:, np.newaxis]])
+    (middle,) = (prior for name, (_, prior) in stated.unshrunk.items() if name == "intercept")
+    sd = np.r_[middle.sd, 2 / x.std(), np.full(5, 0.7), np.full(5, 0.9 / x.std())]
+    mean = np.zeros(12)
+    mean[0] = middle.mean
+    if stated.centre is not None:  # the intercept's prior is that at the mean of the features
+        columns[:, 1:] -= stated.centre
+    precision = columns.T @ columns / 0.4**2 + np.diag(sd**-2)
+    covariance = np.linalg.inv(precision)[1:, 1:]
+    right = columns.T @ data["y"].values / 0.4**2 + mean / sd**2
+    exact, spread = np.linalg.solve(precision, right)[1:], np.sqrt(np.diag(covariance))
+    np.testing.assert_allclose(draws.mean(axis=0), exact, atol=4.5 * spread.max() / np.sqrt(800))
+    np.testing.assert_allclose(draws.std(axis=0), spread, rtol=0.12)
+    assert design.names[1:] == [*(f"g g{k}" for k in range(5)), *(f"x|g g{k}" for k in range(5))]
+
+
+def test_slopes_by_group_know_no_origin_and_reach_new_groups():
+    data, far = sloped(), sloped(origin=1000.0)
+    found, other = (system.fit(one, settings=SETTINGS) for one in (data, far))
+    for name in ("beta", "scale_g", "scale_x|g", "sigma"):
+        np.testing.assert_allclose(found["posterior"][name], other["posterior"][name], atol=1e-6)
+    groups = noted(found, "groups")
+    slopes = groups.isel(effect=groups["along"].values == "x")
+    assert list(slopes["grouping"].values) == ["x|g"] * 5
+    assert np.all(np.diff(slopes["mean"]) > 0) and slopes["mean"][-1] - slopes["mean"][0] > 2
+    said = system.story({"normal": found}).extra
+    (told,) = (one for one in said if one.title == "Groups")
+    assert "slopes of x by g" in told.paragraphs[0]
+    # A new group has a slope that nobody knows: its mean is the less sure the farther x.
+    new = system.from_columns({"x": [0.0, 3.0, 3.0], "g": ["other", "other", "g1"]}, "y ~ x")
+    sd = system.predict(found, data, new)["predictions"]["mean"].std(("chain", "draw")).values
+    posterior = found["posterior"]
+    slope = float(np.mean((posterior["scale_x|g"].values * 3 / data["x"].values.std()) ** 2))
+    apart = float(np.mean(posterior["scale_g"].values ** 2))
+    assert sd[1] ** 2 - sd[0] ** 2 == pytest.approx(slope, rel=0.4)
+    assert sd[0] ** 2 > 0.5 * apart and sd[2] < 0.3 * sd[1]
+
+
+def test_an_exposure_multiplies_the_rate():
+    rng = np.random.default_rng(3)
+    time = np.exp(rng.uniform(-2, 4, 90))
+    a = rng.standard_normal(90)
+    columns = {"a": a, "time": time, "n": rng.poisson(time * np.exp(0.3 + 0.5 * a)).astype(float)}
+    columns |= {"minutes": 60 * time}
+    data = sloped(**columns)
+    options = {"response": "poisson", "settings": SETTINGS.replace(draws=150, tune=150)}
+    formula = "n ~ a + (1|g) + offset(log(time))"
+    found = system.fit(data, formula, **options)
+    slope = found["posterior"]["beta"].sel(feature="a")
+    assert abs(float(slope.mean()) - 0.5) < 4 * float(slope.std()) < 0.4
+    # Another unit of the exposure is another intercept.
+    other = system.fit(data, formula.replace("time", "minutes"), **options)["posterior"]
+    np.testing.assert_allclose(other["beta"], found["posterior"]["beta"], atol=1e-5)
+    moved = found["posterior"]["intercept"] - other["intercept"]
+    np.testing.assert_allclose(moved, np.log(60), atol=1e-5)
+    # Twice the exposure, twice the count, in new rows and along the column.
+    new = system.from_columns({"a": [0.0, 0.0], "g": ["g1", "g1"], "time": [1.0, 2.0]}, formula)
+    told = system.predict(found, data, new, formula=formula, response="poisson")
+    mean = told["predictions"]["mean"].values
+    np.testing.assert_allclose(mean[..., 1], 2 * mean[..., 0])
+    # Maximum likelihood has no gradient left: groups as categories, exposures as weights.
+    slope = float(noted(found, "effects")["ml"].sel(feature="a"))
+    level = data["g"].values[:, np.newaxis] == np.unique(data["g"].values)
+    share = time * np.exp(slope * a)
+    rate = (level.T @ data["n"].values) / (level.T @ share)
+    assert a @ (data["n"].values - share * (level @ rate)) == pytest.approx(0, abs=0.02 * 90)
+
+
+@pytest.mark.parametrize(
+    ("formula", "options", "said"),
+    [
+        ("y ~ x + offset(x)", {}, "a normal response has no offset.*poisson or bernoulli"),
+        ("n ~ x + offset(log(x))", {"response": "poisson"}, "no log.x.*numbers above zero"),
+        ("n ~ x + offset(g)", {"response": "poisson"}, "an offset is a number.*g0"),
+        ("y ~ x + (g|x)", {}, "slopes by group are along numbers.*words such as g0"),
+        ("y ~ x + (zz|g)", {}, "no column zz"),
+    ],
+)
+def test_slopes_and_offsets_that_cannot_be_are_one_line(formula, options, said):
+    with pytest.raises(DataError, match=said) as caught:
+        system.problem(sloped(n=np.arange(90.0)), formula, **options)
+    assert "\n" not in str(caught.value)
+
+
+def test_the_diabetes_data_are_those_of_scikit_learn():
+    from sklearn.datasets import load_diabetes
+
+    frame = load_diabetes(as_frame=True, scaled=False).frame.rename(
+        columns={"target": "progression"}
+    )
+    data = system.diabetes()
+    assert list(data.data_vars) == list(frame.columns)
+    np.testing.assert_array_equal(np.stack([data[name] for name in frame]), frame.to_numpy().T)
 
 
 def test_new_rows_are_foretold_for_the_mean_and_for_data(tmp_path):

@@ -37,9 +37,15 @@ DATA = {
 }
 
 
-@pytest.mark.parametrize("response", DATA)
-def test_what_a_fit_stores_is_the_density_of_its_pymc_model(response):
-    problem = stated(response, DATA[response])
+OFFSET = np.log(np.linspace(0.2, 5.0, 40))
+
+
+@pytest.mark.parametrize(
+    ("response", "offset"),
+    [*((name, None) for name in DATA), ("poisson", OFFSET), ("bernoulli", OFFSET)],
+)
+def test_what_a_fit_stores_is_the_density_of_its_pymc_model(response, offset):
+    problem = stated(response, DATA[response], offset=offset)
 
     def values(point):
         inner = problem.inner(point)
@@ -77,13 +83,13 @@ def test_terms_are_the_single_prior_where_there_is_one(response):
         np.testing.assert_allclose(found.mean(axis=0), mean, atol=4.5 * sd.max() / np.sqrt(400))
         np.testing.assert_allclose(found.std(axis=0), sd, rtol=0.15)
         return
-    # One coefficient of fixed width and no intercept: quadrature knows its posterior and evidence.
+    # One coefficient of fixed width, an offset, no intercept: quadrature knows all of it.
     x, y = X[:, :1], DATA["poisson"]
     problem = linear.generalised(
-        x, y, "poisson", linear.Gaussian(0.7), scales=np.ones(1), intercept=False
+        x, y, "poisson", linear.Gaussian(0.7), scales=np.ones(1), intercept=False, offset=OFFSET
     )
     grid = np.linspace(-2, 3, 4001)
-    rate = np.exp(np.outer(grid, x[:, 0]))
+    rate = np.exp(np.outer(grid, x[:, 0]) + OFFSET)
     density = stats.poisson.logpmf(y, rate).sum(axis=1) + stats.norm.logpdf(grid, 0, 0.7)
     weight = np.exp(density - density.max())
     total = integrate.simpson(weight, x=grid)
@@ -182,3 +188,16 @@ def test_only_the_term_without_a_name_may_select():
     said = stated("normal", DATA["normal"]).priors["beta"]
     assert "scale_site" in said and stated("poisson", DATA["poisson"]).priors["intercept"]
     assert isinstance(stated("poisson", DATA["poisson"]).unshrunk["intercept"][1], Normal)
+
+
+@pytest.mark.parametrize(
+    ("response", "offset", "said"),
+    [
+        ("normal", OFFSET, "a normal response has no offset"),
+        ("poisson", OFFSET[:-1], "does not fit the data.*40 finite numbers.*39"),
+        ("poisson", np.where(np.arange(40) == 7, np.nan, OFFSET), "nan at row 7"),
+    ],
+)
+def test_an_offset_that_cannot_be_is_refused(response, offset, said):
+    with pytest.raises(DataError, match=said):
+        stated(response, DATA[response], offset=offset)

@@ -204,7 +204,7 @@ def test_marginal_log_likelihood_is_that_of_the_left_out_point(structure):
     problem = regression(
         X, y, linear.Gaussian(0.6), groups=groups, noise=0.4, **STRUCTURE[structure]
     )
-    found = fit(problem, settings=SHORT)["log_likelihood"]["y_marginal"]
+    found = fit(problem, settings=SHORT)["log_likelihood"]["y"]
     for g, rows in enumerate(problem.groups.rows):
         whole = log_marginal(problem, g, 0.6, 0.4)
         for i in rows:

@@ -9,6 +9,7 @@ together, two at a time, and each test waits for its own: ``pytest -k NAME`` sta
 import inspect
 import json
 import os
+import re
 import runpy
 import shutil
 import subprocess
@@ -251,6 +252,8 @@ def test_the_story_computes_nothing(runs, name, tmp_path, monkeypatch):
     models = "bayesinf.models"
     for place in ("problem.fit", "linear.predict", "gp.predict", "gp.rebuild", "curve.evaluate"):
         monkeypatch.setattr(f"{models}.{place}", out_of_reach)
+    if name not in MANY_FITS:  # of these the pictures are compared too
+        monkeypatch.setattr("bayesinf.report.page.png", lambda *_: b"")
     for folder in runs(name)[1]:
         verdict = json.loads((folder / "verdict.json").read_text())
         if "fits" not in verdict:
@@ -258,8 +261,14 @@ def test_the_story_computes_nothing(runs, name, tmp_path, monkeypatch):
         copy = tmp_path / folder.name
         shutil.copytree(folder, copy, ignore=shutil.ignore_patterns("index.html", "figures"))
         bayesinf.retell(copy)
-        page = (folder / "index.html").read_text(encoding="utf-8")
-        assert (copy / "index.html").read_text(encoding="utf-8") == page
+        told, again = (text(one, drawn=name in MANY_FITS) for one in (folder, copy))
+        assert told == again
+
+
+def text(folder, drawn):
+    """What a report says, with the bytes of its pictures or without them."""
+    page = (folder / "index.html").read_text(encoding="utf-8")
+    return page if drawn else re.sub('(?<=;base64,)[^"]*', "", page)
 
 
 @every

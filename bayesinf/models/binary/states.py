@@ -29,6 +29,7 @@ __all__ = [
     "known",
     "logit_slope",
     "matrix",
+    "pair_coords",
     "pairs",
     "sites_of",
     "validated",
@@ -55,6 +56,14 @@ def logit_slope(encoding: str) -> float:
 def pairs(sites: int) -> tuple[np.ndarray, np.ndarray]:
     """Return the sites i and j of each pair i < j, both (pair,)."""
     return np.triu_indices(sites, 1)
+
+
+def pair_coords(sites: np.ndarray) -> dict[str, object]:
+    """Return the coordinates of all pairs of sites called so: "i-j", and each by itself."""
+    sites = np.asarray(sites)
+    i, j = (sites[of] for of in pairs(len(sites)))
+    labels = [f"{a}-{b}" for a, b in zip(i, j, strict=True)]
+    return {"pair": labels, "i": ("pair", i), "j": ("pair", j)}
 
 
 def sites_of(parameters: int) -> int:

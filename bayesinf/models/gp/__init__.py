@@ -159,10 +159,9 @@ def fit(
     -------
     InferenceData with ``length_scale``, a vector over ``input`` where there are several,
     ``amplitude``, ``noise`` of the values, ``noise_dy_dx`` of slopes, and the mean's parameters.
-    ``log_likelihood`` holds, under the name of y, log p(y_i | y_1, ..., y_{i−1}, θ), which add up
-    to the marginal likelihood, and as NAME_marginal log p(y_i | y_{−i}, θ), from which
-    leave-one-out follows; slopes come after values. ``posterior_predictive`` holds, point by point,
-    new data at x.
+    ``log_likelihood`` holds, under the name of y, log p(y_i | y_{−i}, θ), from which leave-one-out
+    follows, and ``sample_stats`` the marginal likelihood, log p(y | θ), as ``log_likelihood``.
+    ``posterior_predictive`` holds, point by point, new data at x.
 
     Raises
     ------

@@ -174,8 +174,7 @@ def parameters(site: np.ndarray, theta: np.ndarray, **more: np.ndarray) -> xr.Da
     theta : both, (parameter,).
     more : name to (parameter,): of ``error`` come ``h_error`` and ``J_error``.
     """
-    i, j = binary.pairs(len(site))
-    coords = {"site": site, "i": ("pair", site[i]), "j": ("pair", site[j])}
+    coords = {"site": site, **binary.pair_coords(site)}
     arrays, dims = {}, {}
     for suffix, values in {"": theta, **{f"_{name}": of for name, of in more.items()}}.items():
         arrays |= dict(zip((f"h{suffix}", f"J{suffix}"), enumeration.unpack(values), strict=True))

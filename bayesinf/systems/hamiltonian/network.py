@@ -18,6 +18,7 @@ from functools import cached_property
 
 import numpy as np
 
+from bayesinf.models.layers import Layers
 from bayesinf.priors import LogNormal, Prior
 from bayesinf.systems.hamiltonian.energies import Frame
 
@@ -44,54 +45,38 @@ class Network:
     words = r"H = w_3 \cdot \tanh(W_2 \tanh(W_1 z + b_1) + b_2)"
 
     @cached_property
-    def shapes(self) -> tuple[tuple[int, ...], ...]:
-        """Shapes of W₁, b₁, W₂, b₂ and w₃."""
-        h = self.width
-        return (h, 2), (h,), (h, h), (h,), (h,)
+    def layers(self) -> Layers:
+        """Both hidden layers, and the one output."""
+        return Layers(2, self.width)
 
-    @cached_property
+    @property
     def size(self) -> int:
         """Number of weights."""
-        return sum(int(np.prod(shape)) for shape in self.shapes)
+        return self.layers.size
 
-    @cached_property
+    @property
     def labels(self) -> tuple[str, ...]:
         """Names of the weights, layer by layer."""
-        names = zip(("W1", "b1", "W2", "b2", "w3"), self.shapes, strict=True)
-        return tuple(f"{n} {k}" for n, shape in names for k in range(int(np.prod(shape))))
+        return self.layers.labels
 
     @cached_property
     def priors(self) -> Mapping[str, Prior]:
         """Prior of the width that the weights of all layers share, in units of 1 / √fan-in."""
         return {"weight_width": LogNormal(1.0, 0.5)}
 
-    @cached_property
-    def _unit_sd(self):
-        """1 / √fan-in of matrices, 1 of biases."""
-        fan = (2, 1, self.width, 1, self.width)
-        pair = zip(self.shapes, fan, strict=True)
-        return np.concatenate([np.full(int(np.prod(s)), f**-0.5) for s, f in pair])
-
     def prior_sd(self, hyper: Mapping[str, np.ndarray]) -> np.ndarray:
         """Prior sd of each weight at hyperparameters (...): (..., weight)."""
-        return np.asarray(hyper["weight_width"])[..., None] * self._unit_sd
+        return np.asarray(hyper["weight_width"])[..., None] * self.layers.unit_sd
 
     def begun(self, rng: np.random.Generator) -> np.ndarray:
         """Weights to begin with, drawn from the prior at a width of one."""
-        return self._unit_sd * rng.standard_normal(self.size)
-
-    def _layers(self, weight):
-        ends = np.cumsum([int(np.prod(shape)) for shape in self.shapes])[:-1]
-        parts = np.split(np.asarray(weight, dtype=float), ends, axis=-1)
-        return [p.reshape(*p.shape[:-1], *s) for p, s in zip(parts, self.shapes, strict=True)]
+        return self.layers.begun(rng)
 
     def _forward(self, x, weight):
-        """Layers' weights, z, and both layers' outputs."""
-        W1, b1, W2, b2, w3 = self._layers(weight)
+        """Weights of the layers, z, and both layers' outputs."""
+        W1, _, W2, _, w3 = self.layers.split(weight)
         z = (np.asarray(x, dtype=float) - self.frame.centre) / self.frame.half
-        h1 = np.tanh(z @ np.swapaxes(W1, -1, -2) + b1[..., None, :])
-        h2 = np.tanh(h1 @ np.swapaxes(W2, -1, -2) + b2[..., None, :])
-        return (W1, W2, w3), z, h1, h2
+        return (W1, W2, w3), z, *self.layers.hidden(z, weight)
 
     def value(self, x: np.ndarray, weight: np.ndarray) -> np.ndarray:
         """Energy at states (..., point, 2): (..., point)."""
@@ -141,10 +126,9 @@ class Plain(Network):
     """
 
     @cached_property
-    def shapes(self) -> tuple[tuple[int, ...], ...]:
-        """Shapes of W₁, b₁, W₂, b₂ and W₃."""
-        h = self.width
-        return (h, 2), (h,), (h, h), (h,), (2, h)
+    def layers(self) -> Layers:
+        """Both hidden layers, and two outputs."""
+        return Layers(2, self.width, 2)
 
     @property
     def _scale(self):

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bayesinf import forecasts
+from bayesinf import diagnostics, forecasts
 from bayesinf.data import rolling_origins
+from bayesinf.inference import kinds
 from bayesinf.posterior import annotated, dataset, noted
 from bayesinf.systems.mackey_glass.data import even_step
 from bayesinf.systems.mackey_glass.delay import Equation, trajectory
@@ -34,7 +35,12 @@ def beside(
     fit: xr.DataTree, readout: Readout, horizon: int | None, origins: int, settings: Settings
 ) -> xr.DataTree:
     """Put forecasts and their scores beside a fit."""
-    notes = {"ahead": _ahead(fit, readout, settings)}
+    notes = {}
+    notes["ahead"], covered = _ahead(fit, readout, settings)
+    if readout.ahead == 1:  # errors of targets farther ahead overlap, and count for fewer
+        fit = kinds.asked(
+            fit, _held_out(covered.fewest, notes["ahead"].sizes["target"]), covered.covered
+        )
     room = len(readout.values) - readout.cut
     horizon = min(HORIZON, room // 2) if horizon is None else horizon
     if readout.ahead == 1 and horizon > 0:
@@ -43,8 +49,24 @@ def beside(
     return annotated(fit, **notes)
 
 
+def _held_out(fewest, count):
+    """What a fit is asked of the held-out values, one step ahead each."""
+    return kinds.Question(
+        "held out",
+        "held_out_covered",
+        "min",
+        float(fewest),
+        "≥",
+        True,
+        f"{{value:.0f}} of {count} held-out values lie within their 95 % intervals",
+        "look for what changes along the series: what is held out is not as what was learnt from",
+    )
+
+
 def _ahead(fit, readout, settings):
-    """Forecasts of each held-out target from what is seen ``ahead`` before it."""
+    """Forecasts of each held-out target from what is seen ``ahead`` before it, and how many of
+    their intervals hold what came.
+    """
     from bayesinf.models import linear
 
     X, target = readout.tested()
@@ -75,13 +97,14 @@ def _ahead(fit, readout, settings):
     dims = dict.fromkeys(("low", "middle", "high", "came"), ("target",))
     units = dict.fromkeys((*dims, "rmse", "crps"), unit)
     times = readout.values["time"].values[target]
-    return dataset(
+    note = dataset(
         {name: np.asarray(value) for name, value in arrays.items()},
         dims,
         {"target": times},
         units,
         sampled=False,
     )
+    return note, diagnostics.coverage(values.T, y)
 
 
 def _log_mean_exp(terms):

@@ -27,6 +27,7 @@ __all__ = [
 MOST = 25  # steps to the optimum
 SMALL = 1e-7  # gain in log density that another step promises, at which they end
 STIFF = 1e14  # curvature beside that of the prior, beyond which no solution is left in doubles
+LEVERED = 1e-3  # least share of its noise that an observation's residual is taken to keep
 DAMPED = 1e-3  # first damping of a step that has failed
 
 
@@ -188,6 +189,30 @@ def pointwise(points, t, y, edges, basis, rise, mean, out):
                 out[p, a:b] = -np.inf
             else:
                 in_turn(sigma, y[a:b], f - J @ w, J, out[p, a:b])
+
+
+@numba.njit(**OPTIONS)
+def residuals(points, t, y, edges, basis, rise, mean, out):
+    """Fill in residuals about the optimum over their standard deviations there, (point, time).
+
+    An observation draws the solution towards itself by its leverage h: its residual has the
+    variance σ² (1 − h), h = Jᵢ (JᵀJ/σ² + 1)⁻¹ Jᵢᵀ / σ².
+    """
+    for p in range(len(points)):
+        numbers = (points[p, 0], points[p, 1], points[p, 2], points[p, 3])
+        for k in range(len(edges) - 1):
+            a, b = edges[k], edges[k + 1]
+            w, f, J = np.empty(basis.shape[1]), np.empty(b - a), np.empty((b - a, basis.shape[1]))
+            sigma = points[p, 4]
+            found = optimum(numbers, sigma, t[a:b], y[a:b], basis, rise, mean, w, f, J)
+            if found == -np.inf:
+                out[p, a:b] = np.nan
+                continue
+            factor = np.linalg.cholesky(curvature(J, sigma, 0.0))
+            drawn = np.linalg.solve(factor, np.ascontiguousarray(J.T)) / sigma
+            for i in range(b - a):
+                left = max(1.0 - np.sum(drawn[:, i] ** 2), LEVERED)
+                out[p, a + i] = (y[a + i] - f[i]) / (sigma * np.sqrt(left))
 
 
 @numba.njit(**OPTIONS)

@@ -35,6 +35,12 @@ VARIANTS = {
         "y ~ a*b + c + x",
     ),
     "poisson": ("poisson", linear.Gaussian(HalfNormal(0.5)), "y ~ a + b + (1|site)"),
+    "slopes": ("normal", linear.Gaussian(HalfNormal(1.0)), "y ~ a + b + (a|site)"),
+    "exposure": (
+        "poisson",
+        linear.Gaussian(HalfNormal(0.5)),
+        "y ~ a + (b|site) + offset(log(exposure))",
+    ),
     "bernoulli": ("bernoulli", linear.Gaussian(HalfNormal(1.0)), "y ~ a + b + s(x, 6)"),
 }
 WIDTH = HalfNormal(0.7)  # of curves and of groups
@@ -56,6 +62,7 @@ def calibration_problem(variant: str | None = None) -> Machine:
 def _table():
     """Rows whose columns are the same for all."""
     table = simulate(ROWS, sites=5, rng=np.random.default_rng(16))
+    table["exposure"] = "row", np.geomspace(0.2, 20.0, ROWS)
     return table.drop_vars([name for name in table.variables if str(name).startswith("truth.")])
 
 

@@ -11,9 +11,29 @@ Salpeter, Physical Review 120, 1528 (1960), doi:10.1103/PhysRev.120.1528.
 """
 
 from bayesinf.systems.thomson_surrogate.calibration import calibration_problem
-from bayesinf.systems.thomson_surrogate.data import read, simulate
+from bayesinf.systems.thomson_surrogate.data import read, simulate, spectrometer_of
+from bayesinf.systems.thomson_surrogate.faults import faults
 from bayesinf.systems.thomson_surrogate.fitting import fit, plan, problem
+from bayesinf.systems.thomson_surrogate.inverse import fit_features
+from bayesinf.systems.thomson_surrogate.judging import judged
+from bayesinf.systems.thomson_surrogate.knowledge import classical
 from bayesinf.systems.thomson_surrogate.spectrum import Setup
 from bayesinf.systems.thomson_surrogate.story import story
+from bayesinf.systems.thomson_surrogate.surrogate import train
 
-__all__ = ["Setup", "calibration_problem", "fit", "plan", "problem", "read", "simulate", "story"]
+__all__ = [
+    "Setup",
+    "calibration_problem",
+    "classical",
+    "faults",
+    "fit",
+    "fit_features",
+    "judged",
+    "plan",
+    "problem",
+    "read",
+    "simulate",
+    "spectrometer_of",
+    "story",
+    "train",
+]

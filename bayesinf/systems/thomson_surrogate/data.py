@@ -19,7 +19,8 @@ from bayesinf.systems.thomson_surrogate.spectrum import Setup, Spectrometer
 if TYPE_CHECKING:
     import xarray as xr
 
-__all__ = ["TRUTH", "counts_of", "read", "setup_of", "shift_of", "simulate", "spectrum"]
+__all__ = ["TRUTH", "counts_of", "read", "setup_of", "shift_of", "simulate", "spectrometer_of"]
+__all__ += ["spectrum"]
 
 TRUTH = {
     "electron_density": 2.3,
@@ -171,6 +172,11 @@ def shift_of(found: xr.Dataset) -> np.ndarray:
         found=f"{nanometres.min():g} to {nanometres.max():g} nm",
         remedy="state the wavelength of the probe with --probe",
     )
+
+
+def spectrometer_of(found: xr.Dataset) -> Spectrometer:
+    """Return the channels and the setup that a spectrum was seen with."""
+    return Spectrometer(setup_of(found), shift_of(found))
 
 
 def counts_of(found: xr.Dataset) -> np.ndarray:

@@ -13,6 +13,7 @@ from bayesinf.models import problem as driver
 from bayesinf.posterior import noted
 from bayesinf.priors import Prior
 from bayesinf.settings import DEFAULT, Settings
+from bayesinf.systems.thomson_surrogate.knowledge import classical, with_knowledge
 from bayesinf.systems.thomson_surrogate.model import Spectrum
 
 if TYPE_CHECKING:
@@ -20,8 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = ["fit", "plan", "problem"]
 
-DRAWS = 500  # of each chain, unless more are asked for
-PRIOR_DRAWS = 200
+PRIOR_DRAWS = 400  # whose spectra make up a large part of a file
 LOOKED_AT = 100  # draws whose spectra are computed on a finer grid
 RESOLVED = Question(
     "inner grid",
@@ -41,9 +41,8 @@ def problem(data: xr.Dataset, *, priors: Mapping[str, Prior] | None = None) -> S
 
 
 def plan(method: str | None = None, settings: Settings = DEFAULT) -> tuple[str | None, Settings]:
-    """Method and length that a spectrum can afford: the draws are hardly correlated."""
-    prior = min(settings.prior_draws, PRIOR_DRAWS)
-    return method, settings.replace(draws=min(settings.draws, DRAWS), prior_draws=prior)
+    """Method and length that a spectrum can afford."""
+    return method, settings.replace(prior_draws=min(settings.prior_draws, PRIOR_DRAWS))
 
 
 def fit(
@@ -71,9 +70,10 @@ def fit(
     DataError : a prior of no parameter. FitError : an unknown method; no density anywhere.
     """
     stated = problem(data, priors=priors)
-    notes = {"truth": noted(data, "truth")}
+    notes = {"truth": noted(data, "truth"), "classical": classical(data, priors)}
     found = driver.fit(stated, method, settings, system="thomson_surrogate", notes=notes)
-    return asked(found, RESOLVED, _grid_error(stated, found))
+    found = asked(found, RESOLVED, _grid_error(stated, found))
+    return with_knowledge(found, stated.spectrometer.setup)
 
 
 def _grid_error(stated, found):

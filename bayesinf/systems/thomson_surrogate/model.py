@@ -25,7 +25,7 @@ from bayesinf.models.noise import Measured, asked
 from bayesinf.models.problem import Draws, Labels, Route
 from bayesinf.posterior import dataset
 from bayesinf.priors import LogNormal, Normal, Prior
-from bayesinf.systems.thomson_surrogate.data import counts_of, setup_of, shift_of
+from bayesinf.systems.thomson_surrogate.data import counts_of, spectrometer_of
 from bayesinf.systems.thomson_surrogate.plasma import UNITS
 from bayesinf.systems.thomson_surrogate.routes import importance
 from bayesinf.systems.thomson_surrogate.spectrum import Spectrometer
@@ -118,7 +118,7 @@ class Spectrum(Measured):
     @cached_property
     def spectrometer(self) -> Spectrometer:
         """Channels and setup."""
-        return Spectrometer(setup_of(self.source), shift_of(self.source))
+        return spectrometer_of(self.source)
 
     @cached_property
     def target(self) -> density.Target:

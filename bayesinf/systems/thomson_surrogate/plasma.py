@@ -139,9 +139,10 @@ def form_factor(omega: np.ndarray, k: np.ndarray, plasma: Plasma) -> np.ndarray:
 
 
 def _stable(epsilon):
-    """Penrose's criterion: no wave grows, (..., 1).
+    """Nyquist's criterion: ε(ω) does not wind around zero, so that no wave grows, (..., 1).
 
-    One would where Im ε changes its sign at a frequency at which Re ε is negative.
+    Each turn crosses the negative real axis once more in one sense than in the other.
     """
-    changes = np.diff(np.signbit(epsilon.imag), axis=-1)
-    return ~np.any(changes & (epsilon.real[..., 1:] < 0), axis=-1, keepdims=True)
+    crossing = np.diff(np.signbit(epsilon.imag).astype(np.int8), axis=-1)
+    turns = np.sum(crossing * (epsilon.real[..., 1:] < 0), axis=-1, keepdims=True)
+    return turns == 0

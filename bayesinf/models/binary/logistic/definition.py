@@ -17,7 +17,7 @@ import numpy as np
 
 from bayesinf.errors import DataError, FitError
 from bayesinf.models import problem as driver
-from bayesinf.models.binary import ENCODINGS, chances, known, pairs
+from bayesinf.models.binary import ENCODINGS, chances, known, pair_coords
 from bayesinf.models.binary.batches import by_draw
 from bayesinf.models.binary.couplings import CouplingPrior, stated
 from bayesinf.models.binary.logistic.likelihood import Logistic
@@ -40,7 +40,7 @@ __all__ = ["KineticIsing", "problem"]
 # Draws × transitions × sites that are replicated: seconds on two cores.
 REPLICATED = 4e8
 # Draws × transitions whose log likelihood is stored,
-POINTWISE = 3e6
+POINTWISE = 1e7
 # but of no fewer transitions than these, whatever the draws.
 ALWAYS = 1000
 # Numbers of one predictive statistic that are stored.
@@ -98,9 +98,9 @@ class KineticIsing(Problem):
     @property
     def data(self) -> Labels:
         """Labels of states and of what they are summarised by."""
-        steps, (i, j) = self.transitions, pairs(self.logistic.sites)
+        steps = self.transitions
         states = {name: ("transition", "site") for name in ("now", "next")}
-        coords = {"i": ("pair", steps.labels[i]), "j": ("pair", steps.labels[j])}
+        coords = pair_coords(steps.labels)
         coords |= {"active": np.arange(steps.sites + 1), "transition": np.arange(len(steps))}
         dims = MOMENTS | states | {"repeat": ("transition",)}
         return Labels(dims, {**self.parameters.coords, **coords})
@@ -138,6 +138,9 @@ class KineticIsing(Problem):
     def attrs(self) -> dict[str, object]:
         """Encoding and form of the model."""
         form = {name: int(getattr(self.logistic, name)) for name in ("symmetric", "self_coupling")}
+        if self.scored is not None and self.scored < len(self.transitions):
+            chosen = f"{self.scored} of {len(self.transitions)} transitions, drawn at random"
+            form["log_likelihood_of"] = chosen
         return {"encoding": self.transitions.encoding} | form
 
     @property

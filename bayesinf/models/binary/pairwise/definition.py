@@ -75,13 +75,11 @@ class BoltzmannMachine(Problem):
     @property
     def coords(self) -> dict[str, object]:
         """Labels of sites, pairs and triples, and numbers of sites that are on."""
-        i, j = binary.pairs(self.moments.sites)
         triples = predictive.followed(self.moments.sites).T
         followed = zip(("i3", "j3", "k3"), triples, strict=True)
         return {
             "site": self.site,
-            "i": ("pair", self.site[i]),
-            "j": ("pair", self.site[j]),
+            **binary.pair_coords(self.site),
             "active": np.arange(self.moments.sites + 1),
         } | {name: ("triple", self.site[which]) for name, which in followed}
 

@@ -11,7 +11,17 @@ bounded memory; ``told`` reads off that file what the page shows.
 """
 
 from bayesinf.systems.gaussian_peaks.batch.fitting import fit_portion
-from bayesinf.systems.gaussian_peaks.batch.running import opened, stated, tell, told, write
+from bayesinf.systems.gaussian_peaks.batch.running import opened, refine, stated, tell, told, write
 from bayesinf.systems.gaussian_peaks.batch.statement import COMPILED, Model
 
-__all__ = ["COMPILED", "Model", "fit_portion", "opened", "stated", "tell", "told", "write"]
+__all__ = [
+    "COMPILED",
+    "Model",
+    "fit_portion",
+    "opened",
+    "refine",
+    "stated",
+    "tell",
+    "told",
+    "write",
+]

@@ -22,7 +22,7 @@ from bayesinf.systems.gaussian_peaks.batch.statement import Model
 
 __all__ = ["KEPT", "PORTION", "STATISTICS", "fit_portion", "optima", "portion"]
 
-PORTION = 256  # spectra fitted together; the draws of a spectrum depend on it
+PORTION = 1024  # spectra fitted together; the draws of a spectrum depend on it
 DRAWS = 128  # weighed for each spectrum
 KEPT = 16  # drawn from those by their weights, and kept
 ROUGH = 1e-9  # share of χ² that a step must promise, in the search for the best end

@@ -7,26 +7,28 @@ import hashlib
 import json
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bayesinf.batches import FAILED, Store, Tally, evidence, figures, page, stream
-from bayesinf.checks import check
+from bayesinf.batches import DOUBTED, FAILED, Store, Tally, evidence, figures, page, stream
+from bayesinf.checks import Verdict, check
 from bayesinf.data.spectra import Source
-from bayesinf.errors import DataError
-from bayesinf.posterior import noted
+from bayesinf.errors import DataError, FitError
+from bayesinf.posterior import noted, save
 from bayesinf.settings import Settings
 from bayesinf.systems.gaussian_peaks.batch import results
 from bayesinf.systems.gaussian_peaks.batch.fitting import PORTION, STATISTICS, fit_portion
 from bayesinf.systems.gaussian_peaks.batch.statement import Model
+from bayesinf.systems.gaussian_peaks.model import fit as fit_one
 
 if TYPE_CHECKING:
     import xarray as xr
 
-__all__ = ["opened", "stated", "tell", "told", "write"]
+__all__ = ["opened", "refine", "stated", "tell", "told", "write"]
 
 TITLE = "Peaks of many spectra"
 QUESTION = "Where are the peaks of each spectrum, how high and how wide, and whose fit may be used?"
@@ -42,6 +44,7 @@ def write(
     *,
     here: bool = False,
     stem: str = "batch",
+    run: str = "",
 ) -> Path:
     """Fit all spectra of a source; write ``batch.nc`` and ``spectra.csv``.
 
@@ -54,6 +57,7 @@ def write(
     mapped : as ``Run.map``.
     here : whether to read the spectra here, where workers do not see the files.
     stem : of the file.
+    run : id of the run, which the file bears.
     """
     started, tally = time.perf_counter(), Tally(STATISTICS)
     noisy = _noisy(source)
@@ -78,7 +82,8 @@ def write(
             table.writerows(_lines(names, rows, arrays, model, noisy))
         store.whole("sample_stats", evidence(tally))
         elapsed = time.perf_counter() - started
-        store.attrs(results.attributes(model, source, settings, digest.hexdigest(), elapsed))
+        told = results.attributes(model, source, settings, digest.hexdigest(), elapsed)
+        store.attrs(told | ({"run": run} if run else {}))
     return file
 
 
@@ -161,12 +166,78 @@ def stated(source: Source, options: Mapping[str, object]) -> Model:
 # --- the page -------------------------------------------------------------------------------------
 
 
-def tell(folder: Path, source: Source, command: str, run: str, stem: str = "batch"):
+def refine(
+    folder: Path,
+    source: Source,
+    options: Mapping[str, object],
+    settings: Settings,
+    mapped: Callable[..., list],
+    count: int,
+    *,
+    run: str = "",
+    stem: str = "batch",
+) -> dict[str, str]:
+    """Sample the worst of the doubted spectra by emcee, as single fits, each into a file.
+
+    Parameters
+    ----------
+    folder : where the batch is, and the files go.
+    source, settings, mapped, run, stem : as for ``write``.
+    options : of a single fit.
+    count : how many.
+
+    Returns
+    -------
+    name of a spectrum to what its checks say, or why it could not be fitted, in words.
+    """
+    code, badness = _judged(opened(folder / f"{stem}.nc"))
+    doubted = np.where(code == DOUBTED, badness, -np.inf)
+    chosen = [k for k in page.worst(code, doubted, count) if code.ravel()[k] == DOUBTED]
+    names = [source.names[k] for k in chosen]
+    jobs = [(source.single(name), dict(options)) for name in names]
+    sampled = mapped(partial(_sampled, settings=settings), jobs, label="Sampling the doubted")
+    found = {}
+    for name, fit in zip(names, sampled, strict=True):
+        if isinstance(fit, str):
+            found[name] = fit
+            continue
+        found[name] = check(fit).words
+        fit.attrs |= {"run": run} if run else {}
+        save(fit, folder / f"spectrum_{page.plain(name)}.nc")
+    return found
+
+
+def _sampled(job, settings):
+    """The fit of one spectrum by emcee, or why there is none."""
+    spectrum, options = job
+    try:
+        return fit_one(spectrum, method="emcee", settings=settings, **options)
+    except (DataError, FitError) as error:
+        return str(error)
+
+
+def tell(
+    folder: Path,
+    source: Source,
+    command: str,
+    run: str,
+    refined: Mapping[str, str] | None = None,
+    stem: str = "batch",
+) -> tuple[str, Verdict]:
     """Write the page of a batch; return the answer in a sentence, and the verdict."""
     fit = opened(folder / f"{stem}.nc")
     verdict = check(fit)
-    said = page.write(folder, told(fit, source, command, stem), verdict, run=run)
-    return said, verdict
+    content = replace(told(fit, source, command, stem), refined=refined or {})
+    return page.write(folder, content, verdict, run=run), verdict
+
+
+def _judged(fit):
+    """Code of each spectrum, and how bad it is."""
+    statistics = fit["sample_stats"]
+    code = statistics["code"].values
+    least = np.nanmin(statistics["p_value"].values, axis=-1, initial=1.0)
+    badness = -np.log10(np.maximum(least, 1e-300)) + statistics["pareto_k"].fillna(0).values
+    return code, np.where(code == FAILED, -1.0, badness)
 
 
 def opened(path: Path) -> xr.DataTree:
@@ -187,12 +258,7 @@ def told(fit: xr.DataTree, source: Source, command: str, stem: str = "batch") ->
     stem : of the file.
     """
     statistics, known = fit["sample_stats"], noted(fit, "classical")
-    code = statistics["code"].values
-    p = statistics["p_value"].values
-    least = np.nanmin(p, axis=-1, initial=1.0)
-    with np.errstate(divide="ignore"):
-        badness = -np.log10(np.maximum(least, 1e-300)) + statistics["pareto_k"].fillna(0).values
-    badness = np.where(code == FAILED, -1.0, badness)
+    code, badness = _judged(fit)
     moments, quantities = noted(fit, "moments"), []
     free = [name for name in moments.data_vars if not name.endswith("_sd")]
     for name in [*free, "noise"]:

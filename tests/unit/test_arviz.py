@@ -1,0 +1,116 @@
+"""What a physicist does next with a file, in ArviZ: every call that the design names, on a file of
+every family. ``make test-arviz`` does the same to the files in reports/."""
+
+from functools import partial
+
+import arviz
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+from lmfit import models
+
+import bayesinf
+from bayesinf import posterior
+from bayesinf.models import curve, gp, linear
+from bayesinf.models.binary import logistic, pairwise
+from bayesinf.posterior import compact, load, save
+from bayesinf.settings import Settings
+
+SHORT = Settings(draws=100, chains=4, tune=50, prior_draws=20)
+RNG = np.random.default_rng(8)
+T = np.linspace(0, 6, 24)
+Y = 10 * np.exp(-T / 2) + 0.2 * RNG.normal(size=24)
+X = RNG.normal(size=(24, 2))
+STATES = RNG.choice([-1, 1], (60, 3))
+DECAY = models.ExponentialModel()
+FITS = {
+    "linear": partial(linear.fit, X, X @ [1.0, -2.0] + 0.3 * RNG.normal(size=24)),
+    "gp": partial(gp.fit, T, Y, 0.2, noise=0.1),
+    "curve": partial(curve.fit, DECAY, DECAY.make_params(amplitude=8, decay=1), T, Y),
+    "pairwise": partial(pairwise.fit, STATES, encoding="±1"),
+    "logistic": partial(logistic.fit, STATES, encoding="±1"),
+}
+
+
+@pytest.fixture(scope="module", params=FITS)
+def stored(request, tmp_path_factory):
+    made = compact(FITS[request.param](settings=SHORT))
+    path = save(made, tmp_path_factory.mktemp("arviz") / f"{request.param}.nc")
+    tree = arviz.from_netcdf(path)
+    # A pair has its sites beside its label, which ArviZ cannot stack with what has none.
+    return tree.map_over_datasets(lambda group: group.reset_coords(drop=True)), load(path)
+
+
+@pytest.mark.filterwarnings("ignore")  # ArviZ's own, on four hundred draws
+def test_arviz_does_what_the_design_promises(stored):
+    tree, ours = stored
+    names = list(tree["posterior"].data_vars)
+    assert len(tree["log_likelihood"].data_vars) == 1  # one default variable
+    table = arviz.summary(tree)
+    assert len(table) == sum(tree["posterior"][name][0, 0].size for name in names)
+    assert np.isfinite(table["mean"].astype(float)).all()
+    left_out = arviz.loo(tree, pointwise=True)
+    assert left_out.elpd == pytest.approx(bayesinf.checks.loo(ours)["elpd"], abs=0.05)
+    (kept,) = tree["log_likelihood"].data_vars.values()
+    assert left_out.n_data_points == kept[0, 0].size
+    compared = arviz.compare({"one": tree, "other": tree})
+    assert set(compared.index) == {"one", "other"}
+    sensitivity = arviz.psense_summary(tree, var_names=names[:1])
+    assert len(sensitivity) == tree["posterior"][names[0]][0, 0].size
+    assert arviz.extract(tree, num_samples=7).sizes["sample"] == 7
+    assert set(tree["posterior"].to_dataset().data_vars) == set(names)
+    arviz.plot_trace(tree, var_names=names[:1])
+    arviz.plot_dist(tree, var_names=names[:1])
+    (data, *_) = (name for name, v in tree["posterior_predictive"].data_vars.items() if v.ndim > 2)
+    arviz.plot_ppc_dist(tree, var_names=[data], num_samples=5)
+    plt.close("all")
+
+
+def test_the_likelihood_of_all_data_is_kept(stored):
+    _, ours = stored
+    total = posterior.log_likelihood(ours)
+    assert total.dims == ("chain", "draw") and np.isfinite(total).all()
+    pointwise = ours["log_likelihood"].to_dataset().to_dataarray()
+    own = pointwise.sum([dim for dim in pointwise.dims if dim not in ("chain", "draw")])
+    same = np.allclose(own, total, rtol=1e-3)
+    assert same == ("log_likelihood" not in ours["sample_stats"])
+
+
+# --- files no larger than their use ---------------------------------------------------------------
+
+
+def test_a_compact_fit_says_the_same():
+    whole = linear.fit(X, Y, settings=Settings(draws=1000), intercept=True)
+    thin = compact(whole)
+    for name, variable in whole["posterior"].data_vars.items():
+        sd = variable.std(("chain", "draw"))
+        off = abs(thin["posterior"][name] - variable) / sd
+        assert 0 < float(off.max()) <= 2.0**-11 + 1e-12
+    assert (thin["posterior"]["sigma"] > 0).all()
+    replicas = thin["posterior_predictive"]
+    assert replicas.sizes["chain"] * replicas.sizes["draw"] == 500
+    for group in ("sample_stats", "log_prior", "observed_data", "constant_data"):
+        assert thin[group].to_dataset().identical(whole[group].to_dataset())
+    before, after = (bayesinf.check(fit) for fit in (whole, thin))
+    assert [c.passed for c in before.checks] == [c.passed for c in after.checks]
+    for one, other in zip(before.checks, after.checks, strict=True):
+        assert other.value == pytest.approx(one.value, rel=0.02, abs=0.005), one.name
+
+
+def test_a_compact_file_is_a_quarter(tmp_path):
+    whole = linear.fit(X, Y, settings=Settings(draws=1000))
+    sizes = [save(f, tmp_path / n).stat().st_size for n, f in (("a", whole), ("b", compact(whole)))]
+    assert sizes[1] < sizes[0] / 3
+
+
+def test_small_positive_draws_keep_their_size():
+    draws = np.exp(RNG.normal(0, 6, (4, 200)))
+    group = posterior.dataset({"scale": draws, "sparse": draws * (draws > 1), "whole": draws > 1})
+    import xarray as xr
+
+    found = compact(xr.DataTree.from_dict({"posterior": group}))["posterior"]
+    np.testing.assert_allclose(found["scale"], draws, rtol=2.0**-10)
+    np.testing.assert_array_equal(found["sparse"] == 0, (draws <= 1) | (found["sparse"] == 0))
+    np.testing.assert_array_equal(found["whole"], draws > 1)
+    twice = compact(compact(xr.DataTree.from_dict({"posterior": group})))["posterior"]
+    np.testing.assert_allclose(twice["scale"], found["scale"], rtol=2.0**-9)
