@@ -235,6 +235,17 @@ def test_what_approaches_is_blue():
     assert moved == pytest.approx(Setup().shift_of(1e5), rel=0.03) and moved < 0
 
 
+@pytest.mark.parametrize("angle", [30.0, 90.0, 150.0])
+def test_the_waves_are_those_of_braggs_law(angle):
+    """k = 2 k₀ sin(θ/2) in vacuum, without a shift; less of it in a plasma."""
+    setup = Setup(angle=angle)
+    omega, k = setup.waves(np.zeros(1), np.array([1e-9]))
+    assert omega == 0 and k == pytest.approx(setup.wave_number, rel=1e-6)
+    _, less = setup.waves(np.zeros(1), np.array([100.0]))
+    index = np.sqrt(1 - 100.0 * 1e25 / 3.9391e27)  # critical density of 532 nm, 1/m³
+    assert less == pytest.approx(index * setup.wave_number, rel=1e-4)
+
+
 @pytest.mark.parametrize(
     ("given", "said"),
     [

@@ -18,10 +18,10 @@ import numpy as np
 from bayesinf import data as shared
 from bayesinf.diagnostics import Neighbours
 from bayesinf.errors import DataError, FitError
-from bayesinf.models import density
+from bayesinf.models import density, noise
 from bayesinf.models.density import routes
 from bayesinf.models.likelihoods import Likelihood, Poisson
-from bayesinf.models.noise import Measured, asked
+from bayesinf.models.noise import Measured
 from bayesinf.models.problem import Draws, Labels, Route
 from bayesinf.posterior import dataset
 from bayesinf.priors import LogNormal, Normal, Prior
@@ -160,7 +160,7 @@ class Spectrum(Measured):
     @property
     def discrepancies(self):
         """What residuals are always asked; their size too, since photons know their scatter."""
-        return asked(Neighbours.along(self.spectrometer.shift), known=True)
+        return noise.asked(Neighbours.along(self.spectrometer.shift), known=True)
 
     def sample_prior(self, rng: np.random.Generator, size: int) -> Draws:
         """Draw the parameters from their priors, of stable plasmas alone."""

@@ -35,7 +35,9 @@ FAR = 8.0  # prior sds, beyond which nothing is looked for
 SPAN = 1e-4  # of the differences
 SETTLED = 1e-9  # share of the deviance that a further step does not gain
 WIDER = 2.0  # than the curvature says: the part of the mixture that stays
-ROUNDS, POINTS = 2, 100  # of fitting the mixture, and points a round for each parameter
+LEAST, ROUNDS = 3, 8  # of fitting the mixture,
+POINTS = 150  # with so many points for each parameter,
+ENOUGH = 0.55  # up to the share of the points that they are worth, at which it fits
 OFFERED = 3  # draws of the mixture for each that is kept
 
 
@@ -99,9 +101,12 @@ def importance(problem: Spectrum, settings: Settings) -> Sample:
     spread = np.linalg.solve(root.T, slope.T)
     best, covariance = space.outer(best), spread.T @ spread
     mixture = population.initial_mixture([best], [covariance], (best, WIDER**2 * covariance))
-    for _ in range(ROUNDS):
+    for turn in range(ROUNDS):
         z = mixture.sample(rng, POINTS * size)
-        mixture = population.em_step(mixture, z, np.exp(_log_weight(space.log_density, mixture, z)))
+        weight = np.exp(_log_weight(space.log_density, mixture, z))
+        if turn >= LEAST and 1 / np.sum(weight**2) > ENOUGH * len(z):
+            break
+        mixture = population.em_step(mixture, z, weight)
     z = mixture.sample(rng, OFFERED * settings.chains * settings.draws)
     kept = resampled(z, _log_weight(space.log_density, mixture, z), rng)
     evidence = dataset(
