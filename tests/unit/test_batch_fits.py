@@ -45,9 +45,9 @@ def refused(rows):
 
 MODELS = [
     {"peaks": 2},
-    {"peaks": 2, "shape": "lorentzian", "background": "linear"},
+    {"peaks": 2, "tied": True, "shape": "lorentzian", "background": "linear"},
     {"peaks": 1, "shape": "pseudo-voigt", "background": "quadratic"},
-    {"peaks": 2, "tied": True, "background": "exponential"},
+    {"peaks": 1, "background": "exponential"},
     {"peaks": 1, "negative": True, "background": "spline"},
     {"peaks": 2, "priors": {"center[1]": Normal(3.5, 0.1)}},
 ]

@@ -19,6 +19,7 @@ import bayesinf
 from bayesinf import kept, parallel
 from bayesinf.batches import DOUBTED, FAILED
 from bayesinf.data.spectra import spectra
+from bayesinf.errors import DataError
 from bayesinf.posterior import noted
 from bayesinf.settings import Settings
 from bayesinf.systems import gaussian_peaks as system
@@ -154,7 +155,6 @@ def test_spectra_may_be_read_here_and_fitted_elsewhere(tmp_path, short):
     source = spectra(mapped(tmp_path / "map.nc")[0])
     here = wrote(source, tmp_path / "here", here=True)
     same(wrote(source, tmp_path / "there"), here)
-    same(wrote(source, tmp_path / "two", partial(parallel.map, workers=2)), here)
 
 
 def run(*options, cwd, wait=True):
@@ -182,16 +182,21 @@ def test_the_script_tells_a_batch_and_one_of_it(tmp_path):
     assert {"batch.nc", "spectra.csv", "index.html", "verdict.json", "figures"} <= written
     verdict = json.loads((tmp_path / "out" / "verdict.json").read_text())
     assert verdict["believed"] and verdict["answer"] == "batch"
-    for option, said in (
-        (("--only", "9,9"), "there is no spectrum 9,9"),
-        (("--shape", "voigt"), "a batch has no voigt shape"),
-        (("--likelihood", "poisson"), "a batch has no poisson likelihood"),
-        (("--peaks", "1-3"), "--peaks cannot be read"),
+    command = ["--data", "map.nc", "--output", "none", "--peaks", "1-3"]
+    process, out, err = run(*command, cwd=tmp_path)
+    assert process.returncode == 2 and "--peaks cannot be read" in err
+    assert len(err.splitlines()) == 1 and not (tmp_path / "none").exists()
+
+
+def test_options_that_no_batch_knows_are_refused(tmp_path):
+    source = spectra(mapped(tmp_path / "map.nc")[0])
+    for options, said in (
+        ({"shape": "voigt"}, "a batch has no voigt shape"),
+        ({"likelihood": "poisson"}, "a batch has no poisson likelihood"),
+        ({"search": "global"}, "a batch has no global search"),
     ):
-        command = ["--data", "map.nc", "--output", "none", *option]
-        process, out, err = run(*command, cwd=tmp_path)
-        assert process.returncode == 2 and said in err and len(err.splitlines()) == 1, err
-        assert not (tmp_path / "none").exists()
+        with pytest.raises(DataError, match=said):
+            running.stated(source, options)
 
 
 @pytest.mark.slow  # guarded above, where a run is cut off between two rounds
@@ -226,3 +231,4 @@ def test_a_cluster_fits_the_same(tmp_path, short):
         there = partial(parallel.map, scheduler=cluster.scheduler_address)
         found = wrote(source, tmp_path / "there", there, here=True)
     same(found, here)
+    same(wrote(source, tmp_path / "two", partial(parallel.map, workers=2)), here)
