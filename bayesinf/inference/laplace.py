@@ -67,6 +67,16 @@ class Quadratic:
         found[usable] = np.where(same & (log_q < np.inf), log_q, -np.inf)
         return found
 
+    def along(self, log_density: Callable[[np.ndarray], np.ndarray]) -> Callable:
+        """A log density by standard deviations from the optimum, the scale at its typical value."""
+        typical, last = (1.0, ()) if self.scale is None else (self.scale.scale, (self.scale.scale,))
+
+        def around(z):
+            theta = self.optimum + typical * (z @ self.root.T)
+            return log_density(np.column_stack([theta, np.tile(last, (len(z), 1))]))
+
+        return around
+
     def _log_density(self, u, s):
         size = len(self.optimum)
         log_q = -0.5 * np.sum((u / s[:, None]) ** 2, axis=1) - size * np.log(s)
@@ -138,15 +148,8 @@ def sample(
             optimum=approximation.optimum,
             covariance=approximation.root @ approximation.root.T,
         )
-    scale = approximation.scale
-    typical, last = (1.0, ()) if scale is None else (scale.scale, (scale.scale,))
-
-    def around(z):
-        theta = approximation.optimum + typical * (z @ approximation.root.T)
-        return log_density(np.column_stack([theta, np.tile(last, (len(z), 1))]))
-
     size = len(approximation.optimum)
-    gradient, hessian = derivatives(around, size)
+    gradient, hessian = derivatives(approximation.along(log_density), size)
     finite = np.isfinite(hessian).all()
     eigenvalue = np.linalg.eigvalsh(-hessian) if finite else np.full(size, np.nan)
     draws, log_weight = draws.reshape(*shape, -1), log_weight.reshape(shape)

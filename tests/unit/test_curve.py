@@ -209,6 +209,23 @@ def test_a_lineshape_without_symbols_is_defined_all_the_same():
     assert log_density(point) == pytest.approx(stated.log_density(theta), rel=1e-12)
 
 
+def test_what_a_prior_adds_moves_the_draws_and_is_no_slope_of_the_optimum():
+    """Least squares ended where it should; what a prior adds is what the weights are for."""
+    model, params, y = line()
+    design = np.stack([X, np.ones(40)], axis=1)
+    normal = design.T @ design / 0.3**2
+    best = np.linalg.solve(normal, design.T @ y / 0.3**2)
+    sd = np.sqrt(np.linalg.inv(normal)[0, 0])
+    prior = Normal(best[0] + 2 * sd, 4 * sd)
+    settings = Settings(draws=2000, chains=4, prior_draws=20)
+    given = {"priors": {"slope": prior}, "method": "laplace", "settings": settings}
+    fit = curve.fit(model, params, X, y, 0.3, **given)
+    slope = fit["posterior"]["slope"].values.ravel()
+    assert slope.mean() == pytest.approx(best[0] + 2 / 17 * sd, abs=0.06 * sd)
+    assert slope.std() == pytest.approx(np.sqrt(16 / 17) * sd, rel=0.05)
+    assert check(fit).believed, check(fit).words
+
+
 @pytest.mark.parametrize("known", [True, False])
 @pytest.mark.parametrize("method", ["laplace", "emcee"])
 def test_a_straight_line_has_its_closed_form(known, method):

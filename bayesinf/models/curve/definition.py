@@ -345,6 +345,10 @@ class NonlinearRegression(Measured):
             found |= {name: sum(own)} if own else {}
         return found | factors
 
+    def log_prior(self, theta: np.ndarray) -> np.ndarray:
+        """Log density of the prior at points, normalised: (..., parameter) -> (...)."""
+        return sum(self._log_priors(theta).values())
+
     def _log_priors(self, theta):
         factors = enumerate(self.prior.items())
         terms = {name: prior.log_density(theta[..., i]) for i, (name, prior) in factors}
@@ -389,7 +393,7 @@ class NonlinearRegression(Measured):
     def log_density(self, theta: np.ndarray) -> np.ndarray:
         """Log of likelihood times prior at points, normalised: (..., parameter) -> (...)."""
         with np.errstate(all="ignore"):
-            total = self.log_likelihoods(theta) + sum(self._log_priors(theta).values())
+            total = self.log_likelihoods(theta) + self.log_prior(theta)
         return np.where(np.isfinite(total), total, -np.inf)
 
     def sorted(self, theta: np.ndarray) -> np.ndarray:
