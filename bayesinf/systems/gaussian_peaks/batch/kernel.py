@@ -14,6 +14,8 @@ from math import exp, inf, log, pi, sqrt
 import numba
 import numpy as np
 
+__all__ = ["SHAPES", "bells", "curve", "fit", "guess", "residuals", "tails", "weigh"]
+
 OPTIONS = {"nogil": True, "cache": True, "fastmath": {"contract", "reassoc"}}
 OPTIONS |= {"error_model": "numpy"}
 SHAPES = {"gaussian": 0, "lorentzian": 1, "pseudo-voigt": 2}
