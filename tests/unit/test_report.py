@@ -1,5 +1,6 @@
 """The report as a reader meets it: what stands where, and that nothing else is needed."""
 
+import io
 import json
 import re
 from dataclasses import replace
@@ -9,6 +10,8 @@ import numpy as np
 import pandas as pd
 import pytest
 import xarray as xr
+from matplotlib.colors import to_rgb
+from matplotlib.image import imread
 from straight_line import TRUTH, fit
 from uncertainties import ufloat
 
@@ -235,6 +238,19 @@ def test_two_pictures_of_one_name_are_refused(tmp_path):
     with pytest.raises(ValueError, match="share a name"):
         report.write(tmp_path, same, FITS, {}, command=COMMAND)
     assert not list(tmp_path.iterdir())
+
+
+def test_few_words_keep_their_colour_beside_a_heat_map():
+    """A picture has 256 colours, and none of those that stand for something is lost among many."""
+    figure, (left, right) = figures.canvas(1, 2)
+    left.imshow(np.random.default_rng(2).normal(size=(40, 40)), cmap="RdBu_r")
+    for k, color in enumerate(figures.COLORS.values()):
+        right.text(0.1, 0.1 + 0.12 * k, "l", color=color, fontsize=9)
+    seen = imread(io.BytesIO(report.png(figure)))[..., :3].reshape(-1, 3)
+    assert 200 < len(np.unique(seen, axis=0)) <= 256
+    for name, color in figures.COLORS.items():
+        apart = np.abs(seen - to_rgb(color)).max(axis=1)
+        assert apart.min() < 10 / 255, name
 
 
 def test_a_heavy_page_is_drawn_coarser(tmp_path, written, monkeypatch):
