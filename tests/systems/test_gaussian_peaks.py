@@ -495,6 +495,7 @@ def test_noise_that_grows_with_the_signal_is_explained_by_a_likelihood():
     assert story.best == name and "residual spread" in story.answer.paragraphs[1]
 
 
+@pytest.mark.slow
 def test_a_second_peak_is_named_and_not_taken_for_noise():
     y = line() + line(8, 58, 3, 0) + 0.3 * np.random.default_rng(16).normal(size=101)
     first, others = explained(y)

@@ -156,6 +156,7 @@ def test_means_along_the_path_are_the_regressions():
         np.testing.assert_allclose(whole, own, rtol=1e-9)
 
 
+@pytest.mark.slow
 def test_synchrony_leaves_couplings_open():
     data = phases(oscillators=5, samples=300, spread=0.01, couplings=np.ones((5, 5)))
     apart = kuramoto.fit(phases(oscillators=5, samples=300), settings=SETTINGS)

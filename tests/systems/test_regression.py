@@ -433,6 +433,7 @@ def test_certified_polynomials_are_right_or_refused(reference_data, name, formul
     assert posterior.condition_number() > (1e6 if name == "filip" else 1.0)
 
 
+@pytest.mark.slow  # make test runs the script on its own table
 def test_the_script_writes_predictions_beside_the_page(tmp_path, monkeypatch):
     path = Path(__file__).resolve().parents[2] / "workflows" / "regression.py"
     (tmp_path / "new.csv").write_text("a,site\n4,u\n5,s\n")

@@ -299,7 +299,8 @@ def test_sites_that_burst_together_are_solved():
     np.testing.assert_allclose(problem.sample.population, p, atol=0.01)
 
 
-@pytest.mark.parametrize("camps", [1, pytest.param(2, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("camps", [1, 2])
 def test_phases_that_chains_do_not_leave_are_weighed(camps):
     # Few sites are on, or nearly all, and hardly ever something between; with two camps the sites
     # of one show the contrary of those of the other, and as many are on in both phases.

@@ -229,6 +229,7 @@ def test_a_run_that_fails_leaves_everything_as_it_was(
     assert Path("here").exists() == earlier and not list(Path().glob(".here*"))
 
 
+@pytest.mark.slow  # test_publication kills the writing itself
 def test_a_killed_run_leaves_the_output_as_it_was(tmp_path):
     script = f"import sys; sys.path.insert(0, {str(HERE)!r})\nimport test_workflow as t\n"
     script += "t.workflow.cli(t.main)"
