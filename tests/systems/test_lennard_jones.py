@@ -509,7 +509,10 @@ def test_mistakes_are_said_in_one_line():
 # ── What follows from a posterior ────────────────────────────────────────────────────────────────
 
 
-@pytest.mark.parametrize("mean", lj.MEANS)
+@pytest.mark.parametrize(
+    "mean",
+    [pytest.param(m, marks=[pytest.mark.slow] * (m == "lennard_jones")) for m in lj.MEANS],
+)
 def test_the_well_of_many_energies_is_the_true_one(mean):
     found = noted(reduced(mean), "well")
     for name, truth in (("depth", 1.0), ("minimum", MINIMUM), ("crossing", 1.0)):
@@ -822,7 +825,13 @@ def test_the_log_density_at_the_optimum_is_that_of_deleting_each_energy(compared
     assert float(found) == pytest.approx(total, abs=1e-5)
 
 
-@pytest.mark.parametrize(("kernel", "near"), [("exponential", 0.5), ("squared_exponential", 0.9)])
+@pytest.mark.parametrize(
+    ("kernel", "near"),
+    [
+        ("exponential", 0.5),
+        pytest.param("squared_exponential", 0.9, marks=pytest.mark.slow),
+    ],
+)
 def test_the_log_density_of_refits_is_that_of_fits_without_each_energy(kernel, near):
     # Rough paths are the easy case. Smooth ones have posteriors that leap to longer length scales
     # and more noise when the innermost energy is left out, which adds 5 to a sum that overlooks it.

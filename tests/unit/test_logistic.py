@@ -580,7 +580,7 @@ def test_one_site_has_the_posterior_of_quadrature(encoding, name, method):
         assert scores(np.log(scale)[..., None], expected) < LIMIT
 
 
-@pytest.mark.parametrize("name", ["laplace", "horseshoe"])
+@pytest.mark.parametrize("name", ["laplace", pytest.param("horseshoe", marks=pytest.mark.slow)])
 def test_shrinking_priors_have_the_posterior_of_quadrature(name):
     problem = single("±1", PRIORS[name])
     theta, _, _ = run("gibbs", problem, LONG)
@@ -620,7 +620,7 @@ def three_sites():
     return problem, run("mcmc", problem, LONG)
 
 
-@pytest.mark.parametrize("method", ["gibbs", "nuts"])
+@pytest.mark.parametrize("method", ["gibbs", pytest.param("nuts", marks=pytest.mark.slow)])
 def test_samplers_agree(three_sites, method):
     problem, (theta, scale, _) = three_sites
     other, other_scale, _ = run(method, problem, LONG)
