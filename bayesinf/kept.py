@@ -161,10 +161,11 @@ def steps[Step](
             _restore(each, content)
         next(itertools.islice(numbers, done, done), None)
     first, started, before = done, time.monotonic(), getattr(_at, "work", None)
+    timed = done  # steps before those that say how long the others take
     kept, patience = time.perf_counter(), EVERY
 
     def told():
-        left = progress.left(done - first, total - first, started)
+        left = progress.left(done - timed, total - timed, started)
         return f"step {done} of {total}{left}" if total else ""
 
     with progress.telling(told):
@@ -173,7 +174,9 @@ def steps[Step](
                 _at.work = before if name is None else _Work(f"{name}/{done}")
                 yield number
                 done += 1
-                progress.foresee_loop(done - first, total - first, started, shorter)
+                if timed == first:  # the first step may compile what it calls
+                    timed, started = done, time.monotonic()
+                progress.foresee_loop(done - timed, total - first, started, shorter)
                 now = time.perf_counter()
                 if name is None or now - kept < patience:
                     continue

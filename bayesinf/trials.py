@@ -6,10 +6,15 @@ name ``none``, or one that begins with "none,", stands a right model of its own 
 sets the share of right fits that are refused, and of each fault that is caught, are binomial
 proportions, given with their 95 % intervals (Clopper & Pearson 1934, doi:10.1093/biomet/26.4.404).
 Data that are refused in words count as caught: nobody believes them.
+
+A fault that is not caught may do no harm. So where the truth is known it is held against those fits
+that are believed, though it takes no part in their refusal, since nobody's own measurements come
+with a truth: how much of it their 95 % intervals hold, and how many of them it contradicts.
 """
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -19,7 +24,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bayesinf import parallel
-from bayesinf.checks import check
+from bayesinf.checks import OF_TRUTH, check, inside
 from bayesinf.errors import BayesinfError
 
 if TYPE_CHECKING:
@@ -42,14 +47,19 @@ class Trial:
     ----------
     fault : its name; ``none`` or "none, ..." for right fits.
     tried : data sets.
-    refused : how many were not believed, or refused in words.
+    refused : how many were not believed, or refused in words; the truth takes no part.
     by : required check to how often it failed; the name of an error where data were refused.
+    misled : how many were believed though the truth, where it is known, contradicts them.
+    inside : share of the true values that the 95 % intervals of those believed hold; NaN where no
+        truth is known.
     """
 
     fault: str
     tried: int
     refused: int
     by: Mapping[str, int]
+    misled: int = 0
+    inside: float = math.nan
 
     @property
     def interval(self) -> tuple[float, float]:
@@ -102,24 +112,44 @@ def _right(fault):
     return fault == NONE or fault.startswith(f"{NONE},")
 
 
+@dataclass(frozen=True)
+class Judged:
+    """One data set: the required checks that fail, whether its truth does, and its share inside."""
+
+    failed: tuple[str, ...]
+    contradicted: bool = False
+    inside: float = math.nan
+
+
 def _judged(faults, job):
-    """The required checks that one data set's fit fails."""
+    """Fit one data set, and judge the fit."""
     name, seed = job
     try:
         fit = faults[name](np.random.default_rng(seed))
     except BayesinfError as error:
-        return (type(error).__name__,)
-    return tuple(one.name for one in check(fit).checks if one.required and not one.passed)
+        return Judged((type(error).__name__,))
+    failed = tuple(one.name for one in check(fit).checks if one.required and not one.passed)
+    seen = tuple(name for name in failed if name not in OF_TRUTH)
+    return Judged(seen, len(seen) < len(failed), inside(fit))
 
 
-def _counted(name: str, said: Iterable[tuple[str, ...]]) -> Trial:
-    failed = list(said)
-    by = Counter(check for names in failed for check in dict.fromkeys(names))
-    return Trial(name, len(failed), sum(map(bool, failed)), dict(by.most_common()))
+def _counted(name: str, judged: Iterable[Judged]) -> Trial:
+    every = list(judged)
+    believed = [one for one in every if not one.failed]
+    by = Counter(check for one in every for check in dict.fromkeys(one.failed))
+    shares = [one.inside for one in believed if math.isfinite(one.inside)]
+    return Trial(
+        name,
+        tried=len(every),
+        refused=len(every) - len(believed),
+        by=dict(by.most_common()),
+        misled=sum(one.contradicted for one in believed),
+        inside=float(np.mean(shares)) if shares else math.nan,
+    )
 
 
 def readable(trials: Iterable[Trial]) -> pd.DataFrame:
-    """Tabulate trials: a row a fault, with the share that is refused and by which checks."""
+    """Tabulate trials: a row a fault, with the share refused, by which checks, and who is misled."""
     import pandas as pd
 
     rows = {}
@@ -130,6 +160,8 @@ def readable(trials: Iterable[Trial]) -> pd.DataFrame:
             "refused": str(one.refused),
             "share": f"{one.refused / one.tried:.1%}",
             "95 % interval": f"{low:.1%} to {high:.1%}",
+            "believed, truth in 95 %": "" if math.isnan(one.inside) else f"{one.inside:.1%}",
+            "misled": "" if math.isnan(one.inside) else str(one.misled),
             "by": ", ".join(f"{check} {count}" for check, count in list(one.by.items())[:4]),
         }
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis("fault")

@@ -13,7 +13,7 @@ InferenceData to ``Check`` objects, known by its name in the table in ``question
 from bayesinf.checks.asking import element_name, elements
 from bayesinf.checks.chains import RHAT
 from bayesinf.checks.closed_forms import MOMENTS_P
-from bayesinf.checks.known import TRUTH_P
+from bayesinf.checks.known import OF_TRUTH, TRUTH_P, inside
 from bayesinf.checks.predictive import PREDICTIVE_P, loo
 from bayesinf.checks.questions import EVERY_FIT, QUESTIONS, check
 from bayesinf.checks.verdict import Check, Verdict
@@ -21,6 +21,7 @@ from bayesinf.checks.verdict import Check, Verdict
 __all__ = [
     "EVERY_FIT",
     "MOMENTS_P",
+    "OF_TRUTH",
     "PREDICTIVE_P",
     "QUESTIONS",
     "RHAT",
@@ -30,5 +31,6 @@ __all__ = [
     "check",
     "element_name",
     "elements",
+    "inside",
     "loo",
 ]

@@ -12,7 +12,9 @@ from bayesinf.checks.asking import answer, elements
 from bayesinf.checks.verdict import Check
 from bayesinf.posterior import element_names, true_values
 
-__all__ = ["TRUTH_P", "held_out", "truth"]
+__all__ = ["OF_TRUTH", "TRUTH_P", "held_out", "inside", "truth"]
+
+OF_TRUTH = ("truth", "truth that is not zero")  # checks that nobody's own measurements can be asked
 
 TRUTH_P = 1e-3  # chance below which a known truth lies too far out among the draws
 
@@ -24,14 +26,10 @@ def truth(posterior) -> Iterator[Check]:
     of its elements the 95 % intervals may miss, however they are correlated, and how far the
     farthest of them may lie: each is a chance of one in a thousand.
     """
-    known = {n: value for n, value in true_values(posterior).items() if math.isfinite(value)}
+    known = _finite(posterior)
     if not known:
         return
-    names = dict.fromkeys(name.partition("[")[0] for name in known)
-    draws = {}
-    for variable in (posterior["posterior"][name] for name in names):
-        draws |= dict(zip(element_names(variable), elements(variable), strict=True))
-    rows = np.stack([draws[name].ravel() for name in known])
+    rows = _rows(posterior, known)
     remedy = "look for what the model or its prior leaves out, since the truth is not as it says"
     yield _among(rows, known, "truth", "known", remedy)
     values = np.array(list(known.values()))
@@ -48,6 +46,29 @@ def truth(posterior) -> Iterator[Check]:
             f"only {finding}",
             remedy,
         )
+
+
+def inside(posterior) -> float:
+    """Share of the known true values within their 95 % intervals; NaN where none is known."""
+    known = _finite(posterior)
+    if not known:
+        return math.nan
+    found = diagnostics.coverage(_rows(posterior, known), np.array(list(known.values())))
+    return found.covered / len(known)
+
+
+def _finite(posterior) -> dict[str, float]:
+    """The known true values that are numbers, by the label of their element."""
+    return {n: value for n, value in true_values(posterior).items() if math.isfinite(value)}
+
+
+def _rows(posterior, known) -> np.ndarray:
+    """Draws of the elements whose true values are known, (element, draw)."""
+    draws = {}
+    for variable in dict.fromkeys(name.partition("[")[0] for name in known):
+        found = posterior["posterior"][variable]
+        draws |= dict(zip(element_names(found), elements(found), strict=True))
+    return np.stack([draws[name].ravel() for name in known])
 
 
 def held_out(posterior) -> Iterator[Check]:

@@ -337,6 +337,19 @@ def test_of_several_workers_the_first_says_how_long_its_loop_will_be(capsys, mon
     assert re.search(r"for 33 steps of .*--draws.*; \d+ steps take 0 s", said)
 
 
+def test_a_first_step_that_compiles_does_not_say_how_long_the_others_take(capsys, monkeypatch):
+    monkeypatch.setattr(progress, "MEASURED", 0.02)
+    monkeypatch.setattr(progress, "SAID", 3.0)
+    monkeypatch.setattr(parallel._Worker, "following", True)
+
+    def sweep(item):
+        for step in kept.steps(range(item)):
+            time.sleep(0.002 if step else 0.3)
+
+    parallel._Worker(parallel._Inside(sweep), os.getpid(), 3)((3, None, 35))
+    assert capsys.readouterr().err == ""
+
+
 def test_emcee_says_once_how_long_it_will_be(capsys, monkeypatch):
     monkeypatch.setattr(progress, "SAID", 0.0)
     rng = np.random.default_rng(1)
