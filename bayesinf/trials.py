@@ -149,7 +149,7 @@ def _counted(name: str, judged: Iterable[Judged]) -> Trial:
 
 
 def readable(trials: Iterable[Trial]) -> pd.DataFrame:
-    """Tabulate trials: a row a fault, with the share refused, by which checks, and who is misled."""
+    """Tabulate trials: a row a fault: the share refused, by which checks, and who is misled."""
     import pandas as pd
 
     rows = {}

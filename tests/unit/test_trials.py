@@ -3,15 +3,18 @@
 import runpy
 import sys
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
+import xarray as xr
 from straight_line import StraightLine
 
 from bayesinf import trials, workflow
 from bayesinf.errors import DataError
 from bayesinf.models import problem
+from bayesinf.posterior import annotated
 from bayesinf.settings import Settings
 
 SHORT = Settings(draws=250, chains=4, tune=50, prior_draws=20)
@@ -66,6 +69,31 @@ def test_the_table_says_all(found):
     table = trials.readable(found)
     assert list(table.index) == ["none", "curved", "unreadable"]
     assert table.loc["curved", "share"] == "100.0%"
+
+
+def test_a_truth_tells_who_is_misled_and_refuses_nothing():
+    """Two lines one sd apart: one's fit is believed, and the other's line contradicts it."""
+
+    def told(of, rng):
+        truth = xr.Dataset({"offset": of["offset"], "slope": of["slope"]})
+        return annotated(line(rng), truth=truth)
+
+    right = {"offset": 3.0, "slope": 47.0}
+    faults = {
+        "none": partial(told, right),
+        "another line": partial(told, right | {"offset": 9.0}),
+        "half a truth": partial(told, right | {"slope": np.nan}),
+        "bent": lambda rng: annotated(bent(rng), truth=xr.Dataset({"offset": 9.0})),
+    }
+    none, other, half, refused = trials.tried(faults, 12, seed=3, workers=1)
+    assert none.refused == other.refused <= 1 and none.misled == 0
+    assert other.misled == other.tried - other.refused and other.inside == pytest.approx(
+        0.5, abs=0.1
+    )
+    assert none.inside > 0.8 and half.inside > 0.8
+    assert refused.refused == 12 and refused.misled == 0 and np.isnan(refused.inside)
+    table = trials.readable([none, other, refused])
+    assert list(table["misled"]) == ["0", str(other.misled), ""]
 
 
 def test_workers_change_nothing(found):

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from bayesinf.posterior import annotated, noted
 from bayesinf.settings import Settings
 from bayesinf.systems.deconvolution.data import simulate
 from bayesinf.systems.deconvolution.model import fit
@@ -43,15 +44,16 @@ def faults() -> dict[str, Callable[[np.random.Generator], xr.DataTree]]:
 
 
 def _fitted(noise, rng, bars=None):
-    """The fit of blurred data with some noise, whose truth nobody knows."""
+    """The fit of blurred data with some noise, and beside it the truth, which it was not told."""
     blurred = simulate(POINTS, RESPONSE, noise=0.0, rng=rng)
+    truth = noted(blurred, "truth")[["signal"]]
     blurred = blurred.drop_vars([v for v in blurred.variables if str(v).startswith("truth.")])
     mean = blurred["blurred"].values
     measured = blurred.assign(blurred=blurred["blurred"].copy(data=mean + noise(mean, rng)))
     if bars is not None:
         measured = measured.assign(error=("point", np.full(POINTS, bars)))
         measured.attrs["error"] = "error"
-    return fit(measured, "second_differences", settings=SETTINGS)
+    return annotated(fit(measured, "second_differences", settings=SETTINGS), truth=truth)
 
 
 def _even(mean, rng):

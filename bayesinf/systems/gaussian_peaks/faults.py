@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bayesinf.data import axes, curve_from_arrays
+from bayesinf.posterior import annotated, dataset
 from bayesinf.settings import Settings
 from bayesinf.systems.gaussian_peaks.data import simulate
 from bayesinf.systems.gaussian_peaks.model import fit
@@ -45,7 +46,10 @@ def faults() -> dict[str, Callable[[np.random.Generator], xr.DataTree]]:
         "error bars too small by a third": _small_bars,
         "a missing peak": _missing,
         "one peak too many": partial(
-            _fitted, lambda mean, rng: mean + 0.5 * rng.standard_normal(mean.size), peaks=2
+            _fitted,
+            lambda mean, rng: mean + 0.5 * rng.standard_normal(mean.size),
+            peaks=2,
+            truth=None,
         ),
         "a dip": _dip,
     }
@@ -57,8 +61,13 @@ def _mean(**parameters):
     return axes(found)[1].to_numpy()
 
 
-def _of(y, error=None, **model):
-    return fit(curve_from_arrays(X, y, error), settings=SETTINGS, **model)
+def _of(y, error=None, truth=PEAK, **model):
+    """The fit of a spectrum, and beside it the truth of the peak, which it was not told."""
+    found = fit(curve_from_arrays(X, y, error), settings=SETTINGS, **model)
+    if truth is None:
+        return found
+    known = {name: np.array(values) for name, values in truth.items()}
+    return annotated(found, truth=dataset(known, dict.fromkeys(known, ("peak",)), sampled=False))
 
 
 def _fitted(measured, rng, **model):
@@ -66,8 +75,9 @@ def _fitted(measured, rng, **model):
 
 
 def _counts(rng, bars):
-    y = rng.poisson(_mean(height=(30.0,), background_level=2.0)).astype(float)
-    return _of(y, np.sqrt(np.maximum(y, 1)) if bars else None, likelihood="normal")
+    bright = PEAK | {"height": (30.0,)}
+    y = rng.poisson(_mean(**bright, background_level=2.0)).astype(float)
+    return _of(y, np.sqrt(np.maximum(y, 1)) if bars else None, bright, likelihood="normal")
 
 
 def _correlated(rng):
@@ -94,5 +104,6 @@ def _missing(rng):
 
 
 def _dip(rng):
-    y = _mean(height=(-6.0,), background_level=9.0)
-    return _of(y + 0.5 * rng.standard_normal(X.size), likelihood="normal")
+    dip = PEAK | {"height": (-6.0,)}
+    y = _mean(**dip, background_level=9.0) + 0.5 * rng.standard_normal(X.size)
+    return _of(y, truth=dip, likelihood="normal")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from bayesinf.posterior import annotated, noted
 from bayesinf.settings import Settings
 from bayesinf.systems.kuramoto.data import from_arrays, simulate
 from bayesinf.systems.kuramoto.stating import fit
@@ -35,12 +36,16 @@ def faults() -> dict[str, Callable[[np.random.Generator], xr.DataTree]]:
 
 
 def _fitted(rng, change=None, couplings=None, measurement=0.0, **options):
-    """A fit of phases as ``change`` leaves them, without what is known of them."""
+    """A fit of phases as ``change`` leaves them, with their truth, which it was not told."""
     phases = simulate(
         OSCILLATORS, SAMPLES, couplings=couplings, noise=NOISE, measurement=measurement, rng=rng
     )
+    truth = noted(phases, "truth")[["K", "alpha"]]
     phases = _plain(phases) if change is None else change(_plain(phases))
-    return fit(phases, settings=SETTINGS.replace(seed=int(rng.integers(2**31))), **options)
+    found = fit(phases, settings=SETTINGS.replace(seed=int(rng.integers(2**31))), **options)
+    if change is _hidden:
+        return found  # whose couplings are fewer
+    return annotated(found, truth=truth)
 
 
 def _plain(phases):

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from bayesinf.posterior import annotated
 from bayesinf.settings import Settings
 from bayesinf.systems.regression.data import from_columns
 from bayesinf.systems.regression.model import fit
@@ -22,6 +23,7 @@ __all__ = ["faults"]
 
 SETTINGS = Settings(draws=600, tune=400, chains=4, prior_draws=20, workers=1)
 ROWS, NOISE, SITES = 150, 0.5, 8
+SLOPES = {"a": 0.8, "b": -0.4}
 
 
 def faults() -> dict[str, Callable[[np.random.Generator], xr.DataTree]]:
@@ -65,11 +67,11 @@ def _fitted(
     error=None,
     in_order=False,
 ):
-    """The fit of a table by a formula, whose truth nobody knows."""
+    """The fit of a table by a formula, as of somebody who does not know its truth."""
     a, b = rng.standard_normal((2, ROWS))
     x, site = rng.uniform(size=ROWS), rng.integers(0, SITES, ROWS)
     site = np.sort(site) if in_order else site
-    eta = 0.5 + 0.8 * a - 0.4 * b + 0.5 * x + curve * np.sin(2 * np.pi * x)
+    eta = 0.5 + SLOPES["a"] * a + SLOPES["b"] * b + 0.5 * x + curve * np.sin(2 * np.pi * x)
     eta = eta + product * a * b + square * a**2 + groups * rng.standard_normal(SITES)[site]
     if response == "poisson":
         rate = np.exp(eta) * (rng.gamma(1 / excess, excess, ROWS) if excess else 1.0)
@@ -82,7 +84,16 @@ def _fitted(
     columns |= {} if error is None else {"error": np.full(ROWS, error * NOISE)}
     table = from_columns(columns, formula, None if error is None else "error")
     settings = SETTINGS.replace(seed=int(rng.integers(2**31)))
-    return fit(table, response=as_if or response, settings=settings)
+    found = fit(table, response=as_if or response, settings=settings)
+    return found if as_if else annotated(found, truth=_slopes(found["posterior"]["beta"]))
+
+
+def _slopes(beta):
+    """What is known of the coefficients: the columns' own, and of a curve and of groups nothing."""
+    import xarray as xr
+
+    known = [SLOPES.get(str(name), np.nan) for name in beta["feature"].values]
+    return xr.Dataset({"beta": ("feature", known)})
 
 
 def _even(eta, rng):

@@ -17,6 +17,7 @@ import numpy as np
 
 from bayesinf.data import curve_from_arrays
 from bayesinf.errors import DataError
+from bayesinf.posterior import annotated, dataset
 from bayesinf.priors import LogNormal
 from bayesinf.settings import Settings
 from bayesinf.systems.spectral_analysis.data import light_curve
@@ -84,7 +85,9 @@ def _star(
     )
     if not stands_out(found):
         raise DataError("no period stands out")
-    return found
+    if size == 0.0:
+        return found  # there is no period to be right about
+    return annotated(found, truth=dataset({"frequency": np.float64(frequency)}, sampled=False))
 
 
 def _red(t, frequency, rng):

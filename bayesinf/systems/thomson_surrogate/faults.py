@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from bayesinf.posterior import annotated, dataset
 from bayesinf.priors import LogNormal
 from bayesinf.settings import Settings
 from bayesinf.systems.thomson_surrogate.data import CHANNELS, TRUTH, spectrum
@@ -43,7 +44,7 @@ def faults() -> dict[str, Callable[[np.random.Generator], xr.DataTree]]:
 
 
 def _fitted(rng, change=None, seen_by=Setup(), photons=TRUTH["photons"], priors=None):
-    """A fit of the counts that ``change`` makes, of a plasma of the prior."""
+    """A fit of the counts that ``change`` makes, of a plasma of the prior, with that plasma."""
     while True:
         truth = {name: float(prior.sample(rng)) for name, prior in PRIORS.items()}
         truth |= {"photons": photons, "background": TRUTH["background"]}
@@ -53,7 +54,9 @@ def _fitted(rng, change=None, seen_by=Setup(), photons=TRUTH["photons"], priors=
             break
     counts = rng.poisson(mean) if change is None else change(rng, mean, spectrometer, truth)
     settings = SETTINGS.replace(seed=int(rng.integers(2**31)))
-    return fit(spectrum(CHANNELS, counts, Setup()), priors=priors, settings=settings)
+    found = fit(spectrum(CHANNELS, counts, Setup()), priors=priors, settings=settings)
+    sought = {name: np.float64(truth[name]) for name in PRIORS}
+    return annotated(found, truth=dataset(sought, sampled=False))
 
 
 def _sloped(rng, mean, spectrometer, truth):
