@@ -78,7 +78,8 @@ def write(run, tables):
     import pandas as pd
 
     with workflow.staged(run.output) as folder:
-        pd.concat(tables, names=["system"]).to_csv(folder / "trials.csv")
+        table = pd.concat(tables, names=["system"]).assign(command=run.command)
+        table.to_csv(folder / "trials.csv")
     print(f"Table: {run.output / 'trials.csv'}")
 
 
