@@ -106,6 +106,7 @@ class Outlook:
     statistics : what else is known of each draw, (chain, draw); joins ``sample_stats``.
     kept : positions of the draws of each chain whose replicas are kept; None for all.
     whole : what is known of the fit as a whole, numbers that join ``sample_stats``.
+    questions : what these data are asked besides, of those numbers.
     """
 
     replicas: Draws
@@ -115,6 +116,7 @@ class Outlook:
     statistics: Draws = field(default_factory=dict)
     kept: np.ndarray | None = None
     whole: Mapping[str, float] = field(default_factory=dict)
+    questions: Sequence[kinds.Question] = ()
 
 
 class Problem(ABC):
@@ -286,7 +288,12 @@ def _fitted(problem, name, route, settings, system, notes, attrs):
         settings=settings,
         data=problem.observed.reset_coords().merge(problem.constants),
         started=started,
-        attrs={"method": name, **_said(problem), **problem.attrs, **(attrs or {})},
+        attrs={
+            "method": name,
+            **_said(problem, outlook.questions),
+            **problem.attrs,
+            **(attrs or {}),
+        },
     )
     beside = {**problem.notes(), **(notes or {})}
     return annotated(found, **{name: one for name, one in beside.items() if one is not None})
@@ -336,7 +343,7 @@ def _left_out(pointwise):
     return chosen, {TOTAL: together}
 
 
-def _said(problem):
+def _said(problem, further=()):
     """Root attributes in which a problem says its family, its priors, and what checks may ask."""
     said = {
         "family": problem.family,
@@ -346,7 +353,8 @@ def _said(problem):
         said["hyperparameters"] = json.dumps(list(problem.hyperparameters))
     if problem.equation:
         said["equation"] = problem.equation
-    return said | (kinds.declare(*problem.questions) if problem.questions else {})
+    questions = (*problem.questions, *further)
+    return said | (kinds.declare(*questions) if questions else {})
 
 
 def nuts(problem: Problem, settings: Settings) -> Sample:

@@ -304,7 +304,8 @@ class Process(Marginal):
 
     def outlook(self, draws: Draws, settings: Settings) -> Outlook:
         """Look at each observation from all the others, and at whether there is a jump."""
-        return replace(look(self, draws, settings), whole=self._jump(draws, settings))
+        found = look(self, draws, settings)
+        return replace(found, whole=self._jump(draws, settings) | dict(found.whole))
 
     def _jump(self, draws, settings):
         """The evidence for a jump, where one can be looked for."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bayesinf.models import noise
+from bayesinf.models import noise, saturation
 from bayesinf.models.problem import Draws, Outlook
 from bayesinf.settings import Settings
 
@@ -44,7 +44,7 @@ def look(process: Process, draws: Draws, settings: Settings) -> Outlook:
     kept = None if blocks is None else noise.kept_draws(shape, size, REPLICAS)
     rngs = settings.generator("replicas"), settings.generator("posterior predictive")
     batch = total if blocks is None else max(1, TOGETHER // size)
-    parts = []
+    parts, ends = [], saturation.Ends.of(process.y)
     for start in range(0, total, batch):
         some = {name: value[start : start + batch] for name, value in theta.items()}
         left_out = process.left_out(some, rngs[0])
@@ -61,8 +61,10 @@ def look(process: Process, draws: Draws, settings: Settings) -> Outlook:
                 (left_out.residual, _scaled(left_out.expected)),
             )
         )
-        replicas = (left_out.mean + left_out.sd * new)[shown]
-        parts.append((replicas, *density, *judged, left_out.jitter))
+        replicas = left_out.mean + left_out.sd * new
+        if ends is not None:
+            ends.add(replicas)
+        parts.append((replicas[shown], *density, *judged, left_out.jitter))
     found = [np.concatenate(one) for one in zip(*parts, strict=True)]
     replicas, pointwise, alone, of_replicas, of_data, jitter = (
         one.reshape(shape[0], -1, *one.shape[1:]) for one in found
@@ -75,6 +77,7 @@ def look(process: Process, draws: Draws, settings: Settings) -> Outlook:
         of_data,
         {"jitter": jitter},
         kept,
+        **({} if ends is None else ends.asked),
     )
 
 
