@@ -26,10 +26,17 @@ __all__ = [
     "listing",
     "number",
     "place",
+    "refuse_codes",
     "shown",
     "to_numbers",
     "vector",
 ]
+
+
+# Of nines, of many digits, or the least that a computer's whole number can be.
+CODES = (*(float("9" * digits) for digits in range(3, 8)), 1e20, 1e30, 32768.0, 2147483648.0)
+APART = 2.0  # ranges of the other values by which a code lies beyond them
+FEWEST = 5  # other values that say where a measured one would lie
 
 
 def number(cell: str) -> float | None:
@@ -119,7 +126,41 @@ def finite(array: xr.DataArray, source) -> np.ndarray:
             found=shown(array.to_numpy()[row]),
             remedy="correct or remove the row",
         )
+    if source is not None:
+        refuse_codes(numbers, array, source)
     return numbers
+
+
+def refuse_codes(numbers: np.ndarray, array: xr.DataArray, source) -> None:
+    """Refuse numbers by which files say that a value is missing, such as −999 and 1e30.
+
+    Only such a number is taken for a code, and only where it lies further from all others than
+    twice their range.
+
+    Parameters
+    ----------
+    numbers : of a column, (row,); NaN where there is none.
+    array : the column as it was read, which knows its name and its rows.
+    source : the file.
+    """
+    code = np.isin(np.abs(numbers), CODES)
+    others = numbers[~code & np.isfinite(numbers)]
+    if not code.any() or others.size < FEWEST or np.ptp(others) == 0:
+        return
+    low, high = others.min(), others.max()
+    off = np.maximum(low - numbers, numbers - high)
+    code &= off > APART * (high - low)
+    if not code.any():
+        return
+    row, more = int(np.argmax(code)), int(code.sum()) - 1
+    raise DataError(
+        "a code for a missing value",
+        source=source,
+        where=place(array, row) + (f", and {more} more" if more else ""),
+        expected=f"a measured value (the others lie from {low:.4g} to {high:.4g})",
+        found=shown(numbers[row]),
+        remedy="leave the cell empty or remove the row; if it was measured, fit from Python",
+    )
 
 
 def place(array: xr.DataArray, row: int, site: int | None = None) -> str:

@@ -25,6 +25,7 @@ from bayesinf.data.arrays import (
     listing,
     number,
     place,
+    refuse_codes,
     shown,
     to_numbers,
 )
@@ -305,6 +306,8 @@ def _numbers(column, missing, source):
             found=shown(cells[row]),
             remedy="correct or remove the row",
         )
+    if source is not None:
+        refuse_codes(numbers, column, source)
     return numbers
 
 

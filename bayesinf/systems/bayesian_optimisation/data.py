@@ -12,6 +12,7 @@ import numpy as np
 
 from bayesinf import optimisation
 from bayesinf.data import read as read_table
+from bayesinf.data.arrays import refuse_codes, to_numbers
 from bayesinf.data.columns import columns_of, pick, said
 from bayesinf.data.curve import variable_name
 from bayesinf.errors import DataError
@@ -195,15 +196,8 @@ def _value(columns, y, path):
 
 def _numbers(column, name, path):
     """A column as numbers; a word, or nothing, is NaN."""
-    values = np.asarray(column.values)
-    if values.dtype.kind in "biuf":
-        return values.astype(float)
-    found = []
-    for entry in values:
-        try:
-            found.append(float(entry))
-        except (TypeError, ValueError):
-            found.append(np.nan)
-    if not np.isfinite(found).any():
+    numbers = to_numbers(np.asarray(column.values)).astype(float)
+    if not np.isfinite(numbers).any():
         raise DataError("a column holds no numbers", source=path, where=f"column {name}")
-    return np.array(found)
+    refuse_codes(numbers, column, path)
+    return numbers

@@ -17,7 +17,7 @@ import numpy as np
 
 from bayesinf import data as reading
 from bayesinf.data import rows as cells
-from bayesinf.data.arrays import listing
+from bayesinf.data.arrays import listing, refuse_codes
 from bayesinf.data.columns import columns_of, said
 from bayesinf.errors import DataError
 from bayesinf.posterior import annotated, dataset
@@ -158,6 +158,9 @@ def read(
         cells.known(columns, name, path)
     comma = decimal == "," or "decimal commas" in found.attrs.get("read_as", "")
     values = {name: cells.numbers(columns[name], comma) for name in wanted}
+    for name, column in values.items():
+        if column.dtype.kind == "f":
+            refuse_codes(column, columns[name], path)
     numbers = cells.row_numbers(found, len(next(iter(values.values()))))
     kept, left_out = _complete(values, numbers, path)
     values = {name: column[kept] for name, column in values.items()}
