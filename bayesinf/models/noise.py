@@ -20,7 +20,7 @@ import numpy as np
 from bayesinf import capacity
 from bayesinf.diagnostics import Neighbours, neighbours
 from bayesinf.errors import DataError
-from bayesinf.models import saturation
+from bayesinf.models import ties
 from bayesinf.models.likelihoods import NOISE, NORMAL, Likelihood, log_density
 from bayesinf.models.problem import Draws, Outlook, Problem
 from bayesinf.settings import Settings
@@ -294,12 +294,12 @@ class Measured(Problem):
         batch = max(1, min(total, TOGETHER // size))
         kept = kept_draws(shape, size, self.most_replicas)
         rng, name, parts = settings.generator("posterior predictive"), self.measured, []
-        spread, ends = Spread(), saturation.Ends.of(np.asarray(self.y))
+        spread, tied = Spread(), ties.Ties.of(self.y)
         for start in range(0, total, batch):
             some = {key: values[start : start + batch] for key, values in flat.items()}
             places = np.arange(start, min(start + batch, total)) % shape[1]
             shown = slice(None) if kept is None else np.isin(places, kept)
-            parts.append(self._looked(some, rng, shown, spread, ends))
+            parts.append(self._looked(some, rng, shown, spread, tied))
         replicas, of_replicas, of_data, density = ([part[k] for part in parts] for k in range(4))
 
         def joined(arrays):
@@ -307,18 +307,18 @@ class Measured(Problem):
             return whole.reshape(shape[0], -1, *whole.shape[1:])
 
         density = {key: joined([one[key] for one in density]) for key in density[0]}
-        full = {} if ends is None else ends.asked
+        shared = {} if tied is None else tied.asked
         return Outlook(
             {name: joined(replicas)},
             density,
             joined(of_replicas),
             joined(of_data),
-            whole=self.goodness(spread) | full.get("whole", {}),
+            whole=self.goodness(spread) | shared.get("whole", {}),
             kept=kept,
-            questions=full.get("questions", ()),
+            questions=shared.get("questions", ()),
         )
 
-    def _looked(self, draws, rng, kept, spread, ends):
+    def _looked(self, draws, rng, kept, spread, tied):
         """Replicas of the draws that are kept, discrepancies of all and of the data, (draw, ...),
         and the density of the data.
         """
@@ -326,8 +326,8 @@ class Measured(Problem):
         if NOISE in scatter:
             spread.add(mean, np.asarray(scatter[NOISE]))
         replicas = self.likelihood.draw(mean, scatter, rng)
-        if ends is not None:
-            ends.add(replicas)
+        if tied is not None:
+            tied.add(replicas, mean)
         of_replicas, of_data = (
             np.stack([t(y, *expected) for t in self.discrepancies.values()], axis=-1)
             for y in (replicas, self.y)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bayesinf.models import noise, saturation
+from bayesinf.models import noise, ties
 from bayesinf.models.problem import Draws, Outlook
 from bayesinf.settings import Settings
 
@@ -44,7 +44,7 @@ def look(process: Process, draws: Draws, settings: Settings) -> Outlook:
     kept = None if blocks is None else noise.kept_draws(shape, size, REPLICAS)
     rngs = settings.generator("replicas"), settings.generator("posterior predictive")
     batch = total if blocks is None else max(1, TOGETHER // size)
-    parts, ends = [], saturation.Ends.of(process.y)
+    parts, tied = [], ties.Ties.of(process.y)
     for start in range(0, total, batch):
         some = {name: value[start : start + batch] for name, value in theta.items()}
         left_out = process.left_out(some, rngs[0])
@@ -62,8 +62,8 @@ def look(process: Process, draws: Draws, settings: Settings) -> Outlook:
             )
         )
         replicas = left_out.mean + left_out.sd * new
-        if ends is not None:
-            ends.add(replicas)
+        if tied is not None:
+            tied.add(replicas, left_out.mean)
         parts.append((replicas[shown], *density, *judged, left_out.jitter))
     found = [np.concatenate(one) for one in zip(*parts, strict=True)]
     replicas, pointwise, alone, of_replicas, of_data, jitter = (
@@ -77,7 +77,7 @@ def look(process: Process, draws: Draws, settings: Settings) -> Outlook:
         of_data,
         {"jitter": jitter},
         kept,
-        **({} if ends is None else ends.asked),
+        **({} if tied is None else tied.asked),
     )
 
 

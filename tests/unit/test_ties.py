@@ -1,15 +1,15 @@
-"""Values that pile up at an end of the scale are seen; rounding and counts share them by right."""
+"""Values that observations share: saturation and repeats are seen, rounding and counts pass."""
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bayesinf import check
 from bayesinf.data import curve_from_arrays
 from bayesinf.models import gp, linear
 from bayesinf.models.problem import fit
-from bayesinf.models.saturation import Ends, step_of
+from bayesinf.models.ties import Ties
 from bayesinf.settings import Settings
 from bayesinf.systems import gaussian_peaks
 
@@ -54,7 +54,7 @@ def test_a_process_and_a_line_see_it_too(spectrum):
 def test_rounded_values_share_their_ends_by_right():
     rng = np.random.default_rng(5)
     y = np.round(CURVE * 0 + 2 + 0.5 * rng.standard_normal(X.size), 0)
-    assert Ends.of(y).shared
+    assert Ties.of(y).ends
     found = linear.fit(X[:, np.newaxis], y, intercept=True, settings=SHORT)
     assert found["sample_stats"]["saturation_p"] > 0.001
     assert "saturation" not in failed(found)
@@ -62,23 +62,45 @@ def test_rounded_values_share_their_ends_by_right():
 
 def test_counts_share_their_zeros_by_right():
     rng = np.random.default_rng(6)
-    ends = Ends.of(rng.poisson(0.2, 100).astype(float))
-    ends.add(rng.poisson(0.2, (500, 100)).astype(float))
-    assert ends.p > 0.05
+    ties = Ties.of(rng.poisson(0.2, 100).astype(float))
+    ties.add(rng.poisson(0.2, (500, 100)).astype(float), np.full((500, 100), 0.2))
+    assert ties.p["ends"] > 0.05 and ties.p["twins"] > 0.05
 
 
 def test_exact_data_are_not_asked():
-    ends = Ends.of(np.array([1.0, 1.0, 1.0, 2.0, 3.0]))
-    ends.add(np.array([[1.0, 1.0, 1.0, 2.0, 3.0]] * 7))
-    assert ends.p == 1.0
+    y = np.array([1.0, 1.0, 1.0, 2.0, 3.0])
+    ties = Ties.of(y)
+    ties.add(np.tile(y, (7, 1)), np.tile(y, (7, 1)))
+    assert ties.p == {} == ties.asked["whole"]
 
 
-@given(st.floats(1e-6, 1e6), st.lists(st.integers(-1000, 1000), min_size=3, max_size=30))
-def test_the_step_of_rounded_values(step, whole):
-    found = step_of(step * np.array(whole, dtype=float))
-    gaps = np.diff(np.unique(whole))
-    assert (
-        found == pytest.approx(step * gaps.min() if np.all(gaps % gaps.min() == 0) else 0.0)
-        if (gaps.size)
-        else found == 0.0
-    )
+def test_rows_that_stand_there_twice_are_seen():
+    rng = np.random.default_rng(7)
+    a, b = rng.standard_normal((2, 60))
+    rows, y = np.stack([a, b], axis=1), 1 + 2 * a - b + 0.5 * rng.standard_normal(60)
+    twice = [np.concatenate([part, part[:30]]) for part in (rows, y)]
+    assert failed(linear.fit(*twice, intercept=True, settings=SHORT)) == ["repeated rows"]
+    assert failed(linear.fit(rows, y, intercept=True, settings=SHORT)) == []
+
+
+def test_rounded_measurements_of_one_thing_repeat_themselves_by_right():
+    rng = np.random.default_rng(8)
+    rows = np.repeat(np.arange(5.0), 20)[:, np.newaxis]
+    y = np.round(rows[:, 0] + 0.3 * rng.standard_normal(100), 1)
+    found = linear.fit(rows, y, intercept=True, settings=SHORT)
+    assert found["sample_stats"]["repeated_rows_p"] > 0.01
+    assert failed(found) == []
+
+
+@settings(derandomize=True, max_examples=100)
+@given(st.integers(0, 10**6), st.sampled_from([0.0, 0.01, 0.1, 0.5, 1.0]), st.booleans())
+def test_data_like_their_replicas_are_seldom_refused(seed, step, logarithm):
+    rng = np.random.default_rng(seed)
+    mean = np.repeat(rng.standard_normal(12), 5)
+    drawn = mean + rng.standard_normal((301, 60))
+    y = np.round(drawn[0] / step) * step if step else drawn[0]
+    y, drawn, mean = (np.exp(one) if logarithm else one for one in (y, drawn, mean))
+    ties = Ties.of(y)
+    if ties is not None:
+        ties.add(drawn[1:], np.tile(mean, (300, 1)))
+        assert all(p > 0 for p in ties.p.values())
