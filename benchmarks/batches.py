@@ -22,7 +22,8 @@ from common import Table, alone, by_turns, main
 from bayesinf import parallel
 from bayesinf.data.spectra import Several, Source, Spectrum
 from bayesinf.systems.gaussian_peaks.batch import Model, fit_portion, write
-from bayesinf.systems.gaussian_peaks.batch.fitting import PORTION, optima, portion
+from bayesinf.systems.gaussian_peaks.batch.fitting import PORTION
+from bayesinf.systems.gaussian_peaks.batch.search import Flat, optima
 
 POINTS = 200
 START = {"background_level": 1.0, "height": (8.0, 8.0), "center": (3.3, 6.7), "sigma": (0.5, 0.5)}
@@ -89,7 +90,7 @@ def fit(spectra=10_000, lmfits=100, turns=5):
         order = [list(model.lines.flat(START)).index(name) for name in model.free]
         theta, error = [], []
         for first in range(0, len(every), PORTION):
-            flat = portion(every[first : first + PORTION], model)
+            flat = Flat.of(every[first : first + PORTION], model)
             best = optima(flat, model, True, np.array(start)[:, order])
             noise = best["rss"] / (POINTS - len(model.free))
             variance = np.diagonal(best["covariance"], axis1=1, axis2=2) * noise[:, None]

@@ -15,7 +15,8 @@ from bayesinf.inference import kinds
 from bayesinf.models.likelihoods import NOISE
 from bayesinf.posterior import LIBRARIES, library_version
 from bayesinf.settings import Settings
-from bayesinf.systems.gaussian_peaks.batch.fitting import DRAWS, KEPT, STATISTICS
+from bayesinf.systems.gaussian_peaks.batch.fitting import DRAWS, KEPT
+from bayesinf.systems.gaussian_peaks.batch.residuals import STATISTICS
 from bayesinf.systems.gaussian_peaks.batch.statement import Model
 from bayesinf.systems.gaussian_peaks.lines import Lines
 

@@ -21,7 +21,8 @@ from bayesinf.errors import DataError, FitError
 from bayesinf.posterior import noted, save
 from bayesinf.settings import Settings
 from bayesinf.systems.gaussian_peaks.batch import results
-from bayesinf.systems.gaussian_peaks.batch.fitting import PORTION, STATISTICS, fit_portion
+from bayesinf.systems.gaussian_peaks.batch.fitting import PORTION, fit_portion
+from bayesinf.systems.gaussian_peaks.batch.residuals import STATISTICS
 from bayesinf.systems.gaussian_peaks.batch.statement import Model
 from bayesinf.systems.gaussian_peaks.model import fit as fit_one
 
