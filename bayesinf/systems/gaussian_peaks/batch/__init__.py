@@ -11,6 +11,7 @@ bounded memory; ``told`` reads off that file what the page shows.
     influence.py  leverages, and the condition of the slopes (compiled)
     weighing.py   draws around the optimum, and their weights (compiled)
     tails.py      how heavy the tail of those weights is
+    choice.py     how the data scatter
     search.py     the best end of several descents
     residuals.py  what residuals are asked
     fitting.py    the fit of a portion, and what of it is to be doubted
@@ -20,7 +21,6 @@ bounded memory; ``told`` reads off that file what the page shows.
 
 from bayesinf.systems.gaussian_peaks.batch.fitting import fit_portion
 from bayesinf.systems.gaussian_peaks.batch.running import (
-    noticed,
     opened,
     refine,
     stated,
@@ -34,7 +34,6 @@ __all__ = [
     "COMPILED",
     "Model",
     "fit_portion",
-    "noticed",
     "opened",
     "refine",
     "stated",

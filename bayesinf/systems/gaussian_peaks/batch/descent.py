@@ -19,7 +19,7 @@ from bayesinf.systems.gaussian_peaks.batch.algebra import (
 )
 from bayesinf.systems.gaussian_peaks.batch.evaluation import curve, misfit
 
-__all__ = ["descend", "polish"]
+__all__ = ["descend", "gradients", "polish"]
 
 FIRST_DAMPING = 1e-2
 LARGEST_DAMPING = 1e16
@@ -216,3 +216,26 @@ def polish(
             solve(root, step)
             for b in range(count):
                 covariance[s, b, a] = step[b] / (scale[a] * scale[b]) if fine else np.nan
+
+
+@numba.njit(**OPTIONS)
+def gradients(x, y, weight, counted, at, design, exponential, origin, shape, slots, points, found):
+    """Fill in minus half the slope of each misfit, Jᵀr, (spectrum, parameter).
+
+    Parameters
+    ----------
+    as for ``descend``, at ``points`` (spectrum, parameter); NaN where the misfit is not finite.
+    """
+    count = points.shape[1]
+    for s in range(len(at) - 1):
+        left, right = at[s], at[s + 1]
+        own, n = x[left:right], right - left
+        mean, residual, slopes = np.empty(n), np.empty(n), np.empty((count, n))
+        base = design[:, left:right]
+        curve(own, base, exponential, origin[s], shape, slots, points[s], mean, slopes)
+        off = misfit(y[left:right], weight[left:right], counted, mean, residual, slopes)
+        for a in range(count):
+            total = 0.0 if off < inf else np.nan
+            for i in range(n):
+                total += slopes[a, i] * residual[i]
+            found[s, a] = total

@@ -18,7 +18,7 @@ from bayesinf.checks.weights import AGREEING, PARETO_K
 from bayesinf.data.spectra import Spectrum
 from bayesinf.settings import DEFAULT, Settings
 from bayesinf.systems.gaussian_peaks.batch.residuals import STATISTICS
-from bayesinf.systems.gaussian_peaks.batch.search import Flat, looked, optima
+from bayesinf.systems.gaussian_peaks.batch.search import Flat, factors, looked, optima
 from bayesinf.systems.gaussian_peaks.batch.statement import Model
 from bayesinf.systems.gaussian_peaks.batch.tails import tails
 
@@ -34,7 +34,6 @@ EFFECTIVE = 0.25  # share of the draws that weighted ones must be worth
 EVEN = 0.9  # share at which weights are so even that their tail decides nothing
 NARROW = 1.02  # times its lowest, up to which a width stands on one point alone
 EDGE = 1e-3  # share of the range of x from its ends where a peak shows its flank alone
-ROUNDING = 1e-15  # least eigenvalue of a correlation matrix
 NOISELESS = 1e-6  # share of the range of y, at which residuals are rounding
 
 
@@ -108,15 +107,20 @@ def _empty(count, size):
 
 def _unusable(one, model):
     """Why a spectrum cannot be fitted; "" where it can."""
-    needed = len(model.free) + (one.error is None) + 1
+    needed = len(model.free) + (one.error is None and not model.counted) + 1
     if len(one.y) < needed:
         return f"{len(one.y)} points cannot determine {needed - 1} parameters"
-    arrays = [one.x, one.y] + ([] if one.error is None else [one.error])
+    bars = None if model.counted else one.error
+    arrays = [one.x, one.y] + ([] if bars is None else [bars])
     bad = np.sum(~np.isfinite(np.stack(arrays)).all(axis=0))
     if bad:
         return f"{bad} of {len(one.y)} points hold no finite number"
-    if one.error is not None and not np.all(one.error > 0):
-        return f"{np.sum(~(one.error > 0))} error bars are not above zero"
+    if bars is not None and not np.all(bars > 0):
+        return f"{np.sum(~(bars > 0))} error bars are not above zero"
+    if model.counted:
+        odd = np.sum((one.y < 0) | (one.y != np.round(one.y)))
+        if odd:
+            return f"{odd} of {len(one.y)} points hold no counts"
     if np.ptp(one.y) == 0:
         return f"y does not vary: {one.y[0]:g} at every point"
     if np.ptp(one.x) == 0:
@@ -126,7 +130,7 @@ def _unusable(one, model):
 
 def _fill(rows, at, spectra, model, settings, number):
     """Fit those spectra that can be, and fill in their rows."""
-    inferred = np.array([one.error is None for one in spectra])
+    inferred = np.array([one.error is None and not model.counted for one in spectra])
     for known in (True, False):  # the compiled loops take one kind at a time
         some = np.flatnonzero(inferred != known)
         if len(some):
@@ -151,7 +155,8 @@ def _fitted(flat, model, inferred, rng):
         better = other["rss"] <= best["rss"][again]
         for name, found in other.items():
             best[name][again[better]] = found[better]
-        z, p, condition = looked(flat, model, inferred, best)
+        now = {name: found[again] for name, found in best.items()}
+        z[again], p[again], condition[again] = looked(part, model, inferred, now)
     scale = np.sqrt(best["rss"] / dof) if inferred else np.ones(count)
     rows = {name: best[name] for name in ("theta", "rss", "step", "agreeing", "rivals")}
     rows["noise"] = scale if inferred else np.full(count, np.nan)
@@ -172,6 +177,8 @@ def _fitted(flat, model, inferred, rng):
 
 def _weighed(flat, model, inferred, best, scale, dof, rng):
     """Weigh draws of the approximation, and read moments and a few draws off them."""
+    from scipy import special
+
     from bayesinf.systems.gaussian_peaks.batch.weighing import bends, weigh
 
     count, size = best["theta"].shape
@@ -181,7 +188,7 @@ def _weighed(flat, model, inferred, best, scale, dof, rng):
         noise = np.sqrt(best["rss"][:, None] / rng.chisquare(dof[:, None], (count, DRAWS)))
     points, squared = (np.full((count, DRAWS, *more), np.nan) for more in ((size,), ()))
     log_weight, bend = np.full((count, DRAWS), np.nan), np.empty((count, size, size, size))
-    around = best["theta"], _roots(best["covariance"]), bend
+    around = best["theta"], factors(best["covariance"]), bend
     bends(*flat.curves, *around[:2], scale, bend)
     bend[:] = (bend + np.swapaxes(bend, 2, 3)) / 2
     shift = -np.einsum("sab,sbcc->sa", around[1], bend) / 2  # of the mean of θ, over noise²
@@ -220,8 +227,12 @@ def _weighed(flat, model, inferred, best, scale, dof, rng):
     rows = np.arange(count)[:, None]
     taken, sd = squared[rows, chosen], noise[rows, chosen]
     sizes = np.diff(flat.at)[:, None]
-    bars = np.log(flat.weight)
-    known = np.add.reduceat(bars, flat.at[:-1])[:, None]
+    if flat.counted:  # the deviance is taken from a curve through every point
+        highest = special.xlogy(flat.y, flat.y) - flat.y - special.gammaln(flat.y + 1)
+        likelihood = np.add.reduceat(highest, flat.at[:-1])[:, None] - taken / 2
+    else:
+        known = np.add.reduceat(np.log(flat.weight), flat.at[:-1])[:, None]
+        likelihood = known - sizes * np.log(np.sqrt(2 * np.pi) * sd) - taken / sd**2 / 2
     return {
         "mean": best["theta"] + shift * wide + mean - raw,
         "sd": np.sqrt(variance * square / spread),
@@ -230,20 +241,8 @@ def _weighed(flat, model, inferred, best, scale, dof, rng):
         "moved": np.maximum(moved, changed).max(axis=1),
         "draws": points[rows, chosen],
         "draws_noise": sd if inferred else np.full_like(sd, np.nan),
-        "log_likelihood": known - sizes * np.log(np.sqrt(2 * np.pi) * sd) - taken / sd**2 / 2,
+        "log_likelihood": likelihood,
     }
-
-
-def _roots(covariance):
-    """Cholesky's factors of covariances whose parameters have units of their own; NaN for none."""
-    with np.errstate(all="ignore"):
-        unit = np.sqrt(np.diagonal(covariance, axis1=1, axis2=2))
-        scaled = covariance / (unit[:, :, None] * unit[:, None, :])
-        lost = ~np.isfinite(scaled).all(axis=(1, 2))
-        scaled[lost] = np.eye(scaled.shape[-1])
-        lost |= np.linalg.eigvalsh(scaled)[:, 0] <= ROUNDING
-        scaled[lost] = np.eye(scaled.shape[-1])
-        return np.where(lost[:, None, None], np.nan, unit[:, :, None] * np.linalg.cholesky(scaled))
 
 
 def _resampled(weight, rng):

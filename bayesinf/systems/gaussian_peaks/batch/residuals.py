@@ -29,8 +29,9 @@ STATISTICS = (
     "residual spread",
     "residual skewness",
     "largest residual",
-    "chi-square",
+    "dispersion",
 )
+FAR = 1.5  # standard deviations, nearer than which no count is the most extreme
 LEAST = 8  # degrees of freedom from which residuals say anything
 
 
@@ -97,7 +98,8 @@ def normal(found: Residuals, inferred: bool) -> tuple[np.ndarray, np.ndarray]:
 
     Returns
     -------
-    (spectrum, 4) and (spectrum, statistic): χ² has a p-value alone; NaN where one is not asked.
+    (spectrum, 4) and (spectrum, statistic): the dispersion, that of χ², has a p-value alone; NaN
+    where one is not asked.
     """
     from scipy import special
 
@@ -142,9 +144,10 @@ def counts(found: Residuals) -> tuple[np.ndarray, np.ndarray]:
         share = m / (m + 1)  # E (C_k / (m + 1)^{k/2})² = k! share^k
         along = found.centred(np.log(m))
         # The smallest tail of any point, from the middle of a count's probability.
-        moved = np.maximum(n, 1e-300)
-        over = special.gammainc(moved, m) + special.gammainc(moved + 1, m)
-        tail = np.minimum(np.minimum(over / 2, 1 - over / 2) * 2, 1.0)
+        tail, far = np.ones(len(n)), np.abs(d) > FAR * np.sqrt(m)
+        some, of = np.maximum(n[far], 1e-300), m[far]
+        over = (special.gammainc(some, of) + special.gammainc(some + 1, of)) / 2
+        tail[far] = 2 * np.minimum(over, 1 - over)
         least = np.minimum.reduceat(tail, found.at[:-1])
         z[:, 0] = found.memory(np.ones(len(points)))
         z[:, 1] = found.total(along * second) / np.sqrt(found.total(2 * (along * share) ** 2))

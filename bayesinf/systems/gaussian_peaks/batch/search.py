@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 
@@ -12,11 +12,18 @@ from bayesinf.settings import DEFAULT
 from bayesinf.systems.gaussian_peaks.batch import residuals
 from bayesinf.systems.gaussian_peaks.batch.statement import Model
 
-__all__ = ["Flat", "looked", "optima"]
+__all__ = ["Flat", "factors", "looked", "optima"]
 
 ROUGH = 1e-9  # share of the misfit that a step must promise, in the search for the best end
 SCATTERED = 8  # starts in the box, at most, that join where guesses disagree
 THOROUGH = 24  # likewise where residuals say that the best end may not be the best
+COARSE = 1e-3  # likewise in the search for a start from which counts can be made
+LIFTED = 0.02  # share of the mean of counts, below which no curve begins
+STEP = 1e-3  # standard errors, of differences of the exact slope
+NEWTON = 4  # steps of the observed curvature at most
+NEAR_ENOUGH = 0.1  # standard errors that the first of them may be long
+FLAT = 1e-6  # curvature, in Fisher's, below which the data leave a direction open
+ROUNDING = 1e-15  # least eigenvalue of a correlation matrix
 SAME, NEAR = 0.01, 3.0  # log density below the best: the same end, and a rival
 
 
@@ -27,7 +34,8 @@ class Flat:
     Parameters
     ----------
     spectra : those.
-    x, y, weight : of all, (point,); the weight is one over the error bars, 1 where there are none.
+    x, y, weight : of all, (point,); the weight is one over the error bars, 1 where there are none,
+        and of counts.
     counted : whether y are counts.
     at : where each spectrum begins and ends, (spectrum + 1,).
     design : columns of the background, (parameter, point).
@@ -57,12 +65,15 @@ class Flat:
         from bayesinf.systems.gaussian_peaks.batch.evaluation import SHAPES
 
         sizes = [len(one.x) for one in spectra]
-        bars = [np.ones(len(one.x)) if one.error is None else 1 / one.error for one in spectra]
+        bars = [
+            np.ones(len(one.x)) if one.error is None or model.counted else 1 / one.error
+            for one in spectra
+        ]
         parts = [one.x for one in spectra], [one.y for one in spectra], bars
         return cls(
             spectra,
             *(np.concatenate(part).astype(float) for part in parts),
-            False,
+            model.counted,
             np.concatenate([[0], np.cumsum(sizes)]),
             model.design(spectra),
             model.background == "exponential",
@@ -85,7 +96,9 @@ def optima(
     starts: np.ndarray | None = None,
     thorough: bool = False,
 ) -> dict[str, np.ndarray]:
-    """Return optimum, (JᵀWJ)⁻¹ and how the search went, of each spectrum.
+    """Return optimum, inverse curvature there and how the search went, of each spectrum.
+
+    The curvature is that of half the misfit: JᵀWJ of normal noise, and the observed one of counts.
 
     Parameters
     ----------
@@ -134,6 +147,9 @@ def optima(
         _order(theta, flat.slots)
     step, covariance = np.empty(count), np.full((count, size, size), np.nan)
     polish(*flat.curves, *box, theta, best, step, covariance)
+    if flat.counted:
+        covariance = _observed(flat, theta, covariance)
+        _newton(flat, theta, covariance, step)
     return {
         "theta": theta,
         "covariance": covariance,
@@ -155,7 +171,95 @@ def _guessed(flat, model):
     sign = -1.0 if model.negative else 1.0
     curve = flat.at, flat.design, flat.exponential, flat.origin, flat.slots
     guesses(flat.x, flat.y, *curve, sign, centers, found)
-    return np.moveaxis(found, 1, 0)
+    found = np.moveaxis(found, 1, 0)
+    return np.array([_countable(flat, each) for each in found]) if flat.counted else found
+
+
+def _countable(flat, starts):
+    """Starts from which counts can be made: where least squares on weights of their own end.
+
+    A mean below zero has made no counts, so levels are raised where the line would dip there.
+    """
+    from bayesinf.systems.gaussian_peaks.batch.descent import descend
+    from bayesinf.systems.gaussian_peaks.batch.influence import influence
+
+    least = replace(flat, counted=False, weight=1 / np.sqrt(np.maximum(flat.y, 1.0)))
+    count, size = starts.shape
+    found, ends = np.array(starts), np.empty(count)
+    every = np.arange(count)
+    descend(*least.curves, flat.lower, flat.upper, every, COARSE, found, ends)
+    mean, *rest = np.empty((4, len(flat.x)))
+    influence(
+        *least.curves, found, mean, *rest, np.empty((count, size, size)), np.empty_like(found)
+    )
+    begins = flat.at[:-1]
+    lowest = np.minimum.reduceat(mean, begins)
+    wanted = LIFTED * np.add.reduceat(flat.y, begins) / np.diff(flat.at)
+    constant = np.ptp(flat.design[:1], axis=1) == 0 if len(flat.design) else np.zeros(0, bool)
+    rows = slice(0, 1) if constant.any() else slice(0, len(flat.design))
+    found[:, rows] += np.where(lowest < wanted, wanted - lowest, 0.0)[:, None]
+    return found
+
+
+def _observed(flat, theta, expected):
+    """Inverse of the observed curvature: differences of the exact slope along Fisher's axes."""
+    from bayesinf.systems.gaussian_peaks.batch.descent import gradients
+
+    roots, sides = factors(expected), []
+    found = np.empty_like(theta)
+    curvature = np.empty_like(expected)
+    for a in range(theta.shape[1]):
+        sides = []
+        for side in (STEP, -STEP):
+            gradients(*flat.curves, theta + side * roots[:, :, a], found)
+            sides.append(np.einsum("sba,sb->sa", roots, found))
+        curvature[:, a] = (sides[1] - sides[0]) / (2 * STEP)
+    with np.errstate(all="ignore"):
+        curvature = (curvature + np.swapaxes(curvature, 1, 2)) / 2
+        lost = ~np.isfinite(curvature).all(axis=(1, 2))
+        curvature[lost] = np.eye(theta.shape[1])
+        values, axes = np.linalg.eigh(curvature)
+        lost |= values[:, 0] <= FLAT
+        across = np.einsum("sab,sbc->sac", roots, axes / np.sqrt(np.maximum(values, FLAT))[:, None])
+    found = np.einsum("sac,sbc->sab", across, across)
+    return np.where(lost[:, None, None], expected, found)
+
+
+def _newton(flat, theta, covariance, step):
+    """Take steps of the observed curvature, in place, where they shrink: Fisher's take many."""
+    from bayesinf.systems.gaussian_peaks.batch.descent import gradients
+
+    slope = np.empty_like(theta)
+    for _ in range(NEWTON):
+        gradients(*flat.curves, theta, slope)
+        moves = np.einsum("sab,sb->sa", covariance, slope)
+        with np.errstate(invalid="ignore"):
+            length = np.sqrt(np.sum(moves * slope, axis=1))
+            inside = (theta + moves >= flat.lower) & (theta + moves <= flat.upper)
+        better = (length < np.minimum(step, NEAR_ENOUGH)) & inside.all(axis=1)
+        theta[better] += moves[better]
+        step[better] = length[better]
+
+
+def factors(covariance: np.ndarray) -> np.ndarray:
+    """Return Cholesky's factors of covariances whose parameters have units of their own.
+
+    Parameters
+    ----------
+    covariance : (spectrum, parameter, parameter), NaN where there is none.
+
+    Returns
+    -------
+    the same shape, NaN where a covariance is not positive definite.
+    """
+    with np.errstate(all="ignore"):
+        unit = np.sqrt(np.diagonal(covariance, axis1=1, axis2=2))
+        scaled = covariance / (unit[:, :, None] * unit[:, None, :])
+        lost = ~np.isfinite(scaled).all(axis=(1, 2))
+        scaled[lost] = np.eye(scaled.shape[-1])
+        lost |= np.linalg.eigvalsh(scaled)[:, 0] <= ROUNDING
+        scaled[lost] = np.eye(scaled.shape[-1])
+        return np.where(lost[:, None, None], np.nan, unit[:, :, None] * np.linalg.cholesky(scaled))
 
 
 def _below(ends, best, points, inferred):

@@ -1,6 +1,6 @@
 """Draws around an optimum, normal in the plane that touches the curve, and their weights."""
 
-from math import exp, inf, log, sqrt
+from math import inf, log, sqrt
 
 import numba
 import numpy as np
@@ -21,8 +21,9 @@ def tilted(weight, counted, first, mean, slopes):
     for i in range(n):
         scale[i] = weight[i]
         if counted:
-            share = max(mean[i] / first[i], 1e-9)
-            scale[i] *= exp(-2 / 3 * log(share)) / sqrt(first[i])
+            # (f / f̂)^(−⅔) to first order, all that a second derivative sees.
+            share = max(mean[i] / first[i], 0.0)
+            scale[i] *= 3.0 / ((1.0 + 2.0 * share) * sqrt(first[i]))
     for a in range(slopes.shape[0]):
         for i in range(n):
             slopes[a, i] *= scale[i]
