@@ -14,7 +14,7 @@ from bayesinf.checks.asking import element_name, elements
 from bayesinf.checks.chains import RHAT
 from bayesinf.checks.closed_forms import MOMENTS_P
 from bayesinf.checks.known import TRUTH_P
-from bayesinf.checks.predictive import PREDICTIVE_P, loo
+from bayesinf.checks.predictive import PREDICTIVE_P, loo, p_values
 from bayesinf.checks.questions import EVERY_FIT, QUESTIONS, check
 from bayesinf.checks.verdict import Check, Verdict
 
@@ -31,4 +31,5 @@ __all__ = [
     "element_name",
     "elements",
     "loo",
+    "p_values",
 ]
