@@ -53,6 +53,7 @@ __all__ = [
     "opened",
     "ours",
     "prior_words",
+    "provenance",
     "read",
     "reported",
     "save",
@@ -183,10 +184,8 @@ def assemble(
         "seed": settings.seed,
         "settings": settings.to_json(),
         "data_sha256": data_sha256(data),
-        "created_at": datetime.now(UTC).isoformat(timespec="seconds"),
+        **provenance(),
         "elapsed_seconds": time.perf_counter() - started,
-        "bayesinf_version": library_version("bayesinf"),
-        "library_versions": json.dumps({name: library_version(name) for name in LIBRARIES}),
         **({"git_commit": commit} if commit else {}),
         **(attrs or {}),
     }
@@ -612,6 +611,15 @@ def data_sha256(data: xr.Dataset) -> str:
             repr(values.tolist()).encode() if values.dtype.hasobject else values.tobytes()
         )
     return digest.hexdigest()
+
+
+def provenance() -> dict[str, str]:
+    """Return when a file was made and by which versions, as its root attributes have them."""
+    return {
+        "created_at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "bayesinf_version": library_version("bayesinf"),
+        "library_versions": json.dumps({name: library_version(name) for name in LIBRARIES}),
+    }
 
 
 @cache

@@ -170,9 +170,9 @@ def batch(run, many, numbers, options, refine):
     if len(numbers) > 1:
         found = f"{numbers[0]}-{numbers[-1]}"
         raise workflow.misread("peaks", "one number, for many spectra at once", found)
-    if why := system.batch.noticed(many):
+    stated, why = system.batch.stated(many, options | {"peaks": numbers[0]})
+    if why:
         print(f"Noticed: {why}.")
-    stated = system.batch.stated(many, options | {"peaks": numbers[0]})
     with workflow.staged(run.output, run=run.id) as folder:
         with run.step("fit"):
             how = {"here": run.scheduler is not None, "run": run.id}
@@ -185,7 +185,7 @@ def batch(run, many, numbers, options, refine):
                     folder, many, given, run.settings, run.map, refine, run=run.id
                 )
         with run.step("report"):
-            said, verdict = system.batch.tell(folder, many, run.command, run.id, refined)
+            said, verdict = system.batch.tell(folder, many, run.command, run.id, refined, why=why)
     run.say(verdict.words, verdict.believed, answer=said)
 
 

@@ -2,10 +2,12 @@
 
 Reads a table, fits y ~ a*b + C(site) + poly(x, 3) + s(x) + (1|group) + (x|group), of counts with
 an offset(log(exposure)), under a prior that shrinks, selects or smooths, compares formulas,
-foretells new rows, and stands beside least squares, ridge and lasso.
+foretells new rows, and stands beside least squares, ridge and lasso. With --data a folder, a
+pattern such as 'runs/*.csv', or a table with --each: the same formula for all, on one page.
 """
 
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -47,6 +49,13 @@ def main(
     decimal: Annotated[
         str | None, typer.Option(help="Decimal mark, '.' or ',', where the file leaves it open.")
     ] = None,
+    each: Annotated[
+        str | None,
+        typer.Option(metavar="COLUMN", help="Of many tables in one: what names each."),
+    ] = None,
+    only: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Of many tables: this one by itself.")
+    ] = None,
 ):
     """Infer what a target has to do with the columns of a table."""
     from bayesinf.errors import DataError
@@ -60,17 +69,31 @@ def main(
         )
     others, options = compare or [], {"response": str(response), "prior": str(prior)}
     with run.step("read"):
+        many = None
         if run.data is not None:
             named = [name.strip() for name in features.split(",")] if features else None
-            columns = {"target": target, "features": named, "error": error, "others": others}
+            columns = {"target": target, "features": named, "error": error}
             columns |= {"response": str(response), "decimal": decimal}
-            own = system.read(run.data, formula, **columns)
-            for each in (own.attrs["formula"], *others):  # what cannot be stated is refused here
-                system.problem(own, each, **options)
+            many = system.tables(run.data, formula, each=each, **columns)
+            if only is not None and many is None:
+                raise workflow.misread("only", "many tables in --data", only)
+            for name in sorted(run.given & {"compare", "new"}):
+                if many is not None and only is None:
+                    raise workflow.misread(name, "one table; of many, one by --only", "many")
+        if many is not None and only is None:
+            run.report_reading(many)
+        elif run.data is not None:
+            reads = partial(system.read, run.data, formula, **columns, others=others)
+            own = reads() if many is None else many.single(only)
+            for one in (own.attrs["formula"], *others):  # what cannot be stated is refused here
+                system.problem(own, one, **options)
             table = run.report_reading(own)
         else:
             table = system.diabetes(formula)
+        batch = many is not None and only is None
         rows = system.new_rows(new, table, table.attrs["formula"]) if new else None
+    if batch:
+        return workflow.batch(run, many, system.loop(**options))
     with run.step("fit"):
         found = system.fit(table, **options, settings=run.settings)
         fits = {str(prior): found}

@@ -38,6 +38,8 @@ class Told:
     file : stem of the file that holds the fits.
     command : what makes the page again.
     refined : name of a spectrum that was sampled to what its own checks say, in words.
+    each : what one of the batch is called.
+    asked : what each fit was asked, in words.
     """
 
     title: str
@@ -55,6 +57,13 @@ class Told:
     file: str
     command: str
     refined: Mapping[str, str] = field(default_factory=dict)
+    each: str = "spectrum"
+    asked: str = ""
+
+    @property
+    def several(self) -> str:
+        """What more than one is called."""
+        return "spectra" if self.each == "spectrum" else f"{self.each}s"
 
 
 def write(folder: Path, told: Told, verdict: Verdict, *, run: str) -> str:
@@ -111,7 +120,7 @@ def answer(told: Told) -> str:
     """Return how many spectra are believed, in a sentence."""
     count = np.bincount(told.code.ravel(), minlength=3)
     total = int(count.sum())
-    said = f"{count[BELIEVED]} of {total} spectra are fitted, and their fits are believed"
+    said = f"{count[BELIEVED]} of {total} {told.several} are fitted, and their fits are believed"
     rest = []
     if count[DOUBTED]:
         rest.append(f"{count[DOUBTED]} {_are(count[DOUBTED])} to be doubted")
@@ -156,22 +165,16 @@ def _verdicts(told):
         if said
         for part in str(said).split("; ")
     )
-    rows = {why: {"spectra": count} for why, count in kinds.most_common(REASONS)}
+    rows = {why: {told.several: count} for why, count in kinds.most_common(REASONS)}
     tables = ()
     if rows:
-        said = "Why fits are doubted or failed; a spectrum may have several reasons."
+        said = f"Why fits are doubted or failed; a {told.each} may have several reasons."
         tables = (Table.of(rows, "reason", said),)
-    chance = 0.01 * np.sum(told.code != FAILED)
-    said = (
-        "Each fit is asked whether its descent ended inside its box and was found from more than "
-        "one start, whether its peaks are more than noise makes, whether its residuals are those "
-        "of the model, and whether the normal around its optimum is the posterior. About one right "
-        f"fit in a hundred is doubted by chance: here about {chance:.0f}."
-    )
+    said = told.asked
     picture = Picture(
         "verdicts",
         figures.verdicts(told.code, told.axes),
-        "The verdict of each spectrum.",
+        f"The verdict of each {told.each}.",
         answer(told),
     )
     return Section("The verdicts", (said,), (picture,), tables)
@@ -185,7 +188,7 @@ def _residuals(told):
         "p_values",
         figures.p_values(shown),
         "How the p-values of the residuals' statistics are spread over the batch, beside an even "
-        "spread (line). A pile at zero says that the model leaves something out of many spectra.",
+        "spread (line). A pile at zero says that the model leaves something out of many.",
         "Histograms of p-values, one a statistic.",
     )
     return Section("The residuals", (), (picture,))
@@ -201,7 +204,7 @@ def _worst(told):
     code, reason = told.code.ravel(), told.reason.ravel()
     found = worst(told.code, told.badness, WORST)
     if not found:
-        return Section("The worst", ("No spectrum is to be doubted.",))
+        return Section("The worst", (f"No {told.each} is to be doubted.",))
     rows = {
         told.name[k]: {
             "verdict": figures.VERDICTS[int(code[k])],
@@ -213,7 +216,7 @@ def _worst(told):
     said = (
         "The ten that are worst; the command makes the page of one, with all that a fit is asked."
     )
-    return Section("The worst", (), (), (Table.of(rows, "spectrum", said),))
+    return Section("The worst", (), (), (Table.of(rows, told.each, said),))
 
 
 def single(command: str, name: str) -> str:
@@ -246,7 +249,7 @@ def _refined(told):
 
 def _model(told):
     rows = {name: {"prior": said} for name, said in told.priors.items()}
-    said = "Each spectrum is fitted by itself; none knows of its neighbours."
+    said = f"Each {told.each} is fitted by itself; none knows of its neighbours."
     return Section("The model", (said,), (), (Table.of(rows, "parameter", "The priors."),))
 
 
@@ -255,5 +258,5 @@ def _reload(told):
     return (
         "import bayesinf\n"
         "from bayesinf.posterior import noted\n"
-        f'print(noted(bayesinf.load("{told.file}.nc"), "classical")["{first}"])'
+        f'print(noted(bayesinf.load("{told.file}.nc"), "moments")["{first}"])'
     )

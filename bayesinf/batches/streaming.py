@@ -59,7 +59,7 @@ def stream(
         for first in some:
             part = source.part(first, min(first + portion, total))
             items.append((first // portion, Several(tuple(part.read())) if here else part))
-        label = f"Fitting spectra {some[0] + 1} to {min(some[-1] + portion, total)} of {total}"
+        label = f"Fitting {some[0] + 1} to {min(some[-1] + portion, total)} of {total}"
         for first, rows in zip(some, mapped(_Fit(fit), items, label=label), strict=True):
             names = source.names[first : min(first + portion, total)]
             yield first, names, rows

@@ -23,9 +23,9 @@ ERRORS = 4.0  # binomial standard deviations that are borne besides
 MOST = 0.1  # share of doubted spectra, and of those that could not be fitted, that is borne
 
 NOT_ASKED = {
-    "predictive check": "a batch keeps p-values of each spectrum in place of replicas",
-    "leave-one-out": "log likelihoods are summed over each spectrum",
-    "prior sensitivity": "a batch keeps too few draws of each spectrum",
+    "predictive check": "a batch keeps p-values of each fit in place of replicas",
+    "leave-one-out": "log likelihoods are summed over each",
+    "prior sensitivity": "a batch keeps too few draws of each",
 }
 
 QUESTIONS = (
@@ -36,7 +36,7 @@ QUESTIONS = (
         MOST,
         "≤",
         True,
-        "{value:.1%} of the spectra could not be fitted",
+        "{value:.1%} could not be fitted",
         "see their reasons in the table",
     ),
     Question(
@@ -57,7 +57,7 @@ QUESTIONS = (
         "≤",
         True,
         "small p-values of the {name} are {value:.2g} times as many as a right model bears",
-        "fit one of the worst spectra by itself: the model leaves something out of many",
+        "fit one of the worst by itself: the model leaves something out of many",
     ),
 )
 

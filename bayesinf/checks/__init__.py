@@ -14,7 +14,7 @@ from bayesinf.checks.asking import element_name, elements
 from bayesinf.checks.chains import RHAT
 from bayesinf.checks.closed_forms import MOMENTS_P
 from bayesinf.checks.known import OF_TRUTH, TRUTH_P, inside
-from bayesinf.checks.predictive import PREDICTIVE_P, loo
+from bayesinf.checks.predictive import PREDICTIVE_P, loo, p_values
 from bayesinf.checks.questions import EVERY_FIT, QUESTIONS, check
 from bayesinf.checks.verdict import Check, Verdict
 
@@ -33,4 +33,5 @@ __all__ = [
     "elements",
     "inside",
     "loo",
+    "p_values",
 ]

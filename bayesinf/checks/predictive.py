@@ -17,7 +17,7 @@ from bayesinf.posterior import observation_names
 if TYPE_CHECKING:
     import xarray as xr
 
-__all__ = ["LEFT_OUT", "PREDICTIVE_P", "leave_one_out", "loo", "predictive"]
+__all__ = ["LEFT_OUT", "PREDICTIVE_P", "leave_one_out", "loo", "p_values", "predictive"]
 
 PREDICTIVE_P = 0.01  # smallest predictive p-value, times the number of statistics
 # What a model is likely to leave out where the data's residuals are not like those of replicas.
@@ -32,17 +32,12 @@ LEFT_OUT = {
 
 def predictive(posterior) -> Iterator[Check]:
     """Posterior predictive p-values of the stored statistics, two-sided (Gelman et al. 1996)."""
-    replica, data = (
-        evidence(posterior, name).transpose("statistic", "chain", "draw")
-        for name in ("discrepancy", "discrepancy_observed")
-    )
-    names, replica, data = replica["statistic"].values, replica.values, data.values
-    above = np.mean((replica > data) + 0.5 * (replica == data), axis=(1, 2))
-    two_sided = 2 * np.minimum(above, 1 - above)
-    two_sided[~np.isfinite(replica + data).all(axis=(1, 2))] = 0.0
+    found = p_values(posterior)
+    names, two_sided = np.array(list(found)), np.array(list(found.values()))
     worst = int(np.argmin(two_sided))
     value, limit = two_sided[worst], PREDICTIVE_P / two_sided.size
-    said = f"= {value:.2g}" if value else f"< {2 / data[0].size:.1g}"
+    draws = evidence(posterior, "discrepancy").isel(statistic=0).size
+    said = f"= {value:.2g}" if value else f"< {2 / draws:.1g}"
     good = f"the data look like their replicas (predictive p-values from {value:.2g})"
     others = [name for name, p in zip(names, two_sided, strict=True) if p < limit]
     others = _also([name for name in others if name != names[worst]])
@@ -54,6 +49,24 @@ def predictive(posterior) -> Iterator[Check]:
         names[worst], "see in the predictive figures what the model leaves out"
     )
     yield answer("predictive p", value, f"≥ {limit:.2g}", value >= limit, good, bad, remedy)
+
+
+def p_values(posterior: xr.DataTree) -> dict[str, float]:
+    """Return the predictive p-value of each stored statistic, two-sided.
+
+    Raises
+    ------
+    MissingEvidence : the posterior has no replicas.
+    """
+    replica, data = (
+        evidence(posterior, name).transpose("statistic", "chain", "draw")
+        for name in ("discrepancy", "discrepancy_observed")
+    )
+    names, replica, data = replica["statistic"].values.tolist(), replica.values, data.values
+    above = np.mean((replica > data) + 0.5 * (replica == data), axis=(1, 2))
+    two_sided = 2 * np.minimum(above, 1 - above)
+    two_sided[~np.isfinite(replica + data).all(axis=(1, 2))] = 0.0
+    return dict(zip(names, two_sided.tolist(), strict=True))
 
 
 def _also(names):

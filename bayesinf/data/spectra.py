@@ -7,7 +7,6 @@ and never the end of the others.
 
 from __future__ import annotations
 
-import glob
 import json
 import os
 from collections import Counter
@@ -24,6 +23,7 @@ from bayesinf.data.arrays import listing, to_numbers
 from bayesinf.data.columns import columns_of, pick
 from bayesinf.data.curve import axes, curve, curve_from_arrays, variable_name
 from bayesinf.data.roles import choose
+from bayesinf.data.several import files, grouped, many, named
 from bayesinf.errors import DataError, one_line
 
 if TYPE_CHECKING:
@@ -189,21 +189,7 @@ class Files(Source):
 
 
 def _files(path, options):
-    place = Path(path)
-    if place.is_dir():
-        known = tables.SUFFIXES
-        found = [each for each in place.iterdir() if each.suffix.lower() in known]
-        found = [each for each in found if each.is_file() and not each.name.startswith(".")]
-    else:
-        found = [each for each in map(Path, glob.glob(str(path))) if each.is_file()]
-    found = sorted(found, key=_natural)
-    if not found:
-        raise DataError(
-            "there are no files to read",
-            source=path,
-            expected="a folder of spectra, or a pattern such as 'scans/*.csv'",
-            remedy="check the name, and quote the pattern so that the shell leaves it alone",
-        )
+    found = files(path)
     tried, failed = {}, None
     for each in found[:TRIED]:
         try:
@@ -216,8 +202,7 @@ def _files(path, options):
     names = Counter(_labels(read) for read in tried.values())
     (x, y), _ = names.most_common(1)[0]
     first = next(name for name, read in tried.items() if _labels(read) == (x, y))
-    stems = [each.stem for each in found]
-    names = stems if len(set(stems)) == len(stems) else [each.name for each in found]
+    names = named(found)
     told = f"{len(found)} files; of {first}: {tried[first].attrs.get('read_as', '')}"
     dims = {"spectrum": len(found)}
     labels = {"x": x, "y": y}
@@ -227,18 +212,6 @@ def _files(path, options):
 def _labels(read):
     """Name and unit of x and of y."""
     return tuple((str(one.name), one.units) for one in axes(read)[:2])
-
-
-def _natural(path):
-    """Sort scan2 before scan10."""
-    parts, word = [], ""
-    for letter in path.name:
-        if word and letter.isdecimal() != word[-1].isdecimal():
-            parts, word = [*parts, word], ""
-        word += letter
-    return [
-        (each.isdecimal(), int(each) if each.isdecimal() else 0, each) for each in [*parts, word]
-    ]
 
 
 # --- a table --------------------------------------------------------------------------------------
@@ -270,28 +243,15 @@ def _table(path, spectrum, x, y, error, decimal, windows):
     name = pick(columns, spectrum, path)
     others = {each: column for each, column in columns.items() if each != name}
     roles = choose(others, {"x": x, "y": y, "error": error}, source=path)
-    labels = columns[name].to_numpy()
-    called, of_row = np.unique(labels.astype(str), return_inverse=True)
-    first = np.full(len(called), len(labels))
-    np.minimum.at(first, of_row, np.arange(len(labels)))
-    order = np.argsort(first)
-    by_row = np.argsort(of_row, kind="stable")
-    ends = np.searchsorted(of_row[by_row], np.arange(len(called) + 1))
-    rows = [by_row[ends[k] : ends[k + 1]] for k in order]
+    names, rows = grouped(columns[name].to_numpy())
     numbers = {r: to_numbers(others[n].to_numpy()).astype(float) for r, n in roles.names.items()}
-    named = {
+    labels = {
         role: (variable_name(others[roles.names[role]].name, role), others[roles.names[role]].units)
         for role in ("x", "y")
     }
-    told = f"{len(called)} spectra, named by {name}; {roles.words}"
-    dims = {"spectrum": len(called)}
-    names = [_number(str(each)) for each in called[order]]
-    return Table(str(path), names, named, told, dims, {}, rows, numbers, tuple(windows))
-
-
-def _number(name):
-    """A name as people write it: 3 for 3.0."""
-    return name.removesuffix(".0") if name.removesuffix(".0").isdecimal() else name
+    told = f"{len(names)} spectra, named by {name}; {roles.words}"
+    dims = {"spectrum": len(names)}
+    return Table(str(path), names, labels, told, dims, {}, rows, numbers, tuple(windows))
 
 
 # --- a cube ---------------------------------------------------------------------------------------
@@ -554,11 +514,10 @@ def spectra(
     DataError : there is nothing to read, or not what was asked for.
     """
     path, group = tables.place_in(Path(path))
-    text = str(path)
     if spectrum is not None:
         place = f"{path}:{group}" if group else path
         return _table(Path(place), spectrum, x, y, error, decimal, windows)
-    if path.is_dir() or (any(mark in text for mark in "*?[") and not path.exists()):
+    if many(path):
         options = {"x": x, "y": y, "error": error, "decimal": decimal, "windows": tuple(windows)}
         return _files(path, options)
     if path.suffix.lower() in CUBES and path.is_file():

@@ -109,12 +109,11 @@ KINDS = {
         "importance weights ({name}): each is a draw of the posterior, and few stand for many.",
     ),
     "batch": Kind(
-        words="Laplace approximations of a batch, {total} draws of each, taken by their weights.",
-        evidence=("pareto_k",),
+        words="Fits of a batch, {total} draws kept of each.",
+        evidence=("code",),
         questions=(),
         drawn="independent draws",
-        caption="Draws of the Laplace approximations of a batch, taken by their importance weights "
-        "({name}).",
+        caption="Draws of the fits of a batch ({name}).",
     ),
     "importance": Kind(
         words="Importance sampling, {total} draws of a mixture that was fitted to the posterior, "

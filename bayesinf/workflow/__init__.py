@@ -4,6 +4,7 @@
     script.py      a script made of a function, and its run from the command line
     ending.py      how a script ends when it does not end well
     run.py         one run: its data, settings and clock, and how it ends
+    batching.py    a run on many data sets of one kind
     retelling.py   a page from the fits of a run, or from any InferenceData
     tables.py      numbers for summary.csv
 
@@ -21,6 +22,7 @@ answer's fit failed a check.
 """
 
 from bayesinf.publication import staged
+from bayesinf.workflow.batching import batch
 from bayesinf.workflow.options import (
     REPORTS,
     Priors,
@@ -43,6 +45,7 @@ __all__ = [
     "Recording",
     "Run",
     "Windows",
+    "batch",
     "cli",
     "column",
     "misread",

@@ -11,7 +11,7 @@ from bayesinf.priors import Normal, Uniform
 from bayesinf.settings import Settings
 from bayesinf.systems import gaussian_peaks as system
 from bayesinf.systems.gaussian_peaks.batch import Model, fit_portion
-from bayesinf.systems.gaussian_peaks.batch.fitting import STATISTICS
+from bayesinf.systems.gaussian_peaks.batch.residuals import STATISTICS
 
 X = np.linspace(0.0, 10.0, 120)
 

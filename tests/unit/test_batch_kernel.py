@@ -7,8 +7,13 @@ from bayesinf.data.spectra import Spectrum
 from bayesinf.diagnostics import smoothed_weights
 from bayesinf.inference.derivatives import extrapolated, steps
 from bayesinf.models.curve import Curve
-from bayesinf.systems.gaussian_peaks.batch import Model, kernel
-from bayesinf.systems.gaussian_peaks.batch.fitting import portion
+from bayesinf.systems.gaussian_peaks.batch import Model
+from bayesinf.systems.gaussian_peaks.batch.evaluation import bells, logs
+from bayesinf.systems.gaussian_peaks.batch.evaluation import curve as compiled
+from bayesinf.systems.gaussian_peaks.batch.search import Flat, optima
+from bayesinf.systems.gaussian_peaks.batch.starting import guesses as compiled_guesses
+from bayesinf.systems.gaussian_peaks.batch.tails import tails
+from bayesinf.systems.gaussian_peaks.batch.weighing import bends, weigh
 from bayesinf.systems.gaussian_peaks.guesses import guesses
 
 X = np.linspace(0.0, 10.0, 60)
@@ -38,16 +43,13 @@ def point(model):
     return np.array(found)
 
 
-def of_kernel(model, theta, weight):
-    """Mean and weighted slopes, and lmfit's curve at the same x."""
-    flat = portion([Spectrum("one", X, X, 1 / weight)], model)
+def evaluated(model, theta):
+    """Mean and slopes."""
+    flat = Flat.of([Spectrum("one", X, X)], model)
     mean, slopes = np.empty(len(X)), np.empty((len(theta), len(X)))
-    exponential = model.background == "exponential"
-    shape = kernel.SHAPES[model.shape]
-    kernel.curve(
-        X, flat.design, exponential, X[0], shape, model.slots, theta, mean, slopes, weight, True
-    )
-    return mean, slopes, flat
+    lines = flat.design, flat.exponential, flat.origin[0], flat.shape, flat.slots
+    compiled(X, *lines, theta, mean, slopes)
+    return mean, slopes
 
 
 @pytest.mark.parametrize(
@@ -55,22 +57,30 @@ def of_kernel(model, theta, weight):
 )
 def test_curve_and_slopes_are_those_of_lmfit(options):
     model = Model(**options)
-    theta, weight = point(model), np.linspace(0.5, 2.0, len(X))
-    mean, slopes, _ = of_kernel(model, theta, weight)
+    theta = point(model)
+    mean, slopes = evaluated(model, theta)
     lines = type(model.lines)(**options, origin=X[0], end=X[-1])
     curve = Curve(*lines.lmfit(), X)
     assert curve.free == model.free
     assert mean == pytest.approx(curve(theta), rel=1e-13, abs=1e-13)
-    known = weight[:, None] * extrapolated(curve, theta, 16 * steps(curve, theta))
+    known = extrapolated(curve, theta, 16 * steps(curve, theta))
     assert np.transpose(slopes) == pytest.approx(known, rel=1e-7, abs=1e-8)
 
 
 def test_bells_are_exponentials():
     found, work = np.empty(5000), np.empty(5000)
     x = np.sort(np.random.default_rng(1).uniform(-40, 40, 5000))
-    kernel.bells(x, 0.3, 0.4, found, work)
+    bells(x, 0.3, 0.4, found, work)
     exact = np.exp(np.maximum(-0.4 * (x - 0.3) ** 2, -700.0))
     assert found == pytest.approx(exact, rel=5e-16)
+
+
+def test_logs_are_logarithms():
+    x = 10 ** np.random.default_rng(1).uniform(-300, 300, 5000)
+    x[:2000] = np.linspace(0.5, 2.1, 2000)
+    found = np.empty(5000)
+    logs(x, found)
+    assert found == pytest.approx(np.log(x), rel=6e-16, abs=3e-17)
 
 
 def test_tails_are_those_of_arviz():
@@ -78,15 +88,12 @@ def test_tails_are_those_of_arviz():
     log_weight = rng.standard_t(3, (40, 128)) * rng.uniform(0.1, 3, (40, 1))
     log_weight[3] = 0.0
     log_weight[4, 10:] = -np.inf
-    found = np.empty(40)
-    kernel.tails(log_weight, found)
+    found = tails(log_weight)
     fine = np.arange(40) != 4
     assert found[fine] == pytest.approx(smoothed_weights(log_weight[fine])[1], rel=1e-10)
     assert found[3] == 0 and not found[4] <= 0.7
     long = rng.standard_normal((3, 1000))
-    found = np.empty(3)
-    kernel.tails(long, found)
-    assert found == pytest.approx(smoothed_weights(long)[1], rel=1e-10)
+    assert tails(long) == pytest.approx(smoothed_weights(long)[1], rel=1e-10)
 
 
 @pytest.mark.parametrize("background", ["constant", "quadratic", "exponential", "none"])
@@ -96,14 +103,11 @@ def test_guesses_are_those_of_a_single_fit(background):
     y = curve(point(model)) + 0.1 * np.random.default_rng(3).standard_normal(len(X))
     lines = type(model.lines)(2, background, origin=X[0], end=X[-1])
     known = [lines.flat(start) for start in guesses(X, y, lines)]
-    starts = np.zeros((4, len(model.free)))
-    flat = portion([Spectrum("one", X, y)], model)
-    exponential = background == "exponential"
-    count = kernel.guess(
-        X, y, flat.design, exponential, X[0], model.slots, 1.0, np.empty(0), starts
-    )
-    assert count == 4
-    for start, one in zip(starts, known, strict=False):
+    starts = np.zeros((1, 4, len(model.free)))
+    flat = Flat.of([Spectrum("one", X, y)], model)
+    lines = flat.design, flat.exponential, flat.origin, flat.slots
+    compiled_guesses(X, y, flat.at, *lines, 1.0, np.empty(0), starts)
+    for start, one in zip(starts[0], known, strict=False):
         assert start == pytest.approx([one[name] for name in model.free], rel=1e-6)
 
 
@@ -113,31 +117,30 @@ def test_draws_have_the_density_that_they_are_weighed_by():
     theta = np.array([6.0, 5.0, 1.0])
     curve = Curve(*type(model.lines)(1, "none").lmfit(), X)
     y = curve(theta) + 0.8 * rng.standard_normal(len(X))
-    flat = portion([Spectrum("one", X, y, np.full(len(X), 0.8))], model)
-    from bayesinf.systems.gaussian_peaks.batch.fitting import _curve, optima
-
+    flat = Flat.of([Spectrum("one", X, y, np.full(len(X), 0.8))], model)
     best = optima(flat, model, False)
-    size = 40_000
+    size, root = 40_000, np.linalg.cholesky(best["covariance"])
     points, squared = np.empty((1, size, 3)), np.empty((1, size))
-    log_weight, shift = np.empty((1, size)), np.empty((1, 3))
-    kernel.weigh(
-        *_curve(model, flat),
+    log_weight, bend = np.empty((1, size)), np.empty((1, 3, 3, 3))
+    bends(*flat.curves, best["theta"], root, np.ones(1), bend)
+    bend = (bend + np.swapaxes(bend, 2, 3)) / 2
+    weigh(
+        *flat.curves,
         flat.lower,
         flat.upper,
         best["theta"],
-        best["covariance"],
+        root,
+        bend,
         best["rss"],
         False,
-        np.ones(1),
         rng.standard_normal((1, size, 3)),
         np.ones((1, size)),
         points,
         squared,
         log_weight,
-        shift,
     )
+    root, shift = root[0], -np.einsum("sab,sbcc->sa", root, bend) / 2
     # The same integral on a grid in standard errors around the optimum.
-    root = np.linalg.cholesky(best["covariance"][0])
     u = np.linspace(-6, 6, 61)
     grid = np.stack(np.meshgrid(u, u, u, indexing="ij"), axis=-1).reshape(-1, 3)
     chi = np.sum(((y - curve(best["theta"][0] + grid @ root.T)) / 0.8) ** 2, axis=1)

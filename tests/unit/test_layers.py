@@ -38,7 +38,7 @@ ALLOWED = {
     "forecasts": "errors settings posterior",
     "figures": "errors settings posterior inference.kinds diagnostics foreign",
     "report": "errors publication posterior inference.kinds foreign checks figures",
-    "batches": "errors posterior data inference.kinds checks figures report",
+    "batches": "errors settings posterior data inference.kinds checks figures report",
     "optimisation": "errors settings kept parallel posterior priors inference models",
     "calibration": "errors settings parallel posterior models.problem diagnostics checks figures "
     "report",
@@ -51,7 +51,7 @@ ALLOWED = {
     # The frame finds the system that a script is named after, by that name.
     "workflow": "errors settings parallel progress publication kept sealed posterior "
     "priors inference.kinds diagnostics foreign checks figures report calibration trials "
-    "systems.names systems.system scripts optimisation audits",
+    "systems.names systems.system scripts optimisation audits batches data.several",
     "__main__": "workflow",
 }
 # In these folders each entry stands for itself; what the others may lean on is named.

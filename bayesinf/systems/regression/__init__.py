@@ -11,6 +11,7 @@ Gelman, Hill & Vehtari, Regression and Other Stories, Cambridge 2020, doi:10.101
 """
 
 from bayesinf.forecasts import predictions
+from bayesinf.systems.regression.batch import loop, tables
 from bayesinf.systems.regression.calibration import calibration_problem
 from bayesinf.systems.regression.classical import classical
 from bayesinf.systems.regression.data import diabetes, from_columns, new_rows, read, simulate
@@ -28,6 +29,7 @@ __all__ = [
     "faults",
     "fit",
     "from_columns",
+    "loop",
     "new_rows",
     "predict",
     "predictions",
@@ -35,4 +37,5 @@ __all__ = [
     "read",
     "simulate",
     "story",
+    "tables",
 ]

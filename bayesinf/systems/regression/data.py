@@ -110,7 +110,7 @@ def diabetes(formula: str | None = None) -> xr.Dataset:
 
 
 def read(
-    path: str | os.PathLike,
+    path: str | os.PathLike | xr.Dataset,
     formula: str | None = None,
     *,
     target: str | None = None,
@@ -124,7 +124,7 @@ def read(
 
     Parameters
     ----------
-    path : any file that ``data.read`` knows.
+    path : any file that ``data.read`` knows, or what it returned.
     formula : such as ``y ~ a*b + C(site) + s(x) + (1|group)``.
     target, features : in its place; without features all other columns.
     error : column of error bars of the target.
@@ -140,7 +140,10 @@ def read(
     ------
     DataError : a column that is not there, no formula, fewer than three complete rows.
     """
-    found = reading.read(path, decimal=decimal)
+    import xarray as xr
+
+    found = path if isinstance(path, xr.Dataset) else reading.read(path, decimal=decimal)
+    path = found.attrs.get("source") if path is found else path
     columns = {str(k): v for k, v in columns_of(found).items()}
     if not columns:
         raise DataError("the file holds no columns", source=path)

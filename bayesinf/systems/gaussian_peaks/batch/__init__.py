@@ -4,7 +4,16 @@
 bounded memory; ``told`` reads off that file what the page shows.
 
     statement.py  the model of a single fit, stated once for all
-    kernel.py     the compiled loops: curve and slopes, descents, draws
+    evaluation.py the curve and its slopes, and how far data lie off it (compiled)
+    algebra.py    small symmetric matrices (compiled)
+    starting.py   where descents begin (compiled)
+    descent.py    to the least misfit (compiled)
+    influence.py  leverages, and the condition of the slopes (compiled)
+    weighing.py   draws around the optimum, and their weights (compiled)
+    tails.py      how heavy the tail of those weights is
+    choice.py     how the data scatter
+    search.py     the best end of several descents
+    residuals.py  what residuals are asked
     fitting.py    the fit of a portion, and what of it is to be doubted
     results.py    the InferenceData
     running.py    the way through a source, and the page
@@ -12,7 +21,6 @@ bounded memory; ``told`` reads off that file what the page shows.
 
 from bayesinf.systems.gaussian_peaks.batch.fitting import fit_portion
 from bayesinf.systems.gaussian_peaks.batch.running import (
-    noticed,
     opened,
     refine,
     stated,
@@ -26,7 +34,6 @@ __all__ = [
     "COMPILED",
     "Model",
     "fit_portion",
-    "noticed",
     "opened",
     "refine",
     "stated",

@@ -1,16 +1,15 @@
 """The fit of a portion of spectra at once: optima, covariances, weighed draws and checks.
 
-Least squares within the bounds, by compiled descents from the same kind of starts as a single fit's
-(``kernel``), is the optimum that ``NonlinearRegression.optimum`` finds. Around it draws are made
-and weighed by likelihood and prior; where the weights say that the normal misses the posterior, or
-residuals are not what the model leaves, the spectrum is doubted, with a reason.
+The least misfit within the bounds (``search``) is the optimum that ``NonlinearRegression.optimum``
+finds. Around it draws are made and weighed by likelihood and prior (``weighing``); where the
+weights say that the normal misses the posterior, or residuals are not what the model leaves
+(``residuals``), the spectrum is doubted, with a reason.
 """
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -18,24 +17,16 @@ from bayesinf.batches.verdict import BELIEVED, DOUBTED, FAILED
 from bayesinf.checks.weights import AGREEING, PARETO_K
 from bayesinf.data.spectra import Spectrum
 from bayesinf.settings import DEFAULT, Settings
+from bayesinf.systems.gaussian_peaks.batch.residuals import STATISTICS
+from bayesinf.systems.gaussian_peaks.batch.search import Flat, factors, looked, optima
 from bayesinf.systems.gaussian_peaks.batch.statement import Model
+from bayesinf.systems.gaussian_peaks.batch.tails import tails
 
-__all__ = ["KEPT", "PORTION", "STATISTICS", "fit_portion", "optima", "portion"]
+__all__ = ["DRAWS", "KEPT", "PORTION", "fit_portion"]
 
 PORTION = 1024  # spectra fitted together; the draws of a spectrum depend on it
 DRAWS = 128  # weighed for each spectrum
 KEPT = 16  # drawn from those by their weights, and kept
-ROUGH = 1e-9  # share of χ² that a step must promise, in the search for the best end
-SCATTERED = 8  # starts in the box, at most, that join where guesses disagree
-THOROUGH = 24  # likewise where residuals say that the best end may not be the best
-
-STATISTICS = (
-    "residual memory",
-    "residual spread",
-    "residual skewness",
-    "largest residual",
-    "chi-square",
-)
 P_VALUE = 0.01  # smallest p-value, times the number of statistics
 CONVERGED = 1e-4  # standard errors that the last step may be long
 DEGENERATE = 1e7  # condition of the slopes from which the data leave something open
@@ -43,21 +34,7 @@ EFFECTIVE = 0.25  # share of the draws that weighted ones must be worth
 EVEN = 0.9  # share at which weights are so even that their tail decides nothing
 NARROW = 1.02  # times its lowest, up to which a width stands on one point alone
 EDGE = 1e-3  # share of the range of x from its ends where a peak shows its flank alone
-LEAST = 8  # degrees of freedom from which residuals say anything
 NOISELESS = 1e-6  # share of the range of y, at which residuals are rounding
-
-
-@dataclass(frozen=True)
-class _Fitted:
-    """Arrays of the spectra that could be fitted, beside the flat data they came from."""
-
-    spectra: Sequence[Spectrum]
-    data: np.ndarray
-    at: np.ndarray
-    design: np.ndarray
-    origin: np.ndarray
-    lower: np.ndarray
-    upper: np.ndarray
 
 
 def fit_portion(
@@ -130,15 +107,20 @@ def _empty(count, size):
 
 def _unusable(one, model):
     """Why a spectrum cannot be fitted; "" where it can."""
-    needed = len(model.free) + (one.error is None) + 1
+    needed = len(model.free) + (one.error is None and not model.counted) + 1
     if len(one.y) < needed:
         return f"{len(one.y)} points cannot determine {needed - 1} parameters"
-    arrays = [one.x, one.y] + ([] if one.error is None else [one.error])
+    bars = None if model.counted else one.error
+    arrays = [one.x, one.y] + ([] if bars is None else [bars])
     bad = np.sum(~np.isfinite(np.stack(arrays)).all(axis=0))
     if bad:
         return f"{bad} of {len(one.y)} points hold no finite number"
-    if one.error is not None and not np.all(one.error > 0):
-        return f"{np.sum(~(one.error > 0))} error bars are not above zero"
+    if bars is not None and not np.all(bars > 0):
+        return f"{np.sum(~(bars > 0))} error bars are not above zero"
+    if model.counted:
+        odd = np.sum((one.y < 0) | (one.y != np.round(one.y)))
+        if odd:
+            return f"{odd} of {len(one.y)} points hold no counts"
     if np.ptp(one.y) == 0:
         return f"y does not vary: {one.y[0]:g} at every point"
     if np.ptp(one.x) == 0:
@@ -146,113 +128,42 @@ def _unusable(one, model):
     return ""
 
 
-def _flat(spectra, model):
-    """All spectra one after the other, as the compiled loops take them."""
-    sizes = [len(one.x) for one in spectra]
-    weight = [np.ones(len(one.x)) if one.error is None else 1 / one.error for one in spectra]
-    parts = [one.x for one in spectra], [one.y for one in spectra], weight
-    data = np.stack([np.concatenate(part) for part in parts]).astype(float)
-    origin = np.array([one.x[0] for one in spectra], dtype=float)
-    at = np.concatenate([[0], np.cumsum(sizes)])
-    return _Fitted(spectra, data, at, model.design(spectra), origin, *model.boxes(spectra))
-
-
 def _fill(rows, at, spectra, model, settings, number):
     """Fit those spectra that can be, and fill in their rows."""
-    inferred = np.array([one.error is None for one in spectra])
+    inferred = np.array([one.error is None and not model.counted for one in spectra])
     for known in (True, False):  # the compiled loops take one kind at a time
         some = np.flatnonzero(inferred != known)
         if len(some):
-            flat = _flat([spectra[k] for k in some], model)
+            flat = Flat.of([spectra[k] for k in some], model)
             rng = settings.generator("batch", number, int(known))
             found = _fitted(flat, model, not known, rng)
             for name, values in found.items():
                 rows[name][at[some]] = values
 
 
-def _curve(model, flat):
-    """What the compiled loops take of every curve."""
-    from bayesinf.systems.gaussian_peaks.batch.kernel import SHAPES
-
-    exponential = model.background == "exponential"
-    return (
-        flat.data,
-        flat.at,
-        flat.design,
-        exponential,
-        flat.origin,
-        SHAPES[model.shape],
-        model.slots,
-    )
-
-
-def optima(
-    flat: _Fitted,
-    model: Model,
-    inferred: bool,
-    starts: np.ndarray | None = None,
-    thorough: bool = False,
-) -> dict[str, np.ndarray]:
-    """Return optimum, (JᵀWJ)⁻¹ and how the search went, of each spectrum.
-
-    Parameters
-    ----------
-    starts : (start, parameter) of the caller's, the same for all; None guesses for each.
-    thorough : whether to search from many starts in the box as well.
-    """
-    from bayesinf.systems.gaussian_peaks.batch import kernel
-
-    count, size = flat.lower.shape
-    theta, covariance = np.empty((count, size)), np.full((count, size, size), np.nan)
-    rss, step, exists = np.empty(count), np.empty(count), np.zeros(count, dtype=bool)
-    agreeing, rivals, steps = (np.zeros(count, dtype=np.int64) for _ in range(3))
-    given = np.empty((0, size)) if starts is None else np.asarray(starts, dtype=float)
-    more = 0 if starts is not None else THOROUGH if thorough else SCATTERED
-    more = DEFAULT.generator("starts").random((more, size))
-    sign = -1.0 if model.negative else 1.0
-    centers = np.array(sorted(model.centers), dtype=float)
-    found = theta, covariance, rss, step, agreeing, rivals, exists, steps
-    kernel.fit(
-        *_curve(model, flat),
-        flat.lower,
-        flat.upper,
-        sign,
-        centers,
-        given,
-        more,
-        thorough,
-        model.ascending,
-        inferred,
-        ROUGH,
-        found,
-    )
-    names = "theta", "covariance", "rss", "step", "agreeing", "rivals", "exists", "steps"
-    return dict(zip(names, found, strict=True))
-
-
 def _fitted(flat, model, inferred, rng):
     """Rows of spectra that can be fitted."""
     best = optima(flat, model, inferred)
     count, size = best["theta"].shape
-    points = np.diff(flat.at)
-    dof = points - size
-    z, p = _looked(flat, model, inferred, best, dof)
+    dof = np.diff(flat.at) - size
+    z, p, condition = looked(flat, model, inferred, best)
     # A wrong end leaves residuals that no noise makes: those spectra are searched thoroughly.
     again = np.flatnonzero(~(np.nanmin(p, axis=1, initial=1.0) >= P_VALUE / len(STATISTICS)))
     if len(again):
-        part = _flat([flat.spectra[k] for k in again], model)
+        part = Flat.of([flat.spectra[k] for k in again], model)
         other = optima(part, model, inferred, thorough=True)
         better = other["rss"] <= best["rss"][again]
         for name, found in other.items():
             best[name][again[better]] = found[better]
-        z, p = _looked(flat, model, inferred, best, dof)
+        now = {name: found[again] for name, found in best.items()}
+        z[again], p[again], condition[again] = looked(part, model, inferred, now)
     scale = np.sqrt(best["rss"] / dof) if inferred else np.ones(count)
     rows = {name: best[name] for name in ("theta", "rss", "step", "agreeing", "rivals")}
     rows["noise"] = scale if inferred else np.full(count, np.nan)
     rows["covariance"] = best["covariance"] * (scale**2)[:, None, None]
     with np.errstate(invalid="ignore"):
         rows["error"] = np.sqrt(np.diagonal(rows["covariance"], axis1=1, axis2=2))
-    rows |= {"condition": z[:, 4], "z": z[:, :4], "p_value": p}
+    rows |= {"condition": condition, "z": z, "p_value": p}
     rows |= _weighed(flat, model, inferred, best, scale, dof, rng)
     reasons = _reasons(flat, model, inferred, best["exists"], rows)
     rows["code"] = np.array([code for code, _ in reasons])
@@ -264,37 +175,11 @@ def _fitted(flat, model, inferred, rng):
     return rows
 
 
-def _looked(flat, model, inferred, best, dof):
-    """Statistics of the residuals with the condition, and p-values."""
-    from bayesinf.systems.gaussian_peaks.batch import kernel
-
-    z = np.empty((len(dof), 5))
-    kernel.residuals(*_curve(model, flat), best["theta"], inferred, z)
-    return z, _p_values(z, best["rss"], np.diff(flat.at), dof, inferred)
-
-
-def _p_values(z, rss, points, dof, inferred):
-    """Two-sided p-values of the statistics, (spectrum, statistic); NaN where one is not asked."""
-    from scipy import special
-
-    p = np.full((len(z), len(STATISTICS)), np.nan)
-    with np.errstate(all="ignore"):
-        p[:, :3] = 2 * special.ndtr(-np.abs(z[:, :3]))
-        if inferred:  # r²/ν of a residual is a beta variate where the noise is that of all of them
-            share = np.clip(z[:, 3] ** 2 / dof, 0, 1)
-            tail = special.betaincc(0.5, (dof - 1) / 2, share)
-        else:
-            tail = 2 * special.ndtr(-z[:, 3])
-            above = special.chdtrc(dof, rss)
-            p[:, 4] = 2 * np.minimum(above, 1 - above)
-        p[:, 3] = -np.expm1(points * np.log1p(-np.minimum(tail, 1 - 1e-16)))
-        p[dof < LEAST, :4] = np.nan
-    return p
-
-
 def _weighed(flat, model, inferred, best, scale, dof, rng):
     """Weigh draws of the approximation, and read moments and a few draws off them."""
-    from bayesinf.systems.gaussian_peaks.batch import kernel
+    from scipy import special
+
+    from bayesinf.systems.gaussian_peaks.batch.weighing import bends, weigh
 
     count, size = best["theta"].shape
     normals = rng.standard_normal((count, DRAWS, size))
@@ -302,29 +187,28 @@ def _weighed(flat, model, inferred, best, scale, dof, rng):
     if inferred:
         noise = np.sqrt(best["rss"][:, None] / rng.chisquare(dof[:, None], (count, DRAWS)))
     points, squared = (np.full((count, DRAWS, *more), np.nan) for more in ((size,), ()))
-    log_weight, shift = np.full((count, DRAWS), np.nan), np.full((count, size), np.nan)
-    shape = np.empty(count)
-    covariance = np.where(best["exists"][:, None, None], best["covariance"], np.nan)
-    kernel.weigh(
-        *_curve(model, flat),
+    log_weight, bend = np.full((count, DRAWS), np.nan), np.empty((count, size, size, size))
+    around = best["theta"], factors(best["covariance"]), bend
+    bends(*flat.curves, *around[:2], scale, bend)
+    bend[:] = (bend + np.swapaxes(bend, 2, 3)) / 2
+    shift = -np.einsum("sab,sbcc->sa", around[1], bend) / 2  # of the mean of θ, over noise²
+    weigh(
+        *flat.curves,
         flat.lower,
         flat.upper,
-        best["theta"],
-        covariance,
+        *around,
         best["rss"],
         model.ascending,
-        scale,
         normals,
         noise,
         points,
         squared,
         log_weight,
-        shift,
     )
     with np.errstate(all="ignore"):
         log_weight = log_weight + model.log_prior(points, noise)
         log_weight = np.where(np.isnan(log_weight), -np.inf, log_weight)
-        kernel.tails(log_weight, shape)
+        shape = tails(log_weight)
         weight = np.exp(log_weight - log_weight.max(axis=1, keepdims=True))
         weight = np.where(np.isfinite(weight), weight, 0.0)
         weight /= weight.sum(axis=1, keepdims=True)
@@ -343,8 +227,12 @@ def _weighed(flat, model, inferred, best, scale, dof, rng):
     rows = np.arange(count)[:, None]
     taken, sd = squared[rows, chosen], noise[rows, chosen]
     sizes = np.diff(flat.at)[:, None]
-    bars = np.log(flat.data[2])
-    known = np.add.reduceat(bars, flat.at[:-1])[:, None]
+    if flat.counted:  # the deviance is taken from a curve through every point
+        highest = special.xlogy(flat.y, flat.y) - flat.y - special.gammaln(flat.y + 1)
+        likelihood = np.add.reduceat(highest, flat.at[:-1])[:, None] - taken / 2
+    else:
+        known = np.add.reduceat(np.log(flat.weight), flat.at[:-1])[:, None]
+        likelihood = known - sizes * np.log(np.sqrt(2 * np.pi) * sd) - taken / sd**2 / 2
     return {
         "mean": best["theta"] + shift * wide + mean - raw,
         "sd": np.sqrt(variance * square / spread),
@@ -353,7 +241,7 @@ def _weighed(flat, model, inferred, best, scale, dof, rng):
         "moved": np.maximum(moved, changed).max(axis=1),
         "draws": points[rows, chosen],
         "draws_noise": sd if inferred else np.full_like(sd, np.nan),
-        "log_likelihood": known - sizes * np.log(np.sqrt(2 * np.pi) * sd) - taken / sd**2 / 2,
+        "log_likelihood": likelihood,
     }
 
 
@@ -427,8 +315,3 @@ def _misplaced(model, one, theta, low, called, names):
         elif name.endswith("_sigma") and theta[a] < NARROW * low[a]:
             said.append(f"{called[a]} as narrow as one point")
     return said
-
-
-def portion(spectra: Sequence[Spectrum], model: Model) -> _Fitted:
-    """Return spectra as ``optima`` takes them."""
-    return _flat(spectra, model)

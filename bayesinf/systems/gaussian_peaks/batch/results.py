@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from datetime import UTC, datetime
 
 import numpy as np
 
@@ -13,9 +12,10 @@ from bayesinf.batches.store import EACH
 from bayesinf.data.spectra import Source
 from bayesinf.inference import kinds
 from bayesinf.models.likelihoods import NOISE
-from bayesinf.posterior import LIBRARIES, library_version
+from bayesinf.posterior import provenance
 from bayesinf.settings import Settings
-from bayesinf.systems.gaussian_peaks.batch.fitting import DRAWS, KEPT, STATISTICS
+from bayesinf.systems.gaussian_peaks.batch.fitting import DRAWS, KEPT
+from bayesinf.systems.gaussian_peaks.batch.residuals import STATISTICS
 from bayesinf.systems.gaussian_peaks.batch.statement import Model
 from bayesinf.systems.gaussian_peaks.lines import Lines
 
@@ -197,10 +197,8 @@ def attributes(
         "priors": json.dumps(priors),
         "data_sha256": sha256,
         "data_read_as": source.said,
-        "created_at": datetime.now(UTC).isoformat(timespec="seconds"),
+        **provenance(),
         "elapsed_seconds": elapsed,
-        "bayesinf_version": library_version("bayesinf"),
-        "library_versions": json.dumps({name: library_version(name) for name in LIBRARIES}),
         "not_asked": json.dumps(NOT_ASKED),
         **kinds.declare(*QUESTIONS),
     }

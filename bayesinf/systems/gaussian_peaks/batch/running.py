@@ -21,17 +21,25 @@ from bayesinf.errors import DataError, FitError
 from bayesinf.posterior import noted, save
 from bayesinf.settings import Settings
 from bayesinf.systems.gaussian_peaks.batch import results
-from bayesinf.systems.gaussian_peaks.batch.fitting import PORTION, STATISTICS, fit_portion
+from bayesinf.systems.gaussian_peaks.batch.choice import FIRST, chosen
+from bayesinf.systems.gaussian_peaks.batch.fitting import PORTION, fit_portion
+from bayesinf.systems.gaussian_peaks.batch.residuals import STATISTICS
 from bayesinf.systems.gaussian_peaks.batch.statement import Model
 from bayesinf.systems.gaussian_peaks.model import fit as fit_one
 
 if TYPE_CHECKING:
     import xarray as xr
 
-__all__ = ["noticed", "opened", "refine", "stated", "tell", "told", "write"]
+__all__ = ["opened", "refine", "stated", "tell", "told", "write"]
 
 TITLE = "Peaks of many spectra"
 QUESTION = "Where are the peaks of each spectrum, how high and how wide, and whose fit may be used?"
+ASKED = (
+    "Each fit is asked whether its descent ended inside its box and was found from more than one "
+    "start, whether its peaks are more than noise makes, whether its residuals are those of the "
+    "model, and whether the normal around its optimum is the posterior. About one right fit in a "
+    "hundred is doubted by chance: here about {chance:.0f}."
+)
 RESERVED = ("chain", "draw", "peak", "statistic", "fitted", "fitted_other")
 
 
@@ -60,7 +68,7 @@ def write(
     run : id of the run, which the file bears.
     """
     started, tally = time.perf_counter(), Tally(STATISTICS)
-    noisy = _noisy(source)
+    noisy = _noisy(source, model)
     each = {f"{dim}_" if dim in RESERVED else dim: size for dim, size in source.dims.items()}
     file, digest = folder / f"{stem}.nc", hashlib.sha256()
     fit = partial(fit_portion, model=model, settings=settings)
@@ -87,24 +95,10 @@ def write(
     return file
 
 
-FIRST = 20  # spectra that are looked at before the others
-
-
-def noticed(source: Source) -> str:
-    """Return what the first spectra show that a batch does not follow; "" for nothing."""
-    some = [one for one in source.part(0, min(len(source), FIRST)).read() if not one.reason]
-    bare = [one.y for one in some if one.error is None]
-    whole = [y for y in bare if np.all((y >= 0) & (y == np.round(y)))]
-    if not whole or len(whole) < len(some):
-        return ""
-    return (
-        "the spectra hold whole numbers and no error bars, as counts do: a batch takes noise of "
-        "one size for each spectrum, where a single fit (--only NAME) would count"
-    )
-
-
-def _noisy(source):
+def _noisy(source, model):
     """Whether the noise is inferred, of the first spectra that can be read."""
+    if model.counted:
+        return False
     some = source.part(0, min(len(source), FIRST)).read()
     return any(one.error is None for one in some if not one.reason) or not any(
         not one.reason for one in some
@@ -143,13 +137,14 @@ def _lines(names, rows, arrays, model, noisy):
         yield [name, *said, *cells]
 
 
-def stated(source: Source, options: Mapping[str, object]) -> Model:
-    """Return the model of a batch under the options of a single fit.
+def stated(source: Source, options: Mapping[str, object]) -> tuple[Model, str]:
+    """Return the model of a batch under the options of a single fit, and what was noticed.
 
     Parameters
     ----------
     source : of the spectra, for the names and units of x and y.
-    options : as for ``gaussian_peaks.problem``, with ``likelihood`` and ``search``.
+    options : as for ``gaussian_peaks.problem``, with ``likelihood`` and ``search``; without a
+        likelihood the first spectra say which, as of ``chosen``.
 
     Raises
     ------
@@ -157,14 +152,6 @@ def stated(source: Source, options: Mapping[str, object]) -> Model:
     """
     given = dict(options)
     likelihood, search = given.pop("likelihood", None), given.pop("search", "starts")
-    if likelihood not in (None, "normal"):
-        raise DataError(
-            f"a batch has no {likelihood} likelihood",
-            where="option 'likelihood'",
-            expected="normal, or none",
-            found=likelihood,
-            remedy="fit the spectra one by one, by --only NAME",
-        )
     if search != "starts":
         raise DataError(
             "a batch has no global search",
@@ -174,9 +161,12 @@ def stated(source: Source, options: Mapping[str, object]) -> Model:
         )
     (x_name, x_unit), (y_name, y_unit) = source.labels["x"], source.labels["y"]
     labels = {"x_name": x_name, "y_name": y_name, "x_unit": x_unit, "y_unit": y_unit}
-    model = Model(**given, **labels)
+    model = Model(**given, **labels, likelihood=likelihood or "normal")
     model.stated  # noqa: B018  # what cannot be stated is refused before anything is read
-    return model
+    if likelihood is not None:
+        return model, ""
+    likelihood, said = chosen(source, given)
+    return replace(model, likelihood=likelihood), said
 
 
 # --- the page -------------------------------------------------------------------------------------
@@ -239,11 +229,17 @@ def tell(
     run: str,
     refined: Mapping[str, str] | None = None,
     stem: str = "batch",
+    why: str = "",
 ) -> tuple[str, Verdict]:
-    """Write the page of a batch; return the answer in a sentence, and the verdict."""
+    """Write the page of a batch; return the answer in a sentence, and the verdict.
+
+    ``why`` says what was noticed before.
+    """
     fit = opened(folder / f"{stem}.nc")
     verdict = check(fit)
-    content = replace(told(fit, source, command, stem), refined=refined or {})
+    content = told(fit, source, command, stem)
+    read_as = "; ".join(filter(None, (content.read_as, why)))
+    content = replace(content, refined=refined or {}, read_as=read_as)
     return page.write(folder, content, verdict, run=run), verdict
 
 
@@ -302,7 +298,7 @@ def told(fit: xr.DataTree, source: Source, command: str, stem: str = "batch") ->
         question=QUESTION,
         equation=fit.attrs["equation"],
         priors=json.loads(fit.attrs["priors"]),
-        read_as="; ".join(filter(None, (source.said, noticed(source)))),
+        read_as=source.said,
         quantities=quantities,
         code=code,
         reason=fit["constant_data"]["reason"].values,
@@ -315,4 +311,5 @@ def told(fit: xr.DataTree, source: Source, command: str, stem: str = "batch") ->
         name=source.names,
         file=stem,
         command=command,
+        asked=ASKED.format(chance=0.01 * np.sum(code != FAILED)),
     )

@@ -34,6 +34,7 @@ class Model:
     ----------
     peaks, background, shape, tied, knots, negative, centers, priors : as for
         ``gaussian_peaks.problem``.
+    likelihood : normal, or poisson of counts, whose error bars are set aside.
     x_name, y_name, x_unit, y_unit : what x and y are called.
 
     Raises
@@ -49,12 +50,21 @@ class Model:
     negative: bool = False
     centers: Sequence[float] = ()
     priors: Mapping[str, Prior] = field(default_factory=dict)
+    likelihood: str = "normal"
     x_name: str = "x"
     y_name: str = "y"
     x_unit: str = "1"
     y_unit: str = "1"
 
     def __post_init__(self):
+        if self.likelihood not in ("normal", "poisson"):
+            raise DataError(
+                f"a batch has no {self.likelihood} likelihood",
+                where="option 'likelihood'",
+                expected="normal or poisson",
+                found=self.likelihood,
+                remedy="fit the spectra one by one, by --only NAME",
+            )
         if self.shape in SHAPES and self.shape not in COMPILED:
             raise DataError(
                 f"a batch has no {self.shape} shape",
@@ -86,9 +96,12 @@ class Model:
         name = self.x_name if self.x_name != self.y_name else f"{self.x_name}_axis"
         x = xr.DataArray(at, dims="point", name=name, attrs={"units": self.x_unit})
         y = xr.DataArray(at**2, dims="point", name=self.y_name, attrs={"units": self.y_unit})
+        y = y if not self.counted else (100 * y).round()
         options = {
             name: getattr(self, name)
-            for name in ("peaks", "background", "shape", "tied", "knots", "negative")
+            for name in (
+                *("peaks", "background", "shape", "tied", "knots", "negative", "likelihood"),
+            )
         }
         start = {"height": 1.0, "center": np.linspace(0.2, 0.8, self.peaks)}
         return problem(curve_from_arrays(x, y), starts=[start], priors=dict(self.priors), **options)
@@ -108,6 +121,11 @@ class Model:
         """The priors that the caller stated, by names along θ."""
         default = self.stated.unstated
         return {n: prior for n, prior in self.stated.given.items() if n not in default}
+
+    @property
+    def counted(self) -> bool:
+        """Whether the data are counts."""
+        return self.likelihood == "poisson"
 
     @property
     def noise(self) -> Prior | None:
@@ -152,7 +170,7 @@ class Model:
     def boxes(self, spectra: Sequence[Spectrum]) -> tuple[np.ndarray, np.ndarray]:
         """Return the bounds of each spectrum's parameters, (spectrum, parameter) each."""
         ends = [(one.y.min(), one.y.max(), one.x[0], one.x[-1], len(one.x)) for one in spectra]
-        found = default_boxes(*np.array(ends).T, self.lines, self.negative)
+        found = default_boxes(*np.array(ends).T, self.lines, self.negative, not self.counted)
         by_name = {
             name: found[variable] for variable in found for name in self.lines.free(variable)
         }

@@ -1,0 +1,139 @@
+"""Batches by the single fit: rows as of single fits, failures as reasons, cut off and gone on."""
+
+import json
+from functools import partial
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import bayesinf
+from bayesinf import kept, parallel
+from bayesinf.batches import BELIEVED, DOUBTED, FAILED, looping
+from bayesinf.data.several import sets
+from bayesinf.errors import DataError
+from bayesinf.posterior import noted
+from bayesinf.settings import Settings
+from bayesinf.systems import regression
+
+SETTINGS = Settings(seed=2, draws=50, chains=2)
+HERE = partial(parallel.map, workers=1)
+FORMULA = "y ~ a + b"
+
+
+def frames(count=5, rows=30):
+    """Tables of known coefficients; that of place 2 has curvature which the formula lacks."""
+    rng, found = np.random.default_rng(1), []
+    for k in range(count):
+        a, b = rng.standard_normal((2, rows))
+        y = k + (1 + k) * a - b + 0.3 * rng.standard_normal(rows) + 3 * (k == 2) * a**2
+        found.append(pd.DataFrame({"a": a, "b": b, "y": y}))
+    return found
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Five files, and three that cannot be fitted as the others."""
+    path = tmp_path_factory.mktemp("runs")
+    for k, frame in enumerate(frames()):
+        frame.to_csv(path / f"run{k}.csv", index=False)
+    (path / "a_empty.csv").write_text("")
+    (path / "run9.csv").write_text("a,b\n1,2\n3,4\n5,6\n")
+    words = frames(1)[0].assign(b=["few", "many", "many"] * 10)
+    words.to_csv(path / "run10.csv", index=False)
+    return path
+
+
+@pytest.fixture(scope="module")
+def written(folder, tmp_path_factory):
+    """The batch of that folder, and where it is."""
+    out = tmp_path_factory.mktemp("out")
+    source = regression.tables(folder, FORMULA)
+    looping.write(source, regression.loop(), SETTINGS, out, HERE)
+    return bayesinf.load(out / "batch.nc"), out, source
+
+
+def test_rows_are_those_of_single_fits_and_failures_have_reasons(folder, written):
+    fit, _, source = written
+    said = dict(zip(source.names, fit["constant_data"]["reason"].values, strict=True))
+    code = dict(zip(source.names, fit["sample_stats"]["code"].values.tolist(), strict=True))
+    assert list(source.names)[:2] == ["a_empty", "run0"] and source.names[-1] == "run10"
+    assert said["a_empty"] == "the file is empty" and said["run9"] == "there is no column y"
+    assert said["run10"] == "another feature than in the first"
+    assert [code[n] for n in ("a_empty", "run9", "run10")] == [FAILED] * 3
+    assert code["run2"] == DOUBTED and "curvature or interaction" in said["run2"]
+    assert [code[f"run{k}"] for k in (0, 1, 3, 4)] == [BELIEVED] * 4
+    assert fit["posterior"]["beta"].dims == ("chain", "draw", "table", "feature")
+    moments = noted(fit, "moments")
+    for k in (0, 4):
+        exact = regression.fit(regression.read(folder / f"run{k}.csv", FORMULA), settings=SETTINGS)
+        mean = exact["sample_stats"]["beta_closed_form_mean"].values
+        sd = exact["sample_stats"]["beta_closed_form_sd"].values
+        found = moments["beta"].sel(table=f"run{k}").values
+        assert np.all(np.abs(found - mean) < 5 * sd / np.sqrt(100))
+        assert moments["beta_sd"].sel(table=f"run{k}").values == pytest.approx(sd, rel=0.4)
+        assert mean == pytest.approx([1 + k, -1], abs=6 * sd.max())
+    # No two data sets share random numbers.
+    z = (fit["posterior"]["beta"].sel(table=["run0", "run1"]) - moments["beta"]) / moments[
+        "beta_sd"
+    ]
+    assert abs(np.corrcoef(z.isel(chain=0, feature=0).values.T)[0, 1]) < 0.9
+
+
+def test_the_table_and_the_page(written, monkeypatch):
+    _, out, source = written
+    monkeypatch.setattr("bayesinf.batches.page.png", lambda figure: b"")  # to draw takes seconds
+    said, verdict = looping.tell(out, source, regression.loop(), "regression --data runs", "id")
+    assert said.startswith("4 of 8 tables are fitted") and not verdict.believed
+    page = (out / "index.html").read_text(encoding="utf-8")
+    assert "--only run2" in page and "spectr" not in page
+    assert json.loads((out / "verdict.json").read_text())["answer"] == "batch"
+    rows = pd.read_csv(out / "tables.csv", index_col="table")
+    assert rows.loc["run3", "beta[a]"] == pytest.approx(4, abs=0.5)
+    assert np.isnan(rows.loc["run9", "sigma"]) and rows.loc["run9", "verdict"] == "not fitted"
+
+
+def test_a_table_with_a_column_that_names_each(tmp_path, written):
+    whole = pd.concat(f.assign(lab=f"run{k}") for k, f in enumerate(frames()))
+    whole.sample(frac=1.0, random_state=1).to_csv(tmp_path / "all.csv", index=False)
+    source = regression.tables(tmp_path / "all.csv", FORMULA, each="lab")
+    assert sorted(source.names) == [f"run{k}" for k in range(5)]
+    own = source.single("run4")
+    exact = regression.fit(own, settings=SETTINGS)["sample_stats"]["beta_closed_form_mean"].values
+    of_file = noted(written[0], "moments")["beta"].sel(table="run4").values
+    assert of_file == pytest.approx(exact, abs=0.2) and "lab" not in own
+    with pytest.raises(DataError, match="there is no data set run7"):
+        source.single("run7")
+    assert regression.tables(tmp_path / "all.csv", FORMULA) is None
+
+
+def test_nothing_that_can_be_fitted_is_an_error(tmp_path):
+    (tmp_path / "a.csv").write_text("a,b\n1,2\n3,4\n5,6\n")
+    source = regression.tables(tmp_path, FORMULA)
+    with pytest.raises(DataError, match="no data set can be fitted: there is no column y"):
+        looping.write(source, regression.loop(), SETTINGS, tmp_path, HERE)
+    with pytest.raises(DataError, match="there are no files to read"):
+        sets(tmp_path / "none" / "*.csv", regression.read, "table")
+
+
+def test_a_batch_that_is_cut_off_goes_on_and_is_the_same(folder, written, tmp_path, monkeypatch):
+    monkeypatch.setenv(kept.ROOT, str(tmp_path / "cache"))
+    monkeypatch.setattr(kept, "WORTH", 0.0)
+    monkeypatch.setattr(looping, "PORTION", 4)
+    monkeypatch.setattr("bayesinf.batches.streaming.ROUND", 1)
+    source, rounds = regression.tables(folder, FORMULA), []
+
+    def cut(fit, items, label):
+        rounds.append(label)
+        if len(rounds) == 2:
+            raise KeyboardInterrupt
+        return HERE(fit, items)
+
+    with kept.keeping(["loop"]), pytest.raises(KeyboardInterrupt):
+        looping.write(source, regression.loop(), SETTINGS, tmp_path, cut)
+    with kept.keeping(["loop"]) as place:
+        looping.write(source, regression.loop(), SETTINGS, tmp_path, HERE)
+        assert "1 finished" in kept.taken(place)
+    again = bayesinf.load(tmp_path / "batch.nc")
+    for name, values in written[0]["posterior"].data_vars.items():
+        assert np.array_equal(values.values, again["posterior"][name].values, equal_nan=True)
