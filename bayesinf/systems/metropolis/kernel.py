@@ -86,9 +86,11 @@ def walk(kind, known, state, root, normals, log_uniform, chain, accepted):
         there = look(kind, known, new, slope)
         accepted[t] = log_uniform[t] < there - value
         if accepted[t]:
-            state[:] = new
             value = there
-        chain[t] = state
+        for i in range(size):
+            if accepted[t]:
+                state[i] = new[i]
+            chain[t, i] = state[i]
 
 
 @numba.njit(nogil=True, cache=True)
