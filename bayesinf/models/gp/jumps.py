@@ -21,7 +21,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.special import logsumexp
+import scipy
 
 from bayesinf.models.gp import routes
 from bayesinf.models.problem import Draws
@@ -125,7 +125,7 @@ def log_evidence_for(process: Process, draws: Draws, rng: np.random.Generator) -
 def _laplace(heights, covariances):
     """Laplace's log evidence, from optima and the inverse curvatures there."""
     _, volume = np.linalg.slogdet(2 * np.pi * covariances)
-    return float(logsumexp(heights + 0.5 * volume))
+    return float(scipy.special.logsumexp(heights + 0.5 * volume))
 
 
 def _in_stretches(process, size, draws):
@@ -139,4 +139,4 @@ def _in_stretches(process, size, draws):
     for start in starts:
         part = Jumping(process.part(np.arange(start, min(start + FEW, count))), size)
         found.append(part.log_factor(theta) if part.gaps.size else np.zeros(len(taken)))
-    return float(logsumexp(found) - np.log(np.size(found)))
+    return float(scipy.special.logsumexp(found) - np.log(np.size(found)))
