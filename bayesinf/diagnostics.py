@@ -319,20 +319,23 @@ def smoothed_weights(log_weight: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     Vehtari, Simpson, Gelman, Yao & Gabry, JMLR 25, 1 (2024), arXiv:1507.02646.
     """
     log_weight = np.asarray(log_weight, dtype=float)
-    draws = log_weight.shape[-1]
-    smooth = _normalised(log_weight)
-    shape = np.full(log_weight.shape[:-1], np.inf)
+    lead, draws = log_weight.shape[:-1], log_weight.shape[-1]
     if draws < 25:
-        return smooth, shape
+        return _normalised(log_weight), np.full(lead, np.inf)
+    values = log_weight.reshape(-1, draws)
+    smooth, shape = np.empty_like(values), np.full(len(values), np.inf)
     tail = int(min(draws / 5, 3 * math.sqrt(draws))) + 1
-    top = np.partition(log_weight, (-tail, -1), axis=-1)
-    usable = np.isfinite(top[..., -1])
-    flat = usable & (top[..., -1] - top[..., -tail] <= 1e-6)  # a spread that is rounding only
+    top = np.partition(values, (-tail, -1), axis=-1)
+    usable = np.isfinite(top[:, -1])
+    flat = usable & (top[:, -1] - top[:, -tail] <= 1e-6)  # a spread that is rounding only
     shape[flat] = 0.0
     uneven = usable & ~flat
-    if uneven.any():
-        smooth[uneven], shape[uneven] = _with_pareto_tails(log_weight[uneven])
-    return smooth, np.where(np.isnan(shape), np.inf, shape)
+    smooth[~uneven] = _normalised(values[~uneven])
+    step, rows = max(1, PORTION // draws), np.flatnonzero(uneven)
+    for some in (rows[i : i + step] for i in range(0, len(rows), step)):
+        smooth[some], shape[some] = _with_pareto_tails(values[some])
+    shape = np.where(np.isnan(shape), np.inf, shape)
+    return smooth.reshape(log_weight.shape), shape.reshape(lead)
 
 
 def _normalised(log_weight):
@@ -357,7 +360,7 @@ def _with_pareto_tails(log_weight):
     places, top = (np.take_along_axis(each, order, axis=1) for each in (places, top))
     cutoff, places = np.exp(top[:, :1]), places[:, 1:]
     excess = np.exp(top[:, 1:]) - cutoff
-    step = max(1, TRIALS // (tail * (30 + math.isqrt(tail))))
+    step = max(1, PORTION // (tail * (30 + math.isqrt(tail))))
     parts = [_pareto(excess[i : i + step]) for i in range(0, len(excess), step)]
     shape, scale = (np.concatenate(each) for each in zip(*parts, strict=True))
     rank = np.log1p(-(np.arange(tail) + 0.5) / tail)
@@ -370,7 +373,7 @@ def _with_pareto_tails(log_weight):
     return _normalised(smooth), shape
 
 
-TRIALS = 2**18  # numbers that are worked on together: what a cache holds
+PORTION = 2**18  # numbers that are worked on together: what a cache holds
 
 
 def _pareto(excess):
