@@ -1,6 +1,6 @@
 # make report   environment, every workflow on the shipped data, the gallery reports/index.html
 # make test     environment, all tests but those that have a command of their own
-# make env      the environment .venv alone
+# make env      the environment .venv alone (WARM=1: with all that its first runs would compile)
 # make test-slow      what another test guards at a smaller size
 # make test-reports   every workflow at its full length, whose report must be believed
 # make test-bench     every benchmark at toy size
@@ -57,6 +57,7 @@ $(COMPLETE): pyproject.toml constraints.txt
 	@echo "Making $(VENV) with $(BASE)"; start=$$(date +%s); \
 	trap 'rm -rf $(VENV)' EXIT; trap 'exit 1' HUP INT TERM; rm -rf $(VENV); \
 	"$(BASE)" -m venv $(VENV) && $(INSTALL) --editable ".[test]" || exit 1; \
+	$(PYTHON) -m compileall -q bayesinf workflows; $(if $(WARM),$(VENV)/bin/bayesinf warm || exit 1;) \
 	touch $@; trap - EXIT; echo "Made $(VENV) in $$(($$(date +%s) - start)) s"
 
 report: $(COMPLETE)

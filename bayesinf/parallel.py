@@ -247,7 +247,9 @@ def _progress(label, total) -> Iterator[Callable[[], None]]:
     from rich.progress import MofNCompleteColumn, Progress, TimeRemainingColumn
 
     columns = (*Progress.get_default_columns()[:2], MofNCompleteColumn(), TimeRemainingColumn())
-    bar = Progress(*columns, console=Console(file=sys.stderr))
+    console = Console(file=sys.stderr)
+    # A file holds its last state alone: to draw it ten times a second would be for nobody.
+    bar = Progress(*columns, console=console, auto_refresh=console.is_terminal)
     task, started = bar.add_task(label or "working", total=total), time.monotonic()
 
     def told():

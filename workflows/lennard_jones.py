@@ -72,7 +72,8 @@ def main(
         fits = dict(zip(jobs, run.map(call, jobs.values(), label="Fitting"), strict=True))
     with run.step("compare"):
         for name, found in potentials.items():
-            notes = side_results(found, name, kernel, run)
+            done = {form: fits[stem] for stem, (data, form) in jobs.items() if data is found}
+            notes = side_results(found, name, kernel, run, done)
             stem = f"{name}_{system.STEMS[system.best(notes['comparison'])]}".lstrip("_")
             fits[stem] = annotated(fits[stem], **notes)
     with run.step("learning curves"):
@@ -93,7 +94,7 @@ def training(data):
     return data.isel(point=data["training"].values)
 
 
-def side_results(data, name, kernel, run):
+def side_results(data, name, kernel, run, fits):
     """Compare forms and kernels, and hold out the wall, where there is one to hold out."""
     from bayesinf.errors import DataError
     from bayesinf.systems import lennard_jones as system
@@ -103,7 +104,8 @@ def side_results(data, name, kernel, run):
     options = {"settings": short, "scheduler": run.scheduler}
     forms = [form for form in system.FORMS if (name, form) != ("argon", "zero")]
     others = () if one else [each for each in system.KERNELS if each != kernel]
-    compared = system.compare(training(data), forms=forms, kernels=(kernel, *others), **options)
+    judged = {"forms": forms, "kernels": (kernel, *others), "fits": fits}
+    compared = system.compare(training(data), **judged, **options)
     results = {"comparison": compared}
     with suppress(DataError):  # the data do not reach inside the wall
         start = 3.2 if name == "argon" else None
@@ -116,10 +118,12 @@ def learning_curve(data, count, run):
     from bayesinf.errors import FitError
     from bayesinf.systems import lennard_jones as system
 
-    count, inferred = (min(count, 100), 20) if run.quick else (count, min(count, 100))
+    sizes = {"count": count, "inferred": min(count, 100)}
+    if run.quick:
+        sizes = {"count": min(count, 100), "inferred": 10, "fractions": system.FRACTIONS[::2]}
     try:
         scores = system.learning_curves(
-            data, count=count, inferred=inferred, settings=run.settings, scheduler=run.scheduler
+            data, **sizes, settings=run.settings, scheduler=run.scheduler
         )
         return system.learning_rates(scores, run.settings)
     except FitError:  # fewer than three sizes of training sets

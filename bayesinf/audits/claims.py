@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy import linalg
+import scipy
 
 from bayesinf.errors import DataError
 
@@ -118,8 +118,8 @@ def covariance_root(covariance: np.ndarray) -> np.ndarray | None:
     if not np.isfinite(covariance).all() or not (np.diag(covariance) > 0).all():
         return None
     try:
-        return sd[:, None] * linalg.cholesky(covariance / np.outer(sd, sd), lower=True)
-    except linalg.LinAlgError:
+        return sd[:, None] * scipy.linalg.cholesky(covariance / np.outer(sd, sd), lower=True)
+    except scipy.linalg.LinAlgError:
         return None
 
 
@@ -145,7 +145,7 @@ def climbed(
     from scipy.optimize import minimize
 
     if held is not None:  # an orthogonal basis of all moves that leave the parameter where it is
-        root = root @ linalg.null_space(root[held][None])
+        root = root @ scipy.linalg.null_space(root[held][None])
     size = root.shape[1]
     if not size:
         return start, float(log_density(start[None])[0])

@@ -12,7 +12,7 @@ import inspect
 from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
-from scipy import linalg
+import scipy
 
 from bayesinf.audits.claims import Claim, matrix, point_of
 from bayesinf.audits.valleys import population
@@ -193,13 +193,13 @@ def _weights(sigma, count, absolute):
             return None, sigma
         return (lambda values: values / sigma), None
     try:
-        root = linalg.cholesky(sigma, lower=True)
-    except (linalg.LinAlgError, ValueError) as error:
+        root = scipy.linalg.cholesky(sigma, lower=True)
+    except (scipy.linalg.LinAlgError, ValueError) as error:
         raise DataError("sigma is no covariance", where="sigma") from error
 
     def whiten(values):
         values = np.broadcast_to(values, (*np.shape(values)[:-1], count))
-        flat = linalg.solve_triangular(root, values.reshape(-1, count).T, lower=True)
+        flat = scipy.linalg.solve_triangular(root, values.reshape(-1, count).T, lower=True)
         return flat.T.reshape(values.shape)
 
     return whiten, np.ones(count) if absolute else None

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import numpy as np
-from scipy import linalg
+import scipy
 
 from bayesinf.audits.claims import Claim, climbed, matrix, point_of
 from bayesinf.errors import DataError, FitError
@@ -62,8 +62,8 @@ def of_density(
             raise DataError("the density is zero at popt", where="popt", found=start)
     covariance = spread if pcov is None else matrix(pcov, len(names))
     if pcov is None and popt is not None:
-        covariance = _curvature(log_density, start, linalg.cholesky(spread, lower=True))
-    end, _ = climbed(log_density, start, linalg.cholesky(spread, lower=True))
+        covariance = _curvature(log_density, start, scipy.linalg.cholesky(spread, lower=True))
+    end, _ = climbed(log_density, start, scipy.linalg.cholesky(spread, lower=True))
     span = [_support(stated, name) for name in names]
     low, high = (np.array([ends[side] for ends in span]) for side in (0, 1))
     few = len(names) <= FEW
@@ -134,7 +134,7 @@ def _flat(popt, stated, theta):
 
 def _root(theta, stated, best):
     """A square root of the covariance of the parameters, by that of the coordinates."""
-    shifts = 1e-3 * linalg.cholesky(best.covariance, lower=True).T
+    shifts = 1e-3 * scipy.linalg.cholesky(best.covariance, lower=True).T
     up, down = (theta(stated.at(best.point + side * shifts)) for side in (1, -1))
     return (up - down).T / 2e-3
 
@@ -144,7 +144,7 @@ def _topped(log_density, start, root):
     point, _ = climbed(log_density, start, root)
     for _ in range(POLISHING):
         covariance = _curvature(log_density, point, root)
-        root = linalg.cholesky(covariance, lower=True)
+        root = scipy.linalg.cholesky(covariance, lower=True)
         gradient, _ = _looked(log_density, point, root)
         step = root @ gradient
         if not np.linalg.norm(gradient) > 1e-5:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy import special
+import scipy
 
 from bayesinf.audits.findings import of_draws
 from bayesinf.audits.sampling import of_checks
@@ -48,7 +48,7 @@ def measured(fit: xr.DataTree) -> xr.Dataset:
         raise DataError("too few draws", expected=f"at least {FEWEST}", found=len(draws))
     lower, upper = _range(draws, prior)
     mean, sd = draws.mean(axis=0), draws.std(axis=0)
-    beyond = special.ndtr((lower - mean) / sd) + special.ndtr((mean - upper) / sd)
+    beyond = scipy.special.ndtr((lower - mean) / sd) + scipy.special.ndtr((mean - upper) / sd)
     arrays = {
         "point": mean,
         "sd": sd,

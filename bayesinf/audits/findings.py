@@ -6,10 +6,11 @@ at its mode where the distance to that is meant.
 
 from __future__ import annotations
 
+from statistics import NormalDist
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy import linalg, special
+import scipy
 
 from bayesinf.audits.claims import Claim, climbed, covariance_root
 from bayesinf.audits.transformations import tested, transformed
@@ -26,7 +27,7 @@ __all__ = ["LEVEL", "NORMAL_END", "measured", "of_draws"]
 
 LEVEL = 0.95  # of intervals
 CENTRAL = 0.6827  # of a normal, within one sd
-NORMAL_END = float(special.ndtri(0.5 + LEVEL / 2))  # of the normal's interval, in sd
+NORMAL_END = NormalDist().inv_cdf(0.5 + LEVEL / 2)  # of the normal's interval, in sd
 REACH = np.array([0.5, 1.0, 1.5, 2.0, 2.5, 3.0, 4.0, 6.0])  # of a profile, in sd from the mode
 PROFILED = 12  # parameters at most whose profile is found
 BELOW = -8.0  # log density at which a profile has gone far enough
@@ -55,7 +56,7 @@ def measured(
     rng = settings.generator("audit")
     root = covariance_root(claim.covariance)
     sound = root is not None
-    root = linalg.cholesky(claim.spread, lower=True) if root is None else root
+    root = scipy.linalg.cholesky(claim.spread, lower=True) if root is None else root
     claimed = root @ root.T
     arrays = {
         "point": claim.point,
@@ -126,10 +127,10 @@ def _kurtosis(draws):
     sd = draws.std(axis=0)
     white = (draws - draws.mean(axis=0)) / np.where(sd > 0, sd, 1.0)
     try:
-        root = linalg.cholesky(np.atleast_2d(np.cov(white.T)), lower=True)
-    except linalg.LinAlgError:  # parameters that are tied to each other
+        root = scipy.linalg.cholesky(np.atleast_2d(np.cov(white.T)), lower=True)
+    except scipy.linalg.LinAlgError:  # parameters that are tied to each other
         return np.nan
-    square = np.sum(linalg.solve_triangular(root, white.T, lower=True) ** 2, axis=0)
+    square = np.sum(scipy.linalg.solve_triangular(root, white.T, lower=True) ** 2, axis=0)
     return float(np.mean(square**2) / (size * (size + 2)))
 
 
@@ -138,13 +139,13 @@ def _p_value(claim):
     if not claim.dof or claim.inferred or not np.isfinite(claim.chi_square):
         return np.nan
     total = claim.chi_square * claim.dof
-    upper, lower = special.chdtrc(claim.dof, total), special.chdtr(claim.dof, total)
+    upper, lower = scipy.special.chdtrc(claim.dof, total), scipy.special.chdtr(claim.dof, total)
     return 2 * min(upper, lower, 0.5)
 
 
 def _ratio(claimed, spread):
     """Sds of the claim over those that least squares, or the curvature, give at the mode."""
-    return np.sqrt(linalg.eigh(claimed, spread, eigvals_only=True))
+    return np.sqrt(scipy.linalg.eigh(claimed, spread, eigvals_only=True))
 
 
 def _local(claim, root):
@@ -160,14 +161,14 @@ def _local(claim, root):
     found, decrement = np.full(size, np.nan), np.nan
     if len(free):
         # Steps are those of the density's own width, whatever width is claimed for it.
-        own = _conditional(linalg.cholesky(claim.spread, lower=True), free)
+        own = _conditional(scipy.linalg.cholesky(claim.spread, lower=True), free)
         steps = np.zeros((size, len(free)))
         steps[free] = own
         with np.errstate(all="ignore"):
             gradient, hessian = derivatives(
                 lambda z: claim.log_density(claim.point + z @ steps.T), len(free)
             )
-        units = linalg.solve(own, _conditional(root, free)) / np.sqrt(claim.curvature)
+        units = scipy.linalg.solve(own, _conditional(root, free)) / np.sqrt(claim.curvature)
         gradient, hessian = units.T @ gradient, units.T @ hessian @ units
         if np.isfinite(gradient).all() and np.isfinite(hessian).all():
             values, axes = np.linalg.eigh(-hessian)
@@ -182,9 +183,9 @@ def _local(claim, root):
 
 def _conditional(root, free):
     """A root of the covariance of some parameters, given all others."""
-    precision = linalg.cho_solve((root, True), np.eye(len(root)))[np.ix_(free, free)]
+    precision = scipy.linalg.cho_solve((root, True), np.eye(len(root)))[np.ix_(free, free)]
     # L⁻ᵀ of the precision's root is a root of its inverse.
-    return linalg.inv(linalg.cholesky(precision, lower=True)).T
+    return scipy.linalg.inv(scipy.linalg.cholesky(precision, lower=True)).T
 
 
 def _weights(claim, root, rng):
@@ -217,7 +218,7 @@ def _optima(claim, draws):
 
     Places that say the same of the data, as two peaks that have changed names, are one.
     """
-    root = linalg.cholesky(claim.spread, lower=True)
+    root = scipy.linalg.cholesky(claim.spread, lower=True)
     points = np.vstack([claim.mode, claim.ends])
     with np.errstate(all="ignore"):
         heights = claim.log_density(points)
@@ -257,13 +258,13 @@ def _optima(claim, draws):
 
 def _reached(draws, place, root):
     """Whether a share of the draws is at a place that could be its own."""
-    off = np.linalg.norm(linalg.solve_triangular(root, (draws - place).T, lower=True), axis=0)
+    off = np.linalg.norm(scipy.linalg.solve_triangular(root, (draws - place).T, lower=True), axis=0)
     return np.sum(off < REACHED * np.sqrt(len(place))) > 1e-3 * len(draws)
 
 
 def _profiles(claim):
     """Profile log density of each parameter around the mode, and where it has fallen by 1.92."""
-    root, sd = linalg.cholesky(claim.spread, lower=True), claim.sd
+    root, sd = scipy.linalg.cholesky(claim.spread, lower=True), claim.sd
     size = len(sd)
     nodes = np.concatenate([-REACH[::-1], [0.0], REACH])
     value = claim.mode[:, None] + sd[:, None] * nodes

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy import linalg, special
+import scipy
 
 from bayesinf.diagnostics import smoothed_weights
 
@@ -43,9 +43,9 @@ FORMS = {
         lambda u, a, b: -u,
     ),
     "logit": (
-        lambda x, a, b: special.logit((x - a) / (b - a)),
-        lambda u, a, b: a + (b - a) * special.expit(u),
-        lambda u, a, b: np.log(b - a) + special.log_expit(u) + special.log_expit(-u),
+        lambda x, a, b: scipy.special.logit((x - a) / (b - a)),
+        lambda u, a, b: a + (b - a) * scipy.special.expit(u),
+        lambda u, a, b: np.log(b - a) + scipy.special.log_expit(u) + scipy.special.log_expit(-u),
     ),
     "reciprocal": (
         lambda x, a, b: 1 / x,
@@ -59,7 +59,7 @@ def departure(draws: np.ndarray) -> float:
     """How far a marginal is from a normal, in sd; draws of any shape."""
     draws = np.ravel(draws)
     quantiles = np.quantile(draws, P)
-    return float(np.max(np.abs((quantiles - draws.mean()) / draws.std() - special.ndtri(P))))
+    return float(np.max(np.abs((quantiles - draws.mean()) / draws.std() - scipy.special.ndtri(P))))
 
 
 def transformed(
@@ -110,8 +110,8 @@ def tested(claim: Claim, draws: np.ndarray, rng: np.random.Generator) -> dict[st
         return _test(np.nan, np.nan)
     moved = _moved(draws, chosen)
     try:
-        root = linalg.cholesky(np.atleast_2d(np.cov(moved.T)), lower=True)
-    except linalg.LinAlgError:
+        root = scipy.linalg.cholesky(np.atleast_2d(np.cov(moved.T)), lower=True)
+    except scipy.linalg.LinAlgError:
         return _test(np.nan, np.nan)
     z = rng.standard_normal((WEIGHED, len(chosen)))
     u = moved.mean(axis=0) + z @ root.T

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy import linalg
+import scipy
 
 from bayesinf.audits.claims import climbed
 from bayesinf.inference import population as monte_carlo
@@ -28,10 +28,10 @@ def population(problem: curve.NonlinearRegression, settings: Settings) -> Sample
     """
     theta, log_density = walked(problem)
     best = problem.optimum
-    centre, root = best.theta, linalg.cholesky(best.covariance, lower=True) * best.scale
+    centre, root = best.theta, scipy.linalg.cholesky(best.covariance, lower=True) * best.scale
     if problem.inferred:
         centre = np.append(centre, np.log(best.scale))
-        root = linalg.block_diag(root, 1 / np.sqrt(2 * best.dof))
+        root = scipy.linalg.block_diag(root, 1 / np.sqrt(2 * best.dof))
     size = len(centre)
 
     def standardised(z):

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from functools import cached_property, partial
 
 import numpy as np
-from scipy.special import gammaln
+import scipy
 
 from bayesinf import kept
 from bayesinf.errors import FitError
@@ -90,7 +90,11 @@ class Mixture:
         p = self.centre.shape[1]
         square = self.squares(points)
         volume = np.sum(np.log(np.diagonal(self.root, axis1=1, axis2=2)), axis=1)
-        constant = gammaln((DOF + p) / 2) - gammaln(DOF / 2) - 0.5 * p * np.log(DOF * np.pi)
+        constant = (
+            scipy.special.gammaln((DOF + p) / 2)
+            - scipy.special.gammaln(DOF / 2)
+            - 0.5 * p * np.log(DOF * np.pi)
+        )
         return np.log(self.weight) + constant - volume - 0.5 * (DOF + p) * np.log1p(square / DOF)
 
     def log_density(self, points: np.ndarray) -> np.ndarray:

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from scipy.special import log_ndtr, logsumexp
+import scipy
 
 from bayesinf.optimisation.surrogate import LEVEL, Nodes, Surrogate
 
@@ -82,7 +82,9 @@ def classes(X: np.ndarray, done: np.ndarray) -> Classes:
     nodes = Nodes(X, y, np.zeros_like(y), kinds, scales, squares, LEVEL)
     precision, shift, evidence = _propagated(y, _covariances(nodes))
     log_weight = evidence - 0.5 * (scale**2 + amplitude**2)
-    return Classes(nodes, precision, shift, np.exp(log_weight - logsumexp(log_weight)))
+    return Classes(
+        nodes, precision, shift, np.exp(log_weight - scipy.special.logsumexp(log_weight))
+    )
 
 
 def _covariances(nodes):
@@ -120,7 +122,7 @@ def _propagated(y, K):
         mean = (centre / variance - shift) / others
         width = 1 + 1 / others
         z = y * mean / np.sqrt(width)
-        ratio = np.exp(-0.5 * z**2 - 0.5 * np.log(2 * np.pi) - log_ndtr(z))
+        ratio = np.exp(-0.5 * z**2 - 0.5 * np.log(2 * np.pi) - scipy.special.log_ndtr(z))
         tilted = mean + y * ratio / (others * np.sqrt(width))
         narrow = 1 / others - ratio * (z + ratio) / (others**2 * width)
         new = np.maximum(1 / narrow - others, 1e-12)
@@ -129,7 +131,7 @@ def _propagated(y, K):
         if max(np.max(np.abs(part)) for part in change) < ENOUGH:
             break
     both = precision + others
-    evidence = np.sum(log_ndtr(z) + 0.5 * np.log1p(precision / others), axis=1)
+    evidence = np.sum(scipy.special.log_ndtr(z) + 0.5 * np.log1p(precision / others), axis=1)
     evidence -= np.sum(np.log(np.einsum("nii->ni", lower)), axis=1)
     evidence += 0.5 * np.einsum("ni,nij,nj->n", shift, spread, shift)
     evidence -= 0.5 * np.sum(shift**2 / both, axis=1)
@@ -164,13 +166,15 @@ def log_feasible(
             weight = np.full(len(mean), 1 / len(mean))
         sd = np.sqrt(variance)
         z = ahead / sd
-        each = log_ndtr(z) + np.log(weight)[:, None]
-        total = logsumexp(each, axis=0)
+        each = scipy.special.log_ndtr(z) + np.log(weight)[:, None]
+        total = scipy.special.logsumexp(each, axis=0)
         value += total
         if slopes:
             # ∂ log Φ(z) = φ/Φ (∂ahead/sd − z ∂variance/(2 variance)), averaged by share.
             share = np.exp(each - total)
-            ratio = np.exp(-0.5 * z**2 - 0.5 * np.log(2 * np.pi) - log_ndtr(z)) * share
+            ratio = (
+                np.exp(-0.5 * z**2 - 0.5 * np.log(2 * np.pi) - scipy.special.log_ndtr(z)) * share
+            )
             gradient += np.einsum("sc,scd->cd", ratio / sd, of_mean)
             gradient -= np.einsum("sc,scd->cd", ratio * z / (2 * variance), of_variance)
     return value, gradient

@@ -298,7 +298,8 @@ def moments(points, X, kinds, scales, squares, level, roots, L, alpha, slopes):
         for c in range(C):
             mean[s, c], variance[s, c] = _moment(points[c], *of, k, slope, v, up, out)
             if slopes:
-                of_mean[s, c], of_variance[s, c] = up, out
+                for m in range(d):
+                    of_mean[s, c, m], of_variance[s, c, m] = up[m], out[m]
     return mean, variance, of_mean, of_variance
 
 

@@ -20,7 +20,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import gammaincinv, ndtri
+import scipy
 
 from bayesinf.optimisation.surrogate import Nodes
 
@@ -115,10 +115,12 @@ def waves(kinds: np.ndarray, size: int, rng: np.random.Generator) -> tuple[np.nd
     points = qmc.Sobol(size + 1, rng=rng).random_base2((count * WAVES - 1).bit_length())
     u = np.clip(points[: count * WAVES], 1e-12, 1 - 1e-12)
     wide, rough = 1 + 1 / np.sqrt(size), np.repeat(kinds != 0, WAVES)
-    found = ndtri(u[:, :size])
+    found = scipy.special.ndtri(u[:, :size])
     found.reshape(count, WAVES, size)[:, WAVES // 2 :] *= wide
     # Frequencies of a Matérn kernel are Student's t: normal ones over √(χ²/ν).
-    found[rough] *= np.sqrt(MATERN / (2 * gammaincinv(MATERN / 2, u[rough, size])))[:, None]
+    found[rough] *= np.sqrt(MATERN / (2 * scipy.special.gammaincinv(MATERN / 2, u[rough, size])))[
+        :, None
+    ]
     square = np.sum(found**2, axis=1)
     smooth = 0.5 * square * (1 - wide**-2)
     heavy = np.log1p(square / MATERN) - np.log1p(square / wide**2 / MATERN)

@@ -18,7 +18,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property, partial
 
 import numpy as np
-from scipy.special import logsumexp
+import scipy
 
 from bayesinf.errors import FitError
 from bayesinf.inference import population
@@ -133,7 +133,7 @@ class Density:
             if not np.isfinite(log_weight.max()):
                 raise FitError("no hyperparameters give the evaluations a density")
             if turn < ROUNDS - 1:
-                weight = np.exp(log_weight - logsumexp(log_weight))
+                weight = np.exp(log_weight - scipy.special.logsumexp(log_weight))
                 mixture = population.em_step(mixture, points, weight)
         return points, log_weight - np.log(len(points))
 
@@ -275,7 +275,7 @@ def surrogate(
     log_weight = np.concatenate([weight for _, weight in drawn.values()])
     kinds = np.repeat(list(drawn), [len(weight) for _, weight in drawn.values()])
     points = np.concatenate([points for points, _ in drawn.values()])
-    weight = np.exp(log_weight - logsumexp(log_weight))
+    weight = np.exp(log_weight - scipy.special.logsumexp(log_weight))
     odds = np.array([weight[kinds == kind].sum() for kind in range(len(KERNELS))])
     chosen = np.searchsorted(np.cumsum(weight), (np.arange(size) + rng.random()) / size)
     chosen = np.minimum(chosen, len(weight) - 1)
@@ -291,5 +291,5 @@ def surrogate(
         values[:, :d].copy(),
         values[:, d] ** 2,
     )
-    evidence = float(logsumexp(log_weight) - np.log(len(densities)))
+    evidence = float(scipy.special.logsumexp(log_weight) - np.log(len(densities)))
     return Surrogate(nodes, centre, spread, extra + known[0], odds, evidence)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 import numpy as np
-from scipy import special
+import scipy
 
 from bayesinf.errors import DataError
 from bayesinf.priors.scalar import Number, Prior, Size, doubles
@@ -88,7 +88,7 @@ class HalfNormal(Positive):
 
     def from_normal(self, u: Number) -> Number:
         """Return the value that stands in this prior where u stands in N(0, 1)."""
-        return -self.sd * special.ndtri(special.ndtr(-np.asarray(u)) / 2)
+        return -self.sd * scipy.special.ndtri(scipy.special.ndtr(-np.asarray(u)) / 2)
 
     def pymc(self, name: str, **kwargs: Any) -> Any:
         """Add the variable ``name`` to the open PyMC model."""
@@ -123,7 +123,7 @@ class HalfCauchy(Positive):
 
     def from_normal(self, u: Number) -> Number:
         """Return the value that stands in this prior where u stands in N(0, 1)."""
-        return self.scale * np.tan(0.5 * np.pi * special.ndtr(u))
+        return self.scale * np.tan(0.5 * np.pi * scipy.special.ndtr(u))
 
     def pymc(self, name: str, **kwargs: Any) -> Any:
         """Add the variable ``name`` to the open PyMC model."""
@@ -149,7 +149,7 @@ class Exponential(Positive):
 
     def from_normal(self, u: Number) -> Number:
         """Return the value that stands in this prior where u stands in N(0, 1)."""
-        return -special.log_ndtr(-np.asarray(u)) / self.rate
+        return -scipy.special.log_ndtr(-np.asarray(u)) / self.rate
 
     def pymc(self, name: str, **kwargs: Any) -> Any:
         """Add the variable ``name`` to the open PyMC model."""
@@ -172,7 +172,7 @@ class Gamma(Positive):
     def log_density(self, x: Number) -> Number:
         """Normalised log density at x; -inf where x is not positive."""
         inside, x = _inside(x)
-        constant = self.shape * np.log(self.rate) - special.gammaln(self.shape)
+        constant = self.shape * np.log(self.rate) - scipy.special.gammaln(self.shape)
         return np.where(inside, constant + (self.shape - 1) * np.log(x) - self.rate * x, -np.inf)
 
     def from_normal(self, u: Number) -> Number:
@@ -200,7 +200,7 @@ class InverseGamma(Positive):
     def log_density(self, x: Number) -> Number:
         """Normalised log density at x; -inf where x is not positive."""
         inside, x = _inside(x)
-        constant = self.shape * np.log(self.scale) - special.gammaln(self.shape)
+        constant = self.shape * np.log(self.scale) - scipy.special.gammaln(self.shape)
         return np.where(inside, constant - (self.shape + 1) * np.log(x) - self.scale / x, -np.inf)
 
     def from_normal(self, u: Number) -> Number:
@@ -242,7 +242,7 @@ class InverseChi(Positive):
         found = (
             np.log(2)
             + half * np.log(rate)
-            - special.gammaln(half)
+            - scipy.special.gammaln(half)
             - (self.dof + 1) * np.log(x)
             - rate / np.square(x)
         )
@@ -250,7 +250,9 @@ class InverseChi(Positive):
 
     def from_normal(self, u: Number) -> Number:
         """Return the value that stands in this prior where u stands in N(0, 1)."""
-        return self.scale * np.sqrt(self.dof / special.chdtri(self.dof, special.ndtr(u)))
+        return self.scale * np.sqrt(
+            self.dof / scipy.special.chdtri(self.dof, scipy.special.ndtr(u))
+        )
 
     def pymc(self, name: str, **kwargs: Any) -> Any:
         """Add the variable ``name`` to the open PyMC model."""
@@ -321,6 +323,6 @@ class OnVariance(Positive):
 def _unit_gamma(shape, u):
     """The value that stands in Gamma(shape, 1) where u stands in N(0, 1), from the nearer tail."""
     u = np.asarray(u, dtype=float)
-    tail = special.ndtr(-np.abs(u))
-    upper = special.gammainccinv(shape, tail)
-    return np.where(u > 0, upper, special.gammaincinv(shape, tail))
+    tail = scipy.special.ndtr(-np.abs(u))
+    upper = scipy.special.gammainccinv(shape, tail)
+    return np.where(u > 0, upper, scipy.special.gammaincinv(shape, tail))

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
-from scipy import special
+import scipy
 
 from bayesinf.errors import DataError
 
@@ -155,7 +155,7 @@ class StudentT(Prior):
     def log_density(self, x: Number) -> Number:
         """Normalised log density at x."""
         z, half = (x - self.location) / self.scale, self.dof / 2
-        constant = special.gammaln(half + 0.5) - special.gammaln(half)
+        constant = scipy.special.gammaln(half + 0.5) - scipy.special.gammaln(half)
         constant -= 0.5 * np.log(self.dof * np.pi) + np.log(self.scale)
         return constant - (half + 0.5) * np.log1p(z**2 / self.dof)
 
@@ -163,7 +163,7 @@ class StudentT(Prior):
         """Return the value that stands in this prior where u stands in N(0, 1)."""
         u = np.asarray(u, dtype=float)
         # From the lower tail, where a share has its digits.
-        size = -special.stdtrit(self.dof, special.ndtr(-np.abs(u)))
+        size = -scipy.special.stdtrit(self.dof, scipy.special.ndtr(-np.abs(u)))
         return self.location + self.scale * np.sign(u) * size
 
     def pymc(self, name: str, **kwargs: Any) -> Any:
@@ -195,7 +195,7 @@ class Uniform(Interval):
 
     def from_normal(self, u: Number) -> Number:
         """Return the value that stands in this prior where u stands in N(0, 1)."""
-        return self.lower + (self.upper - self.lower) * special.ndtr(u)
+        return self.lower + (self.upper - self.lower) * scipy.special.ndtr(u)
 
     def pymc(self, name: str, **kwargs: Any) -> Any:
         """Add the variable ``name`` to the open PyMC model."""
@@ -228,7 +228,7 @@ class LogUniform(Interval):
 
     def from_normal(self, u: Number) -> Number:
         """Return the value that stands in this prior where u stands in N(0, 1)."""
-        return self.lower * (self.upper / self.lower) ** special.ndtr(u)
+        return self.lower * (self.upper / self.lower) ** scipy.special.ndtr(u)
 
     def pymc(self, name: str, **kwargs: Any) -> Any:
         """Add the variable ``name`` to the open PyMC model."""
@@ -262,15 +262,15 @@ class Beta(Prior):
         """Normalised log density at x; -inf outside [0, 1]."""
         x = np.asarray(x, dtype=float)
         found = (
-            special.xlogy(self.a - 1, x)
-            + special.xlog1py(self.b - 1, -x)
-            - special.betaln(self.a, self.b)
+            scipy.special.xlogy(self.a - 1, x)
+            + scipy.special.xlog1py(self.b - 1, -x)
+            - scipy.special.betaln(self.a, self.b)
         )
         return np.where((x >= 0) & (x <= 1), found, -np.inf)
 
     def from_normal(self, u: Number) -> Number:
         """Return the value that stands in this prior where u stands in N(0, 1)."""
-        return special.betaincinv(self.a, self.b, special.ndtr(u))
+        return scipy.special.betaincinv(self.a, self.b, scipy.special.ndtr(u))
 
     def pymc(self, name: str, **kwargs: Any) -> Any:
         """Add the variable ``name`` to the open PyMC model."""

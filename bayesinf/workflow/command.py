@@ -6,6 +6,7 @@
     bayesinf report FILE.nc ... | FOLDER       its page, or that of a run once more
     bayesinf gallery FOLDER                    the page that shows all reports of a folder
     bayesinf audit FILE.nc                     may mean and covariance stand for its draws?
+    bayesinf warm                              compile beforehand what scripts need
     bayesinf ask FILE, bayesinf tell FILE ...  a campaign of measurements, in one file
 
 A script is imported when it is asked for, so that what it brings is the same as under ``python
@@ -209,6 +210,19 @@ def gallery(folder: Annotated[Path, typer.Argument(help="Of reports, such as rep
     if not folder.is_dir():
         raise DataError("no such folder", source=folder, expected="a folder of reports")
     print(f"Gallery: {written(folder)}")
+
+
+@app.command()
+def warm(
+    names: Annotated[
+        list[str] | None, typer.Argument(metavar="[NAME...]", help="Scripts; default: all.")
+    ] = None,
+):
+    """Compile what scripts need, so that their first run is as quick as the others."""
+    from bayesinf.workflow.warming import warm as warmed
+
+    for name, seconds in warmed(names or ()):
+        print(f"{name}: {seconds:.0f} s", flush=True)
 
 
 def _opened(files):

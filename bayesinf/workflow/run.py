@@ -8,7 +8,7 @@ import shutil
 import sys
 import time
 from collections.abc import Callable, Iterable, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from traceback import extract_tb
@@ -103,14 +103,12 @@ class Run:
     @contextmanager
     def step(self, label: str):
         """Say what is being done while it is done, and note how long it took."""
-        from rich.console import Console
-
         started = time.perf_counter()
 
         def told():
             return f"{label}: {time.perf_counter() - started:.0f} s so far"
 
-        with Console(stderr=True).status(label), progress.heartbeat(told):
+        with _turning(label), progress.heartbeat(told):
             yield
         self.seconds[label] = self.seconds.get(label, 0.0) + time.perf_counter() - started
 
@@ -274,6 +272,15 @@ class Run:
         print(printable("\n".join(filter(None, told))))  # names and units are those of the file
         if not believed:
             raise typer.Exit(3)
+
+
+def _turning(label):
+    """A sign that turns while the work lasts, where stderr is a terminal that shows it."""
+    if not sys.stderr.isatty():
+        return nullcontext()
+    from rich.console import Console
+
+    return Console(stderr=True).status(label)
 
 
 def _refuse_extreme(data, source):

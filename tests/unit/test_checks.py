@@ -253,6 +253,18 @@ def test_pareto_k_of_a_normal_proposal_follows_its_width():
     assert found < 0.2
 
 
+@pytest.mark.parametrize("draws", [40, 800])
+def test_many_rows_of_weights_are_smoothed_as_arviz_smooths_each(draws):
+    shapes = np.array([[0.2], [0.6], [1.2]]).repeat(4, axis=0)
+    log_weight = np.log(stats.genpareto(shapes).rvs((12, draws), random_state=5))
+    log_weight[3:6] *= -1.0
+    smooth, found = diagnostics.smoothed_weights(log_weight)
+    # ArviZ takes the log likelihood that one leaves out, and negates it itself.
+    usual, shape = array_stats.psislw(-log_weight)
+    np.testing.assert_allclose(smooth, usual, rtol=1e-10)
+    np.testing.assert_allclose(found, shape, rtol=1e-10)
+
+
 def test_weights_that_cannot_be_smoothed():
     constant = np.full(1000, -731.25)
     smooth, shape = diagnostics.smoothed_weights(constant)

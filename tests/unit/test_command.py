@@ -10,8 +10,9 @@ from straight_line import fit
 from typer.testing import CliRunner
 
 from bayesinf import scripts
-from bayesinf.errors import DataError
+from bayesinf.errors import DataError, MachineError
 from bayesinf.posterior import load, save
+from bayesinf.workflow import warming
 from bayesinf.workflow.command import app
 from bayesinf.workflow.run import Run
 
@@ -34,6 +35,28 @@ def test_every_script_is_a_command():
     for name in scripts.names():
         assert name in listed
         assert run(name.replace("_", "-"), "--help").exit_code == 0
+
+
+def test_scripts_are_warmed_by_running_them(monkeypatch):
+    """Each runs as a user runs it, quickly; one that fails is said in a line."""
+    calls, status = [], [0, 3, 2]
+
+    def ran(command, **_):
+        calls.append(command)
+        return subprocess.CompletedProcess(command, status[len(calls) - 1], "", "error: no disk\n")
+
+    monkeypatch.setattr(warming.subprocess, "run", ran)
+    monkeypatch.setattr(warming.compileall, "compile_dir", lambda *_, **__: True)
+    done = run("warm", "gp-regression", "kuramoto")
+    assert done.exit_code == 0 and [line.split(":")[0] for line in done.output.splitlines()] == [
+        "gp_regression",
+        "kuramoto",
+    ]
+    assert [call[3:5] for call in calls] == [["gp_regression", "--quick"], ["kuramoto", "--quick"]]
+    failed = run("warm", "regression")
+    assert isinstance(failed.exception, MachineError) and "no disk" in str(failed.exception)
+    assert isinstance(run("warm", "nothing").exception, DataError)
+    assert len(calls) == 3
 
 
 def test_help_costs_little():

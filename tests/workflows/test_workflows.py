@@ -62,12 +62,12 @@ def start(name, *arguments, cwd):
     return subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=600)
 
 
-# Runs a script with each list of arguments in turn: thirteen starts would cost what one costs.
+# Runs scripts with arguments in turn, each in a folder: hundreds of starts cost what one costs.
 IN_TURN = """
-import contextlib, io, json, runpy, sys
-script, *given = sys.argv[1:]
+import contextlib, io, json, os, runpy, sys
 answers = []
-for arguments in map(json.loads, given):
+for script, folder, arguments in json.load(sys.stdin):
+    os.chdir(folder)
     sys.argv[:], said, complained = [script, *arguments], io.StringIO(), io.StringIO()
     with contextlib.redirect_stdout(said), contextlib.redirect_stderr(complained):
         try:
@@ -80,13 +80,30 @@ print(json.dumps(answers))
 """
 
 
-def start_in_turn(name, lists, cwd):
-    """Exit status, output and complaints of a script for each list of arguments."""
-    command = [sys.executable, "-X", "faulthandler", "-c", IN_TURN, str(SCRIPTS[name])]
-    command += [json.dumps(arguments) for arguments in lists]
-    done = subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=600)
+@pytest.fixture(scope="session")
+def refused(request, tmp_path_factory):
+    """Test and script to a folder, lists of arguments, and exit status, output and complaints.
+
+    All that the tests selected here want is asked of one process.
+    """
+    asked, jobs = {}, []
+    for item in request.session.items:
+        if item.path == Path(__file__) and "refused" in item.fixturenames:
+            name = item.callspec.params["name"]
+            folder = tmp_path_factory.mktemp(name)
+            lists = WRONG[item.originalname](folder)
+            asked[item.originalname, name] = folder, lists
+            jobs += [(str(SCRIPTS[name]), str(folder), arguments) for arguments in lists]
+    command = [sys.executable, "-X", "faulthandler", "-c", IN_TURN]
+    done = subprocess.run(
+        command, input=json.dumps(jobs), capture_output=True, text=True, timeout=600
+    )
     assert done.returncode == 0 and not done.stderr, done.stderr
-    return json.loads(done.stdout)
+    answers = iter(json.loads(done.stdout))
+    return {
+        key: (folder, [(one, next(answers)) for one in lists])
+        for key, (folder, lists) in asked.items()
+    }
 
 
 @pytest.fixture(scope="session")
@@ -327,26 +344,40 @@ BAD = {
 }
 
 
-@pytest.mark.parametrize("name", READERS)
-def test_a_bad_file_is_one_line_and_nothing_written(name, tmp_path):
+def bad_files(folder):
+    """Make them, and return the arguments of a script that is to read each."""
     for file, make in BAD.items():
-        make(tmp_path / file)
-    lists = [["--quick", "--data", file, "--output", "out"] for file in BAD]
-    answers = start_in_turn(name, lists, tmp_path)
-    for file, (status, said, complained) in zip(BAD, answers, strict=True):
+        make(folder / file)
+    return [["--quick", "--output", "out", "--data", file] for file in BAD]
+
+
+WRONG = {
+    "test_a_bad_file_is_one_line_and_nothing_written": bad_files,
+    "test_bad_usage_is_one_line_and_nothing_written": lambda _: [
+        ["--no-such-option"],
+        ["--seed", "minus one"],
+    ],
+}
+
+
+@pytest.mark.parametrize("name", READERS)
+def test_a_bad_file_is_one_line_and_nothing_written(refused, name):
+    folder, answers = refused["test_a_bad_file_is_one_line_and_nothing_written", name]
+    for (*_, file), (status, said, complained) in answers:
         assert status == 2, (file, complained)
         assert said == "" and complained.startswith("error: "), (file, complained)
         assert complained.count("\n") == 1 and file in complained, complained
-    assert set(os.listdir(tmp_path)) == set(BAD) - {"missing.csv"}
+    assert len(answers) == len(BAD)
+    assert set(os.listdir(folder)) == set(BAD) - {"missing.csv"}
 
 
 @every
-def test_bad_usage_is_one_line_and_nothing_written(name, tmp_path):
-    lists = [["--no-such-option"], ["--seed", "minus one"]]
-    for status, said, complained in start_in_turn(name, lists, tmp_path):
+def test_bad_usage_is_one_line_and_nothing_written(refused, name):
+    folder, answers = refused["test_bad_usage_is_one_line_and_nothing_written", name]
+    for _, (status, said, complained) in answers:
         assert status == 2 and said == ""
         assert complained.startswith("error: ") and complained.count("\n") == 1
-    assert not os.listdir(tmp_path)
+    assert len(answers) == 2 and not os.listdir(folder)
 
 
 # --- names that others rely on --------------------------------------------------------------------

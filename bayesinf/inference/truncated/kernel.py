@@ -3,6 +3,7 @@
 from math import acos, atan2, cos, hypot, inf, pi, sin
 
 import numba
+import numpy as np
 
 __all__ = ["fly"]
 
@@ -23,7 +24,11 @@ def fly(z, v, B, b, products, known, time, most):
     -------
     bounces, -1 where they were more than the most.
     """
-    at, slope = B @ z, B @ v
+    at, slope = np.zeros(len(b)), np.zeros(len(b))
+    for j in range(len(b)):
+        for k in range(len(z)):
+            at[j] += B[j, k] * z[k]
+            slope[j] += B[j, k] * v[k]
     for bounce in range(most + 1):
         first, wall = inf, -1
         for j in range(len(b)):
@@ -46,7 +51,10 @@ def fly(z, v, B, b, products, known, time, most):
             return bounce
         time -= first
         if not known[wall]:
-            products[wall] = B @ B[wall]
+            for j in range(len(b)):
+                products[wall, j] = 0.0
+                for k in range(len(z)):
+                    products[wall, j] += B[j, k] * B[wall, k]
             known[wall] = True
         own = products[wall]
         for j in range(len(b)):

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from unicodedata import normalize
 
 import numpy as np
-from scipy import special
+import scipy
 
 from bayesinf.errors import DataError, FitError
 from bayesinf.priors import Prior
@@ -23,6 +23,15 @@ if TYPE_CHECKING:
     import lmfit
 
 __all__ = ["FUNCTIONS", "names", "stated"]
+
+
+def _erf(x):
+    return scipy.special.erf(x)
+
+
+def _erfc(x):
+    return scipy.special.erfc(x)
+
 
 FUNCTIONS = {
     name: getattr(np, name)
@@ -47,7 +56,7 @@ FUNCTIONS = {
         "maximum",
         "minimum",
     ]
-} | {"erf": special.erf, "erfc": special.erfc}
+} | {"erf": _erf, "erfc": _erfc}
 CONSTANTS = {"pi": np.pi}
 OPERATORS = ast.Add, ast.Sub, ast.Mult, ast.Div, ast.Pow
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy import special
+import scipy
 
 from bayesinf.errors import DataError, FitError
 from bayesinf.models.density import routes
@@ -279,7 +279,7 @@ class _Span:
     def sample(self, prior, rng, size):
         if self.shares == (0.0, 1.0):
             return prior.sample(rng, size)
-        drawn = prior.from_normal(special.ndtri(rng.uniform(*self.shares, size)))
+        drawn = prior.from_normal(scipy.special.ndtri(rng.uniform(*self.shares, size)))
         return np.clip(drawn, self.low, self.high)
 
     def log_density(self, prior, value):
@@ -291,7 +291,7 @@ class _Span:
     def to_value(self, x):
         with np.errstate(over="ignore"):
             if np.isfinite(self.low) and np.isfinite(self.high):
-                return self.low + (self.high - self.low) * special.expit(x)
+                return self.low + (self.high - self.low) * scipy.special.expit(x)
             if np.isfinite(self.low):
                 return self.low + np.exp(x)
             if np.isfinite(self.high):
@@ -301,7 +301,7 @@ class _Span:
     def to_real(self, value):
         with np.errstate(divide="ignore"):
             if np.isfinite(self.low) and np.isfinite(self.high):
-                return special.logit((value - self.low) / (self.high - self.low))
+                return scipy.special.logit((value - self.low) / (self.high - self.low))
             if np.isfinite(self.low):
                 return np.log(value - self.low)
             if np.isfinite(self.high):
@@ -311,7 +311,11 @@ class _Span:
     def log_slope(self, x):
         """log dθ/dx."""
         if np.isfinite(self.low) and np.isfinite(self.high):
-            return np.log(self.high - self.low) + special.log_expit(x) + special.log_expit(-x)
+            return (
+                np.log(self.high - self.low)
+                + scipy.special.log_expit(x)
+                + scipy.special.log_expit(-x)
+            )
         if np.isfinite(self.low):
             return x
         if np.isfinite(self.high):
@@ -327,7 +331,7 @@ def _share_below(prior, value, support):
     for _ in range(200):
         middle = (low + high) / 2
         low, high = (middle, high) if prior.from_normal(middle) < value else (low, middle)
-    return float(special.ndtr(low))
+    return float(scipy.special.ndtr(low))
 
 
 def _data(observed) -> xr.Dataset:

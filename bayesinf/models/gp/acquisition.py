@@ -21,7 +21,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.special import erfcx, logsumexp, ndtr
+import scipy
 
 from bayesinf import parallel
 from bayesinf.errors import FitError
@@ -123,9 +123,9 @@ def log_improvement(z: np.ndarray) -> np.ndarray:
     z = np.asarray(z, dtype=float)
     log_phi = -0.5 * z**2 - 0.5 * np.log(2 * np.pi)
     near = np.maximum(z, -1.0)
-    above = np.log(np.exp(-0.5 * near**2) / np.sqrt(2 * np.pi) + near * ndtr(near))
+    above = np.log(np.exp(-0.5 * near**2) / np.sqrt(2 * np.pi) + near * scipy.special.ndtr(near))
     size = np.clip(-z, 1.0, FAR)
-    below = np.log(1 - np.sqrt(np.pi / 2) * size * erfcx(size / np.sqrt(2)))
+    below = np.log(1 - np.sqrt(np.pi / 2) * size * scipy.special.erfcx(size / np.sqrt(2)))
     size = np.maximum(-z, FAR)
     inverse = 1 / size**2
     far = np.log1p(inverse * (-3 + inverse * (15 - 105 * inverse))) - 2 * np.log(size)
@@ -183,7 +183,7 @@ def _expected_improvement(centre, sd, incumbent):
         uncertain = np.log(sd) + log_improvement(ahead / sd)
         certain = np.log(np.maximum(ahead, 0.0))  # of a place where the curve is known
     found = np.where(sd > 0, uncertain, certain)
-    score = logsumexp(found, axis=0) - np.log(len(found))
+    score = scipy.special.logsumexp(found, axis=0) - np.log(len(found))
     return {"score": score, "expected_improvement": np.exp(score)}
 
 

@@ -116,6 +116,11 @@ class Marginal(Problem):
         (draw, new), or (draw, 1) where it is the same everywhere.
         """
 
+    @cached_property
+    def _below(self) -> np.ndarray:
+        """Where a covariance of the data has its lower triangle, (point, point)."""
+        return np.tri(len(self.y), dtype=bool)
+
     # Coordinates
 
     @property
@@ -238,8 +243,7 @@ class Marginal(Problem):
 
         ∂ log N(y; m, K)/∂θ = ½ tr((αᵀα − K⁻¹) ∂K/∂θ) + αᵀ ∂m/∂θ,   α = K⁻¹(y − m)
         """
-        from scipy.linalg import cho_solve
-        from scipy.linalg.lapack import dpotri
+        from scipy.linalg.lapack import dpotri, dtrtrs
 
         theta = self.theta(u)
         nowhere = -np.inf, np.zeros(len(u))
@@ -249,8 +253,8 @@ class Marginal(Problem):
             if not np.isfinite(value):
                 return nowhere
             precision, _ = dpotri(lower, lower=1)  # its lower triangle
-            precision = np.tril(precision) + np.tril(precision, -1).T
-            alpha = cho_solve((lower, True), self.y - self.expected(theta))
+            precision = np.where(self._below, precision, precision.T)
+            alpha, _ = dtrtrs(lower, z, lower=1, trans=1)
             slopes = self.pull(theta, np.multiply.outer(alpha, alpha) - precision, alpha)
             # du is to dθ as the prior's density is to that of N(0, 1).
             at = [theta[name] if k is None else theta[name][k] for name, k, _ in self.columns]

@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import numpy as np
-from scipy.special import ndtr, ndtri
+import scipy
 
 from bayesinf import parallel
 from bayesinf.inference import population
@@ -284,10 +284,10 @@ def normal_scores(away: np.ndarray, sd: np.ndarray) -> dict[str, np.ndarray]:
     return _averages(
         error=np.abs(away),
         z2=z**2,
-        crps=sd * (z * (2 * ndtr(z) - 1) + 2 * density - 1 / np.sqrt(np.pi)),
+        crps=sd * (z * (2 * scipy.special.ndtr(z) - 1) + 2 * density - 1 / np.sqrt(np.pi)),
         log_density=-0.5 * z**2 - np.log(sd) - 0.5 * np.log(2 * np.pi),
         below=np.abs(z),
-        edges=[ndtri((1 + level) / 2) for level in LEVELS],
+        edges=[scipy.special.ndtri((1 + level) / 2) for level in LEVELS],
     )
 
 
@@ -317,7 +317,7 @@ def mixture_scores(
         z2=((y - mean) / spread) ** 2,
         crps=_absolute(y - some, widths).mean(axis=0) - 0.5 * pairs.mean(axis=(0, 1)),
         log_density=np.logaddexp.reduce(log_parts, axis=0),
-        below=np.abs(weight @ ndtr(z) - 0.5),
+        below=np.abs(weight @ scipy.special.ndtr(z) - 0.5),
         edges=[level / 2 for level in LEVELS],
     )
 
@@ -325,7 +325,9 @@ def mixture_scores(
 def _absolute(mean, sd):
     """⟨|X|⟩ of X ~ N(mean, sd²)."""
     z = mean / sd
-    return mean * (2 * ndtr(z) - 1) + 2 * sd * np.exp(-0.5 * z**2) / np.sqrt(2 * np.pi)
+    return mean * (2 * scipy.special.ndtr(z) - 1) + 2 * sd * np.exp(-0.5 * z**2) / np.sqrt(
+        2 * np.pi
+    )
 
 
 def _averages(below, edges, **scores):

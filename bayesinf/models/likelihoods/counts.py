@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
-from scipy import special
+import scipy
 
 from bayesinf.errors import DataError
 from bayesinf.models.likelihoods.base import Likelihood
@@ -50,7 +50,7 @@ class Poisson(Likelihood):
     def log_density(self, y, mean, scatter):  # noqa: D102
         count, mean = self._counts(y, mean)
         with np.errstate(all="ignore"):
-            found = special.xlogy(count, mean) - mean - special.gammaln(count + 1)
+            found = scipy.special.xlogy(count, mean) - mean - scipy.special.gammaln(count + 1)
         return np.where(mean >= 0, found, -np.inf)
 
     def draw(self, mean, scatter, rng):  # noqa: D102
@@ -91,10 +91,10 @@ class NegativeBinomial(Poisson):
             rising = np.where(
                 shape > 1e6,
                 count * np.log(shape) + count * (count - 1) / (2 * shape),
-                special.gammaln(count + shape) - special.gammaln(shape),
+                scipy.special.gammaln(count + shape) - scipy.special.gammaln(shape),
             )
-            found = rising - special.gammaln(count + 1) - shape * np.log1p(mean / shape)
-            found = found + special.xlogy(count, mean) - count * np.log(mean + shape)
+            found = rising - scipy.special.gammaln(count + 1) - shape * np.log1p(mean / shape)
+            found = found + scipy.special.xlogy(count, mean) - count * np.log(mean + shape)
         return np.where(mean >= 0, found, -np.inf)
 
     def draw(self, mean, scatter, rng):  # noqa: D102
@@ -143,7 +143,7 @@ class Bernoulli(Likelihood):
         return cls()
 
     def log_density(self, y, mean, scatter):  # noqa: D102
-        return special.xlogy(y, mean) + special.xlog1py(1 - y, -mean)
+        return scipy.special.xlogy(y, mean) + scipy.special.xlog1py(1 - y, -mean)
 
     def draw(self, mean, scatter, rng):  # noqa: D102
         return (rng.random(np.shape(mean)) < mean).astype(float)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
-from scipy import special
+import scipy
 
 from bayesinf.models.likelihoods.base import NOISE, Likelihood, log_density
 from bayesinf.priors import Gamma, HalfCauchy, Prior
@@ -123,7 +123,7 @@ class Student(Likelihood):
     def log_density(self, y, mean, scatter):  # noqa: D102
         noise, dof = scatter[NOISE], scatter["noise_dof"]
         z = (y - mean) / noise
-        whole = special.gammaln((dof + 1) / 2) - special.gammaln(dof / 2)
+        whole = scipy.special.gammaln((dof + 1) / 2) - scipy.special.gammaln(dof / 2)
         whole = whole - 0.5 * np.log(np.pi * dof) - np.log(noise)
         return whole - (dof + 1) / 2 * np.log1p(z * z / dof)
 

@@ -14,7 +14,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy import linalg
+import scipy
 
 from bayesinf.errors import DataError
 from bayesinf.priors import Normal
@@ -75,7 +75,7 @@ class Basis:
 
     @cached_property
     def _qr(self):
-        return linalg.qr(self.matrix, mode="economic")
+        return scipy.linalg.qr(self.matrix, mode="economic")
 
     @property
     def columns(self) -> np.ndarray:
@@ -87,7 +87,7 @@ class Basis:
         """Return β of f = C β, (..., weight); f without its null part."""
         Q, R = self._qr
         flat = (f @ Q).reshape(-1, R.shape[1])
-        return linalg.solve_triangular(R, flat.T).T.reshape(*f.shape[:-1], -1)
+        return scipy.linalg.solve_triangular(R, flat.T).T.reshape(*f.shape[:-1], -1)
 
 
 def differences(
@@ -132,7 +132,7 @@ def differences(
     position = spacing * (np.arange(count) - (count - 1) / 2)
     null = {"level": (np.ones(count), level)}
     null |= {"slope": (position, slope)} if order == 2 else {}
-    flat = linalg.qr(np.stack([c for c, _ in null.values()], axis=1), mode="economic")[0]
+    flat = scipy.linalg.qr(np.stack([c for c, _ in null.values()], axis=1), mode="economic")[0]
     matrix = spacing**order * (summed - flat @ (flat.T @ summed))
     return Basis(matrix, null, f"{ORDINALS[order]} differences / {spacing:.4g}^{order}")
 
@@ -155,7 +155,7 @@ def covariance(
     largest are left out.
     """
     K = _square(K)
-    value, vector = linalg.eigh(K)
+    value, vector = scipy.linalg.eigh(K)
     kept = value > LEAST_VARIANCE * value[-1]
     null = {"level": (np.ones(len(K)), level)} if with_level else {}
     matrix = vector[:, kept] * np.sqrt(value[kept])
@@ -178,7 +178,7 @@ def precision(Q: np.ndarray | sparse.sparray, *, null: Null | None = None) -> Ba
     DataError : Q has another null space.
     """
     Q, null = _square(Q.toarray() if hasattr(Q, "toarray") else Q), dict(null or {})
-    value, vector = linalg.eigh(Q)
+    value, vector = scipy.linalg.eigh(Q)
     kept = value > NULL_EIGENVALUE * value[-1]
     said = [np.abs(Q @ np.asarray(column, float)).max() for column, _ in null.values()]
     size = value[-1] * max([np.abs(column).max() for column, _ in null.values()], default=0.0)

@@ -16,7 +16,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.linalg import lapack, solve_triangular
+import scipy
 
 from bayesinf.errors import FitError
 from bayesinf.inference import factors
@@ -36,7 +36,7 @@ def indefinite(sigma: float) -> FitError:
 
 
 def _solve(factor, b, trans=0):
-    return solve_triangular(factor, b, lower=True, trans=trans, check_finite=False)
+    return scipy.linalg.solve_triangular(factor, b, lower=True, trans=trans, check_finite=False)
 
 
 class Factors:
@@ -132,7 +132,7 @@ class Conditional:
         design, sigma = self.design, self.sigma
         if design.dual:
             # The transpose is in LAPACK's order: no copy on the way in.
-            half = lapack.dtrtri(self.factor.T, lower=0)[0]
+            half = scipy.linalg.lapack.dtrtri(self.factor.T, lower=0)[0]
             diagonal = np.einsum("ik,ik->i", half, half) / sigma**2
             weighted = _solve(self.factor, _solve(self.factor, design.y), trans=1) / sigma**2
         else:

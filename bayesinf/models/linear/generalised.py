@@ -14,7 +14,7 @@ from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from scipy import special
+import scipy
 
 from bayesinf.errors import DataError
 from bayesinf.models import likelihoods
@@ -64,6 +64,10 @@ def _rate(eta):
     return np.exp(np.minimum(eta, LARGEST))
 
 
+def _share(eta):
+    return scipy.special.expit(eta)
+
+
 LOG = Link(
     r"\exp({})",
     _rate,
@@ -71,15 +75,15 @@ LOG = Link(
     lambda eta: np.exp(np.minimum(eta, 500.0)),
     1.0,
     lambda mean: float(np.log(max(mean, 1e-3))),
-    lambda offset: float(special.logsumexp(offset) - np.log(len(offset))),
+    lambda offset: float(scipy.special.logsumexp(offset) - np.log(len(offset))),
 )
 LOGIT = Link(
     r"1 / (1 + e^{{-{}}})",
-    special.expit,
+    _share,
     lambda eta, y: y * eta - np.logaddexp(0.0, eta),
-    lambda eta: special.expit(eta) * special.expit(-eta),
+    lambda eta: scipy.special.expit(eta) * scipy.special.expit(-eta),
     2.5,
-    lambda mean: float(special.logit(np.clip(mean, 1e-3, 1 - 1e-3))),
+    lambda mean: float(scipy.special.logit(np.clip(mean, 1e-3, 1 - 1e-3))),
     lambda offset: float(np.mean(offset)),  # to first order
 )
 LINKS = {"poisson": LOG, "bernoulli": LOGIT}

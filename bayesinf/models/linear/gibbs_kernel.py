@@ -202,7 +202,8 @@ def run(rng, data, priors, walk, local, tuned, thin, coefficients, scales, left_
             v, U, mean = _with_data(rng, data, priors, walk, local, adapting)
             beta = _coefficients(rng, v, U, mean)
             if sweep == thin - 1:
-                coefficients[kept] = beta
+                for j in range(beta.size):
+                    coefficients[kept, j] = beta[j]
                 if adapting < 0:
                     sigma = exp(walk[NOISE])
                     _leave_one_out(data[0], data[1], v, U, mean, sigma, left_out[kept])

@@ -20,7 +20,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.linalg import solve_triangular
+import scipy
 
 from bayesinf import kept
 from bayesinf.inference.slice import slice_sample
@@ -134,7 +134,9 @@ class Curved:
 
     def _apart(self, rng):
         white = rng.standard_normal(len(self.mode))
-        return solve_triangular(self.factor, white, lower=True, trans=1, check_finite=False)
+        return scipy.linalg.solve_triangular(
+            self.factor, white, lower=True, trans=1, check_finite=False
+        )
 
     def moved(self, rng: np.random.Generator, theta: np.ndarray) -> np.ndarray:
         """Move θ by an elliptical slice around q, which leaves its posterior as it is."""
@@ -185,10 +187,12 @@ class Response:
             hessian = slope.T @ curvature
             hessian.flat[:: len(z) + 1] += 1.0
             factor = np.linalg.cholesky(hessian)
-            half = solve_triangular(factor, gradient, lower=True, check_finite=False)
+            half = scipy.linalg.solve_triangular(factor, gradient, lower=True, check_finite=False)
             if half @ half < FLAT:
                 break
-            move = solve_triangular(factor, half, lower=True, trans=1, check_finite=False)
+            move = scipy.linalg.solve_triangular(
+                factor, half, lower=True, trans=1, check_finite=False
+            )
             share = 1.0
             while share > 1e-6:
                 tried = self._density(slope, z + share * move)

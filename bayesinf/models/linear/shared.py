@@ -17,7 +17,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.special import logsumexp
+import scipy
 
 from bayesinf.models.linear.design import Design
 from bayesinf.models.linear.exact import (
@@ -70,7 +70,7 @@ class Rows:
     def log_integral(self) -> np.ndarray:
         """log p(y_g | scale), (scale,)."""
         area = np.where(self.step > 0, self.step, 1.0)
-        return logsumexp(self.value, axis=1) + np.log(area)
+        return scipy.special.logsumexp(self.value, axis=1) + np.log(area)
 
     @property
     def weight(self) -> np.ndarray:

@@ -21,7 +21,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import linalg
+import scipy
 
 from bayesinf.inference import factors
 from bayesinf.models.linear.design import Design
@@ -237,12 +237,14 @@ def _unshrunk(Z):
     free = Z.shape[1]
     length = np.sqrt(np.sum(Z**2, axis=0))
     unit = np.where(length > 0, length, 1.0)
-    Q, R, order = linalg.qr(Z / unit, mode="economic", pivoting=True) if free else (Z, Z[:0], [])
+    Q, R, order = (
+        scipy.linalg.qr(Z / unit, mode="economic", pivoting=True) if free else (Z, Z[:0], [])
+    )
     rank = int(np.sum(np.abs(np.diag(R)) > DEPENDENT)) if free else 0
     Q, G = Q[:, :rank], np.empty((rank, free))
     G[:, order] = R[:rank]
     G *= unit
-    H = np.eye(free) if rank == free else linalg.qr(G.T, mode="economic")[0]
+    H = np.eye(free) if rank == free else scipy.linalg.qr(G.T, mode="economic")[0]
     L = G @ H
     inverse = np.linalg.inv(L) if rank else np.zeros((0, 0))
     log_det = float(np.linalg.slogdet(L)[1]) if rank else 0.0

@@ -139,8 +139,9 @@ def run(
                     correlation[g, k] -= gram[g, j, k] * beta[g, j]
     square = np.empty(groups)
     for g in range(groups):
-        of_group = t[rows[g - 1] if g else 0 : rows[g]]
-        square[g] = of_group @ of_group + apart[g]
+        square[g] = apart[g]
+        for i in range(rows[g - 1] if g else 0, rows[g]):
+            square[g] += t[i] * t[i]
     coefficients = np.empty((draws, groups, p))
     kept_sigma, kept = np.empty((draws, groups)), np.empty((draws, 2))
     tau2, pi = scales[0] ** 2, scales[1]
@@ -170,6 +171,9 @@ def run(
                 yes = rng.standard_gamma(rate[0] + count)
                 no = rng.standard_gamma(rate[1] + groups * (p - first) - count)
                 pi = min(max(yes / (yes + no), 1e-300), 1.0 - 1e-16)
-        coefficients[draw], kept_sigma[draw] = beta, np.sqrt(sigma2)
+        for g in range(groups):
+            kept_sigma[draw, g] = sqrt(sigma2[g])
+            for j in range(p):
+                coefficients[draw, g, j] = beta[g, j]
         kept[draw, 0], kept[draw, 1] = sqrt(tau2), pi
     return coefficients, kept_sigma, kept

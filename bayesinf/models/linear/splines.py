@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from scipy import linalg
+import scipy
 
 from bayesinf.errors import DataError
 
@@ -87,7 +87,7 @@ class Smooth:
         x = self._scaled(x)
         inside = np.clip(x, 0.0, 1.0)
         bent = self._bent(inside) + self._bent(inside, 1) * (x - inside)[:, np.newaxis]
-        return linalg.solve_triangular(self._energy, bent.T, lower=True).T
+        return scipy.linalg.solve_triangular(self._energy, bent.T, lower=True).T
 
     @cached_property
     def _energy(self):

@@ -12,7 +12,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy import special
+import scipy
 
 from bayesinf.diagnostics import smoothed_weights
 from bayesinf.errors import FitError
@@ -65,7 +65,7 @@ def log_evidence(
         draws, log_q = np.zeros((1, 0)), np.zeros(1)
     constant = chain.seen.total_log_jacobian
     if problem.likelihood.name == "poisson":
-        constant = -float(np.sum(special.gammaln(problem.y + 1)))
+        constant = -float(np.sum(scipy.special.gammaln(problem.y + 1)))
     log_weight = np.array([_weight(chain, rng, point) for point in draws]) - log_q + constant
     top = log_weight.max()
     weight = np.exp(log_weight - top)
@@ -85,7 +85,11 @@ def _around(rng, h):
     scale = np.sqrt(DOF / rng.chisquare(DOF, (DRAWS, 1)))
     white = scale * rng.standard_normal((DRAWS, size))
     half = (DOF + size) / 2
-    density = special.gammaln(half) - special.gammaln(DOF / 2) - size / 2 * np.log(DOF * np.pi)
+    density = (
+        scipy.special.gammaln(half)
+        - scipy.special.gammaln(DOF / 2)
+        - size / 2 * np.log(DOF * np.pi)
+    )
     density = density - half * np.log1p(np.sum(white**2, axis=1) / DOF)
     return centre + white @ root.T, density - np.sum(np.log(np.diag(root)))
 

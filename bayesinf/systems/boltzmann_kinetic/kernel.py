@@ -28,7 +28,8 @@ def advance(bias, weight, state, uniform, states):
     odds = np.empty(sites)
     for k in range(repeats):
         for t in range(steps):
-            odds[:] = bias
+            for i in range(sites):
+                odds[i] = bias[i]
             for j in range(sites):
                 if state[k, j]:
                     for i in range(sites):

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.special import logsumexp, ndtr
+import scipy
 
 from bayesinf import parallel
 from bayesinf.models import gp
@@ -186,11 +186,11 @@ def _design(job):
     best, _ = maximum(stated, rng, start=u[np.argmax(height)])
     log_weight = height - 0.5 * np.sum(u**2, axis=1)
     kept = log_weight > log_weight.max() + np.log(NEGLIGIBLE)
-    weight = np.exp(log_weight[kept] - logsumexp(log_weight[kept]))
+    weight = np.exp(log_weight[kept] - scipy.special.logsumexp(log_weight[kept]))
     found = []
     for points_u, share in ((u[kept], weight), (best[None], np.ones(1))):
         centre, sd = stated.pointwise_curve(stated.theta(points_u), at)
-        below = share @ ndtr((truth - centre) / np.maximum(sd, 1e-12))
+        below = share @ scipy.special.ndtr((truth - centre) / np.maximum(sd, 1e-12))
         low, high = (quantile(p, share, centre, sd) for p in ((1 - LEVEL) / 2, (1 + LEVEL) / 2))
         found.append((np.mean(np.abs(below - 0.5) <= LEVEL / 2), np.mean(high - low) / 2))
     (covered, width), (plain, plain_width) = found
@@ -206,6 +206,6 @@ def quantile(p, share, centre, sd):
     low, high = (centre - 12 * sd).min(axis=0), (centre + 12 * sd).max(axis=0)
     for _ in range(35):
         middle = (low + high) / 2
-        less = share @ ndtr((middle - centre) / sd) < p
+        less = share @ scipy.special.ndtr((middle - centre) / sd) < p
         low, high = np.where(less, middle, low), np.where(less, high, middle)
     return (low + high) / 2

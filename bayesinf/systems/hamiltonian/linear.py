@@ -10,8 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.linalg import cho_solve, qr, solve_triangular
-from scipy.linalg.lapack import dpotrf, dtrtrs
+import scipy
 
 from bayesinf.errors import FitError
 
@@ -87,11 +86,11 @@ class Linear:
             if not np.isfinite(A[0, 0]):
                 yield None, None, sd, np.inf
                 continue
-            root, fault = dpotrf(A.T, lower=1, overwrite_a=1)
+            root, fault = scipy.linalg.lapack.dpotrf(A.T, lower=1, overwrite_a=1)
             if fault:
                 yield None, None, sd, np.inf
                 continue
-            half, _ = dtrtrs(root, sd * crosses[k], lower=1)
+            half, _ = scipy.linalg.lapack.dtrtrs(root, sd * crosses[k], lower=1)
             square = max(squares[k] - half @ half, bounds[k])
             yield root, half, sd, square + 2 * np.sum(np.log(np.diag(root))) + constants[k]
 
@@ -105,13 +104,13 @@ class Linear:
     def optimum(self, u: np.ndarray) -> np.ndarray:
         """Most probable parameters at one standardised point, (parameter,)."""
         root, half, sd, _ = next(self._solved(u[np.newaxis]))
-        delta = solve_triangular(root, half, lower=True, trans="T", check_finite=False)
+        delta = scipy.linalg.solve_triangular(root, half, lower=True, trans="T", check_finite=False)
         return self.problem.prior_mean + sd * delta
 
     def sd(self, u: np.ndarray) -> np.ndarray:
         """Posterior sd of each parameter at one standardised point."""
         root, _, sd, _ = next(self._solved(u[np.newaxis]))
-        inverse = cho_solve((root, True), np.eye(len(root)), check_finite=False)
+        inverse = scipy.linalg.cho_solve((root, True), np.eye(len(root)), check_finite=False)
         return sd * np.sqrt(np.diag(inverse))
 
     def sd_along(self, u: np.ndarray, rows: np.ndarray) -> np.ndarray:
@@ -119,7 +118,7 @@ class Linear:
         root, _, sd, _ = next(self._solved(u[np.newaxis]))
         wide = np.zeros((len(rows), len(sd)))
         wide[:, : rows.shape[1]] = rows * sd[: rows.shape[1]]
-        half = solve_triangular(root, wide.T, lower=True, check_finite=False)
+        half = scipy.linalg.solve_triangular(root, wide.T, lower=True, check_finite=False)
         return np.sqrt(np.sum(half**2, axis=0))
 
     def draw(self, points: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -127,7 +126,9 @@ class Linear:
         z = rng.standard_normal((len(points), len(self.theta)))
         found = np.empty_like(z)
         for k, (root, half, sd, _) in enumerate(self._solved(points)):
-            turned = solve_triangular(root, half + z[k], lower=True, trans="T", check_finite=False)
+            turned = scipy.linalg.solve_triangular(
+                root, half + z[k], lower=True, trans="T", check_finite=False
+            )
             found[k] = self.problem.prior_mean + sd * turned
         return found
 
@@ -145,5 +146,5 @@ class Linear:
 
 def _least_squares(X, z):
     """Sum of squares that no linear fit of z by X goes below."""
-    root, _ = qr(X, mode="economic", check_finite=False)
+    root, _ = scipy.linalg.qr(X, mode="economic", check_finite=False)
     return max(0.0, float(z @ z - np.sum((root.T @ z) ** 2)))

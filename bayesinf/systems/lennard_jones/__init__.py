@@ -23,7 +23,7 @@ from bayesinf.systems.lennard_jones.comparison import KERNELS, best, compare, fr
 from bayesinf.systems.lennard_jones.data import argon, argon_table, read, scales, simulate
 from bayesinf.systems.lennard_jones.derived import curves, rows_around, truth, virial
 from bayesinf.systems.lennard_jones.faults import faults
-from bayesinf.systems.lennard_jones.learning import learning_curves, learning_rates
+from bayesinf.systems.lennard_jones.learning import FRACTIONS, learning_curves, learning_rates
 from bayesinf.systems.lennard_jones.level import above, noticed
 from bayesinf.systems.lennard_jones.model import (
     FORMS,
@@ -39,6 +39,7 @@ from bayesinf.systems.lennard_jones.wells import bracket, judged, well
 
 __all__ = [
     "FORMS",
+    "FRACTIONS",
     "KERNELS",
     "MEANS",
     "STEMS",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -34,6 +34,7 @@ def compare(
     *,
     forms: Sequence[str] = tuple(FORMS),
     kernels: Sequence[str] = KERNELS,
+    fits: Mapping[str, xr.DataTree] | None = None,
     settings: Settings = DEFAULT,
     scheduler: str | None = None,
 ) -> xr.Dataset:
@@ -44,6 +45,8 @@ def compare(
     data : as of ``simulate`` or ``read``; all of its rows are used.
     forms : of ``FORMS``, and
     kernels : to be compared, each with each.
+    fits : form to what ``fit`` made of these data with the first of the kernels, where that is done
+        already; any other fit is made.
     settings : length and seed.
     scheduler : as in ``parallel.map``.
 
@@ -65,7 +68,8 @@ def compare(
     import xarray as xr
 
     data = noticed(data, settings=settings)
-    pairs = [(form, kernel) for form in forms for kernel in kernels]
+    known = {(form, kernels[0]): fit for form, fit in (fits or {}).items()}
+    pairs = [(form, kernel, known.get((form, kernel))) for form in forms for kernel in kernels]
     call = partial(_compared, data=data, settings=settings)
     found = parallel.map(
         call, pairs, scheduler=scheduler, workers=settings.workers, label="Comparing"
@@ -104,17 +108,17 @@ def best(compared: xr.Dataset) -> str:
     return str(compared["elpd_refitted"].isel(model_kernel=0).idxmax("form").item())
 
 
-def _compared(pair, data, settings):
-    form, kernel = pair
+def _compared(one, data, settings):
+    form, kernel, fit = one
     state = problem(data, kernel=kernel, workers=1, **FORMS[form])
-    one = driver.fit(state, settings=settings.replace(workers=1))
+    fit = driver.fit(state, settings=settings.replace(workers=1)) if fit is None else fit
     total = len(state.x)
     order = np.array([np.append(np.delete(np.arange(total), i), i) for i in range(total)])
     rng = settings.generator("left out", form, kernel)
     refitted = splits.integrated(state, {total - 1: order}, rng, None)[total - 1]["log_density"]
-    summit = {n: one["sample_stats"][f"{n}_optimum"].values.reshape(1) for n in state.names}
+    summit = {n: fit["sample_stats"][f"{n}_optimum"].values.reshape(1) for n in state.names}
     closed = state.left_out(state.complete(summit), rng).log_density
-    psis = loo(one)
+    psis = loo(fit)
     return {
         "elpd_psis": psis["elpd"],
         "pareto_k": psis["pareto_k"].max(),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -32,6 +33,7 @@ def learning_curves(
     *,
     count: int = 500,
     inferred: int = 100,
+    fractions: Sequence[float] = FRACTIONS,
     kernel: str = "exponential",
     settings: Settings = DEFAULT,
     scheduler: str | None = None,
@@ -47,6 +49,7 @@ def learning_curves(
     data : as of ``simulate``; all points are used, counted from the constant that they stand on, if
         any.
     count, inferred : splits of each size.
+    fractions : of the data, the sizes.
     kernel : of the inferred process.
     settings : seed and workers.
     scheduler : as in ``parallel.map``.
@@ -61,7 +64,7 @@ def learning_curves(
 
     data = above(noticed(data, settings=settings))
     pair, total = checked(data), data.sizes["point"]
-    sizes = sorted({round(f * total) for f in FRACTIONS} - {0, 1, 2, total})
+    sizes = sorted({round(f * total) for f in fractions} - {0, 1, 2, total})
     theta = numbers(*scales(data["distances"], data["energies"]))
     form = gp.Exponential(length_scale=theta["length_scale"], amplitude=theta["amplitude"])
     walled = gp.Repulsive(theta["gamma"], theta["r0"])

@@ -129,7 +129,8 @@ def growth(beta, gamma, n, tau, past, change, delays):
     d, d_slope = np.empty((steps + 1, 1)), np.empty((steps + 1, 1))
     none, basis, found = np.empty(0), np.empty((len(past), 1)), np.empty(delays)
     for delay in range(delays):
-        basis[:, 0] = change
+        for j in range(len(change)):
+            basis[j, 0] = change[j]
         solve(beta, gamma, n, tau, past, x, slope, none)
         tangents(beta, gamma, n, tau, past, x, slope, basis, d, d_slope)
         h, size = 1.0 / steps, 0.0

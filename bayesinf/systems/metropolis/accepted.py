@@ -18,7 +18,6 @@ import numpy as np
 from bayesinf import parallel
 from bayesinf.posterior import dataset
 from bayesinf.settings import DEFAULT, Settings
-from bayesinf.systems.metropolis import kernel
 from bayesinf.systems.metropolis.samplers import PROPOSAL, chain_of
 from bayesinf.systems.metropolis.targets import Target, normal
 
@@ -141,6 +140,8 @@ def _begun(target: Target, steps: int, rng):
 def _counted(job):
     """Variance of the first coordinate by both rules, acceptance, autocorrelation time."""
     import emcee
+
+    from bayesinf.systems.metropolis import kernel
 
     target, steps, rng = job
     chain, accepted = _begun(target, steps, rng)

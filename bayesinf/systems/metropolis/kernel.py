@@ -2,6 +2,7 @@
 
 A density is a number for its kind and an array of what it needs to know: mean and precision of a
 normal, the bend and the width of a banana, the width of a funnel's top, place and width of modes.
+Importing this module imports numba.
 """
 
 from __future__ import annotations
@@ -9,9 +10,9 @@ from __future__ import annotations
 import numba
 import numpy as np
 
-__all__ = ["BANANA", "FUNNEL", "MODES", "NORMAL", "log_densities", "look", "variances", "walk"]
+from bayesinf.systems.metropolis.targets import BANANA, FUNNEL, NORMAL
 
-NORMAL, BANANA, FUNNEL, MODES = 0, 1, 2, 3
+__all__ = ["log_densities", "look", "variances", "walk"]
 
 
 @numba.njit(nogil=True, cache=True)
@@ -86,9 +87,11 @@ def walk(kind, known, state, root, normals, log_uniform, chain, accepted):
         there = look(kind, known, new, slope)
         accepted[t] = log_uniform[t] < there - value
         if accepted[t]:
-            state[:] = new
             value = there
-        chain[t] = state
+        for i in range(size):
+            if accepted[t]:
+                state[i] = new[i]
+            chain[t, i] = state[i]
 
 
 @numba.njit(nogil=True, cache=True)

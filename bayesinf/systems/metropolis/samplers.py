@@ -10,7 +10,6 @@ import numpy as np
 from bayesinf.inference import ensemble
 from bayesinf.models.problem import Route, Sample
 from bayesinf.posterior import dataset
-from bayesinf.systems.metropolis import kernel
 
 if TYPE_CHECKING:
     from bayesinf.settings import Settings
@@ -44,6 +43,8 @@ class Run:
 
 def chain_of(target: Target, start: np.ndarray, root: np.ndarray, steps: int, rng):
     """Run a chain of Metropolis' rule: states (step, coordinate), and whether moves were taken."""
+    from bayesinf.systems.metropolis import kernel
+
     chain, accepted = np.empty((steps, target.size)), np.empty(steps, dtype=bool)
     state = np.array(start, dtype=float)
     normals = rng.standard_normal((steps, target.size))
@@ -116,6 +117,8 @@ def nuts(target: Target, settings: Settings) -> Run:
     """The no-U-turn sampler of nutpie, of a gradient in compiled code: nothing is built for it."""
     import nutpie
     from nutpie.compiled_pyfunc import from_pyfunc
+
+    from bayesinf.systems.metropolis import kernel
 
     size = target.size
 

@@ -7,10 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bayesinf.systems.metropolis import kernel
+__all__ = ["BANANA", "FUNNEL", "MODES", "NORMAL", "TARGETS", "Target", "normal"]
 
-__all__ = ["TARGETS", "Target", "normal"]
-
+NORMAL, BANANA, FUNNEL, MODES = 0, 1, 2, 3  # kinds of density
 SHORT = 0.05  # of a normal's variances, that Metropolis' proposal has
 BEND, WIDTH = 3.0, 0.1  # of the banana
 NECK = 3.0  # sd of the funnel's first coordinate
@@ -53,6 +52,8 @@ class Target:
 
     def log_density(self, points: np.ndarray) -> np.ndarray:
         """Log density at points, (..., coordinate) -> (...)."""
+        from bayesinf.systems.metropolis import kernel
+
         points = np.asarray(points, dtype=float)
         flat = np.ascontiguousarray(points.reshape(-1, points.shape[-1]))
         with np.errstate(all="ignore"):
@@ -61,7 +62,7 @@ class Target:
 
     def starts(self, rng: np.random.Generator, count: int) -> np.ndarray:
         """Where chains begin, (chain, coordinate)."""
-        if self.kind == kernel.NORMAL:  # known without a search, and left by some sds
+        if self.kind == NORMAL:  # known without a search, and left by some sds
             middle, spread = self.mean, self.spread * self.sd
             return middle + spread * rng.standard_normal((count, self.size))
         middle = np.resize(self.begin, count)[:, None]
@@ -76,7 +77,7 @@ def normal(mean: np.ndarray, covariance: np.ndarray, names: Sequence[str]) -> Ta
     known = np.concatenate([mean, precision.ravel()])
     return Target(
         "normal",
-        kernel.NORMAL,
+        NORMAL,
         known,
         tuple(names),
         mean,
@@ -90,7 +91,7 @@ def normal(mean: np.ndarray, covariance: np.ndarray, names: Sequence[str]) -> Ta
 def _modes(name, begin, trap):
     return Target(
         name,
-        kernel.MODES,
+        MODES,
         np.array([APART, NARROW, SHARE]),
         ("x", "y"),
         np.full(2, APART * (2 * SHARE - 1)),
@@ -105,7 +106,7 @@ def _modes(name, begin, trap):
 TARGETS = {
     "banana": Target(
         "banana",
-        kernel.BANANA,
+        BANANA,
         np.array([BEND, WIDTH]),
         ("x", "y"),
         np.zeros(2),
@@ -114,7 +115,7 @@ TARGETS = {
     ),
     "funnel": Target(
         "funnel",
-        kernel.FUNNEL,
+        FUNNEL,
         np.array([NECK]),
         ("v", "x1", "x2", "x3", "x4"),
         np.array([0.0, *[np.nan] * 4]),

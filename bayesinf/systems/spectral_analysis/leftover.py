@@ -12,12 +12,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property, partial
+from statistics import NormalDist
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.linalg import cholesky, solve_triangular
-from scipy.optimize import minimize_scalar
-from scipy.special import logsumexp, ndtri
+import scipy
 
 from bayesinf.inference.kinds import Question
 from bayesinf.priors import LogNormal
@@ -41,7 +40,8 @@ REACH = 4.0  # so many of its standard deviations to either side
 BLOCK, MOST_BLOCKS = 50, 20  # points that may remember each other, and how many such blocks
 
 SHARE = LogNormal(0.3, 1.0)  # of red noise, in the amplitudes' scale
-QUANTILES = ndtri((np.arange(4) + 0.5) / 4)  # of its share and time that are tried
+# Of its share and time that are tried.
+QUANTILES = np.array([NormalDist().inv_cdf((k + 0.5) / 4) for k in range(4)])
 
 _FIFTYFOLD = float(np.log(50.0))
 ANOTHER = Question(
@@ -100,7 +100,7 @@ def leftover(curve: Curve, harmonics: int, posterior: xr.Dataset) -> dict[Questi
         alone = _integrated(beside.alone, span)
         more = partial(beside.another, *sinusoids), partial(beside.lasting, stretches)
         found.append([_integrated(one, span) - alone for one in more])
-    averages = logsumexp(found, axis=0) - np.log(len(found))
+    averages = scipy.special.logsumexp(found, axis=0) - np.log(len(found))
     return dict(zip((ANOTHER, RED), map(float, averages), strict=True))
 
 
@@ -118,14 +118,14 @@ def _frequencies(t, highest):
 
 def _integrated(log_density, span):
     """Log of ∫ exp(log_density(u)) du over a line on which it has one mode."""
-    top = minimize_scalar(
+    top = scipy.optimize.minimize_scalar(
         lambda u: -log_density(u), bounds=span, method="bounded", options={"xatol": 0.01}
     ).x
     step = 0.05
     peak, *sides = (log_density(top + shift) for shift in (0.0, -step, step))
     bend = max(2 * peak - sum(sides), 1e-4) / step**2
     u = top + np.linspace(-REACH, REACH, NODES) / np.sqrt(bend)
-    return logsumexp([log_density(each) for each in u]) + np.log(u[1] - u[0])
+    return scipy.special.logsumexp([log_density(each) for each in u]) + np.log(u[1] - u[0])
 
 
 @dataclass(frozen=True, eq=False)
@@ -191,7 +191,7 @@ class _Beside:
             for each in (*self.design, cosine, sine)
         )
         alone, root, u = _evidence(X.T @ X, X.T @ y, y @ y)
-        v, w = (solve_triangular(root, X.T @ each, lower=True) for each in (c, s))
+        v, w = (scipy.linalg.solve_triangular(root, X.T @ each, lower=True) for each in (c, s))
         cc, ss, cs = (
             np.sum(a * b, axis=0) - np.sum(p * q, axis=0)
             for a, b, p, q in ((c, c, v, v), (s, s, w, w), (c, s, v, w))
@@ -203,7 +203,7 @@ class _Beside:
             determinant = (1 + a * cc) * (1 + a * ss) - (a * cs) ** 2
             square = yc**2 * (1 + a * ss) - 2 * a * cs * yc * ys + ys**2 * (1 + a * cc)
             gains.append(0.5 * a * square / determinant - 0.5 * np.log(determinant))
-        gain = logsumexp(gains) - np.log(np.size(gains))
+        gain = scipy.special.logsumexp(gains) - np.log(np.size(gains))
         return alone - _norm(noise) + self._prior(log_jitter) + gain
 
     def lasting(self, stretches, log_jitter):
@@ -228,7 +228,7 @@ class _Beside:
                 value = _evidence(gram[:-1, :-1], gram[:-1, -1], gram[-1, -1])[0]
                 spread = np.log(np.diagonal(root, axis1=1, axis2=2))
                 found.append(value + white - np.sum(spread[kept]))
-        return logsumexp(found) - np.log(len(found)) + self._prior(log_jitter)
+        return scipy.special.logsumexp(found) - np.log(len(found)) + self._prior(log_jitter)
 
 
 def _norm(noise):
@@ -238,8 +238,8 @@ def _norm(noise):
 
 def _evidence(gram, target, square):
     """Log evidence of white data up to its norm, from XᵀX, Xᵀy and yᵀy, weights ~ N(0, 1)."""
-    root = cholesky(np.eye(len(gram)) + gram, lower=True)
-    u = solve_triangular(root, target, lower=True)
+    root = scipy.linalg.cholesky(np.eye(len(gram)) + gram, lower=True)
+    u = scipy.linalg.solve_triangular(root, target, lower=True)
     return -0.5 * (square - u @ u) - np.sum(np.log(np.diag(root))), root, u
 
 

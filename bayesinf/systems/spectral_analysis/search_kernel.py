@@ -54,10 +54,12 @@ def _gather(t, weight, weighted, frequency, turn, ours, data, now, before, twice
 def _normal(ours, data, total, total_y, M, b):
     """Fill in the lower triangle of Σ w x xᵀ and Σ w y x for all frequencies of a block."""
     harmonics = data.shape[1]
-    M[0, 0], b[0] = total, total_y
+    for j in range(BLOCK):
+        M[0, 0, j], b[0, j] = total, total_y
     for k in range(1, harmonics + 1):
-        M[k, 0], M[harmonics + k, 0] = ours[0, k - 1], ours[1, k - 1]
-        b[k], b[harmonics + k] = data[0, k - 1], data[1, k - 1]
+        for j in range(BLOCK):
+            M[k, 0, j], M[harmonics + k, 0, j] = ours[0, k - 1, j], ours[1, k - 1, j]
+            b[k, j], b[harmonics + k, j] = data[0, k - 1, j], data[1, k - 1, j]
         for m in range(1, harmonics + 1):
             c_sum, s_sum, apart = ours[0, k + m - 1], ours[1, k + m - 1], abs(k - m)
             cc, ss, sc = M[k, m], M[harmonics + k, harmonics + m], M[harmonics + k, m]
@@ -133,5 +135,5 @@ def sweep(t, weight, weighted, start, step, first, last, turn, precision, quadra
         here, there = base - first, min(base + BLOCK, last) - first
         for node in range(len(precision)):
             _solve(M, b, precision[node], L, z, pivot, spare, found[0], found[1])
-            quadratic[node, here:there] = found[0, : there - here]
-            log_det[node, here:there] = found[1, : there - here]
+            for j in range(there - here):
+                quadratic[node, here + j], log_det[node, here + j] = found[0, j], found[1, j]

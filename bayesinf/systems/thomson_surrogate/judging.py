@@ -13,7 +13,7 @@ from bayesinf.settings import DEFAULT, Settings
 from bayesinf.systems.thomson_surrogate.features import FEATURES
 from bayesinf.systems.thomson_surrogate.plasma import UNITS
 from bayesinf.systems.thomson_surrogate.spectrum import Spectrometer
-from bayesinf.systems.thomson_surrogate.surrogate import RANGE, Lessons, Network, process
+from bayesinf.systems.thomson_surrogate.surrogate import Lessons, Network, process, reach
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -79,7 +79,7 @@ def judged(
     y = np.concatenate([one.y[:SOME] for one in sets])
     mean, variance = network.predict(z)
     arrays |= {"spread": sets[0].y.std(axis=0), "microseconds": 1e6 * np.array([slow, fast])}
-    arrays |= {"radius": np.linalg.norm(z, axis=1) / RANGE, "error": y - mean}
+    arrays |= {"radius": np.linalg.norm(z, axis=1) / reach(), "error": y - mean}
     arrays |= {"band": np.sqrt(variance)}
     dims = dict.fromkeys(("rms", "sd"), ("surrogate", "region", "feature"))
     dims |= {"covered": ("surrogate", "region", "level", "feature"), "spread": ("feature",)}

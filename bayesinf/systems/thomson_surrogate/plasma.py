@@ -18,7 +18,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import numpy as np
-from scipy import constants, special
+import scipy
 
 __all__ = ["UNITS", "acoustic_speed", "alpha", "form_factor", "response", "temperature_at"]
 
@@ -40,7 +40,7 @@ Plasma = Mapping[str, np.ndarray]
 
 def response(x: np.ndarray) -> np.ndarray:
     """Return W(x) = 1 + i √π x w(x), how a Maxwellian answers at phase speed x, in units of a."""
-    return 1 + 1j * np.sqrt(np.pi) * x * special.wofz(x)
+    return 1 + 1j * np.sqrt(np.pi) * x * scipy.special.wofz(x)
 
 
 def alpha(k: np.ndarray, plasma: Plasma) -> np.ndarray:
@@ -51,7 +51,7 @@ def alpha(k: np.ndarray, plasma: Plasma) -> np.ndarray:
     k : wave number, 1/m.
     plasma : parameter to its value, in ``UNITS``; what is not needed may be missing.
     """
-    square = DENSITY * plasma["electron_density"] * constants.e / constants.epsilon_0
+    square = DENSITY * plasma["electron_density"] * scipy.constants.e / scipy.constants.epsilon_0
     return np.sqrt(square / plasma["electron_temperature"]) / k
 
 
@@ -66,8 +66,8 @@ def acoustic_speed(k: np.ndarray, plasma: Plasma) -> np.ndarray:
     """
     square = alpha(k, plasma) ** 2
     electrons = plasma["charge"] * plasma["electron_temperature"] * square / (1 + square)
-    energy = constants.e * (electrons + 3 * plasma["ion_temperature"])
-    return np.sqrt(energy / (plasma["ion_mass"] * constants.atomic_mass))
+    energy = scipy.constants.e * (electrons + 3 * plasma["ion_temperature"])
+    return np.sqrt(energy / (plasma["ion_mass"] * scipy.constants.atomic_mass))
 
 
 def temperature_at(speed: np.ndarray, k: np.ndarray, plasma: Plasma) -> np.ndarray:
@@ -78,7 +78,7 @@ def temperature_at(speed: np.ndarray, k: np.ndarray, plasma: Plasma) -> np.ndarr
     speed : as of ``acoustic_speed``, m/s.
     k, plasma : as for ``alpha``; no electron temperature is needed.
     """
-    energy = speed**2 * plasma["ion_mass"] * constants.atomic_mass / constants.e
+    energy = speed**2 * plasma["ion_mass"] * scipy.constants.atomic_mass / scipy.constants.e
     electrons = energy - 3 * plasma["ion_temperature"]
     collective = alpha(k, {**plasma, "electron_temperature": 1.0}) ** 2
     left = plasma["charge"] - electrons / collective
@@ -88,11 +88,11 @@ def temperature_at(speed: np.ndarray, k: np.ndarray, plasma: Plasma) -> np.ndarr
 
 def thermal_speeds(plasma: Plasma) -> tuple[np.ndarray, np.ndarray]:
     """Return a = √(2T/m) of electrons and of ions, m/s."""
-    ion_mass = constants.atomic_mass * plasma["ion_mass"]
+    ion_mass = scipy.constants.atomic_mass * plasma["ion_mass"]
     return tuple(
-        np.sqrt(2 * constants.e * plasma[name] / mass)
+        np.sqrt(2 * scipy.constants.e * plasma[name] / mass)
         for name, mass in (
-            ("electron_temperature", constants.m_e),
+            ("electron_temperature", scipy.constants.m_e),
             ("ion_temperature", ion_mass),
         )
     )

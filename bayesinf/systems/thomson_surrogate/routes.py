@@ -12,7 +12,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy import special
+import scipy
 
 from bayesinf.errors import FitError
 from bayesinf.inference import population, scoring
@@ -140,7 +140,7 @@ def _optimum(y, mean, size, rng):
         rate, z = mean[..., :-size], mean[..., -size:]
         weight = np.concatenate([1 / np.sqrt(rate), np.ones_like(z)], axis=-1)
         residual = np.concatenate([(y - rate) * weight[..., :-size], -z], axis=-1)
-        deviance = 2 * np.sum(special.kl_div(y, rate), axis=-1) + np.sum(z**2, axis=-1)
+        deviance = 2 * np.sum(scipy.special.kl_div(y, rate), axis=-1) + np.sum(z**2, axis=-1)
         return np.where(np.isfinite(deviance), deviance, np.inf), residual, weight
 
     starts = NEAR * rng.standard_normal((STARTS, size))

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from scipy import constants, special
+import scipy
 
 from bayesinf.errors import DataError
 from bayesinf.systems.thomson_surrogate import plasma as physics
@@ -71,7 +71,7 @@ class Setup:
     def shift_of(self, speed: np.ndarray) -> np.ndarray:
         """Shift of wavelength, nm, at a phase speed, m/s; one that approaches is blue, negative."""
         omega = self.wave_number * speed
-        return -omega * self.probe**2 * NANO / (2 * np.pi * constants.c)
+        return -omega * self.probe**2 * NANO / (2 * np.pi * scipy.constants.c)
 
     def waves(
         self, shift: np.ndarray, electron_density: np.ndarray
@@ -84,13 +84,13 @@ class Setup:
         electron_density : in which the light runs, 10¹⁹ cm⁻³, (..., 1).
         """
         scattered, probe = (
-            2 * np.pi * constants.c / (NANO * wavelength)
+            2 * np.pi * scipy.constants.c / (NANO * wavelength)
             for wavelength in (self.probe + shift, self.probe)
         )
         density = physics.DENSITY * electron_density
-        cut = density * constants.e**2 / (constants.epsilon_0 * constants.m_e)
+        cut = density * scipy.constants.e**2 / (scipy.constants.epsilon_0 * scipy.constants.m_e)
         with np.errstate(invalid="ignore"):  # light does not run in a plasma that is denser
-            k_s, k_p = (np.sqrt(omega**2 - cut) / constants.c for omega in (scattered, probe))
+            k_s, k_p = (np.sqrt(omega**2 - cut) / scipy.constants.c for omega in (scattered, probe))
         cosine = np.cos(np.radians(self.angle))
         k = np.sqrt(k_s**2 + k_p**2 - 2 * k_s * k_p * cosine)
         return scattered - probe, k
@@ -149,7 +149,7 @@ class Spectrometer:
     def seen(self) -> np.ndarray:
         """Share of light of each wavelength that comes into each channel, (fine, channel)."""
         sd = self.setup.width / FULL
-        below = special.ndtr((self.edges - self.fine[:, None]) / sd)
+        below = scipy.special.ndtr((self.edges - self.fine[:, None]) / sd)
         return np.diff(below, axis=-1) * (1 + self.fine[:, None] / self.setup.probe) ** -2
 
     def shapes(self, plasma: Mapping[str, np.ndarray]) -> np.ndarray:

@@ -14,11 +14,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy import stats
+import scipy
 
 from bayesinf.models import gp, linear
 from bayesinf.models import problem as driver
@@ -33,16 +33,21 @@ from bayesinf.systems.thomson_surrogate.spectrum import Spectrometer
 if TYPE_CHECKING:
     import xarray as xr
 
-__all__ = ["Lessons", "Network", "inside", "process", "standardised", "train"]
+__all__ = ["Lessons", "Network", "inside", "process", "reach", "standardised", "train"]
 
 WIDER = 1.3  # sd of the training inputs, in those of the prior
-RANGE = float(np.sqrt(stats.chi2.ppf(0.999, len(UNITS))))  # holds 99.9 % of the prior
 HIDDEN = 32
 STEPS = 800  # of the search for the hidden layers
 BEGUN = 0.4  # share of the prior's width at which it begins, where the network is nearly linear
 EQUAL = 0.03  # sds of a feature, to which all are learnt before one is learnt finer
 NOISE = LogNormal(0.003, 2.0)  # of the features, where z = 0
 LAST, LAST_DRAWS = 600, 100  # spectra of the last layer, and draws of each chain there
+
+
+@cache
+def reach() -> float:
+    """Return the radius that holds 99.9 % of the prior, in its sds."""
+    return float(np.sqrt(2 * scipy.special.gammaincinv(len(UNITS) / 2, 0.999)))
 
 
 def standardised(draws: Mapping[str, np.ndarray]) -> np.ndarray:
@@ -65,7 +70,7 @@ def standardised(draws: Mapping[str, np.ndarray]) -> np.ndarray:
 
 def inside(z: np.ndarray) -> np.ndarray:
     """Whether standardised parameters, (..., input), lie where a surrogate was trained."""
-    return np.sum(z**2, axis=-1) <= RANGE**2
+    return np.sum(z**2, axis=-1) <= reach() ** 2
 
 
 @dataclass(frozen=True)
@@ -104,7 +109,7 @@ class Lessons:
         while sum(map(len, found[0])) < count:
             z = wider * rng.standard_normal((count, len(UNITS)))
             if shell is not None:
-                radius = RANGE * rng.uniform(*shell, (count, 1))
+                radius = reach() * rng.uniform(*shell, (count, 1))
                 z = z / np.linalg.norm(z, axis=1, keepdims=True) * radius
             z = z[inside(z)] if shell is None else z
             draws = {n: PRIORS[n].from_normal(z[:, k]) for k, n in enumerate(UNITS)}

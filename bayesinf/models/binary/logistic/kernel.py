@@ -14,20 +14,24 @@ __all__ = ["TRUNCATION", "collect", "fields", "polya_gamma", "polya_gammas", "sc
 def fields(first, sites, start, rows, eta):
     """Fill in Σ_j b_j a_j (state, row) from states ``start`` on, of columns b (1 + site, row)."""
     for u in range(len(eta)):
-        fields = eta[u]
-        fields[:] = rows[0]
+        for k in range(eta.shape[1]):
+            eta[u, k] = rows[0, k]
         for place in range(first[start + u], first[start + u + 1]):
-            fields += rows[1 + sites[place]]
+            row = rows[1 + sites[place]]
+            for k in range(eta.shape[1]):
+                eta[u, k] += row[k]
 
 
 @numba.njit(nogil=True, cache=True)
 def collect(first, sites, start, weights, result):
     """Add Σ_u w_u (1, a_u), (1 + site, row), of weights (state, row)."""
     for u in range(len(weights)):
-        weight = weights[u]
-        result[0] += weight
+        for k in range(weights.shape[1]):
+            result[0, k] += weights[u, k]
         for place in range(first[start + u], first[start + u + 1]):
-            result[1 + sites[place]] += weight
+            row = result[1 + sites[place]]
+            for k in range(weights.shape[1]):
+                row[k] += weights[u, k]
 
 
 @numba.njit(nogil=True, cache=True)

@@ -111,8 +111,9 @@ def run(h, J, on, seeds, toward, rise, burn, thin, down, kept):
     flips = 0
     for chain in range(len(on)):
         seed = seeds[chain]
-        field[:] = h
         level = 0
+        for i in range(sites):
+            field[i] = h[i]
         for i in range(sites):
             sign[i] = 1.0 - 2.0 * on[chain, i]
             level += sign[i] * toward[i] < 0.0
@@ -143,7 +144,8 @@ def anneal(h, J, base, seeds, steps, log_weight):
     away, sign = np.empty(sites), np.empty(sites)
     for chain in range(len(seeds)):
         seed = seeds[chain]
-        away[:] = h - base
+        for i in range(sites):
+            away[i] = h[i] - base[i]
         for i in range(sites):
             sign[i] = 1.0
             if uniform(seed) < 1.0 / (1.0 + exp(-base[i])):
