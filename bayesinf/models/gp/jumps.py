@@ -25,6 +25,7 @@ from scipy.special import logsumexp
 
 from bayesinf.models.gp import routes
 from bayesinf.models.problem import Draws
+from bayesinf.settings import Settings
 
 if TYPE_CHECKING:
     from bayesinf.models.gp.definition import Process
@@ -97,21 +98,21 @@ def possible(process: Process) -> bool:
     return process.x.ndim == 1 and len(np.unique(process.x)) >= LEAST
 
 
-def log_evidence_for(process: Process, draws: Draws, rng: np.random.Generator) -> float:
+def log_evidence_for(process: Process, draws: Draws, settings: Settings) -> float:
     """Return the log Bayes factor of a jump, the hyperparameters integrated out.
 
     Parameters
     ----------
     process : without a jump, on values of one input.
     draws : of its posterior, (chain, draw); they count where the points are many.
-    rng : of what is drawn from the prior.
+    settings : its seed.
     """
     size = 2 * float(np.std(process.y))
     if len(process.y) > FEW:
         return _in_stretches(process, size, draws)
+    found, rng = process.optima(settings), settings.generator("jump")
     process = process.centred
     jumping = Jumping(process, size)
-    found = routes.optima(process, rng)
     plain = _laplace(process.log_density(found.points), found.covariances)
     starts = rng.standard_normal((FROM_PRIOR * len(process.names), len(process.names)))
     other = starts[np.argmax(jumping.log_density(starts))]
