@@ -87,9 +87,7 @@ class Process(Marginal):
     coordinate: Coordinate = COORDINATES["x"]
     envelope: Envelope | None = None
     growth: Shape | None = None
-    _optima: dict[int, Optima] = field(
-        default_factory=dict, init=False, repr=False, compare=False
-    )
+    _optima: dict[int, Optima] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     family = "gp"
     power = 3  # with which the cost of one likelihood grows with the number of data

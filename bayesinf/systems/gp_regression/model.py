@@ -197,10 +197,7 @@ def compared(
     with how far it is ``behind`` the best and the standard error of that, ``behind_se``, and the
     largest Pareto k̂, ``pareto_k``.
     """
-    evidence = [
-        gp.log_evidence(problem(data, kernel, **options), settings)
-        for kernel in fits
-    ]
+    evidence = [gp.log_evidence(problem(data, kernel, **options), settings) for kernel in fits]
     scores = [loo(one) for one in fits.values()]
     best = max(scores, key=lambda one: one["elpd"])
     behind = [best["pointwise"] - one["pointwise"] for one in scores]
