@@ -37,6 +37,21 @@ def test_the_factor_of_a_jump_is_that_of_one_more_column():
     np.testing.assert_allclose(found, [np.log(exact)], rtol=1e-9)
 
 
+def test_the_factor_of_an_outlier_is_that_of_a_larger_variance_of_one_value():
+    """Σ_i N(y; m, K + s² e_i e_iᵀ) / (n · N(y; m, K)), the normals as scipy has them."""
+    from scipy.stats import multivariate_normal
+
+    data = curve_from_arrays([0.0, 0.2, 0.2, 0.5, 0.9], [1.0, 1.2, 0.9, -0.3, -0.5])
+    process = gp.process(data, "matern32", "constant")
+    theta = {"length_scale": 0.3, "amplitude": 0.8, "noise": 0.2, "constant": 0.4}
+    theta = {name: np.array([value]) for name, value in theta.items()}
+    found = jumps.Jumping(process, 1.5, single=True).log_factor(theta)
+    K, m = process.covariance(theta)[0], np.full(5, 0.4)
+    each = [multivariate_normal.logpdf(process.y, m, K + 1.5**2 * np.diag(e)) for e in np.eye(5)]
+    exact = np.mean(np.exp(np.array(each) - multivariate_normal.logpdf(process.y, m, K)))
+    np.testing.assert_allclose(found, [np.log(exact)], rtol=1e-9)
+
+
 def test_the_evidence_is_that_of_the_whole_plane_of_hyperparameters():
     data = wave(1.2, 25)
     fixed = {"noise": 0.15, "priors": {"length_scale": gp.process(data).inferred["length_scale"]}}
