@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = ["faults"]
 
-SETTINGS = Settings(draws=250, chains=4, prior_draws=20, workers=1)
+SETTINGS = Settings(draws=500, chains=4, prior_draws=20, workers=1)
 POINTS, SCALE, NOISE = 24, 0.15, 0.1
 
 
