@@ -75,7 +75,7 @@ def known(campaign: Campaign, rng: np.random.Generator, **options) -> Knowledge:
     ----------
     campaign : with its evaluations.
     rng : generator.
-    **options : ``size`` and ``kernels`` of the surrogate of the values.
+    **options : ``size``, ``kernels`` and ``bends`` of the surrogate of the values.
     """
     measured, noise = campaign.measured, campaign.noise
     parts = []
@@ -167,7 +167,7 @@ def _asked(campaign, count, rule, width, rng):
         seen = campaign.to_unit(done)
     else:
         seen = np.empty((0, len(campaign.inputs)))
-    knowledge = known(campaign, rng)
+    knowledge = known(campaign, rng, bends=True)
     under_way = [*campaign.to_unit(campaign.pending)] if campaign.pending else []
     imagined = (
         knowledge.imagined(np.array(under_way + chosen), rng) if under_way + chosen else knowledge
@@ -255,17 +255,19 @@ def _score(knowledge, campaign, rule, width, seen, rng):
     if rule == "expected improvement":
         incumbent = rules.incumbents(nodes, noisy, knowledge.allowed)
         return rules.Improvement(nodes, incumbent, knowledge.parts)
-    above = float(nodes.y.max()) + 1.0
     if rule == "lower confidence bound":
-        return rules.Bound(nodes, width, above, knowledge.parts)
-    drawn = paths.drawn(_one(nodes, int(rng.integers(len(nodes.y)))), rng)
-    return rules.Curve(drawn, above, knowledge.parts)
+        highest = float(nodes.plain(nodes.y)[0].max())
+        return rules.Bound(nodes, width, highest + 1.0, knowledge.parts)
+    one = _one(nodes, int(rng.integers(len(nodes.y))))
+    return rules.Curve(paths.drawn(one, rng), float(one.y.max()) + 1.0, knowledge.parts)
 
 
 def _one(nodes, s):
-    """One of the nodes alone."""
+    """One of the nodes alone, its values as they were transformed."""
     names = ("y", "noises", "kinds", "scales", "squares")
-    return replace(nodes, **{name: getattr(nodes, name)[s : s + 1] for name in names})
+    return replace(
+        nodes, **{name: getattr(nodes, name)[s : s + 1] for name in names}, transform=None
+    )
 
 
 @dataclass(frozen=True)
@@ -310,6 +312,8 @@ def _answer(campaign, knowledge, points, rule, left):
         arrays |= {"mean": unknown, "sd": unknown, "expected_improvement": unknown}
     else:
         mean, variance, *_ = values.nodes.moments(points)
+        mean, slope = values.nodes.plain(mean)
+        variance = slope**2 * variance
         arrays["mean"] = campaign.sign * (values.centre + values.spread * mean.mean(axis=0))
         arrays["sd"] = values.spread * np.sqrt(variance.mean(axis=0) + mean.var(axis=0))
         arrays["expected_improvement"] = unknown

@@ -324,12 +324,15 @@ def _log_improvement(z):
 
 
 @numba.njit(**OPTIONS)
-def improvement(points, X, kinds, scales, squares, level, roots, L, alpha, incumbents, slopes):
+def improvement(
+    points, X, kinds, scales, squares, level, roots, L, alpha, incumbents, log_units, slopes
+):
     """Log of the expected improvement at points, averaged over nodes; and its gradient, if asked.
 
     Parameters
     ----------
     incumbents : what is to be improved on, (node,).
+    log_units : logarithm of what a unit of each node is worth, (node,).
     others : as for ``moments``.
 
     Returns
@@ -347,7 +350,7 @@ def improvement(points, X, kinds, scales, squares, level, roots, L, alpha, incum
             mean, variance = _moment(points[c], *of, k, slope, v, up, out)
             sd = math.sqrt(max(variance, LEAST))
             log_h, below, at = _log_improvement((incumbents[s] - mean) / sd)
-            each[s] = math.log(sd) + log_h
+            each[s] = log_units[s] + math.log(sd) + log_h
             largest = max(largest, each[s])
             if slopes:  # ∂(σ h) = −Φ ∂μ + φ ∂σ, over σ h
                 for m in range(d):

@@ -20,6 +20,7 @@ from bayesinf.errors import DataError
 from bayesinf.inference import kinds
 from bayesinf.models import gp
 from bayesinf.models import problem as driver
+from bayesinf.models.gp import jumps
 from bayesinf.optimisation import asking, paths, places, rules
 from bayesinf.optimisation.campaign import Campaign
 from bayesinf.optimisation.feasibility import log_feasible
@@ -35,6 +36,9 @@ __all__ = ["evaluations", "least", "place_name", "posterior", "problem"]
 
 LEAST = 3  # values without which there is nothing to fit
 POOL, SCAN = 1024, 64  # places all over, and those of them where the function may be lowest
+# Of exact values, the sd that stands for rounding, in units of theirs. Smooth curves through many
+# of them have covariances that are singular to rounding, and a density that is all steps.
+NUGGET = 1e-6
 AROUND = 4  # places at each distance from the best known
 DEEP = 3.0  # sds below the mean by which that is judged
 STARTS = 3  # places from which each curve is followed
@@ -48,6 +52,16 @@ NOISE = kinds.Question(
     True,
     "that the values scatter more than is stated has a log Bayes factor of {value:.2g}",
     "let the noise be inferred: state none",
+)
+OUTLIER = kinds.Question(
+    "an outlier",
+    "outlier_evidence",
+    "max",
+    gp.questions.FIFTYFOLD,
+    "≤",
+    True,
+    "that a single value is off has a log Bayes factor of {value:.2g}",
+    "look at the value that is farthest from the curve, and measure there again",
 )
 LOG = "log_"  # what stands before the name of an input of which ratios matter
 
@@ -103,7 +117,7 @@ def problem(
     table = gp.data(columns, values)
     noisy = campaign.noise is None
     stated = _in_units(priors(len(columns), noisy), widths, float(np.mean(y)), float(np.std(y)))
-    stated |= {"noise": campaign.noise} if not noisy else {}
+    stated |= {} if noisy else {"noise": max(campaign.noise, NUGGET * float(np.std(y)))}
     stated |= given or {}
     noise = stated.pop("noise")
     options = {"noise": noise, "priors": stated, "workers": workers}
@@ -153,7 +167,8 @@ def posterior(
     ``evaluations``, all of them in their order, and ``recommended``: under noise the place where
     the mean of all curves is lowest, else the best that was measured. Where there are failures or
     constraints, minima are those among places that are possible and allowed with a probability of
-    at least a half. Where the noise is stated, the checks ask whether the evidence is for more.
+    at least a half. Where the noise is stated, the checks ask whether the evidence is for more, and
+    of noisy values whether a single one is off.
 
     Raises
     ------
@@ -188,6 +203,9 @@ def posterior(
     result["sample_stats"] = xr.DataTree(found["sample_stats"].to_dataset().merge(beside))
     if campaign.noise is not None:
         result = kinds.asked(result, NOISE, _beyond(campaign, knowledge, rng))
+    if campaign.noise != 0 and len(campaign.measured) <= jumps.FEW:
+        off = jumps.log_evidence_for(stated, {}, settings, single=True)
+        result = kinds.asked(result, OUTLIER, off)
     return annotated(result, evaluations=evaluations(campaign), recommended=lowest.told())
 
 

@@ -80,11 +80,12 @@ class Bound:
         """Values at points, (place,), and gradients, (place, input), zero where not asked."""
         mean, variance, of_mean, of_variance = self.nodes.moments(points, slopes)
         sd = np.sqrt(np.maximum(variance, LEAST))
-        bound = np.mean(mean - self.width * sd, axis=0)
+        bound, slope = self.nodes.plain(mean - self.width * sd)
         steep = np.zeros(points.shape)
         if slopes:
-            steep = np.mean(of_mean - self.width * of_variance / (2 * sd)[..., None], axis=0)
-        return _below(bound, steep, self.above, self.parts, points, slopes)
+            along = of_mean - self.width * of_variance / (2 * sd)[..., None]
+            steep = np.mean(slope[..., None] * along, axis=0)
+        return _below(bound.mean(axis=0), steep, self.above, self.parts, points, slopes)
 
 
 @dataclass(frozen=True)

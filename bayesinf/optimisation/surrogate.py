@@ -8,14 +8,17 @@ rounds of importance sampling, and equally weighted draws are taken from the wei
 (``inference.population`` does the same to the end, for a fit that is kept; here a step must not
 cost more than the experiment). That is done for a smooth kernel, squared exponential, and a rougher
 one, Matérn 5/2, and the draws are shared out by their evidence, so that the kernel is integrated
-out as well.
+out as well. So may be whether it is y that the process is of, or a power transform of it: many a
+function climbs far from its minimum as no stationary process does, and a kernel alone takes that
+for roughness.
 """
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property, partial
+from functools import cached_property
 
 import numpy as np
 import scipy
@@ -26,12 +29,24 @@ from bayesinf.inference.ascents import climb
 from bayesinf.models.gp.routes import curvature
 from bayesinf.priors import LogNormal, Normal
 
-__all__ = ["KERNELS", "LEVEL", "NODES", "Density", "Nodes", "Surrogate", "priors", "surrogate"]
+__all__ = [
+    "KERNELS",
+    "LEVEL",
+    "NODES",
+    "Density",
+    "Nodes",
+    "Surrogate",
+    "Transform",
+    "priors",
+    "surrogate",
+]
 
 KERNELS = ("squared_exponential", "matern52")  # in the order of ``kernel.SMOOTH``, ``kernel.ROUGH``
 NODES = 24  # draws of the hyperparameters behind an acquisition
 SCANNED, STARTS = 64, 3  # prior draws that are looked at, and descents from the best of those
 WEIGHTED, ROUNDS = 24, 2  # points for each parameter, and rounds, of importance sampling
+POWERS, FEWEST = (-3.0, 5.0), 4  # bounds of a power, and different values from which one is taken
+EDGE = 1e-6  # least 1 + q|w| of which a transform is undone
 CLOSE = 1e-5  # gain of a step at which a descent is close enough to be a centre
 SAME = 1.0  # squared posterior sds within which two optima are one
 LEVEL = 1.0  # variance of the constant, in units of that of y
@@ -139,6 +154,64 @@ class Density:
 
 
 @dataclass(frozen=True)
+class Transform:
+    """Yeo and Johnson's transform of standardised values at each node, standardised again.
+
+        w = (sign(y) ((1 + |y|)^q − 1)/q − centre)/spread,   q = λ of y ≥ 0, 2 − λ of y < 0
+
+    Parameters
+    ----------
+    powers, centres, spreads : λ, and mean and sd of what it made, (node,).
+    least : the least of the values, at whose slope an improvement is counted.
+
+    Yeo & Johnson, Biometrika 87, 954 (2000), doi:10.1093/biomet/87.4.954.
+    """
+
+    powers: np.ndarray
+    centres: np.ndarray
+    spreads: np.ndarray
+    least: float
+
+    @classmethod
+    def of(cls, y: np.ndarray, powers: np.ndarray) -> tuple[Transform, np.ndarray, np.ndarray]:
+        """Transform values, (point,), by powers; also what comes, (node, point), and for each power
+        the logarithm of the product of all slopes, (node,).
+        """
+        sign, log = np.where(y >= 0, 1.0, -1.0), np.log1p(np.abs(y))
+        q = 1 + sign * (powers[:, None] - 1)
+        with np.errstate(all="ignore"):
+            made = sign * np.where(q == 0, log, np.expm1(q * log) / q)
+        centres, spreads = made.mean(axis=1), made.std(axis=1)
+        spreads = np.where(spreads > 0, spreads, 1.0)
+        slopes = np.sum((q - 1) * log, axis=1) - len(y) * np.log(spreads)
+        made = (made - centres[:, None]) / spreads[:, None]
+        return cls(powers, centres, spreads, float(y.min())), made, slopes
+
+    def taken(self, chosen: np.ndarray) -> Transform:
+        """The transforms of some nodes."""
+        return Transform(
+            self.powers[chosen], self.centres[chosen], self.spreads[chosen], self.least
+        )
+
+    @property
+    def log_units(self) -> np.ndarray:
+        """Logarithm of what a unit is worth at the least value, (node,)."""
+        sign = 1.0 if self.least >= 0 else -1.0
+        return np.log(self.spreads) - sign * (self.powers - 1) * np.log1p(abs(self.least))
+
+    def plain(self, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Undo it: what values, (node, place), were, and how fast they grow there."""
+        made = self.centres[:, None] + self.spreads[:, None] * values
+        sign = np.where(made >= 0, 1.0, -1.0)
+        q = 1 + sign * (self.powers[:, None] - 1)
+        # Where q is below zero the transform has an end, which a curve may pass.
+        inside = np.maximum(q * np.abs(made), EDGE - 1)
+        with np.errstate(all="ignore"):
+            log = np.where(q == 0, np.abs(made), np.log1p(inside) / q)
+        return sign * np.expm1(log), self.spreads[:, None] * np.exp((1 - q) * log)
+
+
+@dataclass(frozen=True)
 class Nodes:
     """A Gaussian process at several hyperparameters, conditioned on data; equally weighted.
 
@@ -150,6 +223,7 @@ class Nodes:
     kinds, scales, squares : kernel, length scales and squared amplitude, (node,), (node, input),
         (node,).
     level : variance τ² of the constant that is integrated out.
+    transform : by which the values were made; None where they are plain.
     """
 
     X: np.ndarray
@@ -159,6 +233,7 @@ class Nodes:
     scales: np.ndarray
     squares: np.ndarray
     level: float = LEVEL
+    transform: Transform | None = None
 
     @cached_property
     def factors(self) -> tuple[np.ndarray, ...]:
@@ -182,17 +257,26 @@ class Nodes:
         kernels = self.kinds, self.scales, self.squares, self.level
         return kernel.moments(points, self.X, *kernels, *self.solved, slopes)
 
+    def plain(self, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Undo the transform of each node: what values, (node, place), are, and their slope."""
+        if self.transform is None:
+            return values, np.ones_like(values)
+        return self.transform.plain(values)
+
     def improvement(
         self, points: np.ndarray, incumbents: np.ndarray, slopes: bool = False
     ) -> tuple[np.ndarray, np.ndarray]:
         """Log of the expected improvement on the incumbent of each node, averaged, (place,).
 
-        Its gradient, (place, input), comes beside it, zero where not asked.
+        Its gradient, (place, input), comes beside it, zero where not asked. What a transform made
+        counts as much as it is worth at the least of the values.
         """
         from bayesinf.optimisation import kernel
 
         kernels = self.kinds, self.scales, self.squares, self.level
-        return kernel.improvement(points, self.X, *kernels, *self.solved, incumbents, slopes)
+        units = np.zeros(len(self.y)) if self.transform is None else self.transform.log_units
+        stated = points, self.X, *kernels, *self.solved, incumbents, units, slopes
+        return kernel.improvement(*stated)
 
     def imagined(self, points: np.ndarray, rng: np.random.Generator, noise: np.ndarray) -> Nodes:
         """Take measurements at places as if done: at each node a draw of what they would give.
@@ -210,7 +294,7 @@ class Nodes:
                 np.vstack([found.X, point]),
                 np.column_stack([found.y, drawn]),
                 np.column_stack([found.noises, noise]),
-                *(found.kinds, found.scales, found.squares, found.level),
+                *(found.kinds, found.scales, found.squares, found.level, found.transform),
             )
         return found
 
@@ -248,6 +332,7 @@ def surrogate(
     rng: np.random.Generator,
     size: int = NODES,
     kernels: Sequence[str] = KERNELS,
+    bends: bool = False,
 ) -> Surrogate:
     """Infer what values tell of a function.
 
@@ -259,6 +344,9 @@ def surrogate(
     rng : generator.
     size : draws of the hyperparameters.
     kernels : of ``KERNELS``, those that are possible.
+    bends : whether the process may be one of exact values that a power transforms: as likely as one
+        of the values themselves before they are seen. The power is that by which they are most
+        like a normal sample.
 
     Raises
     ------
@@ -269,27 +357,40 @@ def surrogate(
     spread = spread if spread > 1e-12 * max(abs(centre), 1e-300) else max(abs(centre), 1.0)
     known = np.full(len(y), 0.0 if noise is None else (noise / spread) ** 2)
     standard = (y - centre) / spread
-    state = partial(Density, X=X, y=standard, noise=known, noisy=noise is None)
-    densities = {KERNELS.index(name): state(KERNELS.index(name)) for name in kernels}
-    drawn = {kind: density.weighted(rng) for kind, density in densities.items()}
-    log_weight = np.concatenate([weight for _, weight in drawn.values()])
-    kinds = np.repeat(list(drawn), [len(weight) for _, weight in drawn.values()])
-    points = np.concatenate([points for points, _ in drawn.values()])
+    powers = [1.0]
+    if bends and noise == 0 and len(np.unique(y)) >= FEWEST:
+        powers.append(_normalising(standard))
+    transform, made, slopes = Transform.of(standard, np.array(powers))
+    d, points, log_weight, kinds, of = X.shape[1], [], [], [], []
+    for k, name in itertools.product(range(len(powers)), kernels):
+        density = Density(KERNELS.index(name), X, made[k], known, noise is None)
+        u, weight = density.weighted(rng)
+        points.append(np.exp(density.logs[0] + density.logs[1] * u))
+        log_weight.append(weight + slopes[k])
+        kinds.append(np.full(len(u), density.kind))
+        of.append(np.full(len(u), k))
+    points, log_weight, kinds, of = map(np.concatenate, (points, log_weight, kinds, of))
     weight = np.exp(log_weight - scipy.special.logsumexp(log_weight))
     odds = np.array([weight[kinds == kind].sum() for kind in range(len(KERNELS))])
     chosen = np.searchsorted(np.cumsum(weight), (np.arange(size) + rng.random()) / size)
     chosen = np.minimum(chosen, len(weight) - 1)
-    logs = next(iter(densities.values())).logs
-    values = np.exp(logs[0] + logs[1] * points[chosen])
-    d = X.shape[1]
+    values = points[chosen]
     extra = values[:, d + 1] ** 2 if noise is None else np.zeros(size)
     nodes = Nodes(
         X,
-        np.tile(standard, (size, 1)),
+        made[of[chosen]],
         known + extra[:, None],
         kinds[chosen],
         values[:, :d].copy(),
         values[:, d] ** 2,
+        transform=None if len(powers) == 1 else transform.taken(of[chosen]),
     )
-    evidence = float(scipy.special.logsumexp(log_weight) - np.log(len(densities)))
+    evidence = float(scipy.special.logsumexp(log_weight) - np.log(len(kernels) * len(powers)))
     return Surrogate(nodes, centre, spread, extra + known[0], odds, evidence)
+
+
+def _normalising(y):
+    """The power that makes values most like a normal sample, within bounds."""
+    from scipy.stats import yeojohnson_normmax
+
+    return float(np.clip(yeojohnson_normmax(y), *POWERS))

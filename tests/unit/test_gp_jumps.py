@@ -37,11 +37,26 @@ def test_the_factor_of_a_jump_is_that_of_one_more_column():
     np.testing.assert_allclose(found, [np.log(exact)], rtol=1e-9)
 
 
+def test_the_factor_of_an_outlier_is_that_of_a_larger_variance_of_one_value():
+    """Σ_i N(y; m, K + s² e_i e_iᵀ) / (n · N(y; m, K)), the normals as scipy has them."""
+    from scipy.stats import multivariate_normal
+
+    data = curve_from_arrays([0.0, 0.2, 0.2, 0.5, 0.9], [1.0, 1.2, 0.9, -0.3, -0.5])
+    process = gp.process(data, "matern32", "constant")
+    theta = {"length_scale": 0.3, "amplitude": 0.8, "noise": 0.2, "constant": 0.4}
+    theta = {name: np.array([value]) for name, value in theta.items()}
+    found = jumps.Jumping(process, 1.5, single=True).log_factor(theta)
+    K, m = process.covariance(theta)[0], np.full(5, 0.4)
+    each = [multivariate_normal.logpdf(process.y, m, K + 1.5**2 * np.diag(e)) for e in np.eye(5)]
+    exact = np.mean(np.exp(np.array(each) - multivariate_normal.logpdf(process.y, m, K)))
+    np.testing.assert_allclose(found, [np.log(exact)], rtol=1e-9)
+
+
 def test_the_evidence_is_that_of_the_whole_plane_of_hyperparameters():
     data = wave(1.2, 25)
     fixed = {"noise": 0.15, "priors": {"length_scale": gp.process(data).inferred["length_scale"]}}
     process = gp.process(data, "matern32", "zero", **fixed)
-    found = jumps.log_evidence_for(process, {}, np.random.default_rng(1))
+    found = jumps.log_evidence_for(process, {}, SHORT)
     axis = np.linspace(-5, 5, 101)
     u = np.stack([a.ravel() for a in np.meshgrid(axis, axis)], axis=-1)
     jumping = jumps.Jumping(process, 2 * float(np.std(process.y)))
@@ -69,7 +84,7 @@ def test_a_jump_among_many_points_is_found_in_its_stretch_and_in_any_unit():
         process = gp.process(data.assign(y=size * data["y"]), "matern32", "constant")
         theta = {"length_scale": 0.3, "amplitude": size, "noise": 0.15 * size, "constant": 0.0}
         draws = {name: np.full((2, 5), value) for name, value in theta.items()}
-        factors.append(jumps.log_evidence_for(process, draws, np.random.default_rng(1)))
+        factors.append(jumps.log_evidence_for(process, draws, SHORT))
     assert factors[0] < 2 and factors[1] > 10
     np.testing.assert_allclose(factors[2], factors[1], rtol=1e-6)
 

@@ -18,7 +18,7 @@ from bayesinf.errors import BayesinfError, FitError
 from bayesinf.inference.ascents import climb
 from bayesinf.models.gp.acquisition import log_improvement
 from bayesinf.optimisation import asking, feasibility, kernel, minimum, paths, places, rules, store
-from bayesinf.optimisation.surrogate import LEVEL, Density, Nodes, surrogate
+from bayesinf.optimisation.surrogate import LEVEL, Density, Nodes, Transform, surrogate
 from bayesinf.settings import Settings
 
 SHORT = Settings(draws=50, chains=2, prior_draws=20)
@@ -113,6 +113,33 @@ def test_gradients_are_differences(kind):
         np.testing.assert_allclose(found[:, k], change, rtol=1e-5, atol=1e-6)
 
 
+def test_values_are_transformed_as_scipy_does_and_back():
+    """The slopes are differences; their product makes a density of the values integrate to one."""
+    _, y = few()
+    powers = np.array([0.0, 0.6, 1.0, 2.0, 2.6])
+    transform, made, log_slopes = Transform.of(y, powers)
+    back, steep = transform.plain(made)
+    np.testing.assert_allclose(back, np.tile(y, (5, 1)), atol=1e-9)
+    step = 1e-6
+    ends = [transform.plain(made + side * step)[0] for side in (1, -1)]
+    np.testing.assert_allclose(steep, (ends[0] - ends[1]) / (2 * step), rtol=1e-6)
+    np.testing.assert_allclose(log_slopes, -np.log(steep).sum(axis=1), atol=1e-9)
+    np.testing.assert_allclose(transform.log_units, np.log(steep[:, np.argmin(y)]), atol=1e-9)
+    for k, power in enumerate(powers):
+        theirs = stats.yeojohnson(y, power)
+        np.testing.assert_allclose(made[k], stats.zscore(theirs), atol=1e-9)
+
+
+def test_values_that_were_transformed_are_seen_to_be_and_plain_ones_to_be_plain():
+    X = rng(31).random((16, 1))
+    wave = stats.zscore(np.sin(9 * X[:, 0]) + X[:, 0])
+    one = np.ones(1)
+    for power, bent in ((-1.0, True), (1.0, False)):
+        y, _ = Transform(power * one, 0 * one, one, 0.0).plain(0.4 * wave[None])
+        found = surrogate(X, y[0], 0.0, rng(32), bends=True).nodes
+        assert (np.mean(found.transform.powers != 1.0) > 0.5) == bent
+
+
 def nodes(kinds=(0, 1, 0)):
     X, y = few()
     scales = np.array([[0.4, 0.7], [0.5, 0.3], [0.9, 0.8]])[: len(kinds)]
@@ -172,7 +199,9 @@ def test_improvements_too_small_for_a_number_still_order_places():
 
 
 def test_gradients_of_every_rule_are_differences():
-    found, (X, y) = nodes(), few()
+    X, y = few()
+    transform, made, _ = Transform.of(y, np.array([0.4, 1.0, 1.7]))
+    found = replace(nodes(), y=made, transform=transform)
     parts = (
         feasibility.classes(X, y < 1.0),
         surrogate(X, y - 0.5, None, rng(9)),
@@ -336,7 +365,7 @@ def test_mixed_inputs_find_the_best_of_both_and_keep_to_their_bounds():
 
 def test_failures_are_learnt_and_kept_away_from():
     campaign = optimisation.campaign({"x": (0.0, 1.0)}, noise=0.0, starts=5)
-    for _ in range(13):
+    for _ in range(12):
         x = float(optimisation.ask(campaign)["x"][0])
         campaign = campaign.failed([x]) if x < 0.4 else campaign.told([x], (x - 0.5) ** 2)
     assert not any(one.failed for one in campaign.evaluations[9:])

@@ -37,7 +37,7 @@ from bayesinf.models.gp.marginal import Marginal
 from bayesinf.models.gp.means import CONSTANT, Mean
 from bayesinf.models.gp.outlook import REPLICAS, look, stretches
 from bayesinf.models.gp.questions import JUMP
-from bayesinf.models.gp.routes import ROUTES
+from bayesinf.models.gp.routes import ROUTES, Optima, optima
 from bayesinf.models.gp.signal import SIZE, Signal
 from bayesinf.models.problem import Draws, Labels, Outlook, Route
 from bayesinf.priors import Normal, Prior
@@ -87,6 +87,7 @@ class Process(Marginal):
     coordinate: Coordinate = COORDINATES["x"]
     envelope: Envelope | None = None
     growth: Shape | None = None
+    _optima: dict[int, Optima] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     family = "gp"
     power = 3  # with which the cost of one likelihood grows with the number of data
@@ -302,6 +303,13 @@ class Process(Marginal):
         inferred = {**self.inferred, CONSTANT: Normal(0.0, prior.sd)}
         return replace(self, y=self.y - prior.mean, inferred=inferred)
 
+    def optima(self, settings: Settings) -> Optima:
+        """Find where the posterior density is highest, once for route, checks and evidence."""
+        if settings.seed not in self._optima:
+            rng = settings.generator("optima")
+            self._optima[settings.seed] = optima(self.centred, rng)
+        return self._optima[settings.seed]
+
     def outlook(self, draws: Draws, settings: Settings) -> Outlook:
         """Look at each observation from all the others, and at whether there is a jump."""
         found = look(self, draws, settings)
@@ -311,7 +319,7 @@ class Process(Marginal):
         """The evidence for a jump, where one can be looked for."""
         if not jumps.possible(self):
             return {}
-        found = jumps.log_evidence_for(self, draws, settings.generator("jump"))
+        found = jumps.log_evidence_for(self, draws, settings)
         return {JUMP.variable: found}
 
     @property

@@ -11,7 +11,8 @@ A process that meets a jump shortens its length scale until the jump looks smoot
 again for the model with the jump, and both evidences are Laplace's. Of many points θ is that of the
 posterior, and the mean of B over stretches of neighbouring points is taken. Either has mean one
 over data that the process made (of Laplace's evidences nearly), so that one set in fifty at most
-has more than fifty (Markov's inequality).
+has more than fifty (Markov's inequality). With the unit vectors for columns, h = [x = x_i], the
+same asks whether a single value is off, an outlier.
 """
 
 from __future__ import annotations
@@ -25,11 +26,12 @@ import scipy
 
 from bayesinf.models.gp import routes
 from bayesinf.models.problem import Draws
+from bayesinf.settings import Settings
 
 if TYPE_CHECKING:
     from bayesinf.models.gp.definition import Process
 
-__all__ = ["log_evidence_for", "possible"]
+__all__ = ["FEW", "log_evidence_for", "possible"]
 
 # Of 80 points with a step of twice the curve's size it saw 50 of 50 under a squared exponential and
 # 45 of 50 under Matérn 3/2; of 400 right fits it refused none (``workflows/trials.py``).
@@ -48,10 +50,12 @@ class Jumping:
     ----------
     process : without the jump.
     size : s, standard deviation of the jump.
+    single : whether it is of one value alone, any of them, instead of all after a gap.
     """
 
     process: Process
     size: float
+    single: bool = False
 
     @cached_property
     def gaps(self) -> np.ndarray:
@@ -59,14 +63,16 @@ class Jumping:
         return 1 + np.flatnonzero(np.diff(self.process.x) > 0)
 
     def log_factor(self, theta) -> np.ndarray:
-        """log of the mean of B_g over the gaps, (draw,), for θ of shape (draw,)."""
+        """log of the mean of B over the gaps, or values, (draw,), for θ of shape (draw,)."""
         from scipy.linalg.lapack import dtrtri
 
         found = []
         lower, z, _ = self.process.factors(theta)
         for factor, row in zip(lower, z, strict=True):
             inverse, _ = dtrtri(factor, lower=1)
-            after = np.cumsum(inverse[:, ::-1], axis=1)[:, ::-1][:, self.gaps]
+            after = inverse
+            if not self.single:
+                after = np.cumsum(inverse[:, ::-1], axis=1)[:, ::-1][:, self.gaps]
             told = self.size**2 * np.sum(after**2, axis=0)
             each = 0.5 * (self.size * (row @ after)) ** 2 / (1 + told) - 0.5 * np.log1p(told)
             # SciPy's logsumexp takes longer than all the rest of the loop.
@@ -98,21 +104,24 @@ def possible(process: Process) -> bool:
     return process.x.ndim == 1 and len(np.unique(process.x)) >= LEAST
 
 
-def log_evidence_for(process: Process, draws: Draws, rng: np.random.Generator) -> float:
+def log_evidence_for(
+    process: Process, draws: Draws, settings: Settings, *, single: bool = False
+) -> float:
     """Return the log Bayes factor of a jump, the hyperparameters integrated out.
 
     Parameters
     ----------
     process : without a jump, on values of one input.
     draws : of its posterior, (chain, draw); they count where the points are many.
-    rng : of what is drawn from the prior.
+    settings : its seed.
+    single : whether to ask for an outlier instead.
     """
     size = 2 * float(np.std(process.y))
     if len(process.y) > FEW:
-        return _in_stretches(process, size, draws)
+        return _in_stretches(process, size, draws, single)
+    found, rng = process.optima(settings), settings.generator("jump")
     process = process.centred
-    jumping = Jumping(process, size)
-    found = routes.optima(process, rng)
+    jumping = Jumping(process, size, single)
     plain = _laplace(process.log_density(found.points), found.covariances)
     starts = rng.standard_normal((FROM_PRIOR * len(process.names), len(process.names)))
     other = starts[np.argmax(jumping.log_density(starts))]
@@ -128,7 +137,7 @@ def _laplace(heights, covariances):
     return float(scipy.special.logsumexp(heights + 0.5 * volume))
 
 
-def _in_stretches(process, size, draws):
+def _in_stretches(process, size, draws, single):
     """log of the mean of B over gaps, over stretches that overlap by half, and over some draws."""
     count, half = len(process.y), FEW // 2
     flat = process.flat(process.complete(draws), process.lead(draws))
@@ -137,6 +146,6 @@ def _in_stretches(process, size, draws):
     taken = np.linspace(0, of_draws - 1, int(np.clip(WORK / len(starts), 1, 16))).astype(int)
     theta, found = {name: value[taken] for name, value in flat.items()}, []
     for start in starts:
-        part = Jumping(process.part(np.arange(start, min(start + FEW, count))), size)
-        found.append(part.log_factor(theta) if part.gaps.size else np.zeros(len(taken)))
+        part = Jumping(process.part(np.arange(start, min(start + FEW, count))), size, single)
+        found.append(part.log_factor(theta) if single or part.gaps.size else np.zeros(len(taken)))
     return float(scipy.special.logsumexp(found) - np.log(np.size(found)))

@@ -118,18 +118,23 @@ def optima(problem: Process, rng: np.random.Generator) -> Optima:
     return Optima(np.array(points), np.array(covariances), ends)
 
 
-def log_evidence(problem: Process, rng: np.random.Generator) -> float:
+def log_evidence(problem: Process, settings: Settings) -> float:
     """Return log p(y) by Laplace's method, the hyperparameters integrated out around each optimum.
 
         log p(y) ≈ log Σ_k p(y, u_k) |2π C_k|^½
 
     with C_k the inverse curvature at the optimum u_k, in standardised parameters.
+
+    Parameters
+    ----------
+    problem : the process.
+    settings : its seed; of a process that was fitted with it the optima are known already.
     """
     from scipy.special import logsumexp
 
     centred = problem.centred
     _foresee(centred)
-    found = optima(centred, rng)
+    found = problem.optima(settings)
     _, volume = np.linalg.slogdet(2 * np.pi * found.covariances)
     return float(logsumexp(centred.log_density(found.points) + 0.5 * volume))
 
@@ -186,7 +191,7 @@ def mcmc(problem: Process, settings: Settings) -> Sample:
     centred = problem.centred
     rounds = population.LEAST_ROUNDS * population.POINTS * len(centred.names)
     _foresee(centred, rounds + settings.chains * settings.draws)
-    found = optima(centred, settings.generator("optima"))
+    found = problem.optima(settings)
     rngs = [settings.generator("proposal")]
     rngs += [settings.generator("chain", chain) for chain in range(settings.chains)]
     chains = population.sample(
@@ -209,7 +214,7 @@ def laplace(problem: Process, settings: Settings) -> Sample:
     """Draw from the normal around the optimum in u."""
     centred = problem.centred
     _foresee(centred, settings.chains * settings.draws)
-    found = optima(centred, settings.generator("optima"))
+    found = problem.optima(settings)
     normal = quadratic.sample(
         centred.log_density,
         quadratic.Quadratic(found.points[0], np.linalg.cholesky(found.covariances[0])),

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = ["faults"]
 
-SETTINGS = Settings(draws=250, chains=4, prior_draws=20, workers=1)
+SETTINGS = Settings(draws=500, chains=4, prior_draws=20, workers=1)
 POINTS, SCALE, NOISE = 24, 0.15, 0.1
 
 
@@ -41,8 +41,8 @@ def faults() -> dict[str, Callable[[np.random.Generator], xr.DataTree]]:
 def _fitted(rng, noise=0.0, *, stated=None, outlier=0.0):
     """The fit of a drawn curve of size 1, by a campaign that believes what is stated."""
     x = np.sort(rng.random(POINTS))
-    covariance = np.exp(-0.5 * ((x[:, None] - x) / SCALE) ** 2) + 1e-10 * np.eye(POINTS)
-    y = np.linalg.cholesky(covariance) @ rng.standard_normal(POINTS)
+    values, vectors = np.linalg.eigh(np.exp(-0.5 * ((x[:, None] - x) / SCALE) ** 2))
+    y = vectors @ (np.sqrt(np.maximum(values, 0.0)) * rng.standard_normal(POINTS))
     y = y + noise * rng.standard_normal(POINTS)
     y[rng.integers(POINTS)] += outlier
     known = 0.0 if noise == 0 else stated

@@ -14,7 +14,7 @@ import numpy as np
 from bayesinf.data import curve_from_arrays
 from bayesinf.models import gp
 from bayesinf.settings import Settings
-from bayesinf.systems.gp_regression.model import fit
+from bayesinf.systems.gp_regression.model import inferred
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -63,7 +63,7 @@ def _fitted(rng, noise=None, *, kernel="se", error=None, stated=None, step=0.0, 
     x, y = x[::every], y[::every]
     settings = SETTINGS.replace(seed=int(rng.integers(2**31)))
     known = 0.0 if error is not None else stated
-    return fit(curve_from_arrays(x, y, bars), kernel, noise=known, settings=settings)
+    return inferred(curve_from_arrays(x, y, bars), kernel, noise=known, settings=settings)[0]
 
 
 def _even(rng):

@@ -35,6 +35,7 @@ __all__ = [
     "chosen",
     "compared",
     "fit",
+    "inferred",
     "noise_of",
     "plan",
     "predict",
@@ -98,21 +99,42 @@ def fit(
     is known, and ``forecast`` of what was held out. Where the true curve is known the checks ask
     whether the band covers it; where the noise is stated, whether the evidence is for more.
     """
-    stated = problem(
-        data, kernel, trend=trend, noise=noise, priors=priors, workers=settings.workers
-    )
+    stated = {"trend": trend, "noise": noise, "priors": priors}
+    found, process = inferred(data, kernel, method=method, settings=settings, **stated)
+    return results.beside(found, process, held_out, settings)
+
+
+def inferred(
+    data: xr.Dataset,
+    kernel: str | gp.kernels.Kernel = KERNEL,
+    *,
+    method: str | None = None,
+    settings: Settings = DEFAULT,
+    **options,
+) -> tuple[xr.DataTree, gp.Process]:
+    """Infer as ``fit`` does, without what stands beside it for the report, most of the time.
+
+    Parameters
+    ----------
+    data, kernel, method, settings, **options : as for ``fit``.
+
+    Returns
+    -------
+    InferenceData of ``gp.fit``, which the checks ask what they ask of ``fit`` (but for the true
+    curve), and the process.
+    """
+    stated = problem(data, kernel, workers=settings.workers, **options)
     written = kernel if isinstance(kernel, str) else type(kernel).__name__
     attrs = {"written": written, "log": int(data.attrs.get("log", 0))}
     attrs |= {"log_of": data.attrs["log_of"]} if "log_of" in data.attrs else {}
     attrs |= {"curve": data.attrs["curve"]} if "curve" in data.attrs else {}
     notes = {"truth": known(data)}
     found = driver.fit(stated, method, settings, system="gp_regression", notes=notes, attrs=attrs)
-    found = results.beside(found, stated, held_out, settings)
     if gp.NOISE not in stated.fixed or len(stated.y) > FEW:
-        return found
-    rival, rng = problem(data, kernel, trend=trend, priors=priors), settings.generator("noise")
-    beyond = gp.log_evidence(rival, rng) - gp.log_evidence(stated, rng)
-    return kinds.asked(found, gp.questions.NOISE_BEYOND, beyond)
+        return found, stated
+    rival = problem(data, kernel, **options | {"noise": None})
+    beyond = gp.log_evidence(rival, settings) - gp.log_evidence(stated, settings)
+    return kinds.asked(found, gp.questions.NOISE_BEYOND, beyond), stated
 
 
 def predict(found: xr.DataTree, new: xr.Dataset) -> xr.DataTree:
@@ -175,10 +197,7 @@ def compared(
     with how far it is ``behind`` the best and the standard error of that, ``behind_se``, and the
     largest Pareto k̂, ``pareto_k``.
     """
-    evidence = [
-        gp.log_evidence(problem(data, kernel, **options), settings.generator("evidence"))
-        for kernel in fits
-    ]
+    evidence = [gp.log_evidence(problem(data, kernel, **options), settings) for kernel in fits]
     scores = [loo(one) for one in fits.values()]
     best = max(scores, key=lambda one: one["elpd"])
     behind = [best["pointwise"] - one["pointwise"] for one in scores]

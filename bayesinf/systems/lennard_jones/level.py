@@ -58,10 +58,7 @@ def noticed(
     if "constant" in dataset.attrs and constant in (None, bool(dataset.attrs["constant"])):
         return dataset
     plain, lifted = (dataset.assign_attrs(constant=k, level=_level(dataset) * k) for k in (0, 1))
-    evidence = [
-        gp.log_evidence(problem(one), settings.generator("constant", k))
-        for k, one in enumerate((plain, lifted))
-    ]
+    evidence = [gp.log_evidence(problem(one), settings) for one in (plain, lifted)]
     factor = evidence[1] - evidence[0]
     u = dataset["energies"].values[np.argsort(dataset["distances"].values, kind="stable")]
     lowest = int(np.argmin(u))

@@ -175,16 +175,16 @@ def fit(
     found = driver.fit(state, method, settings, system="lennard_jones", attrs=attrs)
     beyond = None
     if gp.NOISE in state.fixed and len(state.inferred):
-        rival, rng = stated(noise=None), settings.generator("noise")
-        beyond = gp.log_evidence(rival, rng) - gp.log_evidence(state, rng)
+        rival = stated(noise=None)
+        beyond = gp.log_evidence(rival, settings) - gp.log_evidence(state, settings)
     better = None
     if (
         not priors
         and mean in ("zero", "repulsive")
         and _form(mean, coordinate, envelope)[1:] == IN_R
     ):
-        rival, rng = problem(dataset, kernel=kernel, noise=noise), settings.generator("form")
-        better = gp.log_evidence(rival, rng) - gp.log_evidence(state, rng)
+        rival = problem(dataset, kernel=kernel, noise=noise)
+        better = gp.log_evidence(rival, settings) - gp.log_evidence(state, settings)
     notes, evidence, questions = derived(found, dataset, functions, beyond, better)
     found = annotated(found, **notes)
     found["sample_stats"] = xr.DataTree(found["sample_stats"].to_dataset().merge(evidence))
