@@ -15,17 +15,22 @@ from bayesinf.systems.mackey_glass.kernel import OPTIONS, solve, tangents
 __all__ = [
     "cubic",
     "curvature",
+    "descended",
     "first_guess",
     "followed",
     "in_turn",
     "optimum",
     "pointwise",
     "replicas",
+    "residuals",
+    "tangent",
     "total",
 ]
 
 MOST = 25  # steps to the optimum
 SMALL = 1e-7  # gain in log density that another step promises, at which they end
+PARTS = 3  # of a window: its beginning is explained before the whole
+ROUGH = 0.1  # gain at which the search ends in a beginning
 STIFF = 1e14  # curvature beside that of the prior, beyond which no solution is left in doubles
 LEVERED = 1e-3  # least share of its noise that an observation's residual is taken to keep
 DAMPED = 1e-3  # first damping of a step that has failed
@@ -42,17 +47,18 @@ def cubic(s, h, out):
 
 
 @numba.njit(**OPTIONS)
-def followed(numbers, t, basis, rise, mean, w, f, J):
-    """Fill in the solution at times t from the window's start, (time,), and its slope in w."""
+def followed(numbers, t, basis, rise, mean, w, f):
+    """Fill in the solution at times t from the window's start, (time,).
+
+    Return the slopes of production along it, (2 step + 1,), which ``tangent`` takes.
+    """
     beta, gamma, n, tau = numbers
-    half, directions = len(basis) - 1, basis.shape[1]
+    half = len(basis) - 1
     steps = half // 2
     past, past_slope = basis @ w + mean, rise @ w
     count = max(int(np.ceil((t[-1] / tau - 1.0) * steps)), 1)
-    x, slope = np.empty(count + 1), np.empty(count + 1)
-    d, d_slope = np.empty((count + 1, directions)), np.empty((count + 1, directions))
-    solve(beta, gamma, n, tau, past, x, slope, np.empty(0))
-    tangents(beta, gamma, n, tau, past, x, slope, basis, d, d_slope)
+    x, slope, steep = np.empty(count + 1), np.empty(count + 1), np.empty(2 * count + 1)
+    solve(beta, gamma, n, tau, past, x, slope, steep, np.empty(0))
     weight = np.empty(4)
     for i in range(len(t)):
         u = t[i] / tau - 1.0
@@ -62,6 +68,30 @@ def followed(numbers, t, basis, rise, mean, w, f, J):
             cubic(place - k, 1.0 / half, weight)
             f[i] = weight[0] * past[k] + weight[1] * past[k + 1]
             f[i] += weight[2] * past_slope[k] + weight[3] * past_slope[k + 1]
+        else:
+            place = u * steps
+            k = min(int(place), count - 1)
+            cubic(place - k, 1.0 / steps, weight)
+            f[i] = weight[0] * x[k] + weight[1] * x[k + 1]
+            f[i] += weight[2] * slope[k] + weight[3] * slope[k + 1]
+    return steep
+
+
+@numba.njit(**OPTIONS)
+def tangent(numbers, t, basis, rise, steep, J):
+    """Fill in the slope of the solution in w, (time, direction)."""
+    _, gamma, _, tau = numbers
+    half, directions = len(basis) - 1, basis.shape[1]
+    steps, count = half // 2, len(steep) // 2
+    d, d_slope = np.empty((count + 1, directions)), np.empty((count + 1, directions))
+    tangents(gamma, tau, steep, basis, d, d_slope)
+    weight = np.empty(4)
+    for i in range(len(t)):
+        u = t[i] / tau - 1.0
+        if u <= 0.0:
+            place = (u + 1.0) * half
+            k = min(int(place), half - 1)
+            cubic(place - k, 1.0 / half, weight)
             for j in range(directions):
                 J[i, j] = weight[0] * basis[k, j] + weight[1] * basis[k + 1, j]
                 J[i, j] += weight[2] * rise[k, j] + weight[3] * rise[k + 1, j]
@@ -69,8 +99,6 @@ def followed(numbers, t, basis, rise, mean, w, f, J):
             place = u * steps
             k = min(int(place), count - 1)
             cubic(place - k, 1.0 / steps, weight)
-            f[i] = weight[0] * x[k] + weight[1] * x[k + 1]
-            f[i] += weight[2] * slope[k] + weight[3] * slope[k + 1]
             for j in range(directions):
                 J[i, j] = weight[0] * d[k, j] + weight[1] * d[k + 1, j]
                 J[i, j] += weight[2] * d_slope[k, j] + weight[3] * d_slope[k + 1, j]
@@ -96,45 +124,69 @@ def first_guess(tau, sigma, t, y, basis, mean, w):
 
 
 @numba.njit(**OPTIONS)
-def curvature(J, sigma, damping):
-    """J^T J / sigma^2 + (1 + damping) on the diagonal."""
+def curvature(J, sigma):
+    """J^T J / sigma^2 + 1."""
     matrix = J.T @ J / sigma**2
     for j in range(len(matrix)):
-        matrix[j, j] += 1.0 + damping
+        matrix[j, j] += 1.0
     return matrix
+
+
+@numba.njit(**OPTIONS)
+def descended(numbers, sigma, t, y, basis, rise, mean, small, w, f, J):
+    """Take w down to where a step promises less than ``small``; f and J are left there.
+
+    Return half the sum of squares of residuals and weights, or infinity where no solution is
+    finite.
+    """
+    directions, damping = basis.shape[1], 0.0
+    tangent(numbers, t, basis, rise, followed(numbers, t, basis, rise, mean, w, f), J)
+    r = (y - f) / sigma
+    value = 0.5 * (r @ r + w @ w)
+    new_f, new_J = np.empty_like(f), np.empty_like(J)
+    if not (np.isfinite(value) and np.sum(J * J) < STIFF * sigma**2):
+        return np.inf
+    matrix, slope = curvature(J, sigma), J.T @ r / sigma - w
+    for _ in range(MOST):
+        damped = matrix + damping * np.eye(directions)
+        step = np.linalg.solve(damped, slope)
+        if 0.5 * (slope @ step) < small:
+            break
+        new = w + step
+        steep = followed(numbers, t, basis, rise, mean, new, new_f)
+        new_r = (y - new_f) / sigma
+        tried = 0.5 * (new_r @ new_r + new @ new)
+        finite = tried <= value
+        if finite:
+            tangent(numbers, t, basis, rise, steep, new_J)
+            finite = np.sum(new_J * new_J) < STIFF * sigma**2
+        if finite:
+            w[:], f[:], J[:, :], r, value = new, new_f, new_J, new_r, tried
+            matrix, slope = curvature(J, sigma), J.T @ r / sigma - w
+            damping *= 0.1
+        else:
+            damping = max(10.0 * damping, DAMPED * np.trace(matrix) / directions)
+    return value
 
 
 @numba.njit(**OPTIONS)
 def optimum(numbers, sigma, t, y, basis, rise, mean, w, f, J):
     """Take w to the optimum, where f and J are left; return the log density of all observations,
     w integrated out, or −∞ where no solution is finite.
+
+    The search begins with the observations of the first delay, then takes those of ever more of
+    the window: in chaos the whole of it, from afar, has many optima that explain nothing.
     """
-    directions, damping = basis.shape[1], 0.0
     first_guess(numbers[3], sigma, t, y, basis, mean, w)
-    followed(numbers, t, basis, rise, mean, w, f, J)
-    r = (y - f) / sigma
-    value = 0.5 * (r @ r + w @ w)
-    new_f, new_J = np.empty_like(f), np.empty_like(J)
-    if not (np.isfinite(value) and np.sum(J * J) < STIFF * sigma**2):
+    for part in range(1, PARTS):
+        end = np.searchsorted(t, t[-1] * part / PARTS, side="right")
+        descended(numbers, sigma, t[:end], y[:end], basis, rise, mean, ROUGH, w, f[:end], J[:end])
+    value = descended(numbers, sigma, t, y, basis, rise, mean, SMALL, w, f, J)
+    if value == np.inf:
         return -np.inf
-    for _ in range(MOST):
-        slope = J.T @ r / sigma - w
-        step = np.linalg.solve(curvature(J, sigma, damping), slope)
-        if 0.5 * (slope @ step) < SMALL:
-            break
-        new = w + step
-        followed(numbers, t, basis, rise, mean, new, new_f, new_J)
-        new_r = (y - new_f) / sigma
-        tried = 0.5 * (new_r @ new_r + new @ new)
-        if tried <= value and np.sum(new_J * new_J) < STIFF * sigma**2:
-            w[:], f[:], J[:, :], r, value = new, new_f, new_J, new_r, tried
-            damping *= 0.1
-        else:
-            size = np.trace(curvature(J, sigma, 0.0)) / directions
-            damping = max(10.0 * damping, DAMPED * size)
-    factor = np.linalg.cholesky(curvature(J, sigma, 0.0))
+    factor = np.linalg.cholesky(curvature(J, sigma))
     volume = 0.0
-    for j in range(directions):
+    for j in range(basis.shape[1]):
         volume += np.log(factor[j, j])
     return -value - volume - len(t) * np.log(np.sqrt(2.0 * np.pi) * sigma)
 
@@ -208,7 +260,7 @@ def residuals(points, t, y, edges, basis, rise, mean, out):
             if found == -np.inf:
                 out[p, a:b] = np.nan
                 continue
-            factor = np.linalg.cholesky(curvature(J, sigma, 0.0))
+            factor = np.linalg.cholesky(curvature(J, sigma))
             drawn = np.linalg.solve(factor, np.ascontiguousarray(J.T)) / sigma
             for i in range(b - a):
                 left = max(1.0 - np.sum(drawn[:, i] ** 2), LEVERED)
@@ -228,6 +280,6 @@ def replicas(points, t, y, edges, basis, rise, mean, normals, out):
             if found == -np.inf:
                 out[p, a:b] = np.nan
                 continue
-            factor = np.linalg.cholesky(curvature(J, sigma, 0.0))
+            factor = np.linalg.cholesky(curvature(J, sigma))
             w += np.linalg.solve(factor.T, normals[p, k])
-            followed(numbers, t[a:b], basis, rise, mean, w, out[p, a:b], J)
+            followed(numbers, t[a:b], basis, rise, mean, w, out[p, a:b])
