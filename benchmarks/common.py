@@ -11,6 +11,7 @@ import argparse
 import inspect
 import json
 import re
+import resource
 import statistics
 import subprocess
 import sys
@@ -130,11 +131,14 @@ def alone(part: Callable, **arguments) -> dict:
 
     Returns
     -------
-    what the part returned, and the clock when its interpreter was ``started``.
+    what the part returned, the clock when its interpreter was ``started``, and the ``processor``
+    seconds that it and the processes that it started used.
     """
     command = [sys.executable, sys.argv[0], "--alone", part.__name__, json.dumps(arguments)]
-    started = time.time()
+    started, before = time.time(), resource.getrusage(resource.RUSAGE_CHILDREN)
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode:
         sys.exit(done.stderr)
-    return json.loads(done.stdout.splitlines()[-1]) | {"started": started}
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    used = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    return json.loads(done.stdout.splitlines()[-1]) | {"started": started, "processor": used}
