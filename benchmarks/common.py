@@ -11,6 +11,7 @@ import argparse
 import inspect
 import json
 import re
+import resource
 import statistics
 import subprocess
 import sys
@@ -64,14 +65,16 @@ def main(
         arguments["json"].write_text(json.dumps(results, indent=1, default=float) + "\n")
 
 
-def timed(run: Callable) -> tuple[float, object]:
-    """Call a function; return the seconds that it took and what it returned."""
-    started = time.perf_counter()
+def timed(run: Callable, clock: Callable = time.perf_counter) -> tuple[float, object]:
+    """Call a function; return the seconds that it took by a clock, and what it returned."""
+    started = clock()
     found = run()
-    return time.perf_counter() - started, found
+    return clock() - started, found
 
 
-def by_turns(sides: Mapping[str, Callable], turns: int) -> Iterator[tuple[dict, dict]]:
+def by_turns(
+    sides: Mapping[str, Callable], turns: int, clock: Callable = time.perf_counter
+) -> Iterator[tuple[dict, dict]]:
     """Time every side once a turn, so that what else the machine does hits all alike.
 
     Yields
@@ -79,7 +82,7 @@ def by_turns(sides: Mapping[str, Callable], turns: int) -> Iterator[tuple[dict, 
     name to seconds, and name to what the side returned.
     """
     for _ in range(turns):
-        times = {name: timed(run) for name, run in sides.items()}
+        times = {name: timed(run, clock) for name, run in sides.items()}
         yield tuple({name: each[part] for name, each in times.items()} for part in (0, 1))
 
 
@@ -128,11 +131,14 @@ def alone(part: Callable, **arguments) -> dict:
 
     Returns
     -------
-    what the part returned, and the clock when its interpreter was ``started``.
+    what the part returned, the clock when its interpreter was ``started``, and the ``processor``
+    seconds that it and the processes that it started used.
     """
     command = [sys.executable, sys.argv[0], "--alone", part.__name__, json.dumps(arguments)]
-    started = time.time()
+    started, before = time.time(), resource.getrusage(resource.RUSAGE_CHILDREN)
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode:
         sys.exit(done.stderr)
-    return json.loads(done.stdout.splitlines()[-1]) | {"started": started}
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    used = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    return json.loads(done.stdout.splitlines()[-1]) | {"started": started, "processor": used}

@@ -18,7 +18,9 @@ from bayesinf import workflow
 Prior = StrEnum(
     "Prior", ["normal", "laplace", "bayesian_lasso", "horseshoe", "spike_and_slab", "flat"]
 )
-Response = StrEnum("Response", ["normal", "student", "poisson", "bernoulli"])
+Response = StrEnum(
+    "Response", ["normal", "student", "poisson", "negbinomial", "bernoulli", "binomial"]
+)
 
 
 @workflow.script
@@ -34,11 +36,17 @@ def main(
         str | None, typer.Option(help="Columns that explain, a,b,c; default: all others.")
     ] = None,
     error: Annotated[str | None, typer.Option(help="Column of error bars of the target.")] = None,
+    trials: Annotated[
+        str | None, typer.Option(help="Column of trials, of a binomial response.")
+    ] = None,
     prior: Annotated[
         Prior, typer.Option(help="Of the coefficients, in units of their columns' spread.")
     ] = Prior.normal,
     response: Annotated[
-        Response, typer.Option(help="How the target scatters; bernoulli: 0/1 or two words.")
+        Response,
+        typer.Option(
+            help="How the target scatters; bernoulli: 0/1 or two words; binomial: with --trials."
+        ),
     ] = Response.normal,
     compare: Annotated[
         list[str] | None, typer.Option(metavar="FORMULA", help="Another; repeat for more.")
@@ -61,7 +69,7 @@ def main(
     from bayesinf.errors import DataError
     from bayesinf.systems import regression as system
 
-    if run.data is None and (alone := {"target", "features", "error"} & run.given):
+    if run.data is None and (alone := {"target", "features", "error", "trials"} & run.given):
         raise DataError(
             "these are columns of a file",
             where=", ".join(f"--{name}" for name in sorted(alone)),
@@ -73,7 +81,7 @@ def main(
         if run.data is not None:
             named = [name.strip() for name in features.split(",")] if features else None
             columns = {"target": target, "features": named, "error": error}
-            columns |= {"response": str(response), "decimal": decimal}
+            columns |= {"response": str(response), "decimal": decimal, "trials": trials}
             many = system.tables(run.data, formula, each=each, **columns)
             if only is not None and many is None:
                 raise workflow.misread("only", "many tables in --data", only)

@@ -27,6 +27,8 @@ LEFT_OUT = {
     "residual spread": "let the noise grow with the signal",
     "residual memory": "look for a trend that the model leaves out, or let the noise have memory",
     "chi-square": "check the error bars",
+    "dispersion": "where counts scatter more than they may, let their rate vary: by a negative "
+    "binomial response (negbinomial), or by effects of groups",
 }
 
 

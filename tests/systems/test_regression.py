@@ -294,10 +294,55 @@ def test_an_exposure_multiplies_the_rate():
     assert a @ (data["n"].values - share * (level @ rate)) == pytest.approx(0, abs=0.02 * 90)
 
 
+def test_counts_that_scatter_more_are_refused_by_poisson_and_its_remedy_holds():
+    rng = np.random.default_rng(5)
+    a = rng.standard_normal(150)
+    rate = np.exp(1.0 + 0.5 * a) * rng.gamma(2.0, 0.5, 150)
+    data = system.from_columns({"a": a, "n": rng.poisson(rate) * 1.0}, "n ~ a")
+    brief = SETTINGS.replace(draws=150, tune=80)
+    asked = {}
+    for response in ("poisson", "negbinomial"):
+        found = system.fit(data, response=response, settings=brief)
+        asked[response] = {one.name: one for one in check(found).checks}["predictive p"]
+    refused = asked["poisson"]
+    assert not refused.passed and "dispersion" in refused.message
+    assert "(negbinomial)" in refused.remedy and asked["negbinomial"].passed
+    excess = found["posterior"]["noise_excess"]
+    assert abs(float(excess.mean()) - 0.5) < 4 * float(excess.std()) < 0.8
+    assert list(noted(found, "effects").data_vars)[-1] == "quasi_poisson"
+
+
+def test_trials_are_read_fitted_and_foretold(tmp_path):
+    rng = np.random.default_rng(6)
+    a, n = rng.standard_normal(80), rng.integers(1, 12, 80)
+    k = rng.binomial(n, 1 / (1 + np.exp(-0.4 - 0.8 * a)))
+    rows = "\n".join(f"{x:.6f},{t},{s}" for x, t, s in zip(a, n, k, strict=True))
+    path = written(tmp_path / "t.csv", f"a,n,k\n{rows}\n")
+    data = system.read(path, target="k", trials="n", response="binomial")
+    assert data.attrs["formula"] == "k ~ a"
+    options = {"response": "binomial", "settings": SETTINGS.replace(draws=150, tune=100)}
+    found = system.fit(data, **options)
+    slope = found["posterior"]["beta"].sel(feature="a")
+    assert abs(float(slope.mean()) - 0.8) < 4 * float(slope.std()) < 1.0
+    # Its maximum of the likelihood has no gradient left; the posterior is near it.
+    ml = float(noted(found, "effects")["ml"].sel(feature="a"))
+    assert abs(float(slope.mean()) - ml) < 0.5 * float(slope.std())
+    np.testing.assert_array_equal(found["constant_data"]["trials"], n)
+    assert found["posterior_predictive"]["k"].max() <= n.max()
+    new = system.new_rows(written(tmp_path / "n.csv", "a,n\n0.0,1\n0.0,10\n"), data, "k ~ a")
+    told = system.predict(found, data, new, **options)["predictions"]
+    np.testing.assert_allclose(told["mean"][..., 1], 10 * told["mean"][..., 0])
+    assert set(np.unique(told["k"][..., 0])) == {0.0, 1.0} and told["k"][..., 1].max() > 5
+    with pytest.raises(DataError, match="--trials"):
+        system.problem(data.drop_attrs().assign_attrs(formula="k ~ a"), response="binomial")
+    with pytest.raises(DataError, match="a poisson response has no trials"):
+        system.problem(data, response="poisson")
+
+
 @pytest.mark.parametrize(
     ("formula", "options", "said"),
     [
-        ("y ~ x + offset(x)", {}, "a normal response has no offset.*poisson or bernoulli"),
+        ("y ~ x + offset(x)", {}, "a normal response has no offset.*poisson or .*binomial"),
         ("n ~ x + offset(log(x))", {"response": "poisson"}, "no log.x.*numbers above zero"),
         ("n ~ x + offset(g)", {"response": "poisson"}, "an offset is a number.*g0"),
         ("y ~ x + (g|x)", {}, "slopes by group are along numbers.*words such as g0"),

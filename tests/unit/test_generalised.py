@@ -10,6 +10,7 @@ from scipy import integrate, special, stats
 from bayesinf.errors import DataError, FitError
 from bayesinf.models import linear
 from bayesinf.models import problem as driver
+from bayesinf.models.likelihoods import NegativeBinomial
 from bayesinf.models.linear import joint
 from bayesinf.priors import HalfNormal, LogNormal, Normal
 from bayesinf.settings import Settings
@@ -26,6 +27,7 @@ TERMS = linear.Terms(
 
 def stated(response, y, prior=TERMS, **options):
     options |= {"scales": np.r_[1 / X.std(axis=0), np.ones(4)]}
+    options |= {"trials": TRIALS} if response == "binomial" else {}
     return linear.generalised(np.hstack([X, SITE]), y, response, prior, **options)
 
 
@@ -34,6 +36,11 @@ DATA = {
     "student": ETA + 0.3 * RNG.standard_t(3, 40),
     "poisson": RNG.poisson(np.exp(ETA)).astype(float),
     "bernoulli": (RNG.random(40) < special.expit(ETA)).astype(float),
+}
+TRIALS = 1.0 + np.arange(40) % 9
+DATA |= {
+    "negbinomial": np.random.default_rng(4).negative_binomial(2.0, 2 / (2 + np.exp(ETA))) * 1.0,
+    "binomial": np.random.default_rng(4).binomial(TRIALS.astype(int), special.expit(ETA)) * 1.0,
 }
 
 
@@ -122,6 +129,76 @@ def test_outcomes_of_one_coefficient_are_those_of_quadrature():
     assert found.std() == pytest.approx(sd, rel=0.15)
 
 
+@pytest.mark.parametrize("response", ["negbinomial", "binomial"])
+def test_the_link_says_what_the_likelihood_does(response):
+    """Log density but for a constant of the data, its slope and its curvature, at any η."""
+    problem, law = stated(response, DATA[response]), {"noise_excess": 0.4, "trials": TRIALS}
+    eta, step = np.linspace(-4.0, 4.0, 40), 1e-4
+
+    def whole(eta, law=law):
+        mean = problem.responding(eta)
+        return problem.likelihood.log_density(problem.y, mean, law)
+
+    link, y = problem.link, problem.y
+    apart = whole(eta) - link.log_density(eta, y, law)
+    np.testing.assert_allclose(whole(-eta) - link.log_density(-eta, y, law), apart, atol=1e-9)
+    if response == "negbinomial":  # nor does it depend on the excess, however small
+        for excess in (3.0, 1e-9):
+            other = {**law, "noise_excess": excess}
+            same = whole(eta, other) - link.log_density(eta, y, other)
+            np.testing.assert_allclose(same, apart, atol=1e-6)
+    slope = (whole(eta + step) - whole(eta - step)) / (2 * step)
+    np.testing.assert_allclose(link.slope(eta, y, law), slope, atol=1e-6)
+    bend = (link.slope(eta - step, y, law) - link.slope(eta + step, y, law)) / (2 * step)
+    np.testing.assert_allclose(link.curvature(eta, y, law), bend, atol=1e-6)
+
+
+def test_counts_that_scatter_more_are_those_of_quadrature():
+    """One coefficient and the excess of its counts, both over a grid, and the evidence."""
+    x, y = X[:, :1], DATA["negbinomial"]
+    law = NegativeBinomial(own={"noise_excess": LogNormal(0.5, 0.5)})
+    problem = linear.generalised(
+        x, y, law, linear.Gaussian(0.7), scales=np.ones(1), intercept=False, offset=OFFSET
+    )
+    beta, log_excess = np.linspace(-2, 3, 301), np.linspace(-4, 3, 141)
+    rate = np.exp(np.outer(beta, x[:, 0]) + OFFSET)[:, np.newaxis]
+    r = np.exp(-log_excess)[:, np.newaxis]
+    density = stats.nbinom.logpmf(y, r, r / (r + rate)).sum(axis=2)
+    density += stats.norm.logpdf(beta, 0, 0.7)[:, np.newaxis]
+    density += stats.norm.logpdf(log_excess, np.log(0.5), 0.5)
+    weight = np.exp(density - density.max())
+    total = integrate.simpson(integrate.simpson(weight, x=log_excess), x=beta)
+    posterior = driver.fit(problem, settings=SETTINGS.replace(draws=250, tune=150))["posterior"]
+    for name, grid, shape in (("beta", beta, (-1, 1)), ("noise_excess", log_excess, (1, -1))):
+        share = weight / weight.sum()
+        mean = np.sum(grid.reshape(shape) * share)
+        sd = np.sqrt(np.sum((grid.reshape(shape) - mean) ** 2 * share))
+        found = posterior[name].values.ravel()
+        found = np.log(found) if name == "noise_excess" else found
+        assert abs(found.mean() - mean) < 4.5 * sd / np.sqrt(150), name
+        assert found.std() == pytest.approx(sd, rel=0.2), name
+    value, error = linear.log_evidence(problem, posterior, Settings(seed=5))
+    assert error < 0.1
+    assert value == pytest.approx(np.log(total) + density.max(), abs=max(5 * error, 0.02))
+
+
+def test_counts_of_trials_are_the_same_as_their_outcomes_one_by_one():
+    """k of n is n outcomes: the same posterior, and evidence but for the ways to choose."""
+    x, y, n = X[:8, :1], DATA["binomial"][:8], TRIALS[:8]
+    options = {"scales": np.ones(1), "intercept": False, "prior": linear.Gaussian(0.7)}
+    whole = linear.generalised(x, y, "binomial", trials=n, **options)
+    outcomes = np.concatenate([np.arange(t) < k for k, t in zip(y, n, strict=True)]) * 1.0
+    one = linear.generalised(np.repeat(x, n.astype(int), axis=0), outcomes, "bernoulli", **options)
+    chains = [joint.Chain(each, np.random.default_rng(1)) for each in (whole, one)]
+    for a, b in zip(*(vars(chain.current).values() for chain in chains), strict=True):
+        if isinstance(a, np.ndarray):
+            np.testing.assert_allclose(a, b, rtol=1e-9)
+    draws = {"beta": np.array([[-0.3], [0.4], [1.1]])}
+    ways = np.sum(np.log(special.binom(n, y)))
+    more, less = (p.log_likelihood(draws)["y"].sum(axis=-1) for p in (whole, one))
+    np.testing.assert_allclose(more - less, ways)
+
+
 def test_the_evidence_of_terms_is_that_of_the_closed_form():
     options = {"scales": np.ones(3), "intercept": True}
     prior, y = linear.Gaussian(HalfNormal(1.0)), DATA["normal"]
@@ -136,7 +213,7 @@ def test_the_evidence_of_terms_is_that_of_the_closed_form():
 
 def test_the_chain_stands_where_its_state_says():
     """A chain that is taken up again goes on as it would have."""
-    for response in ("student", "poisson"):
+    for response in ("student", "poisson", "negbinomial"):
         problem = stated(response, DATA[response])
         one = joint.Chain(problem, np.random.default_rng(1))
         for _ in range(3):
@@ -175,6 +252,9 @@ def test_columns_of_a_curve_are_what_they_say():
         ("poisson", DATA["normal"], {}, "counts"),
         ("gamma", DATA["normal"], {}, "unknown response"),
         ("poisson", DATA["poisson"], {"error": 1.0}, "error bars"),
+        ("negbinomial", DATA["normal"], {}, "a negbinomial response is of counts"),
+        ("binomial", TRIALS + 1, {}, "row 0.*no more counts than trials.*2 of 1"),
+        ("poisson", DATA["poisson"], {"trials": TRIALS}, "a poisson response has no trials"),
     ],
 )
 def test_what_is_no_response_is_refused(response, y, options, said):

@@ -15,16 +15,18 @@ from __future__ import annotations
 import numpy as np
 
 from bayesinf.errors import FitError
-from bayesinf.models.likelihoods.base import NOISE, Likelihood, log_density
+from bayesinf.models.likelihoods.base import NOISE, TRIALS, Likelihood, log_density
 from bayesinf.models.likelihoods.correlated import AND_MEMORY, Correlated
-from bayesinf.models.likelihoods.counts import Bernoulli, NegativeBinomial, Poisson
+from bayesinf.models.likelihoods.counts import Bernoulli, Binomial, NegativeBinomial, Poisson
 from bayesinf.models.likelihoods.normal import NORMAL, Normal, Proportional, Shot, Student
 
 __all__ = [
     "LIKELIHOODS",
     "NOISE",
     "NORMAL",
+    "TRIALS",
     "Bernoulli",
+    "Binomial",
     "Correlated",
     "Likelihood",
     "NegativeBinomial",

@@ -11,10 +11,12 @@ import numpy as np
 
 from bayesinf.priors import LogUniform, Prior
 
-__all__ = ["NOISE", "Likelihood", "Scatter", "log_density"]
+__all__ = ["NOISE", "TRIALS", "Likelihood", "Scatter", "log_density"]
 
 NOISE = "noise"
-Scatter = Mapping[str, np.ndarray]  # noise and own parameters, each broadcast against the mean
+TRIALS = "trials"
+# Noise, own parameters and known trials, each broadcast against the mean.
+Scatter = Mapping[str, np.ndarray]
 
 
 def log_density(y, mean, noise):

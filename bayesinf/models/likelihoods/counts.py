@@ -9,10 +9,10 @@ import numpy as np
 import scipy
 
 from bayesinf.errors import DataError
-from bayesinf.models.likelihoods.base import Likelihood
+from bayesinf.models.likelihoods.base import TRIALS, Likelihood
 from bayesinf.priors import HalfCauchy, Prior
 
-__all__ = ["Bernoulli", "NegativeBinomial", "Poisson"]
+__all__ = ["Bernoulli", "Binomial", "NegativeBinomial", "Poisson"]
 
 
 @dataclass(frozen=True)
@@ -155,3 +155,42 @@ class Bernoulli(Likelihood):
         import pymc as pm
 
         return pm.Bernoulli(name, p=mean, observed=np.asarray(y).astype(int))
+
+
+@dataclass(frozen=True)
+class Binomial(Likelihood):
+    """How many of n_i trials succeed, y_i ~ Binomial(n_i, f_i), with the mean n_i f_i.
+
+    The trials are known, and stand in ``scatter``.
+    """
+
+    name = "binomial"
+    equation = r"y_i \sim \mathrm{Binomial}(n_i, f(x_i))"
+    noisy = False
+
+    @classmethod
+    def of(cls, x, y):
+        """Return it."""
+        return cls()
+
+    def log_density(self, y, mean, scatter):  # noqa: D102
+        trials, gammaln = scatter[TRIALS], scipy.special.gammaln
+        ways = gammaln(trials + 1) - gammaln(y + 1) - gammaln(trials - y + 1)
+        chance = mean / trials
+        return ways + scipy.special.xlogy(y, chance) + scipy.special.xlog1py(trials - y, -chance)
+
+    def draw(self, mean, scatter, rng):  # noqa: D102
+        trials = scatter[TRIALS]
+        return rng.binomial(trials.astype(int), mean / trials).astype(float)
+
+    def expected(self, y, mean, scatter):  # noqa: D102
+        trials = scatter[TRIALS]
+        return mean, np.sqrt(np.maximum(mean * (1 - mean / trials), 1e-12))
+
+    def pymc(self, name, mean, scatter, y):  # noqa: D102
+        import pymc as pm
+
+        trials = scatter[TRIALS]
+        return pm.Binomial(
+            name, n=trials.astype(int), p=mean / trials, observed=np.asarray(y).astype(int)
+        )

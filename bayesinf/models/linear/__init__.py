@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bayesinf.errors import DataError, FitError
+from bayesinf.models import likelihoods
 from bayesinf.models import problem as driver
 from bayesinf.models.linear.basis import Basis, covariance, differences, precision
 from bayesinf.models.linear.definition import Regression
@@ -129,6 +130,7 @@ def predict(
     unshrunk: Mapping[str, np.ndarray] | None = None,
     error: np.ndarray | float = 1.0,
     groups: np.ndarray | None = None,
+    trials: np.ndarray | float = 1.0,
     settings: Settings = DEFAULT,
 ) -> xr.Dataset:
     """Predict data at new features.
@@ -141,6 +143,7 @@ def predict(
     unshrunk : name to new column, (observation,), of every unshrunk coefficient but the intercept.
     error : known part of the noise, (observation,), where the fit had one.
     groups : label of each new row, (observation,), where the fit had groups.
+    trials : of each new row, (observation,), where the response is binomial.
     settings : its seed.
 
     Returns
@@ -181,7 +184,11 @@ def predict(
     law = RESPONSES[posterior.attrs.get("likelihood", "normal")]
     link = LINKS.get(law.name)
     mean = mean if link is None else link.inverse(mean)
-    scatter = {n: draws[n].values[..., np.newaxis] for n in ("noise_dof",) if n in draws}
+    own = ("noise_dof", "noise_excess")
+    scatter = {n: draws[n].values[..., np.newaxis] for n in own if n in draws}
+    if law is likelihoods.Binomial:
+        scatter[likelihoods.TRIALS] = np.broadcast_to(trials, len(X))
+        mean = trials * mean
     if law.noisy:
         sigma = of_rows(draws["sigma"].values) if "sigma" in draws else known["sigma"].values
         scatter["noise"] = sigma * error

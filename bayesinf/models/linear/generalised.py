@@ -2,7 +2,8 @@
 
     y_i ~ p(y | mean_i),   mean = g⁻¹(η),   η = Xf + Σ_k z_k α_k + o
 
-with g the identity (Student), the logarithm (Poisson) or the log odds (Bernoulli). All else is a
+with g the identity (Student), the logarithm (Poisson, negative binomial) or the log odds
+(Bernoulli, and binomial, whose mean is that of one trial times their number). All else is a
 ``Regression``: coefficients, priors, terms, names. Nelder & Wedderburn, J. R. Stat. Soc. A 135, 370
 (1972), doi:10.2307/2344614.
 """
@@ -18,7 +19,7 @@ import scipy
 
 from bayesinf.errors import DataError
 from bayesinf.models import likelihoods
-from bayesinf.models.likelihoods import NOISE, NORMAL, Bernoulli, Likelihood
+from bayesinf.models.likelihoods import NOISE, NORMAL, TRIALS, Likelihood
 from bayesinf.models.linear import routes
 from bayesinf.models.linear.definition import Regression
 from bayesinf.models.linear.stating import PRIORS, regression
@@ -33,35 +34,41 @@ if TYPE_CHECKING:
 __all__ = ["LINKS", "RESPONSES", "Generalised", "Link", "generalised"]
 
 LARGEST = 40.0  # of a logarithm of a rate, whose draws are finite numbers then
+COUNTED = ("poisson", "negbinomial", "binomial")
 WIDE = 2.0  # prior sd of what is not shrunk, in the reach of its link
 
 
 @dataclass(frozen=True)
 class Link:
-    """How the mean follows from the linear predictor η.
+    """How the mean follows from the linear predictor η, and what the data say of η.
+
+    ``known`` is what the likelihood needs besides the mean: parameters of its own, trials.
 
     Parameters
     ----------
     latex : of the mean, with a place for η.
-    inverse : η to the mean.
-    log_density : η and y to log p(y | η) for each, without what does not depend on η.
-    curvature : η to −d² log p / dη², for each; its gradient is y less the mean.
+    symbolic : name of the inverse among PyMC's functions.
+    inverse : η to the mean, of one trial where there are several.
+    log_density : (η, y, known) to log p(y | η) for each, without what depends on y alone.
+    slope, curvature : the same to d log p / dη and −d² log p / dη².
     reach : how far η spreads in data of any interest.
     start : mean of the data to the η of a model without features.
     alike : offsets, (observation,), to the one that makes the same mean of the data in all rows.
     """
 
     latex: str
+    symbolic: str
     inverse: Callable
     log_density: Callable
+    slope: Callable
     curvature: Callable
     reach: float
     start: Callable
     alike: Callable
 
 
-def _rate(eta):
-    return np.exp(np.minimum(eta, LARGEST))
+def _rate(eta, largest=LARGEST):
+    return np.exp(np.minimum(eta, largest))
 
 
 def _share(eta):
@@ -70,28 +77,62 @@ def _share(eta):
 
 LOG = Link(
     r"\exp({})",
+    "exp",
     _rate,
-    lambda eta, y: y * eta - np.exp(np.minimum(eta, 500.0)),
-    lambda eta: np.exp(np.minimum(eta, 500.0)),
+    lambda eta, y, known: y * eta - _rate(eta, 500.0),
+    lambda eta, y, known: y - _rate(eta),
+    lambda eta, y, known: _rate(eta, 500.0),
     1.0,
     lambda mean: float(np.log(max(mean, 1e-3))),
     lambda offset: float(scipy.special.logsumexp(offset) - np.log(len(offset))),
 )
+
+
+def _excessive(eta, y, known):
+    """Log density of counts whose rates are e^η times a gamma variable of mean 1, shape r."""
+    shape = 1 / known["noise_excess"]
+    with np.errstate(over="ignore"):
+        rising = np.where(  # Γ(y + r) / (Γ(r) r^y), whose logarithm cancels where r is large
+            shape > 1e6,
+            y * (y - 1) / (2 * shape),
+            scipy.special.gammaln(y + shape) - scipy.special.gammaln(shape) - y * np.log(shape),
+        )
+    return rising + y * eta - (y + shape) * np.logaddexp(0.0, eta - np.log(shape))
+
+
+def _excessive_slope(eta, y, known):
+    shape = 1 / known["noise_excess"]
+    return y - (y + shape) * scipy.special.expit(eta - np.log(shape))
+
+
+def _excessive_curvature(eta, y, known):
+    shape = 1 / known["noise_excess"]
+    above = eta - np.log(shape)
+    return (y + shape) * scipy.special.expit(above) * scipy.special.expit(-above)
+
+
+LOG_EXCESS = replace(
+    LOG, log_density=_excessive, slope=_excessive_slope, curvature=_excessive_curvature
+)
 LOGIT = Link(
     r"1 / (1 + e^{{-{}}})",
+    "sigmoid",
     _share,
-    lambda eta, y: y * eta - np.logaddexp(0.0, eta),
-    lambda eta: scipy.special.expit(eta) * scipy.special.expit(-eta),
+    lambda eta, y, known: y * eta - known.get(TRIALS, 1.0) * np.logaddexp(0.0, eta),
+    lambda eta, y, known: y - known.get(TRIALS, 1.0) * scipy.special.expit(eta),
+    lambda eta, y, known: known.get(TRIALS, 1.0) * _share(eta) * _share(-eta),
     2.5,
     lambda mean: float(scipy.special.logit(np.clip(mean, 1e-3, 1 - 1e-3))),
     lambda offset: float(np.mean(offset)),  # to first order
 )
-LINKS = {"poisson": LOG, "bernoulli": LOGIT}
+LINKS = {"poisson": LOG, "negbinomial": LOG_EXCESS, "bernoulli": LOGIT, "binomial": LOGIT}
 RESPONSES: dict[str, type[Likelihood]] = {
     "normal": likelihoods.Normal,
     "student": likelihoods.Student,
     "poisson": likelihoods.Poisson,
-    "bernoulli": Bernoulli,
+    "negbinomial": likelihoods.NegativeBinomial,
+    "bernoulli": likelihoods.Bernoulli,
+    "binomial": likelihoods.Binomial,
 }
 
 
@@ -101,10 +142,13 @@ class Generalised(Regression):
 
     Parameters
     ----------
-    likelihood : ``Normal``, ``Student``, ``Poisson`` or ``Bernoulli`` of ``models.likelihoods``.
+    likelihood : ``Normal``, ``Student``, ``Poisson``, ``NegativeBinomial``, ``Bernoulli`` or
+        ``Binomial`` of ``models.likelihoods``.
+    trials : of each observation, (observation,), of a binomial response; None for any other.
     """
 
     likelihood: Likelihood = NORMAL
+    trials: np.ndarray | None = None
 
     @property
     def link(self) -> Link | None:
@@ -140,17 +184,43 @@ class Generalised(Regression):
 
     def mean(self, draws):
         """Mean of y, g⁻¹(η), (..., observation)."""
-        eta = super().mean(draws)
-        return eta if self.link is None else self.link.inverse(eta)
+        return self.responding(super().mean(draws))
+
+    def responding(self, eta: np.ndarray) -> np.ndarray:
+        """Mean of y at the linear predictor η."""
+        if self.link is None:
+            return eta
+        mean = self.link.inverse(eta)
+        return mean if self.trials is None else self.trials * mean
 
     def scatter(self, draws):
         """Return what the likelihood needs besides the mean."""
         own = {name: np.asarray(draws[name])[..., np.newaxis] for name in self.likelihood.own}
+        own |= {} if self.trials is None else {TRIALS: self.trials}
         return {NOISE: self.noise_sd(draws), **own} if self.likelihood.noisy else own
 
     def goodness(self, spread):
         """Return χ² of the posterior mean, of data with normal noise."""
         return super().goodness(spread) if self.likelihood.noisy else {}
+
+    @property
+    def discrepancies(self):
+        """The same as of normal noise; of counts the size of their scatter has a name of its own,
+        and is asked first.
+        """
+        asked = super().discrepancies
+        if self.likelihood.name not in COUNTED:
+            return asked
+        return {"dispersion": asked.pop("chi-square"), **asked}
+
+    @property
+    def constants(self):
+        """The features, what else is known, and the trials."""
+        if self.trials is None:
+            return super().constants
+        row = {TRIALS: (self.names.dims[0],)}
+        own = replace(self.data, dims=row).group({TRIALS: self.trials}, sampled=False)
+        return super().constants.merge(own)
 
     @property
     def stated(self):
@@ -201,10 +271,10 @@ class Generalised(Regression):
         import pymc as pm
 
         own = {name: prior.pymc(name) for name, prior in self.likelihood.own.items()}
-        if self.link is LOG:
-            mean = pm.math.exp(mean)
-        elif self.link is LOGIT:
-            mean = pm.math.sigmoid(mean)
+        if self.link is not None:
+            mean = getattr(pm.math, self.link.symbolic)(mean)
+        if self.trials is not None:
+            mean, own[TRIALS] = self.trials * mean, self.trials
         self.likelihood.pymc("y", mean, {NOISE: noise, **own}, self.y)
 
 
@@ -218,6 +288,7 @@ def generalised(
     intercept: bool | Normal = True,
     unshrunk: Mapping[str, np.ndarray | tuple[np.ndarray, Normal | None]] | None = None,
     offset: np.ndarray | None = None,
+    trials: np.ndarray | None = None,
     **options: Any,
 ) -> Generalised:
     """Check the data and state every prior, as ``regression`` does, for another response.
@@ -233,6 +304,7 @@ def generalised(
         about the log of the mean and about zero, twice as wide as that spread.
     offset : o, what is known of η, (observation,), as the log of an exposure; for a response with a
         link.
+    trials : of which y succeeded, (observation,), for a binomial response.
     **options : as for ``regression``.
 
     Raises
@@ -247,6 +319,7 @@ def generalised(
             )
         likelihood = _of(likelihood, values)
     link = LINKS.get(likelihood.name)
+    trials = _tried(trials, values, likelihood.name)
     if offset is not None:
         offset = _known(offset, values, likelihood.name)
     if link is not None:
@@ -268,12 +341,43 @@ def generalised(
     )
     if link is not None and intercept is True:
         column, _ = stated.unshrunk["intercept"]
-        start = link.start(float(values.mean())) - (0.0 if offset is None else link.alike(offset))
+        mean = values.sum() / (values.size if trials is None else trials.sum())
+        start = link.start(float(mean)) - (0.0 if offset is None else link.alike(offset))
         own = Normal(start, wide)
         stated = replace(stated, unshrunk={**stated.unshrunk, "intercept": (column, own)})
     parts = {field.name: getattr(stated, field.name) for field in fields(Regression)}
     parts["offset"] = offset
-    return Generalised(**parts, likelihood=likelihood)
+    return Generalised(**parts, likelihood=likelihood, trials=trials)
+
+
+def _tried(trials, y, response):
+    """How many trials each count is of, of a response that takes them."""
+    if response != likelihoods.Binomial.name:
+        if trials is None:
+            return None
+        raise DataError(f"a {response} response has no trials", expected="a binomial response")
+    if trials is None:
+        raise DataError(
+            "nobody says of how many trials the counts are",
+            expected="trials, one number for each observation",
+            remedy="a single trial each is a bernoulli response",
+        )
+    trials = np.asarray(trials, dtype=float)
+    if trials.shape != y.shape:
+        raise DataError(
+            "the trials do not fit the data",
+            expected=f"{len(y)} numbers",
+            found=f"shape {trials.shape}",
+        )
+    if np.any(bad := (trials < 1) | (trials != np.round(trials)) | (y > trials)):
+        row = int(np.argmax(bad))
+        raise DataError(
+            "counts of trials that cannot be",
+            where=f"row {row}",
+            expected="whole numbers, one trial at least, and no more counts than trials",
+            found=f"{y[row]:.6g} of {trials[row]:.6g}",
+        )
+    return trials
 
 
 def _known(offset, y, response):
@@ -298,10 +402,10 @@ def _known(offset, y, response):
 
 def _of(name, y):
     """The likelihood of that name; data that cannot be of this kind are refused."""
-    if name == "poisson" and np.any(other := (y < 0) | (y != np.round(y))):
+    if name in COUNTED and np.any(other := (y < 0) | (y != np.round(y))):
         row = int(np.argmax(other))
         raise DataError(
-            "a poisson response is of counts",
+            f"a {name} response is of counts",
             where=f"row {row}",
             expected="whole numbers that are not negative",
             found=f"{y[row]:.6g}",

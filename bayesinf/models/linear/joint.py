@@ -24,6 +24,7 @@ import scipy
 
 from bayesinf import kept
 from bayesinf.inference.slice import slice_sample
+from bayesinf.models.likelihoods import TRIALS
 from bayesinf.models.linear.conditional import Factors
 from bayesinf.models.linear.gibbs import TARGET_ACCEPTANCE, Scales, noise_given
 from bayesinf.models.noise import log_density
@@ -32,8 +33,9 @@ from bayesinf.priors.terms import Terms
 if TYPE_CHECKING:
     from bayesinf.models.linear.definition import Regression
 
-__all__ = ["Chain", "chain"]
+__all__ = ["EXCESS", "Chain", "chain"]
 
+EXCESS = "noise_excess"  # of a negative binomial response
 NEWTON_STEPS = 50
 FLAT = 1e-8  # Newton decrement at which the mode is found
 LEAST = 1e-300  # of a prior variance
@@ -164,11 +166,16 @@ class Response:
         seen = problem.design
         self.M, self.y, self.offset = seen.stacked, problem.y, problem.y - seen.t
         self.link = problem.link
+        self.known = {} if problem.trials is None else {TRIALS: problem.trials}
         self.last = np.zeros(self.M.shape[1])
 
     def log_likelihood(self, theta: np.ndarray) -> float:
         """Log p(y | θ), but for what does not depend on θ."""
-        return float(np.sum(self.link.log_density(self.offset + self.M @ theta, self.y)))
+        return float(np.sum(self.of_eta(self.offset + self.M @ theta)))
+
+    def of_eta(self, eta: np.ndarray, **own: float) -> np.ndarray:
+        """The same of each observation, at the linear predictor η and other ``own`` parameters."""
+        return self.link.log_density(eta, self.y, {**self.known, **own})
 
     def at(self, variances: np.ndarray) -> Curved:
         """Return q at some prior variances: Newton steps to the mode, in units of the prior.
@@ -182,8 +189,8 @@ class Response:
         value = self._density(slope, z)
         for _ in range(NEWTON_STEPS):
             eta = self.offset + slope @ z
-            gradient = slope.T @ (self.y - self.link.inverse(eta)) - z
-            curvature = slope * self.link.curvature(eta)[:, np.newaxis]
+            gradient = slope.T @ self.link.slope(eta, self.y, self.known) - z
+            curvature = slope * self.link.curvature(eta, self.y, self.known)[:, np.newaxis]
             hessian = slope.T @ curvature
             hessian.flat[:: len(z) + 1] += 1.0
             factor = np.linalg.cholesky(hessian)
@@ -205,7 +212,7 @@ class Response:
 
     def _density(self, slope, z):
         eta = self.offset + slope @ z
-        return float(np.sum(self.link.log_density(eta, self.y)) - 0.5 * z @ z)
+        return float(np.sum(self.of_eta(eta)) - 0.5 * z @ z)
 
 
 class Chain:
@@ -223,6 +230,7 @@ class Chain:
         self.link = getattr(problem, "link", None)
         self.response = None if self.link is None else Response(problem)
         self.dof = problem.likelihood.own.get("noise_dof")
+        self.excess = problem.likelihood.own.get(EXCESS)
         spread = float(np.sqrt(self.seen.square / self.count))
         unit = self.link.reach if self.link is not None else spread
         size = np.sqrt(np.mean(self.seen.A**2, axis=0))
@@ -231,6 +239,7 @@ class Chain:
         start = np.log(spread * rng.uniform(0.05, 1)) if self.noisy else 0.0
         start = start if self.noisy or self.link is not None else np.log(float(problem.noise))
         self.state = {"log_sigma": float(start), "dof": float(rng.uniform(5, 30))}
+        self.state["log_excess"] = float(np.log(rng.uniform(0.05, 0.5)))
         self.local = np.ones(len(self.seen.t))
         self.steps = dict.fromkeys(["", *(f"width {k}" for k in self.widths.moving)], 0.5)
         self.factors = None if self.response else Factors(self.seen.stacked, self.seen.t)
@@ -288,6 +297,8 @@ class Chain:
                     self.widths.standardised(beta),
                 )
             )
+        if self.excess is not None:
+            self._move_excess(rng)
         self.widths.update(rng, beta, self.sigma)
 
     def record(self) -> dict[str, np.ndarray]:
@@ -295,6 +306,7 @@ class Chain:
         found = {"beta": self.theta[self.first :], "alpha": self.theta[: self.first]}
         found |= self.widths.record()
         found |= {"sigma": self.sigma} if self.noisy else {}
+        found |= {} if self.excess is None else {EXCESS: np.exp(self.state["log_excess"])}
         return found | ({} if self.dof is None else {"noise_dof": self.state["dof"]})
 
     def leave_one_out(self) -> np.ndarray | None:
@@ -316,6 +328,8 @@ class Chain:
     def _conditional(self):
         variances = self.widths.variances(self.sigma)
         if self.response is not None:
+            if self.excess is not None:
+                self.response.known[EXCESS] = np.exp(self.state["log_excess"])
             return self.response.at(variances)
         return self.factors.condition(self.factors.kernel(variances), variances, self.sigma)
 
@@ -359,6 +373,18 @@ class Chain:
         root = np.sqrt(self.local)
         M = self.seen.stacked * root[:, np.newaxis]
         self.factors = Factors(M, self.seen.t * root)
+
+    def _move_excess(self, rng):
+        """Draw the variance of the rates beyond the model given the coefficients."""
+        eta = self.response.offset + self.response.M @ self.theta
+
+        def log_density(x):
+            own = {EXCESS: np.exp(x[0])}
+            prior = self.excess.log_density(own[EXCESS]) + x[0]
+            return float(prior + np.sum(self.response.of_eta(eta, **own)))
+
+        start = np.array([self.state["log_excess"]])
+        self.state["log_excess"] = float(slice_sample(rng, log_density, start, 1.0)[0])
 
     def _move_tails(self, rng, residual):
         """Draw degrees of freedom and σ with local precisions integrated out, then these.

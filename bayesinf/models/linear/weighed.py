@@ -16,7 +16,7 @@ import scipy
 
 from bayesinf.diagnostics import smoothed_weights
 from bayesinf.errors import FitError
-from bayesinf.models.linear.joint import Chain
+from bayesinf.models.linear.joint import EXCESS, Chain
 from bayesinf.settings import DEFAULT, Settings
 
 if TYPE_CHECKING:
@@ -58,14 +58,15 @@ def log_evidence(
         raise FitError("no evidence: the prior or the response has local variances")
     names = [chain.widths.named(k, "scale") for k in chain.widths.moving]
     names += ["sigma"] if chain.noisy else []
+    names += [EXCESS] if chain.excess is not None else []
     if names:
         h = np.log(np.stack([posterior[name].values.ravel() for name in names]))
         draws, log_q = _around(rng, h)
     else:
         draws, log_q = np.zeros((1, 0)), np.zeros(1)
     constant = chain.seen.total_log_jacobian
-    if problem.likelihood.name == "poisson":
-        constant = -float(np.sum(scipy.special.gammaln(problem.y + 1)))
+    if chain.response is not None:
+        constant = _constant(chain)
     log_weight = np.array([_weight(chain, rng, point) for point in draws]) - log_q + constant
     top = log_weight.max()
     weight = np.exp(log_weight - top)
@@ -76,6 +77,14 @@ def log_evidence(
         if k > HEAVY:
             raise FitError(f"no evidence: its weights have too heavy a tail (k̂ {k:.2f})")
     return float(np.log(mean) + top), float(error)
+
+
+def _constant(chain):
+    """What the response's density leaves out, as it depends on the data alone."""
+    seen, problem = chain.response, chain.problem
+    eta = np.zeros(len(problem.y))
+    whole = problem.likelihood.log_density(problem.y, problem.responding(eta), seen.known)
+    return float(np.sum(whole - seen.of_eta(eta)))
 
 
 def _around(rng, h):
@@ -104,4 +113,7 @@ def _weight(chain, rng, point):
     if chain.noisy:
         chain.state["log_sigma"] = float(point[-1])
         prior += float(chain.problem.noise.log_density(np.exp(point[-1]))) + point[-1]
+    if chain.excess is not None:
+        chain.state["log_excess"] = float(point[-1])
+        prior += float(chain.excess.log_density(np.exp(point[-1]))) + point[-1]
     return chain.log_density_of_data(rng) + prior

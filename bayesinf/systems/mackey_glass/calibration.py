@@ -21,8 +21,10 @@ __all__ = ["calibration_problem"]
 
 LAGS, SAMPLES = 5, 150
 WIDTH, NOISE = LogNormal(0.15, 0.3), LogNormal(1.0, 0.3)
-# Of the equation: instants, how many of them are observed, time between them, and its priors.
-OBSERVED, WINDOW, HISTORY = (120, 90, 0.4), 16.0, (0.9, 0.15)
+# Of the equation: instants, how many of them are observed, windows and histories; by variant the
+# time between instants, which leaves so many observations in a delay of 2; and its priors.
+OBSERVED, WINDOW, HISTORY = (80, 60), 16.0, (0.9, 0.15)
+EQUATIONS = {"equation": 0.375, "equation_3": 0.5, "equation_5": 0.3}
 OF_EQUATION = {
     "beta": LogNormal(2.0, 0.15),
     "gamma": LogNormal(1.0, 0.15),
@@ -41,13 +43,16 @@ PRIORS = {
 def calibration_problem(variant: str | None = None) -> Machine:
     """State the problem: a readout of five lags, under one of its priors, or the equation.
 
-    Of the equation (variant ``equation``) histories are drawn from their prior in each window, and
+    Of the equation four observations are in a delay, or three or five of them (``equation_3``,
+    ``equation_5``); histories are drawn from their prior in each window, and
     solutions integrated in steps four times finer than those of the fit.
     """
-    variant = variant_of(variant, (*PRIORS, "equation"))
-    if variant == "equation":
-        length = Settings(draws=100, chains=4, prior_draws=4, workers=1)
-        return Machine("mackey_glass (equation)", _simulate_equation, _fit_equation, length)
+    variant = variant_of(variant, (*PRIORS, *EQUATIONS))
+    if variant in EQUATIONS:
+        length = Settings(draws=50, chains=4, prior_draws=4, workers=1)
+        simulated = partial(_simulate_equation, EQUATIONS[variant])
+        name = f"mackey_glass ({variant.replace('_', ', ')})"
+        return Machine(name, simulated, _fit_equation, length)
     return Machine(
         name=f"mackey_glass ({variant.replace('_', ' ')})",
         simulate=partial(_simulate, variant),
@@ -81,12 +86,12 @@ def _equation(series):
     return stated(series, window=WINDOW, priors=OF_EQUATION, history=HISTORY)
 
 
-def _simulate_equation(rng):
+def _simulate_equation(step, rng):
     from scipy.interpolate import CubicSpline
 
     at = np.sort(rng.choice(OBSERVED[0], OBSERVED[1], replace=False))
-    t = OBSERVED[2] * at
-    empty = from_values(1.0 + 0.2 * np.sin(t), OBSERVED[2], place=at)
+    t = step * at
+    empty = from_values(1.0 + 0.2 * np.sin(t), step, place=at)
     problem = _equation(empty)
     truth = {name: value[0] for name, value in problem.sample_prior(rng, 1).items()}
     equation, cut = Equation(*(float(truth[n]) for n in PARAMETERS[:4])), problem.windows
@@ -99,7 +104,7 @@ def _simulate_equation(rng):
         after = trajectory(equation, late, lambda s, c=curve: c(s), steps=80)
         x[a:b] = np.where(since <= equation.tau, curve(since - equation.tau), after)
     y = x + truth["noise"] * rng.standard_normal(len(t))
-    return truth, from_values(y, OBSERVED[2], place=at)
+    return truth, from_values(y, step, place=at)
 
 
 def _fit_equation(series, settings):

@@ -112,7 +112,7 @@ def trajectory(
         rng = DEFAULT.generator("delay") if rng is None else rng
         kicks = noise * np.sqrt(equation.tau / steps) * rng.standard_normal(count)
     x, slope, found = np.empty(count + 1), np.empty(count + 1), np.empty(len(times))
-    kernel.solve(*equation.numbers, past, x, slope, kicks)
+    kernel.solve(*equation.numbers, past, x, slope, np.empty(0), kicks)
     kernel.at(times / equation.tau, x, slope, steps, found)
     return found
 

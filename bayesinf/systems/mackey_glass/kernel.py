@@ -17,34 +17,44 @@ OPTIONS = {"nogil": True, "cache": True}
 
 
 @numba.njit(inline="always", **OPTIONS)
-def _pull(x, n):
-    """g(x), zero for x ≤ 0, where a real power of x is none."""
-    return x / (1.0 + x**n) if x > 0.0 else 0.0
+def _pull_and_slope(x, n):
+    """g(x) and dg/dx; both zero for x ≤ 0, where a real power of x is none."""
+    if x <= 0.0:
+        return 0.0, 0.0
+    power = x**n
+    return x / (1.0 + power), (1.0 + (1.0 - n) * power) / (1.0 + power) ** 2
 
 
 @numba.njit(inline="always", **OPTIONS)
-def _pull_slope(x, n):
-    """dg/dx."""
-    if x <= 0.0:
-        return 0.0
-    power = x**n
-    return (1.0 + (1.0 - n) * power) / (1.0 + power) ** 2
+def _step(h, c):
+    """Weights of x, and of F at the start, the middle and the end, in a step of Runge and Kutta of
+    dx/du = F(u) − c x: as the equation is linear in x, its four slopes add up to these.
+    """
+    z = h * c
+    whole = 1.0 - z * (1.0 - z / 2.0 * (1.0 - z / 3.0 * (1.0 - z / 4.0)))
+    start = h / 6.0 * (1.0 - z * (1.0 - z / 2.0 * (1.0 - z / 2.0)))
+    return whole, start, h / 3.0 * (2.0 - z + z * z / 4.0), h / 6.0
 
 
 @numba.njit(**OPTIONS)
-def solve(beta, gamma, n, tau, past, x, slope, kicks):
+def solve(beta, gamma, n, tau, past, x, slope, steep, kicks):
     """Integrate from a history on [−1, 0], given at half steps.
 
     Parameters: ``past`` (2 steps + 1,), x at u = −1, −1 + h/2, ..., 0; ``x`` and ``slope``
-    (count + 1,), filled with x and dx/du at u = 0, h, 2h, ...; ``kicks`` (count,), added to x at
-    the end of each step, or empty.
+    (count + 1,), filled with x and dx/du at u = 0, h, 2h, ...; ``steep`` (2 count + 1,), filled
+    with τ β dg/dx of what is one delay before u = 0, h/2, h, ..., or empty; ``kicks`` (count,),
+    added to x at the end of each step, or empty.
     """
     steps = (len(past) - 1) // 2
     h = 1.0 / steps
     b, c = tau * beta, tau * gamma
+    whole, start, between, close = _step(h, c)
     x[0] = past[2 * steps]
-    first = b * _pull(past[0], n)
+    first, change = _pull_and_slope(past[0], n)
+    first *= b
     slope[0] = first - c * x[0]
+    if len(steep):
+        steep[0] = b * change
     for k in range(len(x) - 1):
         if k < steps:
             middle, last = past[2 * k + 1], past[2 * k + 2]
@@ -55,12 +65,12 @@ def solve(beta, gamma, n, tau, past, x, slope, kicks):
             end = last - kicks[i] if len(kicks) else last
             end_slope = slope[i + 1] + (c * kicks[i] if len(kicks) else 0.0)
             middle = 0.5 * (x[i] + end) + 0.125 * h * (slope[i] - end_slope)
-        half, full = b * _pull(middle, n), b * _pull(last, n)
-        k1 = first - c * x[k]
-        k2 = half - c * (x[k] + 0.5 * h * k1)
-        k3 = half - c * (x[k] + 0.5 * h * k2)
-        k4 = full - c * (x[k] + h * k3)
-        x[k + 1] = x[k] + h / 6.0 * (k1 + 2.0 * k2 + 2.0 * k3 + k4)
+        half, half_change = _pull_and_slope(middle, n)
+        full, full_change = _pull_and_slope(last, n)
+        half, full = b * half, b * full
+        if len(steep):
+            steep[2 * k + 1], steep[2 * k + 2] = b * half_change, b * full_change
+        x[k + 1] = whole * x[k] + start * first + between * half + close * full
         if len(kicks):
             x[k + 1] += kicks[k]
         first = full
@@ -80,41 +90,35 @@ def at(u, x, slope, steps, out):
 
 
 @numba.njit(**OPTIONS)
-def tangents(beta, gamma, n, tau, past, x, slope, basis, d, d_slope):
+def tangents(gamma, tau, steep, basis, d, d_slope):
     """Integrate small changes of the history along a solution, all directions at once.
 
-    ``basis`` (2 steps + 1, direction) are changes of ``past``; ``d`` and ``d_slope`` (count + 1,
-    direction) are filled with the changes of x and of dx/du.
+    ``steep`` is what ``solve`` left of the solution; ``basis`` (2 steps + 1, direction) are changes
+    of its history; ``d`` and ``d_slope`` (count + 1, direction) are filled with those of x and of
+    dx/du.
     """
-    steps, directions = (len(past) - 1) // 2, basis.shape[1]
-    h = 1.0 / steps
-    b, c = tau * beta, tau * gamma
-    before = b * _pull_slope(past[0], n)
+    steps, directions = (len(basis) - 1) // 2, basis.shape[1]
+    h, c = 1.0 / steps, tau * gamma
+    whole, start, between, close = _step(h, c)
+    whole += start * c  # F where the step begins is the slope there and c times the value
     for j in range(directions):
         d[0, j] = basis[2 * steps, j]
-        d_slope[0, j] = before * basis[0, j] - c * d[0, j]
-    for k in range(len(x) - 1):
-        i = k - steps
-        if k < steps:
-            middle, last = past[2 * k + 1], past[2 * k + 2]
-        else:
-            middle = 0.5 * (x[i] + x[i + 1]) + 0.125 * h * (slope[i] - slope[i + 1])
-            last = x[i + 1]
-        half, full = b * _pull_slope(middle, n), b * _pull_slope(last, n)
+        d_slope[0, j] = steep[0] * basis[0, j] - c * d[0, j]
+    for k in range(min(steps, len(d) - 1)):
+        half, full = steep[2 * k + 1], steep[2 * k + 2]
         for j in range(directions):
-            if k < steps:
-                of_half, of_full = half * basis[2 * k + 1, j], full * basis[2 * k + 2, j]
-            else:
-                of_half = 0.5 * (d[i, j] + d[i + 1, j])
-                of_half += 0.125 * h * (d_slope[i, j] - d_slope[i + 1, j])
-                of_half *= half
-                of_full = full * d[i + 1, j]
-            k1 = d_slope[k, j]
-            k2 = of_half - c * (d[k, j] + 0.5 * h * k1)
-            k3 = of_half - c * (d[k, j] + 0.5 * h * k2)
-            k4 = of_full - c * (d[k, j] + h * k3)
-            d[k + 1, j] = d[k, j] + h / 6.0 * (k1 + 2.0 * k2 + 2.0 * k3 + k4)
-            d_slope[k + 1, j] = of_full - c * d[k + 1, j]
+            pull = full * basis[2 * k + 2, j]
+            new = whole * d[k, j] + start * d_slope[k, j]
+            new += between * half * basis[2 * k + 1, j] + close * pull
+            d[k + 1, j], d_slope[k + 1, j] = new, pull - c * new
+    for k in range(steps, len(d) - 1):
+        i, half, full = k - steps, 0.5 * between * steep[2 * k + 1], steep[2 * k + 2]
+        curved = 0.25 * h * half
+        for j in range(directions):
+            pull = full * d[i + 1, j]
+            new = whole * d[k, j] + start * d_slope[k, j] + close * pull
+            new += half * (d[i, j] + d[i + 1, j]) + curved * (d_slope[i, j] - d_slope[i + 1, j])
+            d[k + 1, j], d_slope[k + 1, j] = new, pull - c * new
 
 
 @numba.njit(**OPTIONS)
@@ -127,12 +131,12 @@ def growth(beta, gamma, n, tau, past, change, delays):
     steps = (len(past) - 1) // 2
     x, slope = np.empty(steps + 1), np.empty(steps + 1)
     d, d_slope = np.empty((steps + 1, 1)), np.empty((steps + 1, 1))
-    none, basis, found = np.empty(0), np.empty((len(past), 1)), np.empty(delays)
+    steep, none = np.empty(2 * steps + 1), np.empty(0)
+    basis, found = np.empty((len(past), 1)), np.empty(delays)
     for delay in range(delays):
-        for j in range(len(change)):
-            basis[j, 0] = change[j]
-        solve(beta, gamma, n, tau, past, x, slope, none)
-        tangents(beta, gamma, n, tau, past, x, slope, basis, d, d_slope)
+        basis[:, 0] = change
+        solve(beta, gamma, n, tau, past, x, slope, steep, none)
+        tangents(gamma, tau, steep, basis, d, d_slope)
         h, size = 1.0 / steps, 0.0
         for k in range(steps + 1):
             past[2 * k], change[2 * k] = x[k], d[k, 0]

@@ -5,9 +5,6 @@ Within a window the solution follows from its history alone, and that is linear 
 agree on; the solution is taken for linear in w around them, as the Laplace approximation does, and
 each observation is then normal given those before it, by the recursion of Kalman. Importing this
 module imports numba.
-
-Sums and factors are written out in loops, for a dozen weights: a product or a solution of NumPy's
-takes numba seconds to compile, and of these loops all is compiled once, behind ``windows``.
 """
 
 import numba
@@ -15,12 +12,25 @@ import numpy as np
 
 from bayesinf.systems.mackey_glass.kernel import OPTIONS, solve, tangents
 
-__all__ = ["POINTWISE", "REPLICAS", "RESIDUALS", "TOTAL", "windows"]
-
-TOTAL, POINTWISE, RESIDUALS, REPLICAS = range(4)  # what is asked of the windows
+__all__ = [
+    "cubic",
+    "curvature",
+    "descended",
+    "first_guess",
+    "followed",
+    "in_turn",
+    "optimum",
+    "pointwise",
+    "replicas",
+    "residuals",
+    "tangent",
+    "total",
+]
 
 MOST = 25  # steps to the optimum
 SMALL = 1e-7  # gain in log density that another step promises, at which they end
+PARTS = 3  # of a window: its beginning is explained before the whole
+ROUGH = 0.1  # gain at which the search ends in a beginning
 STIFF = 1e14  # curvature beside that of the prior, beyond which no solution is left in doubles
 LEVERED = 1e-3  # least share of its noise that an observation's residual is taken to keep
 DAMPED = 1e-3  # first damping of a step that has failed
@@ -37,76 +47,18 @@ def cubic(s, h, out):
 
 
 @numba.njit(**OPTIONS)
-def product(A, w, offset, out):
-    """Write A w + offset into out."""
-    for i in range(len(A)):
-        total = offset
-        for j in range(len(w)):
-            total += A[i, j] * w[j]
-        out[i] = total
+def followed(numbers, t, basis, rise, mean, w, f):
+    """Fill in the solution at times t from the window's start, (time,).
 
-
-@numba.njit(**OPTIONS)
-def factorise(matrix):
-    """Replace the lower triangle of a symmetric matrix by its Cholesky factor L."""
-    for i in range(len(matrix)):
-        for j in range(i + 1):
-            total = matrix[i, j]
-            for k in range(j):
-                total -= matrix[i, k] * matrix[j, k]
-            matrix[i, j] = np.sqrt(total) if i == j else total / matrix[j, j]
-
-
-@numba.njit(**OPTIONS)
-def forward(L, b):
-    """Replace b by L⁻¹ b."""
-    for i in range(len(b)):
-        for k in range(i):
-            b[i] -= L[i, k] * b[k]
-        b[i] /= L[i, i]
-
-
-@numba.njit(**OPTIONS)
-def backward(L, b):
-    """Replace b by L⁻ᵀ b."""
-    for i in range(len(b) - 1, -1, -1):
-        b[i] /= L[i, i]
-        for k in range(i):
-            b[k] -= L[i, k] * b[i]
-
-
-@numba.njit(**OPTIONS)
-def curvature(J, sigma, damping, matrix):
-    """Write JᵀJ/σ² + 1 + damping on the diagonal into the lower triangle; return its trace."""
-    trace = 0.0
-    for j in range(len(matrix)):
-        for k in range(j + 1):
-            matrix[j, k] = 0.0
-    for i in range(len(J)):
-        for j in range(len(matrix)):
-            weight = J[i, j] / sigma**2
-            for k in range(j + 1):
-                matrix[j, k] += weight * J[i, k]
-    for j in range(len(matrix)):
-        matrix[j, j] += 1.0 + damping
-        trace += matrix[j, j]
-    return trace
-
-
-@numba.njit(**OPTIONS)
-def followed(numbers, t, basis, rise, mean, w, f, J):
-    """Fill in the solution at times t from the window's start, (time,), and its slope in w."""
+    Return the slopes of production along it, (2 step + 1,), which ``tangent`` takes.
+    """
     beta, gamma, n, tau = numbers
-    half, directions = len(basis) - 1, basis.shape[1]
+    half = len(basis) - 1
     steps = half // 2
-    past, past_slope = np.empty(len(basis)), np.empty(len(basis))
-    product(basis, w, mean, past)
-    product(rise, w, 0.0, past_slope)
+    past, past_slope = basis @ w + mean, rise @ w
     count = max(int(np.ceil((t[-1] / tau - 1.0) * steps)), 1)
-    x, slope = np.empty(count + 1), np.empty(count + 1)
-    d, d_slope = np.empty((count + 1, directions)), np.empty((count + 1, directions))
-    solve(beta, gamma, n, tau, past, x, slope, np.empty(0))
-    tangents(beta, gamma, n, tau, past, x, slope, basis, d, d_slope)
+    x, slope, steep = np.empty(count + 1), np.empty(count + 1), np.empty(2 * count + 1)
+    solve(beta, gamma, n, tau, past, x, slope, steep, np.empty(0))
     weight = np.empty(4)
     for i in range(len(t)):
         u = t[i] / tau - 1.0
@@ -116,6 +68,30 @@ def followed(numbers, t, basis, rise, mean, w, f, J):
             cubic(place - k, 1.0 / half, weight)
             f[i] = weight[0] * past[k] + weight[1] * past[k + 1]
             f[i] += weight[2] * past_slope[k] + weight[3] * past_slope[k + 1]
+        else:
+            place = u * steps
+            k = min(int(place), count - 1)
+            cubic(place - k, 1.0 / steps, weight)
+            f[i] = weight[0] * x[k] + weight[1] * x[k + 1]
+            f[i] += weight[2] * slope[k] + weight[3] * slope[k + 1]
+    return steep
+
+
+@numba.njit(**OPTIONS)
+def tangent(numbers, t, basis, rise, steep, J):
+    """Fill in the slope of the solution in w, (time, direction)."""
+    _, gamma, _, tau = numbers
+    half, directions = len(basis) - 1, basis.shape[1]
+    steps, count = half // 2, len(steep) // 2
+    d, d_slope = np.empty((count + 1, directions)), np.empty((count + 1, directions))
+    tangents(gamma, tau, steep, basis, d, d_slope)
+    weight = np.empty(4)
+    for i in range(len(t)):
+        u = t[i] / tau - 1.0
+        if u <= 0.0:
+            place = (u + 1.0) * half
+            k = min(int(place), half - 1)
+            cubic(place - k, 1.0 / half, weight)
             for j in range(directions):
                 J[i, j] = weight[0] * basis[k, j] + weight[1] * basis[k + 1, j]
                 J[i, j] += weight[2] * rise[k, j] + weight[3] * rise[k + 1, j]
@@ -123,93 +99,94 @@ def followed(numbers, t, basis, rise, mean, w, f, J):
             place = u * steps
             k = min(int(place), count - 1)
             cubic(place - k, 1.0 / steps, weight)
-            f[i] = weight[0] * x[k] + weight[1] * x[k + 1]
-            f[i] += weight[2] * slope[k] + weight[3] * slope[k + 1]
             for j in range(directions):
                 J[i, j] = weight[0] * d[k, j] + weight[1] * d[k + 1, j]
                 J[i, j] += weight[2] * d_slope[k, j] + weight[3] * d_slope[k + 1, j]
 
 
 @numba.njit(**OPTIONS)
-def first_guess(tau, sigma, t, y, basis, mean, matrix, w):
+def first_guess(tau, sigma, t, y, basis, mean, w):
     """Take w to where the observations of the first delay alone would have it, which is linear."""
     half, directions = len(basis) - 1, basis.shape[1]
-    row = np.empty(directions)
-    for j in range(directions):
-        w[j] = 0.0
-        for m in range(directions):
-            matrix[j, m] = 1.0 if j == m else 0.0
+    matrix, toward = np.eye(directions), np.zeros(directions)
     for i in range(len(t)):
         place = t[i] / tau * half
         if place > half:
             break
         k = min(int(place), half - 1)
+        row = basis[k] + (place - k) * (basis[k + 1] - basis[k])
         off = (y[i] - mean) / sigma**2
         for j in range(directions):
-            row[j] = basis[k, j] + (place - k) * (basis[k + 1, j] - basis[k, j])
-            w[j] += row[j] * off
-            for m in range(j + 1):
+            toward[j] += row[j] * off
+            for m in range(directions):
                 matrix[j, m] += row[j] * row[m] / sigma**2
-    factorise(matrix)
-    forward(matrix, w)
-    backward(matrix, w)
+    w[:] = np.linalg.solve(matrix, toward)
 
 
 @numba.njit(**OPTIONS)
-def optimum(numbers, sigma, t, y, basis, rise, mean, w, f, J, factor):
-    """Take w to the optimum, where f, J and the Cholesky factor of the curvature are left.
+def curvature(J, sigma):
+    """J^T J / sigma^2 + 1."""
+    matrix = J.T @ J / sigma**2
+    for j in range(len(matrix)):
+        matrix[j, j] += 1.0
+    return matrix
 
-    Returns the log density of all observations, w integrated out, or −∞ where no solution is
+
+@numba.njit(**OPTIONS)
+def descended(numbers, sigma, t, y, basis, rise, mean, small, w, f, J):
+    """Take w down to where a step promises less than ``small``; f and J are left there.
+
+    Return half the sum of squares of residuals and weights, or infinity where no solution is
     finite.
     """
-    directions, damping, value = basis.shape[1], 0.0, np.inf
-    new, new_f, new_J = np.empty_like(w), np.empty_like(f), np.empty_like(J)
-    slope, step = np.empty_like(w), np.empty_like(w)
-    first_guess(numbers[3], sigma, t, y, basis, mean, factor, new)
-    for turn in range(MOST + 1):
-        followed(numbers, t, basis, rise, mean, new, new_f, new_J)
-        tried, size = 0.0, 0.0
-        for j in range(directions):
-            tried += 0.5 * new[j] ** 2
-        for i in range(len(t)):
-            tried += 0.5 * ((y[i] - new_f[i]) / sigma) ** 2
-            for j in range(directions):
-                size += new_J[i, j] ** 2
-        if np.isfinite(tried) and tried <= value and size < STIFF * sigma**2:
-            value = tried
-            for j in range(directions):
-                w[j] = new[j]
-            for i in range(len(t)):
-                f[i] = new_f[i]
-                for j in range(directions):
-                    J[i, j] = new_J[i, j]
-            damping *= 0.1
-        elif turn == 0:
-            return -np.inf
-        else:
-            damping = max(10.0 * damping, DAMPED * curvature(J, sigma, 0.0, factor) / directions)
-        for j in range(directions):
-            slope[j] = -w[j]
-        for i in range(len(t)):
-            weight = (y[i] - f[i]) / sigma**2
-            for j in range(directions):
-                slope[j] += weight * J[i, j]
-        for j in range(directions):
-            step[j] = slope[j]
-        curvature(J, sigma, damping, factor)
-        factorise(factor)
-        forward(factor, step)
-        backward(factor, step)
-        promised = 0.0
-        for j in range(directions):
-            promised += 0.5 * slope[j] * step[j]
-            new[j] = w[j] + step[j]
-        if promised < SMALL:
+    directions, damping = basis.shape[1], 0.0
+    tangent(numbers, t, basis, rise, followed(numbers, t, basis, rise, mean, w, f), J)
+    r = (y - f) / sigma
+    value = 0.5 * (r @ r + w @ w)
+    new_f, new_J = np.empty_like(f), np.empty_like(J)
+    if not (np.isfinite(value) and np.sum(J * J) < STIFF * sigma**2):
+        return np.inf
+    matrix, slope = curvature(J, sigma), J.T @ r / sigma - w
+    for _ in range(MOST):
+        damped = matrix + damping * np.eye(directions)
+        step = np.linalg.solve(damped, slope)
+        if 0.5 * (slope @ step) < small:
             break
-    curvature(J, sigma, 0.0, factor)
-    factorise(factor)
+        new = w + step
+        steep = followed(numbers, t, basis, rise, mean, new, new_f)
+        new_r = (y - new_f) / sigma
+        tried = 0.5 * (new_r @ new_r + new @ new)
+        finite = tried <= value
+        if finite:
+            tangent(numbers, t, basis, rise, steep, new_J)
+            finite = np.sum(new_J * new_J) < STIFF * sigma**2
+        if finite:
+            w[:], f[:], J[:, :], r, value = new, new_f, new_J, new_r, tried
+            matrix, slope = curvature(J, sigma), J.T @ r / sigma - w
+            damping *= 0.1
+        else:
+            damping = max(10.0 * damping, DAMPED * np.trace(matrix) / directions)
+    return value
+
+
+@numba.njit(**OPTIONS)
+def optimum(numbers, sigma, t, y, basis, rise, mean, w, f, J):
+    """Take w to the optimum, where f and J are left; return the log density of all observations,
+    w integrated out, or −∞ where no solution is finite.
+
+    The search begins with the observations of the first delay, then takes those of ever more of
+    the window: in chaos the whole of it, from afar, has many optima that explain nothing.
+    """
+    first_guess(numbers[3], sigma, t, y, basis, mean, w)
+    for part in range(1, PARTS):
+        end = np.searchsorted(t, t[-1] * part / PARTS, side="right")
+        descended(numbers, sigma, t[:end], y[:end], basis, rise, mean, ROUGH, w, f[:end], J[:end])
+    value = descended(numbers, sigma, t, y, basis, rise, mean, SMALL, w, f, J)
+    if value == np.inf:
+        return -np.inf
+    factor = np.linalg.cholesky(curvature(J, sigma))
     volume = 0.0
-    for j in range(directions):
+    for j in range(basis.shape[1]):
         volume += np.log(factor[j, j])
     return -value - volume - len(t) * np.log(np.sqrt(2.0 * np.pi) * sigma)
 
@@ -218,10 +195,7 @@ def optimum(numbers, sigma, t, y, basis, rise, mean, w, f, J, factor):
 def in_turn(sigma, y, at_zero, J, out):
     """Fill in log p(y_i | those before it), (time,), y = at_zero + J w + noise, w ~ N(0, 1)."""
     directions = J.shape[1]
-    centre, toward = np.zeros(directions), np.empty(directions)
-    spread = np.zeros((directions, directions))
-    for j in range(directions):
-        spread[j, j] = 1.0
+    centre, spread, toward = np.zeros(directions), np.eye(directions), np.empty(directions)
     for i in range(len(y)):
         variance, off = sigma**2, y[i] - at_zero[i]
         for j in range(directions):
@@ -239,57 +213,73 @@ def in_turn(sigma, y, at_zero, J, out):
 
 
 @numba.njit(**OPTIONS)
-def windows(asked, points, t, y, edges, basis, rise, mean, normals, out):
-    """Answer, at parameters (point, 5), β, γ, n, τ, σ, what is asked of all windows, into ``out``.
-
-    TOTAL : the log density of all observations, (point, 1).
-    POINTWISE : that of each observation given those before it in its window, (point, time).
-    RESIDUALS : about the optimum, over their standard deviations there, (point, time). An
-        observation draws the solution towards itself by its leverage h: its residual has the
-        variance σ² (1 − h), h = Jᵢ (JᵀJ/σ² + 1)⁻¹ Jᵢᵀ / σ².
-    REPLICAS : solutions from histories drawn given the data, (point, time), of ``normals`` (point,
-        window, direction); else these are not used.
-
-    Where no solution is finite, densities are −∞ and all else NaN.
-    """
-    directions = basis.shape[1]
-    w, row, factor = np.empty(directions), np.empty(directions), np.empty((directions, directions))
+def total(points, t, y, edges, basis, rise, mean, out):
+    """Log density of all observations at parameters (point, 5), β, γ, n, τ, σ: out (point,)."""
     for p in range(len(points)):
         numbers = (points[p, 0], points[p, 1], points[p, 2], points[p, 3])
-        sigma = points[p, 4]
-        if asked == TOTAL:
-            out[p, 0] = 0.0
+        out[p] = 0.0
         for k in range(len(edges) - 1):
             a, b = edges[k], edges[k + 1]
-            when, seen, f, J = t[a:b], y[a:b], np.empty(b - a), np.empty((b - a, directions))
-            found = optimum(numbers, sigma, when, seen, basis, rise, mean, w, f, J, factor)
-            if asked == TOTAL:
-                out[p, 0] += found
-                if found == -np.inf:
-                    break
-            elif found == -np.inf:
-                for i in range(a, b):
-                    out[p, i] = -np.inf if asked == POINTWISE else np.nan
-            elif asked == POINTWISE:
-                for i in range(b - a):
-                    for j in range(directions):
-                        f[i] -= J[i, j] * w[j]
-                in_turn(sigma, seen, f, J, out[p, a:b])
-            elif asked == RESIDUALS:
-                for i in range(b - a):
-                    left = 1.0
-                    for j in range(directions):
-                        row[j] = J[i, j] / sigma
-                    forward(factor, row)
-                    for j in range(directions):
-                        left -= row[j] ** 2
-                    out[p, a + i] = (seen[i] - f[i]) / (sigma * np.sqrt(max(left, LEVERED)))
+            w, f, J = np.empty(basis.shape[1]), np.empty(b - a), np.empty((b - a, basis.shape[1]))
+            found = optimum(numbers, points[p, 4], t[a:b], y[a:b], basis, rise, mean, w, f, J)
+            out[p] += found
+            if found == -np.inf:
+                break
+
+
+@numba.njit(**OPTIONS)
+def pointwise(points, t, y, edges, basis, rise, mean, out):
+    """The same of each observation given those before it in its window: out (point, time)."""
+    for p in range(len(points)):
+        numbers = (points[p, 0], points[p, 1], points[p, 2], points[p, 3])
+        for k in range(len(edges) - 1):
+            a, b = edges[k], edges[k + 1]
+            w, f, J = np.empty(basis.shape[1]), np.empty(b - a), np.empty((b - a, basis.shape[1]))
+            sigma = points[p, 4]
+            found = optimum(numbers, sigma, t[a:b], y[a:b], basis, rise, mean, w, f, J)
+            if found == -np.inf:
+                out[p, a:b] = -np.inf
             else:
-                for j in range(directions):
-                    row[j] = normals[p, k, j]
-                backward(factor, row)
-                for j in range(directions):
-                    w[j] += row[j]
-                followed(numbers, when, basis, rise, mean, w, f, J)
-                for i in range(b - a):
-                    out[p, a + i] = f[i]
+                in_turn(sigma, y[a:b], f - J @ w, J, out[p, a:b])
+
+
+@numba.njit(**OPTIONS)
+def residuals(points, t, y, edges, basis, rise, mean, out):
+    """Fill in residuals about the optimum over their standard deviations there, (point, time).
+
+    An observation draws the solution towards itself by its leverage h: its residual has the
+    variance σ² (1 − h), h = Jᵢ (JᵀJ/σ² + 1)⁻¹ Jᵢᵀ / σ².
+    """
+    for p in range(len(points)):
+        numbers = (points[p, 0], points[p, 1], points[p, 2], points[p, 3])
+        for k in range(len(edges) - 1):
+            a, b = edges[k], edges[k + 1]
+            w, f, J = np.empty(basis.shape[1]), np.empty(b - a), np.empty((b - a, basis.shape[1]))
+            sigma = points[p, 4]
+            found = optimum(numbers, sigma, t[a:b], y[a:b], basis, rise, mean, w, f, J)
+            if found == -np.inf:
+                out[p, a:b] = np.nan
+                continue
+            factor = np.linalg.cholesky(curvature(J, sigma))
+            drawn = np.linalg.solve(factor, np.ascontiguousarray(J.T)) / sigma
+            for i in range(b - a):
+                left = max(1.0 - np.sum(drawn[:, i] ** 2), LEVERED)
+                out[p, a + i] = (y[a + i] - f[i]) / (sigma * np.sqrt(left))
+
+
+@numba.njit(**OPTIONS)
+def replicas(points, t, y, edges, basis, rise, mean, normals, out):
+    """Solutions from histories drawn given the data, normals (point, window, direction)."""
+    for p in range(len(points)):
+        numbers = (points[p, 0], points[p, 1], points[p, 2], points[p, 3])
+        for k in range(len(edges) - 1):
+            a, b = edges[k], edges[k + 1]
+            w, f, J = np.empty(basis.shape[1]), np.empty(b - a), np.empty((b - a, basis.shape[1]))
+            sigma = points[p, 4]
+            found = optimum(numbers, sigma, t[a:b], y[a:b], basis, rise, mean, w, f, J)
+            if found == -np.inf:
+                out[p, a:b] = np.nan
+                continue
+            factor = np.linalg.cholesky(curvature(J, sigma))
+            w += np.linalg.solve(factor.T, normals[p, k])
+            followed(numbers, t[a:b], basis, rise, mean, w, out[p, a:b])

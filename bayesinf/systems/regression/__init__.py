@@ -5,7 +5,8 @@
 Any table and a formula, as ``y ~ a*b + C(site) + poly(x, 3) + s(x) + (1|group)``: coefficients
 under priors that shrink or select, smooth curves whose smoothness is inferred, effects of groups,
 intercepts ``(1|group)`` and slopes ``(x|group)``, and exposures ``offset(log(time))``; normal,
-Student, Poisson and Bernoulli responses. Least squares, ridge and lasso stand beside the posterior.
+Student, Poisson, negative binomial, Bernoulli and binomial responses. Least squares, ridge and
+lasso stand beside the posterior.
 
 Gelman, Hill & Vehtari, Regression and Other Stories, Cambridge 2020, doi:10.1017/9781139161879.
 """

@@ -25,6 +25,7 @@ def tables(
     features: Sequence[str] | None = None,
     error: str | None = None,
     response: str = "normal",
+    trials: str | None = None,
     decimal: str | None = None,
 ) -> several.Sets | None:
     """Return the source of many tables that a path names; None where it is one alone.
@@ -33,10 +34,10 @@ def tables(
     ----------
     path : a folder, a pattern such as ``runs/*.csv``, or a table.
     each : column of a table that names the one to which each row belongs.
-    formula, target, features, error, response, decimal : as of ``read``.
+    formula, target, features, error, response, trials, decimal : as of ``read``.
     """
     options = {"target": target, "features": features, "error": error, "response": response}
-    reading = partial(read, formula=formula, **options, decimal=decimal)
+    reading = partial(read, formula=formula, **options, trials=trials, decimal=decimal)
     return several.sets(path, reading, DIM, each=each, decimal=decimal)
 
 

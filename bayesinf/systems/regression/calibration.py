@@ -42,7 +42,10 @@ VARIANTS = {
         "y ~ a + (b|site) + offset(log(exposure))",
     ),
     "bernoulli": ("bernoulli", linear.Gaussian(HalfNormal(1.0)), "y ~ a + b + s(x, 6)"),
+    "negbinomial": ("negbinomial", linear.Gaussian(HalfNormal(0.5)), "y ~ a + b + (1|site)"),
+    "binomial": ("binomial", linear.Gaussian(HalfNormal(1.0)), "y ~ a + b + (1|site)"),
 }
+EXCESS = LogNormal(0.4, 0.7)  # of the variance of counts that scatter more
 WIDTH = HalfNormal(0.7)  # of curves and of groups
 LENGTH = Settings(draws=100, tune=200, chains=4, prior_draws=4, workers=1)
 
@@ -63,6 +66,7 @@ def _table():
     """Rows whose columns are the same for all."""
     table = simulate(ROWS, sites=5, rng=np.random.default_rng(16))
     table["exposure"] = "row", np.geomspace(0.2, 20.0, ROWS)
+    table["trials"] = "row", np.arange(ROWS) % 12 + 1.0
     return table.drop_vars([name for name in table.variables if str(name).startswith("truth.")])
 
 
@@ -70,7 +74,9 @@ def _stated(variant, y=None):
     """The problem with priors that are stated beforehand, of some data."""
     response, prior, formula = VARIANTS[variant]
     table = _table().assign_attrs(formula=formula)
-    if response in ("poisson", "bernoulli"):
+    if response == "binomial":
+        table.attrs["trials"] = "trials"
+    if response in linear.LINKS:
         table["y"] = table["y"].copy(data=np.arange(ROWS) % 2.0)
     stated, _ = problem(table, response=response, prior=prior)
     own = stated.prior
@@ -80,8 +86,11 @@ def _stated(variant, y=None):
         }
         own = linear.Terms(terms)
     free = {name: (column, Normal(0.0, 1.0)) for name, (column, _) in stated.unshrunk.items()}
-    noise = 1.0 if response in ("poisson", "bernoulli") else LogNormal(0.5, 0.5)
+    noise = 1.0 if response in linear.LINKS else LogNormal(0.5, 0.5)
     stated = replace(stated, prior=own, unshrunk=free, noise=noise)
+    if response == "negbinomial":
+        law = replace(stated.likelihood, own={"noise_excess": EXCESS})
+        stated = replace(stated, likelihood=law)
     return stated if y is None else replace(stated, y=np.asarray(y))
 
 

@@ -1,7 +1,7 @@
 """Tables: of a file of the user's, or simulated; rows with missing values are named and left out.
 
 A Dataset of a table holds the columns that a formula uses, along ``row``; its attributes
-``formula`` and ``error`` say what is fitted to what.
+``formula``, ``error`` and ``trials`` say what is fitted to what.
 """
 
 from __future__ import annotations
@@ -70,7 +70,14 @@ def simulate(
     return annotated(table, truth=truth)
 
 
-def from_columns(columns, formula: str, error: str | None = None, rows=None, **attrs) -> xr.Dataset:
+def from_columns(
+    columns,
+    formula: str,
+    error: str | None = None,
+    rows=None,
+    trials: str | None = None,
+    **attrs,
+) -> xr.Dataset:
     """Label columns, name to values (row,), as a table with a formula."""
     import xarray as xr
 
@@ -84,6 +91,7 @@ def from_columns(columns, formula: str, error: str | None = None, rows=None, **a
     count = len(next(iter(variables.values()))[1])
     rows = np.arange(count) if rows is None else rows
     attrs |= {"formula": formula} | ({"error": error} if error else {})
+    attrs |= {"trials": trials} if trials else {}
     return xr.Dataset(variables, {"row": rows}, attrs)
 
 
@@ -116,6 +124,7 @@ def read(
     target: str | None = None,
     features: Sequence[str] | None = None,
     error: str | None = None,
+    trials: str | None = None,
     others: Iterable[str] = (),
     response: str = "normal",
     decimal: str | None = None,
@@ -128,6 +137,7 @@ def read(
     formula : such as ``y ~ a*b + C(site) + s(x) + (1|group)``.
     target, features : in its place; without features all other columns.
     error : column of error bars of the target.
+    trials : column of the trials of which the target counts the successes.
     others : further formulas, whose columns must not be missing either.
     response : of the target; outcomes of a ``bernoulli`` one may be two words.
     decimal : decimal mark, where the file leaves it open.
@@ -147,7 +157,7 @@ def read(
     columns = {str(k): v for k, v in columns_of(found).items()}
     if not columns:
         raise DataError("the file holds no columns", source=path)
-    formula = _stated(columns, path, formula, target, features, error)
+    formula = _stated(columns, path, formula, target, features, (error, trials))
     formulas = [Formula.parse(one) for one in (formula, *others)]
     if strange := [one.text for one in formulas if one.target != formulas[0].target]:
         raise DataError(
@@ -156,7 +166,7 @@ def read(
             found=strange[0],
         )
     wanted = dict.fromkeys(name for one in formulas for name in one.variables)
-    wanted |= {error: None} if error else {}
+    wanted |= {name: None for name in (error, trials) if name}
     for name in wanted:
         cells.known(columns, name, path)
     comma = decimal == "," or "decimal commas" in found.attrs.get("read_as", "")
@@ -167,11 +177,11 @@ def read(
     numbers = cells.row_numbers(found, len(next(iter(values.values()))))
     kept, left_out = _complete(values, numbers, path)
     values = {name: column[kept] for name, column in values.items()}
-    _refuse(values, formulas, error, path, numbers[kept])
+    _refuse(values, formulas, error, trials, path, numbers[kept])
     values, words = _outcome(values, formulas[0].source, response, path)
     labelled = {name: columns[name][kept].copy(data=column) for name, column in values.items()}
     attrs = said(found, formula, *left_out, *words)
-    return from_columns(labelled, formula, error, numbers[kept], **attrs)
+    return from_columns(labelled, formula, error, numbers[kept], trials, **attrs)
 
 
 def new_rows(path: str | os.PathLike, table: xr.Dataset, formula: str) -> xr.Dataset:
@@ -183,13 +193,13 @@ def new_rows(path: str | os.PathLike, table: xr.Dataset, formula: str) -> xr.Dat
     """
     parsed = Formula.parse(formula)
     names = [name for name in parsed.variables if name != parsed.source]
-    names += [table.attrs["error"]] if table.attrs.get("error") else []
+    names += [table.attrs[role] for role in ("error", "trials") if table.attrs.get(role)]
     words = [name for name in names if table[name].dtype.kind == "U"]
     found, rows = cells.wanted(path, names, parsed.source, words)
     return from_columns(found, formula, None, rows)
 
 
-def _stated(columns, path, formula, target, features, error):
+def _stated(columns, path, formula, target, features, known):
     """The formula that the options state."""
     if formula is not None:
         if target or features:
@@ -206,7 +216,7 @@ def _stated(columns, path, formula, target, features, error):
             expected="--target NAME, or --formula 'y ~ a + b'",
             remedy=f"columns are {listing(columns)}",
         )
-    named = list(features or (name for name in columns if name not in (target, error)))
+    named = list(features or (name for name in columns if name not in (target, *known)))
     for name in (target, *named):
         cells.known(columns, name, path)
     if not named or target in named:
@@ -269,7 +279,7 @@ def _outcome(values, target, response, path):
     )
 
 
-def _refuse(values, formulas, error, path, rows):
+def _refuse(values, formulas, error, trials, path, rows):
     """Refuse columns of which nothing can be learnt."""
     for name, column in values.items():
         odd = _odd(column) if column.dtype.kind == "U" else None
@@ -294,6 +304,8 @@ def _refuse(values, formulas, error, path, rows):
                     f"{column[0]}",
                     remedy="leave the column out, or correct cells that are no numbers",
                 )
+    if trials and values[trials].dtype.kind == "U":
+        raise DataError("trials are numbers", source=path, where=f"column {trials}")
     if error and (values[error].dtype.kind == "U" or not np.all(values[error] > 0)):
         raise DataError(
             "error bars are numbers above zero",

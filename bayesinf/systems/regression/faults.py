@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["faults"]
 
 SETTINGS = Settings(draws=600, tune=400, chains=4, prior_draws=20, workers=1)
-ROWS, NOISE, SITES = 150, 0.5, 8
+ROWS, NOISE, SITES, TRIALS = 150, 0.5, 8, 10
 SLOPES = {"a": 0.8, "b": -0.4}
 
 
@@ -38,7 +38,9 @@ def faults() -> dict[str, Callable[[np.random.Generator], xr.DataTree]]:
         ),
         "none, Student noise": partial(_fitted, noise=_heavy, response="student"),
         "none, counts": partial(_fitted, response="poisson"),
+        "none, counts that scatter more": partial(_fitted, response="negbinomial", excess=0.7),
         "none, outcomes": partial(_fitted, response="bernoulli"),
+        "none, counts of trials": partial(_fitted, response="binomial"),
         "none, known error bars": partial(_fitted, error=1.0),
         "a missing interaction": partial(_fitted, product=0.4),
         "a missing curvature": partial(_fitted, square=0.3),
@@ -48,6 +50,7 @@ def faults() -> dict[str, Callable[[np.random.Generator], xr.DataTree]]:
         "groups that are not modelled": partial(_fitted, groups=0.5, in_order=True),
         "a count taken as normal": partial(_fitted, response="poisson", as_if="normal"),
         "counts that scatter more": partial(_fitted, response="poisson", excess=0.7),
+        "trials whose chances scatter": partial(_fitted, response="binomial", excess=0.7),
         "error bars too small by a third": partial(_fitted, error=1 / 1.5),
     }
 
@@ -73,16 +76,25 @@ def _fitted(
     site = np.sort(site) if in_order else site
     eta = 0.5 + SLOPES["a"] * a + SLOPES["b"] * b + 0.5 * x + curve * np.sin(2 * np.pi * x)
     eta = eta + product * a * b + square * a**2 + groups * rng.standard_normal(SITES)[site]
-    if response == "poisson":
+    trials = rng.integers(1, 2 * TRIALS, ROWS).astype(float)
+    if response in ("poisson", "negbinomial"):
         rate = np.exp(eta) * (rng.gamma(1 / excess, excess, ROWS) if excess else 1.0)
         y = rng.poisson(rate).astype(float)
+    elif response == "binomial":
+        y = rng.binomial(trials.astype(int), _chance(eta + excess * rng.standard_normal(ROWS)))
     elif response == "bernoulli":
-        y = (rng.random(ROWS) < 1 / (1 + np.exp(-eta))).astype(float)
+        y = (rng.random(ROWS) < _chance(eta)).astype(float)
     else:
         y = eta + (_even if noise is None else noise)(eta, rng)
-    columns = {"a": a, "b": b, "x": x, "site": np.array([f"s{k}" for k in site]), "y": y}
+    columns = {"a": a, "b": b, "x": x, "site": np.array([f"s{k}" for k in site]), "y": y * 1.0}
     columns |= {} if error is None else {"error": np.full(ROWS, error * NOISE)}
-    table = from_columns(columns, formula, None if error is None else "error")
+    columns |= {"trials": trials} if response == "binomial" else {}
+    table = from_columns(
+        columns,
+        formula,
+        None if error is None else "error",
+        trials="trials" if "trials" in columns else None,
+    )
     settings = SETTINGS.replace(seed=int(rng.integers(2**31)))
     found = fit(table, response=as_if or response, settings=settings)
     return found if as_if else annotated(found, truth=_slopes(found["posterior"]["beta"]))
@@ -94,6 +106,10 @@ def _slopes(beta):
 
     known = [SLOPES.get(str(name), np.nan) for name in beta["feature"].values]
     return xr.Dataset({"beta": ("feature", known)})
+
+
+def _chance(eta):
+    return 1 / (1 + np.exp(-eta))
 
 
 def _even(eta, rng):

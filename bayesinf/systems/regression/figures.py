@@ -17,7 +17,13 @@ if TYPE_CHECKING:
 __all__ = ["MARKS", "comparison", "curves", "effects", "fitted", "groups"]
 
 SHOWN = 30  # rows of a forest
-MARKS = {"ols": "o", "ridge": "^", "lasso": "x", "ml": "o"}  # of the classical estimates
+MARKS = {
+    "ols": "o",
+    "ridge": "^",
+    "lasso": "x",
+    "ml": "o",
+    "quasi_poisson": "o",
+}  # of the classical estimates
 LETTERS = 28  # of a label
 COLUMNS = 3  # of panels
 
@@ -35,7 +41,8 @@ def target(fit: xr.DataTree, prefix: str = "") -> str:
 
 def scale_label(fit: xr.DataTree) -> str:
     """Label of the linear predictor."""
-    links = {"poisson": "log rate of ", "bernoulli": "log odds of "}
+    links = dict.fromkeys(("poisson", "negbinomial"), "log rate of ")
+    links |= dict.fromkeys(("bernoulli", "binomial"), "log odds of ")
     link = links.get(fit.attrs["response"])
     return f"{link}{fit.attrs['target']}" if link else target(fit)
 
@@ -69,6 +76,7 @@ def effects(fit: xr.DataTree) -> Figure:
 
 
 _CALLED = {"ols": "least squares", "ridge": "ridge", "lasso": "lasso", "ml": "maximum likelihood"}
+_CALLED |= {"quasi_poisson": "Poisson's maximum likelihood"}
 
 
 @styled

@@ -125,16 +125,21 @@ def problem(
 
     formula = formula or table.attrs.get("formula") or _all(table)
     design, own = Design(table, formula), PRIORS.get(prior, prior)
-    y, error = design.target, table.attrs.get("error")
+    y, error, trials = design.target, table.attrs.get("error"), table.attrs.get("trials")
     X = xr.DataArray(
         design.columns(),
         dims=("row", "feature"),
         coords={"row": table["row"].values, "feature": design.names},
     )
-    if error and response in ("poisson", "bernoulli"):
+    if error and response in linear.LINKS:
         raise DataError(
             f"a {response} response has no error bars",
             remedy="leave --error out, or take --response normal or student",
+        )
+    if (trials is None) == (response == "binomial"):
+        raise DataError(
+            f"a {response} response has no trials" if trials else "counts of how many trials?",
+            expected="--response binomial" if trials else "--trials with a column of the table",
         )
     offset = design.offset()
     if offset is not None and response not in linear.LINKS:
@@ -172,8 +177,9 @@ def problem(
         name: ((linear.Gaussian() if name else own), len(names))
         for name, names in design.terms.items()
     }
+    known = {"offset": offset, "trials": table[trials].values if trials else None}
     stated = linear.generalised(
-        X, y, response, linear.Terms(terms), scales=design.scales, offset=offset, **options
+        X, y, response, linear.Terms(terms), scales=design.scales, **known, **options
     )
     return stated, design
 

@@ -60,8 +60,7 @@ def predicted(
         width = width if column is None else width / design.spread[column][1]
         effect = width * rng.standard_normal((*eta.shape[:2], len(asked))) * unknown
         eta = eta + effect[..., code] * design.lever(term, new)
-    link = getattr(problem, "link", None)
-    mean = eta if link is None else link.inverse(eta)
+    mean = there.responding(eta) if isinstance(there, linear.Generalised) else eta
     target = design.formula.target
     values = problem.likelihood.draw(mean, there.scatter(draws), rng)
     arrays = {"mean": mean, target: values}
@@ -85,6 +84,8 @@ def at(problem: linear.Regression, design: Design, table: xr.Dataset) -> linear.
     bars = np.ones(rows) if bars is None and problem.error is not None else bars
     changes = {"X": design.columns(table), "y": np.zeros(rows), "unshrunk": columns}
     known = {} if problem.offset is None else {"offset": design.offset(table)}
+    if getattr(problem, "trials", None) is not None:
+        known["trials"] = table[design.table.attrs["trials"]].values
     return replace(problem, **changes, **known, error=bars)
 
 
@@ -112,7 +113,8 @@ def _explained(problem, draws):
     elif name == "student":  # whose variance need not exist: that of the residuals stands for it
         rest = np.var(problem.y - mean, axis=-1)
     else:
-        rest = np.mean(problem.likelihood.expected(problem.y, mean, {})[1] ** 2, axis=-1)
+        scale = problem.likelihood.expected(problem.y, mean, problem.scatter(draws))[1]
+        rest = np.mean(scale**2, axis=-1)
     signal = np.var(mean, axis=-1)
     return dataset({"r2": signal / (signal + rest)}, {"r2": ("looked",)}, sampled=False)
 

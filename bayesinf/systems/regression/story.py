@@ -29,7 +29,8 @@ __all__ = ["story"]
 NAMED = 4  # columns in the answer's sentence
 TOLD = 24  # rows of a table
 CAPTION = "Coefficients of the columns as they stand."
-SCALES = {"poisson": "the log rate of ", "bernoulli": "the log odds of "}
+SCALES = dict.fromkeys(("poisson", "negbinomial"), "the log rate of ")
+SCALES |= dict.fromkeys(("bernoulli", "binomial"), "the log odds of ")
 
 
 def story(fits: Mapping[str, xr.DataTree]) -> Story:
@@ -164,11 +165,11 @@ def _classical(fit):
     found = noted(fit, "effects")
     if found is None:
         return None
-    names = [name for name in ("ols", "ridge", "lasso", "ml") if name in found]
+    names = [name for name in ("ols", "ridge", "lasso", "ml", "quasi_poisson") if name in found]
     if not names:
         return None
     called = {"ols": "least squares", "ridge": "ridge", "lasso": "lasso"}
-    called["ml"] = "maximum likelihood"
+    called |= {"ml": "maximum likelihood", "quasi_poisson": "Poisson's maximum likelihood"}
     apart = {n: np.abs(found[n] - found["mean"]).values / found["sd"].values for n in names}
     said = "; ".join(f"{called[n]} {np.max(apart[n]):.2g}" for n in names)
     zero = int(np.sum(found["lasso"].values == 0)) if "lasso" in names else 0
