@@ -34,8 +34,8 @@ QUESTIONS = {
         1e-3,
         "≥",
         True,
-        "more observations than rounding explains share the largest or the smallest value (p = "
-        "{value:.2g})",
+        "more observations share the largest or the smallest value than rounding explains (as many "
+        "in a share of {value:.2g} of the replicas)",
         "leave out the rows where the instrument was full or cut off",
     ),
     "twins": Question(
@@ -45,8 +45,8 @@ QUESTIONS = {
         1e-3,
         "≥",
         True,
-        "more observations than rounding explains have another that is equal in all (p = "
-        "{value:.2g})",
+        "more rows are equal than rounding explains (as many in a share of {value:.2g} of the "
+        "replicas)",
         "keep one of the rows that stand there twice",
     ),
 }
