@@ -39,6 +39,7 @@ LEAST = 5  # points from which a jump is looked for
 FEW = 200  # points up to which θ is found again; beyond, they are as many in a stretch
 FROM_PRIOR = 32  # draws of the prior a parameter, the best of which a descent begins at
 WORK = 2**12  # stretches times draws, at most
+CLOSE = 1e-6  # relative gain at which a descent ends: of evidences a hundredth is enough
 STEP = 1e-4  # of differences of the log density, in standardised parameters
 
 
@@ -125,7 +126,7 @@ def log_evidence_for(
     plain = _laplace(process.log_density(found.points), found.covariances)
     starts = rng.standard_normal((FROM_PRIOR * len(process.names), len(process.names)))
     other = starts[np.argmax(jumping.log_density(starts))]
-    ends = [routes.descend(jumping, start) for start in (found.points[0], other)]
+    ends = [routes.descend(jumping, start, CLOSE) for start in (found.points[0], other)]
     value, point = max(ends, key=lambda end: end[0])
     covariance = routes.curvature(jumping, point)
     return _laplace(np.array([value]), covariance[None]) - plain

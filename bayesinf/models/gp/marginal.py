@@ -287,7 +287,7 @@ class Marginal(Problem):
             for factor, row, replica in zip(lower, z, part["replica"], strict=True):
                 inverse, _ = dtrtri(factor, lower=1)
                 q = np.sum(inverse**2, axis=0)
-                drawn = np.tril(factor) @ replica
+                drawn = factor @ replica
                 rows.append(np.stack([row @ inverse, replica @ inverse, drawn, q]))
             conditional = log_conditional(lower, z)
             edge = np.zeros_like(conditional)

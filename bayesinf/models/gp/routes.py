@@ -41,6 +41,7 @@ LINE = 61  # points of a line on which ridges are looked for
 MANY = 1000  # points of data from which it is said how long the fit will take,
 DESCENT = 100  # where a descent costs about so many evaluations,
 MINUTES = 300.0  # and how many points would take so many seconds
+CLOSE = 2e-9  # relative gain at which a descent ends
 POLISH = 4  # Newton steps at each of them
 STEP = 1e-3  # of the differences that make the Hessian from gradients
 FLATTEST = 1.0  # least curvature: that of the standardised prior
@@ -139,8 +140,8 @@ def log_evidence(problem: Process, settings: Settings) -> float:
     return float(logsumexp(centred.log_density(found.points) + 0.5 * volume))
 
 
-def descend(problem, start):
-    """Climb from a point to an optimum: log density and place."""
+def descend(problem, start, close=CLOSE):
+    """Climb from a point to an optimum, until the relative gain is small: log density and place."""
     from scipy.optimize import minimize
 
     def downhill(u):
@@ -148,7 +149,8 @@ def descend(problem, start):
         # A number, where the covariance has none: L-BFGS turns back from it.
         return (-value, -gradient) if np.isfinite(value) else (1e10, gradient)
 
-    end = minimize(downhill, start, jac=True, method="L-BFGS-B", options={"maxiter": 300})
+    options = {"maxiter": 300, "ftol": close}
+    end = minimize(downhill, start, jac=True, method="L-BFGS-B", options=options)
     return -float(end.fun), end.x
 
 
