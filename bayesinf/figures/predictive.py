@@ -72,7 +72,8 @@ def predictive_statistics(fit: xr.DataTree) -> Figure:
         axis.set_title("\n".join([*textwrap.wrap(name, TITLE), f"p {_tail(level)}"]))
         if np.ptp(data) <= 1e-9 * max(1.0, np.abs(data).max()):
             bars = min(30, max(8, np.unique(replica).size))
-            axis.hist(replica, bars, color=COLORS["posterior"], alpha=0.45)
+            look = {"color": COLORS["posterior"], "alpha": 0.45}
+            axis.hist(replica, bars, histtype="stepfilled", **look)
             axis.axvline(data[0], color=COLORS["data"], lw=2)
             axis.annotate(
                 "data",

@@ -107,7 +107,7 @@ def _histogram(axis, fit, name, ends=None):
     low, high = np.quantile(draws, [0.005, 0.995]) if ends is None else ends
     room = 0.1 * (high - low) or 1e-9 if ends is None else 0.0
     bins = np.linspace(low - room, high + room, BINS + 1)
-    axis.hist(draws, bins, color=COLORS["posterior"], alpha=0.6)
+    axis.hist(draws, bins, color=COLORS["posterior"], alpha=0.6, histtype="stepfilled")
     if (true := _truth(fit, name)) is not None:
         axis.axvline(true, **TRUE_LINE)
     best = noted(fit, "classical")[name]

@@ -155,7 +155,7 @@ def designs(fit: xr.DataTree) -> Figure:
     edges = np.linspace(0, 1, 21)
     for name, color in (("likelihood", "classical"), ("posterior", "posterior")):
         style = {"color": COLORS[color], "alpha": 0.35 if color == "classical" else 0.5}
-        left.hist(found[name], edges, **style)
+        left.hist(found[name], edges, histtype="stepfilled", **style)
         left.axvline(float(found[name].mean()), color=COLORS[color], lw=1.6)
     left.axvline(0.95, color=COLORS["prior"], lw=1, ls=(0, (3, 2)))
     left.set_xlabel("share of the true curve that the 95 % band covers")

@@ -106,7 +106,7 @@ def order(fit: xr.DataTree) -> Figure:
     axes[0].set_ylabel("order parameter r")
     alpha, truth = network["alpha"].values.ravel(), noted(fit, "couplings")
     if np.ptp(alpha) > 0:
-        axes[1].hist(alpha, 30, color=COLORS["posterior"], density=True)
+        axes[1].hist(alpha, 30, color=COLORS["posterior"], density=True, histtype="stepfilled")
         if truth is not None:
             axes[1].axvline(float(truth["alpha"]), color=COLORS["truth"], lw=1.5)
         axes[1].set_xlabel(with_units("lag α", "rad"))

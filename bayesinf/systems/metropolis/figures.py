@@ -64,7 +64,7 @@ def rules(found: xr.Dataset) -> Figure:
     edges = np.linspace(values.min(), values.max(), 31)
     for k, color in enumerate(colors):
         each = {"color": COLORS[color], "alpha": 0.45, "lw": 0}
-        axis.hist(values[:, k], edges, **each)
+        axis.hist(values[:, k], edges, histtype="stepfilled", **each)
         limit = float(found["integral"][k])
         mean = float(values[:, k].mean())
         axis.axvline(limit, color=COLORS[color], lw=1.6, ls=(0, (4, 2)))

@@ -44,7 +44,8 @@ def folded(fit: xr.DataTree) -> Figure:
     near = period.values.ravel()
     near = near[np.abs(near - middle) < 8 * sd]
     size = 10.0 ** np.floor(np.log10(sd))
-    right.hist((near - middle) / size, 40, color=COLORS["posterior"], alpha=0.6)
+    look = {"color": COLORS["posterior"], "alpha": 0.6}
+    right.hist((near - middle) / size, 40, histtype="stepfilled", **look)
     truth = true_values(fit)
     if "frequency" in truth:
         scale = float((period * fit["posterior"]["frequency"]).mean())
