@@ -302,6 +302,9 @@ def _effective_size(z):
     return np.where(total[:, 0] > 0, chains * length / time, np.nan)
 
 
+TOGETHER = 2**17  # weights that are smoothed at a time
+
+
 def smoothed_weights(log_weight: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Pareto-smooth importance weights and say how heavy their upper tail is.
 
@@ -318,26 +321,77 @@ def smoothed_weights(log_weight: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     ----------
     Vehtari, Simpson, Gelman, Yao & Gabry, JMLR 25, 1 (2024), arXiv:1507.02646.
     """
-    from arviz_stats.base import array_stats
-    from scipy.special import logsumexp
-
     log_weight = np.asarray(log_weight, dtype=float)
     draws = log_weight.shape[-1]
-    smooth = log_weight - logsumexp(log_weight, axis=-1, keepdims=True)
-    shape = np.full(log_weight.shape[:-1], np.inf)
-    if draws < 25:
-        return smooth, shape
-    tail = int(min(draws / 5, 3 * math.sqrt(draws))) + 1
-    top = np.partition(log_weight, (-tail, -1), axis=-1)
-    usable = np.isfinite(top[..., -1])
-    flat = usable & (top[..., -1] - top[..., -tail] <= 1e-6)  # a spread that is rounding only
-    shape[flat] = 0.0
-    uneven = usable & ~flat
-    if uneven.any():
-        # ArviZ 1.x takes the log likelihood that one leaves out, and negates it itself; ArviZ 0.x
-        # took the log weights. A test holds this call to known tails on both sides.
-        smooth[uneven], shape[uneven] = array_stats.psislw(-log_weight[uneven])
-    return smooth, np.where(np.isnan(shape), np.inf, shape)
+    rows = log_weight.reshape(-1, draws)
+    smooth, shape = np.empty_like(rows), np.full(len(rows), np.inf)
+    together = max(1, TOGETHER // draws)
+    for start in range(0, len(rows), together):
+        part = slice(start, start + together)
+        smooth[part], shape[part] = _tail_smoothed(rows[part])
+    return smooth.reshape(log_weight.shape), shape.reshape(log_weight.shape[:-1])[()]
+
+
+def _tail_smoothed(log_weight):
+    """The same of weights (row, draw)."""
+    top = log_weight.max(axis=-1, keepdims=True)
+    with np.errstate(invalid="ignore"):
+        found = log_weight - top
+    count, draws = found.shape
+    shape = np.full(count, np.inf)
+    tail = int(3 * math.sqrt(draws)) if draws > 225 else draws // 5
+    if tail >= 5:
+        usable = np.flatnonzero(np.isfinite(top[:, 0]))
+        order = np.argpartition(found[usable], (-tail - 1, -1), axis=-1)[:, -tail - 1 :]
+        inner = np.argsort(np.take_along_axis(found[usable], order, axis=-1), axis=-1)
+        order = np.take_along_axis(order, inner, axis=-1)
+        ends = np.take_along_axis(found[usable], order, axis=-1)
+        flat = ends[:, -1] - ends[:, 0] <= 1e-6  # a spread that is rounding only
+        shape[usable[flat]] = 0.0
+        usable, order, ends = usable[~flat], order[~flat, 1:], ends[~flat]
+        excess = np.exp(ends) - np.exp(ends[:, :1])
+        k, scale = _pareto(excess[:, 1:])
+        shape[usable] = np.where(np.isnan(k), np.inf, k)
+        fitted = np.isfinite(k) & (scale > 0)
+        k, scale = k[fitted, None], scale[fitted, None]
+        log_above = np.log1p(-np.arange(0.5, tail) / tail)
+        steps = np.where(k == 0.0, -log_above, np.expm1(-k * log_above) / np.where(k, k, 1.0))
+        value = np.minimum(np.log(np.exp(ends[fitted, :1]) + scale * steps), 0.0)
+        found[usable[fitted, None], order[fitted]] = value
+    with np.errstate(invalid="ignore"):
+        return found - np.log(np.sum(np.exp(found), axis=-1, keepdims=True)), shape
+
+
+def _pareto(excess):
+    """Shape and scale of generalised Pareto distributions, (row,), of sorted excesses (row, point).
+
+    Zhang & Stephens, Technometrics 51, 316 (2009), doi:10.1198/tech.2009.08017, the shape drawn to
+    one half as by ten points more (Vehtari et al. 2024); not a number where a quarter of the points
+    or more are one.
+    """
+    n = excess.shape[1]
+    points = 30 + int(math.sqrt(n))
+    quartile = excess[:, int(n / 4 + 0.5) - 1]
+    sure = quartile > excess[:, 0]
+    shape, scale = np.full(len(excess), np.nan), np.full(len(excess), np.nan)
+    excess, quartile = excess[sure], quartile[sure]
+    away = 1 - np.sqrt(points / (np.arange(1, points + 1) - 0.5))
+    b = away / (3 * quartile[:, None]) + 1 / excess[:, -1:]
+
+    def mean_log(b):
+        return np.mean(np.log1p(-b[:, None] * excess), axis=1)
+
+    # Point after point, so that what is at hand stays in the cache.
+    k = np.stack([mean_log(b[:, j]) for j in range(points)], axis=1)
+    height = n * (np.log(-b / k) - k - 1)
+    weight = np.exp(height - height.max(axis=1, keepdims=True))
+    weight /= weight.sum(axis=1, keepdims=True)
+    weight[weight < 10 * np.finfo(float).eps] = 0.0
+    b = np.sum(b * weight, axis=1) / weight.sum(axis=1)
+    k = mean_log(b)
+    scale[sure] = -k / b
+    shape[sure] = (n * k + 5.0) / (n + 10)
+    return shape, scale
 
 
 TIMES = {"time", "times", "t", "date", "year", "month", "week", "day", "hour", "minute", "second"}

@@ -253,6 +253,15 @@ def test_pareto_k_of_a_normal_proposal_follows_its_width():
     assert found < 0.2
 
 
+@pytest.mark.parametrize("draws", [30, 225, 226, 1600])
+def test_weights_of_many_rows_are_smoothed_as_arviz_does(draws):
+    log_weight = rng(5).normal(size=(7, draws)) * np.linspace(0.1, 5.0, 7)[:, None]
+    smooth, shape = diagnostics.smoothed_weights(log_weight)
+    usual, k = array_stats.psislw(-log_weight)
+    np.testing.assert_allclose(smooth, usual, atol=1e-12)
+    np.testing.assert_allclose(shape, k, atol=1e-12)
+
+
 def test_weights_that_cannot_be_smoothed():
     constant = np.full(1000, -731.25)
     smooth, shape = diagnostics.smoothed_weights(constant)
