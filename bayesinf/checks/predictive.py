@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 __all__ = ["LEFT_OUT", "PREDICTIVE_P", "leave_one_out", "loo", "p_values", "predictive"]
 
+TOGETHER = 2**17  # log densities that are looked at together, so that they stay in the cache
+
 PREDICTIVE_P = 0.01  # smallest predictive p-value, times the number of statistics
 # What a model is likely to leave out where the data's residuals are not like those of replicas.
 LEFT_OUT = {
@@ -122,9 +124,14 @@ def loo(posterior: xr.DataTree) -> dict:
     names = [name for one in chosen for name in observation_names(one)]
     values = np.concatenate([elements(variable) for variable in chosen])
     values = values.reshape(len(values), -1)
-    weights, shape = diagnostics.smoothed_weights(-values)
-    pointwise = logsumexp(weights + values, axis=1)
-    within = logsumexp(values, axis=1) - math.log(values.shape[1])
+    pointwise, within, shape = (np.empty(len(values)) for _ in range(3))
+    together = max(1, TOGETHER // values.shape[1])
+    for start in range(0, len(values), together):
+        part = slice(start, start + together)
+        weights, shape[part] = diagnostics.smoothed_weights(-values[part])
+        pointwise[part] = logsumexp(weights + values[part], axis=1)
+        within[part] = logsumexp(values[part], axis=1)
+    within -= math.log(values.shape[1])
     return {
         "elpd": float(pointwise.sum()),
         "se": float(np.sqrt(pointwise.size) * np.std(pointwise)),

@@ -86,7 +86,8 @@ def residual_spread(y, mean, noise):
     return np.where(even, 0.0, found)
 
 
-TOGETHER = 2**24  # numbers that one look at the data makes at a time
+# Numbers that one look at the data makes at a time: about as many as a processor's cache holds.
+TOGETHER = 2**18
 REPLICAS = 2**25  # numbers of replicas that are kept, unless a problem says otherwise
 
 QUIET = 0.25  # mean square of residuals over the noise from which they are measured by themselves

@@ -253,7 +253,7 @@ def test_pareto_k_of_a_normal_proposal_follows_its_width():
     assert found < 0.2
 
 
-@pytest.mark.parametrize("draws", [40, 800])
+@pytest.mark.parametrize("draws", [40, 225, 226, 800])
 def test_many_rows_of_weights_are_smoothed_as_arviz_smooths_each(draws):
     shapes = np.array([[0.2], [0.6], [1.2]]).repeat(4, axis=0)
     log_weight = np.log(stats.genpareto(shapes).rvs((12, draws), random_state=5))

@@ -115,6 +115,28 @@ def test_conditional_against_the_dense_normal(shape):
         assert variance[i] == pytest.approx(K[i, i] - weights @ K[rest, i], rel=1e-9)
 
 
+def test_single_precision_changes_no_draw():
+    rng = np.random.default_rng(8)
+    X, y = rng.choice([-1.0, 1.0], (60, 64)), rng.normal(size=60)
+    variances, sigma = rng.exponential(size=64), 1e-4
+    design = Factors(X, y)
+    exact = design.condition(design.kernel(variances), variances, sigma)
+    kernel = design.kernel(variances, single=True)
+    given = design.condition(kernel, variances, sigma)
+    assert kernel.dtype == given.factor.dtype == np.float32
+    drawn, wanted = (one.draw(np.random.default_rng(9)) for one in (given, exact))
+    # A third of the noise by the rounded factor alone, which no draw of the noise would survive.
+    np.testing.assert_allclose(drawn, wanted, rtol=0, atol=1e-3 * sigma)
+    assert given.log_marginal() == pytest.approx(exact.log_marginal(), abs=1e-3)
+    for ours, theirs in zip(given.leave_one_out(), exact.leave_one_out(), strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-3, atol=1e-4)
+    # Where rounding would be felt, in eigenvalues that noise alone keeps from zero, none is.
+    X = np.vstack([X, X[:3]])
+    design = Factors(X, np.append(y, y[:3]))
+    kernel = design.kernel(variances, single=True)
+    assert design.condition(kernel, variances, sigma).factor.dtype == float
+
+
 # ── Exact ────────────────────────────────────────────────────────────────────────────────────────
 
 

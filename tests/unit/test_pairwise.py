@@ -122,6 +122,43 @@ def test_sums_are_those_of_brute_force(sites, encoding):
 
 
 @both
+@pytest.mark.parametrize("width", [0.5, 60.0])
+def test_sums_by_rows_are_those_of_all_states_together(width, encoding):
+    # Of 13 sites three are held in a row; couplings this strong are in vain in all of them.
+    sites, theta = 13, parameters(13, 4, width)
+    states = coding.decoded(np.arange(1 << sites), sites, encoding).astype(float)
+    i, j = coding.pairs(sites)
+    phi = np.concatenate([states, states[:, i] * states[:, j]], axis=1)
+    exponents = phi @ theta
+    weights = np.exp(exponents - exponents.max())
+    log_z = exponents.max() + np.log(weights.sum())
+    found, moments = enumeration.expectations(theta, encoding)
+    assert [found, enumeration.log_partition(theta, encoding)] == pytest.approx([log_z] * 2)
+    np.testing.assert_allclose(moments, weights @ phi / weights.sum(), atol=1e-12)
+    log_z, p = enumeration.probabilities(theta, encoding)
+    assert log_z == found
+    np.testing.assert_allclose(p, weights / weights.sum(), rtol=1e-9, atol=1e-200)
+
+
+@both
+def test_states_are_drawn_as_often_as_they_are_probable_and_averaged(encoding):
+    sites, theta = 12, parameters(12, 6, 0.5)
+    _, p = enumeration.probabilities(theta, encoding)
+    drawn = enumeration.drawn(p, 100_001, rng(8))
+    counts, common = np.bincount(drawn, minlength=p.size), p * len(drawn) > 10
+    expected = p[common] * len(drawn)
+    chi_square = np.sum((counts[common] - expected) ** 2 / expected)
+    assert stats.chi2(common.sum()).sf(chi_square) > 1e-4
+    triples = predictive.followed(sites)
+    for found, summed in zip(
+        enumeration.weighed(drawn, sites, encoding, triples),
+        vars(predictive.Summary.of(counts / len(drawn), encoding)).values(),
+        strict=True,
+    ):
+        np.testing.assert_allclose(found, summed, atol=1e-12)
+
+
+@both
 def test_independent_sites_and_twenty_of_them(encoding):
     sites = 20
     h = rng(1).normal(-1, 0.5, sites)

@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Groups", "Names", "Regression"]
 
+SELDOM = 0.1  # share of draws up to which a product of a column goes draw by draw
+
 
 @dataclass(frozen=True)
 class Names:
@@ -483,10 +485,18 @@ class Regression(Measured):
         return mean if self.offset is None else mean + self.offset
 
     def _fitted(self, f, included, X):
-        if included is not None and not self._is_mapped:  # most columns are in no draw at all
-            used = np.any(included, axis=tuple(range(f.ndim - 1)))
-            f, X = f[..., used], X[:, used]
-        return f @ X.T
+        if included is None or self._is_mapped:
+            return f @ X.T
+        # Most columns are in no draw at all, and most others in few.
+        share = np.mean(included, axis=tuple(range(f.ndim - 1)))
+        often, seldom = share > SELDOM, (share > 0) & (share <= SELDOM)
+        fitted = f[..., often] @ X[:, often].T
+        if not seldom.any():
+            return fitted
+        from scipy import sparse
+
+        rest = sparse.csr_array(f[..., seldom].reshape(-1, np.count_nonzero(seldom)))
+        return fitted + (rest @ np.ascontiguousarray(X[:, seldom].T)).reshape(fitted.shape)
 
     def _of_rows(self, values):
         """What a parameter is in each row, (..., observation) or (..., 1)."""

@@ -134,12 +134,13 @@ class Block:
         self.factors = Factors(seen.stacked, seen.t)
         self.spread = float(np.sqrt(seen.square / seen.count))
         self.step = self.scale_step = 0.5
+        self.single = self.factors.dual  # precision, until it will not do
 
     def __getstate__(self):
-        return self.step, self.scale_step
+        return self.step, self.scale_step, self.single
 
     def __setstate__(self, state):
-        self.step, self.scale_step = state
+        self.step, self.scale_step, self.single = state
 
     @property
     def fixed(self) -> bool:
@@ -165,15 +166,17 @@ class Block:
         """
         variances = partial(self._variances, scales)
         sigma = np.exp(log_sigma)
-        kernel = self.factors.kernel(variances(sigma))
+        kernel = self.factors.kernel(variances(sigma), self.single)
         current = self.factors.condition(kernel, variances(sigma), sigma)
+        self.single = current.factor.dtype != float
         if not self.fixed:
             level = self._log_density(current) + log_sigma
             for _ in range(NOISE_STEPS):
                 proposal = log_sigma + self.step * rng.standard_normal()
                 sigma = np.exp(proposal)
-                changed = self.factors.kernel(variances(sigma)) if scales.of_sigma else kernel
-                other = self.factors.condition(changed, variances(sigma), sigma)
+                if scales.of_sigma:
+                    kernel = self.factors.kernel(variances(sigma), self.single)
+                other = self.factors.condition(kernel, variances(sigma), sigma)
                 other_level = self._log_density(other) + proposal
                 acceptance = np.exp(min(0.0, other_level - level))
                 if rng.random() < acceptance:
@@ -191,7 +194,9 @@ class Block:
         level = current.log_marginal() + scales.log_density()
         scales.scale = before * np.exp(self.scale_step * rng.standard_normal())
         variances = self._variances(scales, sigma)
-        other = self.factors.condition(self.factors.kernel(variances), variances, sigma)
+        other = self.factors.condition(
+            self.factors.kernel(variances, self.single), variances, sigma
+        )
         gain = other.log_marginal() + scales.log_density() - level
         acceptance = np.exp(min(0.0, gain))
         if tuned >= 0:

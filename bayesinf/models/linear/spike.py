@@ -27,6 +27,7 @@ import numpy as np
 from bayesinf import kept
 from bayesinf.errors import FitError
 from bayesinf.models.linear import conditional
+from bayesinf.models.linear.design import compressed
 from bayesinf.models.linear.scale_priors import told
 from bayesinf.priors import Beta
 
@@ -37,6 +38,7 @@ __all__ = ["Gram", "alike", "chain", "gram"]
 
 ALIKE = 0.7  # columns whose cosine exceeds this are drawn in pairs too
 PARTNERS = 8  # pairs a column at the most
+TOGETHER = 32  # rows that are looked at together, so that they stay in the cache
 PART = 100  # draws between two times that a chain may be kept
 STARTS = 8  # short runs from different starts, of which a chain continues the best
 
@@ -45,12 +47,15 @@ def alike(gram: np.ndarray) -> np.ndarray:
     """List the pairs of columns that are nearly parallel, (pair, 2)."""
     norm = np.sqrt(np.diag(gram))
     pairs = []
-    for j in range(len(gram)):
-        cosine = np.abs(gram[j, j + 1 :]) / (norm[j] * norm[j + 1 :])
-        near = np.flatnonzero(cosine > ALIKE)
-        if len(near) > PARTNERS:
-            near = near[np.argsort(cosine[near])[-PARTNERS:]]
-        pairs += [(j, j + 1 + k) for k in near]
+    for top in range(0, len(gram), TOGETHER):
+        rows = slice(top, top + TOGETHER)
+        near = np.abs(gram[rows, top:]) > ALIKE * norm[rows, None] * norm[top:]
+        for j in top + np.flatnonzero(near.sum(axis=1) > 1):  # each column is like itself
+            beyond = j + 1 + np.flatnonzero(near[j - top, j + 1 - top :])
+            if len(beyond) > PARTNERS:
+                cosine = np.abs(gram[j, beyond]) / norm[beyond]
+                beyond = beyond[np.argsort(cosine)[-PARTNERS:]]
+            pairs += [(j, k) for k in beyond]
     return np.array(pairs, dtype=np.int64).reshape(-1, 2)
 
 
@@ -84,14 +89,33 @@ class Gram:
 
 
 def gram(stacked: Sequence[np.ndarray]) -> np.ndarray:
-    """XᵀX of each; in single precision where that is exact, as for products of spins."""
-    whole = all(
-        len(X) < 2**24 and np.all(np.abs(X[0]) == 1.0) and np.all(np.abs(X) == 1.0) for X in stacked
-    )
-    stacked = [X.astype(np.float32) if whole else X for X in stacked]
+    """XᵀX of each; of columns of signs, as products of spins are, by counting bits."""
+    signs = all(map(_are_signs, stacked))
+    make = _of_signs if signs else _products
     if len(stacked) == 1:  # no copy of what may be large
-        return (stacked[0].T @ stacked[0])[np.newaxis]
-    return np.stack([X.T @ X for X in stacked])
+        return make(stacked[0])[np.newaxis]
+    return np.stack([make(X) for X in stacked])
+
+
+def _products(X):
+    return X.T @ X
+
+
+def _are_signs(X):
+    """Whether all entries are ±1, of no more rows than single precision counts."""
+    parts = (X[top : top + TOGETHER] for top in range(0, len(X), TOGETHER))
+    return len(X) < 2**24 and all(np.all(np.abs(part) == 1.0) for part in parts)
+
+
+def _of_signs(X):
+    # Here, because they import numba.
+    from bayesinf.models.bits import packed
+    from bayesinf.models.linear.spike_kernel import products_of_signs
+
+    rows, columns = X.shape
+    found = np.empty((columns, columns), np.float32)
+    products_of_signs(packed(X > 0), rows, found)
+    return found
 
 
 def chain(
@@ -181,10 +205,11 @@ def _log_evidence(problem, products, coefficients, sigma, scales):
         variances = np.append(np.ones(products.free), np.full(int(own.sum()), width**2))
         if not len(variances):
             X, variances = np.zeros((len(X), 1)), np.ones(1)
-        active = conditional.Factors(X, design.t)
+        R, turned, unreached = compressed(X, design.t)
+        active = conditional.Factors(R, turned)
         value += active.condition(active.kernel(variances), variances, noise).log_marginal()
-        rest = design.rest
-        value -= rest.count * np.log(noise) + 0.5 * rest.square / noise**2
+        for rest in (unreached, design.rest):
+            value -= rest.count * 0.5 * np.log(2 * np.pi * noise**2) + 0.5 * rest.square / noise**2
     value += inside.sum() * np.log(rate) + np.sum(~inside) * np.log1p(-rate)
     for name, scale in (("slab_width", width), ("inclusion_rate", rate)):
         value += prior.inferred[name].log_density(scale) if name in prior.inferred else 0.0

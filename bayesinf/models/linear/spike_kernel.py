@@ -5,12 +5,37 @@ from math import exp, log, log1p, sqrt
 import numba
 import numpy as np
 
+from bayesinf.models.bits import ones
 from bayesinf.models.linear.scales_kernel import scale2
 
-__all__ = ["run"]
+__all__ = ["products_of_signs", "run"]
 
 CANCELS = 1e-6  # squared residuals this small beside the data's are summed up anew
 LEAST = 1e-32  # rounding of the data, squared
+TILE = 64  # columns on either side that are multiplied together, so that they stay in the cache
+
+
+@numba.njit(nogil=True, cache=True)
+def products_of_signs(bits, count, gram):
+    """Fill in XᵀX of columns of signs: count less twice the places where two of them differ.
+
+    Parameters
+    ----------
+    bits : a bit for each sign, (column, word), zeros behind.
+    count : of signs in a column.
+    gram : (column, column).
+    """
+    columns, words = bits.shape
+    for top in range(0, columns, TILE):
+        for left in range(top, columns, TILE):
+            for i in range(top, min(columns, top + TILE)):
+                one = bits[i]
+                for j in range(max(i, left), min(columns, left + TILE)):
+                    other, differing = bits[j], np.uint64(0)
+                    for word in range(words):
+                        differing += ones(one[word] ^ other[word])
+                    gram[i, j] = count - 2 * np.int64(differing)
+                    gram[j, i] = gram[i, j]
 
 
 @numba.njit(nogil=True, cache=True)
@@ -22,19 +47,6 @@ def _shift(gram, correlation, beta, j, value):
         for k in range(row.size):
             correlation[k] -= row[k] * change
         beta[j] = value
-
-
-@numba.njit(nogil=True, cache=True)
-def _single(rng, gram, correlation, beta, j, g, v, sigma2, log_empty):
-    """Draw (included_j, β_j) given the rest; ``log_empty`` is log π/(1-π) + ½ log(v/τ²)."""
-    pull = (correlation[j] + g * beta[j]) / sigma2
-    log_in = log_empty + 0.5 * v * pull * pull
-    # With e ~ Exponential(1), P(e > log(1 + exp(-x))) is the logistic function of x. Most
-    # coefficients are far from inclusion and are settled without the logarithm.
-    e = rng.standard_exponential()
-    included = e > -log_in and e > log1p(exp(-log_in)) if log_in > -700.0 else False
-    value = v * pull + sqrt(v) * rng.standard_normal() if included else 0.0
-    _shift(gram, correlation, beta, j, value)
 
 
 @numba.njit(nogil=True, cache=True)
@@ -93,7 +105,15 @@ def _sweep(rng, gram, diagonal, correlation, beta, pairs, sigma2, tau2, log_odds
             g = diagonal[j]
             v = 1.0 / (g / sigma2 + 1.0 / tau2)
             log_empty = log_odds - 0.5 * log1p(g * tau2 / sigma2)
-        _single(rng, gram, correlation, beta, j, g, v, sigma2, log_empty)
+        pull = (correlation[j] + g * beta[j]) / sigma2
+        log_in = log_empty + 0.5 * v * pull * pull
+        # With e ~ Exponential(1), P(e > log(1 + exp(-x))) is the logistic function of x. Most
+        # coefficients are far from inclusion and are settled without the logarithm.
+        e = rng.standard_exponential()
+        if e > -log_in and log_in > -700.0 and e > log1p(exp(-log_in)):
+            _shift(gram, correlation, beta, j, v * pull + sqrt(v) * rng.standard_normal())
+        elif beta[j] != 0.0:
+            _shift(gram, correlation, beta, j, 0.0)
     for i in range(len(pairs)):
         _pair(rng, gram, correlation, beta, pairs[i, 0], pairs[i, 1], sigma2, tau2, log_odds)
 

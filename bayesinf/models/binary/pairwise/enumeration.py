@@ -24,6 +24,7 @@ __all__ = [
     "LARGEST",
     "covariance",
     "curvature",
+    "drawn",
     "entropy",
     "expectations",
     "fisher",
@@ -36,6 +37,7 @@ __all__ = [
     "sample",
     "statistics",
     "unpack",
+    "weighed",
 ]
 
 LARGEST = 20  # sites whose states can be enumerated
@@ -125,8 +127,8 @@ def probabilities(theta: np.ndarray, encoding: str) -> tuple[float, np.ndarray]:
     from bayesinf.models.binary.pairwise import kernel
 
     rows, sites, down = _rows(theta, encoding)
-    p, field = np.empty(1 << sites), np.empty(1 << max(sites - 1, 0))
-    return kernel.weights(rows[0], sites, down, p, field), p
+    p = np.empty(1 << sites)
+    return kernel.weights(rows[0], sites, down, p), p
 
 
 def products(p: np.ndarray, encoding: str) -> np.ndarray:
@@ -219,6 +221,45 @@ def sample(p: np.ndarray, size: int, rng: np.random.Generator) -> np.ndarray:
     cumulative = np.cumsum(p)
     drawn = np.searchsorted(cumulative, rng.random(size) * cumulative[-1], side="right")
     return np.bincount(np.minimum(drawn, p.size - 1), minlength=p.size)
+
+
+def drawn(p: np.ndarray, size: int, rng: np.random.Generator) -> np.ndarray:
+    """Draw independent states from their probabilities; return their numbers, (size,), not mixed.
+
+    Parameters
+    ----------
+    p, size, rng : as for ``sample``, which is quicker where the states are fewer than the draws.
+    """
+    from bayesinf.models.binary.pairwise import kernel
+
+    rows = p.reshape(-1, min(p.size, 1 << kernel.ROW))
+    share, states = rows.sum(axis=1), np.empty(size, np.int64)
+    kernel.drawn(rng, p, rng.multinomial(size, share / share.sum()), rows.shape[1], states)
+    return states
+
+
+def weighed(
+    states: np.ndarray, sites: int, encoding: str, triples: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Average products of sites over drawn states.
+
+    Parameters
+    ----------
+    states : their numbers, (draw,).
+    sites, encoding : what the numbers stand for.
+    triples : sites i < j < k in their order, (triple, 3).
+
+    Returns
+    -------
+    means and pair moments, (parameter,); triple moments, (triple,); the share of the states in
+    which K sites are on, (N + 1,).
+    """
+    from bayesinf.models.binary.pairwise import kernel
+
+    phi, triple = np.empty(sites * (sites + 1) // 2), np.empty(len(triples))
+    population, down = np.empty(sites + 1), float(ENCODINGS[known(encoding)])
+    kernel.weighed(states, sites, down, triples, phi, triple, population)
+    return phi, triple, population
 
 
 @cache

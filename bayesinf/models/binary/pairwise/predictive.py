@@ -95,10 +95,15 @@ def replicas(problem: Pairwise, theta: np.ndarray, rng: np.random.Generator) -> 
     if problem.sites > enumeration.LARGEST:
         return problem.replicas(theta, rng)
 
+    chosen = followed(problem.sites)
+
     def one(point):
         _, p = enumeration.probabilities(point, problem.encoding)
-        counts = enumeration.sample(p, problem.samples, rng)
-        return Summary.of(counts / problem.samples, problem.encoding)
+        if p.size <= problem.samples:
+            counts = enumeration.sample(p, problem.samples, rng)
+            return Summary.of(counts / problem.samples, problem.encoding)
+        states = enumeration.drawn(p, problem.samples, rng)
+        return Summary(*enumeration.weighed(states, problem.sites, problem.encoding, chosen))
 
     return [one(point) for point in theta]
 
