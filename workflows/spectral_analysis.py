@@ -2,7 +2,8 @@
 
 Reads times, values and error bars, infers the period with its harmonics, mean and jitter, weighs it
 against no period at all and against its half, its double and its aliases, and compares with
-Lomb-Scargle.
+Lomb-Scargle. With --data a folder, a pattern such as 'stars/*.csv', or a table with --each: all
+light curves, on one page.
 """
 
 from functools import partial
@@ -42,6 +43,13 @@ def main(
     ] = False,
     window: workflow.Windows = None,
     prior: workflow.Priors = None,
+    each: Annotated[
+        str | None,
+        typer.Option(metavar="COLUMN", help="Of many light curves in a table: what names each."),
+    ] = None,
+    only: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Of many light curves: this one by itself.")
+    ] = None,
     modes: Annotated[
         list[int] | None, typer.Option(min=2, help="Modes to fit, then others to compare.")
     ] = None,
@@ -50,6 +58,7 @@ def main(
     from bayesinf.errors import DataError
     from bayesinf.systems import spectral_analysis as system
 
+    batch = False
     with run.step("read"):
         stated = workflow.priors(prior)
         if stated and (memory or signal == "modes"):
@@ -57,17 +66,33 @@ def main(
         if run.data is not None:
             columns = [workflow.column(name) for name in (t, y, error)]
             chosen = {"decimal": decimal, "windows": workflow.windows(window)}
-            own = system.read(run.data, *columns, time_unit=time_unit, **chosen)
-            data = run.report_reading(own)
+            chosen["time_unit"] = time_unit
+            many = system.light_curves(run.data, *columns, each=each, **chosen)
+            if only is not None and many is None:
+                raise workflow.misread("only", "many light curves in --data", only)
+            batch = many is not None and only is None
+            if batch and (memory or signal == "modes"):
+                found = "--memory" if memory else "--signal modes"
+                raise DataError("many light curves are asked for a period", found=found)
+            if batch:
+                data = run.report_reading(many)
+            else:
+                data = (
+                    system.read(run.data, *columns, **chosen) if many is None else many.single(only)
+                )
+                data = run.report_reading(data)
         elif signal == "modes":
             data = system.simulate_modes(rng=run.settings.generator("modes"))
         else:
             data = system.read(run.shipped("star.nc"))
+    ranges = {"shortest": shortest, "longest": longest}
+    if batch:
+        loop = system.loop(harmonics=harmonics, priors=stated, period_unit=period_unit, **ranges)
+        return workflow.batch(run, data, loop)
     with run.step("fit"):
         if signal == "modes":
             call = partial(system.fit_modes, data, modes or (45, 25), settings=run.settings)
             return {"modes": elsewhere(run, call)}
-        ranges = {"shortest": shortest, "longest": longest}
         options = {"period_unit": period_unit, "settings": run.settings, "priors": stated}
         found = elsewhere(run, partial(system.fit, data, harmonics, **ranges, **options))
     if not memory:

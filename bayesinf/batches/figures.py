@@ -35,12 +35,14 @@ class Quantity:
     ----------
     name, units : what it is called.
     value, sd : posterior mean and standard deviation, over the spectra's dimensions.
+    group : what those that are drawn together are called.
     """
 
     name: str
     units: str
     value: np.ndarray
     sd: np.ndarray
+    group: str = "parameters"
 
 
 @styled

@@ -45,7 +45,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Loop", "tell", "write"]
 
-PORTION = 8  # data sets that one worker fits before it is asked again
 KEPT = 16  # draws of each
 LARGEST = 1000  # numbers of a draw, above which a variable is not kept
 # What a fit says of its model, which is that of all.
@@ -61,12 +60,18 @@ class Loop:
     system : its name.
     title, question : of the page.
     fit : from a Dataset and the keyword ``settings`` to InferenceData; it can be pickled.
+    draws : from a fit to what is kept of it, over (chain, draw, ...); None for its posterior.
+    numbers : from a fit to numbers that stand beside, by name, as a Bayes factor; None for none.
+    portion : data sets that a worker fits before it is asked again: the fewer, the longer a fit.
     """
 
     system: str
     title: str
     question: str
     fit: Callable[..., xr.DataTree]
+    draws: Callable[[xr.DataTree], xr.Dataset] | None = None
+    numbers: Callable[[xr.DataTree], Mapping[str, float]] | None = None
+    portion: int = 8
 
 
 @dataclass(frozen=True)
@@ -78,6 +83,7 @@ class _Form:
     dims, shapes, units : of the variables of the posterior, a draw's.
     coords : dimension to its coordinate.
     statistics : names of the p-values.
+    numbers : names of what stands beside.
     attrs : of all fits alike.
     """
 
@@ -86,6 +92,7 @@ class _Form:
     units: Mapping[str, str] = field(default_factory=dict)
     coords: Mapping[str, tuple] = field(default_factory=dict)
     statistics: tuple[str, ...] = ()
+    numbers: tuple[str, ...] = ()
     attrs: Mapping[str, str] = field(default_factory=dict)
 
     @property
@@ -94,9 +101,8 @@ class _Form:
         return dict(self.dims), dict(self.shapes), dict(self.coords), self.statistics
 
 
-def _form(fit, statistics):
-    """Read the form off a fit."""
-    posterior = fit["posterior"].dataset
+def _form(fit, posterior, statistics, numbers):
+    """Read the form off a fit, and what is kept of it."""
     kept = {
         str(name): variable
         for name, variable in posterior.data_vars.items()
@@ -110,6 +116,7 @@ def _form(fit, statistics):
         {name: variable.attrs.get("units", "1") for name, variable in kept.items()},
         {d: tuple(posterior[d].values.tolist()) if d in posterior.coords else None for d in along},
         tuple(statistics),
+        tuple(numbers),
         {name: str(fit.attrs[name]) for name in TOLD if name in fit.attrs},
     )
 
@@ -124,14 +131,16 @@ def _row(one: One, loop: Loop, settings: Settings, place: int) -> dict:
         verdict = check(fit)
     except (DataError, FitError) as error:
         return {"code": FAILED, "reason": one_line(str(error))}
-    except (ArithmeticError, np.linalg.LinAlgError) as error:
+    except Exception as error:  # whatever one of thousands may do, the others go on
         return {"code": FAILED, "reason": f"cannot be fitted ({type(error).__name__})"}
     bad = [each.message for each in verdict.checks if each.required and not each.passed]
     p = p_values(fit) if "discrepancy" in fit["sample_stats"] else {}
-    form = _form(fit, p)
+    posterior = fit["posterior"].dataset if loop.draws is None else loop.draws(fit)
+    numbers = {} if loop.numbers is None else dict(loop.numbers(fit))
+    form = _form(fit, posterior, p, numbers)
     draws = {}
     for name, dims in form.dims.items():
-        values = fit["posterior"][name].transpose("chain", "draw", *dims).values
+        values = posterior[name].transpose("chain", "draw", *dims).values
         draws[name] = values.reshape(-1, *values.shape[2:]).astype(float)
     count = len(next(iter(draws.values())))
     at = np.linspace(0, count - 1, KEPT).astype(int)
@@ -144,6 +153,7 @@ def _row(one: One, loop: Loop, settings: Settings, place: int) -> dict:
         "sd": {name: values.std(axis=0, ddof=1) for name, values in draws.items()},
         "log_likelihood": _log_likelihood(fit)[at],
         "p_value": np.array(list(p.values())),
+        "numbers": numbers,
         "sha256": str(fit.attrs.get("data_sha256", "")),
     }
 
@@ -160,7 +170,7 @@ def _log_likelihood(fit):
 
 def _portion(items, *, number, loop, settings):
     """Fit a portion: a list of rows."""
-    return [_row(one, loop, settings, number * PORTION + k) for k, one in enumerate(items)]
+    return [_row(one, loop, settings, number * loop.portion + k) for k, one in enumerate(items)]
 
 
 def write(
@@ -195,10 +205,10 @@ def write(
     (dim,) = source.dims
     file, store = folder / f"{stem}.nc", None
     fit = partial(_portion, loop=loop, settings=settings)
-    opened = (folder / f"{dim}s.csv").open("w", newline="", encoding="utf-8")
+    opened = (folder / f"{page.plural(dim)}.csv").open("w", newline="", encoding="utf-8")
     try:
         table = csv.writer(opened)
-        for first, names, rows in stream(source, fit, PORTION, mapped, here=here):
+        for first, names, rows in stream(source, fit, loop.portion, mapped, here=here):
             waiting.append((first, names, rows))
             if form is None:
                 form = next((row["form"] for row in rows if "form" in row), None)
@@ -251,7 +261,11 @@ def _layout(form):
     return {
         "posterior": draws,
         "log_likelihood": {"data": Held(("chain", "draw", EACH))},
-        "sample_stats": {"p_value": Held((EACH, "statistic")), "code": Held(kind="i4")},
+        "sample_stats": {
+            "p_value": Held((EACH, "statistic")),
+            "code": Held(kind="i4"),
+            **dict.fromkeys(form.numbers, Held()),
+        },
         "constant_data": known | {"reason": Held(kind="str")},
     }
 
@@ -284,6 +298,8 @@ def _arrays(rows, form):
     found["log_likelihood", "data"] = likelihood[:, None]
     count = len(form.statistics)
     found["sample_stats", "p_value"] = stacked(lambda row: row["p_value"], (count,))
+    for name in form.numbers:
+        found["sample_stats", name] = stacked(lambda row, name=name: row["numbers"][name], ())
     found["sample_stats", "code"] = np.array([row["code"] for row in rows])
     found["constant_data", "reason"] = np.array([row["reason"] for row in rows], dtype=object)
     return found
@@ -301,7 +317,7 @@ def _elements(form):
 def _heading(form, dim):
     names = [called for _, _, called in _elements(form)]
     pairs = [word for name in names for word in (name, f"{name} sd")]
-    return [dim, "verdict", "reason", *pairs, "p_least"]
+    return [dim, "verdict", "reason", *pairs, *form.numbers, "p_least"]
 
 
 def _line(name, row, form):
@@ -309,6 +325,7 @@ def _line(name, row, form):
     for variable, at, _ in _elements(form):
         known = "form" in row
         numbers += [row[key][variable][at] if known else np.nan for key in ("mean", "sd")]
+    numbers += [row.get("numbers", {}).get(name, np.nan) for name in form.numbers]
     p = row.get("p_value", np.empty(0))
     numbers.append(p.min() if len(p) else np.nan)
     cells = ["" if not np.isfinite(number) else f"{number:.10g}" for number in numbers]
@@ -367,7 +384,8 @@ def _told(fit, source, loop, command, stem):
             words = [str(value[d].values[k]) for d, k in zip(others, at, strict=True)]
             called = f"{name}[{', '.join(words)}]" if words else name
             each = (array.values[(slice(None), *at)] for array in (value, sd))
-            quantities.append(figures.Quantity(called, units, *each))
+            group = name if words else "parameters"
+            quantities.append(figures.Quantity(called, units, *each, group))
     return page.Told(
         title=loop.title,
         question=loop.question,

@@ -16,7 +16,7 @@ from bayesinf.checks import Verdict
 from bayesinf.report.page import png, render, write_text, write_verdict
 from bayesinf.report.story import Picture, Section, Table
 
-__all__ = ["Told", "answer", "plain", "single", "worst", "write"]
+__all__ = ["Told", "answer", "plain", "plural", "single", "worst", "write"]
 
 WORST = 10
 REASONS = 12  # that a table holds
@@ -63,7 +63,7 @@ class Told:
     @property
     def several(self) -> str:
         """What more than one is called."""
-        return "spectra" if self.each == "spectrum" else f"{self.each}s"
+        return plural(self.each)
 
 
 def write(folder: Path, told: Told, verdict: Verdict, *, run: str) -> str:
@@ -116,6 +116,12 @@ def write(folder: Path, told: Told, verdict: Verdict, *, run: str) -> str:
     return lead
 
 
+def plural(word: str) -> str:
+    """Return what several of a kind are called."""
+    known = {"spectrum": "spectra", "series": "series"}
+    return known.get(word, f"{word}s")
+
+
 def answer(told: Told) -> str:
     """Return how many spectra are believed, in a sentence."""
     count = np.bincount(told.code.ravel(), minlength=3)
@@ -137,8 +143,7 @@ def _values(told):
     over = "over the map" if len(told.axes) == 2 else "along the list"
     groups = {}
     for each in told.quantities:
-        peak = each.name.partition("[")[2]
-        groups.setdefault(f"peak {peak[:-1]}" if peak else "background and noise", []).append(each)
+        groups.setdefault(each.group, []).append(each)
     pictures = []
     for title, some in groups.items():
         pictures.append(

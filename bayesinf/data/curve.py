@@ -44,7 +44,7 @@ ROLES = ("x", "y", "error")
 
 
 def curve(
-    path: str | os.PathLike,
+    path: str | os.PathLike | xr.Dataset,
     x: str | int | None = None,
     y: str | int | None = None,
     error: str | int | None = None,
@@ -67,7 +67,7 @@ def curve(
 
     Parameters
     ----------
-    path : a file that ``read`` reads.
+    path : a file that ``read`` reads, or what it returned.
     x, y, error : name of the column, or its position from 1; ``error="none"`` reads no error bars.
     x_names, y_names : what x and y are likely to be called here, in small letters and in the order
         in which to look for them.
@@ -91,7 +91,10 @@ def curve(
     DataError : the file cannot be read, a column is missing, y is the same in all rows, or the
         numbers will not do.
     """
-    data = read(path, decimal=decimal)
+    import xarray as xr
+
+    data = path if isinstance(path, xr.Dataset) else read(path, decimal=decimal)
+    path = data.attrs.get("source") if path is data else path
     columns = columns_of(data)
     stored = {role: name for role in ROLES if (name := str(data.attrs.get(role))) in columns}
     roles = choose(

@@ -1,6 +1,7 @@
 """Batches by the single fit: rows as of single fits, failures as reasons, cut off and gone on."""
 
 import json
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -14,7 +15,7 @@ from bayesinf.data.several import sets
 from bayesinf.errors import DataError
 from bayesinf.posterior import noted
 from bayesinf.settings import Settings
-from bayesinf.systems import regression
+from bayesinf.systems import regression, spectral_analysis
 
 SETTINGS = Settings(seed=2, draws=50, chains=2)
 HERE = partial(parallel.map, workers=1)
@@ -119,9 +120,9 @@ def test_nothing_that_can_be_fitted_is_an_error(tmp_path):
 def test_a_batch_that_is_cut_off_goes_on_and_is_the_same(folder, written, tmp_path, monkeypatch):
     monkeypatch.setenv(kept.ROOT, str(tmp_path / "cache"))
     monkeypatch.setattr(kept, "WORTH", 0.0)
-    monkeypatch.setattr(looping, "PORTION", 4)
     monkeypatch.setattr("bayesinf.batches.streaming.ROUND", 1)
     source, rounds = regression.tables(folder, FORMULA), []
+    loop = replace(regression.loop(), portion=4)
 
     def cut(fit, items, label):
         rounds.append(label)
@@ -130,10 +131,43 @@ def test_a_batch_that_is_cut_off_goes_on_and_is_the_same(folder, written, tmp_pa
         return HERE(fit, items)
 
     with kept.keeping(["loop"]), pytest.raises(KeyboardInterrupt):
-        looping.write(source, regression.loop(), SETTINGS, tmp_path, cut)
+        looping.write(source, loop, SETTINGS, tmp_path, cut)
     with kept.keeping(["loop"]) as place:
-        looping.write(source, regression.loop(), SETTINGS, tmp_path, HERE)
+        looping.write(source, loop, SETTINGS, tmp_path, HERE)
         assert "1 finished" in kept.taken(place)
     again = bayesinf.load(tmp_path / "batch.nc")
     for name, values in written[0]["posterior"].data_vars.items():
         assert np.array_equal(values.values, again["posterior"][name].values, equal_nan=True)
+
+
+def curves(path):
+    """Two light curves in a table, with a period and without."""
+    rng, parts = np.random.default_rng(4), []
+    for name, swing in (("HD 1", 0.5), ("HD 2", 0.0)):
+        t = np.sort(rng.uniform(0, 12, 40))
+        y = 10 + swing * np.sin(2 * np.pi * t / 1.5) + 0.1 * rng.standard_normal(40)
+        columns = {"star": name, "time (d)": t, "mag": y, "mag_err": 0.1}
+        parts.append(pd.DataFrame(columns))
+    pd.concat(parts).to_csv(path, index=False)
+    return spectral_analysis.light_curves(path, each="star")
+
+
+def test_light_curves_of_a_table(tmp_path):
+    source = curves(tmp_path / "stars.csv")
+    assert list(source.names) == ["HD 1", "HD 2"] and dict(source.dims) == {"series": 2}
+    own = source.single("HD 2")
+    assert own.sizes["point"] == 40 and own.attrs["y"] == "mag" and own["time"].units == "d"
+
+
+@pytest.mark.slow  # its road is guarded above; here is what of a light curve is kept
+@pytest.mark.timeout(300)
+def test_light_curves_have_periods_and_bayes_factors(tmp_path):
+    source = curves(tmp_path / "stars.csv")
+    loop = spectral_analysis.loop(shortest=1.0, longest=3.0)
+    looping.write(source, loop, SETTINGS, tmp_path, HERE)
+    rows = pd.read_csv(tmp_path / "series.csv", index_col="series")
+    off = (rows.loc["HD 1", "period"] - 1.5) / rows.loc["HD 1", "period sd"]
+    assert abs(off) < 4 and rows.loc["HD 1", "log_bayes_factor"] > 10
+    assert rows.loc["HD 2", "log_bayes_factor"] < 3 and rows.loc["HD 1", "harmonics"] == 1
+    fit = bayesinf.load(tmp_path / "batch.nc")
+    assert fit["posterior"]["peak_to_peak"].dims == ("chain", "draw", "series")

@@ -10,6 +10,7 @@ VanderPlas, Astrophys. J. Suppl. 236, 16 (2018), doi:10.3847/1538-4365/aab766, e
 classical side.
 """
 
+from bayesinf.systems.spectral_analysis.batch import light_curves, loop
 from bayesinf.systems.spectral_analysis.calibration import calibration_problem
 from bayesinf.systems.spectral_analysis.classical import classical
 from bayesinf.systems.spectral_analysis.data import read, simulate
@@ -25,6 +26,8 @@ __all__ = [
     "faults",
     "fit",
     "fit_modes",
+    "light_curves",
+    "loop",
     "read",
     "simulate",
     "simulate_modes",

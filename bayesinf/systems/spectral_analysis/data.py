@@ -89,7 +89,7 @@ def light_curve(t, y, error, time_unit="1", unit="1", truth=None) -> xr.Dataset:
 
 
 def read(
-    path: str | os.PathLike,
+    path: str | os.PathLike | xr.Dataset,
     t: str | int | None = None,
     y: str | int | None = None,
     error: str | int | None = None,
@@ -102,7 +102,7 @@ def read(
 
     Parameters
     ----------
-    path : a file that ``bayesinf.data.curve`` reads; a netCDF file of ``simulate`` keeps its truth.
+    path : what ``bayesinf.data.curve`` reads; a netCDF file of ``simulate`` keeps its truth.
     t, y, error : name of the column, or its position from 1; ``error="none"`` reads none, and the
         jitter is then all of the noise.
     time_unit : where the file does not say.
@@ -116,7 +116,9 @@ def read(
     ------
     DataError : as of ``bayesinf.data.curve``: among others an error bar that is not positive.
     """
-    columns = reading.read(path, decimal=decimal)
+    import xarray as xr
+
+    columns = path if isinstance(path, xr.Dataset) else reading.read(path, decimal=decimal)
     if error is None:
         error = next((name for name in columns.data_vars if name.casefold() in ERRORS), None)
     options = {"x_names": TIMES, "y_names": VALUES, "least": 8, "decimal": decimal}

@@ -280,14 +280,12 @@ def told(fit: xr.DataTree, source: Source, command: str, stem: str = "batch") ->
         sd = moments[f"{name}_sd"] if name in moments else known[f"{name}_error"]
         units = fit["posterior"][name].attrs.get("units", "1")
         if "peak" in value.dims:
-            quantities += [
-                figures.Quantity(
-                    f"{name}[{k}]", units, value.sel(peak=k).values, sd.sel(peak=k).values
-                )
-                for k in value["peak"].values.tolist()
-            ]
+            for k in value["peak"].values.tolist():
+                each = (array.sel(peak=k).values for array in (value, sd))
+                quantities.append(figures.Quantity(f"{name}[{k}]", units, *each, f"peak {k}"))
         else:
-            quantities.append(figures.Quantity(name, units, value.values, sd.values))
+            each = value.values, sd.values
+            quantities.append(figures.Quantity(name, units, *each, "background and noise"))
     dims = [dim for dim in statistics["code"].dims]
     axes = {}
     for dim, size in zip(dims, code.shape, strict=True):
