@@ -269,13 +269,14 @@ def test_the_search_finds_no_worse_history_than_that_which_made_the_data():
     rng, numbers, noise, count = np.random.default_rng(4), (2.0, 1.0, 9.65, 2.0), 0.03, 24
     data = (*cut.history, cut.mean)
     x, J = np.empty(count), np.empty((count, mechanism.KNOTS))
+    factor = np.empty((mechanism.KNOTS, mechanism.KNOTS))
     for _ in range(40):
         at = 0.5 * np.sort(rng.choice(34, count, replace=False))
         made, found = rng.standard_normal(mechanism.KNOTS), np.empty(mechanism.KNOTS)
         search.followed(numbers, at - at[0], *data, made, x)
         seen = (numbers, noise, at - at[0], x + noise * rng.standard_normal(count), *data)
-        known = search.descended(*seen, 1e-7, made, x, J)
-        search.optimum(*seen, found, x, J)
+        known = search.descended(*seen, 1e-7, made, x, J, factor)
+        search.optimum(*seen, found, x, J, factor)
         assert 0.5 * (np.sum(((seen[3] - x) / noise) ** 2) + found @ found) < known + 0.5
 
 

@@ -134,7 +134,8 @@ def growth(beta, gamma, n, tau, past, change, delays):
     steep, none = np.empty(2 * steps + 1), np.empty(0)
     basis, found = np.empty((len(past), 1)), np.empty(delays)
     for delay in range(delays):
-        basis[:, 0] = change
+        for j in range(len(change)):
+            basis[j, 0] = change[j]
         solve(beta, gamma, n, tau, past, x, slope, steep, none)
         tangents(gamma, tau, steep, basis, d, d_slope)
         h, size = 1.0 / steps, 0.0

@@ -82,6 +82,9 @@ OUTLIERS = kinds.Question(
 )
 
 
+_NO_NORMALS = np.empty((0, 0, 0))
+
+
 @dataclass(frozen=True)
 class Windows:
     """A series in windows, and the prior of the history at the start of each.
@@ -134,43 +137,33 @@ class Windows:
         """Parameters by name to (point, parameter)."""
         return np.stack([np.ravel(values[name]) for name in PARAMETERS], axis=1)
 
-    def pointwise(self, **values: np.ndarray) -> np.ndarray:
-        """Log density of each observation given those before it in its window, (point, time)."""
+    def _asked(self, what, values, columns, normals=_NO_NORMALS):
+        """What the compiled loop of that name answers, (point, column)."""
         from bayesinf.systems.mackey_glass import windows_kernel as kernel
 
         points = self.points(values)
-        out = np.empty((len(points), len(self.t)))
-        kernel.pointwise(points, self.since, self.y, self.edges, *self.history, self.mean, out)
+        out = np.empty((len(points), columns))
+        data = self.since, self.y, self.edges, *self.history, self.mean
+        kernel.windows(getattr(kernel, what), points, *data, normals, out)
         return out
+
+    def pointwise(self, **values: np.ndarray) -> np.ndarray:
+        """Log density of each observation given those before it in its window, (point, time)."""
+        return self._asked("POINTWISE", values, len(self.t))
 
     def log_likelihood(self, **values: np.ndarray) -> np.ndarray:
         """Log density of all observations, histories integrated out, (point,)."""
-        from bayesinf.systems.mackey_glass import windows_kernel as kernel
-
-        points = self.points(values)
-        out = np.empty(len(points))
-        kernel.total(points, self.since, self.y, self.edges, *self.history, self.mean, out)
-        return out
+        return self._asked("TOTAL", values, 1)[:, 0]
 
     def residuals(self, **values: np.ndarray) -> np.ndarray:
         """Residuals about the best solution, each over its standard deviation, (point, time)."""
-        from bayesinf.systems.mackey_glass import windows_kernel as kernel
-
-        points = self.points(values)
-        out = np.empty((len(points), len(self.t)))
-        kernel.residuals(points, self.since, self.y, self.edges, *self.history, self.mean, out)
-        return out
+        return self._asked("RESIDUALS", values, len(self.t))
 
     def solutions(self, rng: np.random.Generator, **values: np.ndarray) -> np.ndarray:
         """Solutions from histories drawn given the data, (point, time)."""
-        from bayesinf.systems.mackey_glass import windows_kernel as kernel
-
-        points = self.points(values)
-        out = np.empty((len(points), len(self.t)))
-        normals = rng.standard_normal((len(points), len(self.edges) - 1, KNOTS))
-        data = self.since, self.y, self.edges, *self.history, self.mean
-        kernel.replicas(points, *data, normals, out)
-        return out
+        count = np.size(values[PARAMETERS[0]])
+        normals = rng.standard_normal((count, len(self.edges) - 1, KNOTS))
+        return self._asked("REPLICAS", values, len(self.t), normals)
 
     def replicate(self, rng: np.random.Generator, **values: np.ndarray) -> np.ndarray:
         """Data like those observed, from histories like those that they had, (point, time)."""

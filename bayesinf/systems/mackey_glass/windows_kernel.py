@@ -5,6 +5,9 @@ Within a window the solution follows from its history alone, and that is linear 
 agree on; the solution is taken for linear in w around them, as the Laplace approximation does, and
 each observation is then normal given those before it, by the recursion of Kalman. Importing this
 module imports numba.
+
+Sums and factors are written out in loops, for a dozen weights: a product or a solution of NumPy's
+takes numba seconds to compile, and of these loops all is compiled once, behind ``windows``.
 """
 
 import numba
@@ -12,20 +15,9 @@ import numpy as np
 
 from bayesinf.systems.mackey_glass.kernel import OPTIONS, solve, tangents
 
-__all__ = [
-    "cubic",
-    "curvature",
-    "descended",
-    "first_guess",
-    "followed",
-    "in_turn",
-    "optimum",
-    "pointwise",
-    "replicas",
-    "residuals",
-    "tangent",
-    "total",
-]
+__all__ = ["POINTWISE", "REPLICAS", "RESIDUALS", "TOTAL", "windows"]
+
+TOTAL, POINTWISE, RESIDUALS, REPLICAS = range(4)  # what is asked of the windows
 
 MOST = 25  # steps to the optimum
 SMALL = 1e-7  # gain in log density that another step promises, at which they end
@@ -47,6 +39,62 @@ def cubic(s, h, out):
 
 
 @numba.njit(**OPTIONS)
+def product(A, w, offset, out):
+    """Write A w + offset into out."""
+    for i in range(len(A)):
+        total = offset
+        for j in range(len(w)):
+            total += A[i, j] * w[j]
+        out[i] = total
+
+
+@numba.njit(**OPTIONS)
+def factorise(matrix):
+    """Replace the lower triangle of a symmetric matrix by its Cholesky factor L."""
+    for i in range(len(matrix)):
+        for j in range(i + 1):
+            total = matrix[i, j]
+            for k in range(j):
+                total -= matrix[i, k] * matrix[j, k]
+            matrix[i, j] = np.sqrt(total) if i == j else total / matrix[j, j]
+
+
+@numba.njit(**OPTIONS)
+def forward(L, b):
+    """Replace b by L⁻¹ b."""
+    for i in range(len(b)):
+        for k in range(i):
+            b[i] -= L[i, k] * b[k]
+        b[i] /= L[i, i]
+
+
+@numba.njit(**OPTIONS)
+def backward(L, b):
+    """Replace b by L⁻ᵀ b."""
+    for i in range(len(b) - 1, -1, -1):
+        b[i] /= L[i, i]
+        for k in range(i):
+            b[k] -= L[i, k] * b[i]
+
+
+@numba.njit(**OPTIONS)
+def curvature(J, sigma, matrix):
+    """Write JᵀJ/σ² + 1 into the lower triangle of a matrix; return its trace."""
+    trace = 0.0
+    for j in range(len(matrix)):
+        for k in range(j + 1):
+            matrix[j, k] = 1.0 if j == k else 0.0
+    for i in range(len(J)):
+        for j in range(len(matrix)):
+            weight = J[i, j] / sigma**2
+            for k in range(j + 1):
+                matrix[j, k] += weight * J[i, k]
+    for j in range(len(matrix)):
+        trace += matrix[j, j]
+    return trace
+
+
+@numba.njit(**OPTIONS)
 def followed(numbers, t, basis, rise, mean, w, f):
     """Fill in the solution at times t from the window's start, (time,).
 
@@ -55,7 +103,9 @@ def followed(numbers, t, basis, rise, mean, w, f):
     beta, gamma, n, tau = numbers
     half = len(basis) - 1
     steps = half // 2
-    past, past_slope = basis @ w + mean, rise @ w
+    past, past_slope = np.empty(len(basis)), np.empty(len(basis))
+    product(basis, w, mean, past)
+    product(rise, w, 0.0, past_slope)
     count = max(int(np.ceil((t[-1] / tau - 1.0) * steps)), 1)
     x, slope, steep = np.empty(count + 1), np.empty(count + 1), np.empty(2 * count + 1)
     solve(beta, gamma, n, tau, past, x, slope, steep, np.empty(0))
@@ -105,88 +155,113 @@ def tangent(numbers, t, basis, rise, steep, J):
 
 
 @numba.njit(**OPTIONS)
-def first_guess(tau, sigma, t, y, basis, mean, w):
+def first_guess(tau, sigma, t, y, basis, mean, matrix, w):
     """Take w to where the observations of the first delay alone would have it, which is linear."""
     half, directions = len(basis) - 1, basis.shape[1]
-    matrix, toward = np.eye(directions), np.zeros(directions)
+    row = np.empty(directions)
+    for j in range(directions):
+        w[j] = 0.0
+        for m in range(directions):
+            matrix[j, m] = 1.0 if j == m else 0.0
     for i in range(len(t)):
         place = t[i] / tau * half
         if place > half:
             break
         k = min(int(place), half - 1)
-        row = basis[k] + (place - k) * (basis[k + 1] - basis[k])
         off = (y[i] - mean) / sigma**2
         for j in range(directions):
-            toward[j] += row[j] * off
-            for m in range(directions):
+            row[j] = basis[k, j] + (place - k) * (basis[k + 1, j] - basis[k, j])
+            w[j] += row[j] * off
+            for m in range(j + 1):
                 matrix[j, m] += row[j] * row[m] / sigma**2
-    w[:] = np.linalg.solve(matrix, toward)
+    factorise(matrix)
+    forward(matrix, w)
+    backward(matrix, w)
 
 
 @numba.njit(**OPTIONS)
-def curvature(J, sigma):
-    """J^T J / sigma^2 + 1."""
-    matrix = J.T @ J / sigma**2
-    for j in range(len(matrix)):
-        matrix[j, j] += 1.0
-    return matrix
-
-
-@numba.njit(**OPTIONS)
-def descended(numbers, sigma, t, y, basis, rise, mean, small, w, f, J):
-    """Take w down to where a step promises less than ``small``; f and J are left there.
+def descended(numbers, sigma, t, y, basis, rise, mean, small, w, f, J, matrix):
+    """Take w down to where a step promises less than ``small``; f, J and the curvature are left
+    there, the last in the lower triangle of ``matrix``.
 
     Return half the sum of squares of residuals and weights, or infinity where no solution is
     finite.
     """
-    directions, damping = basis.shape[1], 0.0
-    tangent(numbers, t, basis, rise, followed(numbers, t, basis, rise, mean, w, f), J)
-    r = (y - f) / sigma
-    value = 0.5 * (r @ r + w @ w)
-    new_f, new_J = np.empty_like(f), np.empty_like(J)
-    if not (np.isfinite(value) and np.sum(J * J) < STIFF * sigma**2):
-        return np.inf
-    matrix, slope = curvature(J, sigma), J.T @ r / sigma - w
-    for _ in range(MOST):
-        damped = matrix + damping * np.eye(directions)
-        step = np.linalg.solve(damped, slope)
-        if 0.5 * (slope @ step) < small:
-            break
-        new = w + step
+    directions, damping, value, trace = basis.shape[1], 0.0, np.inf, 0.0
+    new, slope, step = np.empty_like(w), np.empty_like(w), np.empty_like(w)
+    new_f, new_J, factor = np.empty_like(f), np.empty_like(J), np.empty_like(matrix)
+    for j in range(directions):
+        new[j] = w[j]
+    for turn in range(MOST + 1):
         steep = followed(numbers, t, basis, rise, mean, new, new_f)
-        new_r = (y - new_f) / sigma
-        tried = 0.5 * (new_r @ new_r + new @ new)
-        finite = tried <= value
-        if finite:
+        tried = 0.0
+        for j in range(directions):
+            tried += 0.5 * new[j] ** 2
+        for i in range(len(t)):
+            tried += 0.5 * ((y[i] - new_f[i]) / sigma) ** 2
+        better = np.isfinite(tried) and tried <= value
+        if better:
             tangent(numbers, t, basis, rise, steep, new_J)
-            finite = np.sum(new_J * new_J) < STIFF * sigma**2
-        if finite:
-            w[:], f[:], J[:, :], r, value = new, new_f, new_J, new_r, tried
-            matrix, slope = curvature(J, sigma), J.T @ r / sigma - w
+            size = 0.0
+            for i in range(len(t)):
+                for j in range(directions):
+                    size += new_J[i, j] ** 2
+            better = size < STIFF * sigma**2
+        if better:
+            value = tried
             damping *= 0.1
+            for j in range(directions):
+                w[j] = new[j]
+                slope[j] = -new[j]
+            for i in range(len(t)):
+                f[i] = new_f[i]
+                weight = (y[i] - f[i]) / sigma**2
+                for j in range(directions):
+                    J[i, j] = new_J[i, j]
+                    slope[j] += weight * J[i, j]
+            trace = curvature(J, sigma, matrix)
+        elif turn == 0:
+            return np.inf
         else:
-            damping = max(10.0 * damping, DAMPED * np.trace(matrix) / directions)
+            damping = max(10.0 * damping, DAMPED * trace / directions)
+        for j in range(directions):
+            step[j] = slope[j]
+            for k in range(j + 1):
+                factor[j, k] = matrix[j, k]
+            factor[j, j] += damping
+        factorise(factor)
+        forward(factor, step)
+        backward(factor, step)
+        promised = 0.0
+        for j in range(directions):
+            promised += 0.5 * slope[j] * step[j]
+            new[j] = w[j] + step[j]
+        if promised < small:
+            break
     return value
 
 
 @numba.njit(**OPTIONS)
-def optimum(numbers, sigma, t, y, basis, rise, mean, w, f, J):
-    """Take w to the optimum, where f and J are left; return the log density of all observations,
-    w integrated out, or −∞ where no solution is finite.
+def optimum(numbers, sigma, t, y, basis, rise, mean, w, f, J, factor):
+    """Take w to the optimum, where f, J and the Cholesky factor of the curvature are left; return
+    the log density of all observations, w integrated out, or −∞ where no solution is finite.
 
     The search begins with the observations of the first delay, then takes those of ever more of
     the window: in chaos the whole of it, from afar, has many optima that explain nothing.
     """
-    first_guess(numbers[3], sigma, t, y, basis, mean, w)
-    for part in range(1, PARTS):
-        end = np.searchsorted(t, t[-1] * part / PARTS, side="right")
-        descended(numbers, sigma, t[:end], y[:end], basis, rise, mean, ROUGH, w, f[:end], J[:end])
-    value = descended(numbers, sigma, t, y, basis, rise, mean, SMALL, w, f, J)
+    first_guess(numbers[3], sigma, t, y, basis, mean, factor, w)
+    value, end = np.inf, 0
+    for part in range(1, PARTS + 1):
+        while end < len(t) and (part == PARTS or t[end] <= t[-1] * part / PARTS):
+            end += 1
+        small = SMALL if part == PARTS else ROUGH
+        seen = t[:end], y[:end], basis, rise, mean, small, w, f[:end], J[:end], factor
+        value = descended(numbers, sigma, *seen)
     if value == np.inf:
         return -np.inf
-    factor = np.linalg.cholesky(curvature(J, sigma))
+    factorise(factor)
     volume = 0.0
-    for j in range(basis.shape[1]):
+    for j in range(len(w)):
         volume += np.log(factor[j, j])
     return -value - volume - len(t) * np.log(np.sqrt(2.0 * np.pi) * sigma)
 
@@ -195,7 +270,10 @@ def optimum(numbers, sigma, t, y, basis, rise, mean, w, f, J):
 def in_turn(sigma, y, at_zero, J, out):
     """Fill in log p(y_i | those before it), (time,), y = at_zero + J w + noise, w ~ N(0, 1)."""
     directions = J.shape[1]
-    centre, spread, toward = np.zeros(directions), np.eye(directions), np.empty(directions)
+    centre, toward = np.zeros(directions), np.empty(directions)
+    spread = np.zeros((directions, directions))
+    for j in range(directions):
+        spread[j, j] = 1.0
     for i in range(len(y)):
         variance, off = sigma**2, y[i] - at_zero[i]
         for j in range(directions):
@@ -213,73 +291,55 @@ def in_turn(sigma, y, at_zero, J, out):
 
 
 @numba.njit(**OPTIONS)
-def total(points, t, y, edges, basis, rise, mean, out):
-    """Log density of all observations at parameters (point, 5), β, γ, n, τ, σ: out (point,)."""
-    for p in range(len(points)):
-        numbers = (points[p, 0], points[p, 1], points[p, 2], points[p, 3])
-        out[p] = 0.0
-        for k in range(len(edges) - 1):
-            a, b = edges[k], edges[k + 1]
-            w, f, J = np.empty(basis.shape[1]), np.empty(b - a), np.empty((b - a, basis.shape[1]))
-            found = optimum(numbers, points[p, 4], t[a:b], y[a:b], basis, rise, mean, w, f, J)
-            out[p] += found
-            if found == -np.inf:
-                break
+def windows(asked, points, t, y, edges, basis, rise, mean, normals, out):
+    """Answer, at parameters (point, 5), β, γ, n, τ, σ, what is asked of all windows, into ``out``.
 
+    TOTAL : the log density of all observations, (point, 1).
+    POINTWISE : that of each observation given those before it in its window, (point, time).
+    RESIDUALS : about the optimum, over their standard deviations there, (point, time). An
+        observation draws the solution towards itself by its leverage h: its residual has the
+        variance σ² (1 − h), h = Jᵢ (JᵀJ/σ² + 1)⁻¹ Jᵢᵀ / σ².
+    REPLICAS : solutions from histories drawn given the data, (point, time), of ``normals`` (point,
+        window, direction); else these are not used.
 
-@numba.njit(**OPTIONS)
-def pointwise(points, t, y, edges, basis, rise, mean, out):
-    """The same of each observation given those before it in its window: out (point, time)."""
-    for p in range(len(points)):
-        numbers = (points[p, 0], points[p, 1], points[p, 2], points[p, 3])
-        for k in range(len(edges) - 1):
-            a, b = edges[k], edges[k + 1]
-            w, f, J = np.empty(basis.shape[1]), np.empty(b - a), np.empty((b - a, basis.shape[1]))
-            sigma = points[p, 4]
-            found = optimum(numbers, sigma, t[a:b], y[a:b], basis, rise, mean, w, f, J)
-            if found == -np.inf:
-                out[p, a:b] = -np.inf
-            else:
-                in_turn(sigma, y[a:b], f - J @ w, J, out[p, a:b])
-
-
-@numba.njit(**OPTIONS)
-def residuals(points, t, y, edges, basis, rise, mean, out):
-    """Fill in residuals about the optimum over their standard deviations there, (point, time).
-
-    An observation draws the solution towards itself by its leverage h: its residual has the
-    variance σ² (1 − h), h = Jᵢ (JᵀJ/σ² + 1)⁻¹ Jᵢᵀ / σ².
+    Where no solution is finite, densities are −∞ and all else NaN.
     """
+    directions = basis.shape[1]
+    w, row, factor = np.empty(directions), np.empty(directions), np.empty((directions, directions))
     for p in range(len(points)):
         numbers = (points[p, 0], points[p, 1], points[p, 2], points[p, 3])
+        sigma = points[p, 4]
+        if asked == TOTAL:
+            out[p, 0] = 0.0
         for k in range(len(edges) - 1):
             a, b = edges[k], edges[k + 1]
-            w, f, J = np.empty(basis.shape[1]), np.empty(b - a), np.empty((b - a, basis.shape[1]))
-            sigma = points[p, 4]
-            found = optimum(numbers, sigma, t[a:b], y[a:b], basis, rise, mean, w, f, J)
-            if found == -np.inf:
-                out[p, a:b] = np.nan
-                continue
-            factor = np.linalg.cholesky(curvature(J, sigma))
-            drawn = np.linalg.solve(factor, np.ascontiguousarray(J.T)) / sigma
-            for i in range(b - a):
-                left = max(1.0 - np.sum(drawn[:, i] ** 2), LEVERED)
-                out[p, a + i] = (y[a + i] - f[i]) / (sigma * np.sqrt(left))
-
-
-@numba.njit(**OPTIONS)
-def replicas(points, t, y, edges, basis, rise, mean, normals, out):
-    """Solutions from histories drawn given the data, normals (point, window, direction)."""
-    for p in range(len(points)):
-        numbers = (points[p, 0], points[p, 1], points[p, 2], points[p, 3])
-        for k in range(len(edges) - 1):
-            a, b = edges[k], edges[k + 1]
-            w, f, J = np.empty(basis.shape[1]), np.empty(b - a), np.empty((b - a, basis.shape[1]))
-            sigma = points[p, 4]
-            found = optimum(numbers, sigma, t[a:b], y[a:b], basis, rise, mean, w, f, J)
-            if found == -np.inf:
-                out[p, a:b] = np.nan
-                continue
-            factor = np.linalg.cholesky(curvature(J, sigma))
-            w += np.linalg.solve(factor.T, normals[p, k])
-            followed(numbers, t[a:b], basis, rise, mean, w, out[p, a:b])
+            when, seen, f, J = t[a:b], y[a:b], np.empty(b - a), np.empty((b - a, directions))
+            found = optimum(numbers, sigma, when, seen, basis, rise, mean, w, f, J, factor)
+            if asked == TOTAL:
+                out[p, 0] += found
+                if found == -np.inf:
+                    break
+            elif found == -np.inf:
+                for i in range(a, b):
+                    out[p, i] = -np.inf if asked == POINTWISE else np.nan
+            elif asked == POINTWISE:
+                for i in range(b - a):
+                    for j in range(directions):
+                        f[i] -= J[i, j] * w[j]
+                in_turn(sigma, seen, f, J, out[p, a:b])
+            elif asked == RESIDUALS:
+                for i in range(b - a):
+                    left = 1.0
+                    for j in range(directions):
+                        row[j] = J[i, j] / sigma
+                    forward(factor, row)
+                    for j in range(directions):
+                        left -= row[j] ** 2
+                    out[p, a + i] = (seen[i] - f[i]) / (sigma * np.sqrt(max(left, LEVERED)))
+            else:
+                for j in range(directions):
+                    row[j] = normals[p, k, j]
+                backward(factor, row)
+                for j in range(directions):
+                    w[j] += row[j]
+                followed(numbers, when, basis, rise, mean, w, out[p, a:b])
