@@ -87,7 +87,6 @@ class Process(Marginal):
     coordinate: Coordinate = COORDINATES["x"]
     envelope: Envelope | None = None
     growth: Shape | None = None
-    _optima: dict[int, Optima] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     family = "gp"
     power = 3  # with which the cost of one likelihood grows with the number of data
@@ -302,6 +301,11 @@ class Process(Marginal):
             return self
         inferred = {**self.inferred, CONSTANT: Normal(0.0, prior.sd)}
         return replace(self, y=self.y - prior.mean, inferred=inferred)
+
+    @cached_property
+    def _optima(self) -> dict[int, Optima]:
+        """What was found already, by seed."""
+        return {}
 
     def optima(self, settings: Settings) -> Optima:
         """Find where the posterior density is highest, once for route, checks and evidence."""
