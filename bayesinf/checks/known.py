@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -11,6 +12,9 @@ from bayesinf import diagnostics
 from bayesinf.checks.asking import answer, elements
 from bayesinf.checks.verdict import Check
 from bayesinf.posterior import element_names, true_values
+
+if TYPE_CHECKING:
+    import xarray as xr
 
 __all__ = ["OF_TRUTH", "TRUTH_P", "held_out", "inside", "truth"]
 
@@ -48,7 +52,7 @@ def truth(posterior) -> Iterator[Check]:
         )
 
 
-def inside(posterior) -> float:
+def inside(posterior: xr.DataTree) -> float:
     """Share of the known true values within their 95 % intervals; NaN where none is known."""
     known = _finite(posterior)
     if not known:
