@@ -55,7 +55,7 @@ ALLOWED = {
     "__main__": "workflow",
 }
 # In these folders each entry stands for itself; what the others may lean on is named.
-SHARED = ("problem", "likelihoods", "noise", "bits")
+SHARED = ("problem", "likelihoods", "noise", "bits", "ties")
 INDEPENDENT = {"systems": (), "models": SHARED, "inference": ("derivatives",)}
 
 
