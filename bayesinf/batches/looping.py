@@ -46,6 +46,7 @@ if TYPE_CHECKING:
 __all__ = ["Loop", "tell", "write"]
 
 KEPT = 16  # draws of each
+WAITING = 4096  # data sets at most that are sent to a cluster before the first rows are written
 LARGEST = 1000  # numbers of a draw, above which a variable is not kept
 # What a fit says of its model, which is that of all.
 TOLD = ("family", "model", "method", "priors", "hyperparameters", "equation")
@@ -208,7 +209,9 @@ def write(
     opened = (folder / f"{page.plural(dim)}.csv").open("w", newline="", encoding="utf-8")
     try:
         table = csv.writer(opened)
-        for first, names, rows in stream(source, fit, loop.portion, mapped, here=here):
+        together = max(1, WAITING // loop.portion) if here else None
+        portions = stream(source, fit, loop.portion, mapped, here=here, together=together)
+        for first, names, rows in portions:
             waiting.append((first, names, rows))
             if form is None:
                 form = next((row["form"] for row in rows if "form" in row), None)

@@ -36,6 +36,7 @@ def stream(
     mapped: Callable[..., list],
     *,
     here: bool = False,
+    together: int | None = None,
 ) -> Iterator[tuple[int, Sequence[str], dict]]:
     """Fit a batch portion by portion.
 
@@ -46,15 +47,17 @@ def stream(
     portion : spectra of each.
     mapped : as ``Run.map``.
     here : whether to read the spectra here, where others do not see the files.
+    together : portions that are fitted before they are written, as many as may be in memory; None
+        for sixteen. No more workers are busy at a time.
 
     Yields
     ------
     where the portion begins, the names of its spectra, and its rows.
     """
-    total = len(source)
+    total, together = len(source), together or ROUND
     firsts = range(0, total, portion)
-    for begin in range(0, len(firsts), ROUND):
-        some = firsts[begin : begin + ROUND]
+    for begin in range(0, len(firsts), together):
+        some = firsts[begin : begin + together]
         items = []
         for first in some:
             part = source.part(first, min(first + portion, total))
