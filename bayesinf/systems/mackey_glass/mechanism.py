@@ -143,7 +143,8 @@ class Windows:
 
         points = self.points(values)
         out = np.empty((len(points), columns))
-        data = self.since, self.y, self.edges, *self.history, self.mean
+        # A float, as numba would compile everything again for a whole number.
+        data = self.since, self.y, self.edges, *self.history, float(self.mean)
         kernel.windows(getattr(kernel, what), points, *data, normals, out)
         return out
 

@@ -113,17 +113,13 @@ def followed(numbers, t, basis, rise, mean, w, f):
     for i in range(len(t)):
         u = t[i] / tau - 1.0
         if u <= 0.0:
-            place = (u + 1.0) * half
-            k = min(int(place), half - 1)
-            cubic(place - k, 1.0 / half, weight)
-            f[i] = weight[0] * past[k] + weight[1] * past[k + 1]
-            f[i] += weight[2] * past_slope[k] + weight[3] * past_slope[k + 1]
+            values, slopes, each, place = past, past_slope, half, (u + 1.0) * half
         else:
-            place = u * steps
-            k = min(int(place), count - 1)
-            cubic(place - k, 1.0 / steps, weight)
-            f[i] = weight[0] * x[k] + weight[1] * x[k + 1]
-            f[i] += weight[2] * slope[k] + weight[3] * slope[k + 1]
+            values, slopes, each, place = x, slope, steps, u * steps
+        k = min(int(place), len(values) - 2)
+        cubic(place - k, 1.0 / each, weight)
+        f[i] = weight[0] * values[k] + weight[1] * values[k + 1]
+        f[i] += weight[2] * slopes[k] + weight[3] * slopes[k + 1]
     return steep
 
 
@@ -139,19 +135,14 @@ def tangent(numbers, t, basis, rise, steep, J):
     for i in range(len(t)):
         u = t[i] / tau - 1.0
         if u <= 0.0:
-            place = (u + 1.0) * half
-            k = min(int(place), half - 1)
-            cubic(place - k, 1.0 / half, weight)
-            for j in range(directions):
-                J[i, j] = weight[0] * basis[k, j] + weight[1] * basis[k + 1, j]
-                J[i, j] += weight[2] * rise[k, j] + weight[3] * rise[k + 1, j]
+            values, slopes, each, place = basis, rise, half, (u + 1.0) * half
         else:
-            place = u * steps
-            k = min(int(place), count - 1)
-            cubic(place - k, 1.0 / steps, weight)
-            for j in range(directions):
-                J[i, j] = weight[0] * d[k, j] + weight[1] * d[k + 1, j]
-                J[i, j] += weight[2] * d_slope[k, j] + weight[3] * d_slope[k + 1, j]
+            values, slopes, each, place = d, d_slope, steps, u * steps
+        k = min(int(place), len(values) - 2)
+        cubic(place - k, 1.0 / each, weight)
+        for j in range(directions):
+            J[i, j] = weight[0] * values[k, j] + weight[1] * values[k + 1, j]
+            J[i, j] += weight[2] * slopes[k, j] + weight[3] * slopes[k + 1, j]
 
 
 @numba.njit(**OPTIONS)
