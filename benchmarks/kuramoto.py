@@ -87,7 +87,7 @@ def sindy(oscillators, samples, table):
         import pysindy
     except ImportError:
         print("PySINDy is not installed: its side is left out")
-        return None
+        return {}
     phases, truth = simulated(oscillators, samples, lag=0.0)
     theta, size = phases["phase"].values[0], np.sqrt(np.mean(truth["K"].values ** 2))
     library = pysindy.CustomLibrary(

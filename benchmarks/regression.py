@@ -23,7 +23,7 @@ from common import Table, alone, main, timed
 
 TOY = {
     "horseshoe": {"rows": 40, "draws": 60, "peer": 40, "turns": 1},
-    "gallery": {"rows": 40, "draws": 60, "turns": 1},
+    "gallery": {"rows": 40, "draws": 60, "names": ("slopes", "counts")},
     "penalised": {"rows": 60, "turns": 1},
     "classics": {"rows": 60, "draws": 60},
     "curve": {"sets": 4, "counts": (5, 12), "knots": 10},
@@ -143,14 +143,14 @@ def by_bambi(name, rows, draws):
     return {"mean": beta.mean(), "sd": beta.std(), "ended": time.time()}
 
 
-def gallery(rows=300, draws=1000, turns=1):
+def gallery(rows=300, draws=1000, turns=1, names=None):
     print(f"{rows} rows, 4 chains of {draws} draws; seconds of a whole process; slope of a")
     table = Table(
         {"model": "10", "turn": "4", "side": "12", "mean": "8.4f", "sd": "7.4f", "seconds": "8.2f"}
         | {"processor": "9.2f"}
     )
     runs = []
-    for name in GALLERY:
+    for name in names or GALLERY:
         for turn in range(1, turns + 1):
             pair = []
             for part in (by_bayesinf, by_bambi):
