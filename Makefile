@@ -122,6 +122,8 @@ calibrate: $(COMPLETE)
 trials: $(COMPLETE)
 	$(call run,workflows/trials.py)
 
+# Scripts of which something grows keep its exponents in one table, which the documentation shows.
+bench: OPTIONS += --growth docs/results/growth.csv
 bench: $(COMPLETE)
 	$(call run,$(filter-out benchmarks/common.py,$(sort $(wildcard benchmarks/[a-z]*.py))))
 

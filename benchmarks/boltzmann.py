@@ -5,6 +5,8 @@
     exact    maximum likelihood by enumeration, N = 20, 300 000 states, against plain NumPy (the
              matrix of all states; Newton, and BFGS of SciPy), and against coniii's Enumerate for
              as few sites as it can take, where --coniii names a Python that has it.
+    sums     log Z with all means and pair moments, N = 12 to 20, with the exponent in the number
+             of states.
     annealed log Z by annealed importance sampling over N = 10, 20, 40, 80, 160.
     growth   the posterior at N = 5, 10, 20, 40, 80, 160: 20 000 simulated states, or the
              first cells of --raster FILE. Chains up to 40 sites, a normal approximation above.
@@ -22,11 +24,12 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-from common import Table, by_turns, main, timed
+from common import Growth, Table, by_turns, main, timed
 
 TOY = {
     "spins": {"sites": 12, "sweeps": 800, "turns": 1},
     "exact": {"sizes": (5, 8), "samples": 2000, "turns": 1},
+    "sums": {"sizes": (6, 8), "turns": 2},
     "annealed": {"sizes": (6, 8), "chains": 100},
     "growth": {"sizes": (3, 4), "samples": 500, "draws": 20},
     "kinetic": {"sites": 4, "steps": 500, "strengths": (2,), "draws": 20, "turns": 1},
@@ -270,6 +273,29 @@ def by_coniii(python, states):
     return seconds, np.array(theta)
 
 
+# Sums over all states
+
+PER_STATE = 8  # operations: three to build its weight, five to add it to sums and means
+
+
+def sums(sizes=(12, 14, 16, 18, 20), turns=10):
+    from bayesinf.models.binary.pairwise import enumeration
+
+    print("log Z, means and pair moments by a sum over all states, one core, best of the turns")
+    table, rows = Table({"N": "3", "states": "8", "ms": "8.3f", "ns a state": "10.2f"}), []
+    grown = Growth("sums over all states of a pairwise model", "states", "arithmetic")
+    enumeration.expectations(gaussian(4), "±1")
+    for sites in sizes:
+        theta = gaussian(sites)
+        run = lambda theta=theta: enumeration.expectations(theta, "±1")
+        seconds = min(timed(run)[0] for _ in range(turns))
+        row = {"N": sites, "states": 2**sites, "ms": 1e3 * seconds}
+        rows.append(row | {"ns a state": 1e9 * seconds / 2**sites})
+        table.row(rows[-1])
+        grown.add(2**sites, seconds, PER_STATE * 2**sites)
+    return [*rows, grown.told()]
+
+
 # log Z
 
 
@@ -411,4 +437,4 @@ if __name__ == "__main__":
         "coniii": {"metavar": "PYTHON", "help": "an interpreter that has coniii"},
         "raster": {"type": Path, "metavar": "FILE", "help": "states for growth"},
     }
-    main(__doc__, [spins, exact, annealed, growth, kinetic], TOY, options)
+    main(__doc__, [spins, exact, sums, annealed, growth, kinetic], TOY, options)

@@ -3,13 +3,19 @@
 A benchmark is a script of cases. A case is a function whose arguments are its sizes, and their
 defaults the full size; it prints a table and returns what ``--json`` keeps. ``TOY`` names, case by
 case, sizes at which it takes about a second and only shows that it still runs: the tests do that.
+
+Where a case grows, ``Growth`` fits the exponents of time and memory against size, and says which
+fraction is reached of what this machine's arithmetic or memory allows, measured here by ``limits``.
+``--growth FILE`` keeps a line of each in a table.
 """
 
 from __future__ import annotations
 
 import argparse
+import csv
 import inspect
 import json
+import math
 import re
 import resource
 import statistics
@@ -17,9 +23,11 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cache
 from pathlib import Path
+from typing import ClassVar
 
-__all__ = ["Table", "alone", "by_turns", "main", "timed"]
+__all__ = ["Growth", "Table", "alone", "by_turns", "limits", "main", "timed"]
 
 
 def main(
@@ -51,6 +59,7 @@ def main(
     parser.add_argument("--case", choices=named, action="append", help="default: all")
     parser.add_argument("--toy", action="store_true", help="only show that it runs, in seconds")
     parser.add_argument("--json", type=Path, metavar="FILE", help="keep the results")
+    parser.add_argument("--growth", type=Path, metavar="FILE", help="keep exponents in a table")
     for name, keywords in options.items():
         parser.add_argument(f"--{name}", **keywords)
     arguments = vars(parser.parse_args())
@@ -61,6 +70,8 @@ def main(
         known = inspect.signature(named[name]).parameters
         print(f"== {name}")
         results[name] = named[name](**{key: sizes[key] for key in sizes if key in known})
+    if arguments["growth"]:
+        Growth.keep(arguments["growth"])
     if arguments["json"]:
         arguments["json"].write_text(json.dumps(results, indent=1, default=float) + "\n")
 
@@ -124,6 +135,105 @@ class Table:
             self.row({"turn": turn, **same, **row})
         self.row({"turn": "median", **same, **middle}, remark)
         return middle
+
+
+@cache
+def limits(seconds: float = 0.2) -> dict[str, float]:
+    """Measure what one core can: products of matrices, and sums of arrays beyond its caches.
+
+    Returns
+    -------
+    ``arithmetic``, operations a second, and ``memory``, bytes a second; the best of several turns.
+    """
+    import numpy as np
+    from threadpoolctl import threadpool_limits
+
+    one, large = np.ones((512, 512)), np.ones((3, 2**22))
+
+    def add():
+        np.add(large[0], large[1], out=large[2])
+
+    def best(run, work):
+        until, fastest = time.perf_counter() + seconds, math.inf
+        while time.perf_counter() < until:
+            fastest = min(fastest, timed(run)[0])
+        return work / fastest
+
+    with threadpool_limits(1):
+        return {
+            "arithmetic": best(lambda: one @ one, 2 * 512**3),
+            "memory": best(add, large.nbytes),
+        }
+
+
+class Growth:
+    """Time and memory against size, with the exponents, and the share of the machine's limit.
+
+    Parameters
+    ----------
+    name : of what grows.
+    size : what its size is called.
+    limit : ``arithmetic`` or ``memory``, which of ``limits`` bounds it.
+    """
+
+    found: ClassVar[list[dict]] = []  # of all that this script has printed
+
+    def __init__(self, name: str, size: str, limit: str):
+        self.name, self.size, self.limit = name, size, limit
+        self.rows = []
+
+    def add(self, size: float, seconds: float, work: float) -> None:
+        """Note one size: the seconds, and operations or bytes that cannot be spared."""
+        memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10
+        self.rows.append((size, seconds, memory, work))
+
+    def told(self) -> dict:
+        """Print and return what was found."""
+        size, seconds, memory, work = zip(*self.rows, strict=True)
+        reached = work[-1] / seconds[-1] / limits()[self.limit]
+        found = {
+            "what": self.name,
+            "size": self.size,
+            "from": size[0],
+            "to": size[-1],
+            "seconds": seconds[-1],
+            "time exponent": slope(size, seconds),
+            "MiB": memory[-1],
+            "memory exponent": slope(size, memory),
+            "limit": self.limit,
+            "of limit": reached,
+        }
+        print(
+            f"time ∝ {self.size}^{found['time exponent']:.2f}, peak memory of the process ∝ "
+            f"{self.size}^{found['memory exponent']:.2f}; {reached:.1%} of what the {self.limit} "
+            f"of one core allows ({limits()[self.limit]:.3g} a second)"
+        )
+        Growth.found.append(found)
+        return found
+
+    @staticmethod
+    def keep(path: Path) -> None:
+        """Write all that was found into a table; lines of the same name are replaced."""
+        lines = {}
+        if path.exists():
+            with path.open(encoding="utf-8", newline="") as file:
+                lines = {line["what"]: line for line in csv.DictReader(file)}
+        for found in Growth.found:
+            lines[found["what"]] = {
+                key: f"{value:.3g}" if isinstance(value, float) else value
+                for key, value in found.items()
+            }
+        if lines:
+            with path.open("w", encoding="utf-8", newline="") as file:
+                writer = csv.DictWriter(file, list(next(iter(lines.values()))))
+                writer.writeheader()
+                writer.writerows(lines.values())
+
+
+def slope(size: Sequence[float], value: Sequence[float]) -> float:
+    """Exponent of a power law through all points: least squares of the logarithms."""
+    x, y = ([math.log(each) for each in series] for series in (size, value))
+    return statistics.linear_regression(x, y).slope
 
 
 def alone(part: Callable, **arguments) -> dict:

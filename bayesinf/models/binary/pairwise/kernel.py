@@ -30,9 +30,8 @@ __all__ = [
 ]
 
 ROW = 10  # sites of a row at the most, whose states fit into the nearest cache
-LEAST = (
-    1e-250  # sum of all weights, the largest they could be being one, below which they underflow
-)
+# Sum of all weights, the largest that they could be being one, below which rare states underflow.
+LEAST = 1e-100
 SUMMED = {"reassoc", "nsz", "contract"}  # sums may be taken in any order
 
 
