@@ -36,6 +36,12 @@ def faults() -> dict[str, Callable[[np.random.Generator], xr.DataTree]]:
     """
     return {
         "none": partial(_fitted, lambda mean, rng: mean + 0.5 * rng.standard_normal(mean.size)),
+        "none, rounded readings": partial(
+            _fitted, lambda mean, rng: np.round(mean + 0.5 * rng.standard_normal(mean.size), 1)
+        ),
+        "none, coarsely rounded readings": partial(
+            _fitted, lambda mean, rng: np.round(mean + 0.5 * rng.standard_normal(mean.size))
+        ),
         "counts taken for normal noise": partial(_counts, bars=False),
         "counts with √N bars": partial(_counts, bars=True),
         "correlated noise": _correlated,
@@ -52,6 +58,8 @@ def faults() -> dict[str, Callable[[np.random.Generator], xr.DataTree]]:
             truth=None,
         ),
         "a dip": _dip,
+        "a detector that was full": _full,
+        "readings that stand there twice": _twice,
     }
 
 
@@ -107,3 +115,15 @@ def _dip(rng):
     dip = PEAK | {"height": (-6.0,)}
     y = _mean(**dip, background_level=9.0) + 0.5 * rng.standard_normal(X.size)
     return _of(y, truth=dip, likelihood="normal")
+
+
+def _full(rng):
+    """Under noise with memory, which explains a plateau away."""
+    y = np.minimum(_mean() + 0.5 * rng.standard_normal(X.size), 8.0)
+    return _of(y, likelihood="correlated")
+
+
+def _twice(rng):
+    y, half = _mean() + 0.5 * rng.standard_normal(X.size), X.size // 2
+    points = curve_from_arrays(np.append(X, X[:half]), np.append(y, y[:half]))
+    return fit(points, likelihood="normal", settings=SETTINGS)

@@ -42,6 +42,7 @@ def faults() -> dict[str, Callable[[np.random.Generator], xr.DataTree]]:
         "none, outcomes": partial(_fitted, response="bernoulli"),
         "none, counts of trials": partial(_fitted, response="binomial"),
         "none, known error bars": partial(_fitted, error=1.0),
+        "none, rounded values": partial(_fitted, change=_rounded),
         "a missing interaction": partial(_fitted, product=0.4),
         "a missing curvature": partial(_fitted, square=0.3),
         "heavy tails": partial(_fitted, noise=_heavy),
@@ -51,6 +52,8 @@ def faults() -> dict[str, Callable[[np.random.Generator], xr.DataTree]]:
         "a count taken as normal": partial(_fitted, response="poisson", as_if="normal"),
         "counts that scatter more": partial(_fitted, response="poisson", excess=0.7),
         "trials whose chances scatter": partial(_fitted, response="binomial", excess=0.7),
+        "values that are cut off": partial(_fitted, change=_cut_off),
+        "rows that stand there twice": partial(_fitted, twice=ROWS // 3),
         "error bars too small by a third": partial(_fitted, error=1 / 1.5),
     }
 
@@ -69,6 +72,8 @@ def _fitted(
     excess=0.0,
     error=None,
     in_order=False,
+    change=None,
+    twice=0,
 ):
     """The fit of a table by a formula, as of somebody who does not know its truth."""
     a, b = rng.standard_normal((2, ROWS))
@@ -89,6 +94,8 @@ def _fitted(
     columns = {"a": a, "b": b, "x": x, "site": np.array([f"s{k}" for k in site]), "y": y * 1.0}
     columns |= {} if error is None else {"error": np.full(ROWS, error * NOISE)}
     columns |= {"trials": trials} if response == "binomial" else {}
+    columns |= {} if change is None else {"y": change(y)}
+    columns = {name: np.append(column, column[:twice]) for name, column in columns.items()}
     table = from_columns(
         columns,
         formula,
@@ -106,6 +113,15 @@ def _slopes(beta):
 
     known = [SLOPES.get(str(name), np.nan) for name in beta["feature"].values]
     return xr.Dataset({"beta": ("feature", known)})
+
+
+def _rounded(y):
+    return np.round(y, 1)
+
+
+def _cut_off(y):
+    """A tenth of the values beyond what is recorded."""
+    return np.minimum(y, np.quantile(y, 0.9))
 
 
 def _chance(eta):
