@@ -34,6 +34,7 @@ LONG = {
     *("boltzmann_equilibrium", "deconvolution", "gaussian_peaks", "hamiltonian", "kuramoto"),
     *("spectral_analysis", "thomson_surrogate"),
 }
+DEAR = {"spectral_analysis"}  # one fit takes 16 s of processor time
 
 every = pytest.mark.parametrize("name", NAMES)
 
@@ -111,7 +112,9 @@ def test_its_fit_is_whole(name):
     assert check(fit).checks
 
 
-@every
+@pytest.mark.parametrize(
+    "name", [pytest.param(n, marks=[pytest.mark.slow] * (n in DEAR)) for n in NAMES]
+)
 def test_the_same_seed_gives_the_same_fit(name):
     one, again = small(name).fit, fitted(small(name).system, small(name).data)
     for group in ("posterior", "posterior_predictive", "prior", "prior_predictive"):
