@@ -39,7 +39,7 @@ def faults() -> dict[str, Callable[[np.random.Generator], xr.DataTree]]:
         "none, rounded readings": partial(
             _fitted, lambda mean, rng: np.round(mean + 0.5 * rng.standard_normal(mean.size), 1)
         ),
-        "none, coarsely rounded readings": partial(
+        "readings rounded to twice the noise": partial(
             _fitted, lambda mean, rng: np.round(mean + 0.5 * rng.standard_normal(mean.size))
         ),
         "counts taken for normal noise": partial(_counts, bars=False),
