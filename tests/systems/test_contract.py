@@ -122,7 +122,9 @@ def test_the_same_seed_gives_the_same_fit(name):
     assert one.attrs["data_sha256"] == again.attrs["data_sha256"]
 
 
-@every
+@pytest.mark.parametrize(
+    "name", [pytest.param(n, marks=[pytest.mark.slow] * (n in DEAR)) for n in NAMES]
+)
 def test_a_simulated_truth_travels_with_the_fit(name):
     """Where the data know their truth, the fit does, under the names of its posterior."""
     one, posterior = small(name), small(name).fit["posterior"]

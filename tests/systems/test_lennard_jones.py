@@ -687,6 +687,7 @@ def test_scores_have_their_sizes_errors_and_units():
     assert float(ratio.median()) == pytest.approx(1, abs=0.25)
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_scores_whatever_the_workers():
     data = lj.simulate(np.linspace(0.9, 2, 14))
 

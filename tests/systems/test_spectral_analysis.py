@@ -96,6 +96,7 @@ def test_the_shipped_star_has_its_period():
     assert "residual memory" in fit["sample_stats"]["statistic"]
 
 
+@pytest.mark.slow
 def test_its_rivals_are_weighed():
     mass, models = noted(star(), "candidates"), noted(star(), "models")
     share = np.logaddexp.reduce(mass["log_mass"].values, axis=0)
