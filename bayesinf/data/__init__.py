@@ -6,7 +6,8 @@
     headings.py     rows above the numbers, steps.py an axis that these tell; columns.py labels all;
     jcamp.py        spectra in JCAMP-DX, instruments.py other formats with keywords,
     sheets.py       workbooks, containers.py files of arrays
-    curve.py        y(x) with error bars: ``curve``, ``axes``; roles.py which column is what, why
+    curve.py        y(x) with error bars: ``curve``, ``axes``; roles.py which column is what, why;
+    bars.py         error bars as people write them, made standard deviations of y
     spins.py        spins with energies: ``spins``;
     rasters.py      who is on at which time: ``raster``, of states.py or spikes.py
     series.py       what was measured at which times, in repeats: ``series``, ``times``,

@@ -27,6 +27,7 @@ from bayesinf.data.arrays import (
     to_numbers,
     vector,
 )
+from bayesinf.data.bars import deviations, other_side
 from bayesinf.data.columns import columns_of, said
 from bayesinf.data.roles import choose
 from bayesinf.data.tables import read
@@ -63,7 +64,8 @@ def curve(
     Columns that are not asked for are those that the file says they are. Else they are found by
     well-known names, a column of dates is x, and else the first is x and the next is y, columns
     that never change left aside, as ``data.roles`` has it. Error bars are taken by name, by a
-    format that has them, or as asked for, and never by place.
+    format that has them, or as asked for, and never by place; what their heading says of them
+    (percent, another unit, two σ, variances) is done, as ``data.bars`` has it.
 
     Parameters
     ----------
@@ -111,6 +113,13 @@ def curve(
     for role in ("x", "y"):
         _refuse_constant(role, columns, roles.names, path)
     _refuse_several(arrays["x"], path)
+    bars = ""
+    if "error" in arrays:
+        name = roles.names["error"]
+        # Asked for by name, one side stands for both.
+        other = None if error is not None else other_side(name, columns)
+        other = None if other is None else columns[other]
+        arrays["error"], bars = deviations(arrays["error"], arrays["y"], path, other)
     result = curve_from_arrays(**arrays, least=least, sort=sort, source=path)
     before = np.asarray(finite(arrays["x"], path))
     if rows:
@@ -122,7 +131,7 @@ def curve(
     places = np.unique(before).size
     often = f"x has {places} different values in {before.size} rows"
     often = often if 2 * places <= before.size else ""
-    told = said(data, roles.words, often, moved)
+    told = said(data, roles.words, bars, often, moved)
     result = within(result.assign_attrs(source=data.attrs["source"], **told), windows)
     enough(result.sizes["point"], least, path)
     return result

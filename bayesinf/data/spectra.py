@@ -20,6 +20,7 @@ import numpy as np
 from bayesinf import reader
 from bayesinf.data import cubes, tables
 from bayesinf.data.arrays import listing, to_numbers
+from bayesinf.data.bars import deviations
 from bayesinf.data.columns import columns_of, pick
 from bayesinf.data.curve import axes, curve, curve_from_arrays, variable_name
 from bayesinf.data.roles import choose
@@ -250,6 +251,10 @@ def _table(path, spectrum, x, y, error, decimal, windows):
         for role in ("x", "y")
     }
     told = f"{len(names)} spectra, named by {name}; {roles.words}"
+    if "error" in numbers:
+        held = {role: others[n].copy(data=numbers[role]) for role, n in roles.names.items()}
+        bars, words = deviations(held["error"], held["y"], path)
+        numbers["error"], told = bars.to_numpy(), "; ".join(filter(None, (told, words)))
     dims = {"spectrum": len(names)}
     return Table(str(path), names, labels, told, dims, {}, rows, numbers, tuple(windows))
 

@@ -18,6 +18,7 @@ import numpy as np
 from bayesinf import data as reading
 from bayesinf.data import rows as cells
 from bayesinf.data.arrays import listing, refuse_codes
+from bayesinf.data.bars import deviations
 from bayesinf.data.columns import columns_of, said
 from bayesinf.errors import DataError
 from bayesinf.posterior import annotated, dataset
@@ -180,6 +181,9 @@ def read(
     _refuse(values, formulas, error, trials, path, numbers[kept])
     values, words = _outcome(values, formulas[0].source, response, path)
     labelled = {name: columns[name][kept].copy(data=column) for name, column in values.items()}
+    if error:
+        labelled[error], bars = deviations(labelled[error], labelled[formulas[0].source], path)
+        words = [*words, *filter(None, [bars])]
     attrs = said(found, formula, *left_out, *words)
     return from_columns(labelled, formula, error, numbers[kept], trials, **attrs)
 
