@@ -10,6 +10,7 @@ All pairs are in the order (0, 1), (0, 2), ..., (1, 2), ..., that of ``numpy.tri
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -53,9 +54,13 @@ def logit_slope(encoding: str) -> float:
     return 1.0 - ENCODINGS[known(encoding)]
 
 
+@lru_cache(maxsize=32)
 def pairs(sites: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return the sites i and j of each pair i < j, both (pair,)."""
-    return np.triu_indices(sites, 1)
+    """Return the sites i and j of each pair i < j, both (pair,), which are not to be changed."""
+    found = np.triu_indices(sites, 1)
+    for part in found:  # every caller gets the same
+        part.flags.writeable = False
+    return found
 
 
 def pair_coords(sites: np.ndarray) -> dict[str, object]:

@@ -14,7 +14,7 @@ from bayesinf.posterior import annotated, noted
 from bayesinf.settings import Settings
 from bayesinf.systems.boltzmann_kinetic.comparison import foretold
 from bayesinf.systems.boltzmann_kinetic.data import simulate
-from bayesinf.systems.boltzmann_kinetic.model import fit, split, transitions
+from bayesinf.systems.boltzmann_kinetic.model import SCORED, fit, split, transitions
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -52,14 +52,19 @@ def _population(rng):
 
 def _fit(population, rng, symmetric=False):
     """The fit of one model, with what is asked of transitions that it has not seen."""
-    options = {"symmetric": symmetric, "settings": SETTINGS.replace(seed=int(rng.integers(2**31)))}
+    settings = SETTINGS.replace(seed=int(rng.integers(2**31)))
     steps = transitions(population)
     unseen = split(steps)
     refit = logistic.fit(
-        steps.take(~unseen), encoding=steps.encoding, prior="inferred", method="laplace", **options
+        steps.take(~unseen),
+        encoding=steps.encoding,
+        symmetric=symmetric,
+        prior="inferred",
+        method="laplace",
+        settings=settings.replace(draws=SCORED),
     )
-    found = fit(population, **options)
-    return kinds.asked(found, *foretold(refit, steps.take(unseen), options["settings"]))
+    found = fit(population, symmetric=symmetric, settings=settings)
+    return kinds.asked(found, *foretold(refit, steps.take(unseen), settings))
 
 
 def _changed(population, states):

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "MODELS",
+    "SCORED",
     "fit",
     "fit_both",
     "large",
