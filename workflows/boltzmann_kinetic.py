@@ -34,10 +34,8 @@ def main(
         population = run.report_reading(found)
     with run.step("fit"):
         model = {"prior": prior, "self_coupling": self_coupling, "method": method}
-        exact = "draws" in run.given
-        fits, refits = system.fit_both(
-            population, **model, settings=run.settings, exact=exact, scheduler=run.scheduler
-        )
+        how = {"exact": "draws" in run.given, "refit": not run.quick, "scheduler": run.scheduler}
+        fits, refits = system.fit_both(population, **model, settings=run.settings, **how)
     with run.step("classical"):
         fits = system.with_classical(fits, population)
     with run.step("compare"):

@@ -65,7 +65,7 @@ def main(
     jobs = {name: (blurred, {"prior": name, **options}) for name in system.SMOOTH}
     if positive:
         jobs["positive"] = blurred, {"prior": "second_differences", "positive": True}
-    if run.data is None and signal == "gaussian":
+    if run.data is None and signal == "gaussian" and not run.quick:
         if edges is None:
             opened = simulated(edges="open", rng=run.settings.generator("simulate"))
             jobs["open_edges"] = opened, options

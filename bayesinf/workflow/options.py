@@ -40,7 +40,7 @@ SHARED = {
     ),
     "chains": (Annotated[int | None, typer.Option(min=1, help="Independent chains.")], None),
     "quick": (
-        Annotated[bool, typer.Option("--quick", help="Short chains: a look, not a result.")],
+        Annotated[bool, typer.Option("--quick", help="Short, and one example: a look, no result.")],
         False,
     ),
     "fresh": (

@@ -159,8 +159,11 @@ def _opened(name, file, common, given):
     """The run that the shared options describe."""
     lengths = {each: common.get(each) for each in ("seed", "draws", "tune", "chains")}
     quick = common.get("quick", False)
+    # A look at a shipped example is over before worker processes would have started.
+    alone = quick and common.get("data") is None
     settings = (QUICK if quick else DEFAULT).replace(
-        **{each: value for each, value in lengths.items() if value is not None}
+        workers=1 if alone else None,
+        **{each: value for each, value in lengths.items() if value is not None},
     )
     output = common.get("output")
     return Run(

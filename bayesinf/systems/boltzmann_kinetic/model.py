@@ -162,6 +162,7 @@ def fit_both(
     method: str | None = None,
     settings: Settings = DEFAULT,
     exact: bool = False,
+    refit: bool = True,
     scheduler: str | None = None,
     **options,
 ) -> tuple[dict[str, xr.DataTree], dict[str, xr.DataTree]]:
@@ -171,6 +172,7 @@ def fit_both(
     ----------
     dataset : as for ``fit``.
     method, settings, exact : as for ``plan``, whose words become the attribute ``plan``.
+    refit : whether to fit without what is held out as well.
     scheduler : as for ``parallel.map``.
     **options : as for ``fit``: ``prior``, ``self_coupling``.
 
@@ -178,18 +180,20 @@ def fit_both(
     -------
     the fits of ``symmetric`` and ``asymmetric``; and of the fits without what ``split`` holds out,
     which are only scored and have fewer draws, ``posterior`` at least. These are none where data
-    are too few.
+    are too few, or that is not asked for.
     """
     method, settings, words = plan(dataset, method, settings, exact=exact)
     steps = transitions(dataset)
-    unseen = split(steps)
+    unseen = split(steps) if refit else None
     part = None if unseen is None else steps.take(~unseen)
     call = partial(
         _fit_one, dataset=dataset, part=part, method=method, settings=settings, **options
     )
     jobs = [(name, again) for again in (False, True)[: 1 + (part is not None)] for name in MODELS]
     if not large(steps):
-        found = parallel.map(call, jobs, scheduler=scheduler, label="Fitting")
+        found = parallel.map(
+            call, jobs, scheduler=scheduler, workers=settings.workers, label="Fitting"
+        )
     elif method == "laplace":  # a large fit fills the cores by itself
         found = [call(job) for job in jobs[:2]]
         found += [refitted(fit, part, settings) for fit in found]

@@ -35,6 +35,7 @@ def compare(
     forms: Sequence[str] = tuple(FORMS),
     kernels: Sequence[str] = KERNELS,
     fits: Mapping[str, xr.DataTree] | None = None,
+    refit: bool = True,
     settings: Settings = DEFAULT,
     scheduler: str | None = None,
 ) -> xr.Dataset:
@@ -47,6 +48,8 @@ def compare(
     kernels : to be compared, each with each.
     fits : form to what ``fit`` made of these data with the first of the kernels, where that is done
         already; any other fit is made.
+    refit : whether hyperparameters are inferred again without each observation; else the judgement
+        that of ``elpd_psis`` is the judgement, and a look.
     settings : length and seed.
     scheduler : as in ``parallel.map``.
 
@@ -55,9 +58,10 @@ def compare(
     a Dataset over ``form`` and ``model_kernel``. Expected log predictive densities, summed over the
     observations: ``elpd_psis`` from the posterior's draws by importance sampling, with the largest
     ``pareto_k``; ``elpd_refitted`` with hyperparameters integrated over the posterior without the
-    observation, and its standard error ``se``, with how far that is ``behind`` the best form with
-    the same kernel, and the standard error ``behind_se`` of the difference; ``elpd_optimum`` in
-    closed form at the optimum of all data. ``weight`` is the model's weight in the stack that
+    observation, where that was asked for. Of this, else of the other, the standard error ``se``,
+    how far it is ``behind`` the best form with the same kernel, and the standard error
+    ``behind_se`` of the difference. ``elpd_optimum`` is in closed form at the optimum of all data,
+    ``weight`` the model's weight in the stack that
     predicts best. Over ``model_kernel`` alone ``worth`` and ``worth_se``: how much better
     ``falling`` predicts than ``repulsive``, where both are compared.
 
@@ -70,7 +74,7 @@ def compare(
     data = noticed(data, settings=settings)
     known = {(form, kernels[0]): fit for form, fit in (fits or {}).items()}
     pairs = [(form, kernel, known.get((form, kernel))) for form in forms for kernel in kernels]
-    call = partial(_compared, data=data, settings=settings)
+    call = partial(_compared, data=data, refit=refit, settings=settings)
     found = parallel.map(
         call, pairs, scheduler=scheduler, workers=settings.workers, label="Comparing"
     )
@@ -105,27 +109,31 @@ def _se(pointwise):
 
 def best(compared: xr.Dataset) -> str:
     """Return the form that predicts best with the first kernel, as of ``compare``."""
-    return str(compared["elpd_refitted"].isel(model_kernel=0).idxmax("form").item())
+    judged = compared.get("elpd_refitted", compared["elpd_psis"])
+    return str(judged.isel(model_kernel=0).idxmax("form").item())
 
 
-def _compared(one, data, settings):
+def _compared(one, data, refit, settings):
     form, kernel, fit = one
     state = problem(data, kernel=kernel, workers=1, **FORMS[form])
     fit = driver.fit(state, settings=settings.replace(workers=1)) if fit is None else fit
-    total = len(state.x)
-    order = np.array([np.append(np.delete(np.arange(total), i), i) for i in range(total)])
     rng = settings.generator("left out", form, kernel)
-    refitted = splits.integrated(state, {total - 1: order}, rng, None)[total - 1]["log_density"]
+    psis, found = loo(fit), {}
+    pointwise = psis["pointwise"]
+    if refit:
+        total = len(state.x)
+        order = np.array([np.append(np.delete(np.arange(total), i), i) for i in range(total)])
+        scores = splits.integrated(state, {total - 1: order}, rng, None)[total - 1]
+        pointwise = scores["log_density"]
+        found["elpd_refitted"] = pointwise.sum()
     summit = {n: fit["sample_stats"][f"{n}_optimum"].values.reshape(1) for n in state.names}
     closed = state.left_out(state.complete(summit), rng).log_density
-    psis = loo(fit)
-    return {
+    return found | {
         "elpd_psis": psis["elpd"],
         "pareto_k": psis["pareto_k"].max(),
-        "elpd_refitted": refitted.sum(),
-        "se": _se(refitted),
+        "se": _se(pointwise),
         "elpd_optimum": closed.sum(),
-        "pointwise": refitted,
+        "pointwise": pointwise,
     }
 
 

@@ -200,16 +200,23 @@ def _comparison(fit):
         "elpd_optimum": "at the optimum",
         "weight": "weight",
     }
+    refitted = "elpd_refitted" in found
+    names = {name: said for name, said in names.items() if name in found}
     table = found[list(names)].to_dataframe()[list(names)].rename(columns=names)
-    shown = table.sort_values("elpd", ascending=False).map(decimals(2))
+    shown = table.sort_values("elpd" if refitted else "PSIS", ascending=False).map(decimals(2))
     shown.index = [f"{CALLED[form]}; {kernel.replace('_', ' ')}" for form, kernel in shown.index]
+    behind = "how far that is behind the best form with the same kernel; "
+    first = (
+        f"elpd: hyperparameters integrated over the posterior without the energy, and {behind}"
+        "PSIS: the same from the posterior's draws, "
+        if refitted
+        else f"PSIS: of the posterior's draws, weighed anew without the energy, and {behind}it is "
+    )
     yield Table(
         shown.rename_axis("model"),
-        "Forms and kernels: log density that each energy has under the others, summed. elpd: "
-        "hyperparameters integrated over the posterior without the energy, and how far that is "
-        "behind the best form with the same kernel; PSIS: the same from the posterior's draws, not "
-        "to be trusted where k̂ is above 0.7; at the optimum: closed form. Weight: share in the "
-        "stack of models that predicts best.",
+        "Forms and kernels: log density that each energy has under the others, summed. "
+        f"{first}not to be trusted where k̂ is above 0.7; at the optimum: closed form. Weight: "
+        "share in the stack of models that predicts best.",
     )
 
 
