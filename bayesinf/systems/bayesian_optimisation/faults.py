@@ -13,6 +13,7 @@ import numpy as np
 
 from bayesinf import optimisation
 from bayesinf.optimisation import minimum
+from bayesinf.posterior import annotated, dataset
 from bayesinf.settings import Settings
 
 if TYPE_CHECKING:
@@ -22,12 +23,14 @@ __all__ = ["faults"]
 
 SETTINGS = Settings(draws=500, chains=4, prior_draws=20, workers=1)
 POINTS, SCALE, NOISE = 24, 0.15, 0.1
+PLACES = 401  # of the curve, which is as smooth between them
 
 
 def faults() -> dict[str, Callable[[np.random.Generator], xr.DataTree]]:
     """Return each fault as a function from a generator to a fit of data that have it.
 
-    ``none`` is the right model of its own data: a draw of the process.
+    ``none`` is the right model of its own data: a draw of the process. Beside each fit stands the
+    truth: where the drawn curve is least and how deep, and the kernel's numbers.
     """
     return {
         "none": _fitted,
@@ -40,14 +43,19 @@ def faults() -> dict[str, Callable[[np.random.Generator], xr.DataTree]]:
 
 def _fitted(rng, noise=0.0, *, stated=None, outlier=0.0):
     """The fit of a drawn curve of size 1, by a campaign that believes what is stated."""
-    x = np.sort(rng.random(POINTS))
-    values, vectors = np.linalg.eigh(np.exp(-0.5 * ((x[:, None] - x) / SCALE) ** 2))
-    y = vectors @ (np.sqrt(np.maximum(values, 0.0)) * rng.standard_normal(POINTS))
-    y = y + noise * rng.standard_normal(POINTS)
+    grid = np.linspace(0.0, 1.0, PLACES)
+    values, vectors = np.linalg.eigh(np.exp(-0.5 * ((grid[:, None] - grid) / SCALE) ** 2))
+    curve = vectors @ (np.sqrt(np.maximum(values, 0.0)) * rng.standard_normal(PLACES))
+    seen = np.sort(rng.choice(PLACES, POINTS, replace=False))
+    y = curve[seen] + noise * rng.standard_normal(POINTS)
     y[rng.integers(POINTS)] += outlier
     known = 0.0 if noise == 0 else stated
     campaign = optimisation.campaign({"x": (0.0, 1.0)}, noise=known)
-    for place, value in zip(x, y, strict=True):
+    for place, value in zip(grid[seen], y, strict=True):
         campaign = campaign.told(place, float(value))
     settings = SETTINGS.replace(seed=int(rng.integers(2**31)))
-    return minimum.posterior(campaign, settings=settings, system="bayesian_optimisation")
+    found = minimum.posterior(campaign, settings=settings, system="bayesian_optimisation")
+    least = int(np.argmin(curve))
+    truth = {"minimum": curve[least], minimum.place_name(campaign, "x"): grid[least]}
+    truth |= {"length_scale": SCALE, "amplitude": 1.0} | ({"noise": noise} if noise else {})
+    return annotated(found, truth=dataset(truth, sampled=False))

@@ -13,6 +13,7 @@ import numpy as np
 
 from bayesinf.data import curve_from_arrays
 from bayesinf.models import gp
+from bayesinf.posterior import annotated, dataset
 from bayesinf.settings import Settings
 from bayesinf.systems.gp_regression.model import inferred
 
@@ -23,12 +24,14 @@ __all__ = ["faults"]
 
 SETTINGS = Settings(draws=600, chains=4, prior_draws=20, workers=1)
 POINTS, NOISE = 80, 0.15
+KERNEL = {"length_scale": 0.15, "amplitude": 1.0}
 
 
 def faults() -> dict[str, Callable[[np.random.Generator], xr.DataTree]]:
     """Return each fault as a function from a generator to a fit of data that have it.
 
-    ``none`` is the right model of its own data: a draw of the process.
+    ``none`` is the right model of its own data: a draw of the process. Beside the fits of such
+    draws stands the truth: the kernel's numbers, and those of noise that is even.
     """
     return {
         "none": _fitted,
@@ -48,11 +51,11 @@ def faults() -> dict[str, Callable[[np.random.Generator], xr.DataTree]]:
 
 
 def _fitted(rng, noise=None, *, kernel="se", error=None, stated=None, step=0.0, every=1, share=0.0):
-    """The fit of a curve drawn from the kernel, of length scale 0.15 and size 1; or of e^curve,
-    whose noise is a share of itself.
+    """The fit of a curve drawn from the kernel, with its truth; or of e^curve, whose noise is a
+    share of itself.
     """
     x = np.sort(rng.random(POINTS))
-    covariance = gp.parse(kernel).value(x[:, None] - x, {"length_scale": 0.15, "amplitude": 1.0})
+    covariance = gp.parse(kernel).value(x[:, None] - x, KERNEL)
     covariance = covariance + 1e-10 * np.eye(POINTS)
     y = np.linalg.cholesky(covariance) @ rng.standard_normal(POINTS) + step * (x > 0.5)
     if share:
@@ -63,7 +66,11 @@ def _fitted(rng, noise=None, *, kernel="se", error=None, stated=None, step=0.0, 
     x, y = x[::every], y[::every]
     settings = SETTINGS.replace(seed=int(rng.integers(2**31)))
     known = 0.0 if error is not None else stated
-    return inferred(curve_from_arrays(x, y, bars), kernel, noise=known, settings=settings)[0]
+    found = inferred(curve_from_arrays(x, y, bars), kernel, noise=known, settings=settings)[0]
+    if share:
+        return found
+    truth = KERNEL | ({"noise": NOISE} if noise is None else {})
+    return annotated(found, truth=dataset(truth, sampled=False))
 
 
 def _even(rng):

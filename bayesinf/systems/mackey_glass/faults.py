@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from bayesinf.posterior import annotated, noted
 from bayesinf.settings import Settings
 from bayesinf.systems.mackey_glass.data import from_values, simulate, values_of
 from bayesinf.systems.mackey_glass.delay import LITERATURE, Equation
@@ -28,7 +29,8 @@ def faults() -> dict[str, Callable[[np.random.Generator], xr.DataTree]]:
     """Fault to a function from a generator to a fit of data that have it.
 
     Under ``none`` stand a readout of random features, of a series with noise in its dynamics, and
-    the equation, of a series that is measured with noise.
+    the equation, of a series that is measured with noise. Beside the equation's fits stands the
+    truth.
     """
     return {
         "none": _readout,
@@ -57,13 +59,15 @@ def _readout(rng, features="random", change=None, **options):
 
 def _equation(rng, change=None, dynamical=0.0, later=False):
     options = {"noise": ERROR, "dynamical": dynamical}
-    values = values_of(simulate(OBSERVED, STEP, LITERATURE, **options, rng=rng)).values
+    series = simulate(OBSERVED, STEP, LITERATURE, **options, rng=rng)
+    values, truth = values_of(series).values, noted(series, "truth")
     if later:
         other = simulate(OBSERVED, STEP, Equation(0.2, 0.1, 10.0, 13.0), **options, rng=rng)
         half = OBSERVED // 2
         values = np.concatenate([values[:half], values_of(other).values[half:]])
     values = values if change is None else change(values, rng)
-    return fit_equation(from_values(values, STEP), settings=_seeded(rng))
+    found = fit_equation(from_values(values, STEP), settings=_seeded(rng))
+    return found if later else annotated(found, truth=truth)
 
 
 def _growing(values, rng):

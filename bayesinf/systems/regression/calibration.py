@@ -65,8 +65,8 @@ def calibration_problem(variant: str | None = None) -> Machine:
 def _table():
     """Rows whose columns are the same for all."""
     table = simulate(ROWS, sites=5, rng=np.random.default_rng(16))
-    table["exposure"] = "row", np.geomspace(0.2, 20.0, ROWS)
-    table["trials"] = "row", np.arange(ROWS) % 12 + 1.0
+    table["exposure"] = "row", np.geomspace(0.2, 20.0, ROWS), {"units": "1"}
+    table["trials"] = "row", np.arange(ROWS) % 12 + 1.0, {"units": "1"}
     return table.drop_vars([name for name in table.variables if str(name).startswith("truth.")])
 
 
