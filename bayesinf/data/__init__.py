@@ -9,7 +9,8 @@
     curve.py        y(x) with error bars: ``curve``, ``axes``; roles.py which column is what, why;
     bars.py         error bars as people write them, made standard deviations of y
     spins.py        spins with energies: ``spins``;
-    rasters.py      who is on at which time: ``raster``, of states.py or spikes.py
+    rasters.py      who is on at which time: ``raster``, of states.py or spikes.py;
+    copies.py       what is recorded twice
     series.py       what was measured at which times, in repeats: ``series``, ``times``,
     layouts.py      ``repeats``, and how the arrays of those lie
     origins.py      the past to learn from, the future to forecast: ``rolling_origins``, ``lagged``

@@ -16,6 +16,7 @@ import numpy as np
 from bayesinf.data import spikes
 from bayesinf.data.arrays import enough, finite, labelled, listing, place, shown
 from bayesinf.data.columns import columns_of, known_name, said
+from bayesinf.data.copies import refuse_copies
 from bayesinf.data.states import NAMES, beside, is_missing, read_states, sites_of, stack
 from bayesinf.data.tables import read
 from bayesinf.errors import DataError
@@ -39,6 +40,7 @@ AXES = {
     "site": ("site", "sites", "cell", "cells", "neuron", "neurons", "spin", "unit"),
 }
 TIMES = (*AXES["time"], "t", "times", "date")  # columns that order the rows of a table
+UNEVEN = 0.5  # of a step, by which times may be off it
 _COUNTED = re.compile(r"(.+_)?\d+")  # a column that the file gives no name
 
 
@@ -53,6 +55,7 @@ def raster(
     missing: str = "refuse",
     also: Sequence[str] = (),
     least: int = 2,
+    even: bool = False,
 ) -> xr.Dataset:
     """Read who is on and who is off: spins, spikes or votes over time, in one repeat or several.
 
@@ -72,6 +75,8 @@ def raster(
         they are missing at random.
     also : names of other arrays that are wanted where a file of arrays has them.
     least : fewest times that will do.
+    even : whether a column of times must go by equal steps, as where each state follows from the
+        one before.
 
     Returns
     -------
@@ -83,7 +88,8 @@ def raster(
 
     Raises
     ------
-    DataError : the file cannot be read, holds no such array, or the numbers will not do.
+    DataError : the file cannot be read, holds no such array, the numbers will not do, or a stretch
+        of time stands there twice.
     """
     data = read(path)
     chosen = {"sites": sites, "repeats": repeats, "encoding": encoding, "least": least}
@@ -106,11 +112,12 @@ def raster(
     array, options, told = data.get(name) if name else None, {}, [f"states are in {name}"]
     table = array is None or array.ndim == 1
     if table:
-        array, options, told = _of_table(columns_of(data), path)
+        array, options, told = _of_table(columns_of(data), path, even)
         axes = axes if options.get("group") is None else "time,site"
     found = raster_from_arrays(
         array, axes=axes, missing=missing, source=path, **options, **chosen
     ).assign({} if table else beside(data, also))
+    refuse_copies(found, path)
     if not table:
         of = {
             axis: size
@@ -142,7 +149,7 @@ def _array_name(data, source):
     return None
 
 
-def _of_table(columns, source):
+def _of_table(columns, source, even):
     """The columns of sites as (row, column), options of its repeats, and what there is to say."""
     grouped = known_name(columns, REPEAT_NAMES)
     group = columns.pop(grouped).to_numpy() if grouped else None
@@ -162,7 +169,7 @@ def _of_table(columns, source):
     told = [f"states of {len(found)} sites are in {listing(found)}"]
     told += [f"not used: {listing(left)}"] if left else []
     if time is not None and time.dtype.kind in "biuf":
-        order = _ordered(time, group, source)
+        order = _ordered(time, group, source, even)
         if np.any(order != np.arange(order.size)):
             told.append(f"the rows were sorted by {when}")
             array = array.isel(row=order)
@@ -170,7 +177,7 @@ def _of_table(columns, source):
     return array, {"group": group}, told
 
 
-def _ordered(time, group, source):
+def _ordered(time, group, source, even):
     """The order of rows by time, repeat by repeat as they are first met."""
     at = finite(time, source)
     codes = np.zeros(at.size, int)
@@ -188,6 +195,19 @@ def _ordered(time, group, source):
             expected="one row for each time of a repeat",
             found=shown(time.to_numpy()[row]),
             remedy="remove the row, or name the column that tells repeats apart repeat",
+        )
+    steps, within = np.diff(at[order]), np.diff(codes[order]) == 0
+    usual = np.median(steps[within]) if within.any() else 0.0
+    odd = np.flatnonzero(within & (np.abs(steps - usual) > UNEVEN * usual))
+    if even and odd.size:
+        row = int(order[odd[0] + 1])
+        raise DataError(
+            "times do not go by equal steps",
+            source=source,
+            where=place(time, row) + (f", and {odd.size - 1} more" if odd.size > 1 else ""),
+            expected=f"a step of {usual:.6g} from each state to the next",
+            found=f"a step of {steps[odd[0]]:.6g}",
+            remedy="cut the recording there into repeats (a column repeat), or fill the gap in",
         )
     return order
 

@@ -160,12 +160,19 @@ def read(
 
     Raises
     ------
-    DataError : as of ``bayesinf.data.raster``; a single time.
+    DataError : as of ``bayesinf.data.raster``; a single time, or steps of unlike length.
     """
     # In a file that a Dataset of ``simulate`` was written to, the names are the longer ones.
     names = ("h", "J", "truth.h", "truth.J")
     found = reading.raster(
-        path, sites=cells, repeats=repeats, encoding=encoding, axes=axes, bin=bin, also=names
+        path,
+        sites=cells,
+        repeats=repeats,
+        encoding=encoding,
+        axes=axes,
+        bin=bin,
+        also=names,
+        even=True,
     )
     truth = {key.removeprefix("truth."): found[key].values for key in names if key in found}
     name = Path(path).name
