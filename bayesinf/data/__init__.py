@@ -7,7 +7,8 @@
     jcamp.py        spectra in JCAMP-DX, instruments.py other formats with keywords,
     sheets.py       workbooks, containers.py files of arrays
     curve.py        y(x) with error bars: ``curve``, ``axes``; roles.py which column is what, why;
-    bars.py         error bars as people write them, made standard deviations of y
+    bars.py         error bars as people write them, made standard deviations of y;
+    sweeps.py       passes over the same x that are no one curve
     spins.py        spins with energies: ``spins``;
     rasters.py      who is on at which time: ``raster``, of states.py or spikes.py;
     copies.py       what is recorded twice

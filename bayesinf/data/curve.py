@@ -30,6 +30,7 @@ from bayesinf.data.arrays import (
 from bayesinf.data.bars import deviations, other_side
 from bayesinf.data.columns import columns_of, said
 from bayesinf.data.roles import choose
+from bayesinf.data.sweeps import refuse_different
 from bayesinf.data.tables import read
 from bayesinf.errors import DataError
 
@@ -122,6 +123,8 @@ def curve(
         arrays["error"], bars = deviations(arrays["error"], arrays["y"], path, other)
     result = curve_from_arrays(**arrays, least=least, sort=sort, source=path)
     before = np.asarray(finite(arrays["x"], path))
+    unused = {name: columns[name] for name in roles.unused}
+    refuse_different(arrays["x"], arrays["y"], unused, path)
     if rows:
         known = "row" in arrays["x"].coords
         numbers = arrays["x"]["row"].to_numpy() if known else np.arange(1, before.size + 1)

@@ -56,7 +56,10 @@ def test_a_state_must_follow_from_the_one_before_by_one_step(tmp_path):
     def save(times, repeat=None):
         extra = {} if repeat is None else {"repeat": repeat}
         named = {**extra, "time": times, **{f"n{k}": states[:, k] for k in range(3)}}
-        rows = [",".join(named), *(",".join(map(str, row)) for row in zip(*named.values(), strict=True))]
+        rows = [
+            ",".join(named),
+            *(",".join(map(str, row)) for row in zip(*named.values(), strict=True)),
+        ]
         (tmp_path / "a.csv").write_text("\n".join(rows) + "\n")
         return tmp_path / "a.csv"
 
