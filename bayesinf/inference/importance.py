@@ -37,6 +37,11 @@ class Weights:
         """Smooth log p − log q, (..., draw), known up to a constant."""
         return cls(*smoothed_weights(log_ratio))
 
+    @property
+    def effective(self) -> np.ndarray:
+        """Number of independent draws that they are worth, 1 / Σ w², (...)."""
+        return np.exp(-np.logaddexp.reduce(2 * self.log_weight, axis=-1))
+
     def mean(self, values: np.ndarray) -> np.ndarray:
         """Mean of values (..., draw) under the target, (...)."""
         return np.sum(np.exp(self.log_weight) * values, axis=-1)
@@ -90,7 +95,7 @@ def resampled(draws: np.ndarray, log_ratio: np.ndarray, rng: np.random.Generator
     return Resampled(
         after,
         float(found.pareto_k),
-        float(1 / np.sum(weight**2)),
+        float(found.effective),
         (draws.mean(axis=0) - mean) / sd,
         np.log(draws.std(axis=0) / sd),
     )

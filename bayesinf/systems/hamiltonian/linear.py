@@ -123,7 +123,10 @@ class Linear:
 
     def draw(self, points: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         """Draw parameters at standardised points, (point, hyper) -> (point, parameter)."""
-        z = rng.standard_normal((len(points), len(self.theta)))
+        return self.placed(points, rng.standard_normal((len(points), len(self.theta))))
+
+    def placed(self, points: np.ndarray, z: np.ndarray) -> np.ndarray:
+        """Parameters of standard normal z at standardised points, (point, parameter) each."""
         found = np.empty_like(z)
         for k, (root, half, sd, _) in enumerate(self._solved(points)):
             turned = scipy.linalg.solve_triangular(

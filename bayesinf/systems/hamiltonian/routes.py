@@ -16,7 +16,8 @@ import numpy as np
 
 from bayesinf.errors import FitError
 from bayesinf.inference import population
-from bayesinf.inference.importance import resampled
+from bayesinf.inference.importance import Weights
+from bayesinf.inference.tempering import tempered
 from bayesinf.models.problem import Route, Sample
 from bayesinf.posterior import dataset
 
@@ -31,7 +32,7 @@ ROUNDS = 6  # of finding hyperparameters and, at them, the optimum
 NEWTON = 40  # Gauss-Newton steps in each of them
 FLAT = 1e-3  # posterior sds that a step moves, below which the optimum is found
 OFFERED = 2  # draws of the linear problem for each that is kept
-TURNS = 3  # of linearising anew where draws of the linear problem
+TURNS = 2  # of linearising anew where draws of the linear problem
 ENOUGH = 0.25  # are worth less than this share of their number
 SLOPE = 1e-3  # step of the differences that lead to the best hyperparameters
 STEP = 1e-2  # of the differences for the curvature in the hyperparameters
@@ -66,37 +67,95 @@ def chains(problem: Motion, settings: Settings) -> Sample:
 
 
 def linearised(problem: Motion, settings: Settings) -> Sample:
-    """Draw from the problem that is linear around its optimum, and resample by the true one."""
+    """Draw from the problem that is linear around its optimum, and turn that into the true one."""
     found = optimum(problem)
     for turn in range(TURNS):
         hyper, evidence = _hyper(found, settings, OFFERED * settings.draws)
-        rng = settings.generator("weights")
         u = hyper.reshape(-1, hyper.shape[-1])
-        theta = found.linear.draw(u, rng)
-        log_ratio = log_likelihood(problem, u, theta) - found.linear.log_likelihood(u, theta)
+        moves = Moves(problem, found.linear, u)
+        z = settings.generator("weights").standard_normal((len(u), problem.size))
+        offered = moves.placed(u, z)
+        log_ratio = moves.log_ratio(offered)
         if not np.isfinite(log_ratio).any():
             raise FitError("no motion near the optimum follows the data: state other priors")
-        lowest = np.min(log_ratio[np.isfinite(log_ratio)])
-        energy = problem.energy_at_sites(theta[:, : problem.energy.size])
-        kept = resampled(np.hstack([u, theta, energy]), np.maximum(log_ratio, lowest - 700.0), rng)
-        if kept.effective > ENOUGH * len(u) or turn == TURNS - 1:
+        if turn == TURNS - 1 or Weights.of(log_ratio).effective > ENOUGH * len(u):
             break
         # The hyperparameters have gone elsewhere, to where the data are linear around another
         # optimum: begin again from there.
         found = _settled(problem, found.linear, np.median(u, axis=0))
+    kept = tempered(
+        offered,
+        log_ratio,
+        settings.chains * settings.draws,
+        density=moves.log_ratio,
+        propose=moves.propose,
+        judged=moves.judged,
+        rng=settings.generator("tempering"),
+    )
+    u, _, theta = moves.apart(kept.points)
     shape = settings.chains, settings.draws, -1
-    u, theta, _ = np.split(kept.draws[::OFFERED], np.cumsum([u.shape[1], theta.shape[1]]), axis=1)
     draws = problem.posterior(u.reshape(shape), theta.reshape(shape))
-    names = [*problem.hyper, *problem.labels]
-    names += [f"energy[{site}]" for site in problem.parameters.coords["site"]]
-    # Single weights are no answer: what they make is the energy.
-    judged = [k for k, name in enumerate(names) if not name.startswith("weight[")]
-    names = [names[k] for k in judged]
+    before, after = moves.judged(offered), moves.judged(kept.points)
+    sd = after.std(axis=0)
     weights = {"pareto_k": kept.pareto_k, "effective_draws": kept.effective}
-    weights |= {"weight_shift": kept.shift[judged], "weight_log_ratio": kept.log_ratio[judged]}
+    weights |= {"tempering_steps": np.int64(kept.steps), "moves": np.int64(kept.moves)}
+    weights |= {"weight_shift": (before.mean(axis=0) - after.mean(axis=0)) / sd}
+    weights |= {"weight_log_ratio": np.log(before.std(axis=0) / sd)}
     dims = dict.fromkeys(("weight_shift", "weight_log_ratio"), ("parameter",))
-    weights = dataset(weights, dims, {"parameter": names}, sampled=False)
+    weights = dataset(weights, dims, {"parameter": moves.names}, sampled=False)
     return Sample(draws, evidence.merge(weights))
+
+
+@dataclass(frozen=True)
+class Moves:
+    """Points of the linear problem, in columns hyperparameters, standard normal z, and θ(u, z).
+
+    Parameters
+    ----------
+    problem : the true one.
+    linear : around its optimum.
+    pool : draws of the hyperparameters of the linear problem, (draw, hyper).
+    """
+
+    problem: Motion
+    linear: Linear
+    pool: np.ndarray
+
+    @property
+    def names(self) -> list[str]:
+        """Names of what is judged: single weights are no answer, what they make is the energy."""
+        found = [*self.problem.hyper, *self.problem.labels[self.problem.energy.size :]]
+        return found + [f"energy[{site}]" for site in self.problem.parameters.coords["site"]]
+
+    def placed(self, u: np.ndarray, z: np.ndarray) -> np.ndarray:
+        """Points of hyperparameters and z."""
+        return np.hstack([u, z, self.linear.placed(u, z)])
+
+    def apart(self, points: np.ndarray) -> list[np.ndarray]:
+        """Hyperparameters, z and θ."""
+        first = self.pool.shape[1]
+        return np.split(points, [first, first + self.problem.size], axis=1)
+
+    def judged(self, points: np.ndarray) -> np.ndarray:
+        """Hyperparameters, damping, initial states and energies, (point, quantity)."""
+        (u, _, theta), size = self.apart(points), self.problem.energy.size
+        energy = self.problem.energy_at_sites(theta[:, :size])
+        return np.hstack([u, theta[:, size:], energy])
+
+    def log_ratio(self, points: np.ndarray) -> np.ndarray:
+        """Log of the true likelihood over the linear one."""
+        u, _, theta = self.apart(points)
+        return log_likelihood(self.problem, u, theta) - self.linear.log_likelihood(u, theta)
+
+    def propose(
+        self, points: np.ndarray, width: np.ndarray, rng: np.random.Generator
+    ) -> np.ndarray:
+        """Move z, and half of the hyperparameters: reversible for the linear problem."""
+        u, z, _ = self.apart(points)
+        z = np.sqrt(1 - width**2) * z + width * rng.standard_normal(z.shape)
+        anew = rng.random(len(u)) < 0.5
+        u = np.where(anew[:, None], self.pool[rng.integers(len(self.pool), size=len(u))], u)
+        return self.placed(u, z)
 
 
 def _hyper(found, settings, count):
