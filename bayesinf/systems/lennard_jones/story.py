@@ -99,16 +99,35 @@ def _answer(of):
     best = ""
     if (found := noted(fit, "comparison")) is not None and found.sizes["form"] > 1:
         best = ", which of the forms tried predicts energies left out best"
-    yield (
-        f"The well is {depth} deep, its minimum at {minimum}{doubt}, its zero at {crossing}; that "
-        f"is by the form {CALLED[form]}{best}."
-    )
+    by = f"that is by the form {CALLED[form]}{best}"
+    if depth == OUTSIDE:
+        zero = "" if crossing == OUTSIDE else f", whose zero is at {crossing}"
+        yield f"No well lies within the data{zero}; {by}.{_upside_down(fit)}"
+    else:
+        yield (
+            f"The well is {depth} deep, its minimum at {minimum}{doubt}, its zero at {crossing}; "
+            f"{by}."
+        )
     if level := _level(fit):
         yield level
     yield from _rivals(fit, form)
     if "truth_covered" in fit["sample_stats"]:
         share = float(fit["sample_stats"]["truth_covered"])
         yield f"The 95 % band of the curve covers {_share(share)} of the true potential."
+
+
+def _upside_down(fit):
+    """A word on energies that are highest where a well would be, as of binding energies."""
+    y = fit["observed_data"]["energies"].values[
+        np.argsort(fit["constant_data"]["distances"].values)
+    ]
+    top = int(np.argmax(y))
+    if top in (0, len(y) - 1):
+        return ""
+    return (
+        " The energies are highest between their ends, as energies of binding are that count "
+        "downwards: change their sign if they are."
+    )
 
 
 _WELL = ("depth", "minimum", "crossing")
