@@ -4,6 +4,7 @@ from copy import deepcopy
 
 import numpy as np
 import pytest
+import xarray as xr
 from density import holds
 from scipy import integrate, special, stats
 
@@ -209,6 +210,17 @@ def test_the_evidence_of_terms_is_that_of_the_closed_form():
     assert error < 0.1 and value == pytest.approx(exact.log_evidence(), abs=5 * error)
     with pytest.raises(FitError, match="local"):
         linear.log_evidence(stated("student", DATA["student"]), draws)
+
+
+def test_the_evidence_sees_a_width_of_nothing_which_draws_have_missed():
+    """A width that its draws decide well, though without the weights the data were as probable."""
+    prior, y = linear.Gaussian(HalfNormal(1.0)), 0.3 * np.random.default_rng(3).normal(size=40)
+    options = {"scales": np.ones(3), "intercept": False, "noise": 0.3}
+    exact = linear.regression(X, y, prior, **options).log_evidence()
+    problem = linear.generalised(X, y, "normal", linear.Terms({"": (prior, 3)}), **options)
+    scale = 0.2 * np.exp(0.1 * np.random.default_rng(4).standard_normal((2, 200)))
+    value, error = linear.log_evidence(problem, xr.Dataset({"scale": (("chain", "draw"), scale)}))
+    assert error < 0.1 and value == pytest.approx(exact, abs=5 * error)
 
 
 def test_the_chain_stands_where_its_state_says():
