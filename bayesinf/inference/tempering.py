@@ -27,8 +27,8 @@ __all__ = ["Tempered", "tempered"]
 
 WORTH = 0.5  # share of their number that draws are worth after each step
 SMOOTH = 0.6  # Pareto k̂ of the weights of one step
-SMALLEST = 1 / 32  # step that is taken whatever its weights are
-MOVES = 20  # at most, after each step
+SMALLEST = 1 / 8  # step that is taken whatever its weights are
+MOVES = 24  # at most, of all steps together
 TAKEN = 0.4  # share of accepted proposals towards which their largest β is moved
 
 
@@ -95,9 +95,7 @@ def tempered(
         left = 1 / (1 / (worth * _worth(weights, seen(points, log_ratio))) + lost)
         points, log_ratio = points[chosen], log_ratio[chosen]
         first, worth, width = seen(points, log_ratio), left / count, 1.0
-        for _ in range(MOVES):
-            if worth >= WORTH:
-                break
+        while worth < WORTH and moves < MOVES:
             # Draws of much weight leave their place by small steps, the others by large ones.
             there = propose(points, width * np.sqrt(rng.random((count, 1))), rng)
             log_there = density(there)

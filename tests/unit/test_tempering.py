@@ -5,7 +5,7 @@ import pytest
 
 from bayesinf.inference.tempering import tempered
 
-CENTRE, SD = 1.0, 0.6  # of the density in each coordinate, whose reference is N(0, 1)
+CENTRE, SD = 0.7, 0.6  # of the density in each coordinate, whose reference is N(0, 1)
 
 
 def density(x):

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from bayesinf.posterior import annotated
 from bayesinf.settings import Settings
-from bayesinf.systems.hamiltonian.data import simulate
-from bayesinf.systems.hamiltonian.stating import fit
+from bayesinf.systems.hamiltonian.data import simulate, some
+from bayesinf.systems.hamiltonian.stating import fit, known, problem
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -47,23 +48,34 @@ def _fitted(
     told=False,
     **options,
 ):
-    """A fit of motions as ``change`` leaves them, as a rule without what is known of them."""
+    """A fit of motions as ``change`` leaves them, with their truth, which it was not told."""
     motions = simulate(system, trials, damping=damping, rate_noise=rate_noise, rng=rng)
-    if system == "spring":
-        motions = motions.assign(q=2.3 * motions["q"], p=2.3 * motions["p"])
-    bare = motions.drop_vars([v for v in motions.variables if str(v).startswith("truth.")])
-    bare.attrs.pop("system")
+    if system == "spring":  # as wide as a pendulum's; H = q² + p² stays what it is
+        names = ("q", "p", "truth.path", "truth.noise")
+        motions = motions.assign({name: 2.3 * motions[name] for name in names})
     half = trials // 2
-    part = bare.isel(repeat=slice(0, half)) if told else bare
-    held_out = bare.isel(repeat=slice(half, None)) if told else None
+    part = some(motions, slice(0, half)) if told else motions
+    held_out = _bare(some(motions, slice(half, None))) if told else None
     part = part if change is None else change(part)
     settings = SETTINGS.replace(seed=int(rng.integers(2**31)))
-    return fit(part, held_out=held_out, settings=settings, **options)
+    found = fit(_bare(part), held_out=held_out, settings=settings, **options)
+    return annotated(found, truth=known(problem(part, **options), part))
+
+
+def _bare(motions):
+    """The same without the truth, so that the data alone are judged."""
+    found = motions.drop_vars([v for v in motions.variables if str(v).startswith("truth.")])
+    found.attrs.pop("system")
+    return found
 
 
 def _halved(motions):
     """Here q̇ = 2 p: what is called p becomes twice as large, and q̇ = p."""
-    return motions.assign(p=2 * motions["p"])
+    path, noise = motions["truth.path"].copy(), motions["truth.noise"].copy()
+    path[..., 1] *= 2
+    noise[1] *= 2
+    found = motions.assign({"p": 2 * motions["p"], "truth.path": path, "truth.noise": noise})
+    return found.assign_attrs(system="")  # whose energy is another function of this p
 
 
 def _outlier(motions):

@@ -37,6 +37,7 @@ __all__ = ["Motion"]
 TYPICAL_NOISE = 0.05  # median of the prior of a noise, over the sd of what is measured
 PART = 200  # draws that are followed at once
 MOST_KEPT = 100  # replicas that are kept of each chain
+INSTANT = "instant"  # what leave-one-out leaves out: all that was measured at one
 RING = 0.7  # half-widths of the data at which the energy is reported
 
 
@@ -384,17 +385,21 @@ class Motion(Problem):
             for name in self.measured
         }
 
+    @cached_property
+    def pointwise(self):
+        """Labels of the log likelihood: one number of all that was measured at an instant."""
+        return Labels({INSTANT: ("row",)}, self.data.coords)
+
     def log_likelihood(self, draws):
-        """Pointwise log likelihood."""
+        """Log likelihood of each instant."""
         return self._pointwise(self.means(draws), self._noise(draws))
 
     def _pointwise(self, means, noise):
-        return {
-            name: -0.5 * ((self.rows[name] - means[name]) / noise[name]) ** 2
-            - np.log(noise[name])
-            - 0.5 * np.log(2 * np.pi)
+        each = (
+            -0.5 * ((self.rows[name] - means[name]) / noise[name]) ** 2 - np.log(noise[name])
             for name in self.measured
-        }
+        )
+        return {INSTANT: sum(each) - 0.5 * len(self.measured) * np.log(2 * np.pi)}
 
     def replicate(self, draws, rng):
         """Draw data like those observed."""

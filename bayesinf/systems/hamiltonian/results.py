@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from bayesinf.settings import Settings
     from bayesinf.systems.hamiltonian.model import Motion
 
-__all__ = ["HORIZONS", "errors", "foretold", "mapped"]
+__all__ = ["HORIZONS", "errors", "foretold", "mapped", "regressed"]
 
 DRAWS = 200  # of the posterior that are followed,
 FEWER = 4  # and every so many-th of them from the true initial states
@@ -29,6 +29,7 @@ STEPS = (0.8, 0.4, 0.2, 0.1)  # whose energy errors are compared, likewise
 LONG = 12.0  # typical times of that comparison
 GRID = 35
 LEVELS = (0.5, 0.95)
+TRENDS = ("constant", "linear", "quadratic")  # of the energy in time, in a regression
 
 
 def parameters(problem: Motion, fit: xr.DataTree, count: int = DRAWS) -> np.ndarray:
@@ -181,6 +182,35 @@ def _errors(problem, theta, held_out):
     return dataset(found, dims, sampled=False)
 
 
+def regressed(motions: xr.Dataset) -> np.ndarray:
+    """Ratio c/k of c (1 − cos q) + k p² by regression of p² on 1 − cos q within each motion.
+
+        p² = E(t) / k − (c / k) (1 − cos q)
+
+    Returns
+    -------
+    the ratio with E constant, linear and quadratic in time, (trend,); with E of each motion.
+    """
+    record = Record.of(motions)
+    found = []
+    for degree in range(len(TRENDS)):
+        across, along = 0.0, 0.0
+        for trial in dict.fromkeys(record.trial):
+            seen = record.seen[record.trial == trial]
+            t, q, p = (
+                values[record.trial == trial][seen]
+                for values in (record.times, *(record.values[name] for name in STATES))
+            )
+            trend = np.polynomial.legendre.legvander(
+                2 * (t - t.min()) / max(np.ptp(t), np.finfo(float).tiny) - 1, degree
+            )
+            root, _ = np.linalg.qr(trend)
+            height, square = (y - root @ (root.T @ y) for y in (1 - np.cos(q), p**2))
+            across, along = across + height @ square, along + height @ height
+        found.append(-across / along)
+    return np.array(found)
+
+
 def mapped(problem: Motion, fit: xr.DataTree, motions: xr.Dataset) -> xr.DataTree:
     """Put a map of the energy beside a fit, its change along the motions, and the scheme's errors.
 
@@ -214,6 +244,9 @@ def mapped(problem: Motion, fit: xr.DataTree, motions: xr.Dataset) -> xr.DataTre
     notes["scheme"] = _scheme(problem, theta.mean(axis=0))
     if problem.treated:
         notes["drift"] = _drift(problem, fit, weight)
+    if fit.attrs.get("form") == "pendulum":
+        dims, labels = {"ratio": ("trend",)}, {"trend": list(TRENDS)}
+        notes["regression"] = dataset({"ratio": regressed(motions)}, dims, labels, sampled=False)
     return annotated(fit, **notes)
 
 

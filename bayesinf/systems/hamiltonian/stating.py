@@ -23,7 +23,7 @@ from bayesinf.systems.hamiltonian.statistics import CAUSES, FORCE, SPEED
 if TYPE_CHECKING:
     import xarray as xr
 
-__all__ = ["FORMS", "fit", "plan", "problem"]
+__all__ = ["FORMS", "fit", "known", "plan", "problem"]
 
 STATED = {"spring": energies.spring, "pendulum": energies.pendulum}
 FORMS = ("smooth", *STATED)
@@ -114,17 +114,17 @@ def fit(
     """
     stated = problem(motions, form, treated=treated, damped=damped, kinetic=kinetic)
     names = [name for name in stated.parameters.dims if name != "weight"]
-    known = {*names, "gamma", "amplitude"} & _variables(stated)
+    judged = {*names, "gamma", "amplitude"} & _variables(stated)
     trials, rows = motions.sizes["repeat"], len(stated.record.states)
     found = driver.fit(
         stated,
         method,
         settings,
         system="hamiltonian",
-        notes={"truth": _truth(stated, motions)},
+        notes={"truth": known(stated, motions)},
         attrs={
             "data_used": f"The fit is to {rows} instants of {trials} motions.",
-            "quantities": json.dumps(sorted(known)),
+            "quantities": json.dumps(sorted(judged)),
             "form": form,
             "treated": int(treated),
             "damped": int(damped),
@@ -145,27 +145,27 @@ def _variables(stated):
     )
 
 
-def _truth(stated, motions):
-    """What is known of simulated motions, under the names of the posterior."""
-    truth, known = noted(motions, "truth"), {}
+def known(stated: Motion, motions: xr.Dataset) -> xr.Dataset | None:
+    """What is known of simulated motions, under the names of the posterior; None of others."""
+    truth, found = noted(motions, "truth"), {}
     if truth is None:
         return None
     labels = stated.parameters
     if "path" not in truth.data_vars:  # drawn from the prior, under the names of the posterior
-        known = {name: truth[name].values for name in truth if name in _variables(stated)}
-        return dataset(known, labels.dims, labels.coords, labels.units, sampled=False)
+        found = {name: truth[name].values for name in truth if name in _variables(stated)}
+        return dataset(found, labels.dims, labels.coords, labels.units, sampled=False)
     if stated.treated:
         held = dict(zip(truth["measured"].values, truth["noise"].values, strict=True))
-        known["noise"] = np.array([held[name] for name in stated.measured])
+        found["noise"] = np.array([held[name] for name in stated.measured])
     if stated.damped:
-        known["gamma"] = truth["gamma"].values
+        found["gamma"] = truth["gamma"].values
     energy = true_energy(motions)
     if energy is not None:
         value = energy.value(stated.sites)
-        known["energy"] = value - value[:-1].mean()
+        found["energy"] = value - value[:-1].mean()
     if stated.treated and stated.paths == motions.sizes["repeat"]:
-        known["start"] = truth["path"].values[:, 0]
-    return dataset(known, labels.dims, labels.coords, labels.units, sampled=False)
+        found["start"] = truth["path"].values[:, 0]
+    return dataset(found, labels.dims, labels.coords, labels.units, sampled=False)
 
 
 def _explained(fit, stated_kinetic):

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = ["story"]
 
+APART = 0.05  # share by which a trend in the energy changes a ratio, from which that is told
 LEVELS = (0.5, 0.95)  # of the intervals whose coverage is told
 # Energy errors of Greydanus et al. (2019), Table 1: network of an energy, and plain network.
 PUBLISHED = {"spring": (3.84e-4, 0.171), "pendulum": (0.0249, 0.0415)}
@@ -45,6 +46,8 @@ def _derived(fit):
         weight = fit["posterior"]["weight"]
         c, k = (weight.isel(term=i, drop=True) for i in (0, 1))
         found = {"c": c, "k": k, "ratio c/k": c / k}
+        if fit.attrs["form"] == "pendulum":
+            found["twice the squared frequency of small swings, 4 c k"] = 4 * c * k
     return {name: draws.assign_attrs(units="1") for name, draws in found.items()}
 
 
@@ -163,6 +166,7 @@ def _classical(fits):
             "Published errors (Greydanus, Dzamba & Yosinski 2019) are of motions with the same "
             "noise in the states and exact rates; here rates have noise as well."
         )
+    words += _regressed(next(iter(fits.values())))
     if not rows:
         return None
     pictures = ()
@@ -178,6 +182,33 @@ def _classical(fits):
         )
     table = Table.of(rows, "model", "Mean squared errors of true energy, rates and states.")
     return Section("Networks, with an energy and without", tuple(words), pictures, (table,))
+
+
+def _regressed(fit):
+    """Words of the ratio by regression, of what it leaves out, and of what paths say."""
+    found = noted(fit, "regression")
+    if found is None:
+        return
+    flat, line, bent = found["ratio"].values
+    derived = _derived(fit)
+    ratio, own = derived["ratio c/k"], float(derived["k"].mean())
+    yield (
+        "Regression of p² on 1 − cos q, motion by motion, gives a ratio c/k of "
+        f"{flat:.3g} where the energy of a motion is constant, {line:.3g} where it may change "
+        f"linearly in time and {bent:.3g} quadratically; followed paths give {_said(ratio)}."
+    )
+    if abs(line / flat - 1) > APART:
+        yield (
+            "The first is off since the energy is not constant: while it is large p² and 1 − cos q "
+            "both swing far, so that across the record they rise together, against the exchange "
+            "between them from which the ratio is read. A trend in time takes that out."
+        )
+    swing = derived["twice the squared frequency of small swings, 4 c k"]
+    yield (
+        f"The frequency of small swings is not that ratio but the product, ω² = 2 c k: twice its "
+        f"square is {_said(swing)}. The two agree where k = ½, that is where p is q̇; here "
+        f"k = {own:.4g}, so that what is called p is {1 / (2 * own):.3g} of q̇."
+    )
 
 
 def _attempted(slopes):
