@@ -11,3 +11,14 @@ def file(tmp_path):
         return path
 
     return write
+
+
+@pytest.fixture
+def interpreted():
+    """Functions of PyMC models run as Python: numba would compile those of a small model for
+    seconds, tens where there is no cache yet, and what they say is the same.
+    """
+    import pytensor
+
+    with pytensor.config.change_flags(mode="FAST_COMPILE"):
+        yield

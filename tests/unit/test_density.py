@@ -176,6 +176,7 @@ def nudged():
     return model
 
 
+@pytest.mark.usefixtures("interpreted")
 def test_a_potential_is_stored_and_is_no_prior_that_is_scaled():
     stated = problem(nudged())
     checker.holds(stated)
@@ -190,6 +191,7 @@ def test_a_potential_is_stored_and_is_no_prior_that_is_scaled():
         stated.observing({"counts": np.array([1, 2, 3])})
 
 
+@pytest.mark.usefixtures("interpreted")
 def test_the_density_that_is_stored_is_the_models():
     stated = problem(eight_schools(True))
     checker.holds(stated)
@@ -236,6 +238,7 @@ def test_arviz_reads_what_is_fitted(schools):
     assert len(az.psense_summary(schools, var_names=["mu", "tau"])) == 2
 
 
+@pytest.mark.usefixtures("interpreted")
 def test_a_simplex_a_potential_and_two_data_sets_have_a_place():
     with pm.Model() as model:
         share = pm.Dirichlet("share", np.ones(3))
@@ -253,6 +256,7 @@ def test_a_simplex_a_potential_and_two_data_sets_have_a_place():
     assert "factor" in json.loads(fit.attrs["priors"])["nudge"]
 
 
+@pytest.mark.usefixtures("interpreted")
 def test_missing_data_are_parameters():
     with pm.Model() as model:
         m = pm.Normal("m", 0, 1)
@@ -290,6 +294,7 @@ def test_what_cannot_be_fitted_is_refused():
 # --- of other data --------------------------------------------------------------------------------
 
 
+@pytest.mark.usefixtures("interpreted")
 def test_a_model_of_other_data_is_the_same_model(line):
     stated = problem(line, units={"y": "V"})
     other = stated.observing({"y": Y[::-1].copy()})
@@ -346,6 +351,7 @@ def test_a_log_density_of_ones_own_is_calibrated(stated, count, words):
         problem(normal_line()).observing({"y": Y})
 
 
+@pytest.mark.usefixtures("interpreted")
 def test_a_pymc_model_is_a_machine_that_can_be_calibrated(line):
     """One replication of many, as PyMC compiles for seconds."""
     machine = calibration.of(problem(line), name="line", method="laplace", settings=SETTINGS)

@@ -96,6 +96,7 @@ def test_coefficients_of_another_name_are_asked_for():
     assert linear.predict(found, X[:1], name="slope")["mean"].shape == (2, 100, 1)
 
 
+@pytest.mark.usefixtures("interpreted")
 def test_a_pymc_model_takes_new_data():
     import pymc as pm
 

@@ -75,6 +75,7 @@ def test_draws_have_the_size_that_is_asked_for(prior, support):
 
 
 @case
+@pytest.mark.usefixtures("interpreted")
 def test_the_density_is_that_of_pymc(prior, support):
     import pymc as pm
 
@@ -89,6 +90,7 @@ def test_the_density_is_that_of_pymc(prior, support):
 
 
 @case
+@pytest.mark.usefixtures("interpreted")
 def test_pymc_draws_the_same(prior, support):
     import pymc as pm
 
