@@ -531,6 +531,12 @@ def test_closed_forms():
     assert failed(shifted) == {"moments"} and "the mean of beta[31] is" in shifted.words
 
 
+def test_the_variance_of_a_heavy_tail_is_not_asked():
+    """As of a direction that the data leave to a prior whose width is inferred."""
+    assert not failed(check(exact(degrees=2.5)))
+    assert "moments" in failed(check(exact(degrees=2.5, shift=3.0)))
+
+
 def test_moments_of_right_draws_are_accepted_at_the_rate_that_was_promised():
     limit = stats.norm.isf(checks.MOMENTS_P / 200)
     scores = []
