@@ -58,7 +58,7 @@ def main(
     with run.step(f"fit {', '.join(names)}"):
         fits = {n: system.fit(phases, n, **options, settings=settings) for n in names}
     with run.step("classical"):
-        shown = None if run.data or oscillators else system.chimera()
+        shown = None if run.data or oscillators or run.quick else system.chimera()
         return system.with_classical(fits, phases, chimera=shown, **options)
 
 

@@ -160,7 +160,7 @@ def _opened(name, file, common, given):
     lengths = {each: common.get(each) for each in ("seed", "draws", "tune", "chains")}
     quick = common.get("quick", False)
     # A look at a shipped example is over before worker processes would have started.
-    alone = quick and common.get("data") is None
+    alone = quick and common.get("data") is None and common.get("scheduler") is None
     settings = (QUICK if quick else DEFAULT).replace(
         workers=1 if alone else None,
         **{each: value for each, value in lengths.items() if value is not None},

@@ -368,6 +368,9 @@ def test_options_become_settings(tmp_path, monkeypatch):
     )
     assert run.settings == DEFAULT.replace(draws=7, chains=2)
     assert run.output == Path("there") and run.data == Path("a.csv") and not run.quick
+    # A look at what is shipped starts no workers; at data of one's own it may well be worth it.
+    assert seen(["--quick"])[0].settings.workers == 1
+    assert seen(["--quick", "--data", "a.csv"])[0].settings.workers is None
     assert run.shipped("a.npz") == HERE.parent / "data" / "wire" / "a.npz"
 
 
