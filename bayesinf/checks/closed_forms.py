@@ -13,8 +13,8 @@ __all__ = ["CONDITION", "MOMENTS_P", "conditioning", "moments"]
 
 CONDITION = 1e12  # largest condition number
 MOMENTS_P = 1e-3  # chance that right draws miss their closed form, all elements taken together
-# Shape k̂ of a tail above which a fourth moment may be infinite (1/4, less what k̂ strays), so that no
-# sample says how far its variance is off. What data leave to a prior of inferred width is such.
+# Shape k̂ of a tail above which a fourth moment may be infinite (1/4, less what k̂ strays): no sample
+# says how far its variance is off. What data leave to a prior of inferred width is such.
 HEAVY = 0.15
 
 
