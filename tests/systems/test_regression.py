@@ -420,6 +420,26 @@ def test_an_interaction_that_is_left_out_is_seen(formula, options, fault):
     assert fault is None or fault in verdict.words
 
 
+def test_columns_that_repeat_one_another_are_named_and_the_fit_is_believed():
+    rng = np.random.default_rng(1)
+    a, b, noise = rng.standard_normal((3, 100))
+    columns = {"a": a, "b": b, "c": a + b + 1e-6 * noise, "y": 1 + a - b + rng.standard_normal(100)}
+    found = system.fit(system.from_columns(columns, "y ~ a + b + c"), settings=SETTINGS)
+    assert check(found).believed, check(found).words
+    told = " ".join(system.story({"normal": found}).answer.paragraphs)
+    assert "The columns a, b, c nearly repeat one another" in told
+    plain = system.fit(system.from_columns(columns, "y ~ a + b"), settings=SETTINGS)
+    assert "repeat" not in " ".join(system.story({"normal": plain}).answer.paragraphs)
+
+
+def test_a_column_that_never_changes_is_left_out_aloud(tmp_path):
+    rows = "".join(f"{x},20,{2 * x + x % 3}\n" for x in range(12))
+    (tmp_path / "a.csv").write_text(f"dose,n,y\n{rows}")
+    data = system.read(tmp_path / "a.csv", target="y")
+    assert data.attrs["formula"] == "y ~ dose"
+    assert "not used, as the same in all rows: n" in data.attrs["read_as"]
+
+
 def test_spike_and_slab_says_which_columns_are_in():
     data = system.simulate(100, sites=3, curve=0.0, rng=np.random.default_rng(8))
     found = system.fit(data, "y ~ a + b + c", prior="spike_and_slab", settings=SETTINGS)

@@ -158,7 +158,7 @@ def read(
     columns = {str(k): v for k, v in columns_of(found).items()}
     if not columns:
         raise DataError("the file holds no columns", source=path)
-    formula = _stated(columns, path, formula, target, features, (error, trials))
+    formula, still = _stated(columns, path, formula, target, features, (error, trials))
     formulas = [Formula.parse(one) for one in (formula, *others)]
     if strange := [one.text for one in formulas if one.target != formulas[0].target]:
         raise DataError(
@@ -184,6 +184,7 @@ def read(
     if error:
         labelled[error], bars = deviations(labelled[error], labelled[formulas[0].source], path)
         words = [*words, *filter(None, [bars])]
+    left_out += [f"not used, as the same in all rows: {listing(still)}"] if still else []
     attrs = said(found, formula, *left_out, *words)
     return from_columns(labelled, formula, error, numbers[kept], trials, **attrs)
 
@@ -204,7 +205,7 @@ def new_rows(path: str | os.PathLike, table: xr.Dataset, formula: str) -> xr.Dat
 
 
 def _stated(columns, path, formula, target, features, known):
-    """The formula that the options state."""
+    """The formula that the options state, and columns that it leaves out, which never change."""
     if formula is not None:
         if target or features:
             raise DataError(
@@ -212,7 +213,7 @@ def _stated(columns, path, formula, target, features, known):
                 expected="--formula, or --target with --features",
                 found="both",
             )
-        return formula
+        return formula, []
     if target is None:
         raise DataError(
             "nobody says what is to be explained",
@@ -221,6 +222,8 @@ def _stated(columns, path, formula, target, features, known):
             remedy=f"columns are {listing(columns)}",
         )
     named = list(features or (name for name in columns if name not in (target, *known)))
+    still = [] if features else [name for name in named if np.unique(columns[name]).size == 1]
+    named = [name for name in named if name not in still]
     for name in (target, *named):
         cells.known(columns, name, path)
     if not named or target in named:
@@ -230,7 +233,7 @@ def _stated(columns, path, formula, target, features, known):
             expected="--features with other columns than the target",
             found=", ".join(named) or "none",
         )
-    return f"{quoted(target)} ~ {' + '.join(map(quoted, named))}"
+    return f"{quoted(target)} ~ {' + '.join(map(quoted, named))}", still
 
 
 def _odd(words):

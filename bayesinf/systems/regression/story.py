@@ -28,6 +28,9 @@ __all__ = ["story"]
 
 NAMED = 4  # columns in the answer's sentence
 TOLD = 24  # rows of a table
+# Columns repeat one another where correlations of so many coefficients have an eigenvalue below
+# TIED; part of it are those whose share of its vector is above PART.
+WIDE, TIED, PART = 200, 1e-3, 0.1
 CAPTION = "Coefficients of the columns as they stand."
 SCALES = dict.fromkeys(("poisson", "negbinomial"), "the log rate of ")
 SCALES |= dict.fromkeys(("bernoulli", "binomial"), "the log odds of ")
@@ -93,7 +96,31 @@ def _answer(fit):
                 "Intervals of the effect of each column, with classical estimates.",
             ),
         )
-    return Section(title, (said,), pictures or _drawn_curves(fit))
+    return Section(title, (said, *_entangled(fit)), pictures or _drawn_curves(fit))
+
+
+def _entangled(fit):
+    """Columns that repeat one another: what is known of them together, and not of each.
+
+    Correlations of such coefficients have eigenvalues near zero, whose vectors name them.
+    """
+    beta = fit["posterior"].dataset.get("beta")
+    if beta is None or not 2 <= beta.sizes["feature"] <= WIDE:
+        return
+    draws = beta.stack(sample=("chain", "draw")).transpose("sample", "feature").values
+    moving = np.flatnonzero(draws.std(axis=0) > 0)
+    if moving.size < 2 or len(draws) < 10 * moving.size:
+        return
+    size, vectors = np.linalg.eigh(np.corrcoef(draws[:, moving].T))
+    tied = np.sqrt(np.sum(vectors[:, size < TIED] ** 2, axis=1)) > PART
+    if tied.any():
+        names = [str(beta["feature"].values[k]) for k in moving[tied]]
+        more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+        yield (
+            f"The columns {', '.join(names[:NAMED])}{more} nearly repeat one another: the data "
+            f"know one combination of their coefficients {1 / np.sqrt(max(size[0], 1e-12)):.0f} "
+            "times as well as each of them, of which the prior has a large part."
+        )
 
 
 def _effect(found, k):
