@@ -111,7 +111,7 @@ def tempered(
 
 
 def _step(log_ratio, rest):
-    """The largest step, the rest or a half of it and so on, whose weights are even; if there is one."""
+    """The largest of the rest, its half and so on whose weights are even; they, and if it was."""
     step = rest
     while True:
         weights = Weights.of(step * log_ratio)

@@ -6,9 +6,9 @@ Both learn from spectra without noise of plasmas that are drawn somewhat wider t
 hidden layers of the network, 7-32-32-3, are an optimum; given them the last layer is a linear
 model, whose posterior is exact, from other spectra, so that σ is no fit to what the hidden layers
 have seen. Its bands hold what the last layer does not know, and what the network cannot follow,
-which grows towards the edge of the range, in some directions more than in others: one growth in all
-of them would leave tails, and bands too wide in the middle (last-layer Laplace: Kristiadi, Hein & Hennig, ICML
-2020, arXiv:2002.10118).
+which grows towards the edge of the range, in some directions more than in others: one growth in
+all of them would leave tails, and bands too wide in the middle (last-layer Laplace: Kristiadi, Hein
+& Hennig, ICML 2020, arXiv:2002.10118).
 """
 
 from __future__ import annotations
