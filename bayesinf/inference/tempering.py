@@ -86,7 +86,7 @@ def tempered(
 
     share, shape, worth, steps, moves = 0.0, 0.0, 1.0, 0, 0
     while share < 1.0:
-        step, weights = _step(log_ratio, 1.0 - share)
+        step, weights, even = _step(log_ratio, 1.0 - share)
         share, steps, shape = share + step, steps + 1, max(shape, weights.pareto_k)
         kept = resampled(np.arange(len(points))[:, np.newaxis], step * log_ratio, rng)
         lost = 1 / count - 1 / len(points)
@@ -95,7 +95,8 @@ def tempered(
         left = 1 / (1 / (worth * _worth(weights, seen(points, log_ratio))) + lost)
         points, log_ratio = points[chosen], log_ratio[chosen]
         first, worth, width = seen(points, log_ratio), left / count, 1.0
-        while worth < WORTH and moves < MOVES:
+        # What not even a small step reaches is missed, and moves would not mend it.
+        while even and worth < WORTH and moves < MOVES:
             # Draws of much weight leave their place by small steps, the others by large ones.
             there = propose(points, width * np.sqrt(rng.random((count, 1))), rng)
             log_there = density(there)
@@ -110,13 +111,13 @@ def tempered(
 
 
 def _step(log_ratio, rest):
-    """The largest step, the rest or a half of it and so on, whose weights are even; its weights."""
+    """The largest of the rest, its half and so on whose weights are even; they, and if it was."""
     step = rest
     while True:
         weights = Weights.of(step * log_ratio)
         even = weights.effective >= WORTH * len(log_ratio) and weights.pareto_k <= SMOOTH
         if even or step / 2 < SMALLEST:
-            return step, weights
+            return step, weights, even
         step /= 2
 
 

@@ -199,8 +199,8 @@ def _judged(shown):
             "seen: of plasmas as the prior has them, of some at the edge of the range in which "
             "they were trained, and of some beyond it. There no band may be trusted, and a "
             "posterior that reaches beyond is refused.",
-            "The errors have heavier tails than a normal, which the check of the network's own fit "
-            "says: its bands are judged here, by what they hold.",
+            "The network's errors grow from the middle of the range to its edge, by a factor that "
+            "it has learnt along each input; divided by it they are as a normal has them.",
             f"A spectrum with its features takes the forward model {short(float(slow), 3)} µs, its "
             f"features alone take the network {short(float(fast), 2)} µs.",
         ),

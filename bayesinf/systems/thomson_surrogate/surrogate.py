@@ -1,13 +1,14 @@
 """Surrogates of the features: a network and a Gaussian process that have learnt the forward model.
 
-    features = W₃ h₂(z) + b + ε,   z = standardised parameters,   ε_k ~ N(0, (σ_k e^(c |z|²))²)
+    features = W₃ h₂(z) + b + ε,   z = standardised parameters,   ε_k ~ N(0, σ_k² e^(2 c_k·(z, z²)))
 
 Both learn from spectra without noise of plasmas that are drawn somewhat wider than the prior. The
 hidden layers of the network, 7-32-32-3, are an optimum; given them the last layer is a linear
 model, whose posterior is exact, from other spectra, so that σ is no fit to what the hidden layers
-have seen. Its bands hold what the last layer does not know, and σ, which is what the network cannot
-follow and grows towards the edge of the range (last-layer Laplace: Kristiadi, Hein & Hennig, ICML
-2020, arXiv:2002.10118).
+have seen. Its bands hold what the last layer does not know, and what the network cannot follow,
+which grows towards the edge of the range, in some directions more than in others: one growth in
+all of them would leave tails, and bands too wide in the middle (last-layer Laplace: Kristiadi, Hein
+& Hennig, ICML 2020, arXiv:2002.10118).
 """
 
 from __future__ import annotations
@@ -41,6 +42,7 @@ STEPS = 800  # of the search for the hidden layers
 BEGUN = 0.4  # share of the prior's width at which it begins, where the network is nearly linear
 EQUAL = 0.03  # sds of a feature, to which all are learnt before one is learnt finer
 NOISE = LogNormal(0.003, 2.0)  # of the features, where z = 0
+GROWTH = 0.5  # sd of the prior of how its logarithm grows along an input, or its square
 LAST, LAST_DRAWS = 600, 100  # spectra of the last layer, and draws of each chain there
 
 
@@ -127,7 +129,7 @@ class Network:
     Parameters
     ----------
     weight : of the hidden layers, as of ``Layers``.
-    growth : c of each feature, (feature,).
+    growth : c of each feature, (feature, 2 inputs), as of ``_growth``.
     posterior : InferenceData of the last layer.
     """
 
@@ -156,8 +158,7 @@ class Network:
         last, root, variance = self.moments
         columns = self.columns(z)
         spread = np.sum(np.einsum("...j,fij->...fi", columns, root) ** 2, axis=-1)
-        square = np.sum(z**2, axis=-1, keepdims=True)
-        return columns @ last.T, spread + variance * np.exp(2 * self.growth * square)
+        return columns @ last.T, spread + variance * np.exp(2 * _bent(z) @ self.growth.T)
 
 
 LAYERS = Layers(len(UNITS), HIDDEN, len(FEATURES))
@@ -195,22 +196,56 @@ def last_layer(weight: np.ndarray, lessons: Lessons, settings: Settings) -> Netw
     import xarray as xr
 
     _, h2 = LAYERS.hidden(lessons.z, weight)
-    size, square = len(FEATURES), np.sum(lessons.z**2, axis=1)
-    columns = np.column_stack([h2, np.ones(len(h2))])
-    off = lessons.y - columns @ np.linalg.lstsq(columns, lessons.y)[0]
-    # Slope of log |residual| along |z|², and no smaller errors further out.
-    growth = np.maximum(np.polyfit(square, np.log(np.abs(off)), 1)[0], 0.0)
+    size = len(FEATURES)
+    growth = _growth(lessons, np.column_stack([h2, np.ones(len(h2))]))
     groups = xr.DataArray(np.repeat(list(FEATURES), len(h2)), dims="row", name="output")
     stated = linear.regression(
         np.tile(h2, (size, 1)),
         lessons.y.T.ravel(),
         groups=groups,
         intercept=True,
-        error=np.exp(np.outer(growth, square)).ravel(),
+        error=np.exp(growth @ _bent(lessons.z).T).ravel(),
         noise=NOISE,
     )
     found = driver.fit(stated, settings=settings, system="thomson_surrogate")
     return Network(weight, growth, found)
+
+
+def _bent(z):
+    """Inputs and their squares, (..., 2 inputs)."""
+    return np.concatenate([z, z**2], axis=-1)
+
+
+def _growth(lessons, columns):
+    """How the size of each feature's residuals grows away from z = 0, (feature, 2 inputs).
+
+    The most probable c of residuals of N(0, σ² e^(2 c·(z, z²))) at c ~ N(0, GROWTH²), σ free; no
+    smaller ones further out. Residuals are those of spectra that were left out.
+    """
+    from scipy.optimize import minimize
+
+    bent, found = _bent(lessons.z), []
+    bounds = [(None, None)] * (1 + lessons.z.shape[1]) + [(0.0, None)] * lessons.z.shape[1]
+    for y in lessons.y.T:
+        log_sd = np.zeros(len(y))
+        for _ in range(2):  # the second time the fit knows which residuals are small
+            weight = np.exp(-log_sd)
+            basis, _ = np.linalg.qr(columns * weight[:, None])
+            off = y * weight - basis @ (basis.T @ (y * weight))
+            off = off / (weight * np.sqrt(1 - np.sum(basis**2, axis=1)))
+
+            def downhill(c, off=off):
+                scale = c[0] + bent @ c[1:]
+                square = off**2 * np.exp(-2 * scale)
+                slope = np.concatenate([[np.sum(1 - square)], bent.T @ (1 - square)])
+                slope[1:] += c[1:] / GROWTH**2
+                return np.sum(scale + square / 2) + np.sum((c[1:] / GROWTH) ** 2) / 2, slope
+
+            start = np.append(np.log(np.std(off)), np.zeros(bent.shape[1]))
+            c = minimize(downhill, start, jac=True, method="L-BFGS-B", bounds=bounds).x
+            log_sd = bent @ c[1:]
+        found.append(c[1:])
+    return np.array(found)
 
 
 def _descended(lessons, rng, steps):
