@@ -427,7 +427,7 @@ def test_columns_that_repeat_one_another_are_named_and_the_fit_is_believed():
     found = system.fit(system.from_columns(columns, "y ~ a + b + c"), settings=SETTINGS)
     assert check(found).believed, check(found).words
     told = " ".join(system.story({"normal": found}).answer.paragraphs)
-    assert "The columns a, b, c nearly repeat one another" in told
+    assert "The columns a, b, c repeat one another" in told
     plain = system.fit(system.from_columns(columns, "y ~ a + b"), settings=SETTINGS)
     assert "repeat" not in " ".join(system.story({"normal": plain}).answer.paragraphs)
 

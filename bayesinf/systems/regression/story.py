@@ -28,9 +28,9 @@ __all__ = ["story"]
 
 NAMED = 4  # columns in the answer's sentence
 TOLD = 24  # rows of a table
-# Columns repeat one another where correlations of so many coefficients have an eigenvalue below
-# TIED; part of it are those whose share of its vector is above PART.
-WIDE, TIED, PART = 200, 1e-3, 0.1
+# Columns, no more than WIDE, repeat one another where their correlations have an eigenvalue below
+# TIED; those do whose part of its vector is above PART.
+WIDE, TIED, PART = 200, 1e-4, 0.1
 CAPTION = "Coefficients of the columns as they stand."
 SCALES = dict.fromkeys(("poisson", "negbinomial"), "the log rate of ")
 SCALES |= dict.fromkeys(("bernoulli", "binomial"), "the log odds of ")
@@ -100,26 +100,25 @@ def _answer(fit):
 
 
 def _entangled(fit):
-    """Columns that repeat one another: what is known of them together, and not of each.
+    """Columns that repeat one another: of them the data know what they do together, and no more.
 
-    Correlations of such coefficients have eigenvalues near zero, whose vectors name them.
+    Their correlations have eigenvalues near zero, whose vectors name them.
     """
-    beta = fit["posterior"].dataset.get("beta")
-    if beta is None or not 2 <= beta.sizes["feature"] <= WIDE:
+    found, columns = noted(fit, "effects"), fit["constant_data"].dataset
+    names = [] if found is None else map(str, found["feature"].values)
+    names = [n for n in names if n in columns and columns[n].dims == ("row",)]
+    X = np.array([columns[n].values for n in names if columns[n].dtype.kind in "fiu"])
+    if not 2 <= len(X) == len(names) <= WIDE or not np.all(X.std(axis=1) > 0):
         return
-    draws = beta.stack(sample=("chain", "draw")).transpose("sample", "feature").values
-    moving = np.flatnonzero(draws.std(axis=0) > 0)
-    if moving.size < 2 or len(draws) < 10 * moving.size:
-        return
-    size, vectors = np.linalg.eigh(np.corrcoef(draws[:, moving].T))
-    tied = np.sqrt(np.sum(vectors[:, size < TIED] ** 2, axis=1)) > PART
-    if tied.any():
-        names = [str(beta["feature"].values[k]) for k in moving[tied]]
-        more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+    size, vectors = np.linalg.eigh(np.corrcoef(X))
+    tied = np.flatnonzero(np.sqrt(np.sum(vectors[:, size < TIED] ** 2, axis=1)) > PART)
+    if tied.size:
+        named = ", ".join(names[k] for k in tied[:NAMED])
+        more = f" and {tied.size - NAMED} more" if tied.size > NAMED else ""
         yield (
-            f"The columns {', '.join(names[:NAMED])}{more} nearly repeat one another: the data "
-            f"know one combination of their coefficients {1 / np.sqrt(max(size[0], 1e-12)):.0f} "
-            "times as well as each of them, of which the prior has a large part."
+            f"The columns {named}{more} repeat one another but for 1 % of their spread or "
+            "less: the data know what they do together, and the prior decides how much "
+            "of it each does."
         )
 
 
