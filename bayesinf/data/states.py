@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["NAMES", "beside", "is_missing", "read_states", "sites_of", "stack"]
 
 NAMES = ("states", "state", "spins")  # of an array of them
+_TRUTH = ("true", "false")
 _MISSING = {"", "na", "n/a", "nan", "null", "none", ".", "-", "--", "?"}
 
 
@@ -33,6 +34,8 @@ def sites_of(columns: Mapping[str, xr.DataArray]) -> tuple[dict[str, xr.DataArra
     """
     sites, left = {}, []
     for name, column in columns.items():
+        if column.dtype.kind in "US":
+            column = _from_words(column)
         values = to_numbers(column.to_numpy()) if column.dtype.kind in "biufUS" else np.empty(0)
         values = values.astype(float)
         words = column.dtype.kind in "US" and np.isnan(values).all()
@@ -43,6 +46,12 @@ def sites_of(columns: Mapping[str, xr.DataArray]) -> tuple[dict[str, xr.DataArra
         else:
             sites[name] = column
     return sites, left
+
+
+def _from_words(column):
+    """A column of True and False as 1 and 0; any other as it is."""
+    words = np.char.lower(column.to_numpy().astype(str))
+    return column.copy(data=(words == "true") * 1) if np.isin(words, _TRUTH).all() else column
 
 
 def is_missing(values: np.ndarray) -> np.ndarray:

@@ -240,6 +240,8 @@ def test_a_table_names_its_sites(tmp_path):
     path.write_text("a,b\n1,0\n0,0\n# a comment\n1,maybe\n1,1\n")
     with pytest.raises(DataError, match=r"row 5, site b: .*found 'maybe'; correct it"):
         data.raster(path)
+    path.write_text("a,b\nTrue,false\nFALSE,true\n")
+    assert data.raster(path)["states"].values[0].tolist() == [[1, 0], [0, 1]]
     path.write_text("1,0\n0,1\n1,1\n")
     assert data.raster(path)["site"].values.tolist() == [0, 1]
     path.write_text("0,1\n0,-1\n")
