@@ -101,6 +101,13 @@ def test_columns_are_those_of_the_formula():
         Design(taken, "mean ~ a").target  # noqa: B018
     with pytest.raises(DataError, match="cannot be evaluated"):
         Design(data, "y ~ nothing(a)").plain  # noqa: B018
+    alike = data.isel(row=data["site"].values == "north")
+    assert Design(alike, "y ~ a").names == ["a"]
+    for text in ("y ~ a*site", "y ~ a + (1|site)"):  # what has no effect that could be seen
+        with pytest.raises(DataError, match="column site: a column that is the same in all rows"):
+            Design(alike, text).names  # noqa: B018
+    known = alike.assign(time=("row", np.ones(alike.sizes["row"])))
+    assert Design(known, "y ~ a + offset(time)").names == ["a"]
 
 
 # --- files ----------------------------------------------------------------------------------------

@@ -51,7 +51,22 @@ class Design:
                 expected="a target that is called by another name",
                 remedy="rename the column",
             )
+        self._refuse_constant(found)
         return found
+
+    def _refuse_constant(self, formula):
+        """Refuse a column without two values: of its effect the prior alone would decide."""
+        known = formula.offset[1] if formula.offset else None
+        for name in formula.features:
+            values = self.table[name].values
+            if name != known and len(values) > 1 and np.all(values == values[0]):
+                raise DataError(
+                    "a column that is the same in all rows explains nothing",
+                    where=f"column {name}",
+                    expected="two values or categories at least",
+                    found=_said(values[0]),
+                    remedy="leave it out: a formula has an intercept of its own",
+                )
 
     @cached_property
     def _matrix(self):
