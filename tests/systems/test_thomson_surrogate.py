@@ -137,6 +137,21 @@ def test_more_photons_say_more_by_their_root():
     assert sds[0] / sds[1] == pytest.approx(10, rel=0.25)
 
 
+def test_a_wrong_scattering_angle_is_another_plasma():
+    """k → s k, T → T / s², speeds → speeds / s: the same light, as the page says."""
+    s, plasma = 1.1, {name: np.float64(value) for name, value in TRUTH.items()}
+    wider = Setup(angle=2 * np.degrees(np.arcsin(s * np.sin(np.radians(Setup().angle / 2)))))
+    powers = {"electron_temperature": 2, "ion_temperature": 2, "ion_flow": 1, "electron_drift": 1}
+    other = plasma | {name: plasma[name] / s**power for name, power in powers.items()}
+    one, two = (
+        Spectrometer(setup, CHANNELS).shapes(of)
+        for setup, of in ((Setup(), plasma), (wider, other))
+    )
+    np.testing.assert_allclose(two, one, atol=1e-4 * one.max())
+    changed = Spectrometer(wider, CHANNELS).shapes(plasma)
+    assert np.abs(changed - one).max() > 0.05 * one.max()
+
+
 @pytest.mark.parametrize("fault", ["an instrument twice as wide as stated"])
 def test_the_checks_see_a_fault(fault):
     verdict = check(system.faults()[fault](np.random.default_rng(2)))
