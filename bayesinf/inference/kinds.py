@@ -101,7 +101,7 @@ KINDS = {
     ),
     "linearised": Kind(
         words="Closed form of the problem linear around its optimum, {total} draws resampled by "
-        "their importance weights.",
+        "their importance weights, in steps and with moves where few would weigh most.",
         evidence=("pareto_k", "effective_draws", "weight_shift", "weight_log_ratio"),
         questions=("resampling",),
         drawn="independent draws",

@@ -19,6 +19,7 @@ from bayesinf.systems.hamiltonian.data import SYSTEMS, WINDOW, Record
 from bayesinf.systems.hamiltonian.energies import Frame
 from bayesinf.systems.hamiltonian.model import Motion
 from bayesinf.systems.hamiltonian.paths import Flow
+from bayesinf.systems.hamiltonian.results import regressed
 
 FRAME = Frame(np.array([0.1, -0.2]), np.array([1.2, 0.9]), 1.5, 1.0)
 SHORT = Settings(draws=100, chains=4, prior_draws=4, workers=1)
@@ -319,6 +320,10 @@ def test_what_cannot_be_is_refused():
         Record.of(simulated.drop_vars("p"))
     with pytest.raises(FitError, match="unknown form"):
         hamiltonian.problem(simulated, "cubic")
+    swung = simulated.assign(q=np.degrees(simulated["q"]).assign_attrs(units="deg"))
+    with pytest.raises(DataError, match=r"takes q in radians; .* found one in deg"):
+        hamiltonian.problem(swung, "pendulum")
+    assert hamiltonian.problem(swung).units["q"] == "deg"
     with pytest.raises(FitError, match="kinetic part"):
         hamiltonian.problem(simulated, "pendulum", kinetic=1.0)
 
@@ -341,6 +346,25 @@ def test_the_shipped_pendulum_is_the_simulated_one():
         np.testing.assert_allclose(shipped[name], again[name], atol=1e-6)
     value = SYSTEMS["pendulum"].value(shipped["truth.path"].values)
     assert np.ptp(value, axis=1).max() < 1e-5
+
+
+def test_regression_of_a_damped_pendulum_needs_a_trend():
+    """H = 3 (1 − cos q) + p², exact states: 3 without damping, and with it only by a trend."""
+    kept, lost = (
+        hamiltonian.simulate(
+            "pendulum", 3, noise=0.0, damping=gamma, duration=20.0, rng=np.random.default_rng(1)
+        )
+        for gamma in (0.0, 0.05)
+    )
+    np.testing.assert_allclose(regressed(kept), 3.0, rtol=1e-3)
+    flat, line, bent = regressed(lost)
+    assert flat < 2.7 and abs(bent - 3) < abs(line - 3) < 0.2
+
+
+def test_a_log_likelihood_is_that_of_an_instant():
+    problem = moved(hamiltonian.simulate("spring", 2, rng=np.random.default_rng(7)))
+    (found,) = problem.log_likelihood(problem.sample_prior(np.random.default_rng(0), 3)).values()
+    assert found.shape == (3, len(problem.record.states))
 
 
 def test_a_first_attempt_does_not_learn_derivatives():

@@ -56,7 +56,7 @@ ALLOWED = {
 }
 # In these folders each entry stands for itself; what the others may lean on is named.
 SHARED = ("problem", "likelihoods", "noise", "bits", "ties")
-INDEPENDENT = {"systems": (), "models": SHARED, "inference": ("derivatives",)}
+INDEPENDENT = {"systems": (), "models": SHARED, "inference": ("derivatives", "importance")}
 
 
 def imported(source):

@@ -2,9 +2,10 @@
 
 Given the hyperparameters, data that are linear in the rest have a closed form, so population Monte
 Carlo draws the few hyperparameters and the rest follows exactly. Where states are followed along
-their paths, the data are linear around the optimum only: draws of the linear problem are resampled
-by the ratio of the true likelihood to the linear one. The posterior is that of the model itself;
-what the linear form costs is effective draws, and the tail of the weights says whether it will do.
+their paths, the data are linear around the optimum only: draws of the linear problem are brought to
+the true one by the ratio of the likelihoods, in steps and with Metropolis moves where its weights
+would rest on a few (``inference.tempering``). The posterior is that of the model itself; what the
+linear form costs is effective draws, and the tail of the weights says whether it will do.
 """
 
 from __future__ import annotations

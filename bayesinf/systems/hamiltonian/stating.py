@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bayesinf.errors import FitError
+from bayesinf.errors import DataError, FitError
 from bayesinf.models import problem as driver
 from bayesinf.posterior import dataset, noted
 from bayesinf.priors import Prior
@@ -27,6 +27,7 @@ __all__ = ["FORMS", "fit", "known", "plan", "problem"]
 
 STATED = {"spring": energies.spring, "pendulum": energies.pendulum}
 FORMS = ("smooth", *STATED)
+DEGREES = ("°", "deg", "degree", "degrees", "grad", "gon")  # in which 1 − cos q is another function
 DRAWS = 250  # of each chain, unless more are asked for
 CLEAR = 3.0  # sds of replicas by which a statistic names the cause
 PRIOR_DRAWS = 100  # whose replicas make up a large part of a file
@@ -51,6 +52,14 @@ def problem(
     frame = record.frame if frame is None else frame
     if form not in FORMS:
         raise FitError(f"unknown form of the energy {form!r}: use one of {', '.join(FORMS)}")
+    angle = motions["q"].attrs.get("units", "1")
+    if form == "pendulum" and angle.lower() in DEGREES:
+        raise DataError(
+            "the form pendulum takes q in radians",
+            expected="a column in rad",
+            found=f"one in {angle}",
+            remedy="multiply it by π/180, and p alike where it is in degrees, or leave --form out",
+        )
     if form in STATED:
         if kinetic is not None:
             raise FitError(f"the form {form} has a kinetic part that is inferred: leave it out")
@@ -109,7 +118,7 @@ def fit(
 
     Raises
     ------
-    DataError : motions without q or p.
+    DataError : motions without q or p; the form of a pendulum at angles in degrees.
     FitError : no motion near the optimum follows the data; an unknown form.
     """
     stated = problem(motions, form, treated=treated, damped=damped, kinetic=kinetic)

@@ -126,6 +126,7 @@ def _unknown(shown):
         "them depend on Z T_e / T_i: the light knows such combinations, and what tells the "
         "parameters in them apart is mostly the prior, above all of density, mass and charge."
     )
+    words.append(_angled(float(fit["constant_data"]["angle"])))
     return Section(
         "What the light does not determine",
         tuple(words),
@@ -139,6 +140,18 @@ def _unknown(shown):
             ),
         ),
         (Table.of(rows, "quantity", "Posterior sd, and that sd over the prior's."),),
+    )
+
+
+def _angled(angle):
+    """Words of what an error in the scattering angle, in degrees, does unseen."""
+    share = np.radians(1.0) / np.tan(np.radians(angle) / 2)
+    return (
+        "Nor is it known whether the scattering angle is the one stated, and no check can see it: "
+        "waves shorter by a factor s make the same light in a plasma whose temperatures are lower "
+        "by s², whose flow and drift are lower by s, and of the same density. At "
+        f"{angle:g}° an error of one degree in the angle is one of {share:.1%} in T_e and T_i, "
+        "which has to be added to their intervals."
     )
 
 
