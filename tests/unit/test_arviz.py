@@ -4,9 +4,11 @@ every family. ``make test-arviz`` does the same to the files in reports/."""
 from functools import partial
 
 import arviz
+import h5netcdf
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
+import xarray as xr
 from lmfit import models
 
 import bayesinf
@@ -85,32 +87,88 @@ def test_a_compact_fit_says_the_same():
     for name, variable in whole["posterior"].data_vars.items():
         sd = variable.std(("chain", "draw"))
         off = abs(thin["posterior"][name] - variable) / sd
-        assert 0 < float(off.max()) <= 2.0**-11 + 1e-12
+        assert 0 < float(off.max()) <= 2.0**-8 + 1e-12
     assert (thin["posterior"]["sigma"] > 0).all()
     replicas = thin["posterior_predictive"]
     assert replicas.sizes["chain"] * replicas.sizes["draw"] == 500
-    for group in ("sample_stats", "log_prior", "observed_data", "constant_data"):
+    for group in ("observed_data", "constant_data"):
         assert thin[group].to_dataset().identical(whole[group].to_dataset())
     before, after = (bayesinf.check(fit) for fit in (whole, thin))
     assert [c.passed for c in before.checks] == [c.passed for c in after.checks]
     for one, other in zip(before.checks, after.checks, strict=True):
         assert other.value == pytest.approx(one.value, rel=0.02, abs=0.005), one.name
+    one, other = (bayesinf.checks.loo(fit) for fit in (whole, thin))
+    assert other["elpd"] == pytest.approx(one["elpd"], abs=0.01)
+    assert other["pareto_k"] == pytest.approx(one["pareto_k"], abs=0.1)
 
 
-def test_a_compact_file_is_a_quarter(tmp_path):
+def test_a_compact_fit_foretells_the_same_where_parameters_are_correlated():
+    """A parabola far from its origin: a, b and c are known to a hundredth, their sum to a ten
+    thousandth of that."""
+    x = np.linspace(640, 660, 40)
+    a, b, c = (np.array([1000, -3, 0.003]) + RNG.normal(size=(4, 500, 3)) @ _of_a_parabola(x)).T
+    draws = {"a": a.T, "b": b.T, "c": c.T, "J": np.stack([a.T, a.T], -1)}
+    whole = posterior.dataset(draws, {"J": ("site",)})
+    thin = compact(xr.DataTree.from_dict({"posterior": whole}))["posterior"].to_dataset()
+    place = xr.DataArray(x[::8], dims="x")
+    before, after = (g["a"] + g["b"] * place + g["c"] * place**2 for g in (whole, thin))
+    np.testing.assert_allclose(after.std(("chain", "draw")), before.std(("chain", "draw")), 0.005)
+    assert not thin.identical(whole)
+    np.testing.assert_array_equal(thin["J"][..., 0], thin["J"][..., 1])  # twins stay twins
+
+
+def _of_a_parabola(x):
+    """A factor of the covariance of the least-squares parabola through points at x."""
+    triangle = np.linalg.qr(np.vander(x, 3, increasing=True), mode="r")
+    return np.linalg.solve(triangle, np.eye(3)).T * 0.1
+
+
+def test_what_is_equal_in_replicas_and_data_stays_so():
+    replicas = RNG.poisson(4.0, (4, 250, 1)) / 7
+    group = posterior.dataset(
+        {"discrepancy": replicas, "discrepancy_observed": np.full_like(replicas, 4 / 7)},
+        dict.fromkeys(("discrepancy", "discrepancy_observed"), ("statistic",)),
+    )
+    thin = compact(xr.DataTree.from_dict({"sample_stats": group}))["sample_stats"]
+    assert not thin["discrepancy"].identical(group["discrepancy"])
+    for compare in (np.equal, np.greater):
+        np.testing.assert_array_equal(
+            compare(thin["discrepancy"], thin["discrepancy_observed"]),
+            compare(group["discrepancy"], group["discrepancy_observed"]),
+        )
+
+
+def test_whole_numbers_in_a_file_are_the_numbers_themselves(tmp_path):
+    """Also where some are unknown, infinite, of wide range, or all zero."""
+    even = np.round(RNG.normal(size=(4, 100, 5)) * 64) / 64
+    kinds = {
+        "even": even,
+        "unknown": np.where(even > 2, np.nan, even),
+        "infinite": np.where(even > 2, np.inf, even),
+        "far": even + 2.0**20,
+        "wide": even * 2.0 ** RNG.integers(-200, 200, 5),
+        "zero": 0 * even,
+    }
+    tree = xr.DataTree.from_dict({"posterior": posterior.dataset(kinds, dict.fromkeys(kinds, "n"))})
+    path = save(tree, tmp_path / "a.nc")
+    xr.testing.assert_identical(posterior.opened(path), tree)
+    with h5netcdf.File(path) as file:
+        stored = {name: file[f"posterior/{name}"].dtype.str[1:] for name in kinds}
+    assert [stored[name] for name in kinds] == ["i2", "i2", "f8", "i4", "f8", "i2"]
+
+
+def test_a_compact_file_is_a_fifth(tmp_path):
     whole = linear.fit(X, Y, settings=Settings(draws=1000))
     sizes = [save(f, tmp_path / n).stat().st_size for n, f in (("a", whole), ("b", compact(whole)))]
-    assert sizes[1] < sizes[0] / 3
+    assert sizes[1] < sizes[0] / 5
 
 
 def test_small_positive_draws_keep_their_size():
     draws = np.exp(RNG.normal(0, 6, (4, 200)))
     group = posterior.dataset({"scale": draws, "sparse": draws * (draws > 1), "whole": draws > 1})
-    import xarray as xr
-
     found = compact(xr.DataTree.from_dict({"posterior": group}))["posterior"]
-    np.testing.assert_allclose(found["scale"], draws, rtol=2.0**-10)
+    np.testing.assert_allclose(found["scale"], draws, rtol=2.0**-7)
     np.testing.assert_array_equal(found["sparse"] == 0, (draws <= 1) | (found["sparse"] == 0))
     np.testing.assert_array_equal(found["whole"], draws > 1)
     twice = compact(compact(xr.DataTree.from_dict({"posterior": group})))["posterior"]
-    np.testing.assert_allclose(twice["scale"], found["scale"], rtol=2.0**-9)
+    np.testing.assert_allclose(twice["scale"], found["scale"], rtol=2.0**-6)
