@@ -50,7 +50,7 @@ def plan(
 ) -> tuple[str, Settings, str]:
     """Choose how to fit data of this size, where that was not said.
 
-    From 20 sites on it is the sums over states that count: 512 draws in a chain of 20 sites and 500
+    From 18 sites on it is the sums over states that count: 512 draws in a chain of 20 sites and 500
     of more, or 128 and 100 where draws are independent, as those of a normal approximation are;
     50 of more than 40 sites. The coordinates of the chains come from the optimum, so that 100 draws
     are enough to tune what is left.
