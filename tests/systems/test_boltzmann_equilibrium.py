@@ -715,7 +715,7 @@ def test_methods_are_chosen_by_size_and_files_stay_small():
         size = settings(sites, "mcmc").draws * 4 * 8 * sites * (sites + 1)
         assert size <= model.MOST_BYTES
     assert settings(10) == Settings()
-    assert settings(20).draws == 320
+    assert settings(20).draws == 512
     assert settings(20, "laplace").draws == 128
     assert settings(21).draws == 500
     short = Settings(draws=100)

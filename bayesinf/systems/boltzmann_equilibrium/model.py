@@ -37,7 +37,7 @@ MOST_BYTES = 100e6  # of draws and replicas in one file, before compression
 
 # States that one chain may sum over, 2^N for each draw, by whether draws are independent: of such
 # fewer will do.
-MOST_STATES = {False: 5 * 2**26, True: 2**27}
+MOST_STATES = {False: 2**29, True: 2**27}
 # Draws of a chain where a reweighting sample stands for all states.
 MOST_REWEIGHTED = {False: 500, True: 100}
 MOST_OF_MANY = 50  # of more sites than chains are run for by default: there a draw takes a second
@@ -50,7 +50,7 @@ def plan(
 ) -> tuple[str, Settings, str]:
     """Choose how to fit data of this size, where that was not said.
 
-    From 18 sites on it is the sums over states that count: 320 draws in a chain of 20 sites and 500
+    From 18 sites on it is the sums over states that count: 512 draws in a chain of 20 sites and 500
     of more, or 128 and 100 where draws are independent, as those of a normal approximation are;
     50 of more than 40 sites. The coordinates of the chains come from the optimum, so that 100 draws
     are enough to tune what is left.
