@@ -234,6 +234,8 @@ def test_signals_become_phases(tmp_path):
     [
         ({"a": np.arange(20.0)}, "too few oscillators"),
         ({"a": 2.9 * np.arange(20.0) % (2 * np.pi), "b": np.arange(20.0)}, "half a turn"),
+        ({"a": 40 * np.arange(20.0) % 360 - 180, "b": np.arange(20.0)}, "anew at 360 are degrees"),
+        ({"a": np.arange(20.0), "b": 0.13 * np.arange(20.0) % 1}, "oscillator b: .* are turns"),
     ],
 )
 def test_what_cannot_be_fitted_is_refused(tmp_path, columns, word):

@@ -25,6 +25,7 @@ __all__ = ["chimera", "from_arrays", "read", "simulate"]
 
 WITHIN, BETWEEN = 0.12, 0.08  # couplings in a block and between blocks
 EDGE = 0.05  # share of a signal at either end where its Hilbert transform is not trusted
+WHOLE = {"degrees": 360.0, "turns": 1.0}  # a turn in units that are not taken
 FAST = 2.6  # advance of a phase between samples, from which its sense of rotation is a guess
 
 
@@ -138,8 +139,9 @@ def from_arrays(times: np.ndarray, phases: np.ndarray, names=None, **attrs: str)
 
     Raises
     ------
-    DataError : fewer than two oscillators, or phases that advance by nearly half a turn between
-        samples, so that their sense of rotation is not known.
+    DataError : fewer than two oscillators, phases that begin anew at 360 or at 1 as wrapped degrees
+        or turns do, or such that advance by nearly half a turn between samples, so that their sense
+        of rotation is not known.
     """
     import xarray as xr
 
@@ -151,6 +153,16 @@ def from_arrays(times: np.ndarray, phases: np.ndarray, names=None, **attrs: str)
             found=phases.shape[-1],
         )
     names = np.arange(phases.shape[-1]) if names is None else np.asarray(names)
+    for column, name in enumerate(names):
+        own = phases[..., column]
+        if (unit := _other_unit(own)) is not None:
+            raise DataError(
+                f"phases that begin anew at {WHOLE[unit]:g} are {unit}",
+                where=f"oscillator {name}",
+                expected="radians",
+                found=f"{np.nanmin(own):.4g} to {np.nanmax(own):.4g}",
+                remedy=f"multiply them by 2π / {WHOLE[unit]:g}",
+            )
     turns = np.nanmax(phases, axis=(0, 1)) - np.nanmin(phases, axis=(0, 1))
     wrapped = np.flatnonzero(turns <= 2 * np.pi * (1 + 1e-6))
     phases[..., wrapped] = np.unwrap(phases[..., wrapped], axis=1)
@@ -175,6 +187,16 @@ def from_arrays(times: np.ndarray, phases: np.ndarray, names=None, **attrs: str)
         },
         attrs,
     )
+
+
+def _other_unit(phase):
+    """The unit, one of ``WHOLE``, that wrapped phases (run, step) are in; None for radians."""
+    size = np.nanmax(phase) - np.nanmin(phase)
+    steps = np.abs(np.diff(phase, axis=-1))
+    anew = steps > 0.8 * size
+    smooth = np.nanquantile(np.where(anew, 0.0, steps), 0.99) < 0.4 * size
+    units = [unit for unit, whole in WHOLE.items() if 0.8 < size / whole <= 1 + 1e-6]
+    return units[0] if units and smooth and np.count_nonzero(anew) > 1 else None
 
 
 def read(
