@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from bayesinf.inference import tempering
 from bayesinf.inference.tempering import tempered
 
 CENTRE, SD = 0.7, 0.6  # of the density in each coordinate, whose reference is N(0, 1)
@@ -21,10 +22,12 @@ def unmoved(x):
     return x
 
 
-def turned(size=8, log_ratio=density, move=propose, offered=4000):
+def turned(size=8, log_ratio=density, move=propose, offered=4000, count=2000):
     rng = np.random.default_rng(1)
     x = rng.standard_normal((offered, size))
-    return tempered(x, log_ratio(x), 2000, density=log_ratio, propose=move, judged=unmoved, rng=rng)
+    return tempered(
+        x, log_ratio(x), count, density=log_ratio, propose=move, judged=unmoved, rng=rng
+    )
 
 
 def test_far_from_the_reference_steps_and_moves_bring_the_density():
@@ -34,6 +37,16 @@ def test_far_from_the_reference_steps_and_moves_bring_the_density():
     error = SD / np.sqrt(found.effective)
     assert np.abs(found.points.mean(axis=0) - CENTRE).max() < 3.5 * error
     np.testing.assert_allclose(found.points.std(axis=0), SD, rtol=4 / np.sqrt(2 * found.effective))
+
+
+def test_moves_on_the_way_keep_the_density_of_their_step(monkeypatch):
+    """Moved at the first step alone: what follows are weights, which take that step as done."""
+    monkeypatch.setattr(tempering, "MOVES", 6)
+    monkeypatch.setattr(tempering, "WORTH", 0.7)
+    found = turned(4, offered=20000, count=20000)
+    assert found.steps > 1 and found.moves == 6
+    error = SD / np.sqrt(found.effective)
+    assert np.abs(found.points.mean(axis=0) - CENTRE).max() < 3.5 * error
 
 
 def test_where_the_reference_is_the_density_draws_stay_as_they_are():

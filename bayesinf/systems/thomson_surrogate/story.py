@@ -126,7 +126,8 @@ def _unknown(shown):
         "them depend on Z T_e / T_i: the light knows such combinations, and what tells the "
         "parameters in them apart is mostly the prior, above all of density, mass and charge."
     )
-    words.append(_angled(float(fit["constant_data"]["angle"])))
+    setups = [one["constant_data"] for one in shown.values() if "angle" in one["constant_data"]]
+    words += [_angled(float(one["angle"])) for one in setups[:1]]
     return Section(
         "What the light does not determine",
         tuple(words),
