@@ -8,7 +8,7 @@ import pytest
 import xarray as xr
 from scipy import constants, optimize, stats
 
-from bayesinf.checks import check
+from bayesinf.checks import check, loo
 from bayesinf.data import curve_from_arrays
 from bayesinf.errors import DataError, FitError
 from bayesinf.models import gp
@@ -802,6 +802,26 @@ def test_means_and_kernels_are_compared_by_finite_numbers(compared):
     elpd = compared["elpd_refitted"].mean("form")
     weight = compared["weight"].sum("form")
     assert elpd.idxmax("model_kernel") == weight.idxmax("model_kernel")
+
+
+def test_a_look_judges_by_the_draws_there_are(monkeypatch):
+    """Without refits the forms are compared by importance sampling, and the table says so."""
+    monkeypatch.setattr(comparison.splits, "integrated", None)
+    fits = {form: reduced(form) for form in ("zero", "repulsive")}
+    one = {"forms": tuple(fits), "kernels": ("squared_exponential",), "fits": fits}
+    alone = SHORT.replace(workers=1)
+    found = lj.compare(lj.simulate(training=1.0), **one, refit=False, settings=alone)
+    elpd = found["elpd_psis"].isel(model_kernel=0)
+    assert "elpd_refitted" not in found
+    for form, fit in fits.items():
+        assert float(elpd.sel(form=form)) == pytest.approx(loo(fit)["elpd"])
+    np.testing.assert_allclose(found["behind"][:, 0], elpd.max() - elpd)
+    best = lj.best(found)
+    assert best == elpd.idxmax("form").item()
+    fits[best] = annotated(fits[best], comparison=found)
+    (*_, table) = lj.story({f"{form}_mean": fit for form, fit in fits.items()}).numbers.tables
+    assert "PSIS" in table.frame.columns and "elpd" not in table.frame.columns
+    assert "weighed anew without the energy" in table.caption
 
 
 def test_the_log_density_at_the_optimum_is_that_of_deleting_each_energy(compared):
