@@ -428,8 +428,8 @@ def _squeezed(values, unit, kind, part):
     return found / numbers
 
 
-# Draws of which these groups are kept, in all chains together.
-THINNED, KEPT = ("posterior_predictive", "predictions"), 500
+# Draws that are kept, in all chains together.
+THINNED = {"posterior_predictive": 400, "predictions": 400, "prior": 200, "prior_predictive": 200}
 # What is stored is rounded to this share of its spread over the draws, pointwise log densities to
 # this share of the root mean square of all.
 SHARES = {
@@ -442,7 +442,7 @@ SHARES = {
     "log_likelihood": 2.0**-3,
 }
 # Share of its variance that rounding may add to a weighted sum of parameters.
-ADDED = 2.0**-7
+ADDED = 2.0**-6
 # Of more parameters than this share of the draws, or so many, correlations are not estimated.
 FEW, MANY = 1 / 4, 1000
 # What others decide up to this share of its spread, they decide.
@@ -458,15 +458,15 @@ def compact(posterior: xr.DataTree) -> xr.DataTree:
 
     - parameters, results beside them and log densities of the prior 1/128 of their own, and fine
       enough that no weighted sum of parameters, however strongly they are correlated, has its
-      variance off by more than 1/128;
+      variance off by more than 1/64;
     - replicas, predictions and the prior 1/32 of their own;
     - pointwise log densities 1/8 of the root mean square of all, so that what leave-one-out takes
       for the effective number of parameters is off by less than 1/768 of it; the lowest of each
-      observation, from which its k̂ is found, 1/32;
+      observation, from which its k̂ is found, 1/16;
     - discrepancies of replicas and data 1/256 of how far the two are apart, on one grid.
 
     Positive parameters keep their relative size as well. What is off is far below what another seed
-    would change. Of replicas and predictions 500 draws are kept. The rest stays as it is.
+    would change. Of replicas and predictions 400 draws are kept, of the prior 200. The rest stays.
     """
     import xarray as xr
 
@@ -476,7 +476,7 @@ def compact(posterior: xr.DataTree) -> xr.DataTree:
             continue
         group = posterior[name].to_dataset()
         if name in THINNED and {*SAMPLE_DIMS} <= {*group.dims}:
-            group = evenly(group, KEPT)
+            group = evenly(group, THINNED[name])
         sampled = [
             label
             for label, variable in group.data_vars.items()
@@ -505,7 +505,7 @@ def compact(posterior: xr.DataTree) -> xr.DataTree:
 
 def _in_tails(variable, own):
     """A spread for pointwise log densities: for all their root mean square, for the lowest of each
-    observation, whose shape is the k̂ of leave-one-out, a fourth of that, or half their own.
+    observation, whose shape is the k̂ of leave-one-out, half of that, or of their own.
     """
     import numpy as np
     import xarray as xr
@@ -515,7 +515,7 @@ def _in_tails(variable, own):
     # Pareto's distribution is fitted to at most 3 √draws of them.
     share = min(0.25, 3.2 / math.sqrt(math.prod(variable.sizes[dim] for dim in SAMPLE_DIMS)))
     low = variable <= variable.quantile(share, SAMPLE_DIMS).drop_vars("quantile")
-    return xr.where(low, np.minimum(together / 4, own / 2), np.minimum(together, 4 * own))
+    return xr.where(low, np.minimum(together, own) / 2, np.minimum(together, 4 * own))
 
 
 def _compared(statistics):

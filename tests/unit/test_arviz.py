@@ -90,7 +90,7 @@ def test_a_compact_fit_says_the_same():
         assert 0 < float(off.max()) <= 2.0**-8 + 1e-12
     assert (thin["posterior"]["sigma"] > 0).all()
     replicas = thin["posterior_predictive"]
-    assert replicas.sizes["chain"] * replicas.sizes["draw"] == 500
+    assert replicas.sizes["chain"] * replicas.sizes["draw"] == 400
     for group in ("observed_data", "constant_data"):
         assert thin[group].to_dataset().identical(whole[group].to_dataset())
     before, after = (bayesinf.check(fit) for fit in (whole, thin))
@@ -112,7 +112,7 @@ def test_a_compact_fit_foretells_the_same_where_parameters_are_correlated():
     thin = compact(xr.DataTree.from_dict({"posterior": whole}))["posterior"].to_dataset()
     place = xr.DataArray(x[::8], dims="x")
     before, after = (g["a"] + g["b"] * place + g["c"] * place**2 for g in (whole, thin))
-    np.testing.assert_allclose(after.std(("chain", "draw")), before.std(("chain", "draw")), 0.005)
+    np.testing.assert_allclose(after.std(("chain", "draw")), before.std(("chain", "draw")), 0.01)
     assert not thin.identical(whole)
     np.testing.assert_array_equal(thin["J"][..., 0], thin["J"][..., 1])  # twins stay twins
 
