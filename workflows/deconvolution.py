@@ -76,7 +76,8 @@ def main(
         each = run.map if run.scheduler else map
         fits = dict(zip(jobs, each(one, jobs.values()), strict=True))
     with run.step("compare"):
-        return system.with_comparison(fits, blurred, **options)
+        widths = (1.0,) if run.quick and run.data is None else system.WIDTHS
+        return system.with_comparison(fits, blurred, widths=widths, **options)
 
 
 def fit(job, settings, exact):

@@ -74,7 +74,8 @@ def main(
                 found = system.fit(series, kind, horizon=horizon, settings=settings, **options)
                 fits[kind] = system.with_classical(found, series, kind, **options)
         options = {"ahead": ahead or 1, "held_out": held_out, **seen}
-        for each in map(str, weights or list(Weights)[: 1 if run.quick else None]):
+        few = 1 if run.quick and run.data is None else len(Weights)
+        for each in map(str, weights or list(Weights)[:few]):
             with run.step(f"lags, {each}"):
                 found = system.fit(embedded, "lags", each, horizon=0, settings=settings, **options)
                 fits[f"lags_{each}"] = system.with_classical(

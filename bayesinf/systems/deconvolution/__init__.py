@@ -17,11 +17,12 @@ from bayesinf.systems.deconvolution.calibration import calibration_problem
 from bayesinf.systems.deconvolution.classical import classical, with_comparison
 from bayesinf.systems.deconvolution.data import read, shaw, simulate
 from bayesinf.systems.deconvolution.faults import faults
-from bayesinf.systems.deconvolution.model import SMOOTH, best, compare, fit, plan, problem
+from bayesinf.systems.deconvolution.model import SMOOTH, WIDTHS, best, compare, fit, plan, problem
 from bayesinf.systems.deconvolution.story import story
 
 __all__ = [
     "SMOOTH",
+    "WIDTHS",
     "best",
     "calibration_problem",
     "classical",

@@ -9,7 +9,7 @@ doi:10.1137/1.9780898719697.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -17,7 +17,7 @@ import numpy as np
 from bayesinf import data as reading
 from bayesinf.errors import DataError
 from bayesinf.posterior import annotated, dataset
-from bayesinf.systems.deconvolution.model import SMOOTH, best, compare, noise_of
+from bayesinf.systems.deconvolution.model import SMOOTH, WIDTHS, best, compare, noise_of
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -161,19 +161,24 @@ def classical(blurred: xr.Dataset, *, order: int = 1, sigma: float | None = None
 
 
 def with_comparison(
-    fits: Mapping[str, xr.DataTree], blurred: xr.Dataset, **options
+    fits: Mapping[str, xr.DataTree],
+    blurred: xr.Dataset,
+    *,
+    widths: Sequence[float] = WIDTHS,
+    **options,
 ) -> dict[str, xr.DataTree]:
     """Put the evidence of the smooth priors and the classical answers beside the best fit.
 
     Parameters
     ----------
     fits : name to fit.
+    widths : as for ``compare``.
     blurred, **options : what they were fitted to, and how, as for ``problem``.
     """
-    name = best(fits)
+    name, among = best(fits), [prior for prior in SMOOTH if prior in fits]
     sigma = float(noise_of(fits[name]).mean())
     notes = {
-        "evidence": compare(blurred, [prior for prior in SMOOTH if prior in fits], **options),
+        "evidence": compare(blurred, among, widths=widths, **options),
         "classical": classical(blurred, order=1, sigma=sigma),
         "classical_second": classical(blurred, order=2, sigma=sigma),
     }

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 __all__ = [
     "CALLED",
     "SMOOTH",
+    "WIDTHS",
     "band",
     "compare",
     "directions",
@@ -45,6 +46,7 @@ SMOOTH = tuple(CALLED)
 ORDERS = {"first_differences": 1, "second_differences": 2}
 
 LEVEL_WIDTH = 10.0  # of the level's prior, in the level that alone would make data so large
+WIDTHS = 0.1, 1.0, 10.0  # factors on the priors of level and slope, to see what they decide
 LENGTH = 0.125, 1.0  # median of the length scale in lengths of the window, and spread of its log
 LEAST_VARIANCE = 1e-12  # of a direction that the kernel keeps, beside the largest
 NUMBERS = 200_000  # of the signal that a file keeps: draws × positions
@@ -391,16 +393,24 @@ def best(fits: Mapping[str, xr.DataTree]) -> str:
     return max(value, key=value.get) if value else next(iter(fits))
 
 
-def compare(blurred: xr.Dataset, priors: Sequence[str] = SMOOTH, **options) -> xr.Dataset:
-    """Compare smooth priors by their evidence, for three widths of the priors of level and slope.
+def compare(
+    blurred: xr.Dataset,
+    priors: Sequence[str] = SMOOTH,
+    *,
+    widths: Sequence[float] = WIDTHS,
+    **options,
+) -> xr.Dataset:
+    """Compare smooth priors by their evidence, for some widths of the priors of level and slope.
 
     Parameters
     ----------
     blurred, **options : as for ``problem``.
     priors : names of ``SMOOTH``.
+    widths : as for ``linear.evidences``; 1 among them.
 
     Returns
     -------
     Dataset as of ``linear.evidences``.
     """
-    return linear.evidences({prior: problem(blurred, prior, **options) for prior in priors})
+    problems = {prior: problem(blurred, prior, **options) for prior in priors}
+    return linear.evidences(problems, widths)

@@ -146,8 +146,8 @@ def _numbers(fits, main, name):
             for one in evidence["model"]
         }
         caption = (
-            "Log evidence below that of the best, for three widths of the priors of level and "
-            "slope: where the order depends on the width, it is the width that decides."
+            "Log evidence below that of the best, by the width of the priors of level and slope: "
+            "where the order depends on the width, it is the width that decides."
         )
         tables.append(Table.of(rows, "prior of the signal", caption))
     scalars = [n for n, v in main["posterior"].data_vars.items() if v.ndim == 2]
