@@ -64,10 +64,8 @@ def pymc(rows, draws):
     warnings.simplefilter("ignore")
     problem = stated(rows)
     with problem.pymc():
-        fit = pm.sample(
-            draws, tune=1000 if draws >= 500 else draws, chains=4, random_seed=1,
-            target_accept=0.9, progressbar=False,
-        )  # fmt: skip
+        options = {"chains": 4, "random_seed": 1, "target_accept": 0.9, "progressbar": False}
+        fit = pm.sample(draws, tune=1000 if draws >= 500 else draws, **options)
     names = ["beta", "scale", "slab", "sigma", "intercept"]
     return worst({name: fit["posterior"][name].values for name in names}) | {"ended": time.time()}
 

@@ -51,22 +51,7 @@ class Design:
                 expected="a target that is called by another name",
                 remedy="rename the column",
             )
-        self._refuse_constant(found)
         return found
-
-    def _refuse_constant(self, formula):
-        """Refuse a column without two values: of its effect the prior alone would decide."""
-        known = formula.offset[1] if formula.offset else None
-        for name in formula.features:
-            values = self.table[name].values
-            if name != known and len(values) > 1 and np.all(values == values[0]):
-                raise DataError(
-                    "a column that is the same in all rows explains nothing",
-                    where=f"column {name}",
-                    expected="two values or categories at least",
-                    found=_said(values[0]),
-                    remedy="leave it out: a formula has an intercept of its own",
-                )
 
     @cached_property
     def _matrix(self):
@@ -138,6 +123,7 @@ class Design:
     @cached_property
     def terms(self) -> dict[str, list[str]]:
         """Term to the names of its columns; that of the plain part has no name."""
+        self._refuse_constant()
         found = {"": self.plain} if self.plain else {}
         for name, curve in self.smooth.items():
             count = len(curve.knots) - 2
@@ -225,6 +211,20 @@ class Design:
                 remedy="a logarithm or a root of what is not positive has none",
             )
         return values
+
+    def _refuse_constant(self):
+        """Refuse a column without two values: of its effect the prior alone would decide."""
+        known = self.formula.offset[1] if self.formula.offset else None
+        for name in self.formula.features:
+            values = self.table[name].values
+            if name != known and len(values) > 1 and np.all(values == values[0]):
+                raise DataError(
+                    "a column that is the same in all rows explains nothing",
+                    where=f"column {name}",
+                    expected="two values or categories at least",
+                    found=_said(values[0]),
+                    remedy="leave it out: a formula has an intercept of its own",
+                )
 
     def _refuse_new(self, table):
         """Refuse categories that no row of the fit has."""
