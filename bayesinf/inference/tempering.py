@@ -28,7 +28,7 @@ __all__ = ["Tempered", "tempered"]
 WORTH = 0.5  # share of their number that draws are worth after each step
 SMOOTH = 0.6  # Pareto k̂ of the weights of one step
 SMALLEST = 1 / 8  # step that is taken whatever its weights are
-MOVES = 24  # at most, of all steps together
+MOVES = 40  # at most, of all steps together
 TAKEN = 0.4  # share of accepted proposals towards which their largest β is moved
 
 

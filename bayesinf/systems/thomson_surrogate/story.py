@@ -151,7 +151,7 @@ def _angled(angle):
         "Nor is it known whether the scattering angle is the one stated, and no check can see it: "
         "waves shorter by a factor s make the same light in a plasma whose temperatures are lower "
         "by s², whose flow and drift are lower by s, and of the same density. At "
-        f"{angle:g}° an error of one degree in the angle is one of {share:.1%} in T_e and T_i, "
+        f"{angle:g}° one degree of error in the angle makes {100 * share:.1f} % in T_e and T_i, "
         "which has to be added to their intervals."
     )
 
