@@ -482,11 +482,10 @@ def compact(posterior: xr.DataTree) -> xr.DataTree:
             for label, variable in group.data_vars.items()
             if variable.dtype.kind == "f" and set(SAMPLE_DIMS) <= set(variable.dims)
         ]
-        spreads = group[sampled].std(SAMPLE_DIMS)
-        if name == "posterior":
-            spreads = _spreads(group[sampled], share)
-        elif name == "log_likelihood":
-            spreads = {label: _in_tails(group[label], spreads[label]) for label in sampled}
+        drawn = group[sampled]
+        spreads = _spreads(drawn, share) if name == "posterior" else drawn.std(SAMPLE_DIMS)
+        if name == "log_likelihood":
+            spreads = spreads.assign({n: _in_tails(drawn[n], spreads[n]) for n in sampled})
         rounded = {
             label: group[label].copy(
                 data=_rounded(group[label], spreads[label], share, name != "log_likelihood")
