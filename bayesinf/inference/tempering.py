@@ -19,7 +19,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import rankdata
 
 from bayesinf.inference.importance import Weights, resampled
 
@@ -79,6 +78,8 @@ def tempered(
     independent ones, where E is what the weights leave and ρ the correlation of a quantity before
     and after the moves, the largest of all.
     """
+
+    from scipy.stats import rankdata
 
     def seen(points, log_ratio):
         # Along the ratio itself weights err most, and moves go slowest; its tail may be long.

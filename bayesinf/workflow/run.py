@@ -173,8 +173,9 @@ class Run:
             be told; everything else is written all the same.
         """
         from bayesinf.checks import check
-        from bayesinf.posterior import compact, save
+        from bayesinf.posterior import save
         from bayesinf.report import write_verdict
+        from bayesinf.rounding import compact
 
         if self.read_as:
             for fit in fits.values():

@@ -15,7 +15,8 @@ import bayesinf
 from bayesinf import posterior
 from bayesinf.models import curve, gp, linear
 from bayesinf.models.binary import logistic, pairwise
-from bayesinf.posterior import compact, load, save
+from bayesinf.posterior import load, save
+from bayesinf.rounding import compact
 from bayesinf.settings import Settings
 
 SHORT = Settings(draws=100, chains=4, tune=50, prior_draws=20)

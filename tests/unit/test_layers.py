@@ -25,7 +25,9 @@ ALLOWED = {
     "progress": "errors",
     "capacity": "errors",
     "schema": "errors",
-    "posterior": "errors settings reader schema",
+    "packing": "",
+    "posterior": "errors settings packing reader schema",
+    "rounding": "posterior",
     "kept": "posterior progress",
     "parallel": "errors kept progress",
     "priors": "errors",
@@ -49,7 +51,7 @@ ALLOWED = {
     "forecasts optimisation figures report calibration audits batches",
     "scripts": "",
     # The frame finds the system that a script is named after, by that name.
-    "workflow": "errors settings parallel progress publication kept sealed posterior "
+    "workflow": "errors settings parallel progress publication kept sealed posterior rounding "
     "priors inference.kinds diagnostics foreign checks figures report calibration trials "
     "systems.names systems.system scripts optimisation audits batches data.several",
     "__main__": "workflow",

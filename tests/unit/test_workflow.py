@@ -20,7 +20,8 @@ import bayesinf
 from bayesinf import data as reading
 from bayesinf import figures, report, sealed, systems, workflow
 from bayesinf.errors import DataError, FitError
-from bayesinf.posterior import compact, load
+from bayesinf.posterior import load
+from bayesinf.rounding import compact
 from bayesinf.settings import DEFAULT, QUICK
 from bayesinf.workflow import retelling
 

@@ -59,7 +59,8 @@ def features(states: np.ndarray, gauge: str = "pairs") -> xr.DataArray:
 
     Returns
     -------
-    DataArray s_i s_j, (sample, pair), with coordinates ``i`` and ``j``; pairs are labelled "i-j".
+    DataArray s_i s_j, (observation, pair), with coordinates ``i`` and ``j``; pairs are labelled
+    "i-j".
     """
     import xarray as xr
 
@@ -71,9 +72,9 @@ def features(states: np.ndarray, gauge: str = "pairs") -> xr.DataArray:
     i, j = (np.ravel(index) for index in every)
     return xr.DataArray(
         (states[:, i] * states[:, j]).astype(float),
-        dims=("sample", "pair"),
+        dims=("observation", "pair"),  # ArviZ calls draws "sample" where it joins the chains
         coords={
-            "sample": np.arange(len(states)),
+            "observation": np.arange(len(states)),
             "pair": [f"{a}-{b}" for a, b in zip(i, j, strict=True)],
             "i": ("pair", i),
             "j": ("pair", j),
@@ -310,7 +311,7 @@ def equivalent_penalty(fit: xr.DataTree) -> np.ndarray | None:
     if prior == "normal":
         return np.ravel((sigma / scale) ** 2)
     width = scale * sigma if fit.attrs["relative"] else scale
-    return np.ravel(sigma**2 / (fit["observed_data"].sizes["sample"] * width))
+    return np.ravel(sigma**2 / (fit["observed_data"]["energies"].size * width))
 
 
 def matrix(values: np.ndarray, i: np.ndarray, j: np.ndarray) -> np.ndarray:
