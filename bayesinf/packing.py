@@ -32,7 +32,7 @@ def stored(variable: xr.Variable, together: tuple[str, ...]) -> dict[str, object
 
     if variable.dtype.kind not in "fiub" or variable.nbytes < SMALL:
         return {}
-    how, values, unit = {"zlib": True, "complevel": 9, "shuffle": True}, variable.values, 0.0
+    how, values, unit = {"zlib": True, "complevel": 6, "shuffle": True}, variable.values, 0.0
     kind = values.dtype
     if kind == np.float64:
         unit, most = _unit(values)
