@@ -47,6 +47,9 @@ def scale_label(fit: xr.DataTree) -> str:
     return f"{link}{fit.attrs['target']}" if link else target(fit)
 
 
+AROUND = 1.0  # lengths of the intervals together, to either side of which classical marks are drawn
+
+
 @styled
 def effects(fit: xr.DataTree) -> Figure:
     """Draw the effect of one standard deviation of each column, with classical estimates."""
@@ -62,11 +65,21 @@ def effects(fit: xr.DataTree) -> Figure:
     axis.axvline(0, color=COLORS["prior"], lw=0.8)
     axis.hlines(place, low, high, color=COLORS["posterior"], lw=2.2)
     axis.plot(mean, place, "|", color=COLORS["posterior"], ms=9, mew=1.6)
+    # Columns that repeat one another leave classical estimates far out, and all else a dot.
+    reach = AROUND * (max(high.max(), 0.0) - min(low.min(), 0.0))
+    ends = min(low.min(), 0.0) - reach, max(high.max(), 0.0) + reach
     names = [name for name in MARKS if name in found]
     for k, name in enumerate(names):
         at = place - 0.16 * (k + 1)
         style = {"color": COLORS["classical"], "ms": 4.5, "mfc": "none", "label": _CALLED[name]}
-        axis.plot(found[name].values[order] * spread[order], at, MARKS[name], **style)
+        value = found[name].values[order] * spread[order]
+        inside = (value >= ends[0]) & (value <= ends[1])
+        axis.plot(value[inside], at[inside], MARKS[name], **style)
+        for arrow, end, beyond in (
+            ("<", ends[0], value < ends[0]),
+            (">", ends[1], value > ends[1]),
+        ):
+            axis.plot(np.full(beyond.sum(), end), at[beyond], arrow, **style | {"label": None})
     axis.set_yticks(place, [short(str(name)) for name in found["feature"].values[order]])
     axis.set_ylim(-0.8, len(order) - 0.4)
     axis.set_xlabel(f"change of {scale_label(fit)}\nper standard deviation of the column")

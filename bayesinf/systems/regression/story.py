@@ -92,7 +92,7 @@ def _answer(fit):
                 figures.effects(fit),
                 "How much one standard deviation of each column moves the target: posterior mean "
                 "and 95 % interval. An interval across the grey line leaves the sign open; open "
-                "marks are the classical estimates.",
+                "marks are the classical estimates, arrows at an edge those that lie beyond it.",
                 "Intervals of the effect of each column, with classical estimates.",
             ),
         )
