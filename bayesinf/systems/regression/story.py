@@ -96,7 +96,8 @@ def _answer(fit):
                 "Intervals of the effect of each column, with classical estimates.",
             ),
         )
-    return Section(title, (said, *_entangled(fit)), pictures or _drawn_curves(fit))
+    said = " ".join((said, *_entangled(fit)))
+    return Section(title, (said,), pictures or _drawn_curves(fit))
 
 
 def _entangled(fit):
