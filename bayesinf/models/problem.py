@@ -72,12 +72,14 @@ class Sample:
     marginal : variable to log p(y_i | the other y, hyperparameters), (chain, draw, observation),
         where the route integrates the rest out; leave-one-out prefers it.
     problem : the one that the draws belong to, where the route has refined what it was given.
+    questions : what the draws are asked besides, of numbers in ``evidence``.
     """
 
     draws: Draws
     evidence: xr.Dataset
     marginal: Draws = field(default_factory=dict)
     problem: Problem | None = None
+    questions: Sequence[kinds.Question] = ()
 
 
 @dataclass(frozen=True)
@@ -290,7 +292,7 @@ def _fitted(problem, name, route, settings, system, notes, attrs):
         started=started,
         attrs={
             "method": name,
-            **_said(problem, outlook.questions),
+            **_said(problem, (*sample.questions, *outlook.questions)),
             **problem.attrs,
             **(attrs or {}),
         },

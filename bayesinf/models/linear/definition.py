@@ -104,6 +104,8 @@ class Regression(Measured):
     rests : of each group, data beyond its rows that no feature reaches, as ``design.compressed``
         leaves them; none for none.
     first : how many of the rows the defaults of its priors looked at; None for all.
+    weights_read : whether the weights themselves are an answer; where only predictions are, weights
+        that are not like draws from their prior are a remark, and no fault.
     """
 
     X: np.ndarray
@@ -123,6 +125,7 @@ class Regression(Measured):
     offset: np.ndarray | None = None
     rests: tuple[Rest, ...] = ()
     first: int | None = None
+    weights_read: bool = True
 
     family = "linear"
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,7 +11,7 @@ import numpy as np
 from bayesinf import parallel
 from bayesinf.errors import FitError
 from bayesinf.models import problem as driver
-from bayesinf.models.linear import blocks, exact, gibbs, joint, shared, spike
+from bayesinf.models.linear import blocks, exact, gibbs, joint, shared, spike, tails
 from bayesinf.models.problem import Labels, Route, Sample
 from bayesinf.posterior import dataset
 from bayesinf.priors.terms import Terms
@@ -69,7 +70,28 @@ def closed_form(problem: Regression, settings: Settings) -> Sample:
         },
         sampled=False,
     )
-    return Sample(problem.outer(draws), evidence, _marginal(problem, marginal.reshape(*shape, -1)))
+    uneven = _unevenness(problem, posterior, settings)
+    return Sample(
+        problem.outer(draws),
+        evidence.merge(dataset(uneven, sampled=False)),
+        _marginal(problem, marginal.reshape(*shape, -1)),
+        questions=(replace(tails.HEAVIER, required=problem.weights_read),) if uneven else (),
+    )
+
+
+def _unevenness(problem, posterior, settings):
+    """How likely coefficients of the prior are as uneven as these, where it matters.
+
+    Asked of the coefficients of one regression, not of those of a basis, of which nobody says that
+    they are alike.
+    """
+    if problem.groups is not None or problem.basis is not None or "scale" in problem.prior.fixed:
+        return {}
+    rng, spectrum = settings.generator("unevenness"), posterior.spectrum
+    log_rho, _ = posterior.scales.draw(rng, tails.REPLICAS)
+    if tails.decided(spectrum, log_rho) > tails.DECIDED:
+        return {}
+    return {tails.HEAVIER.variable: np.float64(tails.chance(spectrum, rng, log_rho))}
 
 
 def shrinking(problem: Regression, settings: Settings) -> Sample:

@@ -66,6 +66,7 @@ def regression(
     units: Mapping[str, str] | None = None,
     constants: xr.Dataset | None = None,
     discrepancies: Mapping[str, Discrepancy] | None = None,
+    weights_read: bool = True,
 ) -> Regression:
     """Check the data and state every prior.
 
@@ -97,6 +98,8 @@ def regression(
     constants : a Dataset to keep as ``constant_data`` in place of the features.
     discrepancies : statistics T(y, mean, noise) for predictive p-values, besides those of every
         linear fit.
+    weights_read : whether the weights themselves are an answer; where only predictions are, weights
+        that are not like draws from their prior are a remark, and no fault.
 
     Raises
     ------
@@ -149,6 +152,7 @@ def regression(
         _names(*labelled, name, columns, units or {}, error is not None),
         constants,
         dict(discrepancies or {}),
+        weights_read=weights_read,
     )
 
 

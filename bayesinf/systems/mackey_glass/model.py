@@ -113,7 +113,8 @@ class Readout:
         y = xr.DataArray(y.values, {"time": coords["time"]}, ("row",), y.name, y.attrs)
         constants = xr.Dataset({"when": ("row", y["time"].values, self.values["time"].attrs)})
         unit = "1" if self.features.scale == 1.0 else y.attrs["units"]
-        stated = {"intercept": True, "name": "weight", "units": {"weight": unit}} | options
+        stated = {"intercept": True, "name": "weight", "units": {"weight": unit}}
+        stated |= {"weights_read": type(self.features) is Lags} | options
         return linear.regression(rows, y, prior, constants=constants, **stated)
 
 
