@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     import xarray as xr
 
 __all__ = [
+    "DIGITS",
     "MissingEvidence",
     "answer",
     "element_name",
@@ -23,6 +24,9 @@ __all__ = [
     "option",
     "run_longer",
 ]
+
+# Relative to the numbers themselves: draws that move by less are rounding, as of exact data.
+DIGITS = 64 * float(np.finfo(float).eps)
 
 
 class MissingEvidence(Exception):

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from bayesinf import diagnostics
-from bayesinf.checks.asking import answer, element_name, elements, option, run_longer
+from bayesinf.checks.asking import DIGITS, answer, element_name, elements, option, run_longer
 from bayesinf.checks.verdict import Check
 from bayesinf.posterior import reported
 
@@ -22,7 +22,7 @@ EBFMI = 0.3  # smallest energy fraction of missing information
 def mixing(posterior) -> Iterator[Check]:
     """R-hat and effective sample sizes, the worst over all elements of all variables."""
     variables = [posterior["posterior"][name] for name in reported(posterior)]
-    found = [diagnostics.tie_weighted_mixing(elements(variable)) for variable in variables]
+    found = [diagnostics.tie_weighted_mixing(_moving(elements(variable))) for variable in variables]
     owners = [
         (v, i) for v, part in zip(variables, found, strict=True) for i in range(part.shape[1])
     ]
@@ -54,6 +54,13 @@ def mixing(posterior) -> Iterator[Check]:
             good = f"{name} at least {size:.0f}{aside}"
             bad = f"{name} of {where} is {size:.0f} (limit {needed}){aside}"
             yield answer(name, size, f"≥ {needed}", size >= needed, good, bad, longer)
+
+
+def _moving(draws):
+    """The draws, those of an element that moves by less than its digits tell taken as still."""
+    size = np.max(np.abs(draws), axis=(1, 2), keepdims=True)
+    still = np.ptp(draws, axis=(1, 2), keepdims=True) <= DIGITS * size
+    return np.where(still, draws[:, :1, :1], draws) if still.any() else draws
 
 
 def divergences(posterior) -> Iterator[Check]:

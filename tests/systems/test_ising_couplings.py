@@ -4,13 +4,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import xarray as xr
 
 import bayesinf
+from bayesinf.data import spins_from_arrays
 from bayesinf.errors import DataError
 from bayesinf.models import linear
 from bayesinf.posterior import noted, prior_words
 from bayesinf.settings import Settings
 from bayesinf.systems import ising_couplings as ising
+from bayesinf.systems.ising_couplings.model import has_constant
+from bayesinf.systems.ising_couplings.story import undecided
 
 SHIPPED = Path(__file__).parents[2] / "data" / "ising_couplings" / "ring.npz"
 SHORT = Settings(draws=100, tune=150, chains=4, prior_draws=20)
@@ -271,3 +275,66 @@ def test_held_out_energies_that_no_posterior_foretells_are_seen():
         for fit in (fine, off)
     ]
     assert passed == [True, False]
+
+
+# ── What the states leave open, and a constant ───────────────────────────────────────────────────
+
+
+def _measured(states, offset=0.0, noise=0.1, seed=5):
+    states = np.asarray(states, dtype=np.int8)
+    bonds = np.sum(states * np.roll(states, -1, axis=1), axis=1, dtype=float)
+    noises = noise * np.random.default_rng(seed).standard_normal(len(states))
+    return spins_from_arrays(states, offset - bonds + noises)
+
+
+@pytest.mark.parametrize("prior", ["normal", "spike_and_slab"])
+@pytest.mark.parametrize("offset", [25.0, -1054.3])
+def test_a_constant_of_the_energies_is_inferred(prior, offset):
+    states = np.random.default_rng(1).choice([-1, 1], (120, 6))
+    fit = ising.fit(_measured(states, offset), prior, settings=SHORT)
+    found = fit["posterior"]["intercept"].values
+    assert abs(found.mean() - offset) < 5 * found.std() < 0.1
+    assert np.max(np.abs(fit["posterior"]["J"].mean(("chain", "draw")).values)) < 1.1
+    assert "E_0" in fit.attrs["equation"]
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_no_constant_is_seen_where_there_is_none(seed):
+    rng = np.random.default_rng(seed)
+    alike = np.where(rng.random((120, 6)) < 0.9, 1, -1)  # all energies lie far below zero
+    assert not has_constant(_measured(alike, seed=seed))
+    assert has_constant(_measured(alike, 2.0, seed=seed))
+
+
+def test_classical_estimates_of_energies_with_a_constant_are_those_without():
+    rng = np.random.default_rng(2)
+    known, unseen = (rng.choice([-1, 1], (count, 6)) for count in (120, 40))
+
+    def found(offset, constant):
+        held_out = _measured(unseen, offset, seed=6).rename(sample="held_out")
+        return ising.classical(_measured(known, offset), held_out, constant=constant)
+
+    xr.testing.assert_allclose(found(40.0, True), found(0.0, True), rtol=1e-6)
+    assert np.all(found(40.0, True)["score"] > 0.95)
+    assert np.any(found(40.0, False)["score"] < 0.5)
+
+
+def test_what_states_cannot_tell_is_said():
+    states = np.random.default_rng(3).choice([-1, 1], (150, 6))
+    states[:, 2], states[:, 4] = 1, -states[:, 5]
+    fit = ising.fit(_measured(states), "normal", settings=SHORT)
+    words = undecided(fit)
+    assert "Spin 2 is the same in all states" in words
+    assert "Spins 4 and 5 are alike, or opposite, in all states" in words
+
+
+@pytest.mark.parametrize("prior", ["normal", "spike_and_slab"])
+def test_exact_energies_of_any_size_are_believed(prior):
+    states = np.random.default_rng(4).choice([-1, 1], (60, 6))
+    spins = _measured(states, noise=0.0)
+    settings = SHORT.replace(draws=400)
+    fit = ising.fit(spins.assign(energies=1000 * spins["energies"]), prior, settings=settings)
+    assert bayesinf.check(fit).believed
+    ring = np.abs(fit["posterior"]["J"].mean(("chain", "draw")).values) > 500
+    np.testing.assert_allclose(fit["posterior"]["J"].values[..., ring], -1000, rtol=1e-12)
+    assert ring.sum() == 6

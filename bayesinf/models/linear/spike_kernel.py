@@ -11,7 +11,7 @@ from bayesinf.models.linear.scales_kernel import scale2
 __all__ = ["products_of_signs", "run"]
 
 CANCELS = 1e-6  # squared residuals this small beside the data's are summed up anew
-LEAST = 1e-32  # rounding of the data, squared
+LEAST = 1e-28  # rounding of sums over the data, squared
 TILE = 64  # columns on either side that are multiplied together, so that they stay in the cache
 
 

@@ -62,6 +62,7 @@ def classical(
     *,
     gauge: str = "pairs",
     sigma: float | None = None,
+    constant: bool = False,
 ) -> xr.Dataset:
     """Fit the classical estimators as the textbook does.
 
@@ -72,6 +73,8 @@ def classical(
         5-fold cross-validation chooses.
     gauge : ``pairs`` or ``full``.
     sigma : the noise at which ``modes`` compares priors and penalties; None leaves that out.
+    constant : whether the energies have a constant: then the means of what is learnt from are taken
+        off all features and energies, which is least squares with an intercept.
 
     Returns
     -------
@@ -90,6 +93,10 @@ def classical(
         half = len(targets) // 2
         parts["validation"] = others[:half], targets[:half]
         parts["test"] = others[half:], targets[half:]
+    if constant:
+        centre = X.mean(axis=0), y.mean()
+        parts = {name: (a - centre[0], b - centre[1]) for name, (a, b) in parts.items()}
+        X, y = parts["train"]
     fitted = coefficients(X, y, PATH)
     path = np.stack([r_squared(b, fitted @ a.T) for a, b in parts.values()], axis=1)
     folds = np.stack(
@@ -130,7 +137,7 @@ def classical(
     }
     units = {"J": spins["energies"].attrs.get("units", "1")}
     result = dataset(arrays, dims, coords, units, sampled=False)
-    return result if sigma is None else result.merge(modes(spins, sigma))
+    return result if sigma is None else result.merge(modes(spins, sigma, constant))
 
 
 def with_classical(
@@ -147,11 +154,12 @@ def with_classical(
     fit = fits[name]
     group = "posterior" if "sigma" in fit["posterior"] else "constant_data"
     sigma = float(fit[group]["sigma"].mean())
-    beside = classical(spins, held_out, gauge=fit.attrs["gauge"], sigma=sigma)
+    constant = "intercept" in fit["posterior"]
+    beside = classical(spins, held_out, gauge=fit.attrs["gauge"], sigma=sigma, constant=constant)
     return {**fits, name: annotated(fit, classical=beside)}
 
 
-def modes(spins: xr.Dataset, sigma: float) -> xr.Dataset:
+def modes(spins: xr.Dataset, sigma: float, constant: bool = False) -> xr.Dataset:
     """Hold the priors' modes against their classical counterparts, at the same λ.
 
     At noise σ the normal prior of a given scale has its mode at ridge regression with
@@ -164,6 +172,7 @@ def modes(spins: xr.Dataset, sigma: float) -> xr.Dataset:
     ----------
     spins : training data, as for ``fit``.
     sigma : the noise at which the scales are stated.
+    constant : whether means are taken off first, as of ``classical``.
 
     Returns
     -------
@@ -174,6 +183,7 @@ def modes(spins: xr.Dataset, sigma: float) -> xr.Dataset:
     from sklearn.linear_model import Lasso, Ridge
 
     X, y = features(spins["states"]).values, spins["energies"].values
+    X, y = (X - X.mean(axis=0), y - y.mean()) if constant else (X, y)
     n, p = X.shape
     ridge_penalty, lasso_penalty = 1.0, 0.01 * float(np.max(np.abs(X.T @ y))) / n
     scale, width = sigma / np.sqrt(ridge_penalty), sigma**2 / (n * lasso_penalty)

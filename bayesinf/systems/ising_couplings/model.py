@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bayesinf.checks import loo
-from bayesinf.errors import DataError
+from bayesinf.errors import DataError, FitError
 from bayesinf.models import binary, linear
 from bayesinf.models import problem as driver
 from bayesinf.models.noise import residual_memory, residual_spread
@@ -30,6 +30,7 @@ __all__ = [
     "features",
     "fit",
     "halves",
+    "has_constant",
     "known",
     "lowest_energy",
     "matrix",
@@ -46,7 +47,13 @@ GAUGES = ("pairs", "full")
 TRIPLES = 200  # products of three spins that residuals are held against
 PRIORS = ("laplace", "spike_and_slab", "normal")  # those that a workflow fits by default
 
-EQUATION = r"E(s) = \sum_{%s} J_{ij}\, s_i s_j + \varepsilon,\quad \varepsilon \sim N(0, \sigma^2)"
+EQUATION = (
+    r"E(s) = %s\sum_{%s} J_{ij}\, s_i s_j + \varepsilon,\quad \varepsilon \sim N(0, \sigma^2)"
+)
+# Of energies that the model made, no constant has fifty times the evidence of none in more than one
+# set of fifty (Markov's inequality: on average the ratio is one).
+FIFTYFOLD = float(np.log(50.0))
+LOOKED_AT = 3.0  # standard errors of the mean energy within which nobody suspects a constant
 
 
 def features(states: np.ndarray, gauge: str = "pairs") -> xr.DataArray:
@@ -88,6 +95,7 @@ def fit(
     prior: str | linear.WeightPrior = "laplace",
     *,
     gauge: str = "pairs",
+    constant: bool | None = None,
     noise: float | Prior | None = None,
     held_out: xr.Dataset | None = None,
     method: str | None = None,
@@ -101,6 +109,8 @@ def fit(
     prior : ``laplace``, ``spike_and_slab``, ``normal``, ``horseshoe``, or an instance from
         ``bayesinf.models.linear`` with scales of the caller's.
     gauge : ``pairs`` or ``full``.
+    constant : whether the energies have a constant, which is then inferred as ``intercept``; None:
+        where the data say so fifty to one (``has_constant``).
     noise : σ where it is known, its prior, or None to infer it under the default prior.
     held_out : the same along ``held_out``, to be predicted.
     method : None for the prior's own, or ``nuts``.
@@ -121,11 +131,13 @@ def fit(
     if "energies" not in spins:
         raise DataError("the states have no energies", expected="one energy for each state")
     X, truth = features(spins["states"], gauge), noted(spins, "truth")
+    constant = has_constant(spins, gauge) if constant is None else constant
     problem = linear.regression(
         X,
         spins["energies"],
         prior,
         noise=noise,
+        intercept=constant,
         name="J",
         constants=spins[["states"]].drop_attrs(deep=False),
         discrepancies={
@@ -147,7 +159,8 @@ def fit(
         attrs={
             "gauge": gauge,
             "data_used": _used(spins, held_out),
-            "equation": EQUATION % (r"i<j" if gauge == "pairs" else r"i \neq j"),
+            "equation": EQUATION
+            % ("E_0 + " if constant else "", r"i<j" if gauge == "pairs" else r"i \neq j"),
         },
     )
     left_out = loo(found)
@@ -159,12 +172,36 @@ def fit(
         targets = held_out[["states", "energies"]].drop_attrs(deep=False)
         if truth is not None:
             exact = unseen.values @ truth["J"].values
+            exact = exact + (float(found["posterior"]["intercept"].mean()) if constant else 0.0)
             targets["exact"] = ("held_out", exact, held_out["energies"].attrs)
         found["predictions"] = xr.DataTree(predicted)
         found["predictions_constant_data"] = xr.DataTree(
             targets.assign_coords(held_out=predicted["held_out"])
         )
     return found
+
+
+def has_constant(spins: xr.Dataset, gauge: str = "pairs") -> bool:
+    """Whether energies have a constant, fifty to one: total energies do, as a cluster expansion.
+
+    Compared are the evidences of the normal prior with and without an intercept.
+
+    Parameters
+    ----------
+    spins : ``states`` (sample, site) and ``energies`` (sample,).
+    gauge : in the full one the diagonal is a constant already.
+    """
+    y = spins["energies"].values
+    standard_error = np.std(y) / np.sqrt(len(y))
+    if gauge == "full" or abs(np.mean(y)) <= LOOKED_AT * standard_error:
+        return False
+    X = features(spins["states"], gauge)
+    models = [linear.regression(X, spins["energies"], intercept=one) for one in (True, False)]
+    try:
+        more, none = (model.log_evidence() for model in models)
+    except FitError:
+        return False
+    return more - none > FIFTYFOLD
 
 
 def _used(spins, held_out):
@@ -193,12 +230,18 @@ def _in_gauge(truth, X):
 
 def lowest_energy(y: np.ndarray, mean: np.ndarray, noise: np.ndarray) -> np.ndarray:
     """Lowest energy among the states: the tail that the couplings have to reach."""
-    return np.min(y, axis=-1) + 0 * mean[..., 0]
+    return _to_digits(np.min(y, axis=-1), mean)
 
 
 def energy_spread(y: np.ndarray, mean: np.ndarray, noise: np.ndarray) -> np.ndarray:
     """Standard deviation of the energies."""
-    return np.std(y, axis=-1) + 0 * mean[..., 0]
+    return _to_digits(np.std(y, axis=-1), mean)
+
+
+def _to_digits(statistic, mean):
+    """A statistic to a part in 10⁹: exact energies hit it where rounding scatters replicas."""
+    step = 1e-9 * np.max(np.abs(mean), axis=-1)
+    return np.rint(statistic / step) * step
 
 
 def spread_with_size(y: np.ndarray, mean: np.ndarray, noise: np.ndarray) -> np.ndarray:

@@ -39,7 +39,7 @@ from bayesinf.systems.ising_couplings.model import (
 if TYPE_CHECKING:
     import xarray as xr
 
-__all__ = ["story"]
+__all__ = ["story", "undecided"]
 
 NAMED = 8  # pairs in a sentence
 SHOWN = 12  # couplings in a table
@@ -109,7 +109,7 @@ def _answer(main, fits, textbook):
     ]
     others = [f"{called(fit)} {_left_out(fit)}" for fit in fits.values() if fit is not main]
     words = (
-        f"{_coupled(main)} That is the answer under the {called(main)} prior"
+        f"{_coupled(main)} {undecided(main)}That is the answer under the {called(main)} prior"
         + (
             f", which foretells left-out energies best: log score {_left_out(main)}, "
             f"{', '.join(others)}."
@@ -154,6 +154,41 @@ def _coupled(fit):
     size = strength[order]
     span = f", of size {size.min():.3g} to {size.max():.3g}" if len(order) > NAMED else ""
     return f"{len(order)} of {len(found)} pairs are coupled {how}{span}: {listed}{rest}."
+
+
+def undecided(fit: xr.DataTree) -> str:
+    """What these states cannot tell, and the constant of the energies where there is one."""
+    states, said = fit["constant_data"]["states"].values, []
+    if "intercept" in fit["posterior"]:
+        values = quantity(elements(fit, ["intercept"])["intercept"])
+        said.append(f"The energies have a constant, {values}, which is inferred beside them.")
+    still = np.ptp(states, axis=0) == 0
+    if still.any():
+        said.append(
+            f"{_listed('Spin', np.flatnonzero(still))} the same in all states: couplings to it "
+            "cannot be told from fields on the others, which this model does not have."
+        )
+    for alike in _twins(states, still)[:NAMED]:
+        said.append(
+            f"{_listed('Spin', alike)} alike, or opposite, in all states: of their couplings to "
+            "any other only the sum, or the difference, is known."
+        )
+    return "".join(f"{one} " for one in said)
+
+
+def _twins(states, still):
+    """Sites that are alike or opposite in all states, a group an array."""
+    moving = np.flatnonzero(~still)
+    _, group = np.unique((states * states[:1])[:, moving], axis=1, return_inverse=True)
+    groups = [moving[group == k] for k in np.unique(group)]
+    return [one for one in groups if len(one) > 1]
+
+
+def _listed(what, sites):
+    names = [str(site) for site in sites[:NAMED]] + (["others"] if len(sites) > NAMED else [])
+    if len(names) == 1:
+        return f"{what} {names[0]} is"
+    return f"{what}s {', '.join(names[:-1])} and {names[-1]} are"
 
 
 def _numbers(main, fits):
