@@ -73,7 +73,8 @@ def predictive_statistics(fit: xr.DataTree) -> Figure:
         if np.ptp(data) <= 1e-9 * max(1.0, np.abs(data).max()):
             bars = min(30, max(8, np.unique(replica).size))
             look = {"color": COLORS["posterior"], "alpha": 0.45}
-            axis.hist(replica, bars, histtype="stepfilled", **look)
+            ends = _resolved(np.min(replica), np.max(replica))
+            axis.hist(replica, bars, ends, histtype="stepfilled", **look)
             axis.axvline(data[0], color=COLORS["data"], lw=2)
             axis.annotate(
                 "data",
@@ -87,7 +88,7 @@ def predictive_statistics(fit: xr.DataTree) -> Figure:
             axis.set_xlabel("statistic of a replica")
             axis.yaxis.set_visible(False)
             axis.spines["left"].set_visible(False)
-            axis.set_xlim(padded([*span(replica, 0.001), data[0]]))
+            axis.set_xlim(padded([*_resolved(*span(replica, 0.001)), data[0]]))
             axis.margins(y=0.15)
         else:
             step = max(1, replica.size // 1500)
@@ -147,6 +148,15 @@ def prior_predictive(fit: xr.DataTree, y: str | None = None, x: str | None = Non
     axis.set_xlabel(axis_label(x))
     axis.set_ylabel(axis_label(y))
     return fig
+
+
+def _resolved(low, high):
+    """The ends, farther apart where they differ by rounding alone, which no axis shows."""
+    least = 1e-9 * max(abs(low), abs(high)) or 1.0
+    if high - low >= least:
+        return low, high
+    middle = (low + high) / 2
+    return middle - least, middle + least
 
 
 def _tail(level):
