@@ -96,7 +96,8 @@ def horseshoe(rows=442, draws=1000, peer=1000, turns=4):
         processor.append(own[0] / own[1])
         said = f"{processor[-1]:.0f} by processor seconds"
         print(f"{turn:>6}  ratio {ratios[-1]:.0f}, {said}   target ≥ 20", flush=True)
-    print(f"median of {turns} turns: {median(ratios):.0f}, {median(processor):.0f} by processor seconds")
+    said = f"{median(ratios):.0f}, {median(processor):.0f} by processor seconds"
+    print(f"median of {turns} turns: {said}")
     return {"runs": runs, "ratios": ratios, "by processor": processor}
 
 
