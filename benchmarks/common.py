@@ -16,6 +16,7 @@ import csv
 import inspect
 import json
 import math
+import os
 import re
 import resource
 import statistics
@@ -245,8 +246,10 @@ def alone(part: Callable, **arguments) -> dict:
     seconds that it and the processes that it started used.
     """
     command = [sys.executable, sys.argv[0], "--alone", part.__name__, json.dumps(arguments)]
+    # A package that is installed has its bytecode, as those of the peers have here.
+    environment = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
     started, before = time.time(), resource.getrusage(resource.RUSAGE_CHILDREN)
-    done = subprocess.run(command, capture_output=True, text=True)
+    done = subprocess.run(command, capture_output=True, text=True, env=environment)
     if done.returncode:
         sys.exit(done.stderr)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)

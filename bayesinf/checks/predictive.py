@@ -26,6 +26,7 @@ PREDICTIVE_P = 0.01  # smallest predictive p-value, times the number of statisti
 LEFT_OUT = {
     "largest residual": "look for outliers, or let the noise have heavy tails",
     "residual skewness": "look for outliers to one side, or for counts taken for a measurement",
+    "residual tails": "let the noise have heavy tails, or look for values that are cut off",
     "residual spread": "let the noise grow with the signal",
     "residual memory": "look for a trend that the model leaves out, or let the noise have memory",
     "chi-square": "check the error bars",

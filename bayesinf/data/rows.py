@@ -1,6 +1,7 @@
 """Rows of a table: numbers or words with gaps, and the rows that somebody wants foretold.
 
 numbers, absent   a column as numbers, and where it has none
+refuse_sums       a last row that adds up those above it
 wanted            the complete columns that a fit knows, of a file of new rows
 """
 
@@ -20,8 +21,10 @@ from bayesinf.errors import DataError
 if TYPE_CHECKING:
     import xarray as xr
 
-__all__ = ["absent", "known", "numbers", "row_numbers", "wanted"]
+__all__ = ["absent", "known", "numbers", "refuse_sums", "row_numbers", "wanted"]
 
+FEWEST_ADDED = 5  # rows from which the last may be the sum of the others
+OFF = 1e-3  # of a sum, by which rounding of what is added may move it
 MISSING = {"", "na", "n/a", "nan", "null", "none", "?", "-", ".", "missing"}
 
 
@@ -60,6 +63,36 @@ def row_numbers(found: xr.Dataset, count: int) -> np.ndarray:
     """Return which rows of the file those of a table are, (row,); from 1 where nobody says."""
     rows = found.coords.get("row")
     return np.arange(1, count + 1) if rows is None or len(rows) != count else rows.values
+
+
+def refuse_sums(columns: dict[str, np.ndarray], rows: np.ndarray, path) -> None:
+    """Refuse a last row in which each of several columns of numbers is the sum of those above it.
+
+    Parameters
+    ----------
+    columns : name to complete values, (row,), numbers or words.
+    rows : which rows of the file these are, (row,).
+    path : the file.
+
+    Raises
+    ------
+    DataError : it is such a row, and one of its sums lies beyond all that it adds up.
+    """
+    found = [column for column in columns.values() if column.dtype.kind == "f"]
+    if len(found) < 2 or len(rows) < FEWEST_ADDED:
+        return
+    above, last = np.stack(found)[:, :-1], np.stack(found)[:, -1]
+    total = above.sum(axis=1)
+    equal = np.abs(last - total) <= OFF * np.abs(total)
+    beyond = (last > above.max(axis=1)) | (last < above.min(axis=1))
+    if equal.all() and beyond.any():
+        raise DataError(
+            "the last row is the sum of those above it",
+            source=path,
+            where=f"row {rows[-1]}",
+            expected="rows that were measured",
+            remedy="leave the row of sums out",
+        )
 
 
 def known(columns, name: str, path) -> None:

@@ -42,6 +42,7 @@ __all__ = [
     "residual_memory",
     "residual_skewness",
     "residual_spread",
+    "residual_tails",
     "summed",
 ]
 
@@ -69,6 +70,19 @@ def residual_skewness(y, mean, noise):
     """Third moment of the residuals, in units of their rms: lopsided noise shows here."""
     z = _in_units_of_their_spread(y, mean, noise)
     return np.mean(z * z * z, axis=-1)
+
+
+def residual_tails(y, mean, noise):
+    """Rms of the residuals over their mean size: noise of heavier tails shows here, or of lighter.
+
+        T = √⟨z²⟩ / ⟨|z|⟩,   z = (y − mean) / noise,   about √(π/2) where z is normal
+
+    The largest residual is one of them all; here all together say how heavy the tails are. The
+    inverse of Geary's ratio, Biometrika 27, 310 (1935), doi:10.1093/biomet/27.3-4.310.
+    """
+    size = np.abs((y - mean) / noise)
+    rms = np.sqrt(np.mean(size * size, axis=-1))
+    return rms / np.maximum(np.mean(size, axis=-1), np.finfo(float).tiny)
 
 
 def residual_spread(y, mean, noise):
@@ -138,6 +152,7 @@ MEMORY = "residual memory"
 RESIDUALS: Mapping[str, Discrepancy] = {
     "largest residual": largest_residual,
     "residual skewness": residual_skewness,
+    "residual tails": residual_tails,
     "residual spread": residual_spread,
 }
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from bayesinf import workflow
 from bayesinf.checks import check
@@ -17,6 +18,7 @@ from bayesinf.posterior import noted
 from bayesinf.priors import LogUniform
 from bayesinf.settings import Settings
 from bayesinf.systems import regression as system
+from bayesinf.systems.regression import doubts
 from bayesinf.systems.regression.design import Design
 from bayesinf.systems.regression.formula import Formula
 
@@ -29,6 +31,91 @@ def table(count=60, formula="y ~ a*site + b", **columns):
     site = np.array(["north", "south", "west"])[np.arange(count) % 3]
     y = 1 + a - 0.5 * b + (site == "south") * (1 + a) + 0.3 * rng.standard_normal(count)
     return system.from_columns({"a": a, "b": b, "site": site, "y": y} | columns, formula)
+
+
+# --- what a table is asked besides its fit --------------------------------------------------------
+
+BRIEF = Settings(draws=50, chains=2, prior_draws=4, workers=1)
+
+
+def lined(change=None, count=40, **columns):
+    """A line with noise of which one row may be changed: (a, y) at row 7."""
+    rng = np.random.default_rng(8)
+    a = rng.standard_normal(count)
+    y = 1 + 2 * a + 0.3 * rng.standard_normal(count)
+    if change is not None:
+        a[7], y[7] = change(a[7], y[7])
+    return system.from_columns({"a": a, "y": y} | columns, "y ~ a")
+
+
+def asked_of(data):
+    """Name to check of a short fit."""
+    found = system.fit(data, settings=BRIEF)
+    return {one.name: one for one in check(found).checks}
+
+
+@pytest.mark.parametrize("change", [lambda a, y: (1e6 * a, y), lambda a, y: (a, y + 2.5)])
+def test_a_row_that_nothing_else_supports_is_named(change):
+    """However far its columns lie off: the chance is that of the row left out by hand."""
+    data = lined(change)
+    one = asked_of(data)["outlying row"]
+    assert not one.passed and "row 7 " in one.message and "student" in one.remedy
+    a, y = (np.delete(data[name].values, 7) for name in "ay")
+    X = np.column_stack([np.ones(39), a])
+    best, square, *_ = np.linalg.lstsq(X, y)
+    row = np.array([1.0, data["a"].values[7]])
+    error = np.sqrt(square[0] / 37 * (1 + row @ np.linalg.solve(X.T @ X, row)))
+    t = (data["y"].values[7] - row @ best) / error
+    assert one.value == pytest.approx(40 * 2 * stats.t.sf(abs(t), 37), rel=1e-3)
+
+
+def test_a_row_in_its_place_is_no_doubt_and_student_allows_outliers():
+    assert asked_of(lined())["outlying row"].passed
+    off = lined(lambda a, y: (a, y + 3))
+    stated, design = system.problem(off)
+    found = doubts.doubted(driver.fit(stated, settings=BRIEF), design, "student")
+    assert (
+        "outlying_row_p" not in found["sample_stats"] and "target_values" in found["sample_stats"]
+    )
+
+
+def test_an_outcome_taken_for_a_measurement_is_not_believed():
+    data = lined()
+    outcome = data.assign(y=("row", (data["y"].values > 1) * 1.0))
+    one = asked_of(outcome)["values of the target"]
+    assert not one.passed and "bernoulli" in one.remedy
+    assert asked_of(data)["values of the target"].passed
+
+
+def test_a_target_that_columns_were_computed_from_is_refused():
+    data = lined()
+    with pytest.raises(DataError, match="the columns give y exactly"):
+        system.fit(data.assign(y=("row", 3 - 0.1 * data["a"].values)), settings=BRIEF)
+    milli = data.assign(y_mm=("row", 1e3 * data["y"].values))
+    with pytest.raises(DataError, match="computed from"):
+        system.fit(milli, "y ~ a + y_mm", settings=BRIEF)
+    # Error bars say how large a noise is that nobody sees, and few rows are always met.
+    exact = data.assign(y=("row", 3 - 0.1 * data["a"].values), e=("row", np.full(40, 0.1)))
+    system.fit(exact.assign_attrs(error="e"), settings=BRIEF)
+    system.fit(exact.isel(row=slice(3)), settings=BRIEF.replace(draws=10))
+
+
+def test_a_row_of_sums_and_numbers_without_squares_are_refused(tmp_path):
+    rng = np.random.default_rng(9)
+    values = np.round(rng.uniform(1, 9, (12, 2)), 2)
+    rows = [f"{a},{y}" for a, y in values]
+
+    def read(*rows):
+        path = written(tmp_path / "t.csv", "\n".join(["a,y", *rows]) + "\n")
+        return system.read(path, target="y")
+
+    total = "{:.1f},{:.1f}".format(*values.sum(axis=0))
+    with pytest.raises(DataError, match="row 14: the last row is the sum"):
+        read(*rows, total)
+    assert read(*rows, f"{values[:, 0].sum():.1f},5.0").sizes["row"] == 13
+    assert read(total, *rows).sizes["row"] == 13
+    with pytest.raises(DataError, match="column a: numbers whose squares are none"):
+        read(*rows, "1e180,3.0")
 
 
 # --- formulas -------------------------------------------------------------------------------------
@@ -509,7 +596,7 @@ def test_certified_polynomials_are_right_or_refused(reference_data, name, formul
 def test_the_script_writes_predictions_beside_the_page(tmp_path, monkeypatch):
     path = Path(__file__).resolve().parents[2] / "workflows" / "regression.py"
     (tmp_path / "new.csv").write_text("a,site\n4,u\n5,s\n")
-    written(tmp_path / "t.csv", HOLES + "NA,3,u,0.5\n")
+    written(tmp_path / "t.csv", HOLES + "NA,3,u,0.5\n3.5,2.2,u,0.5\n")
     monkeypatch.chdir(tmp_path)
     options = ["--formula", "y ~ a + site", "--new", "new.csv", "--compare", "y ~ a"]
     options += ["--data", "t.csv", "--quick", "--output", "out"]
@@ -520,6 +607,6 @@ def test_the_script_writes_predictions_beside_the_page(tmp_path, monkeypatch):
     rows = (tmp_path / "out" / "predictions.csv").read_text().splitlines()
     assert rows[0].startswith("row,mean,") and len(rows) == 3
     page = (tmp_path / "out" / "index.html").read_text()
-    assert "1 of 13 rows left out" in page and "New rows" in page and "Formulas compared" in page
+    assert "1 of 14 rows left out" in page and "New rows" in page and "Formulas compared" in page
     workflow.retell(tmp_path / "out")
     assert (tmp_path / "out" / "predictions.csv").read_text().splitlines() == rows

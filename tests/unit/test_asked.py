@@ -23,7 +23,7 @@ from bayesinf.priors import Normal
 from bayesinf.settings import Settings
 
 SETTINGS = Settings(draws=500, chains=4, prior_draws=50)
-ALWAYS = ["largest residual", "residual skewness", "residual spread"]
+ALWAYS = ["largest residual", "residual skewness", "residual tails", "residual spread"]
 X = np.linspace(0, 5, 12)
 Y = np.exp(-X) + 0.01 * np.sin(9 * X)
 

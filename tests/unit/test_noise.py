@@ -33,6 +33,8 @@ def slow(name, y, mean, sd):
             return max(abs(value) for value in z)
         case "residual skewness":
             return sum(value**3 for value in z) / len(z)
+        case "residual tails":
+            return rms * len(z) / sum(abs(value) for value in z)
         case "residual memory":
             return sum(z[i + 1] * z[i] for i in range(len(z) - 1)) / (len(z) - 1)
         case "residual spread":
@@ -110,6 +112,7 @@ def test_p_values_are_uniform_under_the_truth(name):
     [
         ("largest residual", lambda z: np.where(np.arange(z.size) == 7, 6.0, z)),
         ("residual skewness", lambda z: np.abs(z) * 1.3),
+        ("residual tails", lambda z: np.where(np.abs(z) > 1, 2.0 * z, 0.5 * z)),
         ("residual memory", lambda z: np.sort(z)),
         ("residual spread", lambda z: np.linspace(0.1, 2, z.size) * z),
         ("chi-square", lambda z: 2.0 * z),

@@ -312,14 +312,15 @@ def generalised(
     DataError : as of ``regression``; data that cannot be of this kind.
     """
     values, columns = np.asarray(y, dtype=float), np.asarray(X, dtype=float)
+    rows = _rows(X, values)
     if isinstance(likelihood, str):
         if likelihood not in RESPONSES:
             raise DataError(
                 "unknown response", expected=f"one of {', '.join(RESPONSES)}", found=likelihood
             )
-        likelihood = _of(likelihood, values)
+        likelihood = _of(likelihood, values, rows)
     link = LINKS.get(likelihood.name)
-    trials = _tried(trials, values, likelihood.name)
+    trials = _tried(trials, values, likelihood.name, rows)
     if offset is not None:
         offset = _known(offset, values, likelihood.name)
     if link is not None:
@@ -350,7 +351,13 @@ def generalised(
     return Generalised(**parts, likelihood=likelihood, trials=trials)
 
 
-def _tried(trials, y, response):
+def _rows(X, y):
+    """What the rows are called: by the features' coordinate, else by their positions."""
+    named = X[X.dims[0]].values if getattr(X, "dims", None) else ()
+    return named if len(named) == len(y) else np.arange(len(y))
+
+
+def _tried(trials, y, response, rows):
     """How many trials each count is of, of a response that takes them."""
     if response != likelihoods.Binomial.name:
         if trials is None:
@@ -373,7 +380,7 @@ def _tried(trials, y, response):
         row = int(np.argmax(bad))
         raise DataError(
             "counts of trials that cannot be",
-            where=f"row {row}",
+            where=f"row {rows[row]}",
             expected="whole numbers, one trial at least, and no more counts than trials",
             found=f"{y[row]:.6g} of {trials[row]:.6g}",
         )
@@ -400,13 +407,13 @@ def _known(offset, y, response):
     return offset
 
 
-def _of(name, y):
+def _of(name, y, rows):
     """The likelihood of that name; data that cannot be of this kind are refused."""
     if name in COUNTED and np.any(other := (y < 0) | (y != np.round(y))):
         row = int(np.argmax(other))
         raise DataError(
             f"a {name} response is of counts",
-            where=f"row {row}",
+            where=f"row {rows[row]}",
             expected="whole numbers that are not negative",
             found=f"{y[row]:.6g}",
             remedy="take the raw counts, or a normal or student response",

@@ -34,9 +34,10 @@ SLICES = 2  # slice steps on width and slab a sweep, which cost next to nothing
 SMALL = 100  # least side of X up to which one more factor a sweep costs next to nothing
 NOISE_STEPS = 1  # Metropolis steps on σ a sweep; it then mixes about half as fast as the scale
 TARGET_ACCEPTANCE = 0.4  # about the best for a random walk in one dimension
-# Compiled sweeps for each draw, so that those of few features cost about what storing it costs, and
-# those of many no more than they did in plain code.
-LEAST_THIN, MOST_THIN = 2, 8
+THIN = 2  # compiled sweeps for each draw
+# Moves of coefficients and local variances alone before each of these: of few features they mix the
+# slowest, and such a move costs a sixth of a sweep.
+MOST_LIGHT = 3
 PART = 100  # draws between two times that a chain may be kept
 
 
@@ -267,7 +268,7 @@ def _compiled(problem, rng, draws, tune, block, scales, log_sigma):
     walk = np.array([log_sigma, np.log(scales.scale), np.log(slab), 0.5, 0.5, 0.5])
     state, count = (rng, data, priors, walk, scales.local), factors.X.shape[1]
     found = np.empty((draws, count)), np.empty((draws, 3)), np.empty((draws, len(seen.t)))
-    often = min(max(SMALL // count, LEAST_THIN), MOST_THIN)
+    light = min(max(SMALL // count // 2 - 1, 0), MOST_LIGHT)
     numbers = [*range(-tune, 0, PART), *range(0, draws, PART)]
     for first in kept.steps(numbers, rng, walk, scales.local, *found):
         part = slice(first, first + PART)
@@ -275,9 +276,9 @@ def _compiled(problem, rng, draws, tune, block, scales, log_sigma):
             size = min(PART, -first)
             tuned, thin, into = first + tune, 1, (np.empty((size, count)), np.empty((size, 3)))
         else:
-            tuned, thin, into = -1, often, (found[0][part], found[1][part])
+            tuned, thin, into = -1, THIN, (found[0][part], found[1][part])
         try:
-            run(*state, tuned, thin, *into, found[2][part])
+            run(*state, tuned, thin, light, *into, found[2][part])
         except np.linalg.LinAlgError as error:
             raise indefinite(np.exp(walk[0])) from error
     coefficients, hyper, marginal = found

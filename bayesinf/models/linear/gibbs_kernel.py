@@ -158,6 +158,19 @@ def _coefficients(rng, v, U, mean):
 
 
 @numba.njit(nogil=True, cache=True)
+def _locals_alone(rng, data, priors, walk, local):
+    """Draw the coefficients, then local variances given them, at the scales as they are."""
+    weights, relative = priors[1], priors[2]
+    p = len(data[3])
+    v, U, mean = np.empty(p), np.empty((p, p)), np.empty(p)
+    _variances(walk, local, relative, p - len(local), v)
+    _condition(data, v, walk[NOISE], U, mean)
+    beta = _coefficients(rng, v, U, mean)[p - len(local) :]
+    beta *= exp(-walk[WIDTH] - (walk[NOISE] if relative else 0.0))
+    locals_given(rng, weights[0], weights[1], beta, local)
+
+
+@numba.njit(nogil=True, cache=True)
 def _given(rng, data, priors, walk, local, coefficients):
     """Draw noise given the coefficients, then width and slab, then local variances."""
     _, _, _, _, R, Qty, floor, count = data
@@ -179,7 +192,7 @@ def _given(rng, data, priors, walk, local, coefficients):
 
 
 @numba.njit(nogil=True, cache=True)
-def run(rng, data, priors, walk, local, tuned, thin, coefficients, scales, left_out):
+def run(rng, data, priors, walk, local, tuned, thin, light, coefficients, scales, left_out):
     """Make sweeps and keep every thin-th, in place.
 
     Parameters
@@ -192,12 +205,15 @@ def run(rng, data, priors, walk, local, tuned, thin, coefficients, scales, left_
     local : variances, (weight,).
     tuned : sweeps of tuning done before; negative where tuning is over.
     thin : sweeps for each draw.
+    light : moves of coefficients and local variances alone before each sweep.
     coefficients, scales, left_out : where draws go, (draw, coefficient), (draw, 3), and, tuning
         over, the log density of each y given the others and the scales that made these
         coefficients, (draw, observation).
     """
     for kept in range(len(coefficients)):
         for sweep in range(thin):
+            for _ in range(light):
+                _locals_alone(rng, data, priors, walk, local)
             adapting = tuned + kept if tuned >= 0 else -1
             v, U, mean = _with_data(rng, data, priors, walk, local, adapting)
             beta = _coefficients(rng, v, U, mean)

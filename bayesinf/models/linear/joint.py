@@ -20,12 +20,11 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
-import scipy
 
 from bayesinf import kept
 from bayesinf.inference.slice import slice_sample
 from bayesinf.models.likelihoods import TRIALS
-from bayesinf.models.linear.conditional import Factors
+from bayesinf.models.linear.conditional import Factors, solved
 from bayesinf.models.linear.gibbs import TARGET_ACCEPTANCE, Scales, noise_given
 from bayesinf.models.noise import log_density
 from bayesinf.priors.terms import Terms
@@ -135,10 +134,7 @@ class Curved:
         return self.root * (self.mode + self._apart(rng))
 
     def _apart(self, rng):
-        white = rng.standard_normal(len(self.mode))
-        return scipy.linalg.solve_triangular(
-            self.factor, white, lower=True, trans=1, check_finite=False
-        )
+        return solved(self.factor, rng.standard_normal(len(self.mode)), trans=True)
 
     def moved(self, rng: np.random.Generator, theta: np.ndarray) -> np.ndarray:
         """Move θ by an elliptical slice around q, which leaves its posterior as it is."""
@@ -194,12 +190,10 @@ class Response:
             hessian = slope.T @ curvature
             hessian.flat[:: len(z) + 1] += 1.0
             factor = np.linalg.cholesky(hessian)
-            half = scipy.linalg.solve_triangular(factor, gradient, lower=True, check_finite=False)
+            half = solved(factor, gradient)
             if half @ half < FLAT:
                 break
-            move = scipy.linalg.solve_triangular(
-                factor, half, lower=True, trans=1, check_finite=False
-            )
+            move = solved(factor, half, trans=True)
             share = 1.0
             while share > 1e-6:
                 tried = self._density(slope, z + share * move)

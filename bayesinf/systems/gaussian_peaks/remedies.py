@@ -36,6 +36,7 @@ ALLOW = {
     "residual spread": ("proportional", "shot"),
     "residual memory": ("correlated", "proportional+correlated", "shot+correlated"),
     "largest residual": ("student", "proportional", "shot"),
+    "residual tails": ("student", "proportional", "shot"),
     "residual skewness": ("student", "proportional", "shot"),
 }
 OF_COUNTS = ("negbinomial",)

@@ -24,7 +24,7 @@ from bayesinf.models import problem as driver
 from bayesinf.models.noise import residual_memory
 from bayesinf.posterior import annotated, dataset, noted
 from bayesinf.settings import DEFAULT, Settings
-from bayesinf.systems.regression import results
+from bayesinf.systems.regression import doubts, results
 from bayesinf.systems.regression.design import Design
 from bayesinf.systems.regression.formula import quoted
 
@@ -234,6 +234,8 @@ def fit(
     ``groups``, and the ``truth`` where the data know it.
     """
     stated, design = problem(table, formula, response=response, prior=prior)
+    if response in ("normal", "student") and not table.attrs.get("error"):
+        doubts.refuse_exact(design)
     found = driver.fit(
         stated,
         method,
@@ -242,6 +244,7 @@ def fit(
         notes={"truth": noted(table, "truth")},
         attrs={"formula": design.text, "response": response, "target": design.formula.target},
     )
+    found = doubts.doubted(found, design, response)
     return annotated(found, **results.beside(found, stated, design))
 
 
