@@ -125,11 +125,11 @@ def dataset(
         name: xr.Variable((*lead, *dims.get(name, ())), array, {"units": units.get(name, "1")})
         for name, array in arrays.items()
     }
-    result = xr.Dataset(variables)
-    numbered = {dim: np.arange(result.sizes[dim]) for dim in lead if dim in result.sizes}
-    labels = xr.Dataset(coords={**numbered, **(coords or {})}).coords
-    used = [name for name, label in labels.items() if set(label.dims) <= set(result.dims)]
-    return result.assign_coords({name: labels[name] for name in used})
+    sizes = dict(pair for each in variables.values() for pair in each.sizes.items())
+    numbered = {dim: np.arange(sizes[dim]) for dim in lead if dim in sizes}
+    labels = xr.Coordinates({**numbered, **(coords or {})})
+    unused = [name for name, label in labels.items() if not set(label.dims) <= set(sizes)]
+    return xr.Dataset(variables, labels.drop_vars(unused) if unused else labels)
 
 
 def assemble(

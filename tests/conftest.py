@@ -7,6 +7,8 @@ from pathlib import Path
 # Read when the libraries load, so they stand before any import of NumPy.
 for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ.setdefault(variable, "1")
+# PyMC models that are run as Python are not to start a C compiler, a second for each operation.
+os.environ.setdefault("PYTENSOR_FLAGS", "cxx=")
 
 import pytest  # noqa: E402
 from hypothesis import settings  # noqa: E402

@@ -128,8 +128,11 @@ def _chains(count):
 def _trace(axis, fit, label, array):
     draws = array.transpose("chain", "draw").values
     step = max(1, draws.shape[1] // _TRACE_POINTS)
+    steps, draws = np.arange(0, draws.shape[1], step), draws[:, ::step]
+    # Soft edges of lines that fill the panel make it a blur, and the picture three times the bytes.
+    soft = steps.size < _TRACE_POINTS // 4
     for chain, color in zip(draws, _chains(len(draws)), strict=True):
-        axis.plot(np.arange(0, chain.size, step), chain[::step], color=color, lw=0.5, alpha=0.85)
+        axis.plot(steps, chain, color=color, lw=0.5, antialiased=soft)
     axis.margins(x=0)
     axis.yaxis.get_major_locator().set_params(nbins=3)
 

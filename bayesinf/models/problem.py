@@ -298,7 +298,8 @@ def _fitted(problem, name, route, settings, system, notes, attrs):
         },
     )
     beside = {**problem.notes(), **(notes or {})}
-    return annotated(found, **{name: one for name, one in beside.items() if one is not None})
+    beside = {name: one for name, one in beside.items() if one is not None}
+    return annotated(found, **beside) if beside else found
 
 
 def _groups(problem, sample, outlook, prior, expected):

@@ -70,7 +70,7 @@ def test_a_file_of_the_users_and_a_broken_one(home):
     t = np.linspace(0, 12, 30)
     rate = 80 * np.exp(-t / 3) + 4 + np.random.default_rng(1).normal(size=t.size)
     pd.DataFrame({"rate (1/s)": rate, "t (h)": t}).to_csv(home / "own.csv", index=False)
-    done = run(home, "decay.py", "--data", "own.csv", "--output", "own")
+    done = run(home, "decay.py", "--data", "own.csv", "--output", "own", "--quick")
     assert done.returncode == 0, done.stdout + done.stderr
     fit = bayesinf.load(home / "own" / "posterior.nc")
     assert float(fit["posterior"]["lifetime"].mean()) == pytest.approx(3, rel=0.2)

@@ -1,6 +1,7 @@
 """Bayesian optimisation: known minima, the user's files, the story, and what is refused."""
 
 import json
+import sys
 
 import numpy as np
 import pytest
@@ -114,7 +115,9 @@ def test_several_places_of_one_depth_are_all_told():
     assert "at one of 2 places" in first
 
 
-def test_noise_that_nobody_stated_is_not_believed():
+def test_noise_that_nobody_stated_is_not_believed(monkeypatch):
+    faults = sys.modules["bayesinf.systems.bayesian_optimisation.faults"]
+    monkeypatch.setattr(faults, "SETTINGS", SHORT.replace(draws=250, workers=1))
     found = system.faults()["noise where values are said to be exact"](rng(6))
     assert not check(found).believed
     assert check(system.faults()["none, noisy values"](rng(7))).believed

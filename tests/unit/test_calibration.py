@@ -14,7 +14,7 @@ from straight_line import StraightLine
 from bayesinf import calibration
 from bayesinf.calibration import Machine, calibrate, summary, verdict
 from bayesinf.errors import DataError, FitError
-from bayesinf.posterior import dataset
+from bayesinf.posterior import SAMPLE_DIMS, dataset
 from bayesinf.settings import Settings
 
 SETTINGS = Settings(draws=100, chains=2)
@@ -24,14 +24,11 @@ POINTS = 5
 def inference(draws, y, mean):
     """As much of an InferenceData as calibration reads."""
     log_likelihood = stats.norm.logpdf(y, mean[..., np.newaxis], 1)
-    return xr.DataTree.from_dict(
-        {
-            "posterior": dataset(
-                draws, {"beta": ("pair",)}, {"i": ("pair", [0, 0, 1]), "j": ("pair", [1, 2, 2])}
-            ),
-            "log_likelihood": dataset({"y": log_likelihood}, {"y": ("point",)}),
-        }
-    )
+    groups = {
+        "posterior": {name: (SAMPLE_DIMS, values) for name, values in draws.items()},
+        "log_likelihood": {"y": ((*SAMPLE_DIMS, "point"), log_likelihood)},
+    }
+    return xr.DataTree.from_dict({name: xr.Dataset(group) for name, group in groups.items()})
 
 
 def draw_mean(rng):

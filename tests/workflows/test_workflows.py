@@ -1,9 +1,9 @@
 """Every script in workflows/, run as a user runs it: what it leaves, and what it refuses.
 
-Each runs with ``--quick``; ``make test-reports`` runs each as its report is shipped, and that
-report must be believed. Nothing here names a script but ``OPTIONS``, and the contract of file and
-variable names at the end, so a new one is tested by being there. Those that are asked for start
-together, two at a time, and each test waits for its own: ``pytest -k NAME`` starts NAME alone.
+Each runs with ``--quick`` and few draws; ``make test-reports`` runs each as its report is shipped,
+and that report must be believed. Nothing here names a script but ``OPTIONS``, and the contract of
+file and variable names at the end, so a new one is tested by being there. Those that are asked for
+start together, two at a time, and each test waits for its own: ``pytest -k NAME`` starts that one.
 """
 
 import inspect
@@ -50,7 +50,7 @@ WHOLE = "BAYESINF_WHOLE" in os.environ
 OPTIONS = {"calibrate": ("boltzmann_equilibrium", "--quick", "--seed", "3")}
 SHIPPED = [name for name in SCRIPTS if name not in OPTIONS]
 if not WHOLE:
-    OPTIONS |= dict.fromkeys(SHIPPED, ("--quick",))
+    OPTIONS |= dict.fromkeys(SHIPPED, ("--quick", "--draws", "50", "--tune", "100"))
 
 every = pytest.mark.parametrize("name", SCRIPTS)
 pytestmark = pytest.mark.timeout(900)
