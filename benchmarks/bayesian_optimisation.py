@@ -1,21 +1,28 @@
 """Bayesian optimisation against its peers: how deep after so many evaluations, and at what cost.
 
-    python benchmarks/bayesian_optimisation.py [--case regret|noisy] [--seeds N] [--toy]
+    python benchmarks/bayesian_optimisation.py [--case regret|noisy] [--seeds N] [--keep FOLDER]
 
 `regret`: how far the best value is above the true minimum after so many evaluations of Forrester's,
 Branin's and Hartmann's function, median over seeds; and the median of processor seconds that a step
 takes beside the evaluation itself, all sides on one thread. Against random search, Sobol points
 and, where they are installed, the packages bayesian-optimization and botorch. All begin with the
-same places. `noisy`: the same with noise, the regret being that of the place which each would
-recommend: here the least mean of the curve, of the others the least mean at the places measured, or
-the lowest value where there is no model.
+same places, seed by seed. `noisy`: the same with noise, seed by seed the same, the regret being that
+of the place which each would recommend: here the least mean of the curve, of the others the least
+mean at the places measured, or the lowest value where there is no model.
+
+Where a median is above the best peer's, their ratio is printed with its 95 % interval, seeds drawn
+with replacement and both sides' curves with them. `--keep` keeps the peers' curves, so that each
+runs once.
 """
 
 from __future__ import annotations
 
+import json
 import time
 import warnings
+from importlib import metadata
 from importlib.util import find_spec
+from pathlib import Path
 
 import numpy as np
 from common import Table, main
@@ -25,6 +32,8 @@ NOISE = {"forrester": 1.0, "branin": 5.0, "hartmann": 0.1}
 LOOK = (5, 10, 15, 20, 25, 30, 40, 50, 60)  # evaluations after which the regret is printed
 FROM = 10  # evaluations from which regrets are compared
 TRACE = 1e-8  # variance that stands for none
+RESAMPLED = 2000  # sets of seeds behind an interval
+ROUNDING = 1e-13  # of the first regret, below which regrets are alike
 
 
 class Random:
@@ -101,15 +110,16 @@ class Nogueira(Random):
         super().__init__(bounds, noisy, rng)
         self.named = {f"x{k}": tuple(ends) for k, ends in enumerate(bounds)}
         seed = int(rng.integers(2**31))
+        self.noise = noisy
         self.optimiser = BayesianOptimization(
             None, self.named, random_state=seed, verbose=0, allow_duplicate_points=True
         )
-        if noisy:
-            self.optimiser.set_gp_params(alpha=noisy**2)
 
     def tell(self, x, y):
         super().tell(x, y)
         self.optimiser.register(dict(zip(self.named, x, strict=True)), -y)
+        if self.noise and len(set(self.y)) > 1:  # its values are standardised, its noise is not
+            self.optimiser.set_gp_params(alpha=float(self.noise / np.std(self.y)) ** 2)
 
     def ask(self):
         found = self.optimiser.suggest()
@@ -199,13 +209,27 @@ def run(objective, method, seed, steps, noise):
         true = objective(x)
         side.tell(x, true + noise * of_noise.standard_normal())
         best = min(best, true)
-        if noise and k + 1 in LOOK:
+        if noise and k + 1 >= FROM:
             best = objective(side.recommended())
         regret.append(best - objective.minimum)
     return regret, seconds
 
 
-def compared(objectives, seeds, steps, methods, noisy):
+def kept_run(objective, method, seed, steps, noise, keep):
+    """``run``, or what a run of a peer left in the folder ``keep``."""
+    package = METHODS[method].package
+    if keep is None or method == "bayesinf":
+        return run(objective, method, seed, steps, noise)
+    version = metadata.version(method) if package else "0"
+    name = f"{method}-{version}-{objective.name}-{noise:g}-{steps}-{seed}.json"
+    path = Path(keep) / name
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(run(objective, method, seed, steps, noise)))
+    return json.loads(path.read_text())
+
+
+def compared(objectives, seeds, steps, methods, keep, noisy):
     """Run all sides seed by seed, and print medians as they are known at the end."""
     from bayesinf.systems.bayesian_optimisation import objective
 
@@ -226,11 +250,31 @@ def compared(objectives, seeds, steps, methods, noisy):
             run(one, there[0], 0, min(count, 12), noise)  # what is compiled is compiled now
             for seed in range(1, int(seeds) + 1):
                 for method in there:
-                    regret, took = run(one, method, seed, count, noise)
+                    regret, took = kept_run(one, method, seed, count, noise, keep)
                     regrets[method].append(regret)
                     seconds[method].append(np.median(took) if took else 0.0)
         kept[name] = told(name, regrets, seconds)
     return kept
+
+
+def behind(regrets, middle, peers):
+    """Numbers of evaluations at which a peer's median is the lower, with the ratio of both.
+
+    Returns
+    -------
+    evaluations to the best peer, our median over its, and the 95 % interval of this ratio.
+    """
+    ours, rng = np.array(regrets["bayesinf"]), np.random.default_rng(1)
+    chosen, found = rng.integers(len(ours), size=(RESAMPLED, len(ours))), {}
+    for k in range(FROM - 1, ours.shape[1]):
+        peer = min(peers, key=lambda m: middle[m][k])
+        least = ROUNDING * np.median(ours[:, 0])
+        sides = [np.maximum(side[:, k], least) for side in (ours, np.array(regrets[peer]))]
+        if np.median(sides[0]) > np.median(sides[1]):
+            one, other = (np.median(side[chosen], axis=1) for side in sides)
+            low, high = np.quantile(one / other, [0.025, 0.975])
+            found[k + 1] = peer, float(np.median(sides[0]) / np.median(sides[1])), low, high
+    return found
 
 
 def told(name, regrets, seconds):
@@ -247,12 +291,11 @@ def told(name, regrets, seconds):
     kept = {"regret": {m: v.tolist() for m, v in middle.items()}, "seconds": spent}
     peers = [m for m in middle if m != "bayesinf"]
     if peers and "bayesinf" in middle and size >= FROM:
-        best = np.min([middle[m] for m in peers], axis=0)[FROM - 1 :]
-        ours = middle["bayesinf"][FROM - 1 :]
-        behind = [k + FROM for k in np.flatnonzero(ours > best)]
-        said = "at none" if not behind else f"at {', '.join(map(str, behind))}"
+        kept["behind"] = behind(regrets, middle, peers)
+        said = "at none" if not kept["behind"] else "at"
         print(f"{name}: worse than the best peer's median, from {FROM} evaluations on: {said}")
-        kept["behind"] = len(behind)
+        for k, (peer, ratio, low, high) in kept["behind"].items():
+            print(f"  {k}: {ratio:.3g} times {peer}'s (95 %: {low:.2g} to {high:.2g})")
     models = [m for m in peers if METHODS[m].model]
     if models and "bayesinf" in middle:
         quickest = min(models, key=spent.get)
@@ -261,14 +304,14 @@ def told(name, regrets, seconds):
     return kept
 
 
-def regret(objectives=tuple(STEPS), seeds=20, steps=None, methods=tuple(METHODS)):
+def regret(objectives=tuple(STEPS), seeds=20, steps=None, methods=tuple(METHODS), keep=None):
     """Regret by number of evaluations, values exact."""
-    return compared(objectives, seeds, steps, methods, False)
+    return compared(objectives, seeds, steps, methods, keep, False)
 
 
-def noisy(objectives=tuple(STEPS), seeds=20, steps=None, methods=tuple(METHODS)):
+def noisy(objectives=tuple(STEPS), seeds=20, steps=None, methods=tuple(METHODS), keep=None):
     """Regret of the recommended place, values with noise."""
-    return compared(objectives, seeds, steps, methods, True)
+    return compared(objectives, seeds, steps, methods, keep, True)
 
 
 TOY = {
@@ -279,6 +322,7 @@ OPTIONS = {
     "objectives": {"help": "such as forrester,branin"},
     "seeds": {"type": int},
     "methods": {"help": "such as bayesinf,botorch"},
+    "keep": {"help": "folder of the peers' curves, made where they are missing"},
 }
 
 if __name__ == "__main__":
