@@ -6,7 +6,7 @@
 Branin's and Hartmann's function, median over seeds; and the median of processor seconds that a step
 takes beside the evaluation itself, all sides on one thread. Against random search, Sobol points
 and, where they are installed, the packages bayesian-optimization and botorch. All begin with the
-same places, seed by seed. `noisy`: the same with noise, seed by seed the same, the regret being that
+same places, seed by seed. `noisy`: the same with noise, the same by seed, the regret being that
 of the place which each would recommend: here the least mean of the curve, of the others the least
 mean at the places measured, or the lowest value where there is no model.
 

@@ -21,6 +21,7 @@ __all__ = [
     "element_name",
     "elements",
     "evidence",
+    "exact",
     "option",
     "run_longer",
 ]
@@ -58,6 +59,20 @@ def option(posterior, name) -> str:
     attrs = posterior.attrs
     scripted = "library" not in attrs and attrs["system"] != attrs.get("family")
     return f"--{name}" if scripted else f"{name} ="
+
+
+def exact(posterior) -> bool:
+    """Whether the data of a regression are exact: σ is what rounding leaves of the numbers.
+
+    Then draws and residuals are digits of the last places, which no law of probability rules.
+    """
+    observed = list(posterior["observed_data"].data_vars.values())
+    if posterior.attrs.get("family") != "linear" or "sigma" not in posterior["posterior"]:
+        return False
+    sigma, y = posterior["posterior"]["sigma"], observed[0]
+    if sigma.ndim > 2 or sigma.attrs.get("units") != y.attrs.get("units"):
+        return False
+    return bool(np.max(sigma.values) <= DIGITS * np.max(np.abs(y.values)))
 
 
 # --- labelled arrays ------------------------------------------------------------------------------

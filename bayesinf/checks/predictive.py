@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bayesinf import diagnostics
-from bayesinf.checks.asking import MissingEvidence, answer, elements, evidence
+from bayesinf.checks.asking import MissingEvidence, answer, elements, evidence, exact
 from bayesinf.checks.verdict import Check
 from bayesinf.checks.weights import pareto_limit
 from bayesinf.posterior import observation_names
@@ -37,6 +37,10 @@ LEFT_OUT = {
 
 def predictive(posterior) -> Iterator[Check]:
     """Posterior predictive p-values of the stored statistics, two-sided (Gelman et al. 1996)."""
+    if exact(posterior):
+        said = "the data are met to rounding, and nothing scatters that replicas could show"
+        yield answer("predictive p", math.nan, "none", True, said, said, "")
+        return
     found = p_values(posterior)
     names, two_sided = np.array(list(found)), np.array(list(found.values()))
     worst = int(np.argmin(two_sided))

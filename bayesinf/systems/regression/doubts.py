@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bayesinf.errors import DataError
 from bayesinf.inference import kinds
 
 if TYPE_CHECKING:
@@ -24,7 +23,7 @@ if TYPE_CHECKING:
 
     from bayesinf.systems.regression.design import Design
 
-__all__ = ["doubted", "refuse_exact"]
+__all__ = ["doubted"]
 
 FEWEST = 8  # rows, and degrees of freedom, from which anything is asked
 ALONE = 1e-12  # share of a row that the others explain, below which they say nothing of it
@@ -41,23 +40,17 @@ OUTCOME = kinds.Question(
     "an outcome of two kinds is no measurement: take --response bernoulli",
 )
 
-
-def refuse_exact(design: Design) -> None:
-    """Refuse a target that the columns give to rounding, where its noise is to be inferred.
-
-    Raises
-    ------
-    DataError : which columns.
-    """
-    y, _, rest, rank = _least_squares(design)
-    spread = np.linalg.norm(y - y.mean())
-    if spread > 0 and rank + 1 < len(y) and np.linalg.norm(rest) < EXACT * spread:
-        raise DataError(
-            f"the columns give {design.formula.target} exactly: nothing scatters",
-            expected="a target that was measured",
-            found=design.text,
-            remedy="leave out the column that it was computed from, or state --error",
-        )
+# Remarked, since exact data may be what somebody tries a program with.
+COMPUTED = kinds.Question(
+    "scatter of the target",
+    "target_scatter",
+    "min",
+    EXACT,
+    "≥",
+    False,
+    "the columns leave a share of {value:.2g} of the target's spread",
+    "if the target was computed from one of them, leave that out",
+)
 
 
 def doubted(found: xr.DataTree, design: Design, response: str) -> xr.DataTree:
@@ -67,7 +60,11 @@ def doubted(found: xr.DataTree, design: Design, response: str) -> xr.DataTree:
         return found
     found = kinds.asked(found, OUTCOME, np.unique(y).size)
     dof = len(y) - rank - 1
-    if response == "student" or dof < FEWEST:
+    spread = np.linalg.norm(y - y.mean())
+    exact = np.linalg.norm(rest) < EXACT * spread
+    if exact and dof >= FEWEST:
+        return kinds.asked(found, COMPUTED, np.linalg.norm(rest) / spread)
+    if response == "student" or dof < FEWEST or exact:
         return found
     own = 1 - leverage
     asked = np.flatnonzero(own > ALONE)

@@ -1,11 +1,12 @@
 """Formulas: what formulaic reads, with curves ``s(x)``, effects of groups, and an offset.
 
-    y ~ a*b + C(site) + poly(x, 3) + s(x) + (1|group) + (x|group) + offset(log(exposure))
+    y ~ a*b + C(site) + x**2 + poly(x, 3) + s(x) + (1|group) + (x|group) + offset(log(exposure))
 
-or sqrt(y) ~ ..., log(y) ~ ... The plain part is formulaic's (its grammar is Wilkinson's); curves
-and groups are taken out before it is read, and become columns with a prior of their own. ``(1|g)``
-gives each group an intercept, ``(x|g)`` an intercept and a slope, ``(0 + x|g)`` a slope alone, as
-in bambi. An offset is a part of the linear predictor that is known.
+or sqrt(y) ~ ..., log(y) ~ ... The plain part is formulaic's (its grammar is Wilkinson's), but for
+the power of a column, which is meant as such and there is the column itself. Curves and groups are
+taken out before it is read, and become columns with a prior of their own. ``(1|g)`` gives each
+group an intercept, ``(x|g)`` an intercept and a slope, ``(0 + x|g)`` a slope alone, as in bambi. An
+offset is a part of the linear predictor that is known.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ __all__ = ["Formula", "quoted"]
 _NAME = r"(?:`([^`]+)`|([A-Za-z_][\w.]*))"
 _TARGET = re.compile(rf"\s*(?:(sqrt|log10|log)\(\s*{_NAME}\s*\)|{_NAME})\s*")
 _SMOOTH = re.compile(rf"s\(\s*{_NAME}\s*(?:,\s*(?:k\s*=\s*)?(\d+)\s*)?\)")
+_POWER = re.compile(rf"{_NAME}\s*(?:\*\*|\^)\s*(\d+)")
 _GROUP = re.compile(rf"\(([^|()]+)\|\s*{_NAME}\s*\)")
 _OFFSET = re.compile(rf"offset\(\s*(?:(?:np\.)?(sqrt|log10|log)\(\s*{_NAME}\s*\)|{_NAME})\s*\)")
 
@@ -70,7 +72,7 @@ class Formula:
                 "log10 of a column",
             )
         smooth, effects, plain, offset = {}, {}, [], None
-        for sign, part in _parts(right):
+        for sign, part in _parts(_squared(right)):
             if sign == "+" and (found := _SMOOTH.fullmatch(part)):
                 smooth[found[1] or found[2]] = int(found[3]) if found[3] else None
             elif sign == "+" and (found := _OFFSET.fullmatch(part)) and offset is None:
@@ -184,6 +186,26 @@ def _named(plain, read):
 def quoted(name: str) -> str:
     """Return a name as a formula has it: between backticks where it is no plain word."""
     return name if re.fullmatch(r"[A-Za-z_]\w*", name) else f"`{name}`"
+
+
+def _squared(text):
+    """The same with x**2 written I(x**2): in Wilkinson's grammar it is x crossed with x, or x.
+
+    Within a function it is Python's power already, and stays; so does that of a sum in brackets.
+    """
+    called, opened, within, quote = re.compile(r"[\w.`]$"), [], [], False
+    for k, letter in enumerate(text):
+        quote ^= letter == "`"
+        if letter in "([{" and not quote:
+            opened.append(letter == "{" or (letter == "(" and called.search(text[:k]) is not None))
+        elif letter in ")]}" and not quote and opened:
+            opened.pop()
+        within.append(any(opened))
+
+    def written(found):
+        return found[0] if within[found.start()] else f"I({found[0].replace('^', '**')})"
+
+    return _POWER.sub(written, text)
 
 
 def _parts(text):

@@ -234,8 +234,6 @@ def fit(
     ``groups``, and the ``truth`` where the data know it.
     """
     stated, design = problem(table, formula, response=response, prior=prior)
-    if response in ("normal", "student") and not table.attrs.get("error"):
-        doubts.refuse_exact(design)
     found = driver.fit(
         stated,
         method,
