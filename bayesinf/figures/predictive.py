@@ -74,7 +74,7 @@ def predictive_statistics(fit: xr.DataTree) -> Figure:
             bars = min(30, max(8, np.unique(replica).size))
             look = {"color": COLORS["posterior"], "alpha": 0.45}
             ends = _resolved(np.min(replica), np.max(replica))
-            axis.hist(replica, bars, ends, histtype="stepfilled", **look)
+            axis.hist(replica, bars, range=ends, histtype="stepfilled", **look)
             axis.axvline(data[0], color=COLORS["data"], lw=2)
             axis.annotate(
                 "data",

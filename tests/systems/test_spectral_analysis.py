@@ -20,7 +20,7 @@ from bayesinf.settings import Settings
 from bayesinf.systems import spectral_analysis as spectral
 from bayesinf.systems.spectral_analysis import search
 from bayesinf.systems.spectral_analysis.data import light_curve
-from bayesinf.systems.spectral_analysis.model import Curve
+from bayesinf.systems.spectral_analysis.model import Curve, quiet
 from bayesinf.systems.spectral_analysis.results import advised
 
 ROOT = Path(__file__).parents[2]
@@ -410,12 +410,28 @@ def test_what_is_left_over_has_the_evidence_of_the_normal_it_is():
     np.testing.assert_allclose(log_integral, 0.5 * np.log(2 * np.pi) + np.log(0.2), atol=1e-3)
 
 
+def test_a_slower_change_has_the_evidence_of_no_period_where_it_is_too_small_to_be_seen():
+    from bayesinf.systems.spectral_analysis import leftover
+
+    rng = np.random.default_rng(5)
+    t = np.sort(rng.uniform(0.0, 30.0, 60))
+    noisy = curve_from_arrays(t, 3.0 + rng.normal(0.0, 0.2, 60), np.full(60, 0.15))
+    curve = Curve(noisy)
+    without = quiet(curve).log_evidence()
+    (value,) = leftover.slower(curve, without).values()
+    assert -6.0 < value < 1.0  # what a sinusoid that is not there costs
+    wave = curve_from_arrays(t, np.sin(2 * np.pi * t / 70) + rng.normal(0.0, 0.2, 60))
+    (value,) = leftover.slower(Curve(wave), quiet(Curve(wave)).log_evidence()).values()
+    assert value > 30.0
+
+
 @pytest.mark.parametrize(
     ("fault", "seed", "named"),
     [
         ("a harmonic is missing", 4, "another period"),
         ("a second period", 1, "another period"),
         ("red noise", 1, "red noise"),
+        ("a period longer than those searched", 0, "a slower change"),
         ("none, no jitter and known error bars", 1, None),
     ],
 )

@@ -53,6 +53,7 @@ def faults() -> dict[str, Callable[[np.random.Generator], xr.DataTree]]:
         "red noise without a period": partial(_star, size=0.0, beside=_red),
         "a second period": partial(_star, beside=_second),
         "a period shorter than those searched": partial(_star, between=(0.15, 0.3)),
+        "a period longer than those searched": partial(_star, between=(2.3, 8.0)),
         "no period": partial(_star, size=0.0),
         "a harmonic is missing": _one_harmonic,
         "modes that stop short of a line": partial(_signal, highest=20.0),

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from bayesinf.systems.spectral_analysis.model import Curve
 
-__all__ = ["SHARE", "HighestPeak", "lasting", "leftover"]
+__all__ = ["SHARE", "HighestPeak", "lasting", "leftover", "slower"]
 
 MOST = 1500  # frequencies; of a record with more cycles a peak may fall between two of them
 PER_CYCLE = 3.0  # steps for each cycle over the record
@@ -38,6 +38,10 @@ SIZES = (0.1, 0.3, 1.0)  # of another sinusoid's amplitudes, in those of the per
 NODES = 13  # of a quadrature over the jitter,
 REACH = 4.0  # so many of its standard deviations to either side
 BLOCK, MOST_BLOCKS = 50, 20  # points that may remember each other, and how many such blocks
+
+SLOWEST = 0.05  # of the lowest frequency of the search: slower changes are tried from there
+FEWEST_SLOW, MOST_SLOW = 10, 40
+LOG_SIZES = np.linspace(-3.0, 4.0, 9)  # of a slow change, in the spread of the values
 
 SHARE = LogNormal(0.3, 1.0)  # of red noise, in the amplitudes' scale
 # Of its share and time that are tried.
@@ -63,6 +67,17 @@ RED = Question(
     True,
     "that noise lasts from one value to the next has a log Bayes factor of {value:.3g}",
     "let the noise have memory (--memory)",
+)
+
+SLOWER = Question(
+    "a slower change",
+    "slower_change",
+    "max",
+    _FIFTYFOLD,
+    "≤",
+    True,
+    "that what changes is slower than all periods searched has a log Bayes factor of {value:.3g}",
+    "search for longer periods (--longest), or take a trend off first",
 )
 
 
@@ -102,6 +117,32 @@ def leftover(curve: Curve, harmonics: int, posterior: xr.Dataset) -> dict[Questi
         found.append([_integrated(one, span) - alone for one in more])
     averages = scipy.special.logsumexp(found, axis=0) - np.log(len(found))
     return dict(zip((ANOTHER, RED), map(float, averages), strict=True))
+
+
+def slower(curve: Curve, log_evidence: float) -> dict[Question, float]:
+    """Log Bayes factor of one sinusoid below the range of the search against the period found.
+
+    A part of a slow wave, or a trend, looks like a period about as long as the record, or like an
+    alias; its frequency is uniform below the range, all else as the period has it.
+
+    Parameters
+    ----------
+    curve : the data.
+    log_evidence : of the model with a period.
+    """
+    lowest = curve.range[0]
+    count = int(np.clip(PER_CYCLE * lowest * curve.span, FEWEST_SLOW, MOST_SLOW))
+    log_scale = np.log(np.std(curve.y)) + LOG_SIZES
+    density = curve.priors["scale"].log_density(np.exp(log_scale)) + log_scale
+    density = density + np.log(LOG_SIZES[1] - LOG_SIZES[0])
+    jitter = np.log(curve.priors["jitter"].from_normal(np.array([-4.0, 4.0])))
+    found = []
+    for frequency in np.linspace(SLOWEST, 1.0, count, endpoint=False) * lowest:
+        features = curve.features(frequency, 1)
+        for scale, weight in zip(np.exp(log_scale), density, strict=True):
+            beside = _Beside(curve, features, float(scale))
+            found.append(_integrated(beside.alone, tuple(jitter)) + weight)
+    return {SLOWER: float(scipy.special.logsumexp(found) - np.log(count) - log_evidence)}
 
 
 def _sinusoids(curve):

@@ -27,7 +27,7 @@ from bayesinf.posterior import noted
 from bayesinf.priors import HalfCauchy, LogNormal, Normal, Prior, Uniform
 from bayesinf.settings import DEFAULT, Settings
 from bayesinf.systems.spectral_analysis import search
-from bayesinf.systems.spectral_analysis.leftover import HighestPeak, leftover
+from bayesinf.systems.spectral_analysis.leftover import HighestPeak, leftover, slower
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -351,7 +351,8 @@ def fit(
         notes={"truth": noted(dataset, "truth")},
         attrs={"harmonics": best, "equation": EQUATION},
     )
-    for question, value in leftover(curve, best, found["posterior"]).items():
+    asked = leftover(curve, best, found["posterior"]) | slower(curve, tried[best].log_evidence())
+    for question, value in asked.items():
         found = kinds.asked(found, question, value)
     unit = period_unit or curve.time.attrs["units"]
     return advised(beside(found, curve, tried, quiet(curve), factor, unit))
