@@ -27,6 +27,7 @@ __all__ = [
     "number",
     "place",
     "refuse_codes",
+    "refuse_sizes",
     "shown",
     "to_numbers",
     "vector",
@@ -36,6 +37,7 @@ __all__ = [
 # Of nines, of many digits, or the least that a computer's whole number can be.
 CODES = (*(float("9" * digits) for digits in range(3, 8)), 1e20, 1e30, 32768.0, 2147483648.0)
 APART = 2.0  # ranges of the other values by which a code lies beyond them
+LARGEST = 1e100  # number of which sums of squares are numbers still
 FEWEST = 5  # other values that say where a measured one would lie
 
 
@@ -128,6 +130,7 @@ def finite(array: xr.DataArray, source) -> np.ndarray:
         )
     if source is not None:
         refuse_codes(numbers, array, source)
+        refuse_sizes(numbers, array, source)
     return numbers
 
 
@@ -161,6 +164,25 @@ def refuse_codes(numbers: np.ndarray, array: xr.DataArray, source) -> None:
         found=shown(numbers[row]),
         remedy="leave the cell empty or remove the row; if it was measured, fit from Python",
     )
+
+
+def refuse_sizes(numbers: np.ndarray, array: xr.DataArray, source) -> None:
+    """Refuse a column whose numbers are so large, or so small, that sums of their squares are none.
+
+    Parameters
+    ----------
+    numbers, array, source : as of ``refuse_codes``.
+    """
+    size = float(np.max(np.abs(numbers), initial=0.0, where=np.isfinite(numbers)))
+    if size > 0 and not 1 / LARGEST < size < LARGEST:
+        raise DataError(
+            "numbers whose squares are none",
+            source=source,
+            where=heading(array),
+            expected=f"sizes from {1 / LARGEST:g} to {LARGEST:g}",
+            found=f"{size:.3g}",
+            remedy="change its unit",
+        )
 
 
 def place(array: xr.DataArray, row: int, site: int | None = None) -> str:

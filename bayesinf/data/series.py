@@ -26,6 +26,7 @@ from bayesinf.data.arrays import (
     number,
     place,
     refuse_codes,
+    refuse_sizes,
     shown,
     to_numbers,
 )
@@ -308,6 +309,7 @@ def _numbers(column, missing, source):
         )
     if source is not None:
         refuse_codes(numbers, column, source)
+        refuse_sizes(numbers, column, source)
     return numbers
 
 

@@ -229,6 +229,9 @@ def test_signals_become_phases(tmp_path):
     )
 
 
+WAVY = 0.3 * np.arange(20.0) + 0.2 * np.sin(np.arange(20.0))
+
+
 @pytest.mark.parametrize(
     ("columns", "word"),
     [
@@ -236,6 +239,9 @@ def test_signals_become_phases(tmp_path):
         ({"a": 2.9 * np.arange(20.0) % (2 * np.pi), "b": np.arange(20.0)}, "half a turn"),
         ({"a": 40 * np.arange(20.0) % 360 - 180, "b": np.arange(20.0)}, "anew at 360 are degrees"),
         ({"a": np.arange(20.0), "b": 0.13 * np.arange(20.0) % 1}, "oscillator b: .* are turns"),
+        ({"a": WAVY, "b": 0.5 * np.arange(20.0)}, "column b: a phase moves evenly"),
+        ({"a": WAVY, "b": np.full(20, 2.0)}, "column b: a phase moves evenly"),
+        ({"a": WAVY, "b": WAVY**1.1, "c": WAVY}, "columns a and c: two phases move alike"),
     ],
 )
 def test_what_cannot_be_fitted_is_refused(tmp_path, columns, word):

@@ -350,6 +350,12 @@ def test_what_cannot_be_forecast_is_refused(tmp_path, columns, header, word):
         mackey_glass.read(written(tmp_path / "s.csv", columns, header))
 
 
+def test_a_part_held_out_that_does_not_vary_is_refused():
+    values = np.where(np.arange(100) < 70, np.sin(np.arange(100.0)), 2.0)
+    with pytest.raises(DataError, match=r"held out are all equal.* found 2 in the last 20"):
+        mackey_glass.fit(from_values(values), "lags", lookback=5)
+
+
 def test_too_long_a_memory_is_refused():
     with pytest.raises(DataError, match="lookback"):
         mackey_glass.fit(series(count=100), "lags", lookback=90)

@@ -18,8 +18,8 @@ from bayesinf.posterior import noted
 from bayesinf.priors import LogUniform
 from bayesinf.settings import Settings
 from bayesinf.systems import regression as system
-from bayesinf.systems.regression import doubts
 from bayesinf.systems.regression.design import Design
+from bayesinf.systems.regression.doubts import COMPUTED, Doubts
 from bayesinf.systems.regression.formula import Formula
 
 SETTINGS = Settings(draws=400, tune=300, chains=2, prior_draws=20, workers=1)
@@ -73,7 +73,7 @@ def test_a_row_in_its_place_is_no_doubt_and_student_allows_outliers():
     assert asked_of(lined())["outlying row"].passed
     off = lined(lambda a, y: (a, y + 3))
     stated, design = system.problem(off)
-    found = doubts.doubted(driver.fit(stated, settings=BRIEF), design, "student")
+    found = Doubts.of(design).asked(driver.fit(stated, settings=BRIEF), "student")
     assert (
         "outlying_row_p" not in found["sample_stats"] and "target_values" in found["sample_stats"]
     )
@@ -96,7 +96,7 @@ def test_a_target_that_columns_give_exactly_is_right_and_remarked(change):
     assert verdict.believed and "computed from" in verdict.words
     slope = (change(1.0) - change(0.0)) / 1
     np.testing.assert_allclose(found["posterior"]["beta"], slope, rtol=1e-9)
-    assert doubts.COMPUTED.name not in asked_of(data)
+    assert COMPUTED.name not in asked_of(data)
 
 
 @pytest.mark.parametrize(

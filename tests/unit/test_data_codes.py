@@ -39,6 +39,16 @@ def test_every_reader_refuses_a_code(reader, tmp_path):
         assert word in said
 
 
+@pytest.mark.parametrize("reader", READERS)
+@pytest.mark.parametrize("size", [1e-180, 1e150])
+def test_every_reader_refuses_numbers_whose_squares_are_none(reader, size, tmp_path):
+    path = tmp_path / "odd.csv"
+    found = pd.read_csv(table(path, "y", 2.5))
+    found.assign(y=size * found["y"]).to_csv(path, index=False)
+    with pytest.raises(DataError, match=r"column y: numbers whose squares are none"):
+        READERS[reader](path)
+
+
 @pytest.mark.parametrize("code", [999, -9999.0, 99999, 1e30, -32768, -2147483648])
 def test_codes(code, tmp_path):
     with pytest.raises(DataError, match="a code for a missing value"):

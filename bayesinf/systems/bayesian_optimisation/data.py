@@ -12,7 +12,7 @@ import numpy as np
 
 from bayesinf import optimisation
 from bayesinf.data import read as read_table
-from bayesinf.data.arrays import refuse_codes, to_numbers
+from bayesinf.data.arrays import refuse_codes, refuse_sizes, to_numbers
 from bayesinf.data.columns import columns_of, pick, said
 from bayesinf.data.curve import variable_name
 from bayesinf.errors import DataError
@@ -200,4 +200,5 @@ def _numbers(column, name, path):
     if not np.isfinite(numbers).any():
         raise DataError("a column holds no numbers", source=path, where=f"column {name}")
     refuse_codes(numbers, column, path)
+    refuse_sizes(numbers, column, path)
     return numbers

@@ -12,7 +12,7 @@ import numpy as np
 from bayesinf.data import axes, curve, curve_from_arrays
 from bayesinf.data import read as read_table
 from bayesinf.data import rows as cells
-from bayesinf.data.arrays import refuse_codes, to_numbers
+from bayesinf.data.arrays import refuse_codes, refuse_sizes, to_numbers
 from bayesinf.data.columns import columns_of, pick, said
 from bayesinf.errors import DataError
 from bayesinf.models import gp
@@ -117,7 +117,9 @@ def read(
     if len(set(names)) < len(names):
         raise DataError("a column is named twice", source=path, found=", ".join(names))
     for name in names:
-        refuse_codes(to_numbers(columns[name].values).astype(float), columns[name], path)
+        numbers = to_numbers(columns[name].values).astype(float)
+        refuse_codes(numbers, columns[name], path)
+        refuse_sizes(numbers, columns[name], path)
     inputs = {name: columns[name] for name in names[:-1]}
     found = gp.data(inputs, columns[names[-1]], bars)
     words = f"x is {', '.join(names[:-1])} and y is {names[-1]}, as asked for"

@@ -26,6 +26,7 @@ __all__ = ["chimera", "from_arrays", "read", "simulate"]
 WITHIN, BETWEEN = 0.12, 0.08  # couplings in a block and between blocks
 EDGE = 0.05  # share of a signal at either end where its Hilbert transform is not trusted
 WHOLE = {"degrees": 360.0, "turns": 1.0}  # a turn in units that are not taken
+EVEN = 1e-9  # of a speed, by which rounding alone may change it
 FAST = 2.6  # advance of a phase between samples, from which its sense of rotation is a guess
 
 
@@ -223,7 +224,8 @@ def read(
 
     Raises
     ------
-    DataError : what cannot be read, fewer than two oscillators, uneven samples of signals.
+    DataError : what cannot be read, fewer than two oscillators, uneven samples of signals, columns
+        that move evenly or as another one does, to the last digit.
     """
     held = reading.read(path, decimal=decimal)
     if "phase" in held and held["phase"].ndim == 3:
@@ -246,7 +248,36 @@ def read(
     attrs = {name: value for name, value in series.attrs.items() if name in ("source",)}
     unit = series[when].attrs.get("units", "1")
     told = "; ".join(part for part in said if part)
-    return from_arrays(times, values, names, read_as=told, time_unit=unit, **attrs)
+    found = from_arrays(times, values, names, read_as=told, time_unit=unit, **attrs)
+    _refuse_unmeasured(found, path)
+    return found
+
+
+def _refuse_unmeasured(phases, source):
+    """Refuse columns that move evenly, or as another one does, to the last digit."""
+    steps = np.diff(phases["phase"].values, axis=1)
+    speed = steps / np.diff(phases["time"].values, axis=1)[..., np.newaxis]
+    seen = {}
+    for k, name in enumerate(phases["oscillator"].values):
+        own = speed[..., k][np.isfinite(speed[..., k])]
+        if np.ptp(own) <= EVEN * np.max(np.abs(own)):
+            raise DataError(
+                "a phase moves evenly to the last digit",
+                source=source,
+                where=f"column {name}",
+                expected="the phase of an oscillator, as it was measured",
+                found=f"{own[0]:.6g} in each unit of time",
+                remedy="leave the column out, or name that of the times (--time)",
+            )
+        other = seen.setdefault(steps[..., k].tobytes(), name)
+        if other != name:
+            raise DataError(
+                "two phases move alike to the last digit",
+                source=source,
+                where=f"columns {other} and {name}",
+                expected="each oscillator once",
+                remedy="leave one of them out: nothing tells which of two such acts",
+            )
 
 
 def _stored(held):

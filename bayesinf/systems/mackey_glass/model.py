@@ -94,7 +94,7 @@ class Readout:
 
         Raises
         ------
-        DataError : too few rows.
+        DataError : too few rows, a held-out part that does not vary.
         """
         import xarray as xr
 
@@ -106,6 +106,13 @@ class Readout:
                 "a forecast looks back",
                 found=len(target),
                 remedy="look back less (--lookback), or bring a longer series",
+            )
+        if (held := self.values.values[self.cut :]).size and np.ptp(held) == 0:
+            raise DataError(
+                "the values that are held out are all equal",
+                expected="a part that varies",
+                found=f"{held[0]:.6g} in the last {held.size}",
+                remedy="hold out another share (--held-out), or cut the series",
             )
         y = self.values[target]
         coords = {"feature": self.features.labels, "time": ("row", y["time"].values)}

@@ -17,7 +17,7 @@ import numpy as np
 
 from bayesinf import data as reading
 from bayesinf.data import rows as cells
-from bayesinf.data.arrays import listing, refuse_codes
+from bayesinf.data.arrays import listing, refuse_codes, refuse_sizes
 from bayesinf.data.bars import deviations
 from bayesinf.data.columns import columns_of, said
 from bayesinf.errors import DataError
@@ -33,7 +33,6 @@ __all__ = ["diabetes", "from_columns", "new_rows", "read", "simulate"]
 DIABETES = ("age", "sex", "bmi", "bp", "s1", "s2", "s3", "s4", "s5", "s6", "progression")
 MOST_LEVELS = 100  # of a column of text, from which it is no category
 LISTED = 8  # rows that a message names
-LARGEST = 1e100  # number of which sums of squares are numbers still
 
 
 def simulate(
@@ -176,6 +175,7 @@ def read(
     for name, column in values.items():
         if column.dtype.kind == "f":
             refuse_codes(column, columns[name], path)
+            refuse_sizes(column, columns[name], path)
     numbers = cells.row_numbers(found, len(next(iter(values.values()))))
     kept, left_out = _complete(values, numbers, path)
     values = {name: column[kept] for name, column in values.items()}
@@ -300,16 +300,6 @@ def _refuse(values, formulas, error, trials, path, rows):
                 expected="numbers, as most of the column holds, or nothing",
                 found=str(column[odd]),
                 remedy="correct it, or leave it empty: rows with missing values are left out",
-            )
-        size = np.max(np.abs(column)) if column.dtype.kind == "f" else 0.0
-        if size > 0 and not 1 / LARGEST < size < LARGEST:
-            raise DataError(
-                "numbers whose squares are none",
-                source=path,
-                where=f"column {name}",
-                expected=f"sizes from {1 / LARGEST:g} to {LARGEST:g}",
-                found=f"{size:.3g}",
-                remedy="change its unit",
             )
         if column.dtype.kind == "U" and len(np.unique(column)) > min(MOST_LEVELS, len(column) / 2):
             grouped = any(name in one.groups for one in formulas)

@@ -12,6 +12,7 @@ freedom. Cook & Weisberg, Residuals and Influence in Regression (1982), chapter 
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -23,12 +24,11 @@ if TYPE_CHECKING:
 
     from bayesinf.systems.regression.design import Design
 
-__all__ = ["doubted"]
+__all__ = ["Doubts"]
 
 FEWEST = 8  # rows, and degrees of freedom, from which anything is asked
 ALONE = 1e-12  # share of a row that the others explain, below which they say nothing of it
 EXACT = 1e-12  # residuals over the target's spread, as rounding leaves them
-OUTLYING = "outlying row"
 OUTCOME = kinds.Question(
     "values of the target",
     "target_values",
@@ -36,7 +36,7 @@ OUTCOME = kinds.Question(
     3,
     "≥",
     True,
-    "the target takes {value:.0f} values alone",
+    "the target takes {value:.0f} different values",
     "an outcome of two kinds is no measurement: take --response bernoulli",
 )
 
@@ -53,58 +53,71 @@ COMPUTED = kinds.Question(
 )
 
 
-def doubted(found: xr.DataTree, design: Design, response: str) -> xr.DataTree:
-    """Ask a fit of a measured target of its farthest row, and how many values the target takes."""
-    y, leverage, rest, rank = _least_squares(design)
-    if response not in ("normal", "student") or len(y) < FEWEST:
-        return found
-    found = kinds.asked(found, OUTCOME, np.unique(y).size)
-    dof = len(y) - rank - 1
-    spread = np.linalg.norm(y - y.mean())
-    exact = np.linalg.norm(rest) < EXACT * spread
-    if exact and dof >= FEWEST:
-        return kinds.asked(found, COMPUTED, np.linalg.norm(rest) / spread)
-    if response == "student" or dof < FEWEST or exact:
-        return found
-    own = 1 - leverage
-    asked = np.flatnonzero(own > ALONE)
-    square = rest[asked] ** 2 / own[asked]
-    others = np.maximum(np.sum(rest**2) - square, np.finfo(float).tiny) / dof
-    worst = int(np.argmax(square / others))
-    p = _two_sided(np.sqrt(square[worst] / others[worst]), dof)
-    row = str(design.table["row"].values[asked[worst]]).replace("{", "(").replace("}", ")")
-    question = kinds.Question(
-        OUTLYING,
-        "outlying_row_p",
-        "min",
-        1e-3,
-        "≥",
-        True,
-        f"a row as far from where the others put it as row {row} has a chance of {{value:.2g}}",
-        "look at its cells (a slip, another unit?), or take --response student",
-    )
-    return kinds.asked(found, question, min(1.0, len(asked) * p))
+@dataclass(frozen=True)
+class Doubts:
+    """Least squares of all columns of a formula, those of curves and groups among them.
+
+    Parameters
+    ----------
+    design : the columns.
+    y, leverage, rest : target over the error bars, and its leverages and residuals, (row,).
+    rank : of the columns.
+    """
+
+    design: Design
+    y: np.ndarray
+    leverage: np.ndarray
+    rest: np.ndarray
+    rank: int
+
+    @classmethod
+    def of(cls, design: Design) -> Doubts:
+        """Project the target onto the columns."""
+        error, y = design.table.attrs.get("error"), design.target.values.astype(float)
+        root = np.ones(len(y)) if not error else 1 / design.table[error].values
+        columns = [design.columns(), *design.lines().values()]
+        columns += [np.ones(len(y))] if design.intercept else []
+        X = np.column_stack(columns) * root[:, np.newaxis]
+        size = np.linalg.norm(X, axis=0)
+        basis, s, _ = np.linalg.svd(X / np.where(size > 0, size, 1.0), full_matrices=False)
+        basis, y = basis[:, s > 1e-9 * s[0]], y * root
+        # Twice: what rounding leaves of the first projection is taken off by the second.
+        rest = y - basis @ (basis.T @ y)
+        rest = rest - basis @ (basis.T @ rest)
+        return cls(design, y, np.sum(basis**2, axis=1), rest, basis.shape[1])
+
+    def asked(self, found: xr.DataTree, response: str) -> xr.DataTree:
+        """Ask a fit of its farthest row, where noise is normal, and how many values there are."""
+        if len(self.y) < FEWEST:
+            return found
+        found = kinds.asked(found, OUTCOME, np.unique(self.design.target.values).size)
+        dof, own = len(self.y) - self.rank - 1, 1 - self.leverage
+        scatter = np.linalg.norm(self.rest) / np.linalg.norm(self.y - self.y.mean())
+        if scatter < EXACT and dof >= FEWEST and not self.design.table.attrs.get("error"):
+            return kinds.asked(found, COMPUTED, scatter)
+        if response != "normal" or dof < FEWEST:
+            return found
+        rows = np.flatnonzero(own > ALONE)
+        square = self.rest[rows] ** 2 / own[rows]
+        others = np.maximum(np.sum(self.rest**2) - square, np.finfo(float).tiny) / dof
+        worst = int(np.argmax(square / others))
+        p = _two_sided(np.sqrt(square[worst] / others[worst]), dof)
+        row = str(self.design.table["row"].values[rows[worst]])
+        row = row.replace("{", "(").replace("}", ")")
+        question = kinds.Question(
+            "outlying row",
+            "outlying_row_p",
+            "min",
+            1e-3,
+            "≥",
+            True,
+            f"a row as far from where the others put it as row {row} has a chance of {{value:.2g}}",
+            "look at its cells (a slip, another unit?), or take --response student",
+        )
+        return kinds.asked(found, question, min(1.0, len(rows) * p))
 
 
 def _two_sided(t, dof):
     from scipy.special import stdtr
 
     return 2 * float(stdtr(dof, -t))
-
-
-def _least_squares(design):
-    """Target, leverages, residuals (row,), and the rank, all over the error bars."""
-    error, y = design.table.attrs.get("error"), design.target.values.astype(float)
-    root = np.ones(len(y)) if not error else 1 / design.table[error].values
-    columns = [design.columns(), *design.lines().values()]
-    columns += [np.ones(len(y))] if design.intercept else []
-    X = np.column_stack(columns) * root[:, np.newaxis]
-    size = np.max(np.abs(X), axis=0)
-    X = X / np.where(size > 0, size, 1.0)
-    basis, s, _ = np.linalg.svd(X / np.maximum(np.linalg.norm(X, axis=0), 1e-300), False)
-    basis = basis[:, s > 1e-9 * s[0]]
-    y = y * root
-    # Twice: what rounding leaves of the first projection is taken off by the second.
-    rest = y - basis @ (basis.T @ y)
-    rest = rest - basis @ (basis.T @ rest)
-    return y, np.sum(basis**2, axis=1), rest, basis.shape[1]

@@ -55,6 +55,7 @@ def faults() -> dict[str, Callable[[np.random.Generator], xr.DataTree]]:
         "values that are cut off": partial(_fitted, change=_cut_off),
         "rows that stand there twice": partial(_fitted, twice=ROWS // 3),
         "error bars too small by a third": partial(_fitted, error=1 / 1.5),
+        "a cell in another unit": partial(_fitted, slip=1000.0),
     }
 
 
@@ -74,6 +75,7 @@ def _fitted(
     in_order=False,
     change=None,
     twice=0,
+    slip=1.0,
 ):
     """The fit of a table by a formula, as of somebody who does not know its truth."""
     a, b = rng.standard_normal((2, ROWS))
@@ -92,6 +94,7 @@ def _fitted(
     else:
         y = eta + (_even if noise is None else noise)(eta, rng)
     columns = {"a": a, "b": b, "x": x, "site": np.array([f"s{k}" for k in site]), "y": y * 1.0}
+    columns["a"][0] *= slip
     columns |= {} if error is None else {"error": np.full(ROWS, error * NOISE)}
     columns |= {"trials": trials} if response == "binomial" else {}
     columns |= {} if change is None else {"y": change(y)}

@@ -24,8 +24,9 @@ from bayesinf.models import problem as driver
 from bayesinf.models.noise import residual_memory
 from bayesinf.posterior import annotated, dataset, noted
 from bayesinf.settings import DEFAULT, Settings
-from bayesinf.systems.regression import doubts, results
+from bayesinf.systems.regression import results
 from bayesinf.systems.regression.design import Design
+from bayesinf.systems.regression.doubts import Doubts
 from bayesinf.systems.regression.formula import quoted
 
 if TYPE_CHECKING:
@@ -234,6 +235,7 @@ def fit(
     ``groups``, and the ``truth`` where the data know it.
     """
     stated, design = problem(table, formula, response=response, prior=prior)
+    doubts = Doubts.of(design) if response in ("normal", "student") else None
     found = driver.fit(
         stated,
         method,
@@ -242,7 +244,7 @@ def fit(
         notes={"truth": noted(table, "truth")},
         attrs={"formula": design.text, "response": response, "target": design.formula.target},
     )
-    found = doubts.doubted(found, design, response)
+    found = found if doubts is None else doubts.asked(found, response)
     return annotated(found, **results.beside(found, stated, design))
 
 
