@@ -5,9 +5,10 @@ and of failures, says what each place promises by a rule, and the best is found 
 
 An expected improvement looks one step ahead, and prefers a large one that may be to a small one
 that is nearly sure: where several minima promise, it goes from one to the next and follows none
-down. So every other place is where the mean is lowest, unless that promises next to nothing beside
-the other (greedy steps among others: De Ath et al., ACM Transactions on Evolutionary Learning and
-Optimization 1, 1 (2021), doi:10.1145/3425501).
+down. So of exact values every other place is where the mean is lowest, unless that promises next
+to nothing beside the other (greedy steps among others: De Ath et al., ACM Transactions on
+Evolutionary Learning and Optimization 1, 1 (2021), doi:10.1145/3425501). Under noise that would
+measure one place again and again.
 
 Several places are asked for one after the other, each as if those before it, and those that are
 pending, had been measured: at each node of the hyperparameters a value is drawn of what would come
@@ -180,7 +181,8 @@ def _asked(campaign, count, rule, width, rng):
         height, point = next(ends)
         if isinstance(score, rules.Improvement):
             left = height if np.isnan(left) else left
-            if (len(campaign.evaluations) + len(under_way + chosen)) % 2:
+            odd = (len(campaign.evaluations) + len(under_way + chosen)) % 2
+            if odd and campaign.noise == 0:
                 deepest = _deepest(campaign, imagined, scan)
                 worth = score(deepest[None])[0][0] >= height + np.log(SURE)
                 point = deepest if worth and not _among(deepest, taken + chosen) else point
