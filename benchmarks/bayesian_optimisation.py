@@ -6,9 +6,9 @@
 Branin's and Hartmann's function, median over seeds; and the median of processor seconds that a step
 takes beside the evaluation itself, all sides on one thread. Against random search, Sobol points
 and, where they are installed, the packages bayesian-optimization and botorch. All begin with the
-same places, seed by seed. `noisy`: the same with noise, the same by seed, the regret being that
-of the place which each would recommend: here the least mean of the curve, of the others the least
-mean at the places measured, or the lowest value where there is no model.
+same places, seed by seed. `noisy`: the same with noise, which is the same for all, the regret being
+that of the place which each would recommend: here the least mean of the curve, of the others the
+least mean at the places measured, or the lowest value where there is no model.
 
 Where a median is above the best peer's, their ratio is printed with its 95 % interval, seeds drawn
 with replacement and both sides' curves with them. `--keep` keeps the peers' curves, so that each

@@ -18,6 +18,7 @@ import numpy as np
 __all__ = [
     "ROUGH",
     "SMOOTH",
+    "bent",
     "correlations",
     "curves",
     "factorised",
@@ -32,6 +33,7 @@ SMOOTH, ROUGH = 0, 1  # squared exponential, Matérn 5/2
 LEAST = 1e-20  # variance of which the root is a number to divide by
 FAR = 25.0  # |z| from which a series is closer than a difference of numbers near one
 NUGGET, LARGEST = 1e-12, 1e-6  # added to the diagonal, relative to a²: least, and most
+SMALL = 1e-3  # |q log(1 + |y|)| below which a transform is taken by its series
 FAST = {"reassoc", "contract", "arcp", "nsz"}  # sums may be taken in any order
 OPTIONS = {"cache": True, "nogil": True, "error_model": "numpy", "fastmath": FAST}
 LOG_TAU = math.log(2 * math.pi)
@@ -128,23 +130,68 @@ def _backward(L, z):
 
 
 @numba.njit(**OPTIONS)
-def log_density(u, kind, X, y, noise, centre, spread, level, gradient):
+def bent(y, power, made, steep):
+    """Yeo and Johnson's transform of values, (point,), standardised again.
+
+    Parameters
+    ----------
+    made, steep : (point,), filled with what comes, and its derivative in the power.
+
+    Returns
+    -------
+    mean and sd of what the transform made before it was standardised; the logarithm of the product
+    of all slopes, and its derivative in the power.
+    """
+    n = y.size
+    slopes, along = 0.0, 0.0
+    for i in range(n):
+        sign = 1.0 if y[i] >= 0 else -1.0
+        log, q = math.log1p(abs(y[i])), 1 + sign * (power - 1)
+        z = q * log
+        if abs(z) < SMALL:
+            g = log * (1 + z / 2 + z * z / 6)
+            made[i], steep[i] = sign * g, log * log * (0.5 + z / 3 + z * z / 8)
+        else:
+            g = math.expm1(z) / q
+            made[i], steep[i] = sign * g, (log * math.exp(z) - g) / q
+        slopes += (q - 1) * log
+        along += sign * log
+    centre, drift = made.mean(), steep.mean()
+    square, rate = 0.0, 0.0
+    for i in range(n):
+        made[i] -= centre
+        square += made[i] * made[i]
+        rate += made[i] * steep[i]
+    spread = math.sqrt(square / n)
+    if spread == 0:
+        spread = 1.0
+    rate /= n * spread
+    for i in range(n):
+        made[i] /= spread
+        steep[i] = (steep[i] - drift - made[i] * rate) / spread
+    return centre, spread, slopes - n * math.log(spread), along - n * rate / spread
+
+
+@numba.njit(**OPTIONS)
+def log_density(u, kind, X, y, noise, centre, spread, level, bends, gradient):
     """Log of likelihood times prior at standardised hyperparameters, normalised.
 
     Logarithms are centre + spread u, in the order of length scales, amplitude and, where there is
-    one more, the sd of the noise beyond what is known of it.
+    one more, the sd of the noise beyond what is known of it; or that is the power by which values
+    are transformed, centre + spread sinh u.
 
     Parameters
     ----------
     u, centre, spread : (parameter,).
     X, y, noise : places, (point, input), values, and known variances of their noise, (point,).
     level : τ².
+    bends : whether the last parameter is a power.
     gradient : (parameter,), which is filled with the gradient in u; of no entries for none.
     """
     n, d = X.shape
     scale = np.exp(centre[:d] + spread[:d] * u[:d])
     square = math.exp(2 * (centre[d] + spread[d] * u[d]))
-    inferred = u.size > d + 1
+    inferred = u.size > d + 1 and not bends
     extra = math.exp(2 * (centre[d + 1] + spread[d + 1] * u[d + 1])) if inferred else 0.0
     gradient[:] = 0.0
     K, G, L, alpha = np.empty((n, n)), np.empty((n, n)), np.zeros((n, n)), np.empty(n)
@@ -152,15 +199,29 @@ def log_density(u, kind, X, y, noise, centre, spread, level, gradient):
     nugget = _raised(K, L, square)
     if nugget < 0:
         return -np.inf
-    _forward(L, y, alpha)
-    value = -0.5 * n * LOG_TAU
+    value, along, steep = -0.5 * n * LOG_TAU, 0.0, np.empty(n)
+    if bends:
+        made = np.empty(n)
+        power = centre[d + 1] + spread[d + 1] * math.sinh(u[d + 1])
+        _, _, slopes, along = bent(y, power, made, steep)
+        value += slopes
+        _forward(L, made, alpha)
+    else:
+        _forward(L, y, alpha)
     for i in range(n):
         value -= 0.5 * alpha[i] * alpha[i] + math.log(L[i, i])
     for p in range(u.size):
         value -= 0.5 * (u[p] * u[p] + LOG_TAU)
+    if not math.isfinite(value):  # so large a power that values overflow
+        return -np.inf
     if gradient.size == 0:
         return value
     _backward(L, alpha)
+    if bends:
+        gradient[d + 1] = along
+        for i in range(n):
+            gradient[d + 1] -= alpha[i] * steep[i]
+        gradient[d + 1] *= math.cosh(u[d + 1])
     # K⁻¹ = WᵀW, W = L⁻¹; row by row of W, so that sums run along rows.
     W, inverse = np.zeros((n, n)), np.zeros((n, n))
     for i in range(n):
@@ -191,20 +252,21 @@ def log_density(u, kind, X, y, noise, centre, spread, level, gradient):
 
 
 @numba.njit(**OPTIONS)
-def log_densities(u, kind, X, y, noise, centre, spread, level):
+def log_densities(u, kind, X, y, noise, centre, spread, level, bends):
     """``log_density`` at many points, (point, parameter)."""
     found, none = np.empty(u.shape[0]), np.empty(0)
     for s in range(u.shape[0]):
-        found[s] = log_density(u[s], kind, X, y, noise, centre, spread, level, none)
+        found[s] = log_density(u[s], kind, X, y, noise, centre, spread, level, bends, none)
     return found
 
 
 @numba.njit(**OPTIONS)
-def gradients(u, kind, X, y, noise, centre, spread, level):
+def gradients(u, kind, X, y, noise, centre, spread, level, bends):
     """``log_density`` with its gradient at many points, (point, parameter)."""
     found, slopes = np.empty(u.shape[0]), np.empty(u.shape)
     for s in range(u.shape[0]):
-        found[s] = log_density(u[s], kind, X, y, noise, centre, spread, level, slopes[s])
+        row = slopes[s]
+        found[s] = log_density(u[s], kind, X, y, noise, centre, spread, level, bends, row)
     return found, slopes
 
 

@@ -8,14 +8,12 @@ rounds of importance sampling, and equally weighted draws are taken from the wei
 (``inference.population`` does the same to the end, for a fit that is kept; here a step must not
 cost more than the experiment). That is done for a smooth kernel, squared exponential, and a rougher
 one, Matérn 5/2, and the draws are shared out by their evidence, so that the kernel is integrated
-out as well. So may be whether it is y that the process is of, or a power transform of it: many a
-function climbs far from its minimum as no stationary process does, and a kernel alone takes that
-for roughness.
+out as well. So may be the power of a transform of y that the process is of: many a function climbs
+far from its minimum as no stationary process does, and a kernel alone takes that for roughness.
 """
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -45,10 +43,11 @@ KERNELS = ("squared_exponential", "matern52")  # in the order of ``kernel.SMOOTH
 NODES = 24  # draws of the hyperparameters behind an acquisition
 SCANNED, STARTS = 64, 3  # prior draws that are looked at, and descents from the best of those
 WEIGHTED, ROUNDS = 24, 2  # points for each parameter, and rounds, of importance sampling
-POWERS, FEWEST = (-3.0, 5.0), 4  # bounds of a power, and different values from which one is taken
+FEWEST = 4  # different values, from which on they may be transformed
 EDGE = 1e-6  # least 1 + q|w| of which a transform is undone
 CLOSE = 1e-5  # gain of a step at which a descent is close enough to be a centre
 SAME = 1.0  # squared posterior sds within which two optima are one
+BEND = 0.4  # prior scale of a power: 1 + BEND sinh u, u ~ N(0, 1)
 LEVEL = 1.0  # variance of the constant, in units of that of y
 
 
@@ -79,6 +78,7 @@ class Density:
     X, y : places, (point, input), and standardised values, (point,).
     noise : variances of the noise that are known, (point,).
     noisy : whether there is further noise, which is inferred.
+    bends : whether values are transformed by a power, which is inferred; of exact values.
     """
 
     kind: int
@@ -86,19 +86,29 @@ class Density:
     y: np.ndarray
     noise: np.ndarray
     noisy: bool
+    bends: bool = False
 
     @cached_property
-    def logs(self) -> tuple[np.ndarray, np.ndarray]:
-        """Centre and spread of the logarithm of each hyperparameter."""
+    def standards(self) -> tuple[np.ndarray, np.ndarray]:
+        """Centre and spread of the logarithm of each hyperparameter, and of a power."""
         size = self.X.shape[1]
         scale, *others = list(priors(size, self.noisy).values())[:-1]
         each = [scale] * size + others
-        return np.log([one.median for one in each]), np.array([one.spread for one in each])
+        centres = [np.log(one.median) for one in each] + [1.0] * self.bends
+        return np.array(centres), np.array([one.spread for one in each] + [BEND] * self.bends)
+
+    def hyperparameters(self, u: np.ndarray) -> np.ndarray:
+        """Return what standardised ones, (point, parameter), stand for."""
+        centre, spread = self.standards
+        found = np.exp(centre + spread * u)
+        if self.bends:
+            found[:, -1] = centre[-1] + spread[-1] * np.sinh(u[:, -1])
+        return found
 
     @property
     def stated(self) -> tuple:
         """What the compiled density takes beside the point."""
-        return self.kind, self.X, self.y, self.noise, *self.logs, LEVEL
+        return self.kind, self.X, self.y, self.noise, *self.standards, LEVEL, self.bends
 
     def log_density(self, u: np.ndarray) -> np.ndarray:
         """Log of likelihood times prior at standardised hyperparameters, (point, parameter)."""
@@ -127,7 +137,7 @@ class Density:
         points, (point, parameter), and log weights, (point,), whose exponentials add up to the
         evidence.
         """
-        size = len(self.logs[0])
+        size = len(self.standards[0])
         scanned = rng.standard_normal((SCANNED, size))
         height = self.log_density(scanned)
         begin = scanned[np.argsort(-height)[:STARTS]]
@@ -173,25 +183,14 @@ class Transform:
     least: float
 
     @classmethod
-    def of(cls, y: np.ndarray, powers: np.ndarray) -> tuple[Transform, np.ndarray, np.ndarray]:
-        """Transform values, (point,), by powers; also what comes, (node, point), and for each power
-        the logarithm of the product of all slopes, (node,).
-        """
-        sign, log = np.where(y >= 0, 1.0, -1.0), np.log1p(np.abs(y))
-        q = 1 + sign * (powers[:, None] - 1)
-        with np.errstate(all="ignore"):
-            made = sign * np.where(q == 0, log, np.expm1(q * log) / q)
-        centres, spreads = made.mean(axis=1), made.std(axis=1)
-        spreads = np.where(spreads > 0, spreads, 1.0)
-        slopes = np.sum((q - 1) * log, axis=1) - len(y) * np.log(spreads)
-        made = (made - centres[:, None]) / spreads[:, None]
-        return cls(powers, centres, spreads, float(y.min())), made, slopes
+    def of(cls, y: np.ndarray, powers: np.ndarray) -> tuple[Transform, np.ndarray]:
+        """Transform values, (point,), by powers; also what comes, (node, point)."""
+        from bayesinf.optimisation import kernel
 
-    def taken(self, chosen: np.ndarray) -> Transform:
-        """The transforms of some nodes."""
-        return Transform(
-            self.powers[chosen], self.centres[chosen], self.spreads[chosen], self.least
-        )
+        made, steep = np.empty((len(powers), len(y))), np.empty(len(y))
+        ends = [kernel.bent(y, power, row, steep) for power, row in zip(powers, made, strict=True)]
+        centres, spreads, *_ = np.array(ends).T
+        return cls(powers, centres, spreads, float(y.min())), made
 
     @property
     def log_units(self) -> np.ndarray:
@@ -344,9 +343,7 @@ def surrogate(
     rng : generator.
     size : draws of the hyperparameters.
     kernels : of ``KERNELS``, those that are possible.
-    bends : whether the process may be one of exact values that a power transforms: as likely as one
-        of the values themselves before they are seen. The power is that by which they are most
-        like a normal sample.
+    bends : whether the process may be one of exact values that a power transforms.
 
     Raises
     ------
@@ -357,40 +354,32 @@ def surrogate(
     spread = spread if spread > 1e-12 * max(abs(centre), 1e-300) else max(abs(centre), 1.0)
     known = np.full(len(y), 0.0 if noise is None else (noise / spread) ** 2)
     standard = (y - centre) / spread
-    powers = [1.0]
-    if bends and noise == 0 and len(np.unique(y)) >= FEWEST:
-        powers.append(_normalising(standard))
-    transform, made, slopes = Transform.of(standard, np.array(powers))
-    d, points, log_weight, kinds, of = X.shape[1], [], [], [], []
-    for k, name in itertools.product(range(len(powers)), kernels):
-        density = Density(KERNELS.index(name), X, made[k], known, noise is None)
+    bends = bends and noise == 0 and len(np.unique(y)) >= FEWEST
+    d, points, log_weight, kinds = X.shape[1], [], [], []
+    for name in kernels:
+        density = Density(KERNELS.index(name), X, standard, known, noise is None, bends)
         u, weight = density.weighted(rng)
-        points.append(np.exp(density.logs[0] + density.logs[1] * u))
-        log_weight.append(weight + slopes[k])
+        points.append(density.hyperparameters(u))
+        log_weight.append(weight)
         kinds.append(np.full(len(u), density.kind))
-        of.append(np.full(len(u), k))
-    points, log_weight, kinds, of = map(np.concatenate, (points, log_weight, kinds, of))
+    points, log_weight, kinds = map(np.concatenate, (points, log_weight, kinds))
     weight = np.exp(log_weight - scipy.special.logsumexp(log_weight))
     odds = np.array([weight[kinds == kind].sum() for kind in range(len(KERNELS))])
     chosen = np.searchsorted(np.cumsum(weight), (np.arange(size) + rng.random()) / size)
     chosen = np.minimum(chosen, len(weight) - 1)
     values = points[chosen]
     extra = values[:, d + 1] ** 2 if noise is None else np.zeros(size)
+    transform, made = None, np.tile(standard, (size, 1))
+    if bends:
+        transform, made = Transform.of(standard, values[:, d + 1])
     nodes = Nodes(
         X,
-        made[of[chosen]],
+        made,
         known + extra[:, None],
         kinds[chosen],
         values[:, :d].copy(),
         values[:, d] ** 2,
-        transform=None if len(powers) == 1 else transform.taken(of[chosen]),
+        transform=transform,
     )
-    evidence = float(scipy.special.logsumexp(log_weight) - np.log(len(kernels) * len(powers)))
+    evidence = float(scipy.special.logsumexp(log_weight) - np.log(len(kernels)))
     return Surrogate(nodes, centre, spread, extra + known[0], odds, evidence)
-
-
-def _normalising(y):
-    """The power that makes values most like a normal sample, within bounds."""
-    from scipy.stats import yeojohnson_normmax
-
-    return float(np.clip(yeojohnson_normmax(y), *POWERS))

@@ -216,7 +216,9 @@ def _steps(stem, fit):
         "Step by step",
         (
             "Each evaluation is made where most is to be gained: the expected improvement on the "
-            "best so far weighs how low the curve may be against how little is known of it.",
+            "best so far weighs how low the curve may be against how little is known of it. Every "
+            "other one, where values are exact, is made where the curve is expected to be lowest, "
+            "unless that promises next to nothing.",
         ),
         (
             Picture(
