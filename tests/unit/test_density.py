@@ -208,7 +208,9 @@ def test_the_density_that_is_stored_is_the_models():
 
 
 @pytest.mark.parametrize("method", ["nuts", "laplace", "ensemble"])
-def test_every_route_of_a_regression_is_the_closed_form(line, method, tmp_path):
+def test_every_route_of_a_regression_is_the_closed_form(line, method, tmp_path, request):
+    if method != "nuts":
+        request.getfixturevalue("interpreted")
     fit = bayesinf.fit(line, method=method, settings=SETTINGS)
     verdict = bayesinf.check(fit)
     assert verdict.believed, verdict.words
@@ -246,7 +248,7 @@ def test_a_simplex_a_potential_and_two_data_sets_have_a_place():
         pm.Potential("nudge", -0.1 * rate)
         pm.Multinomial("votes", 30, share, observed=[5, 10, 15])
         pm.Poisson("counts", rate, observed=[3, 1, 4])
-    fit = bayesinf.fit(model, method="ensemble", settings=SETTINGS)
+    fit = bayesinf.fit(model, method="laplace", settings=SETTINGS)
     assert bayesinf.check(fit).believed, bayesinf.check(fit).words
     exact = np.array([6, 11, 16]) / 33
     np.testing.assert_allclose(fit["posterior"]["share"].mean(["chain", "draw"]), exact, atol=0.02)
