@@ -207,6 +207,7 @@ def test_the_density_that_is_stored_is_the_models():
     assert stated.coordinates[:3] == ["mu", "tau", "theta[Choate]"]
 
 
+@pytest.mark.usefixtures("undrawn")
 @pytest.mark.parametrize("method", ["nuts", "laplace", "ensemble"])
 def test_every_route_of_a_regression_is_the_closed_form(line, method, tmp_path, request):
     if method != "nuts":
@@ -500,6 +501,7 @@ def test_walkers_start_around_every_mode(monkeypatch):
     assert (values > 0).sum() == (values < 0).sum() == 32
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_a_density_without_data_is_saved_and_told(tmp_path):
     fit = bayesinf.fit(
         LogDensity({"a": priors.Normal(0, 10), "b": priors.Uniform(-1e4, 1e4)}, correlated),
