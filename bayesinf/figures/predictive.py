@@ -91,7 +91,7 @@ def predictive_statistics(fit: xr.DataTree) -> Figure:
             axis.set_xlim(padded([*_resolved(*span(replica, 0.001)), data[0]]))
             axis.margins(y=0.15)
         else:
-            step = max(1, replica.size // 1500)
+            step = -(-replica.size // 1500)
             axis.plot(
                 data[::step],
                 replica[::step],

@@ -167,7 +167,7 @@ def _walkers(axis, fit, label, array):
     step = max(1, draws.shape[1] // _TRACE_POINTS)
     steps, draws = np.arange(0, draws.shape[1], step), draws[:, ::step]
     low, middle, high = np.quantile(draws, [0.05, 0.5, 0.95], axis=0)
-    for walker in draws[:: max(1, len(draws) // 8)]:
+    for walker in draws[:: max(1, len(draws) // 4)]:
         axis.plot(steps, walker, color=COLORS["posterior"], lw=0.35, alpha=0.35)
     axis.fill_between(steps, low, high, color=COLORS["posterior"], alpha=0.2)
     axis.plot(steps, middle, color=COLORS["posterior"], lw=1)
@@ -196,7 +196,7 @@ def _reweighted(axis, fit, label, array):
 
 def _weight_cloud(axis, fit, label, array):
     draws, weights = np.ravel(array.values), _weights(fit, array)
-    step = max(1, draws.size // 1500)
+    step = -(-draws.size // 1500)
     axis.axhline(1, color=COLORS["prior"], lw=0.8)
     axis.plot(
         draws[::step], weights[::step], ".", color=COLORS["posterior"], ms=3, alpha=0.4, mec="none"
@@ -223,7 +223,7 @@ def _weights(fit, array):
 
 def _independent(axis, fit, label, array):
     draws = np.ravel(array.transpose("chain", "draw").values)
-    step = max(1, draws.size // 1500)
+    step = -(-draws.size // 1500)
     axis.plot(
         np.arange(0, draws.size, step),
         draws[::step],

@@ -25,8 +25,8 @@ def points(count=15, noise=0.1, seed=4):
 
 def test_a_trend_and_noise_that_grows_are_found_and_kept_in_the_file():
     rng = np.random.default_rng(8)
-    x = np.linspace(0, 10, 120)
-    y = 2 * x + np.sin(x) + 0.05 * np.exp(0.3 * x) * rng.standard_normal(120)
+    x = np.linspace(0, 10, 80)
+    y = 2 * x + np.sin(x) + 0.05 * np.exp(0.3 * x) * rng.standard_normal(80)
     found = system.fit(curve_from_arrays(x, y), trend="x", noise="grows", settings=SHORT)
     draws = found["posterior"]
     growth = draws["noise_growth"]

@@ -14,6 +14,12 @@ def file(tmp_path):
 
 
 @pytest.fixture
+def undrawn(monkeypatch):
+    """Pages are written without a dot on their pictures, where their words and files are asked."""
+    monkeypatch.setattr("bayesinf.report.page.png", lambda *_: b"")
+
+
+@pytest.fixture
 def interpreted():
     """Functions of PyMC models run as Python: numba would compile those of a small model for
     seconds, tens where there is no cache yet, and what they say is the same.

@@ -50,6 +50,7 @@ def test_a_bambi_model_is_fitted_to_its_closed_form(fitted):
     assert fitted.attrs["model"] == "y ~ x"
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_its_report_leaves_out_the_mean_of_each_observation(fitted, tmp_path):
     text = bayesinf.write_report(fitted, tmp_path, question="How steep?").read_text()
     assert "How steep?" in text and "Believed" in text

@@ -93,6 +93,7 @@ def test_a_file_of_another_library_is_judged(line, tmp_path):
     assert "Not asked" in run("check", tmp_path / "plain.nc").output
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_pages_are_written_and_told_again(line, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     done = run("report", line)

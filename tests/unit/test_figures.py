@@ -4,6 +4,7 @@ from itertools import combinations
 
 import numpy as np
 import pytest
+import xarray as xr
 from scipy import stats
 from straight_line import TRUTH, fit
 
@@ -146,6 +147,16 @@ def test_trace_rank_draws_a_row_a_variable_for_every_kind(inference):
     labels = {axis.get_ylabel() for axis in fig.axes} | {axis.get_xlabel() for axis in fig.axes}
     assert {"slope (V/A)", "offset (V)"} <= labels
     fig.canvas.draw()
+
+
+@pytest.mark.parametrize(("draws", "soft"), [(60, True), (1000, False)])
+def test_lines_of_long_chains_have_hard_edges(draws, soft):
+    """Soft ones, where draws fill the panel, are a blur and three times the bytes."""
+    chains = dataset({"z": RNG.normal(size=(4, draws))})
+    tree = xr.DataTree.from_dict({"posterior": chains})
+    tree.attrs["inference"] = "gibbs"
+    lines = figures.trace_rank(tree, ["z"]).axes[0].lines
+    assert len(lines) == 4 and all(line.get_antialiased() is soft for line in lines)
 
 
 def ranks(fig, row):

@@ -180,6 +180,7 @@ def test_every_figure_draws_a_foreign_posterior(non_centred, sampled):
         figures.predictive_band(sampled)
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_a_report_of_a_foreign_posterior_is_read_and_told_again(centred, sampled, tmp_path):
     page = bayesinf.write_report(
         centred, tmp_path / "a", title="Eight schools", question="Does coaching help?"

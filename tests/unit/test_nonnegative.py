@@ -13,7 +13,7 @@ from bayesinf.models.linear import exact
 from bayesinf.priors import HalfCauchy, InverseChi
 from bayesinf.settings import Settings
 
-LONG = Settings(draws=600, tune=300, chains=4, prior_draws=50)
+LONG = Settings(draws=400, tune=200, chains=4, prior_draws=50)
 
 
 def posed(count=8, order=1, **options):

@@ -502,6 +502,7 @@ def test_a_derived_quantity_has_its_unit_and_truth():
     assert table.frame.loc["twice", "estimate"] == report.number(mean, 2 * slope.std())
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_a_plain_story_tells_any_fit_and_the_best_one_is_reloaded(tmp_path):
     verdicts = {name: check(tree) for name, tree in FITS.items()}
     plain = report.plain_story(FITS, "A wire", "What is its resistance?")
@@ -521,6 +522,7 @@ def test_a_plain_story_tells_any_fit_and_the_best_one_is_reloaded(tmp_path):
     assert "exact.nc&#34;" in page.read_text(encoding="utf-8")
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_a_fit_of_many_parameters_without_an_abscissa_is_told_too(tmp_path):
     tree = fit().copy(deep=True)
     draws = np.random.default_rng(1).normal(size=(4, 500, 40)) + np.arange(40)

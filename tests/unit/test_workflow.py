@@ -82,7 +82,7 @@ def main(
 
 
 @pytest.fixture
-def wire(tmp_path, monkeypatch, capsys):
+def wire(tmp_path, monkeypatch, capsys, undrawn):
     """Run the script in an empty folder: exit status, stdout, stderr."""
     monkeypatch.chdir(tmp_path)
 
