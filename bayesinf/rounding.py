@@ -35,6 +35,8 @@ SHARES = {
 ADDED = 2.0**-6
 # Of more parameters than this share of the draws, or so many, correlations are not estimated.
 FEW, MANY = 1 / 4, 1000
+# Of the interquartile range, beyond which a spread is that of rare draws: nearly all are closer.
+CORE = 3.0
 # What others decide up to this share of its spread, they decide.
 DECIDED = 2.0**-20
 # What replicas and data are compared by.
@@ -46,8 +48,9 @@ def compact(posterior: xr.DataTree) -> xr.DataTree:
 
     Numbers are rounded to a power of two, about a share of a spread over the draws:
 
-    - parameters, results beside them and log densities of the prior 1/128 of their own, and fine
-      enough that no weighted sum of parameters, however strongly they are correlated, has its
+    - parameters, results beside them and log densities of the prior 1/128 of their own, of
+      parameters 3/128 of the interquartile range where that is less, as of few draws far off; and
+      fine enough that no weighted sum of parameters, however strongly they are correlated, has its
       variance off by more than 1/64;
     - replicas, predictions and the prior 1/32 of their own;
     - pointwise log densities 1/8 of the root mean square of all, so that what leave-one-out takes
@@ -135,7 +138,8 @@ def _of_draws(beside):
 def _spreads(draws, share):
     """The spread of each parameter of which a share is a step that is fine enough, by variable.
 
-    That is its own, or less where others decide it: rounding to steps δ adds aᵀ diag(δ²/12) a to
+    That is its own, or that of nearly all draws where it is that of few which are far off, or less
+    where others decide it: rounding to steps δ adds aᵀ diag(δ²/12) a to
     the variance aᵀ Σ a of a sum. With steps that are a share s of each one's standard deviation
     given all others, 1/√(Σ⁻¹)ᵢᵢ, that is at most λ s²/12 of it, where λ is the largest eigenvalue
     of Σ⁻¹ scaled to ones on its diagonal.
@@ -150,6 +154,9 @@ def _spreads(draws, share):
     columns = [draws[name].transpose(*SAMPLE_DIMS, ...).values.reshape(size, -1) for name in names]
     columns = np.concatenate(columns, axis=1)
     spread = np.concatenate([own[name].values.ravel() for name in names])
+    low, high = np.quantile(columns, [0.25, 0.75], axis=0)
+    core = CORE * (high - low)
+    spread = np.where(core > 0, np.fmin(spread, core), spread)
     moving = np.flatnonzero(np.isfinite(spread) & (spread > 0))
     columns = (columns[:, moving] - columns[:, moving].mean(axis=0)) / spread[moving]
     # A symmetric matrix holds each of its numbers twice.
