@@ -181,7 +181,7 @@ def refuse_sizes(numbers: np.ndarray, array: xr.DataArray, source) -> None:
             where=heading(array),
             expected=f"sizes from {1 / LARGEST:g} to {LARGEST:g}",
             found=f"{size:.3g}",
-            remedy="change its unit",
+            remedy="give it in another unit",
         )
 
 

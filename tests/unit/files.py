@@ -14,8 +14,9 @@ from bayesinf.data.arrays import CODES
 from bayesinf.errors import DataError
 
 SCRATCH = tempfile.TemporaryDirectory()
-# Hypothesis tries constants of the package itself, and a code for a missing value is no number.
-FINITE = st.floats(allow_nan=False, allow_infinity=False).filter(lambda v: abs(v) not in CODES)
+# Hypothesis tries constants of the package itself, and a code for a missing value is no number; nor
+# is one a number of which the square is none.
+FINITE = st.floats(-1e99, 1e99).filter(lambda v: abs(v) not in CODES and not 0 < abs(v) < 1e-99)
 
 
 def scratch(name):

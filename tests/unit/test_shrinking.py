@@ -154,7 +154,7 @@ def test_sweeps_between_draws_of_the_data_keep_the_prior(name):
     for _ in range(sweeps):
         y = X @ beta[0] + np.exp(walk[0]) * rng.standard_normal(5)
         state = data_of(X, y), told_priors, walk, local
-        gibbs_kernel.run(rng, *state, -1, 1, beta, scales, left_out)
+        gibbs_kernel.run(rng, *state, -1, 1, 1, beta, scales, left_out)
         width = np.exp(walk[1] + told_priors[2] * walk[0])
         found.append([*walk[:3], beta[0, 0], np.tanh(beta[0, 1] / width), np.log(local[1])])
     kept = np.array(found)
