@@ -179,7 +179,7 @@ def test_the_network_knows_spectra_that_it_has_not_seen(network):
     # One growth in all directions leaves tails, and 0.60 to 0.74 in the middle.
     middle = found["covered"].sel(surrogate="network", region="prior", level=0.5).values
     assert (np.abs(middle - 0.5) < 0.09).all()
-    # What so short a training leaves has tails, of which the verdict speaks; the shipped one has not.
+    # What so short a training leaves has tails, as the verdict says; the shipped one has none.
     failed = [one for one in check(network.posterior).checks if one.required and not one.passed]
     assert [one.name for one in failed] == ["predictive p"] and "tails" in failed[0].message
     beyond = found["rms"].sel(region="beyond the range").values[0]
