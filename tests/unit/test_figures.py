@@ -394,6 +394,8 @@ def test_matrices_share_a_symmetric_scale():
     assert any(axis.get_ylabel() == "J (K)" for axis in fig.axes)
     images = figures.matrices({"a": large}, label="J").axes[0].images
     assert images[0].get_clim() == pytest.approx((-4, 4))
+    ticks = figures.matrices({"a": np.eye(10)}, label="J").axes[0].get_yticks()
+    assert np.array_equal(ticks, np.round(ticks))
 
 
 def test_what_is_taken_off_an_axis_stands_in_its_label():
