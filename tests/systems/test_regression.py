@@ -99,6 +99,15 @@ def test_a_target_that_columns_give_exactly_is_right_and_remarked(change):
     assert COMPUTED.name not in asked_of(data)
 
 
+def test_exact_powers_are_believed_though_their_last_digits_follow_no_law():
+    x = np.arange(21.0)
+    formula = "y ~ x + x**2 + x**3 + x**4 + x**5"
+    data = system.from_columns({"x": x, "y": sum(x**k for k in range(6))}, formula)
+    found = system.fit(data, settings=BRIEF)
+    assert check(found).believed
+    np.testing.assert_allclose(found["posterior"]["beta"].mean(("chain", "draw")), 1, rtol=1e-8)
+
+
 @pytest.mark.parametrize(
     ("text", "columns"),
     [
