@@ -307,3 +307,13 @@ def test_of_a_curve_with_very_many_turns_a_stretch_is_drawn(monkeypatch):
     assert (
         "a stretch in the middle" in system.story({"posterior": found}).answer.pictures[0].caption
     )
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [([0, 3, 1, 7, 12, 5], True), ([0.5, 3, 1, 7, 12, 5], False), ([-1, 3, 1, 7, 12, 5], False)],
+)
+def test_of_whole_numbers_the_noise_of_counts_is_spoken_of(values, said, tmp_path):
+    rows = "\n".join(f"{x},{y}" for x, y in enumerate(values))
+    (tmp_path / "t.csv").write_text(f"x,y\n{rows}\n")
+    assert ("--noise signal" in system.read(tmp_path / "t.csv").attrs["read_as"]) is said

@@ -34,6 +34,8 @@ __all__ = [
     "wave",
 ]
 
+FEWEST_COUNTS = 4  # different whole numbers that may be counts
+
 
 def wave(x: np.ndarray) -> np.ndarray:
     """Return cos(20 x) e^(−2x)."""
@@ -101,7 +103,7 @@ def read(
     if isinstance(x, str | int | None) or len(x) == 1:
         one = x if isinstance(x, str | int | None) else x[0]
         found = curve(path, one, y, error, decimal=decimal, windows=windows)
-        return _logarithm(found, path) if log else found
+        return _logarithm(found, path) if log else _counted(found)
     if windows:
         raise DataError("--window takes one input", expected="--x with one column")
     if y is None:
@@ -125,6 +127,16 @@ def read(
     words = f"x is {', '.join(names[:-1])} and y is {names[-1]}, as asked for"
     found = found.assign_attrs(said(table, words), source=str(path))
     return _logarithm(found, path) if log else found
+
+
+def _counted(found):
+    """The same data; of what may be counts, how their noise is stated."""
+    values = found[found.attrs["y"]].values
+    whole = np.all(values >= 0) and np.array_equal(values, np.round(values))
+    if "error" in found or not whole or np.unique(values).size < FEWEST_COUNTS:
+        return found
+    words = f"if {found.attrs['y']} are counts, --noise signal lets their noise grow with them"
+    return found.assign_attrs(read_as=f"{found.attrs['read_as']}; {words}")
 
 
 def _logarithm(found, path):
