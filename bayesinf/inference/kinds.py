@@ -8,6 +8,7 @@ to answer for beside its kind of inference declares a ``Question``, and stores i
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
@@ -17,7 +18,17 @@ from bayesinf.errors import DataError
 if TYPE_CHECKING:
     import xarray as xr
 
-__all__ = ["KINDS", "Kind", "Question", "asked", "declare", "declared", "of", "unasked"]
+__all__ = [
+    "FIFTYFOLD",
+    "KINDS",
+    "Kind",
+    "Question",
+    "asked",
+    "declare",
+    "declared",
+    "of",
+    "unasked",
+]
 
 
 @dataclass(frozen=True)
@@ -163,6 +174,9 @@ def of(attrs: Mapping[str, object]) -> Kind:
 
 
 RELATIONS = ("≤", "<", "≥", ">")
+# Of data that a model made, no other has fifty times its evidence in more than one set of fifty
+# (Markov's inequality: on average the ratio is one).
+FIFTYFOLD = math.log(50.0)
 
 
 @dataclass(frozen=True)

@@ -57,7 +57,7 @@ OUTLIER = kinds.Question(
     "an outlier",
     "outlier_evidence",
     "max",
-    gp.questions.FIFTYFOLD,
+    kinds.FIFTYFOLD,
     "≤",
     True,
     "that a single value is off has a log Bayes factor of {value:.2g}",

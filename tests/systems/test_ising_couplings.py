@@ -13,7 +13,7 @@ from bayesinf.models import linear
 from bayesinf.posterior import noted, prior_words
 from bayesinf.settings import Settings
 from bayesinf.systems import ising_couplings as ising
-from bayesinf.systems.ising_couplings.model import has_constant
+from bayesinf.systems.ising_couplings.model import energy_spread, has_constant, lowest_energy
 from bayesinf.systems.ising_couplings.story import undecided
 
 SHIPPED = Path(__file__).parents[2] / "data" / "ising_couplings" / "ring.npz"
@@ -326,6 +326,14 @@ def test_what_states_cannot_tell_is_said():
     words = undecided(fit)
     assert "Spin 2 is the same in all states" in words
     assert "Spins 4 and 5 are alike, or opposite, in all states" in words
+
+
+@pytest.mark.parametrize("statistic", [lowest_energy, energy_spread])
+def test_statistics_of_energies_are_numbers_where_no_pair_is_coupled(statistic):
+    y = np.random.default_rng(0).standard_normal(30)
+    plain = {lowest_energy: np.min, energy_spread: np.std}[statistic](y)
+    for mean in (np.zeros(30), np.full(30, 2.0)):
+        assert statistic(y, mean, np.ones(1)) == pytest.approx(plain, abs=2e-9)
 
 
 @pytest.mark.parametrize("prior", ["normal", "spike_and_slab"])

@@ -14,13 +14,10 @@ import numpy as np
 from bayesinf import diagnostics
 from bayesinf.inference import kinds
 
-__all__ = ["COVERING", "FIFTYFOLD", "JUMP", "NOISE_BEYOND", "PLACES", "of_known_curve"]
+__all__ = ["COVERING", "JUMP", "NOISE_BEYOND", "PLACES", "of_known_curve"]
 
 COVERING, PLACES = 2000, 40  # draws of curves that are held against a known one, at so many places
 CHANCE = 1e-3  # least chance with which a draw lies as far out as the truth does
-# Of data that a model made, no other has fifty times its evidence in more than one set of fifty
-# (Markov's inequality: on average the ratio is one).
-FIFTYFOLD = float(np.log(50.0))
 
 LEFT_OUT = "look for what kernel, mean or coordinate leave out"
 COVERED = kinds.Question(
@@ -47,7 +44,7 @@ NOISE_BEYOND = kinds.Question(
     "noise beyond what is stated",
     "noise_evidence",
     "max",
-    FIFTYFOLD,
+    kinds.FIFTYFOLD,
     "≤",
     True,
     "that the values scatter more than is stated has a log Bayes factor of {value:.2g}",
@@ -58,7 +55,7 @@ JUMP = kinds.Question(
     "a jump",
     "jump_evidence",
     "max",
-    FIFTYFOLD,
+    kinds.FIFTYFOLD,
     "≤",
     True,
     "that the curve jumps somewhere has a log Bayes factor of {value:.2g}",

@@ -136,7 +136,7 @@ def _counted(found):
     if "error" in found or not whole or np.unique(values).size < FEWEST_COUNTS:
         return found
     words = f"if {found.attrs['y']} are counts, --noise signal lets their noise grow with them"
-    return found.assign_attrs(read_as=f"{found.attrs['read_as']}; {words}")
+    return found.assign_attrs(said(found, words))
 
 
 def _logarithm(found, path):

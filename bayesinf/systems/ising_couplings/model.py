@@ -10,6 +10,7 @@ import numpy as np
 
 from bayesinf.checks import loo
 from bayesinf.errors import DataError, FitError
+from bayesinf.inference import kinds
 from bayesinf.models import binary, linear
 from bayesinf.models import problem as driver
 from bayesinf.models.noise import residual_memory, residual_spread
@@ -50,9 +51,6 @@ PRIORS = ("laplace", "spike_and_slab", "normal")  # those that a workflow fits b
 EQUATION = (
     r"E(s) = %s\sum_{%s} J_{ij}\, s_i s_j + \varepsilon,\quad \varepsilon \sim N(0, \sigma^2)"
 )
-# Of energies that the model made, no constant has fifty times the evidence of none in more than one
-# set of fifty (Markov's inequality: on average the ratio is one).
-FIFTYFOLD = float(np.log(50.0))
 LOOKED_AT = 3.0  # standard errors of the mean energy within which nobody suspects a constant
 
 
@@ -201,7 +199,7 @@ def has_constant(spins: xr.Dataset, gauge: str = "pairs") -> bool:
         more, none = (model.log_evidence() for model in models)
     except FitError:
         return False
-    return more - none > FIFTYFOLD
+    return more - none > kinds.FIFTYFOLD
 
 
 def _used(spins, held_out):
@@ -241,7 +239,9 @@ def energy_spread(y: np.ndarray, mean: np.ndarray, noise: np.ndarray) -> np.ndar
 def _to_digits(statistic, mean):
     """A statistic to a part in 10⁹: exact energies hit it where rounding scatters replicas."""
     step = 1e-9 * np.max(np.abs(mean), axis=-1)
-    return np.rint(statistic / step) * step
+    # Where no pair is coupled the mean is zero throughout, and no energy is met exactly.
+    coarse = np.rint(statistic / np.where(step > 0, step, 1.0)) * step
+    return np.where(step > 0, coarse, statistic)
 
 
 def spread_with_size(y: np.ndarray, mean: np.ndarray, noise: np.ndarray) -> np.ndarray:

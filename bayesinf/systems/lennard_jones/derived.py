@@ -50,7 +50,7 @@ FORM = kinds.Question(
     "form of the process",
     "form_evidence",
     "max",
-    gp.questions.FIFTYFOLD,
+    kinds.FIFTYFOLD,
     "≤",
     True,
     "that the curve is smooth in log r and falls off has a log Bayes factor of {value:.2g}",

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import scipy
 
-from bayesinf.inference.kinds import Question
+from bayesinf.inference.kinds import FIFTYFOLD, Question
 from bayesinf.priors import LogNormal
 
 if TYPE_CHECKING:
@@ -47,12 +47,11 @@ SHARE = LogNormal(0.3, 1.0)  # of red noise, in the amplitudes' scale
 # Of its share and time that are tried.
 QUANTILES = np.array([NormalDist().inv_cdf((k + 0.5) / 4) for k in range(4)])
 
-_FIFTYFOLD = float(np.log(50.0))
 ANOTHER = Question(
     "another period",
     "another_period",
     "max",
-    _FIFTYFOLD,
+    FIFTYFOLD,
     "≤",
     True,
     "that one sinusoid more is in the data has a log Bayes factor of {value:.3g}",
@@ -62,7 +61,7 @@ RED = Question(
     "red noise",
     "red_noise",
     "max",
-    _FIFTYFOLD,
+    FIFTYFOLD,
     "≤",
     True,
     "that noise lasts from one value to the next has a log Bayes factor of {value:.3g}",
@@ -73,7 +72,7 @@ SLOWER = Question(
     "a slower change",
     "slower_change",
     "max",
-    _FIFTYFOLD,
+    FIFTYFOLD,
     "≤",
     True,
     "that what changes is slower than all periods searched has a log Bayes factor of {value:.3g}",
