@@ -178,14 +178,14 @@ def _asked(campaign, count, rule, width, rng):
     while len(chosen) < count:
         score = _score(imagined, campaign, rule, width, seen, rng)
         ends = places.ascents(score, scan, campaign, STARTS)
-        height, point = next(ends)
+        odd = (len(campaign.evaluations) + len(under_way + chosen)) % 2
+        point = None
+        if isinstance(score, rules.Improvement) and odd and campaign.noise == 0:
+            height, point = _sure(score, campaign, imagined, scan, taken + chosen)
+        if point is None:
+            height, point = next(ends)
         if isinstance(score, rules.Improvement):
             left = height if np.isnan(left) else left
-            odd = (len(campaign.evaluations) + len(under_way + chosen)) % 2
-            if odd and campaign.noise == 0:
-                deepest = _deepest(campaign, imagined, scan)
-                worth = score(deepest[None])[0][0] >= height + np.log(SURE)
-                point = deepest if worth and not _among(deepest, taken + chosen) else point
         while point is not None and _among(point, taken + chosen):
             _, point = next(ends, (None, None))
         chosen.append(_another(campaign, taken + chosen, rng) if point is None else point)
@@ -194,6 +194,19 @@ def _asked(campaign, count, rule, width, rng):
             scan = np.vstack([scan, chosen[-1]])
     left = _left(knowledge, campaign, scan) if np.isnan(left) else left
     return _answer(campaign, knowledge, np.array(chosen), rule, left)
+
+
+def _sure(score, campaign, knowledge, scan, taken):
+    """The largest improvement that was seen, and where the mean is lowest, or None.
+
+    None where that promises next to nothing beside the scan's best, or was measured. The scan's
+    best stands for the highest ascent, which would cost as much as the rest of the step and hardly
+    ever changes which of the two is larger by so much.
+    """
+    deepest = _deepest(campaign, knowledge, scan)
+    best, here = np.max(score(scan)[0]), score(deepest[None])[0][0]
+    worth = here >= best + np.log(SURE) and not _among(deepest, taken)
+    return float(max(best, here)), deepest if worth else None
 
 
 def _deepest(campaign, knowledge, scan):

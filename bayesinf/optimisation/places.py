@@ -60,12 +60,10 @@ def candidates(
 
 def apart(points: np.ndarray, height: np.ndarray, count: int) -> np.ndarray:
     """Return the numbers of the highest points that are apart from each other, so many at most."""
-    chosen: list[int] = []
-    for k in np.argsort(-height, kind="stable"):
-        if len(chosen) == count or not np.isfinite(height[k]):
-            break
-        if not chosen or np.min(np.max(np.abs(points[chosen] - points[k]), axis=1)) > CLOSE:
-            chosen.append(int(k))
+    left, chosen = np.where(np.isfinite(height), height, -np.inf), []
+    while len(chosen) < count and left.max() > -np.inf:
+        chosen.append(int(np.argmax(left)))
+        left[np.max(np.abs(points - points[chosen[-1]]), axis=1) <= CLOSE] = -np.inf
     return np.array(chosen, dtype=int)
 
 
