@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from bayesinf.codes import LARGEST, coded
 from bayesinf.errors import DataError
 
 if TYPE_CHECKING:
@@ -32,13 +33,6 @@ __all__ = [
     "to_numbers",
     "vector",
 ]
-
-
-# Of nines, of many digits, or the least that a computer's whole number can be.
-CODES = (*(float("9" * digits) for digits in range(3, 8)), 1e20, 1e30, 32768.0, 2147483648.0)
-APART = 2.0  # ranges of the other values by which a code lies beyond them
-LARGEST = 1e100  # number of which sums of squares are numbers still
-FEWEST = 5  # other values that say where a measured one would lie
 
 
 def number(cell: str) -> float | None:
@@ -135,10 +129,7 @@ def finite(array: xr.DataArray, source) -> np.ndarray:
 
 
 def refuse_codes(numbers: np.ndarray, array: xr.DataArray, source) -> None:
-    """Refuse numbers by which files say that a value is missing, such as −999 and 1e30.
-
-    Only such a number is taken for a code, and only where it lies further from all others than
-    twice their range.
+    """Refuse a column that holds codes for missing values.
 
     Parameters
     ----------
@@ -146,21 +137,16 @@ def refuse_codes(numbers: np.ndarray, array: xr.DataArray, source) -> None:
     array : the column as it was read, which knows its name and its rows.
     source : the file.
     """
-    code = np.isin(np.abs(numbers), CODES)
-    others = numbers[~code & np.isfinite(numbers)]
-    if not code.any() or others.size < FEWEST or np.ptp(others) == 0:
-        return
-    low, high = others.min(), others.max()
-    off = np.maximum(low - numbers, numbers - high)
-    code &= off > APART * (high - low)
+    code = coded(numbers)
     if not code.any():
         return
     row, more = int(np.argmax(code)), int(code.sum()) - 1
+    others = numbers[~code & np.isfinite(numbers)]
     raise DataError(
         "a code for a missing value",
         source=source,
         where=place(array, row) + (f", and {more} more" if more else ""),
-        expected=f"a measured value (the others lie from {low:.4g} to {high:.4g})",
+        expected=f"a measured value (the others lie from {others.min():.4g} to {others.max():.4g})",
         found=shown(numbers[row]),
         remedy="leave the cell empty or remove the row; if it was measured, fit from Python",
     )

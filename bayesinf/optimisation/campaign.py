@@ -16,6 +16,7 @@ from functools import cached_property
 
 import numpy as np
 
+from bayesinf.codes import LARGEST
 from bayesinf.errors import DataError
 
 __all__ = ["GOALS", "Campaign", "Evaluation", "Input", "campaign"]
@@ -250,6 +251,13 @@ class Campaign:
                     f"the value of {name} is no finite number",
                     found=value,
                     remedy="tell a measurement that gave none as failed",
+                )
+            if abs(value) >= LARGEST:
+                raise DataError(
+                    f"the value of {name} is too large for sums of squares",
+                    expected=f"a size below {LARGEST:g}",
+                    found=value,
+                    remedy="give it in another unit",
                 )
         if self.noise == 0:
             for known in self.evaluations:

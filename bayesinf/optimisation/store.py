@@ -24,6 +24,9 @@ from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
+from bayesinf.codes import coded
 from bayesinf.errors import DataError
 from bayesinf.optimisation import asking
 from bayesinf.optimisation.campaign import Campaign, Evaluation, Input, campaign
@@ -351,6 +354,7 @@ def _told(path, words):
         numbers = [
             _number(w, f"value of {n}") for w, n in zip(words[size:], names[size:], strict=True)
         ]
+        _refuse_codes(path, known, numbers)
         known = tell(path, x, numbers[0], numbers[1:])
     count, best = len(known.evaluations), known.best
     words = [f"{count} evaluation{'' if count == 1 else 's'}"]
@@ -360,6 +364,27 @@ def _told(path, words):
         least = "largest" if known.goal == "maximise" else "smallest"
         words.append(f"{least} {known.name} measured {best.y:.6g} at {at}")
     return f"{'; '.join(words)}."
+
+
+def _refuse_codes(path, known, numbers):
+    """Refuse a code for a missing value, which as a value would be the best of all, or the worst.
+
+    In words alone: who tells numbers from Python knows what they are.
+    """
+    before = [(one.y, *one.constraints) for one in known.measured]
+    for k, name in enumerate((known.name, *known.constraints)):
+        others = [told[k] for told in before]
+        if coded(np.array([*others, numbers[k]]))[-1]:
+            raise DataError(
+                "a code for a missing value",
+                source=path,
+                where=name,
+                expected=f"a measured value (the others lie from {min(others):.4g} to "
+                f"{max(others):.4g})",
+                found=f"{numbers[k]:g}",
+                remedy=f"say {FAILED}, or {WITHDRAWN} to measure there again; if it was measured, "
+                "tell it from Python",
+            )
 
 
 def said(known: Campaign, asked: xr.Dataset) -> str:

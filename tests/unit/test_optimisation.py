@@ -14,7 +14,7 @@ import pytest
 from scipy import integrate, stats
 
 from bayesinf import optimisation
-from bayesinf.errors import BayesinfError, FitError
+from bayesinf.errors import BayesinfError, DataError, FitError
 from bayesinf.inference.ascents import climb
 from bayesinf.models.gp.acquisition import log_improvement
 from bayesinf.optimisation import asking, feasibility, kernel, minimum, paths, places, rules, store
@@ -629,12 +629,27 @@ def test_words_of_a_command_line(tmp_path):
     store.main("ask", [path], rule="lcb")
 
 
+def test_a_code_for_a_missing_value_is_not_told_as_one(tmp_path):
+    path = tmp_path / "c.json"
+    store.main("ask", [str(path), "x=0:1"], constraints=("heat",))
+    for k, y in enumerate([1.2, 0.7, 1.9, 2.4, 0.9]):
+        store.main("tell", [str(path), str(k / 9), str(y), str(-y)])
+    before = path.read_bytes()
+    for words, name in ((["-999", "-1"], "y"), (["1", "1e30"], "heat")):
+        with pytest.raises(DataError, match=f"{name}: a code for a missing value.*say failed"):
+            store.main("tell", [str(path), "0.8", *words])
+    assert path.read_bytes() == before
+    assert store.tell(path, [0.8], -999.0, [-1.0]).best.y == -999.0  # who tells numbers knows them
+    store.main("tell", [str(path), "0.85", "12.5", "-1"])
+
+
 # --- what is refused ------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
     ("call", "said"),
     [
+        (lambda c, p: c.told([0.5, 2], 1e200), "below 1e+100"),
         (lambda c, p: optimisation.campaign({"x": (1, 0)}), "low < high"),
         (lambda c, p: optimisation.campaign({"x": (0, np.inf)}), "low < high"),
         (lambda c, p: optimisation.campaign({"x": (0.5, 2)}, integers=["x"]), "whole numbers"),
