@@ -197,6 +197,15 @@ def test_a_forecast_is_scored_and_a_wrong_one_is_not_believed():
     assert any(text.startswith("Of 19 values that were held out") for text in told)
 
 
+@pytest.mark.parametrize("size", [0.0, 3.0])
+def test_a_constant_within_the_band_says_that_no_curve_is_shown(size):
+    x = np.linspace(0, 6, 40)
+    noise = np.random.default_rng(5).standard_normal(40)
+    found = system.fit(curve_from_arrays(x, size * np.sin(x) + noise), settings=SHORT)
+    told = system.story({"posterior": found}).answer.paragraphs
+    assert any("that the curve varies at all is not shown" in text for text in told) == (size == 0)
+
+
 def test_kernels_are_compared_by_evidence_and_the_best_carries_the_answer():
     rng = np.random.default_rng(5)
     x = np.linspace(0, 6, 60)

@@ -176,7 +176,35 @@ def test_an_alias_that_nothing_tells_apart_has_half_of_the_posterior():
     mass = noted(fit, "candidates")
     share = np.exp(np.logaddexp.reduce(mass["log_mass"].values, axis=0))
     assert share[0] == pytest.approx(0.5, abs=0.02)
-    assert ", with probability 0." in spectral.story({"period": fit}).answer.title
+    rival = str(mass["candidate"].values[1 + np.argmax(share[1:])])
+    assert rival == "alias −1" and max(share[1:]) == pytest.approx(0.5, abs=0.02)
+    told = spectral.story({"period": fit}).answer
+    assert ", with probability 0." in told.title
+    # Both were searched; what was not, and gives the same data, is said: 1.3 or 1.7 cycles a day.
+    hidden, found = noted(fit, "source")["hidden"].values, float(mass["frequency"][0])
+    assert hidden == pytest.approx([1 / (1 + found)], rel=1e-3)
+    assert any("stand on a grid of 1 d: a period of (0." in words for words in told.paragraphs)
+
+
+@pytest.mark.parametrize(
+    ("t", "grid"),
+    [
+        (np.arange(12) / 3 + 2455000.5, 1 / 3),
+        (np.array([0.0, 2, 5, 6, 9, 13, 15, 17, 20]), 1.0),
+        (np.array([0.0, 2, 5, 7, 9, 14, 16, 19, 21]), 1.0),  # no two of them one step apart
+        (np.sort(np.random.default_rng(2).uniform(0, 50, 60)), None),
+        (np.arange(40) + 0.02 * np.sin(np.arange(40)), None),
+    ],
+)
+def test_a_grid_on_which_all_times_stand_hides_periods(t, grid):
+    """There f and m/g ± f leave the same residuals, and else they do not."""
+    rng = np.random.default_rng(5)
+    y, error = rng.standard_normal(len(t)), np.full(len(t), 0.1)
+    found = Curve(light_curve(t, y, error, "d"), shortest=1.5, longest=9).grid
+    assert found == (None if grid is None else pytest.approx(grid, rel=1e-9))
+    rate = 1 / (grid or np.median(np.diff(t)))
+    power = [search.power(t - t[0], y, error, f, 1.0, 1, 1)[0] for f in (0.21, rate - 0.21)]
+    assert (power[0] == pytest.approx(power[1], rel=1e-6)) == (grid is not None)
 
 
 def test_a_double_period_is_told_from_the_period():

@@ -122,6 +122,11 @@ def _answer(fit):
         f"{said}; over the data it is known to ± {width}, half of what its 95 % band is wide on "
         f"average (kernel {written})."
     )
+    if "at" not in band and float(band["low"].max()) < float(band["high"].min()):
+        yield (
+            "A constant lies within the band all along the data: that the curve varies at all is "
+            "not shown, and what is said of its length scale is mostly the prior's."
+        )
     if "noise_power" in fit["posterior"]:
         size, power = (quantity(fit["posterior"][name]) for name in ("noise", "noise_power"))
         yield (

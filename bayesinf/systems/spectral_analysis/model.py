@@ -41,6 +41,7 @@ EQUATION = (
 MOST_HARMONICS = 6
 DECLINE = 3.0  # log evidence below the best at which no further harmonic is tried
 FINE, COARSE = 6.0, 8.0  # first steps, in the standard deviations expected: frequency, jitter
+MOST_PARTS = 4  # of the least time between observations, which a grid may have for a step
 MOST_STEPS = 4_000_000
 LEAST_STEPS = 20  # of jitter: half a standard deviation of a prior that the data leave as it is
 ROUGH = 9  # nodes over the scale in a first look
@@ -124,6 +125,20 @@ class Curve:
     def span(self) -> float:
         """Length of the record."""
         return float(np.ptp(self.time.values))
+
+    @cached_property
+    def grid(self) -> float | None:
+        """Step of the grid on which all times stand, to a thousandth of it; None without one.
+
+        On a grid of step g the frequencies f and m/g ± f give the same data.
+        """
+        t = np.unique(self.time.values)
+        for parts in range(1, 1 + MOST_PARTS):
+            step = float(np.diff(t).min()) / parts
+            step = self.span / np.rint(self.span / step)
+            if np.max(np.abs((t - t[0]) / step - np.rint((t - t[0]) / step))) < 1e-3:
+                return float(step)
+        return None
 
     @cached_property
     def range(self) -> tuple[float, float]:

@@ -96,7 +96,9 @@ def _components(phase, harmonics):
 
 def source(curve, posterior, harmonics, factor, unit, mode) -> xr.Dataset:
     """Period and highest less lowest value of the curve, of each draw, (chain, draw); and mean and
-    sd of the period in the mode that is highest, ``main_period`` and ``main_sd``.
+    sd of the period in the mode that is highest, ``main_period`` and ``main_sd``. Where all times
+    stand on a grid, its ``grid`` and the longest periods, shorter than those searched, that give
+    the same data: ``hidden``, (alias,).
     """
     amplitude = posterior["amplitude"].values[..., : 2 * harmonics]
     swing = np.ptp(amplitude @ _components(PHASES, harmonics).T, axis=-1)
@@ -107,7 +109,11 @@ def source(curve, posterior, harmonics, factor, unit, mode) -> xr.Dataset:
         units={"period": unit, "peak_to_peak": curve.values.attrs["units"]},
     )
     told = {"main_period": np.mean(main), "main_sd": np.std(main)}
-    return drawn.merge(dataset(told, units=dict.fromkeys(told, unit), sampled=False))
+    if curve.grid is not None:
+        same = np.array([1 / curve.grid - mode, 1 / curve.grid + mode])
+        told |= {"grid": factor * curve.grid, "hidden": factor / same[same > curve.range[1]]}
+    dims, units = {"hidden": ("alias",)}, dict.fromkeys(told, unit)
+    return drawn.merge(dataset(told, dims, units=units, sampled=False))
 
 
 def folded(curve, posterior, harmonics, mode) -> xr.Dataset:
@@ -164,7 +170,9 @@ def _candidates(fit, curve, tried, boxes, factor, unit, mode):
     """Posterior mass at the frequency found, at its half and double, and at its aliases."""
     here = fit["posterior"]["frequency"].values
     here = here[np.abs(here - mode) < REACH / curve.span]
-    frequency, daily = float(np.mean(here)), window_peaks(curve)
+    frequency, daily = float(np.mean(here)), [*window_peaks(curve)]
+    if curve.grid is not None and not np.any(np.isclose(daily, 1 / curve.grid, rtol=1e-3)):
+        daily.append(1 / curve.grid)
     places = {"the period": frequency, "half": 2 * frequency, "double": frequency / 2}
     places |= {"third": 3 * frequency, "triple": frequency / 3}
     for shift in daily:

@@ -50,7 +50,7 @@ def _period(name, fit):
         question="Is there a period in these observations, and which is it?",
         answer=Section(
             _headline(fit),
-            (_is_there(fit), _which(mass), *_red(fit)),
+            (_is_there(fit), _which(mass), *_hidden(fit), *_red(fit)),
             (
                 Picture(
                     "folded",
@@ -143,6 +143,23 @@ def _which(mass):
             f"{_small(np.log10(np.maximum(others, 1e-300)).max())}"
         )
     return f"{text}."
+
+
+def _hidden(fit):
+    """Periods that even sampling makes one with the period, and that were not searched."""
+    source = noted(fit, "source")
+    if not stands_out(fit) or not source.sizes.get("alias", 0):
+        return
+    unit, grid = source["hidden"].attrs["units"], float(source["grid"])
+    digits = float(source["main_sd"] / source["main_period"]) * source["hidden"].values
+    every = zip(source["hidden"].values, digits, strict=True)
+    told = " or ".join(value_with_unit(float(p), float(sd), unit) for p, sd in every)
+    yield (
+        f"All observations stand on a grid of {value_with_unit(float(f'{grid:.6g}'), None, unit)}: "
+        f"a period of {told} would give the same data, and shorter ones still. None shorter than "
+        "those searched was weighed; only observations off the grid, or knowledge of the source, "
+        "rule them out."
+    )
 
 
 def _small(power):
