@@ -79,6 +79,31 @@ def test_a_row_in_its_place_is_no_doubt_and_student_allows_outliers():
     )
 
 
+@pytest.mark.parametrize(
+    ("response", "factor"),
+    [("bernoulli", 1.0), ("bernoulli", 300.0), ("bernoulli", 1e9), ("normal", 1e9)],
+)
+def test_a_cell_in_another_unit_stands_alone_whatever_the_response(response, factor):
+    """Of outcomes no residual says so, nor of a row that has a direction for itself."""
+    data = lined(lambda a, y: (factor * a, y))
+    if response == "bernoulli":
+        data = data.assign(y=("row", (data["y"].values > 1) * 1.0))
+    stated, design = system.problem(data, response=response)
+    found = Doubts.of(design).asked(driver.fit(stated, settings=BRIEF), response)
+    one = {one.name: one for one in check(found).checks}["row that stands alone"]
+    share = 1 / 40 + (data["a"] - data["a"].mean()) ** 2 / (40 * data["a"].var())
+    assert one.value == pytest.approx(float(share.max()), rel=1e-6)
+    assert one.passed == (factor == 1) and (one.passed or "row 7 " in one.message)
+
+
+def test_the_one_row_of_a_label_is_as_it_must_be():
+    data = lined(site=np.where(np.arange(40) == 11, "rare", "common"))
+    outcome = data.assign(y=("row", (data["y"].values > 1) * 1.0))
+    stated, design = system.problem(outcome, "y ~ a + site", response="bernoulli")
+    found = Doubts.of(design).asked(driver.fit(stated, settings=BRIEF), "bernoulli")
+    assert {one.name: one for one in check(found).checks}["row that stands alone"].passed
+
+
 def test_an_outcome_taken_for_a_measurement_is_not_believed():
     data = lined()
     outcome = data.assign(y=("row", (data["y"].values > 1) * 1.0))

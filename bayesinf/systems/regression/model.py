@@ -235,7 +235,7 @@ def fit(
     ``groups``, and the ``truth`` where the data know it.
     """
     stated, design = problem(table, formula, response=response, prior=prior)
-    doubts = Doubts.of(design) if response in ("normal", "student") else None
+    doubts = Doubts.of(design)
     found = driver.fit(
         stated,
         method,
@@ -244,7 +244,7 @@ def fit(
         notes={"truth": noted(table, "truth")},
         attrs={"formula": design.text, "response": response, "target": design.formula.target},
     )
-    found = found if doubts is None else doubts.asked(found, response)
+    found = doubts.asked(found, response)
     return annotated(found, **results.beside(found, stated, design))
 
 
