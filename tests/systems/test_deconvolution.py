@@ -55,6 +55,7 @@ def test_a_response_blurs_as_its_integral_does(text, expected):
     blurred = shape.matrix(X, grid) @ np.exp(-(grid**2))
     np.testing.assert_allclose(blurred, expected, atol=3e-4)
     assert str(shape) == text
+    assert shape.matrix(X, grid)[200].sum() == pytest.approx(1 if shape.area else shape.size, 3e-4)
     # The grid reaches as far as the response: nothing that it sees is left out.
     wider = np.r_[grid[0] - (grid[1] - grid[0]), grid]
     assert shape.matrix(X, wider)[:, 0].max() < 2e-4 * shape.matrix(X, wider).max()
@@ -107,6 +108,13 @@ def test_files_carry_names_units_and_each_kind_of_response(tmp_path):
     fit = system.fit(named, "first_differences", settings=SHORT)
     assert fit["posterior"]["signal"].units == "1/nm" and "counts" in fit["observed_data"]
     assert noted(fit, "shape")["width"].units == "nm"
+    said = system.story({"first_differences": fit}).answer.paragraphs[0]
+    assert "box:1.5 is one at its peak, and its area 3: of a blur" in said
+    unit = system.read(tmp_path / "spectrum.csv", "box:1.5:area")
+    same = system.fit(unit, "first_differences", settings=SHORT)
+    assert "at its peak" not in system.story({"first_differences": same}).answer.paragraphs[0]
+    height = [float(noted(one, "shape")["height"].mean()) for one in (same, fit)]
+    assert height[0] == pytest.approx(3 * height[1], rel=0.05)
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ That is much to know: a box of width 2w does not see waves of period 2w at all, 
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -29,6 +30,7 @@ __all__ = ["Shape", "read", "shaw", "simulate"]
 
 # How far each shape reaches to the left and to the right, in widths: beyond, it is below 2e-4.
 REACH = {"box": (1.0, 1.0), "gaussian": (4.2, 4.2), "exponential": (0.0, 8.6)}
+AREAS = {"box": 2.0, "gaussian": math.sqrt(2 * math.pi), "exponential": 1.0}  # over the width
 EDGES = ("open", "zero")
 EVEN = 1e-6  # steps of x are equal if none differs by more than this share
 
@@ -74,6 +76,11 @@ class Shape:
             )
         return cls(form, width, bool(rest[1:]))
 
+    @property
+    def size(self) -> float:
+        """The area under the form, one at its peak."""
+        return AREAS[self.form] * self.width
+
     def of_width(self, width: float) -> Shape:
         """Return the same form with another width."""
         return replace(self, width=float(width))
@@ -101,16 +108,13 @@ class Shape:
         away = x[:, np.newaxis] - position
         if self.form == "box":
             values = np.clip((self.width - np.abs(away)) / step + 0.5, 0.0, 1.0)
-            size = 2 * self.width
         elif self.form == "gaussian":
             values = np.exp(-0.5 * (away / self.width) ** 2)
-            size = np.sqrt(2 * np.pi) * self.width
         else:
             values = np.exp(-np.maximum(away, 0.0) / self.width)
             # Half of the cell at the edge lies beyond it.
             values = values * np.clip(away / step + 0.5, 0.0, 1.0)
-            size = self.width
-        return step * values / (size if self.area else 1.0)
+        return step * values / (self.size if self.area else 1.0)
 
 
 def simulate(

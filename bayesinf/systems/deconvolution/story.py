@@ -22,6 +22,7 @@ from bayesinf.report import (
     short,
 )
 from bayesinf.systems.deconvolution import figures
+from bayesinf.systems.deconvolution.data import Shape
 from bayesinf.systems.deconvolution.model import CALLED, SMOOTH, best
 
 if TYPE_CHECKING:
@@ -100,7 +101,19 @@ def _answer(fit, name):
                 f"{short(places[0])} and {short(places[-1])}"
             )
         text += f" The true signal {where}; the rms error of the posterior mean is {short(rms, 2)}."
-    return text
+    return text + _peaked(fit)
+
+
+def _peaked(fit):
+    """That a form is one at its peak, where a blur that loses nothing has an area of one."""
+    stated = fit.attrs.get("response", "")
+    if not stated or (shape := Shape.parse(stated)).area:
+        return ""
+    size = short(shape.size, 4)
+    return (
+        f" The response {shape} is one at its peak, and its area {size}: of a blur that takes "
+        f"nothing away ({shape}:area) the signal is {size} times as large."
+    )
 
 
 def _rms(signal, fit):
