@@ -11,7 +11,7 @@ from bayesinf.posterior import noted
 from bayesinf.settings import Settings
 from bayesinf.systems import kuramoto
 from bayesinf.systems.kuramoto.classical import ranked
-from bayesinf.systems.kuramoto.data import pairs
+from bayesinf.systems.kuramoto.data import from_arrays, pairs
 from bayesinf.systems.kuramoto.drift import Drift, Increments, Path
 from bayesinf.systems.kuramoto.stating import network
 from tests.unit import density
@@ -270,3 +270,22 @@ def test_the_area_under_a_roc_curve():
 def test_pairs_go_target_by_target():
     np.testing.assert_array_equal(pairs(np.arange(9).reshape(3, 3)), [1, 2, 3, 5, 6, 7])
     assert Path.of(Increments.of(phases(samples=20)), None).turned.shape == (1, 19, 6)
+
+
+def test_nothing_is_taken_from_a_gap_in_the_times():
+    """Of a run with a gap all intervals but that one are those of the whole run."""
+    whole = phases(oscillators=4, samples=60)
+    t, theta = whole["time"].values[0], whole["phase"].values[0]
+    held, rows = np.r_[0:25, 40:60], np.r_[0:24, 40:59]
+    one = Increments.of(from_arrays(t[None, held], theta[None, held]))
+    every = Increments.of(whole)
+    assert one.gaps == 1 and every.gaps == 0
+    for name in ("theta", "interval", "velocity", "time"):
+        np.testing.assert_array_equal(getattr(one, name), getattr(every, name)[rows])
+    # An uneven interval that is no gap is damped as long as it lasts.
+    held = np.flatnonzero(np.arange(60) % 3)
+    uneven = Increments.of(from_arrays(t[None, held], theta[None, held]))
+    size = np.abs(Path.of(uneven, Drift.of(np.zeros(4), np.zeros((4, 4)), 0.5)).turned)
+    last = np.exp(-0.5 * 0.25 * (1 + 0.6**0.5) / 2 * uneven.interval)
+    assert uneven.gaps == 0 and np.ptp(last) > 0
+    np.testing.assert_allclose(size[-1], last[:, None] * np.ones(4), rtol=1e-12)

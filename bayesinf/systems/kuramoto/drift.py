@@ -10,6 +10,10 @@ by a term of the order of the interval; means over both ends would contain the n
 regressed on. So they are taken along the path that a first fit predicts from the first instant, of
 which the noise to come knows nothing: at the nodes of a Gauss-Legendre rule, and damped by what the
 noise of both phases does to a mean of sines meanwhile, e^{−(σ_i² + σ_j²) s / 2}.
+
+An interval many times as long as most is a gap: nothing tells what happened in it, nor how often a
+wrapped phase went round, and its mean velocity, of as little noise as it is long, would outweigh
+many others. It is left out.
 """
 
 from __future__ import annotations
@@ -22,6 +26,7 @@ __all__ = ["Drift", "Increments", "Path"]
 
 NODES, WEIGHTS = np.polynomial.legendre.leggauss(3)
 NODES, WEIGHTS = (NODES + 1) / 2, WEIGHTS / 2  # on (0, 1)
+GAP = 3.0  # times the median interval, from which nothing is taken from one
 LONGEST = 0.5  # radians that relative phases move in one step of the path's integration
 
 
@@ -77,6 +82,7 @@ class Increments:
     interval : time to the second, (row,).
     velocity : mean velocity meanwhile, (row, oscillator).
     run, time : run of each row, and the time of its first instant, (row,).
+    gaps : how many intervals were left out as too long.
     """
 
     theta: np.ndarray
@@ -84,6 +90,7 @@ class Increments:
     velocity: np.ndarray
     run: np.ndarray
     time: np.ndarray
+    gaps: int = 0
 
     @classmethod
     def of(cls, phases, stride: int = 1) -> Increments:
@@ -95,7 +102,9 @@ class Increments:
             interval = np.diff(time)
             rate = np.diff(theta, axis=0) / interval[:, np.newaxis]
             parts.append((theta[:-1], interval, rate, np.full(len(rate), run), time[:-1]))
-        return cls(*(np.concatenate(part) for part in zip(*parts, strict=True)))
+        whole = [np.concatenate(part) for part in zip(*parts, strict=True)]
+        kept = whole[1] <= GAP * np.median(whole[1])
+        return cls(*(part[kept] for part in whole), gaps=int(np.sum(~kept)))
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -109,45 +118,40 @@ class Path:
 
     Parameters
     ----------
-    turned : e^{iθ} at each node, (node, row, oscillator).
+    turned : e^{iθ} at each node, damped by what noise did so far, (node, row, oscillator): the
+        product of two is what a mean over the noise of both leaves.
     weights : of the nodes.
-    damping : of the means by noise at each node, (node, oscillator): that of a pair is the product.
     """
 
     turned: np.ndarray
     weights: np.ndarray
-    damping: np.ndarray
 
     @classmethod
     def of(cls, data: Increments, drift: Drift | None) -> Path:
         """Along the path that a drift predicts; at the first instant alone for None."""
         if drift is None:
-            return cls(np.exp(1j * data.theta)[np.newaxis], np.ones(1), np.ones((1, data.shape[1])))
+            return cls(np.exp(1j * data.theta)[np.newaxis], np.ones(1))
         # In a frame that turns with the mean frequency, where steps may be longer.
         resting = Drift(drift.omega - drift.omega.mean(), drift.pull, drift.sigma)
         theta, turned, before = data.theta, [], 0.0
+        interval = data.interval[:, np.newaxis]
         for node in NODES:
-            theta = resting.moved(theta, (node - before) * data.interval[:, np.newaxis])
-            turned.append(np.exp(1j * theta))
+            theta = resting.moved(theta, (node - before) * interval)
+            turned.append(np.exp(1j * theta - 0.5 * drift.sigma**2 * node * interval))
             before = node
-        typical = float(np.median(data.interval))
-        damping = np.exp(-0.5 * np.outer(NODES, drift.sigma**2) * typical)
-        return cls(np.stack(turned), WEIGHTS, damping)
+        return cls(np.stack(turned), WEIGHTS)
 
     def features(self, target: int) -> tuple[np.ndarray, np.ndarray]:
         """Mean sine and cosine of θ_j − θ_target over N, (row, source) each, without the target."""
-        count = self.turned.shape[2]
-        mean = 0.0
-        for turned, weight, damping in zip(self.turned, self.weights, self.damping, strict=True):
-            factor = weight * damping * damping[target] / count
-            mean = mean + turned * turned[:, [target]].conj() * factor
+        count, mean = self.turned.shape[2], 0.0
+        for turned, weight in zip(self.turned, self.weights, strict=True):
+            mean = mean + turned * (turned[:, [target]].conj() * (weight / count))
         mean = np.delete(mean, target, axis=1)
         return mean.imag, mean.real
 
     def mean(self, omega: np.ndarray, coupling: np.ndarray) -> np.ndarray:
         """Mean velocities, (row, oscillator), at couplings C, (target, source)."""
-        count, found = len(omega), 0.0
-        for turned, weight, damping in zip(self.turned, self.weights, self.damping, strict=True):
-            pull = (coupling * np.outer(damping, damping)).T / count
+        found, pull = 0.0, coupling.T / len(omega)
+        for turned, weight in zip(self.turned, self.weights, strict=True):
             found = found + weight * np.imag(turned.conj() * (turned @ pull))
         return omega + found

@@ -75,6 +75,8 @@ def fit(
     runs, rows = phases.sizes["run"], len(problem.data_rows.interval)
     used = f"The fit is to {rows} increments of {problem.count} phases in "
     used += "1 run" if runs == 1 else f"{runs} runs"
+    if gaps := problem.data_rows.gaps:
+        used += f", without {gaps} over {'a gap' if gaps == 1 else 'gaps'} in the times"
     found = driver.fit(
         problem,
         method,
