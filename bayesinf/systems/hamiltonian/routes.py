@@ -33,8 +33,8 @@ ROUNDS = 6  # of finding hyperparameters and, at them, the optimum
 NEWTON = 40  # Gauss-Newton steps in each of them
 FLAT = 1e-3  # posterior sds that a step moves, below which the optimum is found
 OFFERED = 2  # draws of the linear problem for each that is kept
-TURNS = 2  # of linearising anew where draws of the linear problem
-ENOUGH = 0.25  # are worth less than this share of their number
+ENOUGH = 0.25  # share of their number that they are worth, below which they are offered anew,
+THINNED = 8  # as every so many-th of them says
 SLOPE = 1e-3  # step of the differences that lead to the best hyperparameters
 STEP = 1e-2  # of the differences for the curvature in the hyperparameters
 PART = 250  # proposals that are followed at once
@@ -70,20 +70,16 @@ def chains(problem: Motion, settings: Settings) -> Sample:
 def linearised(problem: Motion, settings: Settings) -> Sample:
     """Draw from the problem that is linear around its optimum, and turn that into the true one."""
     found = optimum(problem)
-    for turn in range(TURNS):
-        hyper, evidence = _hyper(found, settings, OFFERED * settings.draws)
-        u = hyper.reshape(-1, hyper.shape[-1])
-        moves = Moves(problem, found.linear, u)
-        z = settings.generator("weights").standard_normal((len(u), problem.size))
-        offered = moves.placed(u, z)
-        log_ratio = moves.log_ratio(offered)
-        if not np.isfinite(log_ratio).any():
-            raise FitError("no motion near the optimum follows the data: state other priors")
-        if turn == TURNS - 1 or Weights.of(log_ratio).effective > ENOUGH * len(u):
-            break
+    moves, offered, evidence = _offered(found, settings)
+    some = moves.log_ratio(offered[::THINNED])
+    if not np.isfinite(some).any() or Weights.of(some).effective < ENOUGH * len(some):
         # The hyperparameters have gone elsewhere, to where the data are linear around another
         # optimum: begin again from there.
-        found = _settled(problem, found.linear, np.median(u, axis=0))
+        again = _settled(problem, found.linear, np.median(moves.pool, axis=0))
+        moves, offered, evidence = _offered(again, settings)
+    log_ratio = moves.log_ratio(offered)
+    if not np.isfinite(log_ratio).any():
+        raise FitError("no motion near the optimum follows the data: state other priors")
     kept = tempered(
         offered,
         log_ratio,
@@ -157,6 +153,15 @@ class Moves:
         anew = rng.random(len(u)) < 0.5
         u = np.where(anew[:, None], self.pool[rng.integers(len(self.pool), size=len(u))], u)
         return self.placed(u, z)
+
+
+def _offered(found, settings):
+    """Draws of the linear problem around an optimum, how they are moved, and evidence."""
+    hyper, evidence = _hyper(found, settings, OFFERED * settings.draws)
+    u = hyper.reshape(-1, hyper.shape[-1])
+    z = settings.generator("weights").standard_normal((len(u), len(found.linear.theta)))
+    moves = Moves(found.linear.problem, found.linear, u)
+    return moves, moves.placed(u, z), evidence
 
 
 def _hyper(found, settings, count):
