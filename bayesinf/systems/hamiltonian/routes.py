@@ -18,6 +18,7 @@ import numpy as np
 from bayesinf.errors import FitError
 from bayesinf.inference import population
 from bayesinf.inference.importance import Weights
+from bayesinf.inference.laplace import derivatives
 from bayesinf.inference.tempering import tempered
 from bayesinf.models.problem import Route, Sample
 from bayesinf.posterior import dataset
@@ -218,9 +219,9 @@ def _settled(problem, linear, u):
 
 def _downhill(u, linear):
     """Minus the log density of the hyperparameters, and its slope by differences."""
-    unit = np.eye(len(u))
-    shifts = SLOPE * np.vstack([np.zeros((1, len(u))), unit, -unit])
-    here, *beside = -np.nan_to_num(linear.log_density(u + shifts), neginf=-1e100)
+    unit = SLOPE * np.eye(len(u))
+    around = u + np.concatenate([0 * unit[:1], unit, -unit])
+    here, *beside = -np.nan_to_num(linear.log_density(around), neginf=-1e100)
     up, down = np.split(np.array(beside), 2)
     return here, (up - down) / (2 * SLOPE)
 
@@ -274,14 +275,7 @@ def _climbed(problem, linear, u):
 
 def _curvature(linear, u):
     """Invert minus the Hessian of the log density, with no eigenvalue below the prior's."""
-    size, unit = len(u), STEP * np.eye(len(u))
-    rows, columns = np.triu_indices(size)
-    shifts = [a * unit[rows] + b * unit[columns] for a in (1, -1) for b in (1, -1)]
-    values = linear.log_density(u + np.concatenate(shifts)).reshape(4, -1)
-    hessian = np.zeros((size, size))
-    hessian[rows, columns] = hessian[columns, rows] = (
-        values[0] - values[1] - values[2] + values[3]
-    ) / (4 * STEP**2)
+    _, hessian = derivatives(lambda shift: linear.log_density(u + shift), len(u), STEP)
     values, vectors = np.linalg.eigh(-hessian)
     return (vectors / np.clip(np.abs(values), 1.0, 1 / STEP**2)) @ vectors.T
 

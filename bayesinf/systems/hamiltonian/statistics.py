@@ -31,9 +31,8 @@ CAUSES = {
 }
 CAUSES |= {
     f"noise of {name} against steps of that of {of}": f"{name} was computed from {of}, by "
-    "differences or by a smoother, so that its noise is that of its neighbours and what they say "
-    f"is counted twice: leave out {name} if it is a rate, else measure it, or use instants that "
-    "lie further apart than the smoother is wide"
+    "differences or by a smoother, so that the noise of neighbours is counted twice: "
+    + ("use instants further apart than a smoother is wide" if name == "p" else "leave rates out")
     for name, of in TAKEN.items()
 }
 # What each variable is told by the model: a state, or a rate.
