@@ -18,7 +18,7 @@ from bayesinf import data as reading
 from bayesinf.data import series_from_arrays, times
 from bayesinf.data.columns import known_name
 from bayesinf.errors import DataError
-from bayesinf.posterior import annotated, dataset, noted
+from bayesinf.posterior import annotated, dataset
 from bayesinf.settings import DEFAULT
 from bayesinf.systems.hamiltonian.energies import Frame
 
@@ -227,33 +227,18 @@ def split(motions: xr.Dataset) -> tuple[xr.Dataset, xr.Dataset | None]:
     if count < 2 and steps < 2 * WINDOW:
         return motions, None
     if count < 2:
-        end = steps - steps // 5
-        return tuple(_between(motions, part) for part in (slice(0, end), slice(end, None)))
+        parts = slice(0, steps - steps // 5), slice(steps - steps // 5, None)
+        first, last = (motions.isel(step=part) for part in parts)
+        return tuple(
+            part.assign_coords(length=("repeat", [part.sizes["step"]])) for part in (first, last)
+        )
     half = (count + 1) // 2
     return some(motions, slice(0, half)), some(motions, slice(half, None))
 
 
-def _between(motions, steps):
-    """Some of the instants of one trial."""
-    when = motions.attrs["time"]
-    columns = {
-        name: motions[name].isel(step=steps) for name in (*STATES, *RATES) if name in motions
-    }
-    units = {name: motions[name].attrs.get("units", "1") for name in (*columns, when)}
-    values = {name: column.values for name, column in columns.items()}
-    found = series_from_arrays(times(motions).isel(step=steps).values, values)
-    found = found.rename(time=when).assign_attrs(motions.attrs)
-    for name, unit in units.items():
-        found[name].attrs["units"] = unit
-    return found
-
-
 def some(motions: xr.Dataset, trials: slice) -> xr.Dataset:
     """Take some of the trials, with what is true of them."""
-    truth = noted(motions, "truth")
-    bare = motions.drop_vars([v for v in motions.variables if str(v).startswith("truth.")])
-    beside = {} if truth is None else {"truth": truth.isel(repeat=trials, missing_dims="ignore")}
-    return annotated(bare.isel(repeat=trials), **beside)
+    return motions.isel({"repeat": trials, "truth.repeat": trials}, missing_dims="ignore")
 
 
 @dataclass(frozen=True)

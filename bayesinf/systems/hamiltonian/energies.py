@@ -11,7 +11,7 @@ forms its normal equations once. A constant is left out: no motion shows it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
@@ -19,10 +19,24 @@ import numpy as np
 
 from bayesinf.priors import LogNormal, Prior
 
-__all__ = ["INPUTS", "Energy", "Frame", "known_kinetic", "pendulum", "smooth", "spring"]
+__all__ = [
+    "INPUTS",
+    "SQUARE",
+    "SWING",
+    "WAVES",
+    "Energy",
+    "Frame",
+    "about_spring",
+    "known_kinetic",
+    "pendulum",
+    "smooth",
+    "spring",
+]
 
 INPUTS = ("q", "p")
-WAVES = 8  # sines along each coordinate
+WAVES, SQUARE, SWING = range(3)  # kinds of a coordinate's functions: see ``kernel``
+VALUE, GRADIENT, HESSIAN = ((0, 0),), ((1, 0), (0, 1)), ((2, 0), (1, 1), (0, 2))  # orders by q, p
+COUNT = 8  # sines along each coordinate
 REACH = 1.8  # half-width of the box over that of the data
 WIDE = 3.0  # sd of what has a width of its own, in energies of the data
 
@@ -50,9 +64,9 @@ class Energy:
 
     Parameters
     ----------
-    factors : of q and of p, each a function from values (...) and an order to values and
-        derivatives up to it, (..., factor) each.
-    pairs : (term, 2), which factor of q and which of p a term multiplies.
+    kinds : of the functions of q and of p, (2,).
+    boxes : centre, half and reach of the waves of q and of p, (2, 3).
+    pairs : (term, 2), which function of q and which of p a term multiplies.
     fixed_sd : (term,), prior sd of terms with a width of their own; NaN of the others.
     frequencies : (term, 2) of the others, in the inverse unit of q and p; 0 where constant.
     labels : of the terms.
@@ -61,7 +75,8 @@ class Energy:
     words : the energy as an equation, in LaTeX.
     """
 
-    factors: tuple[Callable, Callable]
+    kinds: np.ndarray
+    boxes: np.ndarray
     pairs: np.ndarray
     fixed_sd: np.ndarray
     frequencies: np.ndarray
@@ -99,84 +114,51 @@ class Energy:
         # Weights beyond any use keep a width, so that precisions stay finite.
         return np.where(free, np.exp(np.maximum(log_sd, -40.0)), self.fixed_sd)
 
-    def _matrix(self, weight):
-        shape = [max(k) + 1 for k in self.pairs.T]
-        found = np.zeros((*np.shape(weight)[:-1], *shape))
-        found[..., self.pairs[:, 0], self.pairs[:, 1]] = weight
-        return found
+    def _sums(self, x, weight, orders):
+        """Derivatives at states (..., point, 2) for weights (..., term): (..., point, asked)."""
+        from bayesinf.systems.hamiltonian.kernel import sums
 
-    def _factors(self, x, order):
-        sizes = [max(k) + 1 for k in self.pairs.T]
-        pair = zip(self.factors, np.moveaxis(np.asarray(x, dtype=float), -1, 0), sizes, strict=True)
-        return [
-            [part[..., :size] for part in factor(values, order)] for factor, values, size in pair
-        ]
+        lead = np.broadcast_shapes(np.shape(x)[:-2], np.shape(weight)[:-1])
+        x = np.broadcast_to(np.asarray(x, dtype=float), (*lead, *np.shape(x)[-2:]))
+        weight = np.broadcast_to(np.asarray(weight, dtype=float), (*lead, self.size))
+        points, weights = x.reshape(-1, *x.shape[-2:]), weight.reshape(-1, self.size)
+        points, weights = np.ascontiguousarray(points), np.ascontiguousarray(weights)
+        found = np.empty((*points.shape[:2], len(orders)))
+        sums(self.kinds, self.boxes, self.pairs, np.array(orders), points, weights, found)
+        return found.reshape(*x.shape[:-1], len(orders))
+
+    def _products(self, x, orders):
+        """Derivatives of each term at states (point, 2): (point, asked, term)."""
+        from bayesinf.systems.hamiltonian.kernel import products
+
+        found, x = np.empty((len(x), len(orders), self.size)), np.ascontiguousarray(x, dtype=float)
+        products(self.kinds, self.boxes, self.pairs, np.array(orders), x, found)
+        return found
 
     def value(self, x: np.ndarray, weight: np.ndarray) -> np.ndarray:
         """Energy at states (..., point, 2) for weights (..., term): (..., point)."""
-        (a,), (b,) = self._factors(x, 0)
         known = np.asarray(x) ** 2 @ np.array(self.known)
         if np.ndim(x) == 2:  # states that all weights share
-            i, j = self.pairs.T
-            return weight @ (a[:, i] * b[:, j]).T + known
-        return np.sum((a @ self._matrix(weight)) * b, axis=-1) + known
+            return weight @ self._products(x, VALUE)[:, 0].T + known
+        return self._sums(x, weight, VALUE)[..., 0] + known
 
     def gradient(self, x: np.ndarray, weight: np.ndarray) -> np.ndarray:
         """∂H/∂(q, p) at states (..., point, 2) for weights (..., term): (..., point, 2)."""
-        (a, a1), (b, b1) = self._factors(x, 1)
-        matrix = self._matrix(weight)
-        along = [np.sum((a1 @ matrix) * b, axis=-1), np.sum((a @ matrix) * b1, axis=-1)]
-        return np.stack(along, axis=-1) + 2 * np.asarray(x) * self.known
+        return self._sums(x, weight, GRADIENT) + 2 * np.asarray(x) * self.known
 
     def slopes(self, x: np.ndarray, weight: np.ndarray | None = None) -> np.ndarray:
         """Derivative of the gradient by the weights, (point, 2, term); none depends on them."""
-        (a, a1), (b, b1) = self._factors(x, 1)
-        i, j = self.pairs.T
-        return np.stack([a1[:, i] * b[:, j], a[:, i] * b1[:, j]], axis=1)
+        return self._products(x, GRADIENT)
 
     def hessian(self, x: np.ndarray, weight: np.ndarray) -> np.ndarray:
         """Second derivatives by the state, (point, 2, 2)."""
-        (a, a1, a2), (b, b1, b2) = self._factors(x, 2)
-        m = self._matrix(weight)
-        qq, qp, pp = (np.sum((u @ m) * v, axis=-1) for u, v in ((a2, b), (a1, b1), (a, b2)))
+        qq, qp, pp = np.moveaxis(self._sums(x, weight, HESSIAN), -1, 0)
         qq, pp = qq + 2 * self.known[0], pp + 2 * self.known[1]
         return np.stack([qq, qp, qp, pp], axis=-1).reshape(-1, 2, 2)
 
 
-class _Waves:
-    """1, z, z² and sines of norm one on |z| ≤ reach, z = (x − centre) / half; two derivatives."""
-
-    def __init__(self, centre, half, reach, count):
-        self.centre, self.half, self.reach = centre, half, reach
-        self.orders = np.arange(1, count + 1)
-
-    def __call__(self, x, order):
-        z = (x - self.centre) / self.half
-        found = [np.zeros((*z.shape, 3 + len(self.orders))) for _ in range(order + 1)]
-        found[0][..., 0] = 1.0
-        for power, part in zip((z, np.ones_like(z), np.zeros_like(z)), found, strict=False):
-            part[..., 1] = power
-        for square, part in zip((z**2, 2 * z, np.full_like(z, 2.0)), found, strict=False):
-            part[..., 2] = square
-        # sin (j + 1) φ = 2 cos φ sin j φ − sin (j − 1) φ, and so for the cosines.
-        omega = np.pi / (2 * self.reach)
-        angle, norm = omega * (z + self.reach), 1 / np.sqrt(self.reach * self.half)
-        sine, cosine = norm * np.sin(angle), norm * np.cos(angle)
-        twice, before = 2 * np.cos(angle), (np.zeros_like(z), np.full_like(z, norm))
-        for j in self.orders:
-            for part, wave in zip(found, (sine, omega * j * cosine), strict=False):
-                part[..., 2 + j] = wave
-            if order > 1:
-                found[2][..., 2 + j] = -((omega * j) ** 2) * sine
-            before, (sine, cosine) = (
-                (sine, cosine),
-                (twice * sine - before[0], twice * cosine - before[1]),
-            )
-        return [part / self.half**k for k, part in enumerate(found)]
-
-
 def smooth(
-    frame: Frame, waves: int = WAVES, reach: float = REACH, *, quadratic: bool = True, priors=None
+    frame: Frame, waves: int = COUNT, reach: float = REACH, *, quadratic: bool = True, priors=None
 ) -> Energy:
     """Any smooth energy: a quadratic form and a Gaussian process beyond it.
 
@@ -197,7 +179,7 @@ def smooth(
     ]
     names = {(1, 0): "q", (0, 1): "p", (2, 0): "q²", (1, 1): "q p", (0, 2): "p²"}
     labels = [names[pair] for pair in quads] + [f"wave {j}, {k}" for j, k in orders]
-    return _spectral(frame, quads, orders, labels, waves, reach, INPUTS, None, priors)
+    return _spectral(frame, quads, orders, labels, reach, INPUTS, None, priors)
 
 
 def about_spring(frame: Frame, waves: int) -> Energy:
@@ -212,13 +194,13 @@ def known_kinetic(frame: Frame, kinetic: float, *, priors=None) -> Energy:
 
     So stated q̇ = 2 κ p: momenta have a scale, which other data may contradict.
     """
-    orders = [(j, 0) for j in range(1, WAVES + 1)]
+    orders = [(j, 0) for j in range(1, COUNT + 1)]
     labels = ["q", "q²", *(f"wave {j}" for j, _ in orders)]
     quads = [(1, 0), (2, 0)]
-    return _spectral(frame, quads, orders, labels, WAVES, REACH, ("q",), kinetic, priors)
+    return _spectral(frame, quads, orders, labels, REACH, ("q",), kinetic, priors)
 
 
-def _spectral(frame, quads, orders, labels, waves, reach, inputs, kinetic, given):
+def _spectral(frame, quads, orders, labels, reach, inputs, kinetic, given):
     pairs = [*quads, *((j + 2, k + 2 if k else 0) for j, k in orders)]
     omega = np.pi * np.array(orders) / (2 * reach * frame.half)
     priors = {"amplitude": LogNormal(frame.energy, 1.0)}
@@ -226,7 +208,8 @@ def _spectral(frame, quads, orders, labels, waves, reach, inputs, kinetic, given
     priors |= {f"length_scale[{name}]": LogNormal(float(widths[name]), 0.5) for name in inputs}
     said = "" if kinetic is None else rf"{kinetic:g}\, p^2 + "
     return Energy(
-        tuple(_Waves(c, h, reach, waves) for c, h in zip(frame.centre, frame.half, strict=True)),
+        np.array([WAVES, WAVES]),
+        np.column_stack([frame.centre, frame.half, [reach, reach]]),
         np.array(pairs),
         np.array([WIDE * frame.energy] * len(quads) + [np.nan] * len(orders)),
         np.vstack([np.zeros((len(quads), 2)), omega]),
@@ -239,32 +222,21 @@ def _spectral(frame, quads, orders, labels, waves, reach, inputs, kinetic, given
 
 def spring(frame: Frame) -> Energy:
     """Build H = c q² + k p², both coefficients unknown."""
-    return _two_terms(frame, _square, "q²", r"c\, q^2", frame.half[0] ** 2)
+    return _two_terms(frame, SQUARE, "q²", r"c\, q^2", frame.half[0] ** 2)
 
 
 def pendulum(frame: Frame) -> Energy:
     """Build H = c (1 − cos q) + k p², both coefficients unknown, q in radians."""
-    return _two_terms(frame, _swing, "1 − cos q", r"c\,(1 - \cos q)", 1.0)
+    return _two_terms(frame, SWING, "1 − cos q", r"c\,(1 - \cos q)", 1.0)
 
 
-def _two_terms(frame, potential, label, words, size):
+def _two_terms(frame, kind, label, words, size):
     return Energy(
-        (potential, _square),
+        np.array([kind, SQUARE]),
+        np.zeros((2, 3)),
         np.array([(1, 0), (0, 1)]),
         10 * WIDE * frame.energy / np.array([size, frame.half[1] ** 2]),
         np.zeros((2, 2)),
         (label, "p²"),
         words=rf"H = {words} + k\, p^2",
     )
-
-
-def _swing(q, order):
-    zero = np.zeros_like(q)
-    parts = (np.ones_like(q), 1 - np.cos(q)), (zero, np.sin(q)), (zero, np.cos(q))
-    return [np.stack(part, axis=-1) for part in parts[: order + 1]]
-
-
-def _square(p, order):
-    zero, one = np.zeros_like(p), np.ones_like(p)
-    parts = (one, p**2), (zero, 2 * p), (zero, 2 * one)
-    return [np.stack(part, axis=-1) for part in parts[: order + 1]]

@@ -34,6 +34,8 @@ def faults() -> dict[str, Callable[[np.random.Generator], xr.DataTree]]:
         ),
         "a spring taken for a pendulum": partial(_fitted, system="spring", form="pendulum"),
         "a state that is off": partial(_fitted, change=_outlier),
+        "momenta computed from the positions": partial(_fitted, change=_differenced),
+        "rates computed from the states": partial(_fitted, change=_differenced, rate_noise=0.1),
         "rates that lag behind": partial(_fitted, change=_lagging, rate_noise=0.1),
     }
 
@@ -88,3 +90,15 @@ def _lagging(motions):
     """Rates of the instant before, as of a filter."""
     rates = {n: motions[n].shift(step=1).fillna(motions[n]) for n in ("dq_dt", "dp_dt")}
     return motions.assign(**rates)
+
+
+def _differenced(motions):
+    """Rates as differences of the states, or where there are none p as those of q, q̇ = 2 p."""
+    step = float(motions["t"][0, 1] - motions["t"][0, 0])
+    rates = {n: motions[n].copy(data=np.gradient(motions[n], step, axis=1)) for n in ("q", "p")}
+    if "dq_dt" in motions:
+        found = {f"d{n}_dt": rate for n, rate in rates.items()}
+    else:
+        found = {"p": rates["q"] / 2}
+    # How large the noise of a difference is depends on its place: nothing is known of it.
+    return motions.assign(found).drop_vars("truth.noise")

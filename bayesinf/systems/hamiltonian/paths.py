@@ -14,30 +14,19 @@ Springer 2006, doi:10.1007/3-540-30666-8.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-__all__ = ["Flow", "Potential", "forecast", "integrated", "midpoint", "steps_of"]
+if TYPE_CHECKING:
+    from bayesinf.systems.hamiltonian.energies import Energy
+    from bayesinf.systems.hamiltonian.network import Network
+
+__all__ = ["Flow", "forecast", "integrated", "midpoint", "steps_of"]
 
 TOLERANCE = 1e-11  # of the midpoint, over the size of the states
 MOST_ITERATIONS = 50
 TURN = 0.35  # largest step of the Runge-Kutta scheme, in typical times of the motion
-
-
-class Potential(Protocol):
-    """What a motion needs of an energy; ``energies`` and ``network`` have it."""
-
-    size: int
-
-    def gradient(self, x: np.ndarray, weight: np.ndarray) -> np.ndarray:
-        """∂H/∂(q, p) at states (..., point, 2): (..., point, 2)."""
-
-    def slopes(self, x: np.ndarray, weight: np.ndarray) -> np.ndarray:
-        """Its derivative by the weights, (point, 2, weight)."""
-
-    def hessian(self, x: np.ndarray, weight: np.ndarray) -> np.ndarray:
-        """Its derivative by the state, (point, 2, 2)."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +39,7 @@ class Flow:
     damped : whether a damping γ is the last parameter.
     """
 
-    energy: Potential
+    energy: Energy | Network
     damped: bool = False
 
     @property

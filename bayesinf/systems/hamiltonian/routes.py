@@ -18,6 +18,7 @@ import numpy as np
 from bayesinf.errors import FitError
 from bayesinf.inference import population
 from bayesinf.inference.importance import Weights
+from bayesinf.inference.laplace import derivatives
 from bayesinf.inference.tempering import tempered
 from bayesinf.models.problem import Route, Sample
 from bayesinf.posterior import dataset
@@ -33,8 +34,8 @@ ROUNDS = 6  # of finding hyperparameters and, at them, the optimum
 NEWTON = 40  # Gauss-Newton steps in each of them
 FLAT = 1e-3  # posterior sds that a step moves, below which the optimum is found
 OFFERED = 2  # draws of the linear problem for each that is kept
-TURNS = 2  # of linearising anew where draws of the linear problem
-ENOUGH = 0.25  # are worth less than this share of their number
+ENOUGH = 0.25  # share of their number that they are worth, below which they are offered anew,
+THINNED = 8  # as every so many-th of them says
 SLOPE = 1e-3  # step of the differences that lead to the best hyperparameters
 STEP = 1e-2  # of the differences for the curvature in the hyperparameters
 PART = 250  # proposals that are followed at once
@@ -70,20 +71,16 @@ def chains(problem: Motion, settings: Settings) -> Sample:
 def linearised(problem: Motion, settings: Settings) -> Sample:
     """Draw from the problem that is linear around its optimum, and turn that into the true one."""
     found = optimum(problem)
-    for turn in range(TURNS):
-        hyper, evidence = _hyper(found, settings, OFFERED * settings.draws)
-        u = hyper.reshape(-1, hyper.shape[-1])
-        moves = Moves(problem, found.linear, u)
-        z = settings.generator("weights").standard_normal((len(u), problem.size))
-        offered = moves.placed(u, z)
-        log_ratio = moves.log_ratio(offered)
-        if not np.isfinite(log_ratio).any():
-            raise FitError("no motion near the optimum follows the data: state other priors")
-        if turn == TURNS - 1 or Weights.of(log_ratio).effective > ENOUGH * len(u):
-            break
+    moves, offered, evidence = _offered(found, settings)
+    some = moves.log_ratio(offered[::THINNED])
+    if not np.isfinite(some).any() or Weights.of(some).effective < ENOUGH * len(some):
         # The hyperparameters have gone elsewhere, to where the data are linear around another
         # optimum: begin again from there.
-        found = _settled(problem, found.linear, np.median(u, axis=0))
+        again = _settled(problem, found.linear, np.median(moves.pool, axis=0))
+        moves, offered, evidence = _offered(again, settings)
+    log_ratio = moves.log_ratio(offered)
+    if not np.isfinite(log_ratio).any():
+        raise FitError("no motion near the optimum follows the data: state other priors")
     kept = tempered(
         offered,
         log_ratio,
@@ -159,6 +156,15 @@ class Moves:
         return self.placed(u, z)
 
 
+def _offered(found, settings):
+    """Draws of the linear problem around an optimum, how they are moved, and evidence."""
+    hyper, evidence = _hyper(found, settings, OFFERED * settings.draws)
+    u = hyper.reshape(-1, hyper.shape[-1])
+    z = settings.generator("weights").standard_normal((len(u), len(found.linear.theta)))
+    moves = Moves(found.linear.problem, found.linear, u)
+    return moves, moves.placed(u, z), evidence
+
+
 def _hyper(found, settings, count):
     """Draws of the hyperparameters of the linear problem, (chain, draw, hyper), and evidence."""
     rngs = [settings.generator("proposal")]
@@ -213,9 +219,9 @@ def _settled(problem, linear, u):
 
 def _downhill(u, linear):
     """Minus the log density of the hyperparameters, and its slope by differences."""
-    unit = np.eye(len(u))
-    shifts = SLOPE * np.vstack([np.zeros((1, len(u))), unit, -unit])
-    here, *beside = -np.nan_to_num(linear.log_density(u + shifts), neginf=-1e100)
+    unit = SLOPE * np.eye(len(u))
+    around = u + np.concatenate([0 * unit[:1], unit, -unit])
+    here, *beside = -np.nan_to_num(linear.log_density(around), neginf=-1e100)
     up, down = np.split(np.array(beside), 2)
     return here, (up - down) / (2 * SLOPE)
 
@@ -269,14 +275,7 @@ def _climbed(problem, linear, u):
 
 def _curvature(linear, u):
     """Invert minus the Hessian of the log density, with no eigenvalue below the prior's."""
-    size, unit = len(u), STEP * np.eye(len(u))
-    rows, columns = np.triu_indices(size)
-    shifts = [a * unit[rows] + b * unit[columns] for a in (1, -1) for b in (1, -1)]
-    values = linear.log_density(u + np.concatenate(shifts)).reshape(4, -1)
-    hessian = np.zeros((size, size))
-    hessian[rows, columns] = hessian[columns, rows] = (
-        values[0] - values[1] - values[2] + values[3]
-    ) / (4 * STEP**2)
+    _, hessian = derivatives(lambda shift: linear.log_density(u + shift), len(u), STEP)
     values, vectors = np.linalg.eigh(-hessian)
     return (vectors / np.clip(np.abs(values), 1.0, 1 / STEP**2)) @ vectors.T
 

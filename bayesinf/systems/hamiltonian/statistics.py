@@ -21,12 +21,19 @@ GAIN = "gain of energy along the motion"
 SPEED = "speed at a given momentum"
 FORCE = "force at a given position"
 LATE = "lead or lag late in a motion"
+TAKEN = {"p": "q", "dq_dt": "q", "dp_dt": "p"}  # what may be computed from what, by differences
 CAUSES = {
     GAIN: "the motion gains or loses energy, which no Hamiltonian does: infer a damping",
     SPEED: "q̇ is not what the energy says of p: let H be any function of q and p, or check the "
     "coordinates and units (an angular velocity is no momentum)",
     FORCE: "ṗ is not what the energy says at q: let H have another form, or check the coordinates",
     LATE: "the motion is faster or slower than the energy says: let H have another form",
+}
+CAUSES |= {
+    f"noise of {name} against steps of that of {of}": f"{name} was computed from {of}, by "
+    "differences or by a smoother, so that the noise of neighbours is counted twice: "
+    + ("use instants further apart than a smoother is wide" if name == "p" else "leave rates out")
+    for name, of in TAKEN.items()
 }
 # What each variable is told by the model: a state, or a rate.
 TOLD = {"q": (0, 0), "p": (0, 1), "dq_dt": (1, 0), "dp_dt": (1, 1)}
@@ -48,6 +55,9 @@ def statistics(problem: Motion, always: Mapping[str, Callable]) -> Mapping[str, 
         found[LATE] = partial(_along_motion, late)
         found[SPEED] = partial(_steps, same, 0, centre)
         found[FORCE] = partial(_steps, same, 1, centre)
+        for name in problem.measured[1:]:
+            said = f"noise of {name} against steps of that of {TAKEN[name]}"
+            found[said] = partial(_taken, same[1:] & same[:-1], name)
     else:
         found[GAIN] = _power
         found[SPEED] = partial(_rates, 0, centre)
@@ -72,6 +82,13 @@ def _steps(same, k, centre, residual, x, rates):
     other = x[..., 1 - k] - centre[1 - k]
     step = np.diff(residual["qp"[k]], axis=-1)
     return np.sum(same * step * (other[..., 1:] + other[..., :-1]) / 2, axis=-1)
+
+
+def _taken(inner, name, residual, x, rates):
+    """Residuals of one variable along the steps of those that it may have been computed from."""
+    before = residual[TAKEN[name]]
+    step = before[..., 2:] - before[..., :-2]
+    return np.sum(inner * residual[name][..., 1:-1] * step, axis=-1)
 
 
 def _power(residual, x, rates):
