@@ -27,6 +27,7 @@ from bayesinf.models.noise import Discrepancy, Measured
 from bayesinf.models.problem import Draws, Labels, Route
 from bayesinf.priors import Normal, Prior
 from bayesinf.priors.weights import Gaussian, WeightPrior
+from bayesinf.settings import Settings
 
 if TYPE_CHECKING:
     import pymc as pm
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Groups", "Names", "Regression"]
 
+FEWEST = 50  # draws from the prior that are always looked at
+PICTURE = 2**30  # products of a feature and a weight that the prior predictive picture may take
 SELDOM = 0.1  # share of draws up to which a product of a column goes draw by draw
 
 
@@ -473,6 +476,11 @@ class Regression(Measured):
             factors[name] = np.sum(prior.log_density(draws[name]), axis=own)
         name = self.names.coefficient
         return {name if k == "beta" else k: v for k, v in factors.items()}
+
+    def prior_predictive(self, draws: Draws, settings: Settings) -> Draws:
+        """Draw data from draws of the prior; of many rows and features from some of them."""
+        some = max(FEWEST, PICTURE // self.X.size)
+        return super().prior_predictive({k: v[:some] for k, v in draws.items()}, settings)
 
     def mean(self, draws: Draws) -> np.ndarray:
         """Mean of y, Xf + Σ z α, (..., observation)."""

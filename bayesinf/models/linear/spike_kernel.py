@@ -12,6 +12,7 @@ __all__ = ["products_of_signs", "run"]
 
 CANCELS = 1e-6  # squared residuals this small beside the data's are summed up anew
 LEAST = 1e-28  # rounding of sums over the data, squared
+ROWS = 4  # of the Gram matrix that share one pass over the correlations
 TILE = 64  # columns on either side that are multiplied together, so that they stay in the cache
 
 
@@ -93,29 +94,61 @@ def _residual_square(X, t, beta):
 
 
 @numba.njit(nogil=True, cache=True)
+def _values(rng, gram, diagonal, correlation, beta, sigma2, tau2, first):
+    """Draw the values of those that are in, one given the others.
+
+    Only their own correlations are needed on the way; all others follow in one pass, in which four
+    rows of the Gram matrix share a look at them.
+    """
+    members = np.flatnonzero(beta)
+    if first:
+        members = np.concatenate((np.arange(first), members[members >= first]))
+    change = np.zeros((members.size + ROWS - 1) // ROWS * ROWS)
+    for a in range(members.size):
+        j = members[a]
+        row, own = gram[j], correlation[j] + diagonal[j] * beta[j]
+        for b in range(a):
+            own -= row[members[b]] * change[b]
+        v = 1.0 / (diagonal[j] / sigma2 + (1.0 if j < first else 1.0 / tau2))
+        value = v * own / sigma2 + sqrt(v) * rng.standard_normal()
+        change[a], beta[j] = value - beta[j], value
+    last = members.size - 1
+    for a in range(0, members.size, ROWS):
+        one, two = gram[members[a]], gram[members[min(a + 1, last)]]
+        three, four = gram[members[min(a + 2, last)]], gram[members[min(a + 3, last)]]
+        x, y, z, w = change[a], change[a + 1], change[a + 2], change[a + 3]
+        for k in range(correlation.size):
+            correlation[k] -= one[k] * x + two[k] * y + three[k] * z + four[k] * w
+
+
+@numba.njit(nogil=True, cache=True)
 def _sweep(rng, gram, diagonal, correlation, beta, pairs, sigma2, tau2, log_odds, first):
-    """Draw every coefficient of one regression with its inclusion, then every pair."""
-    for j in range(first):
-        v = 1.0 / (diagonal[j] / sigma2 + 1.0)
-        m = v * (correlation[j] + diagonal[j] * beta[j]) / sigma2
-        _shift(gram, correlation, beta, j, m + sqrt(v) * rng.standard_normal())
-    g, v, log_empty = -1.0, 0.0, 0.0
+    """Draw of every coefficient whether it is in, then every pair, then the values of all in.
+
+    A coefficient that stays in keeps its value: to leave with the probability of being out, and to
+    come with that of being in and a value drawn given the rest, is in detailed balance.
+    """
+    g, v, half, log_empty = -1.0, 0.0, 0.0, 0.0
     for j in range(first, len(beta)):
         if diagonal[j] != g:
             g = diagonal[j]
             v = 1.0 / (g / sigma2 + 1.0 / tau2)
+            half = 0.5 * v / sigma2**2
             log_empty = log_odds - 0.5 * log1p(g * tau2 / sigma2)
-        pull = (correlation[j] + g * beta[j]) / sigma2
-        log_in = log_empty + 0.5 * v * pull * pull
+        pull = correlation[j] + g * beta[j]
+        log_in = log_empty + half * pull * pull
         # With e ~ Exponential(1), P(e > log(1 + exp(-x))) is the logistic function of x. Most
         # coefficients are far from inclusion and are settled without the logarithm.
         e = rng.standard_exponential()
         if e > -log_in and log_in > -700.0 and e > log1p(exp(-log_in)):
-            _shift(gram, correlation, beta, j, v * pull + sqrt(v) * rng.standard_normal())
+            if beta[j] == 0.0:
+                drawn = v * pull / sigma2 + sqrt(v) * rng.standard_normal()
+                _shift(gram, correlation, beta, j, drawn)
         elif beta[j] != 0.0:
             _shift(gram, correlation, beta, j, 0.0)
     for i in range(len(pairs)):
         _pair(rng, gram, correlation, beta, pairs[i, 0], pairs[i, 1], sigma2, tau2, log_odds)
+    _values(rng, gram, diagonal, correlation, beta, sigma2, tau2, first)
 
 
 @numba.njit(nogil=True, cache=True)
