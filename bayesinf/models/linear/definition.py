@@ -186,9 +186,12 @@ class Regression(Measured):
         columns = np.stack(columns, axis=1) if columns else np.zeros((len(X), 0))
         sd = np.array([prior.sd for prior in self.free.values()])
         offset = offset + columns @ np.array([prior.mean for prior in self.free.values()])
-        error = np.ones(len(X)) if self.error is None else self.error
-        target, per = (self.y - offset) / error, error[:, np.newaxis]
-        parts = features / per, columns * sd / per, target, -np.log(error)
+        columns, target, log_jacobian = columns * sd, self.y - offset, np.zeros(len(X))
+        if self.error is not None:
+            per = self.error[:, np.newaxis]
+            features, columns, target = features / per, columns / per, target / self.error
+            log_jacobian = -np.log(self.error)
+        parts = features, columns, target, log_jacobian
         every = [slice(None)] if self.groups is None else self.groups.rows
         rests = self.rests or (Rest(),) * len(every)
         return tuple(

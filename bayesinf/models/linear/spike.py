@@ -40,7 +40,7 @@ __all__ = ["Gram", "alike", "chain", "gram"]
 ALIKE = 0.7  # columns whose cosine exceeds this are drawn in pairs too
 PARTNERS = 8  # pairs a column at the most
 TOGETHER = 32  # rows that are looked at together, so that they stay in the cache
-PART = 100  # draws between two times that a chain may be kept
+PART = 500  # draws between two times that a chain may be kept
 CANCELS = 1e-6  # part of the data below which what is left of them is summed up anew
 STARTS = 8  # short runs from different starts, of which a chain continues the best
 
@@ -169,7 +169,9 @@ def chain(
     for length in kept.steps(lengths, rng, walk, parts):
         parts.append(run(rng, *fixed, length, thin, *walk["state"]))
         walk["state"] = tuple(each[-1] for each in parts[-1])
-    coefficients, sigma, scales = map(np.concatenate, zip(*parts, strict=True))
+    # No copy of what may be large, where there is one part.
+    joined = parts[0] if len(parts) == 1 else map(np.concatenate, zip(*parts, strict=True))
+    coefficients, sigma, scales = joined
     if problem.groups is None:
         coefficients, sigma = coefficients[:, 0], sigma[:, 0]
     beta = coefficients[..., first:]
