@@ -325,9 +325,11 @@ def smoothed_weights(log_weight: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     values = log_weight.reshape(-1, draws)
     smooth, shape = np.empty_like(values), np.full(len(values), np.inf)
     tail = int(min(draws / 5, 3 * math.sqrt(draws))) + 1
-    top = np.partition(values, (-tail, -1), axis=-1)
-    usable = np.isfinite(top[:, -1])
-    flat = usable & (top[:, -1] - top[:, -tail] <= 1e-6)  # a spread that is rounding only
+    top = np.max(values, axis=-1)
+    usable = np.isfinite(top)
+    with np.errstate(invalid="ignore"):
+        near = np.count_nonzero(top[:, np.newaxis] - values <= 1e-6, axis=-1)
+    flat = usable & (near >= tail)  # a spread that is rounding only
     shape[flat] = 0.0
     uneven = usable & ~flat
     smooth[~uneven] = _normalised(values[~uneven])

@@ -402,12 +402,16 @@ class SpikeAndSlab(WeightPrior):
         return {"beta": np.where(included, slab, 0.0), "included": included.astype(np.int8)}
 
     def log_elements(self, hyper, draws):
-        """Log density with respect to a point mass at zero plus Lebesgue measure."""
-        included, rate = np.asarray(draws["included"], dtype=bool), hyper["inclusion_rate"]
-        width = np.broadcast_to(hyper["slab_width"], included.shape)[included]
-        slab = np.zeros(included.shape)
-        slab[included] = log_normal(np.asarray(draws["beta"])[included], width)
-        return {"included": np.where(included, np.log(rate), np.log1p(-rate)), "beta": slab}
+        """Log density with respect to a point mass at zero plus Lebesgue measure, summed over the
+        weights: those that are out are many, and alike.
+        """
+        included, rate, width = draws["included"], hyper["inclusion_rate"], hyper["slab_width"]
+        inside = np.count_nonzero(included, axis=-1, keepdims=True)
+        outside = np.shape(included)[-1] - inside
+        beta = np.asarray(draws["beta"])
+        square = np.einsum("...k,...k->...", beta, beta)[..., np.newaxis]
+        slab = -0.5 * square / width**2 - inside * (np.log(width) + 0.5 * np.log(2 * np.pi))
+        return {"included": inside * np.log(rate) + outside * np.log1p(-rate), "beta": slab}
 
     def define(self, name, sigma, dims, centred):
         """Add the weights to the open PyMC model; ``slab`` is free where included is 0."""

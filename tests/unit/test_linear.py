@@ -13,7 +13,7 @@ from scipy import integrate, stats
 from bayesinf import priors
 from bayesinf.errors import DataError, FitError
 from bayesinf.models import linear
-from bayesinf.models.linear import exact, gibbs, regression, spike
+from bayesinf.models.linear import exact, gibbs, regression, spike, spike_kernel
 from bayesinf.models.linear.conditional import Factors
 from bayesinf.models.linear.scale_priors import told
 from bayesinf.priors import Beta, HalfCauchy, InverseChi
@@ -411,6 +411,21 @@ def test_evidence_that_chooses_a_start_against_the_dense_normal(intercept, insid
         problem, spike.Gram(problem), beta[np.newaxis], [sigma], (width, rate)
     )
     assert found == pytest.approx(expected, rel=1e-9)
+
+
+def test_the_first_coefficient_to_come_in_against_its_probability():
+    diagonal, correlation = np.array([50.0, 50.0, 80.0, 20.0]), np.array([12.0, 3.0, -18.0, 9.0])
+    sigma2, tau2, log_odds, draws = 2.0, 0.5, -1.0, 20_000
+    v = 1 / (diagonal / sigma2 + 1 / tau2)
+    log_in = log_odds + 0.5 * np.log(v / tau2) + 0.5 * v * (correlation / sigma2) ** 2
+    comes = 1 / (1 + np.exp(-log_in))
+    out = np.cumprod(1 - comes)
+    expected = np.append(comes * np.append(1.0, out[:-1]), out[-1])
+    most, rng = 1.5 * np.max(np.log1p(np.exp(log_in))), np.random.default_rng(1)
+    state = diagonal, correlation, 0, 4, most, sigma2, tau2, log_odds
+    found = np.bincount([spike_kernel._first_in(rng, *state) for _ in range(draws)], minlength=5)
+    np.testing.assert_allclose(found / draws, expected, atol=4 * 0.5 / draws**0.5)
+    assert np.all(expected > 0.05)
 
 
 @pytest.mark.slow

@@ -27,6 +27,7 @@ from bayesinf.models.noise import Discrepancy, Measured
 from bayesinf.models.problem import Draws, Labels, Route
 from bayesinf.priors import Normal, Prior
 from bayesinf.priors.weights import Gaussian, WeightPrior
+from bayesinf.settings import Settings
 
 if TYPE_CHECKING:
     import pymc as pm
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Groups", "Names", "Regression"]
 
+FEWEST = 50  # draws from the prior that are always looked at
+PICTURE = 2**30  # products of a feature and a weight that the prior predictive picture may take
 SELDOM = 0.1  # share of draws up to which a product of a column goes draw by draw
 
 
@@ -183,9 +186,12 @@ class Regression(Measured):
         columns = np.stack(columns, axis=1) if columns else np.zeros((len(X), 0))
         sd = np.array([prior.sd for prior in self.free.values()])
         offset = offset + columns @ np.array([prior.mean for prior in self.free.values()])
-        error = np.ones(len(X)) if self.error is None else self.error
-        target, per = (self.y - offset) / error, error[:, np.newaxis]
-        parts = features / per, columns * sd / per, target, -np.log(error)
+        columns, target, log_jacobian = columns * sd, self.y - offset, np.zeros(len(X))
+        if self.error is not None:
+            per = self.error[:, np.newaxis]
+            features, columns, target = features / per, columns / per, target / self.error
+            log_jacobian = -np.log(self.error)
+        parts = features, columns, target, log_jacobian
         every = [slice(None)] if self.groups is None else self.groups.rows
         rests = self.rests or (Rest(),) * len(every)
         return tuple(
@@ -473,6 +479,11 @@ class Regression(Measured):
             factors[name] = np.sum(prior.log_density(draws[name]), axis=own)
         name = self.names.coefficient
         return {name if k == "beta" else k: v for k, v in factors.items()}
+
+    def prior_predictive(self, draws: Draws, settings: Settings) -> Draws:
+        """Draw data from draws of the prior; of many rows and features from some of them."""
+        some = max(FEWEST, PICTURE // self.X.size)
+        return super().prior_predictive({k: v[:some] for k, v in draws.items()}, settings)
 
     def mean(self, draws: Draws) -> np.ndarray:
         """Mean of y, Xf + Σ z α, (..., observation)."""

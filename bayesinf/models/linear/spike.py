@@ -26,6 +26,7 @@ import numpy as np
 
 from bayesinf import kept
 from bayesinf.errors import FitError
+from bayesinf.inference import factors
 from bayesinf.models.linear import conditional
 from bayesinf.models.linear.design import compressed
 from bayesinf.models.linear.scale_priors import told
@@ -39,7 +40,8 @@ __all__ = ["Gram", "alike", "chain", "gram"]
 ALIKE = 0.7  # columns whose cosine exceeds this are drawn in pairs too
 PARTNERS = 8  # pairs a column at the most
 TOGETHER = 32  # rows that are looked at together, so that they stay in the cache
-PART = 100  # draws between two times that a chain may be kept
+PART = 500  # draws between two times that a chain may be kept
+CANCELS = 1e-6  # part of the data below which what is left of them is summed up anew
 STARTS = 8  # short runs from different starts, of which a chain continues the best
 
 
@@ -167,7 +169,9 @@ def chain(
     for length in kept.steps(lengths, rng, walk, parts):
         parts.append(run(rng, *fixed, length, thin, *walk["state"]))
         walk["state"] = tuple(each[-1] for each in parts[-1])
-    coefficients, sigma, scales = map(np.concatenate, zip(*parts, strict=True))
+    # No copy of what may be large, where there is one part.
+    joined = parts[0] if len(parts) == 1 else map(np.concatenate, zip(*parts, strict=True))
+    coefficients, sigma, scales = joined
     if problem.groups is None:
         coefficients, sigma = coefficients[:, 0], sigma[:, 0]
     beta = coefficients[..., first:]
@@ -198,22 +202,52 @@ def _start(problem, products, rng):
 
 def _log_evidence(problem, products, coefficients, sigma, scales):
     """log p(y, included, scales): which coefficients are in, their values integrated out."""
-    prior, (width, rate), value = problem.prior, scales, 0.0
-    inside = coefficients[:, products.free :] != 0
-    for design, own, noise in zip(problem.designs, inside, sigma, strict=True):
-        X = np.hstack([design.Z, design.A[:, own]])
-        variances = np.append(np.ones(products.free), np.full(int(own.sum()), width**2))
-        if not len(variances):
-            X, variances = np.zeros((len(X), 1)), np.ones(1)
-        R, turned, unreached = compressed(X, design.t)
-        active = conditional.Factors(R, turned)
-        value += active.condition(active.kernel(variances), variances, noise).log_marginal()
-        for rest in (unreached, design.rest):
-            value -= rest.count * 0.5 * np.log(2 * np.pi * noise**2) + 0.5 * rest.square / noise**2
+    prior, (width, rate), first, value = problem.prior, scales, products.free, 0.0
+    inside = coefficients[:, first:] != 0
+    for g, (own, noise) in enumerate(zip(inside, sigma, strict=True)):
+        members = np.append(np.arange(first), first + np.flatnonzero(own))
+        variances = np.append(np.ones(first), np.full(len(members) - first, width**2))
+        value += _log_marginal(products, g, members, variances, noise)
     value += inside.sum() * np.log(rate) + np.sum(~inside) * np.log1p(-rate)
     for name, scale in (("slab_width", width), ("inclusion_rate", rate)):
         value += prior.inferred[name].log_density(scale) if name in prior.inferred else 0.0
     return value if problem.noise_fixed else value + np.sum(problem.noise.log_density(sigma))
+
+
+def _log_marginal(products, g, members, variances, sigma):
+    """log p(y) of one group, given which coefficients are in, their variances and the noise.
+
+        M = I + diag(√v) XᵀX diag(√v) / σ² = L Lᵀ,   L u = diag(√v) Xᵀy / σ,
+        yᵀK⁻¹y = (|y|² − |u|²) / σ²,   |K| = σ²ⁿ |M|
+
+    from the products at hand; where the difference cancels, from the data.
+    """
+    square, count = products.square[g], products.count[g]
+    if not len(members):
+        return -0.5 * (square / sigma**2 + count * np.log(2 * np.pi * sigma**2))
+    gram = products.gram[g][np.ix_(members, members)].astype(float)
+    root = np.sqrt(variances) / sigma
+    try:
+        factor = factors.cholesky(np.eye(len(members)) + gram * root * root[:, np.newaxis])
+    except np.linalg.LinAlgError:
+        return _from_data(products, g, members, variances, sigma)
+    u = conditional.solved(factor, root * products.correlation[g][members])
+    rest = square - float(u @ u)
+    if rest < CANCELS * square:
+        return _from_data(products, g, members, variances, sigma)
+    log_determinant = 2 * np.sum(np.log(np.diag(factor)))
+    return -0.5 * (rest / sigma**2 + log_determinant + count * np.log(2 * np.pi * sigma**2))
+
+
+def _from_data(products, g, members, variances, sigma):
+    """The same without squares of the data: slower, and to the last digit where noise is small."""
+    rows = slice(*(int(end) for end in np.append(0, np.cumsum(products.rows))[g : g + 2]))
+    R, turned, rest = compressed(products.X[rows][:, members], products.t[rows])
+    active = conditional.Factors(R, turned)
+    value = active.condition(active.kernel(variances), variances, sigma).log_marginal()
+    count = products.count[g] - len(turned)
+    square = rest.square + products.apart[g]
+    return value - 0.5 * (square / sigma**2 + count * np.log(2 * np.pi * sigma**2))
 
 
 def _beta(prior) -> np.ndarray:

@@ -12,6 +12,9 @@ __all__ = ["products_of_signs", "run"]
 
 CANCELS = 1e-6  # squared residuals this small beside the data's are summed up anew
 LEAST = 1e-28  # rounding of sums over the data, squared
+STRETCH = 64  # coefficients that are looked at together, all out
+OFTEN = 0.5  # of them that may come in, above which each is drawn by itself
+ROWS = 4  # of the Gram matrix that share one pass over the correlations
 TILE = 64  # columns on either side that are multiplied together, so that they stay in the cache
 
 
@@ -92,30 +95,122 @@ def _residual_square(X, t, beta):
     return total
 
 
+@numba.njit(nogil=True, cache=True, fastmath={"contract"})
+def _values(rng, gram, diagonal, correlation, beta, sigma2, tau2, first):
+    """Draw the values of those that are in, one given the others.
+
+    Only their own correlations are needed on the way; all others follow in one pass, in which four
+    rows of the Gram matrix share a look at them.
+    """
+    members = np.flatnonzero(beta)
+    if first:
+        members = np.concatenate((np.arange(first), members[members >= first]))
+    change = np.zeros((members.size + ROWS - 1) // ROWS * ROWS)
+    for a in range(members.size):
+        j = members[a]
+        row, own = gram[j], correlation[j] + diagonal[j] * beta[j]
+        for b in range(a):
+            own -= row[members[b]] * change[b]
+        v = 1.0 / (diagonal[j] / sigma2 + (1.0 if j < first else 1.0 / tau2))
+        value = v * own / sigma2 + sqrt(v) * rng.standard_normal()
+        change[a], beta[j] = value - beta[j], value
+    last = members.size - 1
+    for a in range(0, members.size, ROWS):
+        one, two = gram[members[a]], gram[members[min(a + 1, last)]]
+        three, four = gram[members[min(a + 2, last)]], gram[members[min(a + 3, last)]]
+        x, y, z, w = change[a], change[a + 1], change[a + 2], change[a + 3]
+        for k in range(correlation.size):
+            correlation[k] -= one[k] * x + two[k] * y + three[k] * z + four[k] * w
+
+
+@numba.njit(nogil=True, cache=True, fastmath={"nnan", "nsz"})
+def _largest(values):
+    """Largest size; told that none is a NaN, the compiler looks at several at a time."""
+    top = 0.0
+    for k in range(values.size):
+        top = max(top, abs(values[k]))
+    return top
+
+
 @numba.njit(nogil=True, cache=True)
-def _sweep(rng, gram, diagonal, correlation, beta, pairs, sigma2, tau2, log_odds, first):
-    """Draw every coefficient of one regression with its inclusion, then every pair."""
-    for j in range(first):
-        v = 1.0 / (diagonal[j] / sigma2 + 1.0)
-        m = v * (correlation[j] + diagonal[j] * beta[j]) / sigma2
-        _shift(gram, correlation, beta, j, m + sqrt(v) * rng.standard_normal())
-    g, v, log_empty = -1.0, 0.0, 0.0
-    for j in range(first, len(beta)):
+def _singly(rng, gram, diagonal, correlation, beta, start, stop, sigma2, tau2, log_odds):
+    """Draw whether these coefficients are in, one after the other.
+
+    One that stays in keeps its value: to leave with the probability of being out, and to come with
+    that of being in and a value drawn given the rest, is in detailed balance.
+    """
+    g, v, half, log_empty = -1.0, 0.0, 0.0, 0.0
+    for j in range(start, stop):
         if diagonal[j] != g:
             g = diagonal[j]
-            v = 1.0 / (g / sigma2 + 1.0 / tau2)
-            log_empty = log_odds - 0.5 * log1p(g * tau2 / sigma2)
-        pull = (correlation[j] + g * beta[j]) / sigma2
-        log_in = log_empty + 0.5 * v * pull * pull
+            v, half, log_empty = _odds(g, sigma2, tau2, log_odds)
+        pull = correlation[j] + g * beta[j]
+        log_in = log_empty + half * pull * pull
         # With e ~ Exponential(1), P(e > log(1 + exp(-x))) is the logistic function of x. Most
         # coefficients are far from inclusion and are settled without the logarithm.
         e = rng.standard_exponential()
         if e > -log_in and log_in > -700.0 and e > log1p(exp(-log_in)):
-            _shift(gram, correlation, beta, j, v * pull + sqrt(v) * rng.standard_normal())
+            if beta[j] == 0.0:
+                drawn = v * pull / sigma2 + sqrt(v) * rng.standard_normal()
+                _shift(gram, correlation, beta, j, drawn)
         elif beta[j] != 0.0:
             _shift(gram, correlation, beta, j, 0.0)
+
+
+@numba.njit(nogil=True, cache=True)
+def _odds(g, sigma2, tau2, log_odds):
+    """Variance of a coefficient that is in, and the log odds of being so: log_empty + half · c²."""
+    v = 1.0 / (g / sigma2 + 1.0 / tau2)
+    return v, 0.5 * v / sigma2**2, log_odds - 0.5 * log1p(g * tau2 / sigma2)
+
+
+@numba.njit(nogil=True, cache=True)
+def _first_in(rng, diagonal, correlation, start, stop, most, sigma2, tau2, log_odds):
+    """The first of these coefficients, all out, that comes in; ``stop`` where none does.
+
+    Being out has the probability exp(-h), h = log(1 + exp(log odds)). So who comes first is the
+    first event of a Poisson process with the rate h on the stretch of each: of one with the rate
+    ``most`` throughout, which bounds them, each event counts with probability h / most.
+    """
+    place = 0.0
+    while True:
+        place += rng.standard_exponential() / most
+        if place >= stop - start:
+            return stop
+        j = start + int(place)
+        _, half, log_empty = _odds(diagonal[j], sigma2, tau2, log_odds)
+        if rng.random() * most < log1p(exp(log_empty + half * correlation[j] ** 2)):
+            return j
+
+
+@numba.njit(nogil=True, cache=True)
+def _sweep(rng, gram, diagonal, correlation, beta, pairs, sigma2, tau2, log_odds, first):
+    """Draw of every coefficient whether it is in, then every pair, then the values of all in."""
+    _, half, log_empty = _odds(np.min(diagonal[first:]), sigma2, tau2, log_odds)  # the most likely
+    members = np.append(np.flatnonzero(beta), beta.size)
+    j, following = first, 0
+    while j < beta.size:
+        while members[following] < j:
+            following += 1
+        stop = min(members[following], j + STRETCH)
+        if stop == j:  # it is in
+            stop, most = j + 1, np.inf
+        else:
+            top = _largest(correlation[j:stop])
+            most = log1p(exp(min(log_empty + half * top * top, 700.0)))
+        if most * (stop - j) > OFTEN:
+            _singly(rng, gram, diagonal, correlation, beta, j, stop, sigma2, tau2, log_odds)
+            j = stop
+            continue
+        found = _first_in(rng, diagonal, correlation, j, stop, most, sigma2, tau2, log_odds)
+        if found < stop:
+            v, _, _ = _odds(diagonal[found], sigma2, tau2, log_odds)
+            drawn = v * correlation[found] / sigma2 + sqrt(v) * rng.standard_normal()
+            _shift(gram, correlation, beta, found, drawn)
+        j = found + 1 if found < stop else stop
     for i in range(len(pairs)):
         _pair(rng, gram, correlation, beta, pairs[i, 0], pairs[i, 1], sigma2, tau2, log_odds)
+    _values(rng, gram, diagonal, correlation, beta, sigma2, tau2, first)
 
 
 @numba.njit(nogil=True, cache=True)

@@ -22,7 +22,8 @@ STATED = "stated"  # the root attribute
 
 def default_widths(features: np.ndarray) -> np.ndarray:
     """Return rms(X) / rms(column), so that the unit of a column does not matter: (weight,)."""
-    rms, size = np.sqrt(np.mean(features**2, axis=0)), float(np.sqrt(np.mean(features**2)))
+    square = np.einsum("ij,ij->j", features, features) / len(features)
+    rms, size = np.sqrt(square), float(np.sqrt(np.mean(square)))
     return np.where(rms > 0, size / np.where(rms > 0, rms, 1.0), 1.0)
 
 

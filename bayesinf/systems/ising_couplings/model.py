@@ -263,7 +263,7 @@ class OddProducts:
 
     Parameters
     ----------
-    products : (sample, product), of mean square 1.
+    products : (sample, product), of mean square 1; signs, which single precision holds.
     """
 
     products: np.ndarray
@@ -274,14 +274,15 @@ class OddProducts:
         spins = states.astype(float)
         i, j, k = binary.triples(spins.shape[1], most).T
         total = spins.sum(axis=1, keepdims=True) / np.sqrt(spins.shape[1])
-        return cls(np.hstack([spins, total, spins[:, i] * spins[:, j] * spins[:, k]]))
+        triples = spins[:, i] * spins[:, j] * spins[:, k]
+        return cls(np.hstack([spins, total, triples]).astype(np.float32))
 
     def __call__(self, y: np.ndarray, mean: np.ndarray, noise: np.ndarray) -> np.ndarray:
         """Return T, (...), of arrays that broadcast to (..., observation)."""
         z = (y - mean) / noise
-        rms = np.sqrt(np.mean(z * z, axis=-1))
-        correlation = np.abs(z @ self.products).max(axis=-1) / np.sqrt(z.shape[-1])
-        return correlation / np.maximum(rms, np.finfo(float).tiny)
+        rms = np.sqrt(np.mean(z * z, axis=-1, keepdims=True))
+        z = (z / np.maximum(rms, np.finfo(float).tiny)).astype(np.float32)
+        return np.abs(z @ self.products).max(axis=-1) / np.sqrt(z.shape[-1])
 
 
 # What is read off a posterior

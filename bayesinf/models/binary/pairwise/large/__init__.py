@@ -24,6 +24,7 @@ from bayesinf.models.binary import Moments
 from bayesinf.models.binary.couplings import CouplingPrior
 from bayesinf.models.binary.pairwise import enumeration
 from bayesinf.models.binary.pairwise.large.annealing import annealed_log_partition
+from bayesinf.models.binary.pairwise.large.centred import CentredStatistics
 from bayesinf.models.binary.pairwise.large.likelihood import (
     ReweightedLikelihood,
     covers,
@@ -98,7 +99,7 @@ def draw_reweighting_sample(
     near = find_optimum(data, prior, rng, workers, tuning)
     long = float(np.clip(tuning.run_ratio * data.samples, tuning.least_run, tuning.most_run))
     how = {"bias": near.bias, "workers": workers, "tuning": tuning}
-    how["keep"] = max(tuning.kept_states, tuning.kept_states_each * data.statistics.size)
+    how["keep"] = _kept_states(data, tuning)
     first = draw_sample(
         near.theta, data.encoding, tuning.first_run * long, rng, start=near.last, **how
     )
@@ -112,6 +113,18 @@ def draw_reweighting_sample(
     drawn = draw_sample(theta, data.encoding, long, rng, start=first.last, **how)
     _refuse_unless_optimum(ReweightedLikelihood(data, held, workers, drawn))
     return _with_log_z(drawn, data, rng, workers, tuning)
+
+
+def _kept_states(data, tuning):
+    """How many states stand for all: as many as show the rarest pair often enough, worth as much at
+    a draw of the posterior, where log weights have a variance of about a parameter a state of the
+    data.
+    """
+    variances = CentredStatistics(data.encoded("0/1")).variances_of_data
+    rarest = float(np.min(variances[data.sites :]))
+    spread = np.exp(min(data.statistics.size / data.samples, 100.0))
+    shown = int(min(tuning.kept_rarest * spread / rarest, tuning.kept_states))
+    return max(shown, tuning.kept_states_each * data.statistics.size)
 
 
 def redrawn(

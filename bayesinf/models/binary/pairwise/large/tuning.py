@@ -114,7 +114,10 @@ class Tuning:
     run_part: int = 2**18
     # Sweeps between states at most: more would cost more than weighing one more state.
     most_run_thin: int = 10
-    # States of the reweighting sample, at least.
+    # States of the reweighting sample, over the variance of the rarest pair: 16 000 where all sites
+    # are as often on as off.
+    kept_rarest: float = 1000
+    # The most that rare pairs ask for.
     kept_states: int = 100_000
     # The same for each parameter: the error of the curvature is then one or two per cent.
     kept_states_each: int = 50
