@@ -14,6 +14,7 @@ import typer
 from bayesinf import workflow
 
 Prior = StrEnum("Prior", ["laplace", "spike_and_slab", "normal", "horseshoe"])
+LOOK = 250  # states that a look learns from
 
 
 @workflow.script
@@ -47,6 +48,9 @@ def main(
     from bayesinf.systems import ising_couplings as ising
 
     if run.data is None:
+        if run.look and train is None:
+            train = LOOK
+            run.shortened += [f"{LOOK} states are learnt from, not 400"]
         train, held_out = train or 400, held_out or 400
     with run.step("read"):
         if run.data is None and (sites is not None or sigma is not None):

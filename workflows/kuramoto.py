@@ -52,8 +52,10 @@ def main(
             phases = system.simulate(oscillators, samples, spread=spread, rng=rng)
         else:
             phases = system.read(run.shipped("phases.nc"))
-    names = [str(name) for name in prior or ("normal", "mean_field")]
-    settings = run.settings if "draws" in run.given else run.settings.replace(draws=100)
+    names = [str(name) for name in prior or (("normal",) if run.look else ("normal", "mean_field"))]
+    run.shortened += ["the mean field is left out"] if run.look and not prior else []
+    draws = 50 if run.look else 100
+    settings = run.settings if "draws" in run.given else run.settings.replace(draws=draws)
     options = {"lag": lag, "stride": stride}
     with run.step(f"fit {', '.join(names)}"):
         fits = {n: system.fit(phases, n, **options, settings=settings) for n in names}
