@@ -10,7 +10,7 @@ import typer
 
 from bayesinf import workflow
 
-LOOK = "0-2"  # repeats that a look takes
+LOOK = "0,1"  # repeats that a look takes
 
 
 @workflow.script

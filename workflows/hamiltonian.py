@@ -87,13 +87,14 @@ def main(
     if "draws" not in run.given:
         _, settings = hamiltonian.plan(settings=settings)
     fits = {}
-    for name, treated in (("paths", True), ("ignored", False)):
+    ways = {"paths": True} if run.look else {"paths": True, "ignored": False}
+    for name, treated in ways.items():
         with run.step(f"fit {name}"):
             fits[name] = hamiltonian.fit(
                 part, str(form), treated=treated, **options, settings=settings
             )
     if run.look and not networks:
-        run.shortened += ["networks are left out"]
+        run.shortened += ["the fit that ignores noise in the states, and networks, are left out"]
         return fits
     with run.step("networks"):
         told = hamiltonian.classical(part, held_out, followed=networks)

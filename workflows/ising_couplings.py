@@ -60,6 +60,8 @@ def main(
             spins = run.report_reading(ising.read(run.data or run.shipped("ring.npz")))
         parts = ising.split(spins, train, held_out or 0, rng=run.settings.generator("split"))
     names = [str(name) for name in prior or ising.PRIORS]
+    if run.look and not prior:
+        run.shortened += [f"the prior {names.pop()} is left out"]
     options = {"gauge": gauge, "method": sampler, "settings": run.settings}
     fit = partial(ising.fit, parts[0], held_out=parts[1], **options)
     # Here a fit's chains run side by side, one fit after the other; a cluster gets a fit each.

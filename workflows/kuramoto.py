@@ -14,6 +14,9 @@ from bayesinf import workflow
 Prior = StrEnum("Prior", ["normal", "mean_field", "spike_and_slab"])
 
 
+LOOK = 8  # oscillators that a look simulates
+
+
 @workflow.script
 def main(
     run: workflow.Run,
@@ -42,6 +45,9 @@ def main(
     """Infer frequencies, couplings and lag of oscillators from their phases."""
     from bayesinf.systems import kuramoto as system
 
+    if run.look and oscillators is None:
+        oscillators = LOOK
+        run.shortened += [f"the phases are of {LOOK} oscillators, simulated"]
     with run.step("read"):
         if run.data is not None:
             when = workflow.column(time)
@@ -52,10 +58,8 @@ def main(
             phases = system.simulate(oscillators, samples, spread=spread, rng=rng)
         else:
             phases = system.read(run.shipped("phases.nc"))
-    names = [str(name) for name in prior or (("normal",) if run.look else ("normal", "mean_field"))]
-    run.shortened += ["the mean field is left out"] if run.look and not prior else []
-    draws = 50 if run.look else 100
-    settings = run.settings if "draws" in run.given else run.settings.replace(draws=draws)
+    names = [str(name) for name in prior or ("normal", "mean_field")]
+    settings = run.settings if "draws" in run.given else run.settings.replace(draws=100)
     options = {"lag": lag, "stride": stride}
     with run.step(f"fit {', '.join(names)}"):
         fits = {n: system.fit(phases, n, **options, settings=settings) for n in names}

@@ -187,8 +187,8 @@ class Run:
         if self.read_as:
             for fit in fits.values():
                 fit.attrs["data_read_as"] = self.read_as
-        if self.quick:
-            said = "; ".join(["the chains are short", *self.shortened])
+        few = ["few draws are made"] if self.quick and "draws" not in self.given else []
+        if said := "; ".join([*few, *self.shortened]):
             for fit in fits.values():
                 fit.attrs["look"] = said
         # The page, the verdict and the files are of the same numbers.

@@ -397,11 +397,12 @@ def _as_grid(x, shape):
 
 
 def _each(T, stack):
-    """The product of a map, sparse or dense, with each matrix of a stack."""
+    """The product of a map, sparse or dense, with each matrix of a stack, (stack, row, column)."""
     if not hasattr(T, "multiply"):
         return T @ stack
-    wide = np.moveaxis(stack, 1, 0)
-    return np.moveaxis((T @ wide.reshape(len(wide), -1)).reshape(-1, *wide.shape[1:]), 0, 1)
+    many, inner, columns = stack.shape
+    wide = T @ np.moveaxis(stack, 1, 0).reshape(inner, many * columns)
+    return np.moveaxis(wide.reshape(len(wide), many, columns), 0, 1)
 
 
 def _row_squares(T):
