@@ -28,7 +28,7 @@ JSON_ATTRIBUTES = {
 # Root attributes that the checks and the page read, each a word or a number.
 SINGLE = (
     "system family model method inference equation seed data_sha256 created_at elapsed_seconds "
-    "bayesinf_version git_commit run why plan read_as"
+    "bayesinf_version git_commit run why plan read_as look"
 )
 NUMBERS = ("posterior", "sample_stats", "log_likelihood", "log_prior", "prior")
 LONGEST = 1000  # letters of a unit

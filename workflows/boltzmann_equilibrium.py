@@ -56,7 +56,9 @@ def main(
         sides = {"approximate": system.approximations(population)}
         covered = system.coverage(population, **counted, settings=run.settings)
         sides |= {} if covered is None else {"coverage": covered}
-    if run.data is None and not run.quick:
+    if run.look:
+        run.shortened += ["how errors shrink with more data is left out"]
+    elif run.data is None:
         with run.step("learning"):
             sides["learning"] = system.learning_study(run.settings)
     return fits | {"mle": annotated(fits["mle"], **sides)}

@@ -3,12 +3,14 @@
 Without --data: 8 repeats of 500 steps of 12 simulated sites, whose couplings are not symmetric.
 """
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Annotated
 
 import typer
 
 from bayesinf import workflow
+
+LOOK = "0,1"  # repeats that a look takes
 
 
 @workflow.script
@@ -30,6 +32,9 @@ def main(
     from bayesinf.systems import boltzmann_kinetic as system
 
     with run.step("load"):
+        if run.look and recording.repeats is None:
+            recording = replace(recording, repeats=LOOK)
+            run.shortened += [f"repeats {LOOK} of 0-7 are used"]
         found = system.read(run.data or run.shipped("population.nc"), **asdict(recording))
         population = run.report_reading(found)
     with run.step("fit"):

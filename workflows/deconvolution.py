@@ -11,6 +11,8 @@ import typer
 
 from bayesinf import workflow
 
+LOOK = 150  # points that a look measures
+
 
 @workflow.script
 def main(
@@ -50,6 +52,11 @@ def main(
     # A width that is not known may turn out larger: the signal's grid reaches that far.
     margin = 1.0 + 3.0 * width_spread
     simulated = partial(system.simulate, response=response, margin=margin)
+    if run.look:
+        simulated = partial(simulated, LOOK)
+        if "draws" not in run.given:  # they are independent: so many are as good as a chain's
+            run.settings = run.settings.replace(draws=50)
+        run.shortened += [f"{LOOK} points are measured, not 500", "one width is compared"]
     with run.step("load"):
         if run.data is not None:
             columns = dict(zip("xy", map(workflow.column, (x, y)), strict=True))
@@ -76,7 +83,7 @@ def main(
         each = run.map if run.scheduler else map
         fits = dict(zip(jobs, each(one, jobs.values()), strict=True))
     with run.step("compare"):
-        widths = (1.0,) if run.quick and run.data is None else system.WIDTHS
+        widths = (1.0,) if run.look else system.WIDTHS
         return system.with_comparison(fits, blurred, widths=widths, **options)
 
 

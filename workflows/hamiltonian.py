@@ -13,6 +13,7 @@ import typer
 from bayesinf import workflow
 
 Form = StrEnum("Form", ["smooth", "spring", "pendulum"])
+LOOK = 6  # motions that a look takes
 System = StrEnum("System", ["spring", "pendulum"])
 
 
@@ -76,7 +77,9 @@ def main(
             )
         else:
             motions = hamiltonian.read(run.shipped("pendulum.nc"))
-            motions = hamiltonian.some(motions, slice(0, 8)) if run.quick else motions
+            if run.look:
+                motions = hamiltonian.some(motions, slice(0, LOOK))
+                run.shortened += [f"{LOOK} motions are taken"]
         part, held_out = (motions, None) if every else hamiltonian.split(motions)
         options = {"damped": damped, "kinetic": kinetic, "held_out": held_out}
         hamiltonian.problem(part, str(form), damped=damped, kinetic=kinetic)
@@ -84,11 +87,15 @@ def main(
     if "draws" not in run.given:
         _, settings = hamiltonian.plan(settings=settings)
     fits = {}
-    for name, treated in (("paths", True), ("ignored", False)):
+    ways = {"paths": True} if run.look else {"paths": True, "ignored": False}
+    for name, treated in ways.items():
         with run.step(f"fit {name}"):
             fits[name] = hamiltonian.fit(
                 part, str(form), treated=treated, **options, settings=settings
             )
+    if run.look and not networks:
+        run.shortened += ["the fit that ignores noise in the states, and networks, are left out"]
+        return fits
     with run.step("networks"):
         told = hamiltonian.classical(part, held_out, followed=networks)
         return {name: annotated(fit, classical=told) for name, fit in fits.items()}

@@ -14,6 +14,7 @@ import typer
 from bayesinf import workflow
 
 Prior = StrEnum("Prior", ["laplace", "spike_and_slab", "normal", "horseshoe"])
+LOOK = 250  # states that a look learns from
 
 
 @workflow.script
@@ -47,6 +48,9 @@ def main(
     from bayesinf.systems import ising_couplings as ising
 
     if run.data is None:
+        if run.look and train is None:
+            train = LOOK
+            run.shortened += [f"{LOOK} states are learnt from, not 400"]
         train, held_out = train or 400, held_out or 400
     with run.step("read"):
         if run.data is None and (sites is not None or sigma is not None):
@@ -56,6 +60,8 @@ def main(
             spins = run.report_reading(ising.read(run.data or run.shipped("ring.npz")))
         parts = ising.split(spins, train, held_out or 0, rng=run.settings.generator("split"))
     names = [str(name) for name in prior or ising.PRIORS]
+    if run.look and not prior:
+        run.shortened += [f"the prior {names.pop()} is left out"]
     options = {"gauge": gauge, "method": sampler, "settings": run.settings}
     fit = partial(ising.fit, parts[0], held_out=parts[1], **options)
     # Here a fit's chains run side by side, one fit after the other; a cluster gets a fit each.

@@ -14,6 +14,9 @@ from bayesinf import workflow
 Prior = StrEnum("Prior", ["normal", "mean_field", "spike_and_slab"])
 
 
+LOOK = 8  # oscillators that a look simulates
+
+
 @workflow.script
 def main(
     run: workflow.Run,
@@ -42,6 +45,9 @@ def main(
     """Infer frequencies, couplings and lag of oscillators from their phases."""
     from bayesinf.systems import kuramoto as system
 
+    if run.look and oscillators is None:
+        oscillators = LOOK
+        run.shortened += [f"the phases are of {LOOK} oscillators, simulated"]
     with run.step("read"):
         if run.data is not None:
             when = workflow.column(time)

@@ -63,6 +63,8 @@ def main(
         return fits
     spectrometer = system.spectrometer_of(spectrum)
     with run.step("train a network"):
+        if run.quick:
+            run.shortened += ["the network is trained for a moment"]
         length = {"count": 800, "steps": 150} if run.quick else {}
         network = system.train(spectrometer, **length, settings=settings)
         length = {"held_out": 200, "processes": 0} if run.quick else {}

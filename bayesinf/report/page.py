@@ -48,10 +48,11 @@ __all__ = [
 MOST_BYTES = 5_000_000
 
 
-DPI = 150
+DPI, LOOK_DPI = 150, 100  # of a result, of a look
 
 # Attributes that the page tells outside its provenance.
-ELSEWHERE = ("questions", "not_asked", "equation", "data_used", "data_read_as", "stacked", "stated")
+ELSEWHERE = ("questions", "not_asked", "equation", "data_used", "data_read_as", "look", "stacked")
+ELSEWHERE += ("stated",)
 
 
 def write(
@@ -79,7 +80,12 @@ def write(
     folder = Path(folder)
     carries = answering(story, fits)
     best = story.answer.pictures[0]
-    traces = {name: _trace_picture(name, fit) for name, fit in fits.items()}
+    look = fits[carries].attrs.get("look", "")
+    # Of the fits beside the answer's a look says what the checks found, and draws nothing.
+    traces = {
+        name: _trace_picture(name, fit) if not look or name == carries else None
+        for name, fit in fits.items()
+    }
     chapters = _chapters(story, fits)
     pictures = [picture for chapter in chapters for picture in chapter.section.pictures]
     pictures += [picture for picture in traces.values() if picture]
@@ -98,6 +104,7 @@ def write(
         "words": overall(verdicts, carries),
         "remark": _remark(verdicts[carries]),
         "read_as": fits[carries].attrs.get("data_read_as", ""),
+        "look": look,
         "known": known(verdicts[carries]),
         "traces": traces,
         "sampling": {name: _sampling(fit) for name, fit in fits.items()},
@@ -105,12 +112,13 @@ def write(
         "reload": _reload(carries),
         "command": command,
     }
-    images = {picture.name: png(picture.figure) for picture in pictures}
+    dpi = LOOK_DPI if look else DPI
+    images = {picture.name: png(picture.figure, dpi) for picture in pictures}
     # A page of many busy pictures is drawn coarser rather than sent heavier: bytes go about with
     # the area, and a third is added by base64.
     weight = sum(map(len, images.values())) * 4 / 3
     if weight > 0.9 * MOST_BYTES:
-        dpi = DPI * math.sqrt(0.8 * MOST_BYTES / weight)
+        dpi *= math.sqrt(0.8 * MOST_BYTES / weight)
         images = {picture.name: png(picture.figure, dpi) for picture in pictures}
     page = render("report.html", **content, images=images)
     (folder / "figures").mkdir(parents=True, exist_ok=True)

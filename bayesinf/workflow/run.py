@@ -21,7 +21,7 @@ from bayesinf.errors import DataError, printable
 from bayesinf.publication import MANIFEST, new_run, refuse_clash, staged
 from bayesinf.settings import Settings
 from bayesinf.workflow.ending import failed
-from bayesinf.workflow.retelling import of_run, tell
+from bayesinf.workflow.retelling import of_run, seldom_collected, tell
 from bayesinf.workflow.tables import summary
 
 if TYPE_CHECKING:
@@ -51,6 +51,7 @@ class Run:
     data : a file of the user's; None where none was given.
     scheduler : address of a Dask scheduler; None for the local cores.
     quick : whether short chains were asked for.
+    shortened : what a look at the shipped data leaves out or takes a part of, in words.
     given : names of the options that the user gave.
     home : folder of the script.
     seconds : label of a step to how long it took.
@@ -66,6 +67,7 @@ class Run:
     data: Path | None = None
     scheduler: str | None = None
     quick: bool = False
+    shortened: list[str] = field(default_factory=list)
     given: frozenset[str] = frozenset()
     home: Path = Path("workflows")
     seconds: dict[str, float] = field(default_factory=dict)
@@ -85,6 +87,11 @@ class Run:
                 found=f"{there}, {'which is read-only' if there.is_dir() else 'a file'}",
             )
         refuse_clash(self.output, EXPECTED)
+
+    @property
+    def look(self) -> bool:
+        """Whether a short look at the shipped data was asked for, of which a part will do."""
+        return self.quick and self.data is None
 
     @property
     def command(self) -> str:
@@ -180,13 +187,17 @@ class Run:
         if self.read_as:
             for fit in fits.values():
                 fit.attrs["data_read_as"] = self.read_as
+        few = ["few draws are made"] if self.quick and "draws" not in self.given else []
+        if said := "; ".join([*few, *self.shortened]):
+            for fit in fits.values():
+                fit.attrs["look"] = said
         # The page, the verdict and the files are of the same numbers.
         fits = {name: compact(fit) for name, fit in fits.items()}
         with self.step("check"):
             verdicts = {name: check(fit) for name, fit in fits.items()}
         fits = {name: of_run(fit, self.id) for name, fit in fits.items()}
         told = untold = None
-        with staged(self.output, run=self.id) as folder:
+        with seldom_collected(), staged(self.output, run=self.id) as folder:
             with self.step("save"):
                 for name, fit in fits.items():
                     save(fit, folder / f"{name}.nc")

@@ -119,6 +119,7 @@ def test_a_good_run_writes_everything_and_says_so(wire):
     assert status == 0 and err == ""
     assert out.splitlines()[0] == "Believed."
     assert "reports/wire/index.html" in out and "Time:" in out and "fit" in out
+    assert "A look" not in (Path("reports/wire") / "index.html").read_text()
     # The answer and its numbers come before the path of the report.
     told = out[: out.index("Report:")]
     assert "47 V/A." in told and "slope" in told and "±" in told and "V/A" in told
@@ -130,6 +131,16 @@ def test_a_good_run_writes_everything_and_says_so(wire):
     assert verdict["believed"] and verdict["command"] == "python wire.py"
     listed = json.loads((folder / "files.json").read_text())["files"]
     assert sorted([*listed, "files.json"]) == sorted(contents(folder))
+
+
+def test_a_look_says_so_on_its_page(wire):
+    said = "A look (--quick), not a result: few draws are made"
+    folder = Path("reports/wire")
+    wire("--quick")
+    assert said in (folder / "index.html").read_text()
+    (folder / "index.html").unlink()
+    bayesinf.retell(folder)
+    assert said in (folder / "index.html").read_text()
 
 
 def test_how_the_users_file_was_read_stands_in_terminal_page_verdict_and_fit(wire):
@@ -370,8 +381,9 @@ def test_options_become_settings(tmp_path, monkeypatch):
     assert run.settings == DEFAULT.replace(draws=7, chains=2)
     assert run.output == Path("there") and run.data == Path("a.csv") and not run.quick
     # A look at what is shipped starts no workers; at data of one's own it may well be worth it.
-    assert seen(["--quick"])[0].settings.workers == 1
-    assert seen(["--quick", "--data", "a.csv"])[0].settings.workers is None
+    shipped, own = (seen(["--quick", *data])[0] for data in ((), ("--data", "a.csv")))
+    assert shipped.settings.workers == 1 and shipped.look
+    assert own.settings.workers is None and not own.look and not run.look
     assert run.shipped("a.npz") == HERE.parent / "data" / "wire" / "a.npz"
 
 

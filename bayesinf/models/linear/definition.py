@@ -257,7 +257,9 @@ class Regression(Measured):
 
         count, names = self.shape[1], list(self.free)
         widths = np.ones(self.weights) if self.scales is None else self.scales
-        T = sparse.diags_array(widths) if self.basis is None else self.basis.matrix * widths
+        diagonal = self.basis is None
+        # By rows: a product of diagonals goes through the columns of the other matrix one by one.
+        T = sparse.diags_array(widths).tocsr() if diagonal else self.basis.matrix * widths
         N, offset = np.zeros((count, len(names))), np.zeros(count)
         offset = offset if self.means is None else offset + self.means
         if self.basis is not None:

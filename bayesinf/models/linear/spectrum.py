@@ -370,7 +370,7 @@ def moments(spectrum: Spectrum, coefficient_map, log_rho, log_sigma, weight):
     vector = seen.vector.reshape(len(rho), levels, levels)
     value = seen.value.reshape(len(rho), levels)
     along, aside = spectrum.pulled(rho, shrunk, vector)
-    per = np.einsum("fr,ari->afi", TV, along) + np.stack([T @ one for one in aside])
+    per = np.einsum("fr,ari->afi", TV, along) + _each(T, aside)
     own = (N @ spectrum.H) @ vector
     slope = own - per / value[:, np.newaxis]
     fixed = offset + (rho[:, np.newaxis] * shrunk * (s * spectrum.y)) @ TV.T
@@ -394,6 +394,15 @@ def moments(spectrum: Spectrum, coefficient_map, log_rho, log_sigma, weight):
 def _as_grid(x, shape):
     """What is one value for each ρ, beside cells of the grid."""
     return x.reshape(*shape, *x.shape[1:])
+
+
+def _each(T, stack):
+    """The product of a map, sparse or dense, with each matrix of a stack, (stack, row, column)."""
+    if not hasattr(T, "multiply"):
+        return T @ stack
+    many, inner, columns = stack.shape
+    wide = T @ np.moveaxis(stack, 1, 0).reshape(inner, many * columns)
+    return np.moveaxis(wide.reshape(len(wide), many, columns), 0, 1)
 
 
 def _row_squares(T):

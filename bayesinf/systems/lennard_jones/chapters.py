@@ -27,7 +27,7 @@ def kernel_ridge(fit: xr.DataTree, learning: xr.DataTree | None) -> Section:
         "numbers: ℓ = 0.1 σ, jitter 10⁻⁹, a wall of 150 ε/σ inside 0.95 σ."
     )
     if learning is None:
-        return Section("Kernel ridge", (recipe, "Too few data for a learning curve."))
+        return Section("Kernel ridge", (recipe, "No learning curve: too few data, or a look."))
     zero, wall = (
         learning["posterior"]["nu"].sel(wall=name).values.ravel() for name in ("zero", "repulsive")
     )
