@@ -19,6 +19,8 @@ from bayesinf.systems.thomson_surrogate.spectrum import Setup, Spectrometer
 
 SHORT = Settings(draws=250, chains=4, prior_draws=50)
 SPECTROMETER = Spectrometer(Setup(), CHANNELS)
+NARROW = {"electron_density": 2.51, "ion_mass": 12.5, "charge": 4.73, "electron_temperature": 903.0}
+NARROW |= {"ion_temperature": 189.0, "ion_flow": -13.7, "electron_drift": 132.0}
 
 
 @pytest.fixture(scope="module")
@@ -165,6 +167,15 @@ def test_peaks_too_narrow_for_the_inner_grid_are_refused():
     priors = {"ion_temperature": LogNormal(12.0, 0.02), "electron_drift": Normal(90.0, 1.0)}
     found = system.fit(system.simulate(cold), priors=priors, settings=SHORT)
     assert "inner grid" in {c.name for c in check(found).checks if c.required and not c.passed}
+
+
+def test_narrow_peaks_are_fitted_on_a_finer_inner_grid():
+    """Hot electrons and cold ions of a plasma of the prior, whose waves are hardly damped."""
+    found = system.fit(system.simulate(NARROW), settings=SHORT)
+    verdict = check(found)
+    assert verdict.believed, str(verdict)
+    once, twice = (Spectrometer(Setup(), CHANNELS, k).counts(TRUTH | NARROW) for k in (1, 2))
+    assert np.max(np.abs(once - twice) / np.sqrt(twice)) > 1.0
 
 
 # --- surrogates -----------------------------------------------------------------------------------

@@ -9,7 +9,7 @@ the prior are of stable ones.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -87,12 +87,14 @@ class Spectrum(Measured):
     y : photons of each channel, (channel,).
     stated_priors : parameter to its prior, all of them.
     likelihood : how the photons scatter.
+    finer : by how much the inner grid is finer than usual.
     """
 
     source: xr.Dataset
     y: np.ndarray
     stated_priors: Mapping[str, Prior]
     likelihood: Likelihood = Poisson()  # noqa: RUF009 (frozen)
+    finer: int = 1
 
     family = "thomson_surrogate"
     model = "ion-acoustic spectrum"
@@ -118,7 +120,7 @@ class Spectrum(Measured):
     @cached_property
     def spectrometer(self) -> Spectrometer:
         """Channels and setup."""
-        return spectrometer_of(self.source)
+        return replace(spectrometer_of(self.source), finer=self.finer)
 
     @cached_property
     def target(self) -> density.Target:

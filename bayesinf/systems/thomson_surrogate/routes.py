@@ -4,7 +4,8 @@ In coordinates z ~ N(0, 1), of which each parameter is a function by its prior, 
 exponential of a line, counts are nearly linear in z. Fisher scoring finds the optimum from several
 starts; the normal there, widened, is fitted to the density in a few rounds of expectation
 maximisation, as population Monte Carlo does it, and draws of the last mixture are resampled by the
-ratio of the density to it.
+ratio of the density to it. Where the largest of these weigh too much, the mixture has missed
+something: it is fitted to these draws too, and drawn from anew.
 """
 
 from __future__ import annotations
@@ -38,6 +39,7 @@ WIDER = 2.0  # than the curvature says: the part of the mixture that stays
 LEAST, ROUNDS = 3, 8  # of fitting the mixture,
 POINTS = 150  # with so many points for each parameter,
 ENOUGH = 0.55  # up to the share of the points that they are worth, at which it fits
+SAFE, TRIES = 0.6, 6  # k̂ above which the mixture is fitted anew, so many times at the most
 OFFERED = 3  # draws of the mixture for each that is kept
 
 
@@ -107,8 +109,13 @@ def importance(problem: Spectrum, settings: Settings) -> Sample:
         if turn >= LEAST and 1 / np.sum(weight**2) > ENOUGH * len(z):
             break
         mixture = population.em_step(mixture, z, weight)
-    z = mixture.sample(rng, OFFERED * settings.chains * settings.draws)
-    kept = resampled(z, _log_weight(space.log_density, mixture, z), rng)
+    for turn in range(TRIES):
+        z = mixture.sample(rng, OFFERED * settings.chains * settings.draws)
+        log_weight = _log_weight(space.log_density, mixture, z)
+        kept = resampled(z, log_weight, rng)
+        if kept.pareto_k < SAFE or turn == TRIES - 1:
+            break
+        mixture = population.em_step(mixture, z, np.exp(log_weight))
     evidence = dataset(
         {
             "pareto_k": kept.pareto_k,
