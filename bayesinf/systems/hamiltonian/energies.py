@@ -6,8 +6,9 @@ A smooth energy of any shape is a quadratic form and, beyond that, Gaussian proc
 of both in a finite basis: sines, and products of them, on a box wider than the data, whose weights
 have the spectral density of a squared-exponential kernel for variances (Solin & Särkkä, Stat.
 Comput. 30, 419 (2020), doi:10.1007/s11222-019-09886-w). Products alone fall off towards the edge of
-the box in either coordinate, and would bias V(q) + T(p), as most energies are. The functions do not depend on the hyperparameters, so that a fit
-forms its normal equations once. A constant is left out: no motion shows it.
+the box in either coordinate, and would bias V(q) + T(p), as most energies are. The functions do not
+depend on the hyperparameters, so that a fit forms its normal equations once. A constant is left
+out: no motion shows it.
 """
 
 from __future__ import annotations
