@@ -272,7 +272,7 @@ def test_a_pendulum_is_read_off_exact_rates():
 
 @pytest.mark.parametrize("seed", [0, 2])
 def test_an_energy_of_two_parts_is_not_biased(seed):
-    """A pendulum's 3 (1 − cos q) + p², of any smooth form: errors as large as the posterior's sd."""
+    """A pendulum, 3 (1 − cos q) + p², of any smooth form: errors are as large as their sd."""
     simulated = hamiltonian.simulate(
         "pendulum", 6, noise=0.02, rate_noise=None, rng=np.random.default_rng(seed)
     )
