@@ -210,6 +210,8 @@ def _spectral(frame, quads, orders, labels, reach, inputs, kinetic, given):
     widths = dict(zip(INPUTS, frame.half, strict=True))
     priors |= {f"length_scale[{name}]": LogNormal(float(widths[name]), 0.5) for name in inputs}
     said = "" if kinetic is None else rf"{kinetic:g}\, p^2 + "
+    each = "f_1(q)" if kinetic is not None else "f_1(q) + f_2(p) + f_3(q, p)"
+    prior = r"f_i \sim \mathrm{GP}(0, a^2 e^{-r^2/2})"
     return Energy(
         np.array([WAVES, WAVES]),
         np.column_stack([frame.centre, frame.half, [reach, reach]]),
@@ -219,7 +221,7 @@ def _spectral(frame, quads, orders, labels, reach, inputs, kinetic, given):
         tuple(labels),
         priors | dict(given or {}),
         (0.0, kinetic or 0.0),
-        rf"H = {said}\text{{quadratic}} + f, \quad f \sim \mathrm{{GP}}(0, a^2 e^{{-r^2/2}})",
+        rf"H = {said}\text{{quadratic}} + {each}, \quad {prior}",
     )
 
 
