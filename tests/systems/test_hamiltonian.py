@@ -270,6 +270,21 @@ def test_a_pendulum_is_read_off_exact_rates():
     assert float(fit["posterior"]["gamma"].mean()) == pytest.approx(0.3, abs=1e-3)
 
 
+@pytest.mark.parametrize("seed", [0, 2])
+def test_an_energy_of_two_parts_is_not_biased(seed):
+    """A pendulum, 3 (1 − cos q) + p², of any smooth form: errors are as large as their sd."""
+    simulated = hamiltonian.simulate(
+        "pendulum", 6, noise=0.02, rate_noise=None, rng=np.random.default_rng(seed)
+    )
+    problem = moved(simulated)
+    found = routes.optimum(problem)
+    unit = np.eye(problem.energy.size)
+    sd = found.linear.sd_along(found.u, problem.energy_at_sites(unit).T)
+    truth = SYSTEMS["pendulum"].value(problem.sites)
+    off = problem.energy_at_sites(found.linear.theta[: len(unit)]) - truth + truth[:-1].mean()
+    assert np.sqrt(np.mean((off / sd) ** 2)) < 2
+
+
 def test_noise_in_the_states_flattens_an_energy_unless_it_is_treated():
     """A spring at states with noise: rates on them have the slope var / (var + noise²)."""
     simulated = hamiltonian.simulate("spring", 30, noise=0.2, rng=np.random.default_rng(9))

@@ -2,12 +2,12 @@
 
     q̇ = ∂H/∂p,   ṗ = −∂H/∂q − γ p
 
-Motions are seen with noise in q and p, with their rates or without. H is a Gaussian process in a
-finite basis beside a quadratic form, so that the rates are linear in its weights. States that are
-taken as exact give a posterior in closed form, which is biased where they have noise; here they are
-followed from initial states that are inferred (a likelihood of whole paths), and the posterior is
-that of the linear problem around the optimum, corrected by importance weights. Held-out motions are
-forecast by a symplectic scheme.
+Motions are seen with noise in q and p, with their rates or without. H is a quadratic form and
+Gaussian processes of q, of p and of both, in a finite basis, so that the rates are linear in its
+weights. States that are taken as exact give a posterior in closed form, which is biased where they
+have noise; here they are followed from initial states that are inferred (a likelihood of whole
+paths), and the posterior is that of the linear problem around the optimum, corrected by importance
+weights. Held-out motions are forecast by a symplectic scheme.
 
 Greydanus, Dzamba & Yosinski, Advances in Neural Information Processing Systems 32 (2019),
 arXiv:1906.01563, learn energies by networks from such data; Rath, Albert, Bischl & von Toussaint,

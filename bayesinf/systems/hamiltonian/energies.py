@@ -2,11 +2,13 @@
 
     H(q, p) = H₀ + Σ_k w_k a_k(q) b_k(p),   w_k ~ N(0, s_k²)
 
-A smooth energy of any shape is a quadratic form and, beyond that, a Gaussian process in a finite
-basis: products of sines on a box wider than the data, whose weights have the spectral density of a
-squared-exponential kernel for variances (Solin & Särkkä, Stat. Comput. 30, 419 (2020),
-doi:10.1007/s11222-019-09886-w). The functions do not depend on the hyperparameters, so that a fit
-forms its normal equations once. A constant is left out: no motion shows it.
+A smooth energy of any shape is a quadratic form and, beyond that, Gaussian processes of q, of p and
+of both in a finite basis: sines, and products of them, on a box wider than the data, whose weights
+have the spectral density of a squared-exponential kernel for variances (Solin & Särkkä, Stat.
+Comput. 30, 419 (2020), doi:10.1007/s11222-019-09886-w). Products alone fall off towards the edge of
+the box in either coordinate, and would bias V(q) + T(p), as most energies are. The functions do not
+depend on the hyperparameters, so that a fit forms its normal equations once. A constant is left
+out: no motion shows it.
 """
 
 from __future__ import annotations
@@ -100,7 +102,7 @@ class Energy:
     def prior_sd(self, hyper: Mapping[str, np.ndarray]) -> np.ndarray:
         """Prior sd of each weight at hyperparameters (...): (..., term).
 
-        s_k² = a² Π_i √(2π) ℓ_i exp(−ω_ki² ℓ_i² / 2)
+        s_k² = a² Π_i √(2π) ℓ_i exp(−ω_ki² ℓ_i² / 2),   i of those inputs that it is a wave of
         """
         free = np.isnan(self.fixed_sd)
         if not free.any():
@@ -109,8 +111,8 @@ class Energy:
         for name in self.length_inputs:
             scale = np.asarray(hyper[f"length_scale[{name}]"], dtype=float)[..., None]
             omega = self.frequencies[:, INPUTS.index(name)]
-            log_sd = log_sd + 0.5 * (0.5 * np.log(2 * np.pi) + np.log(scale))
-            log_sd = log_sd - 0.25 * (omega * scale) ** 2
+            width = 0.5 * (0.5 * np.log(2 * np.pi) + np.log(scale)) - 0.25 * (omega * scale) ** 2
+            log_sd = log_sd + np.where(omega > 0, width, 0.0)
         # Weights beyond any use keep a width, so that precisions stay finite.
         return np.where(free, np.exp(np.maximum(log_sd, -40.0)), self.fixed_sd)
 
@@ -160,22 +162,23 @@ class Energy:
 def smooth(
     frame: Frame, waves: int = COUNT, reach: float = REACH, *, quadratic: bool = True, priors=None
 ) -> Energy:
-    """Any smooth energy: a quadratic form and a Gaussian process beyond it.
+    """Any smooth energy: a quadratic form, and Gaussian processes of q, of p and of both beyond it.
 
     Parameters
     ----------
     frame : of the data.
     waves, reach : sines along each coordinate, and half-width of their box over that of the data.
-    quadratic : whether the quadratic form has a wide prior of its own.
+    quadratic : whether there is a quadratic form, of a wide prior, and waves of one coordinate.
     priors : hyperparameter to prior in place of the default: amplitudes around the energy of the
         data, length scales around half their range.
     """
     quads = [(1, 0), (0, 1), (2, 0), (1, 1), (0, 2)] if quadratic else []
+    least = 0 if quadratic else 1
     orders = [
         (j, k)
-        for j in range(1, waves + 1)
-        for k in range(1, waves + 1)
-        if j**2 + k**2 <= (waves + 1) ** 2
+        for j in range(least, waves + 1)
+        for k in range(least, waves + 1)
+        if 0 < j**2 + k**2 <= (waves + 1) ** 2
     ]
     names = {(1, 0): "q", (0, 1): "p", (2, 0): "q²", (1, 1): "q p", (0, 2): "p²"}
     labels = [names[pair] for pair in quads] + [f"wave {j}, {k}" for j, k in orders]
@@ -201,12 +204,14 @@ def known_kinetic(frame: Frame, kinetic: float, *, priors=None) -> Energy:
 
 
 def _spectral(frame, quads, orders, labels, reach, inputs, kinetic, given):
-    pairs = [*quads, *((j + 2, k + 2 if k else 0) for j, k in orders)]
+    pairs = [*quads, *((j + 2 if j else 0, k + 2 if k else 0) for j, k in orders)]
     omega = np.pi * np.array(orders) / (2 * reach * frame.half)
     priors = {"amplitude": LogNormal(frame.energy, 1.0)}
     widths = dict(zip(INPUTS, frame.half, strict=True))
     priors |= {f"length_scale[{name}]": LogNormal(float(widths[name]), 0.5) for name in inputs}
     said = "" if kinetic is None else rf"{kinetic:g}\, p^2 + "
+    each = "f_1(q)" if kinetic is not None else "f_1(q) + f_2(p) + f_3(q, p)"
+    prior = r"f_i \sim \mathrm{GP}(0, a^2 e^{-r^2/2})"
     return Energy(
         np.array([WAVES, WAVES]),
         np.column_stack([frame.centre, frame.half, [reach, reach]]),
@@ -216,7 +221,7 @@ def _spectral(frame, quads, orders, labels, reach, inputs, kinetic, given):
         tuple(labels),
         priors | dict(given or {}),
         (0.0, kinetic or 0.0),
-        rf"H = {said}\text{{quadratic}} + f, \quad f \sim \mathrm{{GP}}(0, a^2 e^{{-r^2/2}})",
+        rf"H = {said}\text{{quadratic}} + {each}, \quad {prior}",
     )
 
 
