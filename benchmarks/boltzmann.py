@@ -10,6 +10,8 @@
     annealed log Z by annealed importance sampling over N = 10, 20, 40, 80, 160.
     growth   the posterior at N = 5, 10, 20, 40, 80, 160: 20 000 simulated states, or the
              first cells of --raster FILE. Chains up to 40 sites, a normal approximation above.
+    common   processor time of the posterior of signs that follow common factors, as those of
+             exchange rates do: 20 sites, summed over all states, and 26, which are too many.
     kinetic  mean squared error of 10 000 couplings, N = 100, L = 2000, against published ones, and
              smallest effective sample size and time of their posterior.
 
@@ -20,6 +22,7 @@ import json
 import subprocess
 import sys
 import tempfile
+import time
 from functools import partial
 from pathlib import Path
 
@@ -32,6 +35,7 @@ TOY = {
     "sums": {"sizes": (6, 8), "turns": 2},
     "annealed": {"sizes": (6, 8), "chains": 100},
     "growth": {"sizes": (3, 4), "samples": 500, "draws": 20},
+    "common": {"sizes": (4, 5), "samples": 500, "draws": 20},
     "kinetic": {"sites": 4, "steps": 500, "strengths": (2,), "draws": 20, "turns": 1},
 }
 # Mean squared error of kinetic couplings at N = 100, L = 2000: maximum likelihood, and the free
@@ -368,6 +372,48 @@ def growth(sizes=(5, 10, 20, 40, 80, 160), samples=20_000, draws=1000, raster=No
     return rows
 
 
+def common(sizes=(20, 26), samples=4500, draws=1000):
+    import arviz
+    from threadpoolctl import threadpool_limits
+
+    from bayesinf.settings import DEFAULT
+    from bayesinf.systems import boltzmann_equilibrium as system
+
+    print(f"{samples} states of signs with three common factors: processor seconds of all cores")
+    columns = {"N": "4", "sample": "8.1f", "fit": "7.1f", "draws": "6", "min ESS": "8.0f"}
+    table, rows = Table(columns | {"R-hat": "6.4f"}), []
+    for sites in sizes:
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder, "signs.npz")
+            np.savez(path, states=signs(sites, samples))
+            population = system.read(path)
+        method, settings, _ = system.plan(population, None, DEFAULT.replace(draws=draws))
+        with threadpool_limits(1):
+            how = {"settings": settings}
+            drawn = partial(system.draw_reweighting_sample, population, **how)
+            sampling, how["reweighting"] = timed(drawn, time.process_time)
+            fitted = partial(system.fit, population, method=method, **how)
+            fitting, fit = timed(fitted, time.process_time)
+        found = fit["posterior"].to_dataset()
+        row = {"N": sites, "sample": sampling, "fit": fitting}
+        row["draws"] = found.sizes["chain"] * found.sizes["draw"]
+        row["min ESS"] = min(float(each.min()) for each in arviz.ess(found).values())
+        row["R-hat"] = max(float(each.max()) for each in arviz.rhat(found).values())
+        rows.append(row)
+        table.row(row, "target: 60 s in all")
+    return rows
+
+
+def signs(sites, samples, seed=5):
+    """Signs (sample, site) of normal numbers that share one strong and two weak factors."""
+    rng = np.random.default_rng(seed)
+    strong = 0.6 + 0.2 * rng.random(sites)
+    weak = [[0.5], [0.3]] * rng.standard_normal((2, sites))
+    factors = rng.standard_normal((samples, 3))
+    own = 0.8 * rng.standard_normal((samples, sites))
+    return np.where(factors @ np.vstack([strong, weak]) + own > 0, 1, -1).astype(np.int8)
+
+
 # The kinetic problem of the literature
 
 
@@ -437,4 +483,4 @@ if __name__ == "__main__":
         "coniii": {"metavar": "PYTHON", "help": "an interpreter that has coniii"},
         "raster": {"type": Path, "metavar": "FILE", "help": "states for growth"},
     }
-    main(__doc__, [spins, exact, sums, annealed, growth, kinetic], TOY, options)
+    main(__doc__, [spins, exact, sums, annealed, growth, common, kinetic], TOY, options)

@@ -8,12 +8,13 @@ import pytest
 
 from bayesinf.models import binary
 from bayesinf.models.binary.couplings import CouplingPrior, default
-from bayesinf.models.binary.pairwise import enumeration, optimum, predictive
+from bayesinf.models.binary.pairwise import enumeration, large, optimum, predictive
 from bayesinf.models.binary.pairwise.large import ReweightedLikelihood, search, state_sums
 from bayesinf.models.binary.pairwise.large.centred import CentredStatistics
 from bayesinf.models.binary.pairwise.large.likelihood import inferred_width
 from bayesinf.models.binary.pairwise.large.long_run import draw_sample, thinned
 from bayesinf.models.binary.pairwise.large.sampling import Bias
+from bayesinf.models.binary.pairwise.large.tuning import DEFAULT
 from bayesinf.models.binary.pairwise.likelihood import Pairwise
 from bayesinf.priors import HalfCauchy, Normal
 
@@ -142,6 +143,33 @@ def test_blocks_and_workers_change_nothing():
     for a, b in zip(many, alone.evaluate(points, gradient=True), strict=True):
         np.testing.assert_array_equal(a, b)
     np.testing.assert_allclose(found.fisher(theta), drawn_at(theta, "0/1", 40_000).fisher(theta))
+
+
+def test_single_precision_is_near_enough_for_chains():
+    theta = parameters(7)
+    data = exact_moments(theta, "±1", 5000)
+    problem = ReweightedLikelihood(data, None, 1, drawn_at(theta, "±1", 20_000))
+    assert isinstance(problem.sample.sums, state_sums.DenseStates)
+    near = theta + rng(3).normal(0, 0.05, (4, theta.size))
+    (value, slope), (rough, rough_slope) = (
+        problem.likelihood_gradient(near),
+        problem.rough_gradient(near),
+    )
+    np.testing.assert_allclose(rough, value, atol=5000 * 1e-6)
+    np.testing.assert_allclose(rough_slope, slope, atol=5000 * 1e-6)
+    assert np.any(rough != value)
+
+
+def test_rare_pairs_and_few_data_ask_for_more_states():
+    def kept(share, samples, sites=30):
+        mean, pair = np.full(sites, share), np.full(sites * (sites - 1) // 2, share**2)
+        return large._kept_states(binary.Moments("0/1", samples, mean, pair), DEFAULT)
+
+    often, each = kept(0.5, 100_000), 50 * 30 * 31 // 2
+    assert often == each
+    assert kept(0.5, 100_000, 21) == pytest.approx(16_000 * np.exp(231 / 100_000), rel=1e-3)
+    assert kept(0.5, 300) == pytest.approx(16_000 * np.exp(465 / 300), rel=0.02)
+    assert kept(0.03, 100_000) == DEFAULT.kept_states
 
 
 def test_far_away_nothing_overflows():

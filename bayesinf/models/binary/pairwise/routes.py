@@ -132,7 +132,7 @@ class _PairwiseTarget(chains.CouplingTarget):
 
     def likelihood(self, theta):
         """Log likelihood (chain, 1) and its gradient (chain, 1, parameter)."""
-        value, slope = self.problem.likelihood_gradient(theta[:, 0])
+        value, slope = self.problem.rough_gradient(theta[:, 0])
         return value[:, None], slope[:, None]
 
     def normals_at(self, levels):

@@ -97,13 +97,18 @@ class ReweightedLikelihood(Pairwise):
 
     def effective(self, theta: np.ndarray) -> np.ndarray:
         """Return the effective number of states at θ, (...)."""
-        return self._reweighted(theta, False)[2]
+        return self._reweighted(theta, False, single=True)[2]
 
-    def _reweighted(self, theta, gradient):
+    def rough_gradient(self, theta: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Log likelihood (...) and its gradient (..., parameter), in single precision."""
+        log_z, phi, _ = self._reweighted(theta, True, single=True)
+        return self._value_and_slope(theta, log_z, phi)
+
+    def _reweighted(self, theta, gradient, single=False):
         """log Z, moments or None, and the effective number of states, at θ (..., parameter)."""
         flat, shape = np.reshape(theta, (-1, self.size)), np.shape(theta)[:-1]
         parts = [
-            self.sample.evaluate(flat[first:last], gradient)
+            self.sample.evaluate(flat[first:last], gradient, single)
             for first, last in blocks(len(flat), self.tuning.rows)
         ]
         ratio, moments, size = zip(*parts, strict=True)
@@ -193,7 +198,8 @@ class ReweightedLikelihood(Pairwise):
         central_triples = self._triples(np.arange(len(central)), central)
         summaries = []
         for point in theta:
-            share = rng.multinomial(self.samples, sample.weights(point)) / self.samples
+            weight = sample.weights(point, single=True)
+            share = rng.multinomial(self.samples, weight) / self.samples
             drawn = np.flatnonzero(share)
             away = mean_and_pair(sample.pair_sums(share)) - sample.kept_moments
             population = np.bincount(active, share - central, self.sites + 1)

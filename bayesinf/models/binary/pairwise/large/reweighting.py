@@ -106,7 +106,7 @@ class ReweightingSample:
         return mean_and_pair(self.pair_sums(self.central_weights))
 
     def evaluate(
-        self, theta: np.ndarray, gradient: bool = False
+        self, theta: np.ndarray, gradient: bool = False, single: bool = False
     ) -> tuple[np.ndarray, np.ndarray | None, np.ndarray]:
         """Reweight the states to several θ.
 
@@ -114,6 +114,7 @@ class ReweightingSample:
         ----------
         theta : (row, parameter).
         gradient : whether the moments are wanted.
+        single : whether single precision will do: log Z and moments to about 1e-6.
 
         Returns
         -------
@@ -125,7 +126,8 @@ class ReweightingSample:
         rows = range(len(h))
 
         def weigh(first, last):
-            parts = [self._weigh_block(h[row], J[row], first, last, gradient) for row in rows]
+            how = first, last, gradient, single
+            parts = [self._weigh_block(h[row], J[row], *how) for row in rows]
             return [np.array(values) for values in zip(*parts, strict=True)]
 
         # A log-sum-exp over the blocks: what was summed so far is rescaled to the largest exponent.
@@ -147,28 +149,28 @@ class ReweightingSample:
             moments = self.moments + change_encoding(away, self.encoding)
         return ratio, moments, total**2 / square
 
-    def _weigh_block(self, h, J, first, last, gradient):
+    def _weigh_block(self, h, J, first, last, gradient, single):
         """Largest exponent, then sums over a block: of weights, of squares per draw, of pairs."""
-        x = self.sums.exponents(h, J, first, last)
+        x = self.sums.exponents(h, J, first, last, single)
         x += self.log_weight[first:last]
         top = x.max()
         weight = np.exp(x - top, out=x)
         square = np.sum(weight**2 / self.count[first:last])
-        pair_sums = self.sums.pair_sums(weight, first, last) if gradient else 0.0
+        pair_sums = self.sums.pair_sums(weight, first, last, single) if gradient else 0.0
         return top, weight.sum(), square, pair_sums
 
-    def weights(self, theta: np.ndarray) -> np.ndarray:
+    def weights(self, theta: np.ndarray, single: bool = False) -> np.ndarray:
         """Return the weights (state,) of the states at θ (parameter,); they add up to one."""
-        x = self.exponents(theta - self.centre) + self.log_weight
+        x = self.exponents(theta - self.centre, single) + self.log_weight
         weight = np.exp(x - x.max(), out=x)
         return weight / weight.sum()
 
-    def exponents(self, delta: np.ndarray) -> np.ndarray:
+    def exponents(self, delta: np.ndarray, single: bool = False) -> np.ndarray:
         """Return Δ · φ of every state up to a constant, (state,), at Δ (parameter,)."""
         h, J, _ = on_off_differences(delta[None], self.encoding)
 
         def block(first, last):
-            return self.sums.exponents(h[0], J[0], first, last)
+            return self.sums.exponents(h[0], J[0], first, last, single)
 
         return np.concatenate(list(self._over_blocks(block)))
 

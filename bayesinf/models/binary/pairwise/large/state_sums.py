@@ -2,12 +2,14 @@
 
 Where few sites are on, a state is the list of these (``SparseStates``) and costs as many additions
 as it has pairs that are on together. Otherwise states are rows of a matrix (``DenseStates``), and
-sums are matrix products. ``arranged`` chooses; both offer the same three sums.
+sums are matrix products, which may be in single precision. ``arranged`` chooses; both offer the
+same three sums.
 """
 
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from functools import cached_property
 
 import numpy as np
 
@@ -39,15 +41,22 @@ class SparseStates:
         self.active = np.nonzero(states)[1].astype(np.int16)
         self.starts = np.append(0, np.cumsum(np.count_nonzero(states, axis=1)))
 
-    def exponents(self, h: np.ndarray, J: np.ndarray, first: int, last: int) -> np.ndarray:
-        """Return Σ h_i n_i + Σ_{i<j} J_ij n_i n_j of states first to last; J is (site, site)."""
+    def exponents(
+        self, h: np.ndarray, J: np.ndarray, first: int, last: int, single: bool = False
+    ) -> np.ndarray:
+        """Return Σ h_i n_i + Σ_{i<j} J_ij n_i n_j of states first to last; J is (site, site).
+
+        Single precision would gain nothing here.
+        """
         from bayesinf.models.binary.pairwise.large import state_sums_kernel as kernel
 
         result = np.empty(last - first)
         kernel.exponents(h, J, self.starts, self.active, first, last, result)
         return result
 
-    def pair_sums(self, weight: np.ndarray, first: int, last: int) -> np.ndarray:
+    def pair_sums(
+        self, weight: np.ndarray, first: int, last: int, single: bool = False
+    ) -> np.ndarray:
         """Return Σ_s w_s n_i n_j over states first to last, (site, site), upper triangle."""
         from bayesinf.models.binary.pairwise.large import state_sums_kernel as kernel
 
@@ -73,17 +82,30 @@ class DenseStates:
     def __init__(self, states: np.ndarray):
         self.states = states
 
-    def exponents(self, h: np.ndarray, J: np.ndarray, first: int, last: int) -> np.ndarray:
-        """Return Σ h_i n_i + Σ_{i<j} J_ij n_i n_j of states first to last; J is (site, site)."""
-        part = self.states[first:last].astype(float)
-        field = part @ J
-        field += h
-        return np.einsum("si,si->s", field, part)
+    @cached_property
+    def _single(self):
+        return self.states.astype(np.float32)
 
-    def pair_sums(self, weight: np.ndarray, first: int, last: int) -> np.ndarray:
+    def _part(self, first, last, single):
+        return (self._single if single else self.states)[first:last].astype(
+            np.float32 if single else float, copy=False
+        )
+
+    def exponents(
+        self, h: np.ndarray, J: np.ndarray, first: int, last: int, single: bool = False
+    ) -> np.ndarray:
+        """Return Σ h_i n_i + Σ_{i<j} J_ij n_i n_j of states first to last; J is (site, site)."""
+        part = self._part(first, last, single)
+        field = part @ J.astype(part.dtype, copy=False)
+        field += h
+        return np.einsum("si,si->s", field, part).astype(float, copy=False)
+
+    def pair_sums(
+        self, weight: np.ndarray, first: int, last: int, single: bool = False
+    ) -> np.ndarray:
         """Return Σ_s w_s n_i n_j over states first to last, (site, site)."""
-        part = self.states[first:last].astype(float)
-        return part.T @ (weight[:, None] * part)
+        part = self._part(first, last, single)
+        return part.T @ (weight.astype(part.dtype, copy=False)[:, None] * part)
 
     def add_products(self, weight: np.ndarray, result: np.ndarray, workers: int) -> None:
         """Add Σ_s w_s φ φᵀ to result (parameter, parameter), lower triangle."""
