@@ -66,11 +66,10 @@ def main(
             ahead = ahead or AHEAD
             if run.look:
                 noisy = noisy.isel(step=slice(noisy.sizes["step"] // LOOK))
-                features, weights = features or [Kind.lags], weights or []
-                run.shortened += [
-                    "of readouts by default the lags alone",
-                    f"the equation is inferred from 1/{LOOK} of its series",
-                ]
+                run.shortened += [f"the equation is inferred from 1/{LOOK} of its series"]
+                if not features:
+                    features = [Kind.lags]
+                    run.shortened += ["of readouts only the one of lags is fitted"]
     short = {"draws": 250} if "draws" not in run.given else {}
     settings = run.settings.replace(**short, prior_draws=100)
     fits, seen = {}, {} if lookback is None else {"lookback": lookback}
@@ -81,7 +80,7 @@ def main(
                 found = system.fit(series, kind, horizon=horizon, settings=settings, **options)
                 fits[kind] = system.with_classical(found, series, kind, **options)
         options = {"ahead": ahead or 1, "held_out": held_out, **seen}
-        for each in map(str, Weights if weights is None else weights):
+        for each in map(str, weights or (() if run.look else Weights)):
             with run.step(f"lags, {each}"):
                 found = system.fit(embedded, "lags", each, horizon=0, settings=settings, **options)
                 fits[f"lags_{each}"] = system.with_classical(

@@ -396,7 +396,7 @@ def png(figure: Figure, dpi: float = DPI) -> bytes:
     picture = Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")
     buffer = io.BytesIO()
     few = picture.quantize(256, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
-    few.save(buffer, format="png", compress_level=8)  # 9: half as long again, for two per cent
+    few.save(buffer, format="png", compress_level=7)  # 8: 2.5 times as long, for five per cent
     return buffer.getvalue()
 
 

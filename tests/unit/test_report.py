@@ -233,6 +233,16 @@ def test_one_fit_carries_the_answer_and_its_verdict_is_the_page_s(tmp_path):
     assert why == f"  gibbs: {BAD.words}"
 
 
+def test_a_look_is_no_result_and_draws_diagnostics_of_the_answer_alone(tmp_path, written):
+    fits = {name: tree.copy() for name, tree in FITS.items()}
+    for tree in fits.values():
+        tree.attrs["look"] = "half of it is read"
+    page = report.write(tmp_path, story(fits), fits, written[2], command=COMMAND)
+    assert "A look (--quick), not a result: half of it is read." in page.read_text("utf-8")
+    drawn = {path.stem for path in (tmp_path / "figures").iterdir()}
+    assert drawn == {"line", "replicas", "diagnostics_gibbs"}
+
+
 def test_two_pictures_of_one_name_are_refused(tmp_path):
     same = replace(story(FITS), priors=report.Section("Again", pictures=(line(FITS),)))
     with pytest.raises(ValueError, match="share a name"):

@@ -215,7 +215,8 @@ def test_each_picture_shows_something(runs, name):
         assert pictures
         for path in pictures:
             pixels = imread(path)
-            assert pixels.shape[0] >= 200 and pixels.shape[1] >= 600, path.name
+            height, width = (200, 600) if WHOLE else (130, 400)  # a look is drawn coarser
+            assert pixels.shape[0] >= height and pixels.shape[1] >= width, path.name
             assert np.ptp(pixels[..., :3]) > 0.5, f"{path.name} is blank"
 
 
