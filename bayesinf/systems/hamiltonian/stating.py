@@ -163,7 +163,7 @@ def known(stated: Motion, motions: xr.Dataset) -> xr.Dataset | None:
     if "path" not in truth.data_vars:  # drawn from the prior, under the names of the posterior
         found = {name: truth[name].values for name in truth if name in _variables(stated)}
         return dataset(found, labels.dims, labels.coords, labels.units, sampled=False)
-    if stated.treated:
+    if stated.treated and "noise" in truth:
         held = dict(zip(truth["measured"].values, truth["noise"].values, strict=True))
         found["noise"] = np.array([held[name] for name in stated.measured])
     if stated.damped:
