@@ -175,7 +175,7 @@ def test_narrow_peaks_are_fitted_on_a_finer_inner_grid():
     verdict = check(found)
     assert verdict.believed, str(verdict)
     once, twice = (Spectrometer(Setup(), CHANNELS, k).counts(TRUTH | NARROW) for k in (1, 2))
-    assert np.max(np.abs(once - twice) / np.sqrt(twice)) > 1.0
+    assert np.max(np.abs(once - twice) / np.sqrt(twice)) > 0.3
 
 
 # --- surrogates -----------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ import scipy.io
 import xarray as xr
 from hypothesis import strategies as st
 
-from bayesinf.data.arrays import CODES
+from bayesinf.codes import CODES
 from bayesinf.errors import DataError
 
 SCRATCH = tempfile.TemporaryDirectory()
