@@ -160,6 +160,13 @@ def test_the_checks_see_a_fault(fault):
     assert not verdict.believed
 
 
+def test_a_mixture_that_missed_something_is_fitted_anew():
+    """A plasma of the prior of which the first mixture leaves weights with k̂ = 0.75."""
+    seed = np.random.SeedSequence(1).spawn(5)[4]
+    found = system.faults()["none"](np.random.default_rng(seed))
+    assert float(found["sample_stats"]["pareto_k"]) < 0.6
+
+
 @pytest.mark.slow
 def test_peaks_too_narrow_for_the_inner_grid_are_refused():
     """Ions so cold that nothing damps the wave, seen by many photons."""
