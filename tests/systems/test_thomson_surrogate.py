@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from bayesinf import check
 from bayesinf.errors import DataError, FitError
@@ -183,6 +184,10 @@ def test_narrow_peaks_are_fitted_on_a_finer_inner_grid():
     assert verdict.believed, str(verdict)
     once, twice = (Spectrometer(Setup(), CHANNELS, k).counts(TRUTH | NARROW) for k in (1, 2))
     assert np.max(np.abs(once - twice) / np.sqrt(twice)) > 0.3
+    draws = {n: v.values[0, :3] for n, v in found["posterior"].data_vars.items()}
+    seen, (kept,) = found["observed_data"]["counts"].values, found["log_likelihood"].values()
+    mean = Spectrometer(Setup(), CHANNELS, 2).counts(draws)
+    np.testing.assert_allclose(kept[0, :3], stats.poisson.logpmf(seen, mean), rtol=1e-6)
 
 
 # --- surrogates -----------------------------------------------------------------------------------
