@@ -85,9 +85,6 @@ def main(
             data = system.simulate_modes(rng=run.settings.generator("modes"))
         else:
             data = system.read(run.shipped("star.nc"))
-            if run.look:
-                data = data.isel(point=slice(data.sizes["point"] // 2))
-                run.shortened += ["half of the record is read"]
     ranges = {"shortest": shortest, "longest": longest}
     if batch:
         loop = system.loop(harmonics=harmonics, priors=stated, period_unit=period_unit, **ranges)
