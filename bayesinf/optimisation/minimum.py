@@ -121,7 +121,7 @@ def problem(
     stated |= given or {}
     noise = stated.pop("noise")
     options = {"noise": noise, "priors": stated, "workers": workers}
-    return gp.process(table, kernel, "constant", **options)
+    return replace(gp.process(table, kernel, "constant", **options), exact=campaign.noise == 0)
 
 
 def _in_units(unit, widths, centre, spread):

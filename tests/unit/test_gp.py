@@ -1287,3 +1287,28 @@ def test_an_observation_is_called_by_the_datas_name_and_its_place():
     assert loo(fit)["names"] == names
     for group in ("observed_data", "posterior_predictive", "log_likelihood"):
         np.testing.assert_array_equal(fit[group]["distances"], distances)
+
+
+def test_exact_values_are_rounded_before_a_smooth_curve_judges_them():
+    """Of two dozen values a dozen directions hold rounding alone, which exact values lack.
+
+    Where they are rounded as the model takes them to be, their left-out residuals are sized like
+    those of replicas; as they are, far smaller.
+    """
+    x = np.linspace(0, 1, 24)
+    apart = (x[:, None] - x) / 0.2
+    values, directions = np.linalg.eigh(np.exp(-0.5 * apart**2))
+    y = directions @ (
+        np.sqrt(np.maximum(values, 0)) * np.random.default_rng(2).standard_normal(len(x))
+    )
+    process = gp.process(
+        curve_from_arrays(x, y), mean="zero", noise=1e-6, priors={"length_scale": 0.2}
+    )
+    theta = process.complete({"amplitude": np.ones(400), "length_scale": np.full(400, 0.2)})
+
+    def size(one):
+        seen = replace(process, exact=one).left_out(theta, np.random.default_rng(3))
+        return np.median(np.sum(seen.residual**2, axis=1) / np.sum(seen.replica**2, axis=1))
+
+    assert 0.5 < size(True) < 2
+    assert size(False) < 0.6 * size(True)

@@ -70,6 +70,7 @@ class Process(Marginal):
     coordinate : in which the kernel measures distances.
     envelope : how the curve's size falls off with x, or None.
     growth : how the noise grows along x or with the signal, or None.
+    exact : whether all of the noise stands for rounding, which the data do not have.
     """
 
     x: np.ndarray
@@ -87,6 +88,7 @@ class Process(Marginal):
     coordinate: Coordinate = COORDINATES["x"]
     envelope: Envelope | None = None
     growth: Shape | None = None
+    exact: bool = False
 
     family = "gp"
     power = 3  # with which the cost of one likelihood grows with the number of data

@@ -68,6 +68,7 @@ class Marginal(Problem):
     workers : threads for large matrices.
     shapes : name to the shape of a parameter that is no single number.
     kernel : covariance of the curve.
+    exact : whether all of the noise stands for rounding, which the data do not have.
     """
 
     kernel: Kernel
@@ -77,6 +78,7 @@ class Marginal(Problem):
     fixed: Mapping[str, float]
     workers: int | None
     shapes: Mapping[str, tuple[int, ...]] = {}
+    exact: bool = False
 
     # What a family says
 
@@ -275,38 +277,47 @@ class Marginal(Problem):
 
         Rasmussen & Williams, equations 5.10 to 5.12. With W = L⁻¹ it is α = Wᵀz, q_i = Σ_k W²_ki;
         and residuals of data that the model itself would bring about, Wᵀε with ε ~ N(0, 1).
+        Exact data are rounded first as the model takes them to be, lest they look too smooth for
+        it: of a smooth kernel most directions in which they could scatter have rounding alone.
         """
         from scipy.linalg.lapack import dtrtri
 
         (count,), size = self.lead(theta), len(self.y)
         noise = rng.standard_normal((count, size))
+        rounding = np.zeros((count, size))
+        if self.exact:
+            rounding = np.sqrt(self.noise_variance(theta)) * rng.standard_normal((count, size))
 
         def solve(part):
-            lower, z, jitter = self.factors({k: v for k, v in part.items() if k != "replica"})
+            part = dict(part)
+            drawing = part.pop("replica"), part.pop("rounding")
+            lower, z, jitter = self.factors(part)
             rows = []
-            for factor, row, replica in zip(lower, z, part["replica"], strict=True):
+            for factor, row, replica, rounded in zip(lower, z, *drawing, strict=True):
                 inverse, _ = dtrtri(factor, lower=1)
                 q = np.sum(inverse**2, axis=0)
-                drawn = factor @ replica
-                rows.append(np.stack([row @ inverse, replica @ inverse, drawn, q]))
+                alpha, drawn = row @ inverse, factor @ replica
+                seen = alpha + (inverse @ rounded) @ inverse if self.exact else alpha
+                rows.append(np.stack([seen, alpha, replica @ inverse, drawn, q]))
             conditional = log_conditional(lower, z)
             edge = np.zeros_like(conditional)
             edge[:, 0] = jitter
             return np.concatenate([rows, conditional[:, None], edge[:, None]], axis=1)
 
-        parts = self.in_chunks(solve, dict(theta) | {"replica": noise}, count)
+        beside = {"replica": noise, "rounding": rounding}
+        parts = self.in_chunks(solve, dict(theta) | beside, count)
         *found, edge = np.moveaxis(parts, 1, 0)
         return self.judged(theta, *found, edge[:, 0])
 
-    def judged(self, theta: Theta, alpha, replica, drawn, q, conditional, jitter) -> LeftOut:
-        """Leave-one-out from α = K⁻¹(y − m), that of a replica, itself ``drawn`` about m, and q =
-        diag K⁻¹, (draw, point).
+    def judged(self, theta: Theta, seen, alpha, replica, drawn, q, conditional, jitter) -> LeftOut:
+        """Leave-one-out from α = K⁻¹(y − m), that of data ``seen`` with their rounding, that of a
+        replica, itself ``drawn`` about m, and q = diag K⁻¹, (draw, point).
         """
         variance = self.noise_variance(theta)
         # The mean and the variance of f_i + a new ε_i, given all of the data.
         smooth = np.maximum(variance - variance**2 * q, 0)
         return LeftOut(
-            residual=alpha / np.sqrt(q),
+            residual=seen / np.sqrt(q),
             replica=replica / np.sqrt(q),
             expected=self.y - alpha / q,
             replica_expected=self.expected(theta) + drawn - replica / q,

@@ -173,7 +173,8 @@ class Series(Process):
 
         noise = rng.standard_normal((count, size))
         found = self.in_chunks(solve, dict(theta) | {"replica": noise}, count)
-        return self.judged(theta, *np.moveaxis(found, 1, 0), np.zeros(count))
+        alpha, *others = np.moveaxis(found, 1, 0)
+        return self.judged(theta, alpha, alpha, *others, np.zeros(count))
 
     def _smoothed(self, theta, x, y):
         """Mean and variance of a curve of zero mean at x given data y, for one θ."""
