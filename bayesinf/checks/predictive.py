@@ -29,6 +29,8 @@ LEFT_OUT = {
     "residual tails": "let the noise have heavy tails, or look for values that are cut off",
     "residual spread": "let the noise grow with the signal",
     "residual memory": "look for a trend that the model leaves out, or let the noise have memory",
+    "noise that series share": "look for what acts upon several of them at once, such as a drive "
+    "or a clock that jitters: what is said of them together is less sure than it looks",
     "chi-square": "check the error bars",
     "dispersion": "where counts scatter more than they may, let their rate vary: by a negative "
     "binomial response (negbinomial), or by effects of groups",

@@ -28,9 +28,11 @@ from bayesinf.settings import Settings
 __all__ = [
     "MEMORY",
     "RESIDUALS",
+    "SHARED",
     "Discrepancy",
     "Measured",
     "ResidualMemory",
+    "Shared",
     "Spread",
     "asked",
     "chi_square",
@@ -104,6 +106,7 @@ def residual_spread(y, mean, noise):
 TOGETHER = 2**18
 REPLICAS = 2**25  # numbers of replicas that are kept, unless a problem says otherwise
 
+SWEEPS = 4  # of the power method: a pattern that stands out is found, others do not matter
 QUIET = 0.25  # mean square of residuals over the noise from which they are measured by themselves
 
 
@@ -130,6 +133,35 @@ class ResidualMemory:
         return products / np.maximum(np.mean(z * z, axis=-1), QUIET)
 
 
+@dataclass(frozen=True)
+class Shared:
+    """Share of the residuals' squares that one pattern across series carries, the same in time.
+
+        T = |Σ_i u_i z_i|² / Σ_i |z_i|²,   z = (y − mean) / noise
+
+    with u the unit vector that makes it largest, as near as ``SWEEPS`` steps of the power method
+    come. What acts upon several series at once, and is not in the model, shows here: noise or a
+    drive that they have in common, a clock that jitters.
+
+    Parameters
+    ----------
+    count : series, whose observations stand one series after the other, instant by instant.
+    """
+
+    count: int
+
+    def __call__(self, y: np.ndarray, mean: np.ndarray, noise: np.ndarray) -> np.ndarray:
+        """Return T, (...), of arrays that broadcast to (..., observation)."""
+        z = (y - mean) / noise
+        z = z.reshape(*z.shape[:-1], self.count, -1)
+        together = z.sum(axis=-2)
+        for _ in range(SWEEPS):
+            pattern = np.einsum("...it,...t->...i", z, together)
+            pattern /= np.maximum(np.linalg.norm(pattern, axis=-1, keepdims=True), 1e-300)
+            together = np.einsum("...it,...i->...t", z, pattern)
+        return np.sum(together**2, axis=-1) / np.sum(z * z, axis=(-2, -1))
+
+
 def residual_memory(y, mean, noise):
     """The same along the rows as they stand, for data whose order no coordinate tells."""
     z = (y - mean) / noise
@@ -148,7 +180,7 @@ def chi_square(y, mean, noise):
 # of its own, energies without noise, rounded and with slow noise (``... lennard_jones``): in a
 # first look at 15 right tables, 4 without noise and 4 rounded, the memory refused none with any
 # floor from 0 to 1, and caught slow noise of full size in 2 of 2 with each of them.
-MEMORY = "residual memory"
+MEMORY, SHARED = "residual memory", "noise that series share"
 RESIDUALS: Mapping[str, Discrepancy] = {
     "largest residual": largest_residual,
     "residual skewness": residual_skewness,

@@ -226,3 +226,16 @@ def test_likelihoods_of_blocks_are_sums(monkeypatch):
     found = problem.outlook(draws, Settings()).log_likelihood["voltage"]
     expected = np.stack([every[..., blocks == k].sum(axis=-1) for k in range(3)], axis=-1)
     np.testing.assert_allclose(found, expected, rtol=1e-12)
+
+
+def test_what_series_share_is_their_largest_principal_part():
+    rng = np.random.default_rng(11)
+    pattern, together = np.array([1.0, -0.5, 0.8, 0.0]), rng.standard_normal(60)
+    z = np.outer(pattern, together) + 0.2 * rng.standard_normal((4, 60))
+    mean, sd = rng.standard_normal((3, 240)), np.exp(rng.standard_normal(240))
+    y = mean + sd * z.ravel()
+    values = np.linalg.svd(z, compute_uv=False) ** 2
+    found = noise.Shared(4)(y, mean, sd)
+    assert found == pytest.approx(np.full(3, values[0] / values.sum()), rel=1e-6)
+    alone = noise.Shared(4)(rng.standard_normal(240), 0.0, 1.0)
+    assert alone < 0.45 < 0.9 < found[0]

@@ -30,6 +30,7 @@ def faults() -> dict[str, Callable[[np.random.Generator], xr.DataTree]]:
         "noise in the phases that are read off": partial(_fitted, measurement=0.01),
         "an oscillator that is not recorded": partial(_fitted, change=_hidden),
         "a pull that the model lacks (second harmonic)": _harmonic,
+        "noise that all have in common": partial(_fitted, change=_shaken),
         "frequencies that drift": partial(_fitted, change=_drifting),
         "two runs of different couplings": _two_networks,
     }
@@ -41,7 +42,7 @@ def _fitted(rng, change=None, couplings=None, measurement=0.0, **options):
         OSCILLATORS, SAMPLES, couplings=couplings, noise=NOISE, measurement=measurement, rng=rng
     )
     truth = noted(phases, "truth")[["K", "alpha"]]
-    phases = _plain(phases) if change is None else change(_plain(phases))
+    phases = _plain(phases) if change is None else change(_plain(phases), rng)
     found = fit(phases, settings=SETTINGS.replace(seed=int(rng.integers(2**31))), **options)
     if change is _hidden:
         return found  # whose couplings are fewer
@@ -53,11 +54,17 @@ def _plain(phases):
     return from_arrays(phases["time"].values, phases["phase"].values)
 
 
-def _hidden(phases):
+def _hidden(phases, _):
     return phases.isel(oscillator=slice(1, None))
 
 
-def _drifting(phases):
+def _shaken(phases, rng):
+    """All phases walk together, by as much between two samples as each does by itself."""
+    steps = NOISE * rng.standard_normal(SAMPLES)
+    return phases.assign(phase=phases["phase"] + np.cumsum(steps)[:, np.newaxis])
+
+
+def _drifting(phases, _):
     later = phases["time"] / float(phases["time"].max())
     return phases.assign(phase=phases["phase"] + 2.0 * later**2)
 

@@ -315,10 +315,11 @@ class Network(noise.Measured):
 
     @property
     def discrepancies(self) -> Mapping[str, noise.Discrepancy]:
-        """Those of every fit, the memory within each oscillator's run."""
+        """Those of every fit, the memory within each oscillator's run, and what they share."""
         rows = self.data_rows
         run = (np.arange(self.count)[:, np.newaxis] * (rows.run.max() + 1) + rows.run).ravel()
-        return noise.asked(Neighbours.along(np.tile(rows.time, self.count), run))
+        order = Neighbours.along(np.tile(rows.time, self.count), run)
+        return noise.asked(order, further={noise.SHARED: noise.Shared(self.count)})
 
     @property
     def routes(self) -> dict[str, Route]:
