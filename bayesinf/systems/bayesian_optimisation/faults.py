@@ -10,7 +10,6 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.special import gammaln, xlogy
 
 from bayesinf import optimisation
 from bayesinf.optimisation import minimum
@@ -72,6 +71,8 @@ def _drawn(rng):
     The sum has the kernel's covariance to rounding: two dozen exact values feel the kernel's
     spectrum to its far tail, which curves of thousands of random waves do not have.
     """
+    from scipy.special import gammaln, xlogy
+
     n = np.arange(TERMS)
     weights = rng.standard_normal(TERMS)
 
