@@ -734,6 +734,17 @@ def test_the_classical_answer_is_the_one_beside_the_fit(fits):
     assert alone.attrs["called"] == fits["mle"].attrs["classical"] == "maximum likelihood"
 
 
+def test_pairs_are_not_called_enough_where_silence_is_refused_and_triplets_agree(fits):
+    fit = fits["posterior"].copy(deep=True)
+    assert "A model of pairs is enough" in said_of(fit)
+    fit["sample_stats"]["discrepancy_observed"].loc[{"statistic": "all sites off"}] = 1.0
+    said = said_of(fit)
+    assert "A model of pairs is enough" not in said
+    assert "beyond chance is the share of states without any site on" in said
+    silent = float(fit["observed_data"]["population"][0])
+    assert f"all sites are off in {silent:.2%} of the states" in said
+
+
 # --- pseudo-likelihood ----------------------------------------------------------------------------
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from bayesinf.checks import PREDICTIVE_P, p_values
 from bayesinf.figures import interval
 from bayesinf.models import binary
 from bayesinf.models.binary.couplings import HELD, held_by_prior
@@ -30,6 +31,12 @@ SHOWN = 12  # couplings or fields in a table
 NAMED = 8  # cells or pairs in a sentence
 STRONGEST = 3  # couplings in the first sentence
 ENOUGH = 1.5  # sampling errors up to which a misfit of triplets is none
+# Statistics that a model of pairs is not told, and what they are called.
+BEYOND = {
+    "all sites off": "share of states without any site on",
+    "third moment of the number on": "skewness of the number of sites that are on",
+    "triples beyond the pairs": "sum of triples beyond the pairs",
+}
 TRUSTED = 0.1  # of the entropy that is to be explained, up to which its correction is small
 
 
@@ -153,6 +160,14 @@ def _enough(fit):
     null = max(halves, parity)
     off, sampling = rounded(misfit), rounded(null)
     if misfit <= ENOUGH * max(null, replica):
+        p = p_values(fit)
+        refused = [said for name, said in BEYOND.items() if p.get(name, 1) < PREDICTIVE_P / len(p)]
+        if refused:
+            return (
+                f"A model of pairs is not all: triplets are off by no more than sampling makes "
+                f"({sampling}, rms), but {_all_off(fit)}; beyond chance is the "
+                f"{binary.listed(refused)}."
+            )
         return (
             "A model of pairs is enough for what these data can tell: triplets, which it is not "
             f"told, are off by {off} (rms), where sampling alone makes {sampling}."
@@ -160,6 +175,16 @@ def _enough(fit):
     return (
         f"A model of pairs is not all: triplets, which it is not told, are off by {off} (rms), "
         f"{misfit / null:.1f} times what sampling makes of them ({sampling})."
+    )
+
+
+def _all_off(fit):
+    """How often all sites are off, in the data and in replicas."""
+    seen = float(fit["observed_data"]["population"][0])
+    low, middle, high = interval(flat(fit["posterior_predictive"]["population"])[:, 0])
+    return (
+        f"all sites are off in {seen:.2%} of the states, where it expects {middle:.2%} "
+        f"({low:.2%} to {high:.2%})"
     )
 
 

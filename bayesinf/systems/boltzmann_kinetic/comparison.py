@@ -125,9 +125,11 @@ def foretold(
     )
     odds = logit_slope(rest.encoding) * (centre_h + rest.now.astype(float) @ centre_J.T)
     rng = settings.generator("held out")
+    # log P = Σ on × odds − Σ log(1 + e^odds), of which the second is that of all sites off.
+    off = log_odds_density(odds, np.zeros(odds.shape, dtype=bool)).sum()
 
     def score(on):
-        return log_odds_density(odds, on).sum()
+        return np.vdot(on, odds) + off
 
     drawn = []
     for k in range(len(h)):

@@ -11,18 +11,20 @@ with x run over those sites alone (``Sparse``); else they go through BLAS (``Den
 
 from __future__ import annotations
 
+from functools import cached_property
+
 import numpy as np
 
 from bayesinf.models.binary import ENCODINGS, distinct
 
-__all__ = ["HEAVY", "Dense", "Design", "Sparse", "design", "softplus"]
+__all__ = ["HEAVY", "Dense", "Design", "Sparse", "design"]
 
 # States that are summed over together: what they need stays in the cache.
 PART = 2**9
 # Rows whose log likelihood is summed at once.
 ABREAST = 256
 # Rows whose curvature one worker takes at a time.
-ROWS = 20
+ROWS = 32
 # Numbers up to which the matrix x is kept rather than made again.
 HELD = 2**23
 # Share of active sites up to which sums over them are the faster ones.
@@ -69,7 +71,7 @@ class Design:
         self.repeated = int(np.sum(count != 1))  # the first ones; the others occur once
         self.parts = [slice(k, min(k + PART, len(count))) for k in range(0, len(count), PART)]
 
-    @property
+    @cached_property
     def total(self) -> np.ndarray:
         """Σ_t x_t, (1 + site,)."""
         return self.slope * np.append(self.count.sum(), self.count @ self.states)
@@ -128,40 +130,46 @@ class Design:
 
     def curvature(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """V, G, and H, (row, 1 + site, 1 + site), in one pass over the states."""
-
-        def weigh(part, eta, V, G):
-            log_sum, tail, base = self._log_sum(part, eta)
-            V += log_sum
-            self.collect(part, self._half(part, eta), G)
-            tail *= self.count[part, None]
-            base *= base
-            return np.divide(tail, base, out=tail)
-
-        V, G, H = self._weighed(rows, weigh, self.workers)
+        V, G, H = self._weighed(rows, self.visit, self.workers)
         return V, 0.5 * (self.total + self.encoded(G)), H
+
+    def room(self, rows):
+        """Where the weights of a part of the states stand, made once."""
+        return np.empty((min(PART, len(self.count)), rows))
+
+    def visit(self, part, coded, V, G, room):
+        """Add the sums of some states to V and G, and return their weights in H, (state, row)."""
+        eta = self.fields(part, coded)
+        log_sum, tail, base = self._log_sum(part, eta)
+        V += log_sum
+        self.collect(part, self._half(part, eta), G)
+        tail *= self.count[part, None]
+        base *= base
+        return np.divide(tail, base, out=tail)
 
     def augmented(self, rows: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         """Σ_t ω_t x_t x_tᵀ, (row, 1 + site, 1 + site), with ω_t ~ PG(1, η_t) drawn anew."""
         from bayesinf.models.binary.logistic import kernel
 
-        def weigh(part, eta, V, G):
+        def weigh(part, coded, V, G, room):
+            eta = self.fields(part, coded)
             kernel.polya_gammas(rng, self.count[part], eta)
             return eta
 
         return self._weighed(rows, weigh, 1)[2]
 
     def _weighed(self, rows, weigh, workers):
-        """Σ w x xᵀ of each row, with weights (state, row) from ``weigh`` of η, and what that adds
-        to V (row,) and to G (row, 1 + site).
+        """Σ w x xᵀ of each row, with weights (state, row) from ``weigh`` of some states, and what
+        that adds to V (row,) and to G (row, 1 + site).
         """
         from bayesinf import parallel
 
         def run(start):
             coded = self.coded(rows[start : start + ROWS])
             V, G = np.zeros(coded.shape[1]), np.zeros(coded.shape)
-            H = self.blank(coded.shape[1])
+            H, room = self.blank(coded.shape[1]), self.room(coded.shape[1])
             for part in self.parts:
-                self.scatter(part, weigh(part, self.fields(part, coded), V, G), H)
+                self.scatter(part, weigh(part, coded, V, G, room), H)
             return V, G.T, self.full(H)
 
         starts = range(0, len(rows), ROWS)
@@ -169,18 +177,6 @@ class Design:
         spread = {"workers": workers, "threads": True, "label": "curvature"}
         sums = parallel.map(run, starts, **spread) if heavy else [run(start) for start in starts]
         return tuple(np.concatenate(arrays) for arrays in zip(*sums, strict=True))
-
-
-def softplus(eta):
-    """log(1 + e^η)."""
-    size = np.abs(eta)
-    value = eta + size
-    value *= 0.5
-    np.negative(size, out=size)
-    np.exp(size, out=size)
-    np.log1p(size, out=size)
-    value += size
-    return value
 
 
 class Dense(Design):
@@ -254,8 +250,10 @@ class Sparse(Design):
 
     def coded(self, rows):
         """Rows b on (1, a), as columns (1 + site, row)."""
+        coded = np.empty((self.columns, len(rows)))  # in whose order the loops over rows run
         h, J = rows[:, 0], rows[:, 1:]
-        return np.vstack([self.slope * (h + J @ self.usual), (self.slope * self.step * J).T])
+        coded[0], coded[1:] = self.slope * (h + J @ self.usual), (self.slope * self.step * J).T
+        return coded
 
     def encoded(self, sums):
         """Sums over x from sums over (1, a), along the last axis."""
@@ -276,6 +274,35 @@ class Sparse(Design):
         from bayesinf.models.binary.logistic import kernel
 
         kernel.collect(self.first, self.sites, part.start, weights, result)
+
+    def partition(self, rows):
+        """V, (row,), of rows (row, 1 + site)."""
+        return self._visited(rows, 0)[0]
+
+    def expectations(self, rows):
+        """V, (row,), and G, (row, 1 + site)."""
+        V, G = self._visited(rows, self.columns)
+        return V, 0.5 * (self.total + self.encoded(G.T))
+
+    def _visited(self, rows, columns):
+        """Sums over all states as of ``visit``, in as many columns as are wanted."""
+        V, G, none = np.zeros(len(rows)), np.zeros((columns, len(rows))), np.empty((0, 0))
+        for first in range(0, len(rows), ABREAST):
+            some = slice(first, first + ABREAST)
+            coded = self.coded(rows[some])
+            sums = np.zeros((columns, coded.shape[1]))
+            for part in self.parts:
+                self.visit(part, coded, V[some], sums, none)
+            G[:, some] = sums
+        return V, G
+
+    def visit(self, part, coded, V, G, room):
+        """Add to V and G in one compiled loop, in which a state stays in the cache."""
+        from bayesinf.models.binary.logistic import kernel
+
+        weights = room[: part.stop - part.start]
+        kernel.visit(self.first, self.sites, part.start, self.count[part], coded, V, G, weights)
+        return weights
 
     def blank(self, rows):
         """Where ``scatter`` begins."""

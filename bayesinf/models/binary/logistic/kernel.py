@@ -3,11 +3,21 @@
 Sites that are active in state u are ``sites[first[u] : first[u + 1]]``, ascending.
 """
 
-from math import erfc, exp, pi, sqrt
+from math import erfc, exp, log, log1p, pi, sqrt
 
 import numba
+import numpy as np
 
-__all__ = ["TRUNCATION", "collect", "fields", "polya_gamma", "polya_gammas", "scatter"]
+__all__ = [
+    "TRUNCATION",
+    "collect",
+    "densities",
+    "fields",
+    "polya_gamma",
+    "polya_gammas",
+    "scatter",
+    "visit",
+]
 
 
 @numba.njit(nogil=True, cache=True)
@@ -32,6 +42,116 @@ def collect(first, sites, start, weights, result):
             row = result[1 + sites[place]]
             for k in range(weights.shape[1]):
                 row[k] += weights[u, k]
+
+
+# Added to a number and taken off again this rounds it to a whole one, which stands in the low bits.
+ROUNDING = 1.5 * 2.0**52
+# ln 2, whose first part times a whole number is exact, and what it lacks.
+LN2, LN2_REST = 6.93147180369123816490e-01, 1.90821492927058770002e-10
+# Exponent below which e^x is nothing beside 1; above, 2^n is an ordinary number.
+FAINT = -700.0
+
+
+@numba.njit(nogil=True, cache=True, fastmath={"contract"})
+def tails(eta, tail, power):
+    """Fill in e^−|η|, (row,), in loops of vectors; ``power`` is for their use.
+
+        e^x = 2^n Σ_k r^k / k!,   n = round(x / ln 2),   r = x − n ln 2,
+
+    to k = 12, where the rest is below rounding.
+    """
+    for k in range(eta.size):
+        tail[k] = max(-abs(eta[k]), FAINT) * 1.4426950408889634 + ROUNDING
+    low, bits = tail.view(np.int64), power.view(np.int64)
+    for k in range(eta.size):
+        bits[k] = (low[k] + 1023) << 52
+        n = tail[k] - ROUNDING
+        r = (max(-abs(eta[k]), FAINT) - n * LN2) - n * LN2_REST
+        p = (1.0 / 479001600.0) * r + 1.0 / 39916800.0
+        p = p * r + 1.0 / 3628800.0
+        p = p * r + 1.0 / 362880.0
+        p = p * r + 1.0 / 40320.0
+        p = p * r + 1.0 / 5040.0
+        p = p * r + 1.0 / 720.0
+        p = p * r + 1.0 / 120.0
+        p = p * r + 1.0 / 24.0
+        p = p * r + 1.0 / 6.0
+        p = p * r + 0.5
+        p = p * r + 1.0
+        tail[k] = p * r + 1.0
+    for k in range(eta.size):
+        tail[k] *= power[k]
+
+
+@numba.njit(nogil=True, cache=True, fastmath={"contract"})
+def visit(first, sites, start, count, rows, V, G, weights):
+    """Add the sums of some states, from ``start`` on, to V (row,) and G (1 + site, row).
+
+        V = Σ_u c_u log(1 + e^η_u),   G = Σ_u c_u tanh(η_u / 2) (1, a_u),   w_u = c_u σ(η) σ(−η)
+
+    with η_u as of ``fields``, of columns ``rows``, and counts c (state,). ``weights`` (state, row)
+    are filled in; where it or G has no entries, that is not wanted. States, 1000 at most, of which
+    each occurs once share a logarithm: that of a product, none of whose factors is above 2.
+    """
+    number = rows.shape[1]
+    eta, tail, power = np.empty(number), np.empty(number), np.empty(number)
+    product = np.ones(number)
+    for u in range(count.size):
+        low, high, c = first[start + u], first[start + u + 1], count[u]
+        for k in range(number):
+            eta[k] = rows[0, k]
+        for place in range(low, high):
+            row = rows[1 + sites[place]]
+            for k in range(number):
+                eta[k] += row[k]
+        tails(eta, tail, power)
+        for k in range(number):
+            V[k] += c * max(eta[k], 0.0)
+        if c == 1.0:
+            for k in range(number):
+                product[k] *= 1.0 + tail[k]
+        else:
+            for k in range(number):
+                V[k] += c * log1p(tail[k])
+        if weights.size:
+            w = weights[u]
+            for k in range(number):
+                base = 1.0 + tail[k]
+                w[k] = c * tail[k] / (base * base)
+        if not G.size:
+            continue
+        for k in range(number):
+            eta[k] = np.copysign(c * (1.0 - tail[k]) / (1.0 + tail[k]), eta[k])
+        for k in range(number):
+            G[0, k] += eta[k]
+        for place in range(low, high):
+            row = G[1 + sites[place]]
+            for k in range(number):
+                row[k] += eta[k]
+    for k in range(number):
+        V[k] += log(product[k])
+
+
+@numba.njit(nogil=True, cache=True, fastmath={"contract"})
+def densities(eta, on, result):
+    """Fill in Σ_i log P of states (transition, site) of log odds η, (transition,).
+
+    Sites, 1000 at a time, share a logarithm as the states of ``visit`` do.
+    """
+    sites = eta.shape[1]
+    tail, power = np.empty(sites), np.empty(sites)
+    for t in range(len(eta)):
+        row, seen = eta[t], on[t]
+        tails(row, tail, power)
+        lost = 0.0
+        for i in range(sites):
+            lost += max(-row[i] if seen[i] else row[i], 0.0)
+        for first in range(0, sites, 1000):
+            product = 1.0
+            for i in range(first, min(first + 1000, sites)):
+                product *= 1.0 + tail[i]
+            lost += log(product)
+        result[t] = -lost
 
 
 @numba.njit(nogil=True, cache=True)

@@ -54,7 +54,7 @@ STEPS = 100
 # Parameters of a block up to which its matrix is written out.
 WRITTEN = 1500
 # Rows that one worker takes to their optimum at a time.
-TOGETHER = 20
+TOGETHER = 32
 # Share of a step that conjugate gradients may leave to the next one.
 ROUGH = 1e-3
 

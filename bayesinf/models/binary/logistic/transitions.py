@@ -9,7 +9,6 @@ import numpy as np
 
 from bayesinf.errors import DataError
 from bayesinf.models.binary import known, logit_slope, validated
-from bayesinf.models.binary.logistic.design import softplus
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -200,5 +199,8 @@ def log_likelihood(
 
 def log_odds_density(eta: np.ndarray, on: np.ndarray) -> np.ndarray:
     """Log probability of states (transition, site) of log odds η, (transition,)."""
-    # −log(1 + e^x) of the log odds x against what was seen.
-    return -softplus(np.where(on, -eta, eta)).sum(axis=1)
+    from bayesinf.models.binary.logistic import kernel
+
+    result = np.empty(len(eta))
+    kernel.densities(np.ascontiguousarray(eta), np.ascontiguousarray(on), result)
+    return result
