@@ -557,6 +557,18 @@ def test_an_outlier_is_found_by_the_predictive_check():
     assert "is not what the model predicts (p < 0.001" in verdict.words
 
 
+def test_weights_may_narrow_an_approximation_and_not_widen_it():
+    """Draws that were spread too wide cover the posterior; too narrow ones have not seen it."""
+    dims = dict.fromkeys(("weight_shift", "weight_log_ratio"), ("parameter",))
+    for log_ratio, said in ((0.6, set()), (-0.6, {"moments"})):
+        evidence = {"pareto_k": 0.1, "effective_draws": 1500.0, "weight_shift": np.zeros(1)}
+        evidence |= {"weight_log_ratio": np.array([log_ratio])}
+        evidence = {name: np.asarray(value) for name, value in evidence.items()}
+        coords = {"parameter": ["mu"]}
+        found = fit("importance", evidence=evidence, evidence_dims=dims, coords=coords)
+        assert failed(check(found)) == said
+
+
 def test_predictive_p_values_allow_for_their_number():
     right = [named(check(fit(seed=seed)))["predictive p"].passed for seed in range(30)]
     assert all(right)
