@@ -76,13 +76,14 @@ def resampling(posterior) -> Iterator[Check]:
     """Whether weights correct the approximation, and do not make up the posterior from few draws.
 
     Their moments are compared with those of the draws as they were: weights that move a mean by
-    half an sd, or an sd by half, are those of a tail that the next seed weighs otherwise.
+    half an sd, or make an sd half as large again, are those of a tail that the next seed weighs
+    otherwise. Draws that were spread too wide cover all there is, and cost only their number.
     """
     shape, effective = (
         float(evidence(posterior, name).values) for name in ("pareto_k", "effective_draws")
     )
     moved = np.abs(evidence(posterior, "weight_shift"))
-    changed = np.abs(evidence(posterior, "weight_log_ratio"))
+    changed = np.maximum(-evidence(posterior, "weight_log_ratio"), 0.0)
     chains, draws = (posterior["posterior"].sizes[dim] for dim in ("chain", "draw"))
     limit, needed = pareto_limit(chains * draws), min(ESS_PER_CHAIN, draws / 2) * chains
     good = f"weighted draws carry the posterior (Pareto k̂ {shape:.2f}, worth {effective:.0f})"
@@ -93,9 +94,11 @@ def resampling(posterior) -> Iterator[Check]:
     shift, ratio = float(moved.max()), float(np.exp(changed.max()))
     name = element_name(moved, where, bare=True)
     good = (
-        f"weights move no mean by more than {shift:.2f} sd and no sd by more than {ratio - 1:.0%}"
+        f"weights move no mean by more than {shift:.2f} sd and widen no sd by more than "
+        f"{ratio - 1:.0%}"
     )
-    bad = f"weights alone make the answer, that for {name} most ({shift:.2f} sd, {ratio - 1:.0%})"
+    made = f"{shift:.3g} sd, {100 * (ratio - 1):.3g} %"
+    bad = f"weights alone make the answer, that for {name} most ({made})"
     passed = shift <= CORRECTED and ratio <= 1 + CORRECTED
     limit = f"≤ {CORRECTED:g} sd and {CORRECTED:.0%}"
     worst = max(shift, ratio - 1)

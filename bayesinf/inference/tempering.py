@@ -25,6 +25,7 @@ from bayesinf.inference.importance import Weights, resampled
 __all__ = ["Tempered", "tempered"]
 
 WORTH = 0.5  # share of their number that draws are worth after each step
+APART = 0.5  # correlation before and after the moves, below which draws that were one are apart
 SMOOTH = 0.6  # Pareto k̂ of the weights of one step
 SMALLEST = 1 / 8  # step that is taken whatever its weights are
 MOVES = 40  # at most, of all steps together
@@ -95,9 +96,10 @@ def tempered(
         chosen = kept.draws[:count, 0]
         left = 1 / (1 / (worth * _worth(weights, seen(points, log_ratio))) + lost)
         points, log_ratio = points[chosen], log_ratio[chosen]
-        first, worth, width = seen(points, log_ratio), left / count, 1.0
-        # What not even a small step reaches is missed, and moves would not mend it.
-        while even and worth < WORTH and moves < MOVES:
+        first, worth, width, alike = seen(points, log_ratio), left / count, 1.0, 1.0
+        # Draws that are one would weigh alike in the next step, and make its tail look heavy. What
+        # not even a small step reaches is missed, and moves would not mend it.
+        while even and (worth < WORTH or (share < 1.0 and alike > APART)) and moves < MOVES:
             # Draws of much weight leave their place by small steps, the others by large ones.
             there = propose(points, width * np.sqrt(rng.random((count, 1))), rng)
             log_there = density(there)

@@ -7,6 +7,7 @@ import pytest
 from scipy import stats
 
 from bayesinf import check
+from bayesinf.checks import p_values
 from bayesinf.errors import DataError, FitError
 from bayesinf.posterior import noted
 from bayesinf.priors import LogNormal, Normal, Uniform
@@ -168,6 +169,14 @@ def test_a_mixture_that_missed_something_is_fitted_anew():
     assert float(found["sample_stats"]["pareto_k"]) < 0.6
 
 
+def test_peaks_far_from_the_middle_are_found():
+    """Ions that flow at three sds of the prior: no start overlaps with both of such peaks."""
+    seed = np.random.SeedSequence(1).spawn(400)[396]
+    found = system.faults()["none, of few photons"](np.random.default_rng(seed))
+    assert check(found).believed
+    assert found["posterior"]["ion_flow"].mean() == pytest.approx(86.4, abs=1.5)
+
+
 @pytest.mark.slow
 def test_peaks_too_narrow_for_the_inner_grid_are_refused():
     """Ions so cold that nothing damps the wave, seen by many photons."""
@@ -202,9 +211,8 @@ def test_the_network_knows_spectra_that_it_has_not_seen(network):
     # One growth in all directions leaves tails, and 0.60 to 0.74 in the middle.
     middle = found["covered"].sel(surrogate="network", region="prior", level=0.5).values
     assert (np.abs(middle - 0.5) < 0.09).all()
-    # What so short a training leaves has tails, as the verdict says; the shipped one has none.
-    failed = [one for one in check(network.posterior).checks if one.required and not one.passed]
-    assert [one.name for one in failed] == ["predictive p"] and "tails" in failed[0].message
+    # What so short a training leaves has tails; the shipped one has none.
+    assert p_values(network.posterior)["residual tails"] < 0.02
     beyond = found["rms"].sel(region="beyond the range").values[0]
     assert (beyond > 3 * rms).all()
     slow, fast = found["microseconds"].values

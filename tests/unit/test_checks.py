@@ -557,6 +557,18 @@ def test_an_outlier_is_found_by_the_predictive_check():
     assert "is not what the model predicts (p < 0.001" in verdict.words
 
 
+def test_weights_may_narrow_an_approximation_and_not_widen_it():
+    """Draws that were spread too wide cover the posterior; too narrow ones have not seen it."""
+    dims = dict.fromkeys(("weight_shift", "weight_log_ratio"), ("parameter",))
+    for log_ratio, said in ((0.6, set()), (-0.6, {"moments"})):
+        evidence = {"pareto_k": 0.1, "effective_draws": 1500.0, "weight_shift": np.zeros(1)}
+        evidence |= {"weight_log_ratio": np.array([log_ratio])}
+        evidence = {name: np.asarray(value) for name, value in evidence.items()}
+        coords = {"parameter": ["mu"]}
+        found = fit("importance", evidence=evidence, evidence_dims=dims, coords=coords)
+        assert failed(check(found)) == said
+
+
 def test_predictive_p_values_allow_for_their_number():
     right = [named(check(fit(seed=seed)))["predictive p"].passed for seed in range(30)]
     assert all(right)
@@ -662,6 +674,24 @@ def test_predictive_p_values_are_two_sided_and_ties_count_half():
         stored["discrepancy_observed"] = xr.full_like(stored["discrepancy"], observed)
         posterior["sample_stats"] = xr.DataTree(stored)
         assert named(check(posterior))["predictive p"].value == pytest.approx(p)
+
+
+@pytest.mark.parametrize("make", ["standard_normal", "standard_exponential"])
+def test_a_p_value_is_no_smaller_than_its_replicas_can_say(make):
+    """Of 400 replicas none is beyond right data in 1 of 200: more than a limit of 0.001 allows."""
+    count, draws, generator = 8000, 400, np.random.default_rng(0)
+    replicas = getattr(generator, make)((1, draws, count)).astype(np.float32)
+    observed = np.broadcast_to(getattr(generator, make)(count), replicas.shape)
+    dims = ("chain", "draw", "statistic")
+    names = {"statistic": np.arange(count)}
+    stored = {"discrepancy": replicas, "discrepancy_observed": observed}
+    stored = xr.Dataset({name: (dims, values) for name, values in stored.items()}, names)
+    p = np.array([*checks.p_values(xr.DataTree.from_dict({"sample_stats": stored})).values()])
+    assert np.mean(p < 0.001) <= 0.0015 and np.mean(p < 0.05) == pytest.approx(0.05, abs=0.01)
+    far = stored.isel(statistic=slice(0, 50)).assign_coords(statistic=np.arange(50))
+    far["discrepancy_observed"] = far["discrepancy_observed"] * 0 + 14.0
+    p = np.array([*checks.p_values(xr.DataTree.from_dict({"sample_stats": far})).values()])
+    assert (p < 1e-3).all()
 
 
 def test_an_influential_observation_is_advice_and_the_marginal_is_preferred():

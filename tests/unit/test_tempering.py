@@ -72,3 +72,15 @@ def test_draws_that_never_move_are_worth_what_the_weights_leave():
     found = turned(4, move=lambda x, width, rng: x)
     distinct = len(np.unique(found.points[:, 0]))
     assert found.effective < 1000 and found.effective < 1.5 * distinct
+
+
+def test_draws_that_were_one_are_apart_before_they_are_weighed_again():
+    """A reference without wide tails: few draws weigh much, and would again if they stood twice."""
+
+    def lacking(x):
+        return np.logaddexp(0.0, np.log(0.1) + np.sum(0.35 * x**2, axis=1))
+
+    found = turned(1, log_ratio=lacking, count=3800)
+    assert found.steps > 1 and found.moves > 0 and found.pareto_k < tempering.SMOOTH
+    # N(0, 1) and, 0.18 times as much of it, N(0, 1.83²).
+    assert found.points.var() == pytest.approx(1.36, abs=0.1)

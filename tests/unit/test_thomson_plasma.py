@@ -215,6 +215,17 @@ def test_photons_are_neither_lost_nor_made():
     assert counts.sum() == pytest.approx(TRUTH["photons"] + len(CHANNELS) * TRUTH["background"])
 
 
+def test_channels_that_are_left_out_change_no_other():
+    seen = Spectrometer(Setup(), CHANNELS)
+    kept = np.abs(CHANNELS) > 0.07
+    gap = Spectrometer(Setup(), CHANNELS[kept])
+    np.testing.assert_allclose(np.diff(gap.edges, axis=0)[0], CHANNELS[1] - CHANNELS[0])
+    whole, part = seen.shapes(TRUTH)[kept], gap.shapes(TRUTH)
+    np.testing.assert_allclose(part, whole / whole.sum(), rtol=1e-6)
+    uneven = Spectrometer(Setup(), np.array([0.0, 1.0, 2.2, 3.5, 5.0]) / 50)
+    np.testing.assert_allclose(uneven.edges[0, 1:], uneven.edges[1, :-1])
+
+
 def test_the_instrument_widens_by_its_variance():
     """Of a spectrum far narrower than the window, variances add."""
     still = {**TRUTH, "ion_flow": 0.0, "electron_drift": 0.0, "electron_density": 300.0}

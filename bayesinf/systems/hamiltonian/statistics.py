@@ -21,6 +21,7 @@ GAIN = "gain of energy along the motion"
 SPEED = "speed at a given momentum"
 FORCE = "force at a given position"
 LATE = "lead or lag late in a motion"
+WIDE = "lead or lag late in a wide motion"
 TAKEN = {"p": "q", "dq_dt": "q", "dp_dt": "p"}  # what may be computed from what, by differences
 CAUSES = {
     GAIN: "the motion gains or loses energy, which no Hamiltonian does: infer a damping",
@@ -28,6 +29,8 @@ CAUSES = {
     "coordinates and units (an angular velocity is no momentum)",
     FORCE: "ṗ is not what the energy says at q: let H have another form, or check the coordinates",
     LATE: "the motion is faster or slower than the energy says: let H have another form",
+    WIDE: "the period depends on how wide a motion is otherwise than the energy says: let H have "
+    "another form",
 }
 CAUSES |= {
     f"noise of {name} against steps of that of {of}": f"{name} was computed from {of}, by "
@@ -53,6 +56,10 @@ def statistics(problem: Motion, always: Mapping[str, Callable]) -> Mapping[str, 
         late = when - mean[path]
         found[GAIN] = partial(_along_energy, late)
         found[LATE] = partial(_along_motion, late)
+        if len(mean) > 1:
+            wide = np.sum(((problem.record.states - centre) / problem.frame.half) ** 2, axis=-1)
+            wide = np.array([wide[path == k].mean() for k in range(len(mean))])
+            found[WIDE] = partial(_along_motion, late * (wide - wide.mean())[path])
         found[SPEED] = partial(_steps, same, 0, centre)
         found[FORCE] = partial(_steps, same, 1, centre)
         for name in problem.measured[1:]:

@@ -170,7 +170,8 @@ def shift_of(found: xr.Dataset) -> np.ndarray:
         expected=f"{(1 - NEAR) * probe:g} to {(1 + NEAR) * probe:g} nm, or less than "
         f"{NEAR * probe:g} nm",
         found=f"{nanometres.min():g} to {nanometres.max():g} nm",
-        remedy="state the wavelength of the probe with --probe",
+        remedy="state the wavelength of the probe with --probe, or give x another unit than nm in "
+        "its heading, such as wavelength (Å)",
     )
 
 

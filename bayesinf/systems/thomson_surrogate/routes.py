@@ -30,8 +30,8 @@ if TYPE_CHECKING:
 __all__ = ["Space", "importance"]
 
 SOLVED = "electron_temperature"
-STARTS = 4
-NEAR = 0.7  # sd of the starts about the middle of the prior
+STARTS, TRIED = 4, 100  # where the search begins, and points that each is the best of
+NARROWER = (0.5, 0.25)  # prior sds about the best, where the next are tried
 FAR = 8.0  # prior sds, beyond which nothing is looked for
 SPAN = 1e-4  # of the differences
 SETTLED = 1e-9  # share of the deviance that a further step does not gain
@@ -150,8 +150,14 @@ def _optimum(y, mean, size, rng):
         deviance = 2 * np.sum(scipy.special.kl_div(y, rate), axis=-1) + np.sum(z**2, axis=-1)
         return np.where(np.isfinite(deviance), deviance, np.inf), residual, weight
 
-    starts = NEAR * rng.standard_normal((STARTS, size))
-    starts[0] = 0.0
+    # Peaks that do not overlap with those seen are led nowhere: first some are found that do.
+    tried = rng.standard_normal((STARTS * TRIED, size))
+    tried[0] = 0.0
+    for width in NARROWER:
+        best = tried[np.argsort(score(mean(tried))[0])[: len(tried) // 10]]
+        about = rng.choice(best, len(tried) - len(best))
+        tried = np.concatenate([best, about + width * rng.standard_normal(about.shape)])
+    starts = tried[np.argsort(score(mean(tried))[0])[:STARTS]]
     edge = np.full(size, FAR)
     span = np.full(size, SPAN)
     ends, deviance = scoring.descend(mean, score, starts, -edge, edge, span=span, tolerance=SETTLED)

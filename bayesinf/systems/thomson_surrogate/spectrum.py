@@ -27,6 +27,7 @@ FINE = 100.0  # steps of the inner grid in one ion-acoustic shift, and
 STEPS = 6.0  # at least in the instrument's full width,
 MOST_STEPS = 6000  # but no more in all
 BEYOND = 1.5  # full widths of the instrument by which the inner grid overhangs the channels
+GAP = 1.5  # steps on one side of a channel in one on the other, beyond which channels are missing
 FULL = 2 * np.sqrt(2 * np.log(2))  # full width at half maximum of a Gaussian of sd one
 # Of the shift that says how fine the inner grid has to be.
 TYPICAL = {
@@ -123,10 +124,16 @@ class Spectrometer:
 
     @cached_property
     def edges(self) -> np.ndarray:
-        """Edges of the channels, half-way between their middles, (channel + 1,)."""
-        half = np.diff(self.shift) / 2
-        first, last = self.shift[0] - half[0], self.shift[-1] + half[-1]
-        return np.concatenate([[first], self.shift[:-1] + half, [last]])
+        """Edges of the channels, (2, channel): half-way to the next one, unless there is a gap.
+
+        Where channels were left out, such as those at the probe's own light, a channel is as wide
+        towards the gap as it is away from it.
+        """
+        step = np.diff(self.shift)
+        left, right = np.append(step[0], step), np.append(step, step[-1])
+        below = np.where(left > GAP * right, right, left)
+        above = np.where(right > GAP * left, left, right)
+        return self.shift + np.stack([-below, above]) / 2
 
     @cached_property
     def fine(self) -> np.ndarray:
@@ -134,7 +141,7 @@ class Spectrometer:
         setup = self.setup
         acoustic = abs(setup.shift_of(physics.acoustic_speed(setup.wave_number, TYPICAL)))
         step = min(acoustic / FINE, setup.width / STEPS) / self.finer
-        low, high = self.edges[[0, -1]] + BEYOND * setup.width * np.array([-1, 1])
+        low, high = self.edges[[0, 1], [0, -1]] + BEYOND * setup.width * np.array([-1, 1])
         count = int(np.ceil((high - low) / step)) + 1
         if count > MOST_STEPS * self.finer:
             raise DataError(
@@ -149,8 +156,8 @@ class Spectrometer:
     def seen(self) -> np.ndarray:
         """Share of light of each wavelength that comes into each channel, (fine, channel)."""
         sd = self.setup.width / FULL
-        below = scipy.special.ndtr((self.edges - self.fine[:, None]) / sd)
-        return np.diff(below, axis=-1) * (1 + self.fine[:, None] / self.setup.probe) ** -2
+        low, high = scipy.special.ndtr((self.edges[:, None] - self.fine[:, None]) / sd)
+        return (high - low) * (1 + self.fine[:, None] / self.setup.probe) ** -2
 
     def shapes(self, plasma: Mapping[str, np.ndarray]) -> np.ndarray:
         """Share of the photons in each channel, (..., channel), of plasmas (...).
