@@ -21,7 +21,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bayesinf import netcdf, reader
+from bayesinf import reader
 from bayesinf.errors import DataError
 from bayesinf.packing import stored
 from bayesinf.schema import refuse_strange
@@ -340,7 +340,7 @@ def save(posterior: xr.DataTree, path: str | os.PathLike) -> Path:
         for group, node in posterior.children.items()
     }
     # Made in memory: HDF5 on a full disk leaves a file that it can no longer close.
-    content = netcdf.written(_writable(posterior), encoding)
+    content = _writable(posterior).to_netcdf(engine="h5netcdf", encoding=encoding)
     try:
         partial.write_bytes(content)
         os.replace(partial, path)
@@ -456,7 +456,10 @@ def ours(tree: xr.DataTree, path: str | os.PathLike) -> xr.DataTree:
 
 def opened(path: Path, place: str = "") -> xr.DataTree:
     """Read all groups of a netCDF file into memory, whatever they are, and close it."""
-    return netcdf.read(path, place)
+    import xarray as xr
+
+    with xr.open_datatree(path, engine="h5netcdf", group=place or None) as tree:
+        return tree.load()
 
 
 def element_names(variable: xr.DataArray) -> dict[str, dict[str, int]]:
