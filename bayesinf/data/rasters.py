@@ -61,8 +61,8 @@ def raster(
 
     A file of arrays names it ``states`` (or ``raster``, ``spikes``, ``bint``), else it is the one
     array of two or three axes. In a table each column is a site and each row a time; a column
-    ``repeat`` or ``trial`` says which rows belong together, one such as ``time`` orders them, and
-    labels are left out. A file of spike times is binned.
+    ``repeat`` or ``trial`` says which rows belong together, one such as ``time`` orders them (where
+    each state follows from the one before, any that counts the rows), and labels are left out. A file of spike times is binned.
 
     Parameters
     ----------
@@ -167,6 +167,15 @@ def _of_table(columns, source, even):
     if not all(map(_COUNTED.fullmatch, found)):
         array = array.assign_coords(column=list(found))
     told = [f"states of {len(found)} sites are in {listing(found)}"]
+    counted = [
+        name
+        for name in left
+        if columns[name].dtype.kind in "iuf" and "since" not in columns[name].attrs
+    ]
+    if even and time is None and counted:  # frames, say, some of which may be missing
+        when = counted[0]
+        time = columns[when]
+        left.remove(when)
     told += [f"not used: {listing(left)}"] if left else []
     if time is not None and time.dtype.kind in "biuf":
         order = _ordered(time, group, source, even)

@@ -53,9 +53,9 @@ def test_a_state_must_follow_from_the_one_before_by_one_step(tmp_path):
     times = 0.02 * np.arange(60) + rng.uniform(-0.002, 0.002, 60)
     times[40:] += 3.0
 
-    def save(times, repeat=None):
+    def save(times, repeat=None, when="time"):
         extra = {} if repeat is None else {"repeat": repeat}
-        named = {**extra, "time": times, **{f"n{k}": states[:, k] for k in range(3)}}
+        named = {**extra, when: times, **{f"n{k}": states[:, k] for k in range(3)}}
         rows = [
             ",".join(named),
             *(",".join(map(str, row)) for row in zip(*named.values(), strict=True)),
@@ -66,6 +66,10 @@ def test_a_state_must_follow_from_the_one_before_by_one_step(tmp_path):
     with pytest.raises(DataError, match=r"row 42, column time: times do not go by equal steps"):
         boltzmann_kinetic.read(save(times))
     assert data.raster(save(times))["states"].shape == (1, 60, 3)  # of states alone, no matter
+    dropped = save(np.delete(np.arange(80), np.arange(40, 60)), when="frame")
+    with pytest.raises(DataError, match=r"row 42, column frame: times do not go by equal steps"):
+        boltzmann_kinetic.read(dropped)
+    assert data.raster(dropped)["states"].shape == (1, 60, 3)
     both = np.concatenate([times[:30], times[:30]])
     found = boltzmann_kinetic.read(save(both, np.repeat([0, 1], 30)))
     assert found["states"].shape == (2, 30, 3)

@@ -46,8 +46,8 @@ def faults() -> dict[str, Callable[[np.random.Generator], xr.DataTree]]:
     }
 
 
-def _seeded(rng):
-    return SETTINGS.replace(seed=int(rng.integers(2**31)))
+def _seeded(rng, draws=SETTINGS.draws):
+    return SETTINGS.replace(seed=int(rng.integers(2**31)), draws=draws)
 
 
 def _readout(rng, features="random", change=None, **options):
@@ -66,7 +66,7 @@ def _equation(rng, change=None, dynamical=0.0, later=False):
         half = OBSERVED // 2
         values = np.concatenate([values[:half], values_of(other).values[half:]])
     values = values if change is None else change(values, rng)
-    found = fit_equation(from_values(values, STEP), settings=_seeded(rng))
+    found = fit_equation(from_values(values, STEP), settings=_seeded(rng, draws=500))
     return found if later else annotated(found, truth=truth)
 
 
