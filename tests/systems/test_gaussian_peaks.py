@@ -439,7 +439,8 @@ def test_peaks_that_are_not_there_are_named(data, options, words):
 def test_whoever_knows_where_a_peak_is_may_ask_how_high_it_can_be():
     priors = {"center[2]": Normal(8.0, 0.1), "sigma": Uniform(0.5, 1.0)}
     data = peaks.simulate(noise=0.3)
-    fit = peaks.fit(data, peaks=2, priors=priors, method="laplace", settings=SHORT)
+    few = SHORT.replace(draws=50)
+    fit = peaks.fit(data, peaks=2, priors=priors, method="laplace", settings=few)
     assert float(fit["posterior"]["height"].sel(peak=2).quantile(0.95)) < 1.0
     assert float(fit["prior"]["center"].sel(peak=2).std()) == pytest.approx(0.1, rel=0.4)
     assert "center[2]" in fit.attrs["priors"]

@@ -419,7 +419,7 @@ def test_a_fit_under_a_shrinking_prior_is_complete(name):
     # The second site follows the first, the others go their own way.
     states = rng(13).integers(0, 2, (600, 4))
     states[:, 1] ^= (states[:, 0] ^ states[:, 1]) & (rng(14).random(600) < 0.7)
-    settings = Settings(draws=1500, tune=200, chains=4, prior_draws=30)
+    settings = Settings(draws=800, tune=200, chains=4, prior_draws=30)
     found = pairwise.fit(states, encoding="0/1", prior=name, settings=settings)
     verdict = check(found)
     assert verdict.believed, verdict.words

@@ -152,7 +152,7 @@ def fitted(wave):
 
 def test_evidence_and_posterior_are_those_of_quadrature(wave, fitted):
     problem, fit = fitted
-    f = np.linspace(0.3, 1.2, 200)
+    f = np.linspace(0.3, 1.2, 120)
     log_scale = np.linspace(-5, 5, 30)
     prior = HalfCauchy(1.0).log_density(np.exp(log_scale)) + log_scale
     inner = np.array([[brute_force(wave, a, np.exp(b)) for b in log_scale] for a in f])
@@ -273,7 +273,7 @@ def failed(fit):
 
 def test_too_few_steps_are_caught():
     prior, short = {"frequency": Uniform(0.1, 2.0)}, Settings(draws=100, prior_draws=5)
-    fine = driver.fit(linear.varying(Long(), prior, steps=1250), settings=short)
+    fine = driver.fit(linear.varying(Long(), prior, steps=900), settings=short)
     assert float(fine["posterior"]["frequency"].mean()) == pytest.approx(0.62, abs=1e-3)
     assert "modes" not in failed(fine)
     coarse = driver.fit(linear.varying(Long(), prior, steps=30), settings=short)
@@ -297,15 +297,15 @@ def test_a_screen_changes_nothing_but_the_time(wave):
 
     long = Long()
     about = lambda values: np.array([brute_force(long, f, 1.0) for f in values])
-    plain = linear.varying(build, priors, steps=750)
+    plain = linear.varying(build, priors, steps=500)
     value, paid = plain.log_evidence(), len(asked)
     asked.clear()
-    screened = linear.varying(build, priors, steps=750, screen={"frequency": about})
+    screened = linear.varying(build, priors, steps=500, screen={"frequency": about})
     assert screened.log_evidence() == pytest.approx(value, abs=1e-6)
     assert len(asked) < paid / 10
     assert screened.survey.skipped < 1e-6
     lying = linear.varying(
-        build, priors, steps=750, screen={"frequency": lambda f: -((f - 1.5) ** 2) / 1e-4}
+        build, priors, steps=500, screen={"frequency": lambda f: -((f - 1.5) ** 2) / 1e-4}
     )
     fit = driver.fit(lying, settings=Settings(draws=50, prior_draws=5))
     assert "screen" in failed(fit)
