@@ -62,7 +62,8 @@ def raster(
     A file of arrays names it ``states`` (or ``raster``, ``spikes``, ``bint``), else it is the one
     array of two or three axes. In a table each column is a site and each row a time; a column
     ``repeat`` or ``trial`` says which rows belong together, one such as ``time`` orders them (where
-    each state follows from the one before, any that counts the rows), and labels are left out. A file of spike times is binned.
+    each state follows from the one before, any that counts the rows), and labels are left out. A
+    file of spike times is binned.
 
     Parameters
     ----------

@@ -294,18 +294,17 @@ def refuse_edges(problem: Logistic) -> None:
     still, silent = constant_sites(data.now), constant_sites(data.next)
     sites = np.union1d(still, silent)
     labels = [str(name) for name in data.labels]
-    empty = np.empty((0, 2), dtype=int)
     if sites.size:
         said.append(f"site {listed([labels[k] for k in sites])} never or always on")
     same = identical_pairs(of_states(data.now, data.encoding))
     if len(same):
         names = [f"({labels[a]}, {labels[b]})" for a, b in same]
         said.append(f"sites {listed(names)} always equal or always opposite")
-    if not problem.symmetric:  # else the other direction may still determine the coupling
-        empty = _never(problem, sites)
-        if len(empty):
-            names = [f"{labels[a]} after {labels[b]}" for a, b in empty]
-            said.append(f"site {listed(names)} without one of the four combinations")
+    empty = _never(problem, sites)
+    if len(empty):
+        each = "{} and {} after each other" if problem.symmetric else "{} after {}"
+        names = [each.format(labels[a], labels[b]) for a, b in empty]
+        said.append(f"site {listed(names)} without one of the four combinations")
     if said:
         raise FitError(
             f"the maximum likelihood lies at infinity or is not one ({'; '.join(said)}): state a "
@@ -316,14 +315,20 @@ def refuse_edges(problem: Logistic) -> None:
 
 
 def _never(problem, constant):
-    """Targets and sources (pair, 2) of which one of the four combinations never occurs."""
+    """Targets and sources (pair, 2) whose coupling one of the four combinations, which never
+    occurs, lets rise or fall for ever. A symmetric one does so where both directions let it.
+    """
     now = (problem.data.now == 1).sum(axis=0)
     then = (problem.data.next == 1).sum(axis=0)
     slope, low = problem.design.slope, problem.design.low
     both = problem.sums[:, 1:] / slope  # Σ y s, of which Σ y n follows
     both = np.rint((both - low * then[:, None]) / (1 - low))
-    tables = [both, then[:, None] - both, now - both, problem.samples - then[:, None] - now + both]
-    lacking = np.min(tables, axis=0) < 0.5
+    neither = problem.samples - then[:, None] - now + both
+    falling = np.minimum(both, neither) < 0.5
+    rising = np.minimum(then[:, None] - both, now - both) < 0.5
+    if problem.symmetric:
+        falling, rising = falling & falling.T, rising & rising.T
+    lacking = falling | rising
     lacking[constant] = lacking[:, constant] = False
     coupled = np.zeros_like(lacking)
     coupled[problem.pairs] = True
