@@ -89,15 +89,17 @@ def labels(array: xr.DataArray) -> dict[str, str]:
     }
 
 
-def enough(count: int, least: int, source) -> None:
-    """Refuse too few rows."""
+def enough(count: int, least: int, source, repeat: object = None) -> None:
+    """Refuse too few rows, in all or of one of several repeats."""
     if count < least:
+        alone = "rows are samples and columns are variables: transpose a table on its side"
         raise DataError(
             "too few rows",
             source=source,
+            where=None if repeat is None else f"repeat {repeat}",
             expected=f"at least {least}",
             found=count,
-            remedy="rows are samples and columns are variables: transpose a table on its side",
+            remedy=alone if repeat is None else "leave this repeat out",
         )
 
 

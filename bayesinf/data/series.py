@@ -185,7 +185,9 @@ def series_from_arrays(
     given = values if isinstance(values, Mapping) else alone
     layout = layouts.parts(time, given, repeat, source)
     name = variable_name(layout[0].time.name or "time", "time", TAKEN)
-    done = [_ordered(part, name, missing, least, source) for part in layout]
+    for part in layout:
+        enough(part.time.size, least, source, part.label if len(layout) > 1 else None)
+    done = [_ordered(part, name, missing, source) for part in layout]
     names = {}
     for old in done[0].values:
         names[old] = variable_name(old, "value", (*TAKEN, name, *names.values()))
@@ -260,10 +262,9 @@ class _Repeat:
     moved: int  # rows that stood out of order
 
 
-def _ordered(part, name, missing, least, source):
+def _ordered(part, name, missing, source):
     """Check one repeat and sort it by time."""
     when = part.time.rename(part.time.name or name)
-    enough(when.size, least, source)
     at = finite(when, source)
     order = np.argsort(at, kind="stable")
     twice = np.flatnonzero(np.diff(at[order]) == 0)

@@ -10,13 +10,19 @@ Vehtari, Simpson, Gelman, Yao & Gabry, JMLR 25, 72 (2024), arXiv:1507.02646.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from bayesinf.diagnostics import smoothed_weights
+from bayesinf.posterior import dataset
 
-__all__ = ["Resampled", "Weights", "log_mean", "log_mixture", "resampled", "shares"]
+if TYPE_CHECKING:
+    import xarray as xr
+
+__all__ = ["Resampled", "Weights", "evidence", "log_mean", "log_mixture", "resampled", "shares"]
 
 
 @dataclass(frozen=True)
@@ -99,6 +105,21 @@ def resampled(draws: np.ndarray, log_ratio: np.ndarray, rng: np.random.Generator
         (draws.mean(axis=0) - mean) / sd,
         np.log(draws.std(axis=0) / sd),
     )
+
+
+def evidence(
+    pareto_k: float,
+    effective: float,
+    shift: np.ndarray,
+    log_ratio: np.ndarray,
+    names: Sequence[str],
+    **more: np.ndarray,
+) -> xr.Dataset:
+    """Label what is asked of weighted draws, and ``more``; arguments as of ``Resampled``."""
+    found = {"pareto_k": pareto_k, "effective_draws": effective, **more}
+    found |= {"weight_shift": shift, "weight_log_ratio": log_ratio}
+    dims = dict.fromkeys(("weight_shift", "weight_log_ratio"), ("parameter",))
+    return dataset(found, dims, {"parameter": list(names)}, sampled=False)
 
 
 def log_mean(log_ratio: np.ndarray, axis: int = -1) -> np.ndarray:

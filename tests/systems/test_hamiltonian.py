@@ -399,6 +399,7 @@ def test_faults_are_seen_and_their_cause_is_named():
         ("damping that is left out", "infer a damping"),
         ("an angular velocity taken for the momentum", "q̇ is not what the energy says of p"),
         ("rates computed from the states", "dq_dt was computed from q"),
+        ("a spring taken for a pendulum", "how wide a motion is"),
     ):
         fit = found[name](rng(1))
         assert not check(fit).believed and cause in fit.attrs["cause"]

@@ -140,7 +140,7 @@ def test_what_fits_together_in_no_way_is_refused():
         data.series_from_arrays(T, {"s": STATES, "u": T})
     with pytest.raises(DataError, match="the labels of the repeats do not fit them"):
         data.series_from_arrays(T, {"s": STATES}, repeat=[1, 1])
-    with pytest.raises(DataError, match="too few rows"):
+    with pytest.raises(DataError, match=r"repeat 1: too few rows; .* leave this repeat out"):
         data.series_from_arrays([T, T[:2]], {"s": [T, T[:2]]})
     with pytest.raises(DataError, match="s has the wrong shape"):
         data.series_from_arrays(T, {"s": np.zeros((2, 4, 3, 2))})

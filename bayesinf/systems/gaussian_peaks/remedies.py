@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bayesinf.checks import PREDICTIVE_P, check, loo
+from bayesinf.checks import PREDICTIVE_P, check, loo, p_values
 from bayesinf.data import axes
 from bayesinf.errors import BayesinfError
 from bayesinf.models.likelihoods import LIKELIHOODS
@@ -110,11 +110,8 @@ def _with(found, **attrs):
 
 def _failing(found):
     """The statistics that a fit's replicas do not have."""
-    statistics = found["sample_stats"].to_dataset()
-    above = (statistics["discrepancy"] > statistics["discrepancy_observed"]).mean(("chain", "draw"))
-    p = 2 * np.minimum(above, 1 - above).to_numpy()
-    low = p < PREDICTIVE_P / len(p)
-    return [str(name) for name in statistics["statistic"].to_numpy()[low]]
+    p = p_values(found)
+    return [name for name, value in p.items() if value < PREDICTIVE_P / len(p)]
 
 
 def _richer(lines, model):

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import xarray as xr
     from matplotlib.figure import Figure
 
-__all__ = ["CALLED", "coverage", "energies", "errors", "motions", "portrait", "scheme"]
+__all__ = ["CALLED", "coverage", "energies", "errors", "motions", "portrait"]
 
 CALLED = {"paths": "paths followed", "ignored": "noise in states ignored"}
 SHADES = {"paths": "posterior", "ignored": "classical"}
@@ -172,18 +172,4 @@ def energies(fits: Mapping[str, xr.DataTree]) -> Figure:
         [("truth", "truth"), *((name, color) for name, (*_, color) in lines.items())],
         "upper left",
     )
-    return fig
-
-
-@styled
-def scheme(fit: xr.DataTree) -> Figure:
-    """Draw the largest energy error of the midpoint rule against its step."""
-    found = noted(fit, "scheme")
-    step, energy = found["step"].values, found["energy"].values
-    fig, axis = canvas(1, 1, height=2.4, width=4.6)
-    axis.loglog(step, energy, "o", color=COLORS["posterior"])
-    axis.loglog(step, energy[-1] * (step / step[-1]) ** 2, color=COLORS["prior"], lw=1)
-    axis.set_xlabel("step")
-    axis.set_ylabel("largest energy error")
-    key(axis, {"implicit midpoint": "posterior", "second order": "prior"}, "upper left")
     return fig

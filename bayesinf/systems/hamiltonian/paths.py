@@ -78,10 +78,10 @@ class Flow:
         return found
 
 
-def steps_of(times: np.ndarray, typical: float) -> int:
-    """How many steps the Runge-Kutta scheme takes between two instants."""
+def steps_of(times: np.ndarray, typical: float, most: float = TURN) -> int:
+    """How many steps of ``most`` typical times at the largest lie between two instants."""
     longest = float(np.nanmax(np.diff(times, axis=-1)))
-    return max(1, int(np.ceil(longest / (TURN * typical))))
+    return max(1, int(np.ceil(longest / (most * typical))))
 
 
 def integrated(

@@ -11,7 +11,7 @@ import numpy as np
 
 from bayesinf.posterior import annotated, dataset
 from bayesinf.systems.hamiltonian.data import STATES, Record, true_energy
-from bayesinf.systems.hamiltonian.paths import Flow, forecast
+from bayesinf.systems.hamiltonian.paths import Flow, forecast, steps_of
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -72,7 +72,7 @@ def foretold(
     spread = start_sd(problem, noise)
     first = np.stack([record.values[name][:, 0] for name in STATES], axis=-1)
     start = first + spread[:, None] * rng.standard_normal((len(theta), *first.shape))
-    steps = midpoints(record.times, problem.frame.time)
+    steps = steps_of(record.times, problem.frame.time, STEP)
     x = forecast(problem.flow, record.times, start, theta, steps)
     seen = np.stack([record.values[name] for name in STATES], axis=-1)
     duration = np.nanmax(record.times - record.times[:, :1], axis=1)
@@ -128,11 +128,6 @@ def foretold(
     return annotated(answered, **notes)
 
 
-def midpoints(times: np.ndarray, typical: float) -> int:
-    """Steps of the midpoint rule between two instants."""
-    return max(1, int(np.ceil(float(np.nanmax(np.diff(times, axis=-1))) / (STEP * typical))))
-
-
 def errors(
     flow: Flow, theta: np.ndarray, held_out: xr.Dataset, typical: float
 ) -> dict[str, np.ndarray] | None:
@@ -149,7 +144,7 @@ def errors(
     if truth is None or path is None:
         return None
     record, path = Record.of(held_out), path.values
-    steps = midpoints(record.times, typical)
+    steps = steps_of(record.times, typical, STEP)
     middle = forecast(flow, record.times, path[:, 0], theta, steps)
     target = truth.value(path)
     by_motion = np.mean((truth.value(middle) - target) ** 2, axis=1)
@@ -173,7 +168,7 @@ def _errors(problem, theta, held_out):
     if found is None:
         return None
     record, path = Record.of(held_out), held_out["truth.path"].values
-    truth, steps = true_energy(held_out), midpoints(record.times, problem.frame.time)
+    truth, steps = true_energy(held_out), steps_of(record.times, problem.frame.time, STEP)
     followed = forecast(problem.flow, record.times, path[:, 0], theta[::FEWER], steps)
     off = truth.value(followed) - truth.value(path)
     found["energy_draws"] = np.mean(off**2, axis=(1, 2))

@@ -17,7 +17,7 @@ import numpy as np
 
 from bayesinf.errors import FitError
 from bayesinf.inference import population
-from bayesinf.inference.importance import Weights
+from bayesinf.inference.importance import Weights, evidence
 from bayesinf.inference.laplace import derivatives
 from bayesinf.inference.tempering import tempered
 from bayesinf.models.problem import Route, Sample
@@ -62,22 +62,22 @@ class Optimum:
 def chains(problem: Motion, settings: Settings) -> Sample:
     """Draw hyperparameters by population Monte Carlo, and what is linear in closed form."""
     found = optimum(problem)
-    hyper, evidence = _hyper(found, settings, settings.draws)
+    hyper, told = _hyper(found, settings, settings.draws)
     flat = hyper.reshape(-1, hyper.shape[-1])
     theta = found.linear.draw(flat, settings.generator("weights"))
-    return Sample(problem.posterior(hyper, theta.reshape(*hyper.shape[:-1], -1)), evidence)
+    return Sample(problem.posterior(hyper, theta.reshape(*hyper.shape[:-1], -1)), told)
 
 
 def linearised(problem: Motion, settings: Settings) -> Sample:
     """Draw from the problem that is linear around its optimum, and turn that into the true one."""
     found = optimum(problem)
-    moves, offered, evidence = _offered(found, settings)
+    moves, offered, told = _offered(found, settings)
     some = moves.log_ratio(offered[::THINNED])
     if not np.isfinite(some).any() or Weights.of(some).effective < ENOUGH * len(some):
         # The hyperparameters have gone elsewhere, to where the data are linear around another
         # optimum: begin again from there.
         again = _settled(problem, found.linear, np.median(moves.pool, axis=0))
-        moves, offered, evidence = _offered(again, settings)
+        moves, offered, told = _offered(again, settings)
     log_ratio = moves.log_ratio(offered)
     if not np.isfinite(log_ratio).any():
         raise FitError("no motion near the optimum follows the data: state other priors")
@@ -95,13 +95,11 @@ def linearised(problem: Motion, settings: Settings) -> Sample:
     draws = problem.posterior(u.reshape(shape), theta.reshape(shape))
     before, after = moves.judged(offered), moves.judged(kept.points)
     sd = after.std(axis=0)
-    weights = {"pareto_k": kept.pareto_k, "effective_draws": kept.effective}
-    weights |= {"tempering_steps": np.int64(kept.steps), "moves": np.int64(kept.moves)}
-    weights |= {"weight_shift": (before.mean(axis=0) - after.mean(axis=0)) / sd}
-    weights |= {"weight_log_ratio": np.log(before.std(axis=0) / sd)}
-    dims = dict.fromkeys(("weight_shift", "weight_log_ratio"), ("parameter",))
-    weights = dataset(weights, dims, {"parameter": moves.names}, sampled=False)
-    return Sample(draws, evidence.merge(weights))
+    shift = (before.mean(axis=0) - after.mean(axis=0)) / sd
+    log_ratio = np.log(before.std(axis=0) / sd)
+    cost = {"tempering_steps": np.int64(kept.steps), "moves": np.int64(kept.moves)}
+    weights = evidence(kept.pareto_k, kept.effective, shift, log_ratio, moves.names, **cost)
+    return Sample(draws, told.merge(weights))
 
 
 @dataclass(frozen=True)
@@ -158,11 +156,11 @@ class Moves:
 
 def _offered(found, settings):
     """Draws of the linear problem around an optimum, how they are moved, and evidence."""
-    hyper, evidence = _hyper(found, settings, OFFERED * settings.draws)
+    hyper, told = _hyper(found, settings, OFFERED * settings.draws)
     u = hyper.reshape(-1, hyper.shape[-1])
     z = settings.generator("weights").standard_normal((len(u), len(found.linear.theta)))
     moves = Moves(found.linear.problem, found.linear, u)
-    return moves, moves.placed(u, z), evidence
+    return moves, moves.placed(u, z), told
 
 
 def _hyper(found, settings, count):
@@ -170,10 +168,10 @@ def _hyper(found, settings, count):
     rngs = [settings.generator("proposal")]
     rngs += [settings.generator("chain", chain) for chain in range(settings.chains)]
     drawn = population.sample(found.linear.log_density, [found.u], [found.covariance], rngs, count)
-    evidence = {"acceptance_rate": drawn.acceptance_rate, "efficiency": drawn.efficiency}
-    evidence |= {"last_step": found.moved}
+    told = {"acceptance_rate": drawn.acceptance_rate, "efficiency": drawn.efficiency}
+    told |= {"last_step": found.moved}
     labels = {"chain": np.arange(settings.chains)}
-    return drawn.draws, dataset(evidence, {"acceptance_rate": ("chain",)}, labels, sampled=False)
+    return drawn.draws, dataset(told, {"acceptance_rate": ("chain",)}, labels, sampled=False)
 
 
 def log_likelihood(problem: Motion, u: np.ndarray, theta: np.ndarray) -> np.ndarray:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from bayesinf.checks import PREDICTIVE_P, p_values
 from bayesinf.errors import DataError, FitError
 from bayesinf.models import problem as driver
 from bayesinf.posterior import dataset, noted
@@ -31,7 +32,6 @@ DEGREES = ("°", "deg", "degree", "degrees", "grad", "gon")  # in which 1 − co
 DRAWS = 250  # of each chain, unless more are asked for
 CLEAR = 3.0  # sds of replicas by which a statistic names the cause
 PRIOR_DRAWS = 100  # whose replicas make up a large part of a file
-LIMIT = 0.01  # predictive p-value, times the number of statistics, from which a cause is named
 
 
 def problem(
@@ -179,14 +179,12 @@ def known(stated: Motion, motions: xr.Dataset) -> xr.Dataset | None:
 
 def _explained(fit, stated_kinetic):
     """Name, where replicas are not like the data, what the model is most likely to leave out."""
-    statistics = fit["sample_stats"]
-    names = [str(name) for name in statistics["statistic"].values]
-    gap = statistics["discrepancy"] - statistics["discrepancy_observed"]
-    above = (gap > 0).mean(("chain", "draw")).values
-    if 2 * np.min(np.minimum(above, 1 - above)) >= LIMIT / len(names):
+    p = p_values(fit)
+    if min(p.values()) >= PREDICTIVE_P / len(p):
         return fit
-    mean, sd = gap.mean(("chain", "draw")).values, gap.std(("chain", "draw")).values
-    score = {n: abs(m) / s for n, m, s in zip(names, mean, sd, strict=True) if n in CAUSES}
+    gap = fit["sample_stats"]["discrepancy"] - fit["sample_stats"]["discrepancy_observed"]
+    sds = (abs(gap.mean(("chain", "draw"))) / gap.std(("chain", "draw"))).values
+    score = {name: sd for name, sd in zip(p, sds, strict=True) if name in CAUSES}
     worst = max(score, key=score.get)
     if score[worst] > CLEAR:
         # Of a kinetic energy that is wrong the force may tell as well as the speed.

@@ -316,16 +316,11 @@ def _steps(fit):
     }
     return Section(
         "The scheme's own error",
-        (),
         (
-            Picture(
-                "scheme",
-                figures.scheme(fit),
-                "Is the forecast the motion of H, or of the scheme? The error of the energy falls "
-                "with the square of the step; forecasts take the smallest of these steps or less.",
-                "Energy error against step on logarithmic axes.",
-            ),
+            "Is the forecast the motion of H, or of the scheme? The error of the energy falls with "
+            "the square of the step; forecasts take the smallest of these steps or less.",
         ),
+        (),
         (Table.of(rows, "step", "Largest error of the energy along a motion from the ring."),),
         folded=True,
     )

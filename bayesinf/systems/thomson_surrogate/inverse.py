@@ -80,20 +80,20 @@ def fit_features(
     _refuse_unknown(seen, network, known, data, settings)
 
     def moments(draws):
+        """Mean of the features, and the root of their covariance."""
         mean, variance = network.predict(standardised(draws))
-        return mean, seen.covariance + variance[..., None] * np.eye(len(FEATURES))
+        covariance = seen.covariance + variance[..., None] * np.eye(len(FEATURES))
+        return mean, np.linalg.cholesky(covariance)
 
     def log_likelihood(**draws):
-        mean, covariance = moments(draws)
-        root = np.linalg.cholesky(covariance)
+        mean, root = moments(draws)
         white = np.linalg.solve(root, (seen.value - mean)[..., None])[..., 0]
         log_volume = np.sum(np.log(np.diagonal(root, axis1=-2, axis2=-1)), axis=-1)
         constant = 0.5 * len(FEATURES) * np.log(2 * np.pi)
         return -0.5 * np.sum(white**2, axis=-1) - log_volume - constant
 
     def replicate(rng, **draws):
-        mean, covariance = moments(draws)
-        root = np.linalg.cholesky(covariance)
+        mean, root = moments(draws)
         new = mean + np.einsum("...ij,...j->...i", root, rng.standard_normal(mean.shape))
         return {name: new[..., k] for k, name in enumerate(FEATURES)}
 

@@ -18,9 +18,8 @@ import scipy
 from bayesinf.errors import FitError
 from bayesinf.inference import population, scoring
 from bayesinf.inference.derivatives import central
-from bayesinf.inference.importance import resampled
+from bayesinf.inference.importance import evidence, resampled
 from bayesinf.models.problem import Sample
-from bayesinf.posterior import dataset
 from bayesinf.systems.thomson_surrogate import plasma as physics
 
 if TYPE_CHECKING:
@@ -116,19 +115,9 @@ def importance(problem: Spectrum, settings: Settings) -> Sample:
         if kept.pareto_k < SAFE or turn == TRIES - 1:
             break
         mixture = population.em_step(mixture, z, np.exp(log_weight))
-    evidence = dataset(
-        {
-            "pareto_k": kept.pareto_k,
-            "effective_draws": kept.effective,
-            "weight_shift": kept.shift,
-            "weight_log_ratio": kept.log_ratio,
-        },
-        dict.fromkeys(("weight_shift", "weight_log_ratio"), ("parameter",)),
-        {"parameter": list(problem.stated_priors)},
-        sampled=False,
-    )
+    told = evidence(kept.pareto_k, kept.effective, kept.shift, kept.log_ratio, space.priors)
     draws = kept.draws[::OFFERED].reshape(settings.chains, settings.draws, -1)
-    return Sample(space.at(draws), evidence)
+    return Sample(space.at(draws), told)
 
 
 def _log_weight(log_density, mixture, z):
