@@ -137,7 +137,7 @@ def test_a_simulated_truth_travels_with_the_fit(name):
         if variable in posterior and posterior[variable][0, 0].shape == np.shape(value)
     }
     bare = one.data.drop_vars([v for v in one.data.variables if str(v).startswith("truth.")])
-    values = true_values(fitted(one.system, annotated(bare, truth=xr.Dataset(known))))
+    values = true_values(fitted(name, annotated(bare, truth=xr.Dataset(known))))
     assert known
     for variable, value in known.items():
         labels = element_names(posterior[variable])
