@@ -50,7 +50,7 @@ MANY_FITS = ("gaussian_peaks", "ising_couplings", "lennard_jones", "mackey_glass
 
 WHOLE = "BAYESINF_WHOLE" in os.environ
 # Whose default would take too long, and whose answer is then only a look.
-OPTIONS = {"calibrate": ("boltzmann_equilibrium", "--quick", "--seed", "3")}
+OPTIONS = {"calibrate": ("boltzmann_equilibrium", "--replications", "15", "--seed", "3")}
 SHIPPED = [name for name in SCRIPTS if name not in OPTIONS]
 if not WHOLE:
     OPTIONS |= dict.fromkeys(SHIPPED, ("--quick", "--draws", "50", "--tune", "100"))
