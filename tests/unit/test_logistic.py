@@ -383,12 +383,13 @@ def test_what_the_data_leave_open_is_named_and_left_to_the_prior(name):
 
 
 def test_a_symmetric_coupling_is_open_where_both_directions_leave_it_open():
-    states = edge("never")[0]
+    states = random_states("0/1", 1, 120, 4, 3)[0]
+    states[1:, 0] *= 1 - states[:-1, 3]
     form = {"symmetric": True, "self_coupling": False}
     # The other direction shows all four combinations, and so determines the coupling.
     steps = logistic.transitions(states, "0/1")
     assert logistic.maximum_likelihood(steps, **form).gradient <= 1e-8
-    states[1:, 0] *= 1 - states[:-1, 3]
+    states[1:, 3] *= 1 - states[:-1, 0]
     with pytest.raises(FitError, match="site 0 and 3 after each other without") as error:
         logistic.maximum_likelihood(logistic.transitions(states, "0/1"), **form)
     assert error.value.evidence["pairs"].tolist() == [[0, 3]]

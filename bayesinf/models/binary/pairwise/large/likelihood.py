@@ -7,6 +7,8 @@ EM: so many couplings determine it that no grid of widths is needed.
 
 from __future__ import annotations
 
+from functools import cached_property
+
 import numpy as np
 
 from bayesinf.inference import conjugate
@@ -192,26 +194,32 @@ class ReweightedLikelihood(Pairwise):
         """
         from bayesinf.models.binary.pairwise.predictive import Summary
 
-        sample = self.sample
-        central = sample.central_weights
+        sample, (beyond, triples_beyond) = self.sample, self._beyond_sample
         active = np.count_nonzero(sample.states, axis=1)
-        central_triples = self._triples(np.arange(len(central)), central)
         summaries = []
         for point in theta:
             weight = sample.weights(point, single=True)
             share = rng.multinomial(self.samples, weight) / self.samples
             drawn = np.flatnonzero(share)
-            away = mean_and_pair(sample.pair_sums(share)) - sample.kept_moments
-            population = np.bincount(active, share - central, self.sites + 1)
-            triples = sample.triple_means + self._triples(drawn, share[drawn])
+            on = sample.states[drawn].astype(float)  # as many as the data at most, of very many
+            away = mean_and_pair((on.T * share[drawn]) @ on) - sample.kept_moments
+            population = np.bincount(active[drawn], share[drawn], self.sites + 1)
             summaries.append(
                 Summary(
                     phi=sample.moments + change_encoding(away, self.encoding),
-                    triple=triples - central_triples,
-                    population=np.maximum(sample.population + population, 0.0),
+                    triple=self._triples(drawn, share[drawn]) + triples_beyond,
+                    population=np.maximum(population + beyond, 0.0),
                 )
             )
         return summaries
+
+    @cached_property
+    def _beyond_sample(self):
+        """Shares of K sites on, and triples, of the long run at the centre less the sample's."""
+        sample, central = self.sample, self.sample.central_weights
+        active = np.count_nonzero(sample.states, axis=1)
+        population = sample.population - np.bincount(active, central, self.sites + 1)
+        return population, sample.triple_means - self._triples(np.arange(central.size), central)
 
     def _triples(self, which, weight):
         """Σ w s_i s_j s_k over these states, in the encoding, for each triple that is followed."""
