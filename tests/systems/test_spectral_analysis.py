@@ -466,3 +466,15 @@ def test_a_planted_fault_is_named(fault, seed, named):
     found = bayesinf.check(spectral.faults()[fault](np.random.default_rng(seed)))
     failed = {one.name for one in found.checks if one.required and not one.passed}
     assert found.believed if named is None else named in failed
+
+
+def test_as_many_harmonics_are_taken_as_the_evidence_is_for(monkeypatch):
+    """Of a short record: two harmonics, of up to three tried."""
+    monkeypatch.setattr("bayesinf.systems.spectral_analysis.model.MOST_HARMONICS", 3)
+    rng = np.random.default_rng(4)
+    t = np.sort(rng.uniform(0, 12, 60))
+    phase = 2 * np.pi * t / 2.3
+    y = np.sin(phase) + 0.6 * np.cos(2 * phase) + 0.1 * rng.standard_normal(60)
+    data = curve_from_arrays(t, y, np.full(60, 0.1))
+    fit = spectral.fit(data, shortest=2.0, longest=3.0, settings=SHORT)
+    assert fit.attrs["harmonics"] == 2
