@@ -66,6 +66,7 @@ def test_from_simulation_to_a_believed_report(home):
     assert {"posterior"} == set(pd.read_csv(folder / "summary.csv")["fit"])
 
 
+@pytest.mark.slow
 def test_a_file_of_the_users_and_a_broken_one(home):
     t = np.linspace(0, 12, 30)
     rate = 80 * np.exp(-t / 3) + 4 + np.random.default_rng(1).normal(size=t.size)

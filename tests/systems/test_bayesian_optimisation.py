@@ -115,6 +115,7 @@ def test_several_places_of_one_depth_are_all_told():
     assert "at one of 2 places" in first
 
 
+@pytest.mark.slow
 def test_noise_that_nobody_stated_is_not_believed(monkeypatch):
     faults = sys.modules["bayesinf.systems.bayesian_optimisation.faults"]
     monkeypatch.setattr(faults, "SETTINGS", SHORT.replace(draws=250, workers=1))

@@ -426,7 +426,11 @@ def test_a_feature_that_points_down_is_named(shape, level):
             "hold one peak, and 3 were asked for",
             marks=pytest.mark.slow,
         ),
-        (lambda: peaks.overlap(), {"peaks": 3}, "hold 2 peaks, and 3 were asked for"),
+        pytest.param(
+            *(lambda: peaks.overlap(), {"peaks": 3}),
+            "hold 2 peaks, and 3 were asked for",
+            marks=pytest.mark.slow,
+        ),
         (lambda: peaks.simulate(height=(0.0,), noise=0.3), {}, "hold no peak, and 1 was asked for"),
     ],
 )
@@ -467,6 +471,7 @@ def test_square_root_bars_that_are_insisted_on_are_not_believed():
     assert check(peaks.fit(stated, likelihood="normal", settings=SHORT)).believed
 
 
+@pytest.mark.slow
 def test_faults_are_caught_and_the_right_fit_is_not_refused():
     for name, fault in peaks.faults().items():
         try:

@@ -140,6 +140,7 @@ def test_the_marginal_likelihood_of_carbon_dioxide_is_scikit_learns():
     np.testing.assert_allclose(ours, model.log_marginal_likelihood_value_, rtol=0, atol=1e-8)
 
 
+@pytest.mark.slow
 def test_the_posterior_band_is_the_wider_and_the_more_honest_over_designs():
     found = system.designs(24, settings=SHORT)
     assert float(found["posterior"].mean()) > float(found["likelihood"].mean()) + 0.02
@@ -303,6 +304,7 @@ def test_noise_that_nobody_stated_is_not_believed():
     assert not check(found).believed
 
 
+@pytest.mark.slow
 def test_of_a_curve_with_very_many_turns_a_stretch_is_drawn(monkeypatch):
     from bayesinf.posterior import noted
     from bayesinf.systems.gp_regression import results

@@ -453,6 +453,7 @@ def test_distances_may_repeat():
     assert float(fit["posterior"]["noise"].mean()) == pytest.approx(spread, rel=0.3)
 
 
+@pytest.mark.slow
 def test_a_file_of_a_lennard_jones_mean_predicts_without_being_told(tmp_path):
     fit = argon("lennard_jones")
     back = load(save(fit, tmp_path / "fit.nc"))
@@ -511,7 +512,7 @@ def test_mistakes_are_said_in_one_line():
 
 @pytest.mark.parametrize(
     "mean",
-    [pytest.param(m, marks=[pytest.mark.slow] * (m == "lennard_jones")) for m in lj.MEANS],
+    [pytest.param(m, marks=[pytest.mark.slow] * (m != "repulsive")) for m in lj.MEANS],
 )
 def test_the_well_of_many_energies_is_the_true_one(mean):
     found = noted(reduced(mean), "well")

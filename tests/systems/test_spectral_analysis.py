@@ -207,6 +207,7 @@ def test_a_grid_on_which_all_times_stand_hides_periods(t, grid):
     assert (power[0] == pytest.approx(power[1], rel=1e-6)) == (grid is not None)
 
 
+@pytest.mark.slow
 def test_a_double_period_is_told_from_the_period():
     """Unlike halves make it the double; like halves leave no mass there."""
     rng = np.random.default_rng(4)
@@ -374,6 +375,7 @@ def test_modes_beyond_the_data_are_refused():
         spectral.fit_modes(curve_from_arrays(t, y))
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not SHARED.is_file(), reason="needs the light curve of the shared data")
 def test_a_real_star_has_the_published_period():
     """P = 2.58014 h (VanderPlas 2018); strictly periodic residuals have memory."""

@@ -156,6 +156,7 @@ def test_a_wrong_scattering_angle_is_another_plasma():
     assert np.abs(changed - one).max() > 0.05 * one.max()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fault", ["an instrument twice as wide as stated"])
 def test_the_checks_see_a_fault(fault):
     verdict = check(system.faults()[fault](np.random.default_rng(2)))

@@ -56,6 +56,7 @@ def test_an_ensemble_on_a_wrong_target_is_found_out():
     assert distance(found.draws) > 0.08
 
 
+@pytest.mark.slow
 def test_emcees_snooker_is_no_move_for_us():
     found = walk(normal, moves=emcee.moves.DESnookerMove(), maximum=1500)
     assert distance(found.draws) > 0.1

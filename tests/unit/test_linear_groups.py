@@ -476,7 +476,7 @@ def test_noise_free_data_neither_crash_nor_stick(name):
 # ── Calibration ──────────────────────────────────────────────────────────────────────────────────
 
 
-@pytest.mark.parametrize("name", ["normal", "laplace"])
+@pytest.mark.parametrize("name", ["normal", pytest.param("laplace", marks=pytest.mark.slow)])
 def test_ranks_of_the_truth_are_uniform(name):
     X, y, groups = toy((8, 3), 2)
     problem = regression(X, y, PRIORS[name], groups=groups, noise=InverseChi(5.0, 0.5))

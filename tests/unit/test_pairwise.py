@@ -449,6 +449,7 @@ def four_sites():
     return states, pairwise.fit(states, encoding="0/1", settings=LONG)
 
 
+@pytest.mark.slow
 def test_own_sampler_and_nuts_agree(four_sites):
     states, own = four_sites
     nuts = pairwise.fit(states, encoding="0/1", method="nuts", settings=LONG)
@@ -504,7 +505,10 @@ def test_few_data_and_a_width_that_may_vanish_are_sampled():
         assert own.std() == pytest.approx(sd, rel=0.15)
 
 
-@pytest.mark.parametrize(("encoding", "inferred"), [("±1", False), ("0/1", True)])
+@pytest.mark.parametrize(
+    ("encoding", "inferred"),
+    [("±1", False), pytest.param("0/1", True, marks=pytest.mark.slow)],
+)
 def test_ranks_of_the_truth_are_uniform(encoding, inferred):
     wide = 0.8 if encoding == "±1" else 1.5
     prior = CouplingPrior(Normal(0, wide), HalfCauchy(0.4) if inferred else Normal(0, wide))

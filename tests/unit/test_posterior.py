@@ -196,6 +196,7 @@ def test_an_error_while_writing_leaves_the_old_file(stored, monkeypatch):
     assert list(stored.parent.iterdir()) == [stored]
 
 
+@pytest.mark.slow
 def test_a_process_killed_while_writing_leaves_the_old_file(stored):
     before = stored.read_bytes()
     script = f"""

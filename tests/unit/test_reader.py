@@ -103,7 +103,11 @@ def test_mutants_are_read_or_refused_in_one_line(save, tmp_path, monkeypatch):
 
 @pytest.mark.parametrize(
     ("load", "said"),
-    [(crash, "ends its reader"), (hang, "not read in 0.5 s"), (grow, "MemoryError")],
+    [
+        pytest.param(crash, "ends its reader", marks=pytest.mark.slow),
+        (hang, "not read in 0.5 s"),
+        pytest.param(grow, "MemoryError", marks=pytest.mark.slow),
+    ],
 )
 def test_what_ends_or_holds_up_the_reader_is_refused_and_the_next_is_read(
     load, said, tmp_path, monkeypatch

@@ -8,19 +8,16 @@ start together, two at a time, and each test waits for its own: ``pytest -k NAME
 
 import inspect
 import json
-import multiprocessing
 import os
 import re
 import runpy
 import shutil
 import subprocess
 import sys
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from html.parser import HTMLParser
 from pathlib import Path
-from typing import NamedTuple
 
-import forked
 import numpy as np
 import pandas as pd
 import pytest
@@ -59,6 +56,12 @@ if not WHOLE:
 
 every = pytest.mark.parametrize("name", SCRIPTS)
 pytestmark = pytest.mark.timeout(900)
+
+
+def start(name, *arguments, cwd):
+    """Run a script in a folder of its own."""
+    command = [sys.executable, str(SCRIPTS[name]), *map(str, arguments)]
+    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=600)
 
 
 # Runs scripts with arguments in turn, each in a folder: hundreds of starts cost what one costs.
@@ -105,46 +108,30 @@ def refused(request, tmp_path_factory):
     }
 
 
-class Done(NamedTuple):
-    """How a script ended."""
-
-    returncode: int
-    stdout: str
-    stderr: str
-
-
 @pytest.fixture(scope="session")
 def runs(request, tmp_path_factory):
     """Name to what its script returned, and to the reports that it wrote."""
 
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(forked.LIBRARIES)
-    with ProcessPoolExecutor(2, mp_context=context, max_tasks_per_child=1) as pool:
-        jobs, folders, done = {}, {}, {}
+    def run(name):
+        folder = tmp_path_factory.mktemp(name)
+        done = start(name, *OPTIONS.get(name, ()), cwd=folder)
+        assert done.returncode in (0, 3), done.stderr
+        found = sorted((folder / "reports").iterdir())
+        assert found and not [path.name for path in found if path.name.startswith(".")]
+        return done, found
 
-        def begin(name):
+    tmp_path_factory.getbasetemp()  # made here, for two threads would both make it
+    with ThreadPoolExecutor(2) as pool:
+        jobs = {}
+
+        def job(name):
             if name not in jobs:
-                folders[name] = tmp_path_factory.mktemp(name)
-                arguments = OPTIONS.get(name, ())
-                jobs[name] = pool.submit(forked.run, SCRIPTS[name], folders[name], arguments)
-
-        def ended(name):
-            begin(name)
-            if name not in done:
-                status = jobs[name].result(timeout=600)
-                said, complained = (
-                    folders[name].with_suffix(f".{stream}").read_text()
-                    for stream in ("said", "complained")
-                )
-                assert status in (0, 3), complained
-                found = sorted((folders[name] / "reports").iterdir())
-                assert found and not [path.name for path in found if path.name.startswith(".")]
-                done[name] = Done(status, said, complained), found
-            return done[name]
+                jobs[name] = pool.submit(run, name)
+            return jobs[name]
 
         for name in asked_for(request.session):
-            begin(name)
-        yield ended
+            job(name)
+        yield lambda name: job(name).result()
 
 
 def asked_for(session):
