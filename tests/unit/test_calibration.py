@@ -178,11 +178,11 @@ def test_a_wrong_inclusion_rate_is_found():
 
 
 def test_the_result_does_not_depend_on_the_workers():
-    one, two = run(SPIKE, 5, seed=7), calibrate(SPIKE, 5, seed=7, workers=2)
+    one, two = run(SPIKE, 10, seed=7), calibrate(SPIKE, 10, seed=7, workers=2)
     xr.testing.assert_identical(one, two)
-    more = run(SPIKE, 7, seed=7)
-    xr.testing.assert_equal(one["beta"], more["beta"][:5])
-    assert not one["beta"].equals(run(SPIKE, 5, seed=8)["beta"])
+    more = run(SPIKE, 12, seed=7)
+    xr.testing.assert_equal(one["beta"], more["beta"][:10])
+    assert not one["beta"].equals(run(SPIKE, 10, seed=8)["beta"])
 
 
 def fit_or_fail(data, settings, share=1.0):
