@@ -238,6 +238,28 @@ def test_the_chain_stands_where_its_state_says():
         np.testing.assert_allclose(one.theta, other.theta, rtol=1e-6)
 
 
+def test_tails_and_noise_follow_their_density_given_the_coefficients():
+    """Student's law with local precisions integrated out, against a grid over (log ν, log σ)."""
+    problem, rng = stated("student", DATA["student"]), np.random.default_rng(6)
+    chain, drawn = joint.Chain(problem, rng), []
+    for _ in range(1500):  # while θ stays where the chain starts
+        chain.given_theta(rng)
+        drawn.append([np.log(chain.state["dof"]), chain.state["log_sigma"]])
+    residual = chain.seen.t - chain.seen.stacked @ chain.theta
+    x, y = np.meshgrid(np.linspace(-3, 7, 400), np.linspace(-4, 1, 300), indexing="ij")
+    density = x + y + problem.noise.log_density(np.exp(y))
+    density += problem.likelihood.own["noise_dof"].log_density(np.exp(x))
+    for one in residual:
+        density += stats.t.logpdf(one, np.exp(x), scale=np.exp(y))
+    weight = np.exp(density - density.max())
+    log_dof, log_sigma = np.array(drawn)[100:].T
+    ours = [log_dof, log_sigma, log_dof * log_sigma, log_dof**2]
+    for values, truth in zip(ours, [x, y, x * y, x**2], strict=True):
+        means = values.reshape(20, -1).mean(axis=1)  # of stretches longer than the chain's memory
+        error = means.std(ddof=1) / np.sqrt(20)
+        assert means.mean() == pytest.approx(np.sum(weight * truth) / np.sum(weight), abs=4 * error)
+
+
 def test_columns_of_a_curve_are_what_they_say():
     x = RNG.uniform(2.0, 5.0, 50)
     curve = linear.smooth(x, 12)

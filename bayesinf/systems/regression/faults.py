@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = ["faults"]
 
-SETTINGS = Settings(draws=600, tune=400, chains=4, prior_draws=20, workers=1)
+SETTINGS = Settings(draws=1000, tune=400, chains=4, prior_draws=20, workers=1)
 ROWS, NOISE, SITES, TRIALS = 150, 0.5, 8, 10
 SLOPES = {"a": 0.8, "b": -0.4}
 
