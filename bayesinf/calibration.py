@@ -388,7 +388,7 @@ def write(folder: str | os.PathLike, result: xr.Dataset, *, command: str) -> Pat
         table=shown,
         images={picture.name: image},
     )
-    result.to_netcdf(folder / "calibration.nc", engine="h5netcdf")
+    result.to_netcdf(folder / "calibration.nc", engine="netcdf4")
     table.to_csv(folder / "summary.csv")
     (folder / "figures").mkdir(exist_ok=True)
     (folder / "figures" / "calibration.png").write_bytes(image)

@@ -339,14 +339,24 @@ def save(posterior: xr.DataTree, path: str | os.PathLike) -> Path:
         }
         for group, node in posterior.children.items()
     }
-    # Made in memory: HDF5 on a full disk leaves a file that it can no longer close.
-    content = _writable(posterior).to_netcdf(engine="h5netcdf", encoding=encoding)
+    content = _image(_writable(posterior), encoding)
     try:
         partial.write_bytes(content)
         os.replace(partial, path)
     finally:
         partial.unlink(missing_ok=True)
     return path
+
+
+def _image(tree, encoding):
+    """The bytes of a file, made in memory: HDF5 on a full disk leaves one that it cannot close."""
+    try:
+        content = tree.to_netcdf(engine="netcdf4", encoding=encoding)
+    except (RuntimeError, ValueError):  # names and kinds that netCDF lacks, HDF5 not: "$a$"
+        return tree.to_netcdf(engine="h5netcdf", encoding=encoding)
+    # Without the padding at its end, whose loss no reader would notice: HDF5's superblock, here of
+    # version 2, says where the file ends.
+    return content[: int.from_bytes(content[28:36], "little")]
 
 
 def _writable(posterior):
@@ -458,7 +468,7 @@ def opened(path: Path, place: str = "") -> xr.DataTree:
     """Read all groups of a netCDF file into memory, whatever they are, and close it."""
     import xarray as xr
 
-    with xr.open_datatree(path, engine="h5netcdf", group=place or None) as tree:
+    with xr.open_datatree(path, engine="netcdf4", group=place or None) as tree:
         return tree.load()
 
 

@@ -119,7 +119,7 @@ def serve(handle: int) -> None:
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     # What takes long to start is there before the first file: on a busy machine it took seconds,
     # and they are not the file's.
-    for name in ("xarray", "h5netcdf", "scipy.io"):
+    for name in ("xarray", "netCDF4", "h5netcdf", "scipy.io"):
         with contextlib.suppress(ImportError):
             importlib.import_module(name)
 

@@ -367,7 +367,7 @@ def tell(
     """Write the page of a batch; return the answer in a sentence, and the verdict."""
     import xarray as xr
 
-    fit = xr.open_datatree(folder / f"{stem}.nc", engine="h5netcdf")
+    fit = xr.open_datatree(folder / f"{stem}.nc", engine="netcdf4")
     verdict = check(fit)
     return page.write(folder, _told(fit, source, loop, command, stem), verdict, run=run), verdict
 

@@ -256,7 +256,7 @@ def opened(path: Path) -> xr.DataTree:
     """Open the file of a batch; its draws and covariances stay on the disk until asked for."""
     import xarray as xr
 
-    return xr.open_datatree(path, engine="h5netcdf")
+    return xr.open_datatree(path, engine="netcdf4")
 
 
 def told(fit: xr.DataTree, source: Source, command: str, stem: str = "batch") -> page.Told:
