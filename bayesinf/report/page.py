@@ -343,11 +343,8 @@ def _sampling(fit):
 
 def _provenance(fits):
     """Attribute to its values, one a fit, or a single one where all fits agree."""
-    keys = dict.fromkeys(key for fit in fits.values() for key in fit.attrs)
-    for said in ELSEWHERE:
-        keys.pop(said, None)
     rows = []
-    for key in keys:
+    for key in sorted({key for fit in fits.values() for key in fit.attrs}.difference(ELSEWHERE)):
         values = [_attribute(key, fit.attrs.get(key)) for fit in fits.values()]
         rows.append((key.replace("_", " "), values[:1] if len(set(values)) == 1 else values))
     return rows

@@ -8,7 +8,6 @@ from bayesinf.diagnostics import smoothed_weights
 from bayesinf.inference.derivatives import extrapolated, steps
 from bayesinf.models.curve import Curve
 from bayesinf.systems.gaussian_peaks.batch import Model
-from bayesinf.systems.gaussian_peaks.batch.evaluation import bells, logs
 from bayesinf.systems.gaussian_peaks.batch.evaluation import curve as compiled
 from bayesinf.systems.gaussian_peaks.batch.search import Flat, optima
 from bayesinf.systems.gaussian_peaks.batch.starting import guesses as compiled_guesses
@@ -65,22 +64,6 @@ def test_curve_and_slopes_are_those_of_lmfit(options):
     assert mean == pytest.approx(curve(theta), rel=1e-13, abs=1e-13)
     known = extrapolated(curve, theta, 16 * steps(curve, theta))
     assert np.transpose(slopes) == pytest.approx(known, rel=1e-7, abs=1e-8)
-
-
-def test_bells_are_exponentials():
-    found, work = np.empty(5000), np.empty(5000)
-    x = np.sort(np.random.default_rng(1).uniform(-40, 40, 5000))
-    bells(x, 0.3, 0.4, found, work)
-    exact = np.exp(np.maximum(-0.4 * (x - 0.3) ** 2, -700.0))
-    assert found == pytest.approx(exact, rel=5e-16)
-
-
-def test_logs_are_logarithms():
-    x = 10 ** np.random.default_rng(1).uniform(-300, 300, 5000)
-    x[:2000] = np.linspace(0.5, 2.1, 2000)
-    found = np.empty(5000)
-    logs(x, found)
-    assert found == pytest.approx(np.log(x), rel=6e-16, abs=3e-17)
 
 
 def test_tails_are_those_of_arviz():

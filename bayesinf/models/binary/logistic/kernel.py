@@ -8,6 +8,8 @@ from math import erfc, exp, log, log1p, pi, sqrt
 import numba
 import numpy as np
 
+from bayesinf.inference.elementary import exponentials
+
 __all__ = [
     "TRUNCATION",
     "collect",
@@ -44,45 +46,6 @@ def collect(first, sites, start, weights, result):
                 row[k] += weights[u, k]
 
 
-# Added to a number and taken off again this rounds it to a whole one, which stands in the low bits.
-ROUNDING = 1.5 * 2.0**52
-# ln 2, whose first part times a whole number is exact, and what it lacks.
-LN2, LN2_REST = 6.93147180369123816490e-01, 1.90821492927058770002e-10
-# Exponent below which e^x is nothing beside 1; above, 2^n is an ordinary number.
-FAINT = -700.0
-
-
-@numba.njit(nogil=True, cache=True, fastmath={"contract"})
-def tails(eta, tail, power):
-    """Fill in e^−|η|, (row,), in loops of vectors; ``power`` is for their use.
-
-        e^x = 2^n Σ_k r^k / k!,   n = round(x / ln 2),   r = x − n ln 2,
-
-    to k = 12, where the rest is below rounding.
-    """
-    for k in range(eta.size):
-        tail[k] = max(-abs(eta[k]), FAINT) * 1.4426950408889634 + ROUNDING
-    low, bits = tail.view(np.int64), power.view(np.int64)
-    for k in range(eta.size):
-        bits[k] = (low[k] + 1023) << 52
-        n = tail[k] - ROUNDING
-        r = (max(-abs(eta[k]), FAINT) - n * LN2) - n * LN2_REST
-        p = (1.0 / 479001600.0) * r + 1.0 / 39916800.0
-        p = p * r + 1.0 / 3628800.0
-        p = p * r + 1.0 / 362880.0
-        p = p * r + 1.0 / 40320.0
-        p = p * r + 1.0 / 5040.0
-        p = p * r + 1.0 / 720.0
-        p = p * r + 1.0 / 120.0
-        p = p * r + 1.0 / 24.0
-        p = p * r + 1.0 / 6.0
-        p = p * r + 0.5
-        p = p * r + 1.0
-        tail[k] = p * r + 1.0
-    for k in range(eta.size):
-        tail[k] *= power[k]
-
-
 @numba.njit(nogil=True, cache=True, fastmath={"contract"})
 def visit(first, sites, start, count, rows, V, G, weights):
     """Add the sums of some states, from ``start`` on, to V (row,) and G (1 + site, row).
@@ -104,9 +67,10 @@ def visit(first, sites, start, count, rows, V, G, weights):
             row = rows[1 + sites[place]]
             for k in range(number):
                 eta[k] += row[k]
-        tails(eta, tail, power)
         for k in range(number):
+            tail[k] = -abs(eta[k])
             V[k] += c * max(eta[k], 0.0)
+        exponentials(tail, power)
         if c == 1.0:
             for k in range(number):
                 product[k] *= 1.0 + tail[k]
@@ -142,8 +106,10 @@ def densities(eta, on, result):
     tail, power = np.empty(sites), np.empty(sites)
     for t in range(len(eta)):
         row, seen = eta[t], on[t]
-        tails(row, tail, power)
         lost = 0.0
+        for i in range(sites):
+            tail[i] = -abs(row[i])
+        exponentials(tail, power)
         for i in range(sites):
             lost += max(-row[i] if seen[i] else row[i], 0.0)
         for first in range(0, sites, 1000):

@@ -13,87 +13,22 @@ from math import exp, inf, log, pi, sqrt
 import numba
 import numpy as np
 
+from bayesinf.inference.elementary import exponentials, logarithms
 from bayesinf.systems.gaussian_peaks.batch.algebra import INNER, OPTIONS
 
-__all__ = ["SHAPES", "bells", "curve", "logs", "misfit"]
+__all__ = ["SHAPES", "curve", "misfit"]
 
 SHAPES = {"gaussian": 0, "lorentzian": 1, "pseudo-voigt": 2}
 G0, L0 = sqrt(log(2) / pi), 1 / pi  # heights of a Gaussian and a Lorentzian of area and width 1
-LOG2E, LN2_HIGH, LN2_LOW = 1.4426950408889634, 0.6931471803691238, 1.9082149292705877e-10
-SHIFT = 1.5 * 2.0**52  # added to a number it leaves the nearest integer in the last bits
-HALF_ROOT = 0x3FE6A09E667F3BCD  # the bits of √½
-MANTISSA = (1 << 52) - 1
-LOWEST = -700.0  # of an exponent, below which a bell is as good as zero
 
 
-# Sums may not be taken in another order here: the rounding is what is worked with.
-@numba.njit(nogil=True, cache=True, fastmath={"contract"}, error_model="numpy")
-def bells(x, center, rate, found, work):
-    """Fill in exp(−rate (x − center)²), in loops that the compiler makes vectors of.
-
-    exp t = 2^k e^r with k the integer nearest to t / log 2, |r| ≤ log(2) / 2 and e^r by its series
-    to order 13; right to about two units of the last digit, a test says. The library's exponential
-    takes one number at a time, and four times as long.
-    """
-    whole = work.view(np.int64)
+@numba.njit(**INNER)
+def _bells(x, center, rate, found, work):
+    """Fill in exp(−rate (x − center)²)."""
     for i in range(len(x)):
         shift = x[i] - center
-        t = max(-rate * shift * shift, LOWEST)
-        moved = t * LOG2E + SHIFT
-        k = moved - SHIFT
-        r = (t - k * LN2_HIGH) - k * LN2_LOW
-        p = 1 / 6227020800.0
-        p = p * r + 1 / 479001600.0
-        p = p * r + 1 / 39916800.0
-        p = p * r + 1 / 3628800.0
-        p = p * r + 1 / 362880.0
-        p = p * r + 1 / 40320.0
-        p = p * r + 1 / 5040.0
-        p = p * r + 1 / 720.0
-        p = p * r + 1 / 120.0
-        p = p * r + 1 / 24.0
-        p = p * r + 1 / 6.0
-        p = p * r + 0.5
-        p = p * r + 1.0
-        found[i] = p * r + 1.0
-        work[i] = moved
-    for i in range(len(x)):
-        whole[i] = (whole[i] << 52) + (1023 << 52)
-    for i in range(len(x)):
-        found[i] *= work[i]
-
-
-# As above.
-@numba.njit(nogil=True, cache=True, fastmath={"contract"}, error_model="numpy")
-def logs(x, found):
-    """Fill in log x of positive numbers, in loops that the compiler makes vectors of.
-
-    x = 2^k m with m from √½ to √2, and log m = 2 (t + t³/3 + t⁵/5 + …), t = (m − 1) / (m + 1);
-    right to about two units of the last digit, a test says. They may be filled in in place of x.
-    """
-    work = np.empty(len(x))
-    whole = work.view(np.int64)
-    for i in range(len(x)):
-        work[i] = x[i]
-    for i in range(len(x)):
-        bits = whole[i] - HALF_ROOT
-        found[i] = bits >> 52
-        whole[i] = (bits & MANTISSA) + HALF_ROOT
-    for i in range(len(x)):
-        t = (work[i] - 1.0) / (work[i] + 1.0)
-        square = t * t
-        p = 2 / 21.0
-        p = p * square + 2 / 19.0
-        p = p * square + 2 / 17.0
-        p = p * square + 2 / 15.0
-        p = p * square + 2 / 13.0
-        p = p * square + 2 / 11.0
-        p = p * square + 2 / 9.0
-        p = p * square + 2 / 7.0
-        p = p * square + 2 / 5.0
-        p = p * square + 2 / 3.0
-        low = t * (p * square) + found[i] * LN2_LOW
-        found[i] = found[i] * LN2_HIGH + (2.0 * t + low)
+        found[i] = -rate * shift * shift
+    exponentials(found, work)
 
 
 @numba.njit(**OPTIONS)
@@ -129,7 +64,7 @@ def curve(x, design, exponential, origin, shape, slots, theta, mean, slopes):
         whole = (1 - share) * G0 + share * L0
         # The line of height 1, and its slope along −z over z.
         if shape == 0:
-            bells(x, c, 0.5 * per * per, line, work)
+            _bells(x, c, 0.5 * per * per, line, work)
             for i in range(n):
                 bend[i] = line[i]
         elif shape == 1:
@@ -138,7 +73,7 @@ def curve(x, design, exponential, origin, shape, slots, theta, mean, slopes):
                 line[i] = 1.0 / (1.0 + z * z)
                 bend[i] = 2.0 * line[i] * line[i]
         else:
-            bells(x, c, log(2) * per * per, line, work)
+            _bells(x, c, log(2) * per * per, line, work)
             for i in range(n):
                 z = (x[i] - c) * per
                 bell, hill = line[i], 1.0 / (1.0 + z * z)
@@ -189,7 +124,7 @@ def misfit(y, weight, counted, mean, residual, slopes):
         scale[i] = mean[i] / y[i] if y[i] > 0.0 else 1.0
     if not possible:
         return inf
-    logs(scale, scale)
+    logarithms(scale, scale)
     for i in range(n):
         total += weight[i] * weight[i] * (mean[i] - y[i] - y[i] * scale[i])
     if slopes.shape[0] > 0:
