@@ -35,7 +35,7 @@ from bayesinf.priors.weights import Gaussian, Horseshoe, Laplace
 from bayesinf.settings import Settings
 
 SHORT = Settings(draws=150, tune=150, chains=4, prior_draws=20)
-LONG = Settings(draws=1000, tune=200, chains=4, prior_draws=20)
+LONG = Settings(draws=600, tune=200, chains=4, prior_draws=20)
 FEW = Settings(draws=4, tune=3, chains=2, prior_draws=2)
 FIXED = CouplingPrior(Normal(0.2, 1.0), Normal(-0.1, 0.8))
 LIMIT = 5.0  # standard errors
