@@ -138,6 +138,26 @@ def test_a_function_that_takes_only_numbers_is_called_point_by_point():
         np.testing.assert_allclose(slow["posterior"][name], fast["posterior"][name], rtol=1e-6)
 
 
+@pytest.mark.parametrize(
+    ("tie", "known"),
+    [
+        ("2 * sqrt(a_sigma) - -1 % 3", lambda a: 2 * np.sqrt(a) - -1 % 3),  # arithmetic
+        ("[a_sigma, a_sigma**2][1]", lambda a: a**2),  # which asteval alone evaluates
+        ("mine(a_sigma)", lambda a: a + 1),  # a function of the caller's own
+    ],
+)
+def test_ties_are_evaluated_in_the_language_of_lmfit(tie, known):
+    m = lmfit.models
+    model = m.GaussianModel(prefix="a_") + m.GaussianModel(prefix="b_")
+    params = model.make_params(a_amplitude=5, a_center=3, a_sigma=0.8, b_amplitude=3, b_center=6)
+    params._asteval.symtable["mine"] = lambda a: a + 1
+    params["b_sigma"].set(expr=tie)
+    on_arrays = curve.Curve(model, params, X)
+    theta = np.array([5.0, 3.0, 0.8, 3.0, 6.0]) * rng(5).uniform(0.9, 1.1, (4, 5))
+    np.testing.assert_allclose(on_arrays.tied(theta)["b_sigma"], known(theta[:, 2]), rtol=1e-14)
+    np.testing.assert_allclose(on_arrays(theta), on_arrays.one_by_one(theta), rtol=1e-12)
+
+
 @pytest.mark.parametrize("known", [True, False])
 def test_the_pymc_definition_is_the_density_of_the_fast_route(known):
     m = lmfit.models

@@ -96,7 +96,7 @@ def test_a_truth_tells_who_is_misled_and_refuses_nothing():
     assert list(table["misled"]) == ["0", str(other.misled), ""]
 
 
-@pytest.mark.slow  # the map that it goes through is guarded in test_parallel.py and test_calibration.py
+@pytest.mark.slow  # the map that it goes through is guarded in test_parallel.py
 def test_workers_change_nothing(found):
     assert trials.tried(FAULTS, 12, seed=3, workers=2) == found
 

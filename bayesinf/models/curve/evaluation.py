@@ -7,6 +7,7 @@ by point instead, which is right, only slower.
 
 from __future__ import annotations
 
+import ast
 import copy
 import operator
 from collections.abc import Mapping
@@ -22,6 +23,10 @@ if TYPE_CHECKING:
     import lmfit
 
 __all__ = ["Curve", "evaluate", "free"]
+
+# Of an expression that is arithmetic: nodes of Python's syntax.
+PLAIN = (ast.BinOp, ast.UnaryOp, ast.Compare, ast.IfExp, ast.Call, ast.Name, ast.Constant, ast.Load)
+PLAIN += (ast.operator, ast.unaryop, ast.cmpop)
 
 
 def free(params: lmfit.Parameters) -> list[str]:
@@ -277,6 +282,12 @@ def _expressions(params, wanted, words):
                 trees[name] = tree  # after what it rests on
 
     def complete(values):
+        found = dict(values)
+        for name, code in codes.items():
+            found[name] = eval(code, scope, found)
+        return found
+
+    def interpreted(values):
         interpreter.symtable.update(values)
         found = {}
         for name, tree in trees.items():
@@ -284,7 +295,21 @@ def _expressions(params, wanted, words):
         return values | found
 
     add(wanted)
-    return complete
+    codes = {name: _code(tree) for name, tree in trees.items()}
+    # The names that asteval knows, and no others.
+    scope = {**interpreter.symtable, "__builtins__": {}}
+    return interpreted if None in codes.values() else complete
+
+
+def _code(tree):
+    """Python's own code of an expression, which runs many times as fast as asteval's tree.
+
+    None for what is more than numbers, names, operators and functions of them.
+    """
+    (node,) = tree.body if len(tree.body) == 1 else (None,)
+    if isinstance(node, ast.Expr) and all(isinstance(n, PLAIN) for n in ast.walk(node.value)):
+        return compile(ast.Expression(node.value), "<a tie>", "eval")
+    return None
 
 
 def _summands(model):
