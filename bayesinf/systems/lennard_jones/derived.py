@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 __all__ = ["curves", "derived", "rows_around", "truth", "virial"]
 
-GRID = 80  # distances at which curves are drawn; between them cubics meet values and slopes
+GRID = 120  # distances at which curves are drawn; between them cubics meet values and slopes
 FOLLOWED = 200  # draws of the posterior whose curves are drawn
 TEMPERATURES = (100.0, 150.0, 200.0, 300.0, 500.0, 700.0)  # K
 
