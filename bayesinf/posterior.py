@@ -354,9 +354,10 @@ def _image(tree, encoding):
         content = tree.to_netcdf(engine="netcdf4", encoding=encoding)
     except (RuntimeError, ValueError):  # names and kinds that netCDF lacks, HDF5 not: "$a$"
         return tree.to_netcdf(engine="h5netcdf", encoding=encoding)
-    # Without the padding at its end, whose loss no reader would notice: HDF5's superblock, here of
-    # version 2, says where the file ends.
-    return content[: int.from_bytes(content[28:36], "little")]
+    # Without the padding at its end, whose loss no reader would notice: where the file ends stands
+    # in HDF5's superblock, in another place in its version 0 than since 2.
+    place = 40 if content[8] == 0 else 28
+    return content[: int.from_bytes(content[place : place + 8], "little")]
 
 
 def _writable(posterior):
