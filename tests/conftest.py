@@ -1,12 +1,17 @@
-"""What all tests share: one thread for linear algebra, hypothesis without a clock or a die, and the
-way to reference data that a checkout may or may not have beside it."""
+"""What all tests share: one thread for linear algebra and few looks for garbage, as scripts have,
+hypothesis without a clock or a die, and the way to reference data that a checkout may or may not
+have beside it."""
 
+import atexit
+import gc
 import os
 from pathlib import Path
 
 # Read when the libraries load, so they stand before any import of NumPy.
 for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ.setdefault(variable, "1")
+gc.set_threshold(50_000, *gc.get_threshold()[1:])
+atexit.register(gc.freeze)
 # PyMC models that are run as Python are not to start a C compiler, a second for each operation.
 os.environ.setdefault("PYTENSOR_FLAGS", "cxx=")
 

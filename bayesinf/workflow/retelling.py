@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import gc
 import json
 import os
 import re
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,7 +20,7 @@ if TYPE_CHECKING:
     import xarray as xr
 
 
-__all__ = ["of_run", "retell", "seldom_collected", "story_of", "tell", "write_report"]
+__all__ = ["of_run", "retell", "story_of", "tell", "write_report"]
 
 # A fit's name becomes that of a file and a link on the page.
 PLAIN = re.compile(r"\w[\w +.-]*")
@@ -163,21 +161,6 @@ def of_run(fit: xr.DataTree, run: str) -> xr.DataTree:
     return fit
 
 
-@contextmanager
-def seldom_collected() -> Iterator[None]:
-    """Look for cyclic garbage seldom.
-
-    Figures are many small objects that refer to each other, and few of them are garbage before the
-    page is done: to go through them at each 700 new ones takes a third of the time to make them.
-    """
-    before = gc.get_threshold()
-    gc.set_threshold(50_000, *before[1:])
-    try:
-        yield
-    finally:
-        gc.set_threshold(*before)
-
-
 def _plain_story(fits, title, question):
     from bayesinf.report import plain_story
 
@@ -190,7 +173,7 @@ def tell(folder, story, fits, verdicts, command):
 
     # Small matrices by the hundred: threads of BLAS that wait for each other cost more than they
     # bring, on a busy machine tenfold.
-    with parallel.one_blas_thread(), seldom_collected():
+    with parallel.one_blas_thread():
         told = story(fits)
         write(folder, told, fits, verdicts, command=command)
     return told

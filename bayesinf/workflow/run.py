@@ -21,7 +21,7 @@ from bayesinf.errors import DataError, printable
 from bayesinf.publication import MANIFEST, new_run, refuse_clash, staged
 from bayesinf.settings import Settings
 from bayesinf.workflow.ending import failed
-from bayesinf.workflow.retelling import of_run, seldom_collected, tell
+from bayesinf.workflow.retelling import of_run, tell
 from bayesinf.workflow.tables import summary
 
 if TYPE_CHECKING:
@@ -197,7 +197,7 @@ class Run:
             verdicts = {name: check(fit) for name, fit in fits.items()}
         fits = {name: of_run(fit, self.id) for name, fit in fits.items()}
         told = untold = None
-        with seldom_collected(), staged(self.output, run=self.id) as folder:
+        with staged(self.output, run=self.id) as folder:
             with self.step("save"):
                 for name, fit in fits.items():
                     save(fit, folder / f"{name}.nc")
