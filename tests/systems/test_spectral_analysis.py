@@ -18,7 +18,7 @@ from bayesinf.posterior import noted
 from bayesinf.priors import Normal, Uniform
 from bayesinf.settings import Settings
 from bayesinf.systems import spectral_analysis as spectral
-from bayesinf.systems.spectral_analysis import search
+from bayesinf.systems.spectral_analysis import results, search
 from bayesinf.systems.spectral_analysis.data import light_curve
 from bayesinf.systems.spectral_analysis.model import Curve, quiet
 from bayesinf.systems.spectral_analysis.results import advised
@@ -81,6 +81,18 @@ def test_log_evidence_of_the_search_is_a_normal_s():
 def star(harmonics=None):
     """To find how many harmonics it has takes 10 s of processor time, to be told 3."""
     return spectral.fit(spectral.read(SHIPPED), harmonics, period_unit="h", settings=SHORT)
+
+
+@pytest.mark.parametrize("frequency", [1.23, 0.615, 2.4, 3.1])  # found, half, near twice, none
+def test_mass_near_a_frequency_is_that_of_all_frequencies_there(frequency):
+    """Steps that are halved where there is something, against small ones throughout."""
+    curve, step = Curve(light_curve(*uneven(), "d"), shortest=0.3, longest=9), 2e-4
+    low = frequency - results.REACH / curve.span
+    count = round(2 * results.REACH / curve.span / step)
+    each = results._log_evidence(curve, low + step / 2, step, count, 2)
+    prior = curve.priors["frequency"].log_density(frequency)
+    whole = logsumexp(each) + np.log(step) + prior
+    assert results._log_mass(curve, frequency, 2, step) == pytest.approx(whole, abs=0.01)
 
 
 @pytest.mark.slow

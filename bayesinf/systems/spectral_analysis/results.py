@@ -24,6 +24,9 @@ PHASES = np.linspace(0.0, 1.0, 101)
 FOLDED = 200  # draws whose curve is kept
 REACH = 1.5  # cycles over the record around a candidate that count as it
 PER_WIDTH = 2.0  # steps to the standard deviation of the frequency there
+HALVINGS = 3  # from the first steps to those
+DEPTH = 30.0  # log evidence below the largest at which frequencies count no more
+AGREED = 0.01  # log integrals of two steps that are called alike
 NODES = 24  # of a quadrature over scale, and over jitter
 STRONG = 5.0  # log Bayes factor from which a period is said to be there
 OF_THE_SURVEY = ("screen", "grid", "modes")  # questions that ask whether a peak was resolved
@@ -202,10 +205,28 @@ def _candidates(fit, curve, tried, boxes, factor, unit, mode):
 
 
 def _log_mass(curve, place, harmonics, step):
-    """Log of the evidence integrated around a frequency, jitter and scale over quadratures."""
+    """Log of the evidence integrated around a frequency, jitter and scale over quadratures.
+
+    Frequencies stand closer by halves, where the evidence is within ``e^−DEPTH`` of its largest,
+    until the integral stays as it is or they are a ``step`` apart.
+    """
     low, high = np.clip(place + np.array([-1, 1]) * REACH / curve.span, *curve.range)
     step = max(step, (high - low) / 20_000)
-    count = int((high - low) / step)
+    found = -np.inf
+    for spacing in step * 2.0 ** np.arange(HALVINGS, -1, -1):
+        spacing = min(spacing, (high - low) / 4)
+        frequencies = np.arange(low + spacing / 2, high, spacing)
+        evidence = _log_evidence(curve, frequencies[0], spacing, len(frequencies), harmonics)
+        last, found = found, float(np.logaddexp.reduce(evidence) + np.log(spacing))
+        if abs(found - last) < AGREED:
+            break
+        near = frequencies[evidence > evidence.max() - DEPTH]
+        low, high = max(low, near[0] - spacing), min(high, near[-1] + spacing)
+    return found + float(curve.priors["frequency"].log_density(place))
+
+
+def _log_evidence(curve, start, step, count, harmonics):
+    """Log evidence of each of some frequencies, jitter and scale over quadratures."""
     k = np.arange(1, harmonics + 1)
     level, scale, jitter = (curve.priors[name] for name in ("level", "scale", "jitter"))
     log_scale = np.log(np.std(curve.y)) + np.linspace(-5, 2, NODES)
@@ -213,7 +234,7 @@ def _log_mass(curve, place, harmonics, step):
     weights = scale.log_density(scales) + log_scale + np.log(log_scale[1] - log_scale[0])
     amplitudes = np.multiply.outer(scales**2, np.tile(1 / k**2, 2))
     variances = np.column_stack([np.full(NODES, level.sd**2), amplitudes])
-    start, top = low + step / 2, np.log(np.std(curve.y))
+    top = np.log(np.std(curve.y))
     log_jitter = np.linspace(np.log(np.median(curve.noise) / 10), top + 0.5, NODES)
     each = []
     for node in log_jitter:
@@ -221,8 +242,5 @@ def _log_mass(curve, place, harmonics, step):
         value = search.log_evidence(
             curve.t, curve.y - level.mean, noise, start, step, count, variances, weights
         )
-        prior = jitter.log_density(np.exp(node)) + node
-        each.append(np.logaddexp.reduce(value) + prior)
-    spacing = log_jitter[1] - log_jitter[0]
-    uniform = curve.priors["frequency"].log_density(place)
-    return float(np.logaddexp.reduce(each) + np.log(spacing * step) + uniform)
+        each.append(value + jitter.log_density(np.exp(node)) + node)
+    return np.logaddexp.reduce(each, axis=0) + np.log(log_jitter[1] - log_jitter[0])
