@@ -60,12 +60,12 @@ def calibrations(folders: list[Path]) -> None:
     """Write the table of calibrations."""
     new = pd.concat([gathered(folder) for folder in folders], ignore_index=True)
     old = pd.read_csv(TABLE) if TABLE.is_file() else new.iloc[:0]
-    kept = old[~old["command"].isin(new["command"])]
+    kept = old[~old["run"].isin(new["run"])]
     both = pd.concat([each for each in (kept, new) if len(each)], ignore_index=True)
     order = ["run", "quantity", "elements", "replications", "failed", *KEPT[3:], "calibrated"]
     both = both[[*order, "date", "command"]].sort_values(["command"], kind="stable")
     both.to_csv(TABLE, index=False)
-    print(f"{TABLE.name}: {both['command'].nunique()} runs, {len(both)} quantities")
+    print(f"{TABLE.name}: {both['run'].nunique()} runs, {len(both)} quantities")
 
 
 def trials(folders: list[Path]) -> None:
