@@ -1,7 +1,8 @@
 """What do a few energies say about a pair potential, and in which form do they say it best?
 
 Without --data: 25 of 50 Lennard-Jones energies in reduced units, with learning curves over random
-splits of all 50, and the energies of two argon atoms.
+splits of all 50, and the energies of two argon atoms. With --data a folder, a pattern such as
+'dimers/*.csv', or a table with --each: the wells of all pairs, on one page.
 """
 
 from contextlib import suppress
@@ -36,18 +37,35 @@ def main(
     ] = "squared_exponential",
     window: workflow.Windows = None,
     splits: Annotated[int, typer.Option(min=2, help="Random splits of each size.")] = 500,
+    each: Annotated[
+        str | None,
+        typer.Option(metavar="COLUMN", help="Of many pairs in a table: what names each."),
+    ] = None,
+    only: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Of many pairs: this one by itself.")
+    ] = None,
 ):
     """Learn a pair potential in the form that predicts best, and say how sure it is everywhere."""
     from bayesinf.posterior import annotated
     from bayesinf.systems import lennard_jones as system
 
+    batch = False
     with run.step("load"):
         if run.data is not None:
             columns = [workflow.column(name) for name in (r, energy, error)]
-            units = {"distance_unit": distance_unit, "energy_unit": energy_unit}
-            chosen = {"decimal": decimal, "windows": workflow.windows(window)}
-            own = system.read(run.data, *columns, **units, **chosen)
-            potentials = {"": run.report_reading(own)}
+            chosen = {"distance_unit": distance_unit, "energy_unit": energy_unit}
+            chosen |= {"decimal": decimal, "windows": workflow.windows(window)}
+            many = system.pairs(run.data, *columns, each=each, **chosen)
+            if only is not None and many is None:
+                raise workflow.misread("only", "many pairs in --data", only)
+            batch = many is not None and only is None
+            if batch:
+                run.report_reading(many)
+                potentials = {}
+            else:
+                reads = partial(system.read, run.data, *columns, **chosen)
+                own = reads() if many is None else many.single(only)
+                potentials = {"": run.report_reading(own)}
         else:
             rng = run.settings.generator("simulate")
             potentials = {"": system.simulate(rng=rng)}
@@ -58,6 +76,8 @@ def main(
         potentials = {
             name: system.noticed(one, constant, run.settings) for name, one in potentials.items()
         }
+    if batch:
+        return workflow.batch(run, many, system.loop(kernel=kernel, constant=constant))
     # Without a wall argon's energies, from 2000 K to −143 K, are no draw of one process in r, and
     # the checks say so: it is shown from the wall inward, but is no result to keep.
     settings = run.settings

@@ -25,6 +25,7 @@ SHADES = {BELIEVED: "#D6E6F0", DOUBTED: COLORS["classical"], FAILED: COLORS["dat
 CUT = 0.01  # share of the values that a colour scale leaves out at either end
 MOST = 3000  # spectra of a list that are drawn with their errors
 BINS = 20
+NAMED = 20  # data sets of a list that are called by their names, not their numbers
 
 
 @dataclass(frozen=True)
@@ -57,7 +58,7 @@ def values(quantities: Sequence[Quantity], code: np.ndarray, axes: Mapping[str, 
     """
     if len(axes) == 2:
         return _maps(quantities, code, axes)
-    return _lists(quantities, code.ravel(), next(iter(axes)))
+    return _lists(quantities, code.ravel(), axes)
 
 
 def _maps(quantities, code, axes):
@@ -115,13 +116,25 @@ def _label(rows, axes):
 
 @dataclass(frozen=True)
 class Axis:
-    """What stands along a dimension of the batch: places and their unit."""
+    """What stands along a dimension of the batch: places and their unit, and names in a list."""
 
     values: np.ndarray
     units: str = "1"
+    names: Sequence[str] = ()
 
 
-def _lists(quantities, code, name):
+def _in_order(axis, axes):
+    """Say below a list what each is called, where they are few, or that they are numbered."""
+    ((name, along),) = axes.items()
+    if 0 < len(along.names) <= NAMED:
+        slant = {"rotation": 30, "ha": "right", "rotation_mode": "anchor"}
+        axis.set_xticks(range(1, len(along.names) + 1), along.names, **slant)
+        axis.set_xlabel(name)
+    else:
+        axis.set_xlabel(f"{name} (in order)")
+
+
+def _lists(quantities, code, axes):
     fig, rows = canvas(
         len(quantities), 1, height=0.6 + 1.35 * len(quantities), squeeze=False, sharex=True
     )
@@ -145,7 +158,7 @@ def _lists(quantities, code, name):
         axis.set_ylabel(in_lines(with_units(each.name, each.units)))
         for place in at[code == FAILED][:MOST]:
             axis.axvline(place, 0, 0.04, color=COLORS["data"], lw=0.8)
-    rows[-1, 0].set_xlabel(f"{name} (in order)")
+    _in_order(rows[-1, 0], axes)
     key(
         rows[0, 0],
         [("believed", "posterior"), ("doubted", "classical"), ("not fitted", "data")],
@@ -184,7 +197,7 @@ def verdicts(code: np.ndarray, axes: Mapping[str, Axis]) -> Figure:
             extent=(0.5, code.size + 0.5, 0, 1),
         )
         axis.set_yticks([])
-        axis.set_xlabel(f"{next(iter(axes))} (in order)")
+        _in_order(axis, axes)
     count = np.bincount(code.ravel(), minlength=3)
     words = [(f"{count[k]} {VERDICTS[k]}", k) for k in sorted(VERDICTS)]
     shades = {BELIEVED: COLORS["posterior"], DOUBTED: SHADES[DOUBTED], FAILED: SHADES[FAILED]}
@@ -209,5 +222,5 @@ def p_values(p: Mapping[str, np.ndarray]) -> Figure:
         axis.set_title(name.replace(" ", "\n", 1), fontsize=9.5)
         axis.set_xlabel("p-value")
         axis.set_xticks([0, 0.5, 1])
-    axes[0, 0].set_ylabel("spectra, over an\neven spread")
+    axes[0, 0].set_ylabel("how many, over\nan even spread")
     return fig

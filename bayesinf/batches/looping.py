@@ -37,7 +37,7 @@ from bayesinf.checks import Verdict, check, p_values
 from bayesinf.data.several import One, Sets
 from bayesinf.errors import DataError, FitError, one_line
 from bayesinf.inference import kinds
-from bayesinf.posterior import noted, provenance
+from bayesinf.posterior import log_likelihood, noted, provenance
 from bayesinf.settings import Settings
 
 if TYPE_CHECKING:
@@ -61,7 +61,9 @@ class Loop:
     system : its name.
     title, question : of the page.
     fit : from a Dataset and the keyword ``settings`` to InferenceData; it can be pickled.
-    draws : from a fit to what is kept of it, over (chain, draw, ...); None for its posterior.
+    draws : from a fit to what is kept of it, over (chain, draw, ...), and with it
+        ``log_likelihood`` where these are not all draws; None for its posterior. What a draw does
+        not have is NaN there, and a row is of those that have it.
     numbers : from a fit to numbers that stand beside, by name, as a Bayes factor; None for none.
     portion : data sets that a worker fits before it is asked again: the fewer, the longer a fit.
     """
@@ -99,7 +101,8 @@ class _Form:
     @property
     def same(self) -> tuple:
         """What two fits of one batch have in common."""
-        return dict(self.dims), dict(self.shapes), dict(self.coords), self.statistics
+        sizes = dict(self.shapes), dict(self.units)
+        return dict(self.dims), *sizes, dict(self.coords), self.statistics
 
 
 def _form(fit, posterior, statistics, numbers):
@@ -137,6 +140,8 @@ def _row(one: One, loop: Loop, settings: Settings, place: int) -> dict:
     bad = [each.message for each in verdict.checks if each.required and not each.passed]
     p = p_values(fit) if "discrepancy" in fit["sample_stats"] else {}
     posterior = fit["posterior"].dataset if loop.draws is None else loop.draws(fit)
+    likelihood = posterior.get("log_likelihood", log_likelihood(fit))
+    posterior = posterior.drop_vars("log_likelihood", errors="ignore")
     numbers = {} if loop.numbers is None else dict(loop.numbers(fit))
     form = _form(fit, posterior, p, numbers)
     draws = {}
@@ -150,23 +155,20 @@ def _row(one: One, loop: Loop, settings: Settings, place: int) -> dict:
         "reason": "; ".join(bad),
         "form": form,
         "draws": {name: values[at] for name, values in draws.items()},
-        "mean": {name: values.mean(axis=0) for name, values in draws.items()},
-        "sd": {name: values.std(axis=0, ddof=1) for name, values in draws.items()},
-        "log_likelihood": _log_likelihood(fit)[at],
+        "mean": {name: _of_known(values, np.ma.mean) for name, values in draws.items()},
+        "sd": {
+            name: _of_known(values, partial(np.ma.std, ddof=1)) for name, values in draws.items()
+        },
+        "log_likelihood": likelihood.transpose("chain", "draw").values.ravel()[at],
         "p_value": np.array(list(p.values())),
         "numbers": numbers,
         "sha256": str(fit.attrs.get("data_sha256", "")),
     }
 
 
-def _log_likelihood(fit):
-    """Log likelihood of all data of each draw, (draw,)."""
-    statistics = fit["sample_stats"]
-    if "log_likelihood" in statistics:
-        return statistics["log_likelihood"].transpose("chain", "draw").values.ravel()
-    found = fit["log_likelihood"].dataset
-    one = next(iter(found.data_vars.values())).transpose("chain", "draw", ...).values
-    return one.reshape(one.shape[0] * one.shape[1], -1).sum(axis=1)
+def _of_known(values, summary):
+    """A summary over draws that have the number; NaN where none has."""
+    return np.ma.filled(summary(np.ma.masked_invalid(values), axis=0), np.nan)
 
 
 def _portion(items, *, number, loop, settings):
@@ -248,10 +250,18 @@ def _fitting(row, form):
     """A row as it is; one that came out in another form is none."""
     if "form" not in row or row["form"].same == form.same:
         return row
-    own, all_ = row["form"].coords, form.coords
-    other = next((dim for dim in own if own[dim] != all_.get(dim)), None)
-    said = f"another {other} than in the first" if other else "other parameters than the first has"
-    return {"code": FAILED, "reason": said}
+    return {"code": FAILED, "reason": _difference(row["form"], form)}
+
+
+def _difference(own, first):
+    """What keeps a row of one form from standing beside those of another, in words."""
+    for name, unit in own.units.items():
+        if unit != first.units.get(name, unit):
+            return f"{name} is in {unit}, and in the first in {first.units[name]}"
+    for dim, along in own.coords.items():
+        if along != first.coords.get(dim):
+            return f"another {dim} than in the first"
+    return "other parameters than the first has"
 
 
 def _layout(form):
@@ -403,7 +413,7 @@ def _told(fit, source, loop, command, stem):
             str(name): statistics["p_value"].sel(statistic=name).values
             for name in statistics["statistic"].values
         },
-        axes={dim: figures.Axis(np.arange(len(code), dtype=float))},
+        axes={dim: figures.Axis(np.arange(len(code), dtype=float), names=source.names)},
         name=source.names,
         file=stem,
         command=command,

@@ -15,7 +15,7 @@ from bayesinf.data.several import sets
 from bayesinf.errors import DataError
 from bayesinf.posterior import noted
 from bayesinf.settings import Settings
-from bayesinf.systems import regression, spectral_analysis
+from bayesinf.systems import lennard_jones, regression, spectral_analysis
 
 SETTINGS = Settings(seed=2, draws=50, chains=2)
 HERE = partial(parallel.map, workers=1)
@@ -166,3 +166,68 @@ def test_light_curves_have_periods_and_bayes_factors(tmp_path):
     assert rows.loc["HD 2", "log_bayes_factor"] < 3 and rows.loc["HD 1", "harmonics"] == 1
     fit = bayesinf.load(tmp_path / "batch.nc")
     assert fit["posterior"]["peak_to_peak"].dims == ("chain", "draw", "series")
+
+
+def dimers(folder):
+    """Energies of two pairs with a well, of a wall alone, and of a pair in another unit."""
+    rng, found = np.random.default_rng(7), []
+    for name, depth, size, far in (
+        ("Ar2", 140.0, 3.4, 2.5),
+        ("Ne2", 42.0, 2.8, 2.5),
+        ("wall", 90.0, 3.0, 1.0),
+    ):
+        r = size * np.geomspace(0.9, far, 18)
+        u = 4 * depth * ((size / r) ** 12 - (size / r) ** 6)
+        noisy = u + 0.004 * depth * rng.standard_normal(18)
+        found.append(pd.DataFrame({"pair": name, "r (Å)": r, "U (K)": noisy}))
+        found[-1].drop(columns="pair").to_csv(folder / f"{name}.csv", index=False)
+    other = found[0].drop(columns="pair").rename(columns={"U (K)": "U (meV)"})
+    other.to_csv(folder / "eV.csv", index=False)
+    whole = pd.concat(found)
+    whole.to_csv(folder / "all.txt", index=False)
+    return whole
+
+
+@pytest.mark.timeout(300)
+def test_wells_of_many_pairs(tmp_path, monkeypatch):
+    dimers(tmp_path)
+    source = lennard_jones.pairs(tmp_path / "*.csv")
+    assert list(source.names) == ["Ar2", "Ne2", "eV", "wall"]
+    looping.write(source, lennard_jones.loop(), replace(SETTINGS, draws=120), tmp_path, HERE)
+    rows = pd.read_csv(tmp_path / "pairs.csv", index_col="pair")
+    for name, depth, size in (("Ar2", 140, 3.4), ("Ne2", 42, 2.8)):
+        assert abs(rows.loc[name, "depth"] - depth) < 4 * rows.loc[name, "depth sd"] < depth / 20
+        off = rows.loc[name, "minimum"] - 2 ** (1 / 6) * size
+        assert abs(off) < 4 * rows.loc[name, "minimum sd"] < size / 20
+    assert rows.loc["eV", "reason"] == "depth is in meV, and in the first in K"
+    # Where no row is lower than its neighbours there is no well, which is no fault.
+    assert np.isnan(rows.loc["wall", "depth"]) and rows.loc["wall", "noise"] > 0
+    fit = bayesinf.load(tmp_path / "batch.nc")
+    assert fit["posterior"]["depth"].attrs["units"] == "K"
+    known = np.isfinite(fit["log_likelihood"]["data"].values).all(axis=(0, 1))
+    assert known.tolist() == [True, True, False, True]
+    # The page calls few by their names.
+    said = []
+    monkeypatch.setattr("bayesinf.batches.page.png", lambda figure: b"")
+    monkeypatch.setattr("bayesinf.batches.figures._in_order", lambda axis, axes: said.append(axes))
+    looping.tell(tmp_path, source, lennard_jones.loop(), "lennard_jones --data *.csv", "id")
+    assert {tuple(each["pair"].names) for each in said} == {("Ar2", "Ne2", "eV", "wall")}
+
+
+def test_pairs_of_a_table(tmp_path):
+    whole = dimers(tmp_path)
+    source = lennard_jones.pairs(tmp_path / "all.txt", each="pair")
+    own = source.single("Ne2")
+    expected = whole[whole["pair"] == "Ne2"]
+    np.testing.assert_array_equal(own["energies"], expected["U (K)"])
+    assert own.attrs["case"] == "all.txt" and own["distances"].units == "Å"
+    assert lennard_jones.pairs(tmp_path / "all.txt") is None
+    unit = whole.rename(columns={"U (K)": "U"})
+    unit.to_csv(tmp_path / "bare.txt", index=False)
+    with pytest.raises(DataError, match="the unit of the energy is missing"):
+        lennard_jones.pairs(tmp_path / "bare.txt", each="pair").single("Ne2")
+
+
+def test_a_row_is_of_the_draws_that_have_a_number():
+    values = np.array([[1.0, np.nan], [3.0, np.nan], [np.nan, np.nan]])
+    np.testing.assert_array_equal(looping._of_known(values, np.ma.mean), [2.0, np.nan])

@@ -17,6 +17,7 @@ anything? ``story`` answers them from what ``fit``, ``compare``, ``from_the_wall
 ``learning_curves`` have found.
 """
 
+from bayesinf.systems.lennard_jones.batch import loop, pairs
 from bayesinf.systems.lennard_jones.calibration import calibration_problem
 from bayesinf.systems.lennard_jones.classical import classical, kernel_ridge
 from bayesinf.systems.lennard_jones.comparison import KERNELS, best, compare, from_the_wall_inward
@@ -62,7 +63,9 @@ __all__ = [
     "learning_curves",
     "learning_rates",
     "lennard_jones",
+    "loop",
     "noticed",
+    "pairs",
     "predict",
     "problem",
     "read",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -66,7 +67,7 @@ def simulate(
 
 
 def read(
-    path: str | Path,
+    path: str | os.PathLike | xr.Dataset,
     distance: str | int | None = None,
     energy: str | int | None = None,
     error: str | int | None = None,
@@ -80,7 +81,7 @@ def read(
 
     Parameters
     ----------
-    path : a file that ``data.read`` reads.
+    path : what ``data.curve`` reads.
     distance, energy, error : columns, by name or position from 1; otherwise those of well-known
         names, else the first that does not only count the rows, the next, and what is called an
         error.
@@ -108,21 +109,22 @@ def read(
         windows=windows,
     )
     r, u, bars = axes(found)
-    of_r = _unit(path, r, distance_unit, "distance", DISTANCE_UNITS)
-    of_u = _unit(path, u, energy_unit, "energy", ENERGY_UNITS)
+    source = path.attrs.get("source", "") if hasattr(path, "attrs") else path
+    of_r = _unit(source, r, distance_unit, "distance", DISTANCE_UNITS)
+    of_u = _unit(source, u, energy_unit, "energy", ENERGY_UNITS)
     if bars is not None and bars.units not in (u.units, of_u):
         raise DataError(
             "the error bars have another unit than the energies",
-            source=path,
+            source=source,
             where=f"column {bars.attrs['long_name']}",
             expected=of_u,
             found=bars.units,
             remedy="convert the column",
         )
     result = _labelled(r, u, bars, of_r, of_u).assign_attrs(
-        case=Path(path).name, read_as=found.attrs["read_as"]
+        case=Path(source).name, read_as=found.attrs["read_as"]
     )
-    checked(result, path)
+    checked(result, source)
     return result
 
 

@@ -287,10 +287,10 @@ def told(fit: xr.DataTree, source: Source, command: str, stem: str = "batch") ->
             each = value.values, sd.values
             quantities.append(figures.Quantity(name, units, *each, "background and noise"))
     dims = [dim for dim in statistics["code"].dims]
-    axes = {}
+    axes, names = {}, source.names if len(dims) == 1 else ()
     for dim, size in zip(dims, code.shape, strict=True):
         values, unit = source.coords.get(dim, (np.arange(size), "1"))
-        axes[dim] = figures.Axis(np.asarray(values, dtype=float), unit)
+        axes[dim] = figures.Axis(np.asarray(values, dtype=float), unit, names)
     return page.Told(
         title=TITLE,
         question=QUESTION,
