@@ -9,7 +9,7 @@ from bayesinf.errors import DataError
 from bayesinf.posterior import noted
 from bayesinf.settings import Settings
 from bayesinf.systems import mackey_glass
-from bayesinf.systems.mackey_glass import kernel, mechanism
+from bayesinf.systems.mackey_glass import forecasting, kernel, mechanism
 from bayesinf.systems.mackey_glass.data import from_values, values_of
 from bayesinf.systems.mackey_glass.delay import LITERATURE, TWO, Equation, of_history, trajectory
 from bayesinf.systems.mackey_glass.features import Lags, Polynomial, RandomFeatures, Reservoir
@@ -136,6 +136,14 @@ def test_products_are_those_of_the_lags():
     one = Polynomial(0.0, 1.0, 2, 1, 2)
     np.testing.assert_allclose(one.read(np.array([3.0, 5.0])), [3, 5, 9, 15, 25])
     assert list(one.labels) == ["0", "1", "0·0", "0·1", "1·1"]
+
+
+def test_what_leaves_the_range_of_the_series_is_in_no_bin():
+    edges = np.linspace(0.0, 1.0, 5)
+    half = forecasting._density(np.array([0.1, 0.1, 7.0, 9.0]), edges)
+    np.testing.assert_allclose(half, [2.0, 0.0, 0.0, 0.0])
+    for none in (np.array([7.0, 9.0]), np.empty(0)):
+        assert np.all(forecasting._density(none, edges) == 0)
 
 
 @pytest.mark.parametrize("kind", ["polynomial", "random", "reservoir"])

@@ -222,10 +222,7 @@ def _measure(fit, readout, settings):
         noise, rng = float(truth["dynamical"]), settings.generator("measure")
         x = trajectory(Equation(**known), times, noise=noise, rng=rng)
         found["truth"] = x + float(truth["noise"]) * rng.standard_normal(len(x))
-    arrays = {
-        name: np.histogram(one, edges, density=True)[0] if one.size else np.zeros(BINS)
-        for name, one in found.items()
-    }
+    arrays = {name: _density(one, edges) for name, one in found.items()}
     width, beside = edges[1] - edges[0], arrays.get("truth", arrays["series"])
     arrays["overlap"] = width * np.minimum(arrays["free"], beside).sum()
     arrays["stays"] = stays.mean()
@@ -236,3 +233,8 @@ def _measure(fit, readout, settings):
     places = (edges[1:] + edges[:-1]) / 2
     arrays = {name: np.asarray(value) for name, value in arrays.items()}
     return dataset(arrays, dims, {"place": places}, units, sampled=False)
+
+
+def _density(values, edges):
+    """How often values are in each bin, over its width; those beyond all bins are nowhere."""
+    return np.histogram(values, edges)[0] / (max(values.size, 1) * np.diff(edges))
