@@ -263,8 +263,6 @@ def elements(
     ------
     DataError : the group has no variable or element of that name.
     """
-    import xarray as xr
-
     content = adopted(fit)[group].to_dataset()
     found: dict[str, xr.DataArray] = {}
     for name in map(str, content.data_vars) if var_names is None else var_names:
@@ -281,12 +279,7 @@ def elements(
                 expected=f"an element such as {next(iter(parts))!r}",
             )
         chosen = parts if name == stem else {name: parts[name]}
-        whole = content[stem]
-        values, named = whole.values, {"name": stem, "attrs": whole.attrs}
-        for label, index in chosen.items():  # not by xarray: it indexes labels too
-            place = tuple(index.get(str(dim), slice(None)) for dim in whole.dims)
-            left = [dim for dim in whole.dims if str(dim) not in index]
-            found[label] = xr.DataArray(values[place], dims=left, **named)
+        found |= {label: content[stem][index] for label, index in chosen.items()}
     return found
 
 

@@ -95,6 +95,8 @@ def test_elements_are_labelled_as_the_checks_label_them():
         shift=RNG.normal(size=(4, 500, 2)),
     )
     found = figures.elements(tree)
+    first = found["rate[0.5, 1]"]  # an element still knows where it stands
+    assert float(first["time"]) == 0.5 and int(found["J[1, 2]"]["j"]) == 2
     for array in tree["posterior"].data_vars.values():
         draws = array.values.reshape(4, 500, -1)
         for k in range(draws.shape[2]):
