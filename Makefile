@@ -42,6 +42,20 @@ define run
 	done; $(2) printf "$$times"; exit $$status
 endef
 
+# The same, two scripts at a time, each told when it has ended: much of one takes a single core, such
+# as its figures and imports. OPTIONS reaches the scripts as the user quoted it.
+define run_two
+	@rm -rf build/runs && mkdir -p build/runs; \
+	printf '%s\n' $(1) | xargs -n 1 -P 2 sh -c 'log=build/runs/$$(basename $$1 .py); start=$$(date +%s); code=0; \
+		eval "$(PYTHON) \"\$$1\" $$OPTIONS" > $$log.out 2>&1 || code=$$?; \
+		printf "%6d s  exit status %d  %s\n" $$(($$(date +%s) - start)) $$code $$1 > $$log.end; \
+		echo "== $$1 $$OPTIONS"; cat $$log.out' script; \
+	status=0; for end in build/runs/*.end; do code=$$(sed 's/.*status \([0-9]*\) .*/\1/' $$end); \
+		case $$code in 0) ;; 3) [ $$status -ne 0 ] || status=3 ;; *) status=$$code ;; esac; \
+	done; $(2) cat build/runs/*.end; exit $$status
+endef
+
+export OPTIONS
 .PHONY: help env report test test-slow test-reports test-bench test-browser test-wheel docs test-docs test-arviz test-floor test-latest torture calibrate trials bench lint style types clean
 
 help:
@@ -62,7 +76,7 @@ $(COMPLETE): pyproject.toml constraints.txt
 	touch $@; trap - EXIT; echo "Made $(VENV) in $$(($$(date +%s) - start)) s"
 
 report: $(COMPLETE)
-	$(call run,$(WORKFLOWS),\
+	$(call run_two,$(WORKFLOWS),\
 		$(PYTHON) -c "from bayesinf.report import gallery; print('Gallery:', gallery('reports'))" || status=1;)
 
 test: $(COMPLETE)
