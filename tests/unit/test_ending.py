@@ -31,6 +31,10 @@ def main(run, how: str = "sleep"):
         Path("big").write_bytes(bytes(10**7))
     elif how == "memory":
         raise MemoryError
+    elif how == "spare":
+        import gc, numpy
+        from threadpoolctl import threadpool_info
+        print(*{pool["num_threads"] for pool in threadpool_info()}, gc.get_threshold()[0])
     elif how == "lost":
         raise workflow.MachineError("the scheduler was lost")
     elif how == "crash":
@@ -126,6 +130,16 @@ def test_a_terminal_that_lacks_a_letter_ends_no_run(tmp_path, encoding):
         [sys.executable, "sleeper.py", "--help"], cwd=tmp_path, env=env, capture_output=True
     )
     assert done.returncode == 0 and b"--how" in done.stdout and done.stderr == b""
+
+
+@pytest.mark.parametrize(("stated", "threads"), [({}, "1"), ({"OPENBLAS_NUM_THREADS": "2"}, "2")])
+def test_numerical_libraries_have_one_thread_unless_the_user_says_so(tmp_path, stated, threads):
+    if os.cpu_count() < int(threads):
+        pytest.skip("a machine of one core")
+    env = {k: v for k, v in os.environ.items() if not k.endswith("_NUM_THREADS")}
+    env |= {"TMPDIR": str(tmp_path), "MKL_NUM_THREADS": threads} | stated
+    status, out, _ = ended(start(tmp_path, "spare", env=env))
+    assert status == 0 and out.decode().split() == [threads, "50000"]
 
 
 def test_a_full_disk_and_a_missing_listener_are_one_line(tmp_path):
