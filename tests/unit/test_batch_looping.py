@@ -193,7 +193,8 @@ def test_wells_of_many_pairs(tmp_path, monkeypatch):
     dimers(tmp_path)
     source = lennard_jones.pairs(tmp_path / "*.csv")
     assert list(source.names) == ["Ar2", "Ne2", "eV", "wall"]
-    looping.write(source, lennard_jones.loop(), replace(SETTINGS, draws=120), tmp_path, HERE)
+    settings = replace(SETTINGS, draws=120)  # of which 200 have a curve
+    looping.write(source, lennard_jones.loop(), settings, tmp_path, HERE)
     rows = pd.read_csv(tmp_path / "pairs.csv", index_col="pair")
     for name, depth, size in (("Ar2", 140, 3.4), ("Ne2", 42, 2.8)):
         assert abs(rows.loc[name, "depth"] - depth) < 4 * rows.loc[name, "depth sd"] < depth / 20
@@ -206,6 +207,16 @@ def test_wells_of_many_pairs(tmp_path, monkeypatch):
     assert fit["posterior"]["depth"].attrs["units"] == "K"
     known = np.isfinite(fit["log_likelihood"]["data"].values).all(axis=(0, 1))
     assert known.tolist() == [True, True, False, True]
+    # Each draw that is kept stands beside its own likelihood.
+    seed = int(settings.generator("batch", 0).integers(2**31))
+    whole = lennard_jones.fit(source.single("Ar2"), settings=replace(settings, seed=seed))
+    kept, likelihood = (
+        fit[group].dataset[name].sel(pair="Ar2").values.ravel()
+        for group, name in (("posterior", "noise"), ("log_likelihood", "data"))
+    )
+    place = np.argmin(np.abs(whole["posterior"]["noise"].values.ravel() - kept[:, None]), axis=1)
+    expected = whole["sample_stats"]["log_likelihood"].values.ravel()[place]
+    np.testing.assert_allclose(likelihood, expected, rtol=1e-6)
     # The page calls few by their names.
     said = []
     monkeypatch.setattr("bayesinf.batches.page.png", lambda figure: b"")
