@@ -11,6 +11,7 @@ import glob
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,7 +25,7 @@ from bayesinf.errors import DataError, one_line
 if TYPE_CHECKING:
     import xarray as xr
 
-__all__ = ["One", "Sets", "files", "grouped", "many", "named", "sets"]
+__all__ = ["One", "Sets", "files", "grouped", "many", "named", "sets", "with_columns"]
 
 
 @dataclass(frozen=True)
@@ -155,6 +156,17 @@ def sets(
     found = files(path)
     names, said = named(found), f"{len(found)} files"
     return Sets(str(path), names, said, {dim: len(found)}, found, reading)
+
+
+def with_columns(
+    read: Callable[..., xr.Dataset], columns: Sequence[str | int | None], options: Mapping
+) -> Callable[[object], xr.Dataset]:
+    """Return the ``reading`` of a place, with columns and options; it can be pickled."""
+    return partial(_read, read, tuple(columns), dict(options))
+
+
+def _read(read, columns, options, place):
+    return read(place, *columns, **options)
 
 
 def many(path: Path) -> bool:

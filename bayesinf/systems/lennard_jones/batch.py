@@ -33,12 +33,8 @@ def pairs(
     *columns, **options : as of ``read``.
     each : column of a table that names the pair of each row.
     """
-    decimal = options.get("decimal")
-    return several.sets(path, partial(_read, columns, options), DIM, each=each, decimal=decimal)
-
-
-def _read(columns, options, place):
-    return read(place, *columns, **options)
+    reading = several.with_columns(read, columns, options)
+    return several.sets(path, reading, DIM, each=each, decimal=options.get("decimal"))
 
 
 def loop(**options) -> Loop:
