@@ -347,6 +347,20 @@ def test_priors_that_cannot_be_are_one_line(data):
         system.fit(data, priors=unstable, settings=SHORT)
 
 
+def test_an_optimum_at_the_edge_of_what_is_stable_is_one_line(data, monkeypatch):
+    """Counts that the model cannot make pull it to where differences leave the stable plasmas."""
+    optimum = routes._optimum
+
+    def at_the_edge(*given):
+        best, root = optimum(*given)
+        best[list(TRUTH).index("electron_drift")] = -7.4
+        return best, np.full_like(root, np.nan)
+
+    monkeypatch.setattr(routes, "_optimum", at_the_edge)
+    with pytest.raises(FitError, match="cease to be stable, with electron_drift 7 standard"):
+        system.fit(data)
+
+
 def test_priors_are_said(fit):
     words = json.loads(fit.attrs["priors"])
     assert set(words) == {*model.PRIORS, "photons", "background"}

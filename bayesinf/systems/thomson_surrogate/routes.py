@@ -99,6 +99,13 @@ def importance(problem: Spectrum, settings: Settings) -> Sample:
     best, root = _optimum(problem.y, space.mean, space.size, settings.generator("starts"))
     rng, size = settings.generator("mixture"), len(best)
     slope = central(space.outer, best, np.full(size, SPAN))
+    if not np.isfinite([*root, *slope]).all():
+        away = int(np.argmax(np.abs(best)))
+        raise FitError(
+            f"the best fit lies where plasmas cease to be stable, with {[*space.priors][away]} "
+            f"{abs(best[away]):.0f} standard deviations of its prior away: look for what the model "
+            "lacks, as a background, or state other priors"
+        )
     spread = np.linalg.solve(root.T, slope.T)
     best, covariance = space.outer(best), spread.T @ spread
     mixture = population.initial_mixture([best], [covariance], (best, WIDER**2 * covariance))
