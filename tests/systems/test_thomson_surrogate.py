@@ -163,6 +163,18 @@ def test_the_checks_see_a_fault(fault):
     assert not verdict.believed
 
 
+def test_a_background_that_is_stated_away_is_refused_and_one_that_is_there_is_not(data):
+    """Spectra that a plasma without background describes, which is another plasma."""
+    seed = np.random.SeedSequence(1).spawn(1)[0]
+    found = system.faults()["a background that is left out"](np.random.default_rng(seed))
+    refused = [one.name for one in check(found).checks if one.required and not one.passed]
+    assert "stated photons and background" in refused
+    assert "predictive p" not in refused  # no residual shows it
+    known = {"background": LogNormal(TRUTH["background"], 0.2)}
+    right = system.fit(data, priors=known, settings=SHORT.replace(workers=1))
+    assert float(right["sample_stats"]["nuisance_evidence"]) < 2.0
+
+
 def test_a_mixture_that_missed_something_is_fitted_anew():
     """A plasma of the prior of which the first mixture leaves weights with k̂ = 0.75."""
     seed = np.random.SeedSequence(1).spawn(5)[4]

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bayesinf.inference.kinds import Question, asked
+from bayesinf.errors import FitError
+from bayesinf.inference.kinds import FIFTYFOLD, Question, asked
 from bayesinf.models import problem as driver
 from bayesinf.posterior import noted
 from bayesinf.priors import Prior
 from bayesinf.settings import DEFAULT, Settings
 from bayesinf.systems.thomson_surrogate.knowledge import classical, with_knowledge
 from bayesinf.systems.thomson_surrogate.model import Spectrum
+from bayesinf.systems.thomson_surrogate.routes import log_evidence
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -22,6 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["fit", "plan", "problem"]
 
 PRIOR_DRAWS = 400  # whose spectra make up a large part of a file
+WEIGHED = 50  # draws of a chain from which an evidence follows to a tenth of a unit
 LOOKED_AT = 100  # draws whose spectra are computed on a finer grid
 RESOLVED = Question(
     "inner grid",
@@ -32,6 +36,21 @@ RESOLVED = Question(
     True,
     "on a grid twice as fine a channel moves by {value:.1g} of its photons' noise",
     "the peaks are too narrow to be computed so: state priors of a plasma whose waves are damped",
+)
+
+
+NUISANCES = ("photons", "background")  # whose default priors look at the counts
+NUISANCE = Question(
+    "stated photons and background",
+    "nuisance_evidence",
+    "max",
+    FIFTYFOLD,
+    "≤",
+    True,
+    "that photons and background are as the counts suggest, and not as stated, has a log Bayes "
+    "factor of {value:.2g}",
+    "leave their priors to the default, or state wider ones: what they may not explain, "
+    "temperatures and flow do",
 )
 
 
@@ -78,6 +97,15 @@ def fit(
         found = driver.fit(finer, method, settings, system="thomson_surrogate", notes=notes)
         error = _grid_error(finer, found)
     found = asked(found, RESOLVED, error)
+    plain = {name: prior for name, prior in (priors or {}).items() if name not in NUISANCES}
+    if len(plain) < len(priors or {}):
+        rival, few = (
+            problem(data, priors=plain),
+            settings.replace(draws=min(settings.draws, WEIGHED)),
+        )
+        with suppress(FitError):  # the rival describes nothing
+            beyond = log_evidence(rival, few) - log_evidence(stated, few)
+            found = asked(found, NUISANCE, beyond)
     return with_knowledge(found, stated.spectrometer.setup)
 
 

@@ -53,6 +53,8 @@ def judged(
     (spectrum, feature); ``microseconds`` that a spectrum takes the model, and the network.
     """
     rng = settings.generator("held out")
+    # What the first call of each imports and compiles is no part of its time.
+    network.predict(Lessons.drawn(spectrometer, 2, settings.generator("warm"), 1.0).z)
     started = time.process_time()
     sets = [Lessons.drawn(spectrometer, held_out, rng, 1.0)]
     slow = (time.process_time() - started) / held_out

@@ -95,6 +95,24 @@ class Space:
 
 def importance(problem: Spectrum, settings: Settings) -> Sample:
     """Draw from a mixture fitted to the posterior, and resample by the posterior itself."""
+    space, kept, _ = _weighted(problem, settings)
+    told = evidence(kept.pareto_k, kept.effective, kept.shift, kept.log_ratio, space.priors)
+    draws = kept.draws[::OFFERED].reshape(settings.chains, settings.draws, -1)
+    return Sample(space.at(draws), told)
+
+
+def log_evidence(problem: Spectrum, settings: Settings) -> float:
+    """Log evidence of a spectrum, but for a constant that it has under all priors.
+
+    Raises
+    ------
+    FitError : as of ``importance``.
+    """
+    return _weighted(problem, settings)[2]
+
+
+def _weighted(problem, settings):
+    """The coordinates, draws resampled by their weights, and the log of the mean weight."""
     space = Space(problem)
     best, root = _optimum(problem.y, space.mean, space.size, settings.generator("starts"))
     rng, size = settings.generator("mixture"), len(best)
@@ -111,29 +129,28 @@ def importance(problem: Spectrum, settings: Settings) -> Sample:
     mixture = population.initial_mixture([best], [covariance], (best, WIDER**2 * covariance))
     for turn in range(ROUNDS):
         z = mixture.sample(rng, POINTS * size)
-        weight = np.exp(_log_weight(space.log_density, mixture, z))
+        weight = np.exp(_log_weight(space.log_density, mixture, z)[0])
         if turn >= LEAST and 1 / np.sum(weight**2) > ENOUGH * len(z):
             break
         mixture = population.em_step(mixture, z, weight)
     for turn in range(TRIES):
         z = mixture.sample(rng, OFFERED * settings.chains * settings.draws)
-        log_weight = _log_weight(space.log_density, mixture, z)
+        log_weight, log_mean = _log_weight(space.log_density, mixture, z)
         kept = resampled(z, log_weight, rng)
         if kept.pareto_k < SAFE or turn == TRIES - 1:
             break
         mixture = population.em_step(mixture, z, np.exp(log_weight))
-    told = evidence(kept.pareto_k, kept.effective, kept.shift, kept.log_ratio, space.priors)
-    draws = kept.draws[::OFFERED].reshape(settings.chains, settings.draws, -1)
-    return Sample(space.at(draws), told)
+    return space, kept, log_mean
 
 
 def _log_weight(log_density, mixture, z):
-    """Log weights of points, which add up to one."""
+    """Log weights of points, which add up to one, and the log of their mean before that."""
     found = log_density(z) - mixture.log_density(z)
     if not np.isfinite(found).any():
         raise FitError("no plasma near the optimum is stable: state other priors")
     found = np.maximum(found, np.max(found) - 700.0)
-    return found - np.logaddexp.reduce(found)
+    total = np.logaddexp.reduce(found)
+    return found - total, total - np.log(len(found))
 
 
 def _optimum(y, mean, size, rng):
