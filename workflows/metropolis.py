@@ -26,6 +26,8 @@ def main(
     from bayesinf.systems import metropolis as system
 
     settings = run.settings
+    if run.quick and "draws" not in run.given:
+        settings = settings.replace(draws=500)  # of 200 that remember each other too few are left
     with run.step("read"):
         columns = map(workflow.column, (x, y))
         path = run.data or run.shipped("place.csv")
