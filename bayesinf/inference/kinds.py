@@ -93,6 +93,14 @@ KINDS = {
         "reweighted to the posterior. Where the two differ, or weights rise far above the line at "
         "1, the quadratic approximation fails.",
     ),
+    "normal": Kind(
+        words="Normal approximation at the posterior's mean, {total} independent draws.",
+        evidence=("gradient", "hessian_eigenvalue", "start_excess"),
+        questions=("gradient", "hessian", "starts"),
+        drawn="independent draws",
+        caption="Independent draws of a normal approximation at the posterior's mean ({name}), "
+        "which is held against the posterior one parameter at a time, given draws of the others.",
+    ),
     "resampled": Kind(
         words="Laplace approximation, {total} draws resampled by their importance weights.",
         evidence=(

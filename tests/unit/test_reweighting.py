@@ -373,3 +373,17 @@ def test_a_width_settles_at_that_of_the_couplings():
     few = binary.Moments("±1", 10, np.zeros(sites), np.zeros(J.size))
     width = inferred_width(prior, few, theta)
     assert width**2 == pytest.approx(np.mean(J**2) + 1 / (10 * 21 / 22 + width**-2), rel=0.2)
+
+
+@pytest.mark.parametrize("always", [0, 1])
+def test_sites_that_never_change_do_not_lead_the_search_astray(always):
+    """Levels that need such a site otherwise have hardly any weight: chains must not go there."""
+    states = draw_sample(parameters(9), "0/1", 3000, rng(3), workers=1).states[:300].astype(int)
+    states[:, [2, 6]] = always
+    data = binary.moments(states, "0/1")
+    found = search.find_optimum(data, default("0/1"), rng(1), 1)
+    _, phi = enumeration.expectations(found.theta, "0/1")
+    changing = np.delete(np.arange(9), [2, 6])
+    error = np.sqrt(data.mean * (1 - data.mean) / data.samples)
+    assert np.all(np.abs(phi[:9] - data.mean)[changing] < error[changing])
+    assert np.all(np.abs(phi[[2, 6]] - always) < 0.02)

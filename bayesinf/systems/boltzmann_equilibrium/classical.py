@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from bayesinf import parallel
 from bayesinf.errors import FitError
 from bayesinf.inference import factors
 from bayesinf.inference.kinds import Question
@@ -14,7 +15,15 @@ from bayesinf.models import binary
 from bayesinf.models.binary import pairwise
 from bayesinf.models.binary.couplings import CouplingPrior
 from bayesinf.models.binary.pairwise import enumeration, routes
-from bayesinf.models.binary.pairwise.optimum import at_supremum, edges, undetermined
+from bayesinf.models.binary.pairwise.large import ReweightedLikelihood
+from bayesinf.models.binary.pairwise.large.limit import Unseen
+from bayesinf.models.binary.pairwise.optimum import (
+    at_supremum,
+    edges,
+    maximum,
+    undetermined,
+    with_residuals,
+)
 from bayesinf.posterior import annotated, dataset
 from bayesinf.priors import Normal
 from bayesinf.settings import DEFAULT, Settings
@@ -39,7 +48,7 @@ __all__ = [
 ]
 
 FLAT = 1000.0  # sd of the prior under which an optimum is the one of the likelihood
-MOST_LOOKED_AT = 3000  # parameters up to which directions that the data leave open are looked for
+SUPREMUM, A_POSTERIORI = "supremum of the likelihood", "maximum a posteriori"
 MOST_NAMED = 5  # sites and pairs, where there is no maximum
 ENTROPY_DRAWS = 200
 LEVELS = (0.5, 0.8, 0.95)  # of intervals whose coverage is measured
@@ -86,6 +95,7 @@ class Estimate:
     called : what it is.
     lacking : why the likelihood has no maximum; empty where it has one.
     open : directions (parameter, direction) that the data leave open.
+    sample : what sums over the states of many sites rest on.
     """
 
     top: pairwise.MaximumLikelihood
@@ -93,6 +103,7 @@ class Estimate:
     called: str = "maximum likelihood"
     lacking: str = ""
     open: np.ndarray | None = None
+    sample: pairwise.ReweightingSample | None = None
 
     @property
     def undetermined(self) -> np.ndarray:
@@ -141,27 +152,47 @@ def optimum(
 
     Without a maximum the likelihood rises for ever along some direction, in which a normal prior of
     sd 1000 holds it. What is left to climb there, and the probability of what never occurred, is
-    then less than a millionth of a state; up to 20 sites that is gone too. Of more than some
-    thousand parameters these directions are not looked for, and the prior ``normal`` holds what the
-    data leave open.
+    then less than a millionth of a state; up to 20 sites that is gone too. Beyond, states that show
+    two sites as they never were are left out of the sums; where a combination of more sites is what
+    never occurred, the prior ``normal`` holds what the data leave open.
     """
     states = data["states"]
     encoding, sites = states.attrs["encoding"], data["site"].values
     moments = pairwise.problem(states, encoding=encoding, effective=effective).moments
     flat = CouplingPrior(Normal(0.0, FLAT), Normal(0.0, FLAT))
     try:
-        return Estimate(_maximum(moments, settings, reweighting=reweighting), flat)
+        top = _maximum(moments, settings, reweighting=reweighting)
+        return Estimate(top, flat, sample=reweighting)
     except FitError:
         lacking = why_unbounded(moments, sites)
-    if moments.statistics.size > MOST_LOOKED_AT:
-        prior = pairwise.default(encoding)
-        top = _maximum(moments, settings, prior, reweighting)
-        return Estimate(top, prior, "maximum a posteriori", lacking, _of_edges(moments))
-    top = _maximum(moments, settings, flat, reweighting)
+    if moments.sites > enumeration.LARGEST:
+        return _beyond_enumeration(moments, reweighting, lacking, flat, settings)
+    top = _maximum(moments, settings, flat)
     directions = undetermined(top)
-    if moments.sites <= enumeration.LARGEST:
-        top = at_supremum(pairwise.Pairwise(moments), top, directions)
-    return Estimate(top, flat, "supremum of the likelihood", lacking, directions)
+    top = at_supremum(pairwise.Pairwise(moments), top, directions)
+    return Estimate(top, flat, SUPREMUM, lacking, directions)
+
+
+def _beyond_enumeration(moments, sample, lacking, flat, settings):
+    """The supremum by the states that show nothing that never occurred, or what a prior makes."""
+    default, unseen = pairwise.default(moments.encoding), Unseen(moments)
+    if sample is None:
+        how = {"encoding": moments.encoding, "prior": default, "settings": settings}
+        sample = pairwise.draw_reweighting_sample(moments, **how)
+    left = unseen.left_out(sample)
+    likelihood = ReweightedLikelihood(moments, flat, settings.workers, left)
+    try:
+        with parallel.one_blas_thread():
+            top = maximum(likelihood)
+            # Chains that could not show what never occurred might never leave two sites alike.
+            near = unseen.along(top.theta, sample.centre)
+            judge = settings.generator("judge")
+            top = with_residuals(top, likelihood, judge, at=near, unseen=unseen)
+            top = replace(top, theta=unseen.far(top.theta))
+    except FitError:
+        top = _maximum(moments, settings, default, sample)
+        return Estimate(top, default, A_POSTERIORI, lacking, unseen.directions, sample)
+    return Estimate(top, flat, SUPREMUM, lacking, unseen.directions, left)
 
 
 def _maximum(moments, settings, prior=None, reweighting=None):
@@ -192,18 +223,6 @@ def why_unbounded(moments: binary.Moments, site: np.ndarray) -> str:
     return binary.listed(said, MOST_NAMED) or "some combination of sites never occurs"
 
 
-def _of_edges(moments):
-    """Directions (parameter, direction) of the fields and couplings of what is seen to be open."""
-    constant, empty = edges(moments)
-    i, j = binary.pairs(moments.sites)
-    open_pairs = np.isin(i, constant) | np.isin(j, constant)
-    open_pairs[empty] = True
-    fields = np.isin(np.arange(moments.sites), constant)
-    if moments.encoding == "±1":
-        fields[np.union1d(i[open_pairs], j[open_pairs])] = True
-    return np.append(fields, open_pairs)[:, np.newaxis].astype(float)
-
-
 def maximum_likelihood_fit(
     data: xr.Dataset,
     *,
@@ -231,7 +250,7 @@ def maximum_likelihood_fit(
 
     def around(sums, length):
         theta, scale, evidence = routes.laplace(sums, length)
-        if best.lacking and best.called != "maximum a posteriori":
+        if best.called == SUPREMUM:
             away = theta - best.top.theta
             theta = theta - away @ best.open @ best.open.T
         count = np.int64(best.undetermined.sum())
@@ -242,12 +261,13 @@ def maximum_likelihood_fit(
         best.prior,
         pairwise.route(around, "laplace"),
         settings,
-        reweighting,
+        best.sample,
         effective,
         attrs={"classical": best.called, "lacking": best.lacking, "method": "laplace"},
         further=(best.question(),) if best.lacking else (),
     )
-    entropies = information(data, best.top.theta, found, settings)
+    known = best.sample if best.called == SUPREMUM else None
+    entropies = information(data, best.top.theta, found, settings, reweighting=known)
     return annotated(found, classical=best.labelled(data), information=entropies)
 
 
@@ -302,14 +322,21 @@ def approximations(data: xr.Dataset) -> xr.Dataset:
 
 
 def information(
-    data: xr.Dataset, theta: np.ndarray, posterior: xr.DataTree, settings: Settings = DEFAULT
+    data: xr.Dataset,
+    theta: np.ndarray,
+    posterior: xr.DataTree,
+    settings: Settings = DEFAULT,
+    *,
+    reweighting: pairwise.ReweightingSample | None = None,
 ) -> xr.Dataset:
     """Compute entropies in bits, and log Z.
 
         H1 = Σ_i H(s_i),   H2 = (log Z − θ · ⟨φ⟩) / ln 2,   H = −Σ_s p(s) log₂ p(s) of the data
 
     Up to 20 sites all of them are sums over all states. Above, log Z comes from annealed importance
-    sampling, with its error, and the entropy of the data cannot be had from so few of them.
+    sampling, with its error, and the entropy of the data cannot be had from so few of them. Chains
+    that are annealed to where some states have no probability might not come to all the others, so
+    that a sample without those says what log Z is.
 
     Parameters
     ----------
@@ -317,6 +344,7 @@ def information(
     theta : fields and couplings at which log Z and H2 are wanted, (parameter,).
     posterior : a fit, of which some draws have their H2 computed too.
     settings : for its seed.
+    reweighting : sample of states near θ that tells log Z; None to anneal.
 
     Returns
     -------
@@ -329,10 +357,7 @@ def information(
     moments = binary.of_states(states, encoding)
     found = {"H1": _independent(moments.mean, encoding)}
     if moments.sites > enumeration.LARGEST:
-        from bayesinf.models.binary.pairwise.large.annealing import annealed_log_partition
-
-        rng = settings.generator("annealing")
-        log_z, error, _ = annealed_log_partition(theta, encoding, rng=rng)
+        log_z, error = _log_partition(moments, theta, settings, reweighting)
         found["H2"] = (log_z - theta @ moments.statistics) / np.log(2)
     else:
         log_z, p = enumeration.probabilities(theta, encoding)
@@ -349,6 +374,17 @@ def information(
     units = {name: "bit" for name in found if not name.startswith("log_z")}
     arrays = {name: np.asarray(value, dtype=float) for name, value in found.items()}
     return dataset(arrays, units=units, sampled=False)
+
+
+def _log_partition(moments, theta, settings, sample):
+    """log Z of many sites at θ, and its standard error."""
+    from bayesinf.models.binary.pairwise.large.annealing import annealed_log_partition
+
+    if sample is not None:
+        sums = ReweightedLikelihood(moments, None, settings.workers, sample)
+        return float(sums.log_partition(theta)), sample.log_z_error
+    rng = settings.generator("annealing")
+    return annealed_log_partition(theta, moments.encoding, rng=rng)[:2]
 
 
 def coverage(

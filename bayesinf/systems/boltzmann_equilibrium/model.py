@@ -72,7 +72,7 @@ def plan(
     chosen = method or ("mcmc" if sites <= LARGEST_SAMPLED else "laplace")
     if method is None and chosen == "laplace":
         said.append(
-            f"{sites} sites are too many for chains, so the posterior is the Laplace approximation"
+            f"{sites} sites are too many for chains, so the posterior is a normal at its mean"
         )
     if exact:
         return chosen, settings, "; ".join(said)

@@ -158,9 +158,9 @@ class BoltzmannMachine(Problem):
     @property
     def routes(self) -> dict[str, Route]:
         """Chains, the normal approximation, and NUTS."""
-        from bayesinf.models.binary.pairwise.routes import ROUTES
+        from bayesinf.models.binary.pairwise.routes import BEYOND_ENUMERATION, ROUTES
 
-        return ROUTES
+        return ROUTES if self.moments.sites <= enumeration.LARGEST else BEYOND_ENUMERATION
 
     @property
     def questions(self) -> tuple[Question, ...]:

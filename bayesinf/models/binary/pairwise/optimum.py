@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -21,6 +22,9 @@ from bayesinf.inference.optimum import newton
 from bayesinf.models.binary import NEVER, Moments, listed, pairs
 from bayesinf.models.binary.pairwise import enumeration
 from bayesinf.models.binary.pairwise.likelihood import Pairwise
+
+if TYPE_CHECKING:
+    from bayesinf.models.binary.pairwise.large.limit import Unseen
 
 __all__ = [
     "FLAT",
@@ -173,7 +177,12 @@ def _of_sample(problem, scale):
 
 
 def with_residuals(
-    top: MaximumLikelihood, problem: Pairwise, rng: np.random.Generator
+    top: MaximumLikelihood,
+    problem: Pairwise,
+    rng: np.random.Generator,
+    *,
+    at: np.ndarray | None = None,
+    unseen: Unseen | None = None,
 ) -> MaximumLikelihood:
     """Compare moments at an optimum to those of the data, by states drawn there anew.
 
@@ -183,13 +192,17 @@ def with_residuals(
     problem : the sample and the data.
     rng : of the fresh states: as many as are worth nine times the data, so that their own error is
         a third of a standard error.
+    at, unseen : where they are drawn, (parameter,), if not at the optimum, and what then must not
+        show for them to be states of it.
     """
     from bayesinf.models.binary.pairwise.large.long_run import draw_sample
 
     data = problem.data
     sample = problem.sample
     chains = {"start": sample.last, "bias": sample.bias, "workers": problem.workers}
-    fresh = draw_sample(top.theta, data.encoding, FRESH * data.samples, rng, **chains)
+    at = top.theta if at is None else at
+    fresh = draw_sample(at, data.encoding, FRESH * data.samples, rng, **chains)
+    fresh = fresh if unseen is None else unseen.left_out(fresh)
     # Errors are those of the model: the data have none where a pair was never on together.
     square = 1.0 if data.encoding == "±1" else fresh.moments
     error = np.sqrt(np.maximum(square - fresh.moments**2, 1 / fresh.effective) / data.samples)

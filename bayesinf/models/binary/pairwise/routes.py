@@ -1,10 +1,11 @@
-"""From a ``Pairwise`` to draws of its parameters, by three routes, with their evidence.
+"""From a ``Pairwise`` to draws of its parameters, by several routes, with their evidence.
 
 ``laplace`` draws from the normal around the optimum (``widths``); where the width of the couplings
 is inferred, from a mixture of the normals at several widths, each weighed by its Laplace
 approximation of the evidence, and then the width given the couplings, exactly. The derivatives that
 its checks ask for are known exactly, so no differences are taken: with 20 sites those would cost
-minutes. Beyond enumeration the normal is moved to where slopes vanish on average.
+minutes. Beyond enumeration ``nearest`` moves the normal to where slopes vanish on average, and
+holds it against the exact conditionals of its parameters.
 
 ``mcmc`` is split Hamiltonian Monte Carlo (``inference.hamiltonian``) in the coordinates in which
 that normal is standard; between trajectories ``chains`` moves the width. Under a Laplace or
@@ -15,17 +16,19 @@ fixed, and runs in the coordinates of the normal that they make with the likelih
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import wraps
 
 import numpy as np
 
 from bayesinf.inference.importance import log_mixture
+from bayesinf.inference.kinds import Question
 from bayesinf.models import problem as driver
 from bayesinf.models.binary import chains
 from bayesinf.models.binary.couplings import CouplingPrior
 from bayesinf.models.binary.pairwise import enumeration, large
+from bayesinf.models.binary.pairwise.conditionals import QUESTIONS, beside_normal
 from bayesinf.models.binary.pairwise.definition import BoltzmannMachine
 from bayesinf.models.binary.pairwise.likelihood import Pairwise
 from bayesinf.models.binary.pairwise.optimum import independent, maximum
@@ -35,7 +38,7 @@ from bayesinf.posterior import dataset
 from bayesinf.priors import HalfCauchy
 from bayesinf.settings import Settings
 
-__all__ = ["ROUTES", "laplace", "mcmc", "route"]
+__all__ = ["BEYOND_ENUMERATION", "ROUTES", "laplace", "mcmc", "nearest", "route"]
 
 # Parameters beyond which no eigenvalues are taken.
 LARGE = 3000
@@ -50,26 +53,41 @@ REDRAWN = 2
 def laplace(problem: Pairwise, settings: Settings):
     """Draws of θ (chain, draw, parameter) and of the width (chain, draw), and their evidence."""
     widths, rng = PairwiseWidths(problem), settings.generator("laplace")
-
-    def moved(near):
-        # Where all states are summed over, parameters are few and the mode is near the mean.
-        return near if problem.known_width is None else at_mean(problem, near, rng)
-
-    normals, log_share = widths.mixture(moved)
-    shape = (settings.chains, settings.draws)
-    which = rng.choice(len(normals), shape, p=np.exp(log_share))
-    theta = rng.standard_normal((*shape, 1, problem.size))
-    for k, near in enumerate(normals):
-        theta[which == k] = near.normal.place(theta[which == k])
+    normals, log_share = widths.mixture(lambda near: near)
+    which = rng.choice(len(normals), (settings.chains, settings.draws), p=np.exp(log_share))
+    theta, scale, evidence = _drawn(problem, normals, which, rng)
     log_q = log_mixture(log_share, [near.normal.log_density(theta) for near in normals])
     theta = theta[..., 0, :]
-    h, J = enumeration.unpack(theta)
-    log_p = problem.log_likelihood(theta) + problem.prior.log_marginal(h, J)
-    scale = np.ones(shape)
-    if problem.prior.inferred:
-        scale = problem.prior.sample_scale(J, rng.random(shape))
-    evidence = _optimum_evidence(problem, normals[0], rng)
+    log_p = problem.log_likelihood(theta) + problem.prior.log_marginal(*enumeration.unpack(theta))
     return theta, scale, evidence.merge(dataset({"log_weight": log_p - log_q}))
+
+
+def nearest(problem: Pairwise, settings: Settings):
+    """Draws of the normal at the mean, and what its conditionals say of it; as of ``laplace``."""
+    rng = settings.generator("laplace")
+    near = at_mean(problem, PairwiseWidths(problem).best, rng)
+    which = np.zeros((settings.chains, settings.draws), dtype=int)
+    theta, scale, evidence = _drawn(problem, [near], which, rng)
+    theta = theta[..., 0, :]
+    moved, log_ratio = beside_normal(problem, near, settings.generator("conditionals"))
+    compared = {
+        "conditional_shift": np.abs(moved) / theta.std(axis=(0, 1)),
+        "conditional_ratio": np.expm1(np.abs(log_ratio)),
+    }
+    labels = {"parameter": enumeration.names(problem.sites)}
+    compared = dataset(compared, dict.fromkeys(compared, ("parameter",)), labels, sampled=False)
+    return theta, scale, evidence.merge(compared)
+
+
+def _drawn(problem, normals, which, rng):
+    """Draws of the normals that ``which`` (chain, draw) numbers, their widths, and evidence."""
+    theta = rng.standard_normal((*which.shape, 1, problem.size))
+    for k, near in enumerate(normals):
+        theta[which == k] = near.normal.place(theta[which == k])
+    scale = np.ones(which.shape)
+    if problem.prior.inferred:
+        scale = problem.prior.sample_scale(problem.split(theta)[1], rng.random(which.shape))
+    return theta, scale, _optimum_evidence(problem, normals[0], rng)
 
 
 def _optimum_evidence(problem, best, rng):
@@ -150,7 +168,7 @@ class _PairwiseTarget(chains.CouplingTarget):
         ]
 
 
-def route(draw: Callable, kind: str) -> Route:
+def route(draw: Callable, kind: str, questions: Sequence[Question] = ()) -> Route:
     """Make a route of what draws from a ``Pairwise``.
 
     First it decides what sums over states rest on: all states, or beyond 20 sites a reweighting
@@ -161,6 +179,7 @@ def route(draw: Callable, kind: str) -> Route:
     draw : (``Pairwise``, settings) -> θ (chain, draw, parameter), widths (chain, draw), and the
         evidence that checks ask for.
     kind : of inference, as of ``Route``.
+    questions : what its draws are asked besides.
     """
 
     @wraps(draw)
@@ -177,7 +196,8 @@ def route(draw: Callable, kind: str) -> Route:
             theta, scale, evidence = draw(sums, settings)
             of_sums = sums.evidence(theta)
         evidence = evidence.merge(dataset(*of_sums)).merge(problem.order)
-        return Sample(problem.named(theta, scale), evidence, problem=replace(problem, posed=sums))
+        draws, posed = problem.named(theta, scale), replace(problem, posed=sums)
+        return Sample(draws, evidence, problem=posed, questions=questions)
 
     return Route(run, kind)
 
@@ -193,3 +213,4 @@ ROUTES = {
     "laplace": route(laplace, "laplace"),
     "nuts": Route(_nuts, "nuts"),
 }
+BEYOND_ENUMERATION = ROUTES | {"laplace": route(nearest, "normal", QUESTIONS)}

@@ -44,9 +44,10 @@ class Levels:
         self.inside = np.abs(distance) <= tuning.level_range
         self.wanted = np.where(self.inside, 1 / (1 + distance**2), 0.0)
         self.wanted /= self.wanted.sum()
-        # The first model is that of independent sites.
+        # The first model is that of independent sites, half a sample added to each side: of a site
+        # that never is on, levels that need it have little probability there, but some.
         independent = np.ones(1)
-        for probability in agrees:
+        for probability in (agrees * data.samples + 0.5) / (data.samples + 1):
             independent = np.convolve(independent, [1 - probability, probability])
         first = np.log(np.maximum(self.wanted, 1e-300) / np.maximum(independent, 1e-300))
         self._set(pattern, first)
