@@ -179,11 +179,13 @@ def _beyond_enumeration(moments, sample, lacking, flat, settings):
     if sample is None:
         how = {"encoding": moments.encoding, "prior": default, "settings": settings}
         sample = pairwise.draw_reweighting_sample(moments, **how)
-    left = unseen.left_out(sample)
-    likelihood = ReweightedLikelihood(moments, flat, settings.workers, left)
     try:
         with parallel.one_blas_thread():
+            left = unseen.left_out(sample)
+            likelihood = ReweightedLikelihood(moments, flat, settings.workers, left)
             top = maximum(likelihood)
+            if likelihood.effective(top.theta) < left.tuning.least_size:
+                raise FitError("the states that are left do not reach as far as the supremum")
             # Chains that could not show what never occurred might never leave two sites alike.
             near = unseen.along(top.theta, sample.centre)
             judge = settings.generator("judge")

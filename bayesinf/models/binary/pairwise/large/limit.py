@@ -14,6 +14,7 @@ from functools import cached_property
 
 import numpy as np
 
+from bayesinf.errors import FitError
 from bayesinf.models.binary import NEVER, Moments, pairs
 from bayesinf.models.binary.pairwise.large.reweighting import ReweightingSample
 from bayesinf.models.binary.pairwise.large.state_sums import (
@@ -125,17 +126,24 @@ class Unseen:
 
         The averages are those of the long run less what the sample has of these states, and along
         the directions that change nothing those of the data, which all states that are left share.
+
+        Raises
+        ------
+        FitError : hardly any state is left.
         """
         parts = blocks(len(sample.states), sample.tuning.block)
         shown = np.concatenate([self.shown(sample.states[a:b]) for a, b in parts])
         weight = np.where(shown, sample.central_weights, 0.0)
         gone, rest = weight.sum(), np.flatnonzero(~shown)
+        left = int(sample.count[rest].sum())
+        if left < sample.tuning.least_size:
+            raise FitError(f"only {left} of the sampled states show nothing that data never do")
         of_gone = change_encoding(mean_and_pair(sample.pair_sums(weight)), sample.encoding)
-        spins = sample.states[shown].astype(float)
+        spins = sample.states[shown]
         if sample.encoding == "±1":
             spins = 2 * spins - 1
             of_gone += gone * np.sign(np.arange(of_gone.size) - sample.sites + 0.5)
-        triples = weight[shown] @ np.prod(spins[:, sample.triples], axis=2)
+        triples = weight[shown] @ np.prod(spins[:, sample.triples], axis=2, dtype=np.int8)
         active = np.count_nonzero(sample.states[shown], axis=1)
         population = np.bincount(active, weight[shown], sample.sites + 1)
         moments = (sample.moments - of_gone) / (1 - gone)
