@@ -138,7 +138,9 @@ def coverage(draws: np.ndarray, known: np.ndarray) -> Coverage:
         # A value that the draws never leave is either met or infinitely far.
         off = np.abs(theta - mean)
         slack = 1e-9 * (np.abs(mean) + np.abs(theta))
-        return np.where(off > slack, off / np.where(sd > 0, sd, np.finfo(float).tiny), 0.0)
+        with np.errstate(over="ignore"):
+            far = off / np.where(sd > 0, sd, np.finfo(float).tiny)
+        return np.where(off > slack, far, 0.0)
 
     known_out, drawn_out = distances(known), distances(draws.T).max(-1)
     farthest = int(np.argmax(known_out))

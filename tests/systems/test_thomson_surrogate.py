@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pytest
+import xarray as xr
 from scipy import stats
 
 from bayesinf import check
@@ -16,6 +17,7 @@ from bayesinf.systems import thomson_surrogate as system
 from bayesinf.systems.thomson_surrogate import inverse, model, routes, surrogate
 from bayesinf.systems.thomson_surrogate.data import CHANNELS, TRUTH, counts_of, shift_of
 from bayesinf.systems.thomson_surrogate.features import Features
+from bayesinf.systems.thomson_surrogate.knowledge import with_knowledge
 from bayesinf.systems.thomson_surrogate.plasma import UNITS
 from bayesinf.systems.thomson_surrogate.spectrum import Setup, Spectrometer
 
@@ -267,6 +269,14 @@ def test_features_say_what_all_channels_say_but_less(fit, by_features):
     ratio = (known["sd"] / known["prior_sd"]).to_series()
     assert ratio["ion_flow"] > 0.8 and ratio["acoustic speed"] < 0.1
     assert ratio["T_i / m_i"] < 0.5 < ratio["ion_mass"]
+
+
+def test_where_one_draw_has_all_weight_there_is_no_correlation_to_tell(fit):
+    groups = {name: fit[name].to_dataset() for name in ("prior", "posterior")}
+    groups["posterior"] = groups["posterior"].isel(chain=[0], draw=[5, 5])
+    one = xr.DataTree.from_dict(groups | {"constant_data": xr.Dataset()})
+    r = noted(with_knowledge(one, Setup()), "known")["r"]
+    assert np.isnan(r.values).all()
 
 
 def test_beyond_the_training_the_features_posterior_is_refused(network):

@@ -73,7 +73,8 @@ def with_knowledge(found: xr.DataTree, setup: Setup) -> xr.DataTree:
     of_prior, of_posterior = (
         [np.std(np.log(v) if positive[n] else v) for n, v in side.items()] for side in sides
     )
-    correlation = np.corrcoef([sides[1][n] for n in UNITS])
+    with np.errstate(invalid="ignore"):  # where weights have left one draw there is none
+        correlation = np.corrcoef([sides[1][n] for n in UNITS])
     names = list(UNITS)
     return annotated(
         found,
