@@ -105,14 +105,37 @@ def draw_reweighting_sample(
     )
     # Take one Newton step, not a full climb: a short run may miss rare pairs. Its share averages
     # its sampling errors with those of the search.
-    held = with_inferred_width(prior, data, near.theta, tuning)
-    problem = ReweightedLikelihood(data, held, workers, first)
-    gradient = problem.gradient(near.theta)[1]
-    step = problem.newton(near.theta, 1.0, gradient, tuning.pair_prior)
+    step, _ = _towards_optimum(first, data, prior, workers)
     theta = near.theta + first.effective / (first.effective + near.effective) * step
-    drawn = draw_sample(theta, data.encoding, long, rng, start=first.last, **how)
-    _refuse_unless_optimum(ReweightedLikelihood(data, held, workers, drawn))
-    return _with_log_z(drawn, data, rng, workers, tuning)
+    last = first.last
+    # Hundreds of sites that go on together are known by the long run alone: where it says that the
+    # optimum is elsewhere, the next one is drawn there.
+    for _ in range(tuning.long_runs):
+        drawn = draw_sample(theta, data.encoding, long, rng, start=last, **how)
+        step, z = _towards_optimum(drawn, data, prior, workers)
+        rms = float(np.sqrt(np.mean(z**2)))
+        if rms <= tuning.largest_residual:
+            return _with_log_z(drawn, data, rng, workers, tuning)
+        theta, last = theta + step, drawn.last
+    raise FitError(
+        f"no optimum was found: moments of the model are off by {rms:.1f} standard errors of "
+        "the data (rms); choose fewer sites, or state a narrower prior",
+        residual=z,
+    )
+
+
+def _towards_optimum(sample, data, prior, workers):
+    """Newton's step from the centre of a sample, and how far moments are off there, (parameter,).
+
+    In standard errors of the data.
+    """
+    held = with_inferred_width(prior, data, sample.centre, sample.tuning)
+    problem = ReweightedLikelihood(data, held, workers, sample)
+    _, gradient = problem.gradient(sample.centre)
+    square = 1.0 if problem.encoding == "±1" else sample.moments
+    variance = np.maximum(square - sample.moments**2, 1 / problem.samples)
+    step = problem.newton(sample.centre, 1.0, gradient, sample.tuning.pair_prior)
+    return step, gradient / np.sqrt(problem.samples * variance)
 
 
 def _kept_states(data, tuning):
@@ -153,19 +176,3 @@ def _with_log_z(sample, data, rng, workers, tuning):
         sample.centre, data.encoding, rng=rng, means=data.mean, workers=workers, tuning=tuning
     )
     return replace(sample, log_z=log_z, log_z_error=error)
-
-
-def _refuse_unless_optimum(problem):
-    """Raise FitError where the long run at the centre contradicts that it is the optimum."""
-    sample = problem.sample
-    _, gradient = problem.gradient(sample.centre)
-    square = 1.0 if problem.encoding == "±1" else sample.moments
-    variance = np.maximum(square - sample.moments**2, 1 / problem.samples)
-    z = gradient / np.sqrt(problem.samples * variance)
-    rms = float(np.sqrt(np.mean(z**2)))
-    if not rms <= sample.tuning.largest_residual:
-        raise FitError(
-            f"no optimum was found: moments of the model are off by {rms:.1f} standard errors of "
-            "the data (rms); choose fewer sites, or state a narrower prior",
-            residual=z,
-        )

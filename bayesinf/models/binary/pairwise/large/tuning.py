@@ -104,6 +104,8 @@ class Tuning:
 
     # Effective states for each state of the data: moves the posterior by 1/√25 = 0.2 sd.
     run_ratio: float = 25
+    # Long runs at most, each from where the one before says that the optimum is.
+    long_runs: int = 3
     # Effective states at least, though few data would need fewer.
     least_run: int = 200_000
     # Effective states at most, though very many data would need more.
