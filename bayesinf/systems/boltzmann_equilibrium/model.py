@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 __all__ = ["MOST_BYTES", "draw_reweighting_sample", "fit", "fitted", "plan", "silent_and_identical"]
 
 METHODS = ("mcmc", "laplace", "pseudo")
-LARGEST_SAMPLED = 40  # sites above which the default is the Laplace approximation
+LARGEST_SAMPLED = 40  # sites above which the default is a normal at the posterior's mean
 MIXED = 400  # draws of a chain below which R-hats of so many parameters are noise
 FEW = 1000  # draws of all chains below which a reader should know
 MOST_BYTES = 100e6  # of draws and replicas in one file, before compression
