@@ -38,7 +38,7 @@ QUESTIONS = (
         OFF,
         "≤",
         True,
-        "exact conditional posteriors move no mean by more than {value:.2f} sd (that of {name})",
+        "by the exact conditionals means are up to {value:.2f} sd off (that of {name})",
         "give a narrower prior or more data, or sample it instead (mcmc)",
     ),
     Question(
@@ -48,7 +48,7 @@ QUESTIONS = (
         OFF,
         "≤",
         True,
-        "and change no sd by more than {value:.0%} (that of {name})",
+        "by the exact conditionals sds are up to {value:.0%} off (that of {name})",
         "give a narrower prior or more data, or sample it instead (mcmc)",
     ),
 )
