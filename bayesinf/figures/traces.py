@@ -237,10 +237,15 @@ def _independent(axis, fit, label, array):
     axis.yaxis.get_major_locator().set_params(nbins=3)
 
 
-def _closed_form(axis, fit, label, array):
+def _density(axis, fit, label, array):
     grid = np.linspace(*padded(span(array.values, 0.001)), 200)
     curve = density(array.values, grid)
     axis.fill_between(grid, curve, color=COLORS["posterior"], alpha=0.3)
+    _bare(axis)
+
+
+def _closed_form(axis, fit, label, array):
+    _density(axis, fit, label, array)
     stem = array.name
     if f"{stem}_closed_form_mean" in fit["sample_stats"]:
         index = element_names(fit["posterior"][stem])[label]
@@ -251,7 +256,6 @@ def _closed_form(axis, fit, label, array):
         axis.axvline(mean, color=COLORS["data"], lw=1.2)
         for edge in (mean - sd, mean + sd):
             axis.axvline(edge, color=COLORS["data"], lw=0.8, ls=(0, (4, 2)))
-    _bare(axis)
 
 
 def _bare(axis):
@@ -275,6 +279,10 @@ _COLUMNS = {
         (_weight_cloud, "weight of each draw", None),
     ),
     "independent draws": (
+        (_independent, "independent draws", "draw"),
+        (_density, "density", None),
+    ),
+    "closed form": (
         (_independent, "independent draws", "draw"),
         (_closed_form, "density; closed-form mean ± sd", None),
     ),

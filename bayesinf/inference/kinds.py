@@ -147,7 +147,7 @@ KINDS = {
         words="Closed form, {total} independent draws.",
         evidence=("condition_number",),
         questions=("conditioning", "moments"),
-        drawn="independent draws",
+        drawn="closed form",
         caption="Independent draws from the closed form ({name}). Vertical lines, where the "
         "moments are known: closed-form mean, and one standard deviation on either side.",
     ),
@@ -156,7 +156,7 @@ KINDS = {
         "draws.",
         evidence=("condition_number", "log_weight"),
         questions=("conditioning",),
-        drawn="independent draws",
+        drawn="closed form",
         caption="Independent draws from boxes and closed forms ({name}). Vertical lines, where the "
         "moments are known: their mean, and one standard deviation on either side.",
     ),
