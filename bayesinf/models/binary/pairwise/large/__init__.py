@@ -7,6 +7,7 @@
     annealing   log Z at the optimum
     likelihood  log Z and moments at any θ nearby, by ``reweighting``
 
+Where the likelihood has no maximum, ``limit`` leaves what the data never show out of the sample.
 Below lie ``sampling`` (Markov chains and their ``autocorrelation``), ``state_sums`` (sums over many
 states, dense or sparse) and ``centred`` statistics. ``tuning`` holds every constant.
 """
