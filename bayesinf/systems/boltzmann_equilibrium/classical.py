@@ -112,6 +112,12 @@ class Estimate:
             return np.zeros(self.top.theta.size, dtype=bool)
         return np.sum(self.open**2, axis=1) > 1e-6
 
+    @property
+    def start(self) -> np.ndarray:
+        """The estimate where its prior has it, without a side in what the data leave open."""
+        theta = self.top.theta
+        return theta if self.open is None else theta - self.open @ (self.open.T @ theta)
+
     def labelled(self, data: xr.Dataset) -> xr.Dataset:
         """Label fields and couplings with their errors, as ``classical`` returns them."""
         theta, error = (
@@ -251,7 +257,7 @@ def maximum_likelihood_fit(
     best = optimum(data, reweighting, effective, settings)
 
     def around(sums, length):
-        theta, scale, evidence = routes.laplace(sums, length)
+        theta, scale, evidence = routes.laplace(sums, length, best.start)
         if best.called == SUPREMUM:
             away = theta - best.top.theta
             theta = theta - away @ best.open @ best.open.T

@@ -50,9 +50,12 @@ WANTED = 0.9
 REDRAWN = 2
 
 
-def laplace(problem: Pairwise, settings: Settings):
-    """Draws of θ (chain, draw, parameter) and of the width (chain, draw), and their evidence."""
-    widths, rng = PairwiseWidths(problem), settings.generator("laplace")
+def laplace(problem: Pairwise, settings: Settings, start: np.ndarray | None = None):
+    """Draws of θ (chain, draw, parameter) and of the width (chain, draw), and their evidence.
+
+    ``start`` (parameter,) is near the optimum, where that is known.
+    """
+    widths, rng = PairwiseWidths(problem, start), settings.generator("laplace")
     normals, log_share = widths.mixture(lambda near: near)
     which = rng.choice(len(normals), (settings.chains, settings.draws), p=np.exp(log_share))
     theta, scale, evidence = _drawn(problem, normals, which, rng)

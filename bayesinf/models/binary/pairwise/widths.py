@@ -58,14 +58,21 @@ class PairwiseAtWidth(AtWidth):
 
 
 class PairwiseWidths(Widths):
-    """``Widths`` of states, of which sums may say beforehand what the width is."""
+    """``Widths`` of states, of which sums may say beforehand what the width is.
 
-    def __init__(self, problem: Pairwise):
+    Parameters
+    ----------
+    problem : likelihood and prior.
+    start : parameters near the optimum, (parameter,), where they are known.
+    """
+
+    def __init__(self, problem: Pairwise, start: np.ndarray | None = None):
         super().__init__(problem)
         if problem.known_width is not None:
             self.centre = np.log(problem.known_width)
         known = problem.known_width is not None or not problem.couplings  # which tell it alone
-        self.find_best(search=problem.prior.inferred and not known)
+        start = None if start is None else start[np.newaxis]
+        self.find_best(start, search=problem.prior.inferred and not known)
 
     def at_width(self, scale, start, looseness=1.0):
         """The Laplace approximation at a width; exact sums need no looser tolerance."""
