@@ -11,7 +11,7 @@ from bayesinf.inference.normal import BlockNormal
 from bayesinf.models import binary
 from bayesinf.models.binary import pairwise
 from bayesinf.models.binary.couplings import CouplingPrior
-from bayesinf.models.binary.pairwise import conditionals, enumeration
+from bayesinf.models.binary.pairwise import conditionals, enumeration, large, routes
 from bayesinf.models.binary.pairwise.conditionals import beside_normal
 from bayesinf.models.binary.pairwise.likelihood import Pairwise
 from bayesinf.models.binary.pairwise.widths import PairwiseWidths
@@ -108,3 +108,21 @@ def test_the_route_beyond_enumeration_asks_for_conditionals(monkeypatch):
     asked = {one.name: one for one in verdict.checks if one.required}
     assert asked["means"].passed and asked["spreads"].passed
     assert "Pareto k̂" not in asked and verdict.believed
+
+
+def test_the_width_of_the_couplings_is_that_of_its_evidence(monkeypatch):
+    """Beyond enumeration it is drawn around the lower bound's highest point, not where EM ends."""
+    problem, _ = posed(10, 700, "±1")
+    settings = Settings(draws=1000, chains=4, workers=1)
+    prior = pairwise.named("inferred", "±1")
+    theta, scale, _ = routes.laplace(Pairwise(problem.data, prior), settings)
+    monkeypatch.setattr(enumeration, "LARGEST", 5)
+    sums = large.make_likelihood(problem.data, prior, np.random.default_rng(1), 1)
+    found, width, _ = routes.nearest(sums, settings)
+    log, other = np.log(scale), np.log(width)
+    assert abs(other.mean() - log.mean()) < 0.3 * log.std()
+    assert other.std() == pytest.approx(log.std(), rel=0.2)
+    assert np.log(sums.known_width) < log.mean() - 0.3 * log.std()  # which EM's is not
+    couplings = slice(10, None)
+    sd, truth = (x[..., couplings].std(axis=(0, 1)) for x in (found, theta))
+    assert np.mean(sd / truth) == pytest.approx(1.0, abs=0.04)
