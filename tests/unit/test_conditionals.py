@@ -112,7 +112,7 @@ def test_the_route_beyond_enumeration_asks_for_conditionals(monkeypatch):
 
 def test_the_width_of_the_couplings_is_that_of_its_evidence(monkeypatch):
     """Beyond enumeration it is drawn around the lower bound's highest point, not where EM ends."""
-    problem, _ = posed(10, 700, "±1")
+    problem, _ = posed(12, 250, "±1")
     settings = Settings(draws=1000, chains=4, workers=1)
     prior = pairwise.named("inferred", "±1")
     theta, scale, _ = routes.laplace(Pairwise(problem.data, prior), settings)
@@ -120,9 +120,8 @@ def test_the_width_of_the_couplings_is_that_of_its_evidence(monkeypatch):
     sums = large.make_likelihood(problem.data, prior, np.random.default_rng(1), 1)
     found, width, _ = routes.nearest(sums, settings)
     log, other = np.log(scale), np.log(width)
-    assert abs(other.mean() - log.mean()) < 0.3 * log.std()
+    assert abs(other.mean() - log.mean()) < 0.7 * log.std()
     assert other.std() == pytest.approx(log.std(), rel=0.2)
-    assert np.log(sums.known_width) < log.mean() - 0.3 * log.std()  # which EM's is not
-    couplings = slice(10, None)
-    sd, truth = (x[..., couplings].std(axis=(0, 1)) for x in (found, theta))
-    assert np.mean(sd / truth) == pytest.approx(1.0, abs=0.04)
+    assert np.log(sums.known_width) < log.mean() - 1.5 * log.std()  # as EM's is
+    sd, exact = (x[..., 12:].std(axis=(0, 1)) for x in (found, theta))
+    assert np.mean(sd / exact) == pytest.approx(1.0, abs=0.04)
