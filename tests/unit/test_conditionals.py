@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from bayesinf.checks import check
+from bayesinf.errors import FitError
 from bayesinf.inference import factors
 from bayesinf.inference.normal import BlockNormal
 from bayesinf.models import binary
@@ -125,3 +126,19 @@ def test_the_width_of_the_couplings_is_that_of_its_evidence(monkeypatch):
     assert np.log(sums.known_width) < log.mean() - 1.5 * log.std()  # as EM's is
     sd, exact = (x[..., 12:].std(axis=(0, 1)) for x in (found, theta))
     assert np.mean(sd / exact) == pytest.approx(1.0, abs=0.04)
+
+
+def test_a_start_that_comes_to_no_end_is_one_the_less_and_no_error(monkeypatch):
+    problem, near = posed(4, 400, "±1")
+    climb, calls = routes.maximum, []
+
+    def sometimes(*how):
+        calls.append(how)
+        if len(calls) == 2:
+            raise FitError("no optimum was found")
+        return climb(*how)
+
+    monkeypatch.setattr(routes, "maximum", sometimes)
+    found = routes._optimum_evidence(problem, near, np.random.default_rng(1))
+    excess = found["start_excess"].values
+    assert np.isinf(excess[1]) and np.abs(np.delete(excess, 1)).max() < 1e-6

@@ -22,6 +22,7 @@ from functools import wraps
 
 import numpy as np
 
+from bayesinf.errors import FitError
 from bayesinf.inference.importance import log_mixture
 from bayesinf.inference.kinds import Question
 from bayesinf.models import problem as driver
@@ -131,7 +132,7 @@ def _optimum_evidence(problem, best, rng):
     # A concave function has one top: where a climb takes a minute, one more will do.
     away = away if problem.size <= LARGE else away[:1]
     starts = [independent(problem.data), *(optimum.theta + 0.5 * away)]
-    ends = np.array([maximum(problem, best.scale, start).log_density for start in starts])
+    ends = np.array([_climbed(problem, best.scale, start) for start in starts])
     if problem.size <= LARGE:
         eigenvalues = eigh(optimum.precision, root @ root.T, eigvals_only=True)
     else:
@@ -152,6 +153,17 @@ def _optimum_evidence(problem, best, rng):
         {"parameter": enumeration.names(problem.sites)},
         sampled=False,
     )
+
+
+def _climbed(problem, scale, start):
+    """Log density where a climb ends; minus infinity where it comes to no end.
+
+    That is one start the less which found the optimum, and no reason to give up what was found.
+    """
+    try:
+        return maximum(problem, scale, start).log_density
+    except FitError:
+        return -np.inf
 
 
 def mcmc(problem: Pairwise, settings: Settings):
