@@ -95,7 +95,13 @@ KINDS = {
     ),
     "normal": Kind(
         words="Normal approximation at the posterior's mean, {total} independent draws.",
-        evidence=("gradient", "hessian_eigenvalue", "start_excess"),
+        evidence=(
+            "gradient",
+            "hessian_eigenvalue",
+            "start_excess",
+            "conditional_shift",
+            "conditional_ratio",
+        ),
         questions=("gradient", "hessian", "starts"),
         drawn="independent draws",
         caption="Independent draws of a normal approximation at the posterior's mean ({name}), "

@@ -85,6 +85,8 @@ def test_a_normal_that_is_wrong_is_found_out():
     assert np.abs(np.delete(shifted, 5)).max() < 0.1
     _, narrow = off(BlockNormal(near.theta, 2 * root))
     np.testing.assert_allclose(narrow, np.log(2), atol=0.1)
+    _, wide = off(BlockNormal(near.theta, root / 300))
+    assert np.all(wide < -3)  # and no warning
 
 
 def test_parameters_are_taken_as_independent_where_they_are_not():
@@ -142,3 +144,11 @@ def test_a_start_that_comes_to_no_end_is_one_the_less_and_no_error(monkeypatch):
     found = routes._optimum_evidence(problem, near, np.random.default_rng(1))
     excess = found["start_excess"].values
     assert np.isinf(excess[1]) and np.abs(np.delete(excess, 1)).max() < 1e-6
+
+
+@pytest.mark.parametrize("encoding", binary.ENCODINGS)
+def test_moments_just_beyond_their_range_are_those_of_what_never_changes(encoding):
+    problem, _ = posed(2, 50, encoding)
+    low, t = binary.ENCODINGS[encoding], np.linspace(-900, 900, 7)
+    found = conditionals._log_mean(np.array([low - 1e-9, 1 + 1e-9]), np.array([t, t]), problem)
+    np.testing.assert_allclose(found, [low * t, t])

@@ -10,6 +10,7 @@ from bayesinf.models import binary
 from bayesinf.models.binary.pairwise import enumeration
 from bayesinf.models.binary.pairwise.large import sampling
 from bayesinf.models.binary.pairwise.large.limit import Unseen
+from bayesinf.models.binary.pairwise.large.long_run import draw_sample
 from bayesinf.settings import Settings
 
 classical = importlib.import_module("bayesinf.systems.boltzmann_equilibrium.classical")
@@ -118,3 +119,25 @@ def test_along_its_directions_nothing_changes_and_along_no_other(case, encoding)
     rank = np.linalg.matrix_rank(centred)
     np.testing.assert_allclose(centred @ unseen.directions, 0, atol=1e-12)
     assert unseen.directions.shape[1] == features.shape[1] - rank
+
+
+@pytest.mark.parametrize("encoding", binary.ENCODINGS)
+def test_averages_of_the_states_that_are_left_are_those_over_them(encoding):
+    states = never("two pairs")
+    spins = states if encoding == "0/1" else 2 * states - 1
+    unseen = Unseen(binary.of_states(spins, encoding))
+    theta = np.random.default_rng(2).normal(0, 0.3, SITES * (SITES + 1) // 2)
+    sample = draw_sample(theta, encoding, 200_000, np.random.default_rng(3), workers=1)
+    left = unseen.left_out(sample)
+    every = binary.decoded(np.arange(1 << SITES), SITES, encoding).astype(float)
+    _, p = enumeration.probabilities(theta, encoding)
+    on = (every > 0).astype(np.int8)
+    p = np.where(unseen.shown(on), 0.0, p)
+    assert left.log_z - sample.log_z == pytest.approx(
+        np.log(p.sum()) - (theta - left.centre) @ unseen.data.statistics, abs=0.02
+    )
+    p /= p.sum()
+    triples = p @ np.prod(every[:, sample.triples], axis=2)
+    np.testing.assert_allclose(left.triple_means, triples, atol=0.02)
+    population = np.bincount(on.sum(axis=1), p, SITES + 1)
+    np.testing.assert_allclose(left.population, population, atol=0.01)

@@ -90,13 +90,15 @@ def beside_normal(
         shift += centre / len(theta)
         variance += (weight @ NODES**2 - centre**2) / len(theta)
     moved = near.normal.solve((steepness * sd * shift)[None])[0]
-    return moved, 0.5 * np.log(variance)
+    with np.errstate(divide="ignore"):  # a posterior that falls between two nodes has no width
+        return moved, 0.5 * np.log(variance)
 
 
 def _log_mean(moment, t, problem):
     """log E e^{t φ} at a moment (parameter,), for steps t (parameter, node)."""
-    if problem.encoding == "0/1":
-        return np.log1p(moment[:, None] * np.expm1(t))
-    with np.errstate(divide="ignore"):  # a pair that is always alike is never unlike
-        up, down = np.log((1 + moment) / 2)[:, None], np.log((1 - moment) / 2)[:, None]
-    return np.logaddexp(up + t, down - t)
+    spins = problem.encoding == "±1"
+    # Sums over a sample may leave the range of moments by its error.
+    share = np.clip((1 + moment) / 2 if spins else moment, 0.0, 1.0)[:, None]
+    with np.errstate(divide="ignore"):  # what is always on is never off
+        on, off = np.log(share), np.log1p(-share)
+    return np.logaddexp(on + t, off - t if spins else off)

@@ -90,10 +90,8 @@ class Unseen:
         for same, which in ((True, on_off & off_on), (False, on_on & off_off)):
             for first, second in zip(i[which], j[which], strict=True):
                 others = np.setdiff1d(np.arange(self.data.sites), [first, second])
-                rows, row = (
-                    np.zeros((others.size, self.data.statistics.size)),
-                    np.arange(others.size),
-                )
+                row = np.arange(others.size)
+                rows = np.zeros((others.size, self.data.statistics.size))
                 rows[row, number[first, others]] = 1.0
                 rows[row, number[second, others]] = -1.0 if same else 1.0
                 if not same and self.data.encoding == "0/1":
