@@ -128,6 +128,12 @@ def test_the_width_of_the_couplings_is_that_of_its_evidence(monkeypatch):
     assert np.log(sums.known_width) < log.mean() - 1.5 * log.std()  # as EM's is
     sd, exact = (x[..., 12:].std(axis=(0, 1)) for x in (found, theta))
     assert np.mean(sd / exact) == pytest.approx(1.0, abs=0.04)
+    # Couplings follow their width.
+    together, true = (
+        np.corrcoef(np.log(w).ravel(), np.mean(x[..., 12:] ** 2, axis=-1).ravel())[0, 1]
+        for w, x in ((width, found), (scale, theta))
+    )
+    assert together == pytest.approx(true, abs=0.15)
 
 
 def test_a_start_that_comes_to_no_end_is_one_the_less_and_no_error(monkeypatch):

@@ -137,6 +137,12 @@ def test_averages_of_the_states_that_are_left_are_those_over_them(encoding):
         np.log(p.sum()) - (theta - left.centre) @ unseen.data.statistics, abs=0.02
     )
     p /= p.sum()
+    i, j = binary.pairs(SITES)
+    moments = p @ np.hstack([every, every[:, i] * every[:, j]])
+    np.testing.assert_allclose(left.moments, moments, atol=0.02)
+    # What these states share they have exactly: an error would push parameters without end.
+    off = left.moments - unseen.data.statistics
+    np.testing.assert_allclose(unseen.directions.T @ off, 0, atol=1e-14)
     triples = p @ np.prod(every[:, sample.triples], axis=2)
     np.testing.assert_allclose(left.triple_means, triples, atol=0.02)
     population = np.bincount(on.sum(axis=1), p, SITES + 1)
