@@ -1,6 +1,7 @@
 """Likelihoods without a maximum, beyond enumeration: the limit by the states that are left."""
 
 import importlib
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -128,6 +129,8 @@ def test_averages_of_the_states_that_are_left_are_those_over_them(encoding):
     unseen = Unseen(binary.of_states(spins, encoding))
     theta = np.random.default_rng(2).normal(0, 0.3, SITES * (SITES + 1) // 2)
     sample = draw_sample(theta, encoding, 200_000, np.random.default_rng(3), workers=1)
+    # A long run knows moments other than those of the states that are kept.
+    sample = replace(sample, moments=sample.moments + 1e-3)
     left = unseen.left_out(sample)
     every = binary.decoded(np.arange(1 << SITES), SITES, encoding).astype(float)
     _, p = enumeration.probabilities(theta, encoding)
